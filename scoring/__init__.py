@@ -1,0 +1,1 @@
+"""Credit scoring on the Home Credit tables: features, models, decisions."""
