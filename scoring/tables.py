@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import polars as pl
 
@@ -113,7 +113,9 @@ def _count(name: str, maximum: int = 10_000, minimum: int = 0) -> Column:
     return Column(name, "integer", minimum, maximum)
 
 
-def _days(name: str, sentinel: bool = False, required: bool = False, future: bool = False) -> Column:
+def _days(
+    name: str, sentinel: bool = False, required: bool = False, future: bool = False
+) -> Column:
     """Days relative to the application, negative before it."""
     latest = 60_000 if future else 0
     if sentinel:
@@ -146,7 +148,8 @@ def _category(name: str, *categories: str, required: bool = False) -> Column:
 _YES_NO = ("N", "Y")
 _WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _TYPE_SUITES = (
-    "Children", "Family", "Group of people", "Other_A", "Other_B", "Spouse, partner", "Unaccompanied",
+    "Children", "Family", "Group of people", "Other_A", "Other_B", "Spouse, partner",
+    "Unaccompanied",
 )  # fmt: skip
 _OCCUPATIONS = (
     "Accountants", "Cleaning staff", "Cooking staff", "Core staff", "Drivers", "HR staff",
@@ -466,8 +469,12 @@ HISTORY: tuple[Table, ...] = (
 )
 TABLES: Mapping[str, Table] = {table.name: table for table in (APPLICATION, *HISTORY)}
 
-# Frames by table name, as `build_features` takes them: "application" and any of the history.
-Frames = Mapping[str, pl.LazyFrame]
+# Rows of one table, lazy (batch work) or not (a single request, where planning costs more than
+# the work): the features are written once for both.
+RowsT = TypeVar("RowsT", pl.LazyFrame, pl.DataFrame)
+
+# Rows by table name, as `build_features` takes them: "application" and any of the history.
+Frames = Mapping[str, RowsT]
 
 
 def empty_frame(table: Table) -> pl.DataFrame:
