@@ -1,0 +1,276 @@
+"""The Scorer: a trained model as it is served, from features to decisions and reasons.
+
+On disk a Scorer is a directory of plain files, none of which can run code when loaded:
+
+    model.txt      the trees, in LightGBM's own text format
+    scorer.json    feature names and levels, calibration, cut-off, costs, versions, digests
+    manifest.json  the SHA-256 of the other two, checked at every load
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from scoring.booster import Booster, BoosterError
+from scoring.business import Costs, Decision
+from scoring.dataset import staged_folder
+from scoring.features import FEATURE_SET_VERSION, PROTECTED
+
+FORMAT = 1
+MODEL_FILE = "model.txt"
+SCORER_FILE = "scorer.json"
+MANIFEST_FILE = "manifest.json"
+
+Floats = npt.NDArray[np.float64]
+
+
+class ScorerError(ValueError):
+    """A model directory cannot be used, or features do not fit the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A column of the model: its name, and the levels of a category (empty for a number)."""
+
+    name: str
+    levels: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, dtype: pl.DataType) -> Feature:
+        """The feature that a column of `build_features` is."""
+        if isinstance(dtype, pl.Enum):
+            return cls(name, tuple(dtype.categories))
+        return cls(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Platt scaling: PD = 1 / (1 + exp(-(slope x score + intercept))), score in log-odds.
+
+    Affine in log-odds, so that contributions stay exact: they are scaled by the slope
+    (Platt, "Probabilistic outputs for support vector machines", 1999).
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def probability(self, scores: Floats) -> Floats:
+        """Calibrated PDs of raw scores."""
+        return 1.0 / (1.0 + np.exp(-(self.slope * scores + self.intercept)))
+
+
+class Reason(NamedTuple):
+    """A feature that pushed the PD up: its name, its value, its contribution in log-odds."""
+
+    feature: str
+    value: float | str | None
+    contribution: float
+
+
+class Explanations(NamedTuple):
+    """Contributions in calibrated log-odds, of shape (applicants, features), and their base.
+
+    A row's sum plus the base is the logit of the applicant's PD.
+    """
+
+    contributions: Floats
+    base: float
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model with everything needed to serve it.
+
+    Attributes
+    ----------
+    name, version : str
+        As the registry knows the model; version "0" is not registered.
+    features : tuple of Feature
+        Columns in the order of the model.
+    calibration : Calibration
+        From the trees' score to a PD.
+    cutoff : float
+        The PD above which an application is refused.
+    costs : Costs
+        The costs that the cut-off stands for.
+    text : str
+        The trees in LightGBM's text format.
+    lineage : mapping
+        Where the model comes from: digests, parameters, figures. Plain JSON values.
+    """
+
+    name: str
+    version: str
+    features: tuple[Feature, ...]
+    calibration: Calibration
+    cutoff: float
+    costs: Costs
+    text: str = field(repr=False)
+    lineage: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    feature_set_version: str = FEATURE_SET_VERSION
+    _booster: Booster = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_booster", Booster(self.text))
+
+    def predict(self, features: pl.DataFrame) -> Floats:
+        """Calibrated PDs, of shape (applicants,), of rows that `build_features` made."""
+        scores = self._booster.raw_scores(encode(features, self.features))
+        return self.calibration.probability(scores)
+
+    def decide(self, pds: npt.ArrayLike) -> list[Decision]:
+        """Refuse above the cut-off, accept else."""
+        return ["refuse" if pd > self.cutoff else "accept" for pd in np.asarray(pds)]
+
+    def explain(self, features: pl.DataFrame) -> Explanations:
+        """What each feature adds to the log-odds of default (exact Shapley values)."""
+        values = self._booster.contributions(encode(features, self.features))
+        slope, intercept = self.calibration.slope, self.calibration.intercept
+        return Explanations(values[:, :-1] * slope, float(values[0, -1] * slope + intercept))
+
+    def reasons(self, features: pl.DataFrame, top: int = 4) -> list[list[Reason]]:
+        """For each applicant the features that raised the PD most, the strongest first.
+
+        Protected attributes are never reasons, even where a model was made to use them.
+        """
+        names = [feature.name for feature in self.features]
+        may_be_told = np.array([name not in PROTECTED for name in names])
+        raised = np.where(may_be_told, self.explain(features).contributions, 0.0)
+        result = []
+        for row, values in enumerate(raised):
+            # A stable sort: equal contributions keep the model's order of features.
+            strongest = np.argsort(-values, kind="stable")[:top]
+            result.append(
+                [
+                    Reason(names[i], features[row, names[i]], float(values[i]))
+                    for i in strongest
+                    if values[i] > 0
+                ]
+            )
+        return result
+
+    def save(self, folder: Path) -> None:
+        """Write the directory, whole or not at all."""
+        with staged_folder(folder, marker=MANIFEST_FILE) as staged:
+            (staged / MODEL_FILE).write_text(self.text, encoding="utf-8")
+            (staged / SCORER_FILE).write_text(_dump(self._description()), encoding="utf-8")
+            digests = {name: _digest(staged / name) for name in (MODEL_FILE, SCORER_FILE)}
+            manifest = {"format": FORMAT, "files": digests}
+            (staged / MANIFEST_FILE).write_text(_dump(manifest), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Scorer:
+        """Read a directory that `save` wrote, after checking every file against the manifest.
+
+        Raises
+        ------
+        ScorerError
+            If a file is missing, changed or truncated, or of a newer format, or made for
+            another version of the features.
+        """
+        check_manifest(folder)
+        try:
+            found = json.loads((folder / SCORER_FILE).read_text(encoding="utf-8"))
+            scorer = cls(
+                name=found["name"],
+                version=found["version"],
+                features=tuple(Feature(f["name"], tuple(f["levels"])) for f in found["features"]),
+                calibration=Calibration(**found["calibration"]),
+                cutoff=found["cutoff"],
+                costs=Costs(**found["costs"]),
+                text=(folder / MODEL_FILE).read_text(encoding="utf-8"),
+                lineage=found["lineage"],
+                feature_set_version=found["feature_set_version"],
+            )
+        except (KeyError, TypeError, ValueError, BoosterError) as error:
+            raise ScorerError(f"{folder}: not a usable model: {error}") from error
+        if scorer.feature_set_version != FEATURE_SET_VERSION:
+            raise ScorerError(
+                f"{folder}: the model was trained on version {scorer.feature_set_version} of the "
+                f"features and this code computes version {FEATURE_SET_VERSION}: retrain it"
+            )
+        return scorer
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "version": self.version,
+            "feature_set_version": self.feature_set_version,
+            "cutoff": self.cutoff,
+            "costs": {
+                "false_negative": self.costs.false_negative,
+                "false_positive": self.costs.false_positive,
+            },
+            "calibration": {
+                "slope": self.calibration.slope,
+                "intercept": self.calibration.intercept,
+            },
+            "features": [{"name": f.name, "levels": list(f.levels)} for f in self.features],
+            "lineage": dict(self.lineage),
+        }
+
+
+def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> Floats:
+    """The model's matrix, of shape (applicants, features): numbers, category codes, NaN for null.
+
+    A category that was not known in training counts as missing.
+
+    Raises
+    ------
+    ScorerError
+        If a feature is not among the columns.
+    """
+    missing = [feature.name for feature in features if feature.name not in frame.columns]
+    if missing:
+        raise ScorerError(f"{len(missing)} features are missing, the first is {missing[0]!r}")
+    columns = [
+        pl.col(f.name).cast(pl.Enum(f.levels), strict=False).to_physical() if f.levels
+        else pl.col(f.name)
+        for f in features
+    ]  # fmt: skip
+    numbers = frame.select(column.cast(pl.Float64) for column in columns)
+    return numbers.fill_null(float("nan")).to_numpy(order="c")
+
+
+def check_manifest(folder: Path) -> None:
+    """Compare every file of a model directory with its manifest.
+
+    Raises
+    ------
+    ScorerError
+        Naming the first file that is missing, unknown to the manifest or changed.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        files: dict[str, str] = dict(manifest["files"])
+        written = manifest["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ScorerError(f"{folder}: no readable {MANIFEST_FILE}: {error}") from error
+    if written != FORMAT:
+        raise ScorerError(f"{folder}: format {written}, and this code reads format {FORMAT}")
+    for name in (MODEL_FILE, SCORER_FILE):
+        if not (folder / name).is_file():
+            raise ScorerError(f"{folder}: {name} is missing: export the model again")
+        if files.get(name) != _digest(folder / name):
+            raise ScorerError(
+                f"{folder}: {name} is not the file that was saved (its SHA-256 differs from the "
+                "manifest): export the model again"
+            )
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
