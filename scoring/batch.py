@@ -1,0 +1,170 @@
+"""Work on a whole dataset: its features, its scores, and requests made of its rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from scoring.dataset import Dataset, Population
+from scoring.features import build_features
+from scoring.scorer import Scorer
+from scoring.tables import APPLICATION, BUREAU_BALANCE, HISTORY
+
+# Applicants whose features are computed at once: bounds the memory whatever the portfolio.
+BATCH_SIZE = 25_000
+
+
+def feature_batches(
+    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE
+) -> Iterator[pl.DataFrame]:
+    """Compute the features of a dataset, some applicants at a time.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Where the rows are.
+    *populations : {"train", "test"}
+        Whose applications; all there are by default.
+    size : int
+        Applicants in a batch.
+
+    Yields
+    ------
+    polars.DataFrame
+        Consecutive applicants, as `build_features` gives them.
+    """
+    frames = dataset.frames(*populations)
+    ids = frames["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
+    if len(ids) <= size:
+        yield build_features(frames).collect()
+        return
+    for start in range(0, len(ids), size):
+        yield build_features(_only(frames, ids.slice(start, size))).collect()
+
+
+def _only(frames: dict[str, pl.LazyFrame], ids: pl.Series) -> dict[str, pl.LazyFrame]:
+    """The rows of some applicants, in every table."""
+    chosen = pl.LazyFrame({"SK_ID_CURR": ids})
+    first, last = ids.min(), ids.max()
+    result = {}
+    for name, rows in frames.items():
+        if name == BUREAU_BALANCE.name:
+            continue
+        # The range is pushed down into the Parquet file's row groups, the join is exact.
+        near = rows.filter(pl.col("SK_ID_CURR").is_between(first, last))
+        result[name] = near.join(chosen, on="SK_ID_CURR", how="semi", maintain_order="left")
+    loans = result["bureau"].select("SK_ID_BUREAU")
+    balance = frames[BUREAU_BALANCE.name]
+    result[BUREAU_BALANCE.name] = balance.join(loans, on="SK_ID_BUREAU", how="semi")
+    return result
+
+
+def write_features(dataset: Dataset, out: Path, *populations: Population) -> tuple[int, int]:
+    """Write the features of a dataset as one Parquet file, whole or not at all.
+
+    TARGET is not a feature and is not written: join it by SK_ID_CURR.
+
+    Returns
+    -------
+    rows, columns : int
+        What was written, SK_ID_CURR included.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        batches = list(feature_batches(dataset, *populations))
+        whole = pl.concat(batches, rechunk=False)
+        whole.write_parquet(partial, compression="lz4", statistics=False)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return whole.shape
+
+
+def score(dataset: Dataset, scorer: Scorer, *populations: Population) -> pl.DataFrame:
+    """Score every applicant of a dataset.
+
+    Returns
+    -------
+    polars.DataFrame
+        SK_ID_CURR, probability_of_default and decision, a row an applicant.
+    """
+    return pl.concat(_scored(batch, scorer) for batch in feature_batches(dataset, *populations))
+
+
+def _scored(features: pl.DataFrame, scorer: Scorer) -> pl.DataFrame:
+    pds = scorer.predict(features)
+    return features.select(
+        "SK_ID_CURR",
+        probability_of_default=pl.Series(pds),
+        decision=pl.Series(scorer.decide(pds)),
+    )
+
+
+def example_requests(dataset: Dataset, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Bodies for /predict: the rows of some applicants with Kaggle's names, TARGET left out.
+
+    Yields
+    ------
+    dict
+        "application" and the six history tables, in the order of the ids.
+    """
+    rows = {
+        name: frame.collect()
+        for name, frame in _only(dataset.frames(), pl.Series(ids, dtype=pl.Int32)).items()
+    }
+    for applicant in ids:
+        own = {
+            name: frame.filter(pl.col("SK_ID_CURR") == applicant)
+            for name, frame in rows.items()
+            if name != BUREAU_BALANCE.name
+        }
+        own[BUREAU_BALANCE.name] = rows[BUREAU_BALANCE.name].join(
+            own["bureau"].select("SK_ID_BUREAU"), on="SK_ID_BUREAU", how="semi"
+        )
+        application = own[APPLICATION.name].drop("TARGET").to_dicts()[0]
+        yield {
+            APPLICATION.name: application,
+            **{table.name: own[table.name].to_dicts() for table in HISTORY},
+        }
+
+
+def write_examples(dataset: Dataset, out: Path, number: int) -> list[Path]:
+    """Write request bodies for the first applicants, the longest and an empty history included.
+
+    Returns
+    -------
+    list of Path
+        One JSON file an applicant, named by SK_ID_CURR.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for old in out.glob("*.json"):
+        old.unlink()
+    paths = []
+    for body in example_requests(dataset, _varied(dataset, number)):
+        path = out / f"{body['application']['SK_ID_CURR']}.json"
+        path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def _varied(dataset: Dataset, number: int) -> list[int]:
+    """Applicants spread evenly from no history row to the longest history."""
+    newest: Population = dataset.populations[-1]
+    frames = dataset.frames(newest)
+    lengths = frames["application"].select("SK_ID_CURR", rows=pl.lit(0, dtype=pl.UInt32))
+    linked = [table.name for table in HISTORY if table.link == "SK_ID_CURR"]
+    counts = pl.concat(
+        [lengths, *(frames[name].group_by("SK_ID_CURR").agg(rows=pl.len()) for name in linked)]
+    )
+    totals = counts.group_by("SK_ID_CURR").agg(pl.col("rows").sum())
+    known = frames["application"].select("SK_ID_CURR").join(totals, on="SK_ID_CURR")
+    ordered = known.sort("rows", "SK_ID_CURR").collect()["SK_ID_CURR"]
+    count = min(number, len(ordered))
+    places = [round(i * (len(ordered) - 1) / max(count - 1, 1)) for i in range(count)]
+    return [int(ordered[place]) for place in dict.fromkeys(places)]

@@ -1,0 +1,129 @@
+"""How the applicants of today differ from those the model learnt from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import polars.selectors as cs
+
+# Evidently reads this when it is imported.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+from evidently import DataDefinition, Report
+from evidently import Dataset as EvidentlyDataset
+from evidently.core.report import Snapshot
+from evidently.metrics import DriftedColumnsCount, ValueDrift
+from evidently.tests import lt
+
+# Usual reading of the population stability index: below 0.1 stable, above 0.2 shifted.
+PSI_LIMIT = 0.2
+# A share of missing values that moved by more than this is told, whatever the PSI says of the
+# values that are there.
+MISSING_LIMIT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A reference and a current population, compared column by column.
+
+    Attributes
+    ----------
+    columns : polars.DataFrame
+        column, psi, missing_reference, missing_current and drifted, the most drifted first.
+    snapshot : Snapshot
+        Evidently's result.
+    """
+
+    columns: pl.DataFrame
+    snapshot: Snapshot
+
+    @property
+    def drifted(self) -> pl.DataFrame:
+        """The columns whose values or missingness moved beyond the limits."""
+        return self.columns.filter("drifted")
+
+    def save(self, html: Path) -> None:
+        """Write Evidently's report as one HTML file, and its figures as JSON beside it."""
+        html.parent.mkdir(parents=True, exist_ok=True)
+        for path, write in (
+            (html, self.snapshot.save_html),
+            (html.with_suffix(".json"), self.snapshot.save_json),
+        ):
+            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            write(str(partial))
+            partial.replace(path)
+
+
+def compare(reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[str]) -> Drift:
+    """Compare two populations with the population stability index, and their missing values.
+
+    Parameters
+    ----------
+    reference, current : polars.DataFrame
+        Applicants that the model learnt from, and newer ones.
+    columns : sequence of str
+        What to compare; columns that are wholly missing on either side are compared by their
+        missingness alone, since Evidently cannot draw them.
+    """
+    missing = _missing(reference, current, columns)
+    drawn = missing.filter(pl.max_horizontal("missing_reference", "missing_current") < 1.0)
+    snapshot = _report(reference, current, drawn["column"].to_list())
+    psi = pl.DataFrame(_psi(snapshot), schema={"column": pl.String, "psi": pl.Float64})
+    moved = (pl.col("missing_current") - pl.col("missing_reference")).abs()
+    table = missing.join(psi, on="column", how="left").with_columns(
+        drifted=(pl.col("psi").fill_null(0.0) >= PSI_LIMIT) | (moved > MISSING_LIMIT)
+    )
+    order = pl.max_horizontal(pl.col("psi").fill_null(0.0) / PSI_LIMIT, moved / MISSING_LIMIT)
+    ordered = table.sort(order, "column", descending=[True, False])
+    return Drift(
+        ordered.select("column", "psi", "missing_reference", "missing_current", "drifted"), snapshot
+    )
+
+
+def _missing(
+    reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[str]
+) -> pl.DataFrame:
+    shares = [
+        frame.select(pl.col(columns).is_null().mean()).row(0) for frame in (reference, current)
+    ]
+    return pl.DataFrame(
+        {"column": list(columns), "missing_reference": shares[0], "missing_current": shares[1]}
+    )
+
+
+def _report(reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[str]) -> Snapshot:
+    chosen = reference.select(columns)
+    definition = DataDefinition(
+        numerical_columns=chosen.select(cs.numeric()).columns,
+        categorical_columns=chosen.select(~cs.numeric()).columns,
+    )
+    tests: list[Any] = [
+        ValueDrift(column=name, method="psi", threshold=PSI_LIMIT, tests=[lt(PSI_LIMIT)])
+        for name in columns
+    ]
+    report = Report(
+        [DriftedColumnsCount(num_method="psi", cat_method="psi"), *tests], include_tests=True
+    )
+    return report.run(
+        current_data=_evidently(current.select(columns), definition),
+        reference_data=_evidently(chosen, definition),
+    )
+
+
+def _evidently(frame: pl.DataFrame, definition: DataDefinition) -> EvidentlyDataset:
+    # Evidently reads pandas, and categories as plain text.
+    pandas = frame.with_columns(cs.enum().cast(pl.String)).to_pandas()
+    return EvidentlyDataset.from_pandas(pandas, data_definition=definition)
+
+
+def _psi(snapshot: Snapshot) -> list[dict[str, Any]]:
+    return [
+        {"column": metric["config"]["column"], "psi": float(metric["value"])}
+        for metric in snapshot.dict()["metrics"]
+        if metric["metric_name"].startswith("ValueDrift(")
+    ]
