@@ -1,0 +1,394 @@
+"""A dataset: the Kaggle tables as a folder of typed Parquet, made from whatever files there are.
+
+The folder holds `application_train.parquet`, usually `application_test.parquet` (no TARGET), a
+file for each history table that is known, and `dataset.json` with their rows and digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypedDict
+
+import polars as pl
+
+from scoring.conform import (
+    DatasetError,
+    check_key,
+    conform,
+    packed_key,
+    warn_unknown_categories,
+)
+from scoring.sources import SourceFile, find_files, read
+from scoring.tables import APPLICATION, HISTORY, TABLES, Table, empty_frame
+
+__all__ = [
+    "FILES",
+    "Dataset",
+    "DatasetError",
+    "Population",
+    "conform",
+    "ingest",
+    "staged_folder",
+    "write_manifest",
+    "write_table",
+]
+
+logger = logging.getLogger(__name__)
+
+Population = Literal["train", "test"]
+# Called with a table's name before it is read, and again with its rows once it is written.
+Progress = Callable[[str, int | None], None]
+
+FORMAT = 1
+MANIFEST = "dataset.json"
+POPULATIONS: tuple[Population, ...] = ("train", "test")
+
+
+class FileEntry(TypedDict):
+    """What the manifest says of one Parquet file."""
+
+    rows: int
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """The contents of dataset.json."""
+
+    format: int
+    source: str
+    files: dict[str, FileEntry]
+
+
+def _application(population: Population) -> Table:
+    """The application table as its train or test file has it."""
+    columns = tuple(
+        replace(column, required=column.required or column.name == "TARGET")
+        for column in APPLICATION.columns
+        if population == "train" or column.name != "TARGET"
+    )
+    return replace(APPLICATION, columns=columns)
+
+
+# Every file of a dataset by its name without ending. The order is that of ingestion.
+FILES: Mapping[str, Table] = {
+    **{f"application_{population}": _application(population) for population in POPULATIONS},
+    **{table.name: table for table in HISTORY},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A folder of typed tables.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the Parquet files are.
+    manifest : Manifest
+        What dataset.json says of them.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: Path) -> Dataset:
+        """Open a folder that `ingest` or the sample applicants' maker wrote.
+
+        Raises
+        ------
+        DatasetError
+            If the folder is no dataset, one of another format, or lacks a file.
+        """
+        mend = "Make it with `python -m scoring ingest` or `python -m scoring sample`"
+        try:
+            manifest: Manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+            version, files = manifest["format"], manifest["files"]
+        except FileNotFoundError as error:
+            raise DatasetError(f"{folder} is no dataset: no {MANIFEST}", mend=mend) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{folder / MANIFEST} is damaged: {error}", mend=mend) from error
+        if version != FORMAT:
+            raise DatasetError(f"{folder} has format {version}, not {FORMAT}", mend=mend)
+        for name in files:
+            if not (folder / name).is_file():
+                raise DatasetError(f"{folder / name} is gone", mend=mend)
+        return cls(folder, manifest)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and digests of the files: equal digests, equal rows."""
+        lines = (f"{name} {entry['sha256']}\n" for name, entry in self.manifest["files"].items())
+        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        """Which of "train" and "test" there are."""
+        return tuple(part for part in POPULATIONS if self._has(f"application_{part}"))
+
+    def rows(self, name: str) -> int:
+        """The number of rows of a file, by its name without ending; 0 where there is none."""
+        entry = self.manifest["files"].get(f"{name}.parquet")
+        return entry["rows"] if entry else 0
+
+    def frames(self, *populations: Population) -> dict[str, pl.LazyFrame]:
+        """The tables by name, as `build_features` takes them.
+
+        Parameters
+        ----------
+        *populations : {"train", "test"}
+            Whose applications; all there are by default. Histories are never filtered.
+
+        Returns
+        -------
+        dict of LazyFrame
+            All seven tables with the types of `scoring.tables`; TARGET is null for "test"; a
+            history table that is not there is empty, and a warning says so.
+        """
+        chosen = populations or self.populations
+        frames = {APPLICATION.name: pl.concat([self._applications(part) for part in chosen])}
+        for table in HISTORY:
+            if self._has(table.name):
+                frames[table.name] = self._scan(table.name)
+            else:
+                _warn_missing(table.name, str(self.folder))
+                frames[table.name] = empty_frame(table).lazy()
+        return frames
+
+    def _applications(self, population: Population) -> pl.LazyFrame:
+        name = f"application_{population}"
+        if not self._has(name):
+            raise DatasetError(
+                f"{self.folder} holds no {name}", mend=f"Ingest a source that has {name}"
+            )
+        frame = self._scan(name)
+        if population == "test":
+            target = APPLICATION["TARGET"]
+            frame = frame.with_columns(pl.lit(None, target.dtype).alias(target.name))
+        return frame.select(column.name for column in APPLICATION.columns)
+
+    def _has(self, name: str) -> bool:
+        return f"{name}.parquet" in self.manifest["files"]
+
+    def _scan(self, name: str) -> pl.LazyFrame:
+        return pl.scan_parquet(self.folder / f"{name}.parquet", glob=False)
+
+
+@contextmanager
+def staged_folder(out: Path, *, marker: str = MANIFEST) -> Iterator[Path]:
+    """Write a folder whole or not at all.
+
+    Parameters
+    ----------
+    out : Path
+        The folder to make or replace.
+    marker : str
+        A file that an existing `out` must hold: a folder with anything else is not replaced.
+
+    Yields
+    ------
+    Path
+        An empty folder beside `out`. It takes the place of `out` when the block ends, and is
+        removed when the block raises.
+
+    Raises
+    ------
+    DatasetError
+        If `out` is a file, or a folder that holds other things.
+    """
+    out = out.resolve()
+    _check_replaceable(out, marker)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    staged.mkdir()
+    try:
+        yield staged
+        _put_in_place(staged, out)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _check_replaceable(out: Path, marker: str) -> None:
+    if not out.exists() or (out.is_dir() and ((out / marker).is_file() or not any(out.iterdir()))):
+        return
+    raise DatasetError(
+        f"{out} exists and was not made by this command, so it is not replaced",
+        mend="Name another folder, or remove it yourself",
+    )
+
+
+def _put_in_place(staged: Path, out: Path) -> None:
+    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    if not out.exists():
+        staged.rename(out)
+        return
+    out.rename(old)
+    try:
+        staged.rename(out)
+    except OSError:
+        old.rename(out)
+        raise
+    shutil.rmtree(old)
+
+
+def write_table(frame: pl.DataFrame | pl.LazyFrame, folder: Path, name: str) -> None:
+    """Write one file of a dataset: rows with the types of `FILES[name]`, already sorted."""
+    path = folder / f"{name}.parquet"
+    if isinstance(frame, pl.LazyFrame):
+        frame.sink_parquet(path, compression="lz4")
+    else:
+        frame.write_parquet(path, compression="lz4")
+
+
+def write_manifest(folder: Path, source: str) -> Manifest:
+    """Write dataset.json for the tables in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the Parquet files.
+    source : str
+        What the rows are: "home-credit" or "synthetic".
+    """
+    files: dict[str, FileEntry] = {}
+    for name in FILES:
+        path = folder / f"{name}.parquet"
+        if path.is_file():
+            with path.open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+            files[path.name] = {"rows": rows, "sha256": digest}
+    manifest: Manifest = {"format": FORMAT, "source": source, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    return manifest
+
+
+def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Dataset:
+    """Read the Kaggle tables from a folder or a zip, check them and write a dataset.
+
+    Parameters
+    ----------
+    source : Path
+        A folder of `.csv`, `.csv.gz`, `.csv.zip` or `.parquet` files, or a zip of CSV files.
+    out : Path
+        The dataset's folder, replaced only once everything is read and found good.
+    progress : callable, optional
+        Told of each table before it is read (rows None) and after it is written.
+
+    Raises
+    ------
+    DatasetError
+        With table, column, row and mend, for the first thing that is wrong.
+    """
+    files = find_files(source, FILES)
+    if "application_train" not in files:
+        raise DatasetError(
+            f"{source} holds no application_train file",
+            mend="Name the folder or zip that has application_train.csv (or .csv.gz, .csv.zip, "
+            ".parquet) at its top",
+        )
+    _check_apart(source, out)
+    with staged_folder(out) as staged:
+        known = _Known()
+        for name, table in FILES.items():
+            if name in files:
+                _ingest_table(name, table, files[name], staged, known, progress)
+            else:
+                _warn_missing(name, str(source))
+        write_manifest(staged, _source_kind(source))
+    return Dataset.open(out)
+
+
+class _Known:
+    """The identifiers read so far, which later tables refer to."""
+
+    def __init__(self) -> None:
+        self.applicants = pl.Series("SK_ID_CURR", [], pl.Int32)
+        self.bureau = pl.Series("SK_ID_BUREAU", [], pl.Int32)
+
+
+def _ingest_table(
+    name: str,
+    table: Table,
+    file: SourceFile,
+    staged: Path,
+    known: _Known,
+    progress: Progress | None,
+) -> None:
+    if progress:
+        progress(name, None)
+    frame = conform(read(file, table), table, where=file.where)
+    warn_unknown_categories(frame, table, where=file.where)
+    check_key(frame, table, where=file.where)
+    _relate(frame, name, file.where, known)
+    write_table(_sorted(frame, table), staged, name)
+    if progress:
+        progress(name, frame.height)
+
+
+def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:
+    if name.startswith("application_"):
+        _check_new_applicants(frame["SK_ID_CURR"], where, known)
+        known.applicants = known.applicants.append(frame["SK_ID_CURR"])
+        return
+    if name == "bureau":
+        known.bureau = frame["SK_ID_BUREAU"]
+    link = TABLES[name].link
+    parents = known.applicants if link == "SK_ID_CURR" else known.bureau
+    orphans = frame.height - frame[link].is_in(parents.implode()).sum()
+    if orphans:
+        logger.info(
+            "table %s (%s): %d of %d rows belong to no %s that was read; kept",
+            name, where, orphans, frame.height, link,
+        )  # fmt: skip
+
+
+def _check_new_applicants(applicants: pl.Series, where: str, known: _Known) -> None:
+    row = applicants.is_in(known.applicants.implode()).arg_max()
+    if row is not None and applicants[row] in known.applicants:
+        raise DatasetError(
+            f"duplicate key: SK_ID_CURR {applicants[row]} is in application_train too",
+            mend="Remove the row from one of the two files",
+            where=where,
+            table=APPLICATION.name,
+            column="SK_ID_CURR",
+            row=row + 1,
+        )
+
+
+def _sorted(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Rows by applicant, then key; rows alike in both stay in the order of their file."""
+    if table.key and table.key[0] == table.link:
+        return frame.sort(packed_key([table[name] for name in table.key]))
+    return frame.sort(table.link, *table.key, maintain_order=True)
+
+
+def _check_apart(source: Path, out: Path) -> None:
+    """Replacing `out` must not remove what is being read."""
+    if out.resolve() in source.resolve().parents:
+        raise DatasetError(
+            f"{source} lies inside {out}, which would be replaced", mend="Name another --out"
+        )
+
+
+def _source_kind(source: Path) -> str:
+    """Sample applicants ingested again stay sample applicants."""
+    try:
+        return str(json.loads((source / MANIFEST).read_text("utf-8"))["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "home-credit"
+
+
+def _warn_missing(name: str, where: str) -> None:
+    consequence = (
+        "there is no test population" if name == "application_test" else "its features will be null"
+    )
+    logger.warning("table %s is missing from %s: %s", name, where, consequence)
