@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,31 @@ from evidently.core.report import Snapshot
 from evidently.metrics import DriftedColumnsCount, ValueDrift
 from evidently.tests import lt
 
+from scoring.dataset import Dataset
+from scoring.scorer import Scorer
+
 # Usual reading of the population stability index: below 0.1 stable, above 0.2 shifted.
 PSI_LIMIT = 0.2
 # A share of missing values that moved by more than this is told, whatever the PSI says of the
 # values that are there.
 MISSING_LIMIT = 0.1
+
+PD = "probability_of_default"
+
+# One feature a history table that is there whenever the table says anything of the applicant:
+# its missing values tell how many have no such history.
+HISTORY_SIGNS = (
+    "bureau__DAYS_CREDIT__all__count",
+    "bureau_balance__MONTHS__all__count",
+    "previous__DAYS_DECISION__all__count",
+    "pos_cash__MONTHS_BALANCE__all__count",
+    "installments__DAYS_INSTALMENT__all__count",
+    "card__MONTHS_BALANCE__all__count",
+)
+
+
+class DriftError(ValueError):
+    """There is nothing to compare with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +79,32 @@ class Drift:
             partial.replace(path)
 
 
+def populations(dataset: Dataset, features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Features of the training applicants (reference) and of the test applicants (current).
+
+    A dataset without test applicants is cut by SK_ID_CURR: the first half is the reference.
+
+    Raises
+    ------
+    DriftError
+        If a side has no applicant.
+    """
+    train = dataset.frames("train")["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
+    if "test" in dataset.populations:
+        known = pl.col("SK_ID_CURR").is_in(train.implode())
+    else:
+        known = pl.col("SK_ID_CURR") <= train.median()
+    reference, current = features.filter(known), features.filter(~known)
+    if reference.is_empty() or current.is_empty():
+        raise DriftError(f"{dataset.folder}: too few applicants to compare two populations")
+    return reference, current
+
+
+def with_pd(features: pl.DataFrame, scorer: Scorer) -> pl.DataFrame:
+    """Add the PD that the model gives as a column to compare like any other."""
+    return features.with_columns(pl.Series(PD, scorer.predict(features)))
+
+
 def compare(reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[str]) -> Drift:
     """Compare two populations with the population stability index, and their missing values.
 
@@ -83,6 +129,51 @@ def compare(reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[st
     return Drift(
         ordered.select("column", "psi", "missing_reference", "missing_current", "drifted"), snapshot
     )
+
+
+def conclusion(result: Drift, refused: Mapping[str, float]) -> str:
+    """What the comparison means, in a few sentences of Markdown drawn from its figures.
+
+    Parameters
+    ----------
+    result : Drift
+        With the PD among its columns.
+    refused : mapping
+        Share of applicants refused in "reference" and in "current".
+    """
+    drifted = result.drifted
+    lines = [
+        f"**{drifted.height} of {result.columns.height} columns drifted** (PSI of {PSI_LIMIT} or "
+        f"more, or missing values moved by more than {MISSING_LIMIT:.0%})."
+    ]
+    lines += [f"- {_told(row)}" for row in drifted.head(10).iter_rows(named=True)]
+    own = result.columns.row(by_predicate=pl.col("column") == PD, named=True)
+    change = refused["current"] - refused["reference"]
+    lines.append(
+        f"\nThe probability of default itself has a PSI of {own['psi']:.3f}: refusals go from "
+        f"{refused['reference']:.1%} to {refused['current']:.1%} ({change:+.1%})."
+    )
+    if own["drifted"]:
+        advice = (
+            "The drift reaches the decisions: check the drifted columns at their source, and "
+            "retrain on applicants of today as soon as their outcomes are known."
+        )
+    elif drifted.height:
+        advice = (
+            "The inputs moved, the decisions hardly: no retraining for this reason alone, but "
+            "ask the source why the columns above changed."
+        )
+    else:
+        advice = "Nothing to do."
+    return "\n".join([*lines, "", f"**What to do.** {advice}"])
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    before, after = row["missing_reference"], row["missing_current"]
+    parts = [] if row["psi"] is None else [f"PSI {row['psi']:.2f}"]
+    if abs(after - before) > MISSING_LIMIT:
+        parts.append(f"missing for {after:.0%} of the applicants instead of {before:.0%}")
+    return f"`{row['column']}`: {', '.join(parts)}"
 
 
 def _missing(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import lightgbm
@@ -298,3 +299,20 @@ def compare(validations: Sequence[Validation]) -> pl.DataFrame:
     return pl.DataFrame(
         [{"candidate": item.candidate.name, **item.metrics} for item in validations]
     )
+
+
+def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a model comes from, as plain JSON values: what it was trained on, how, how well.
+
+    Timings are left out: the same data, seed and code give the same values.
+    """
+    metrics = {
+        name: value for name, value in validation.metrics.items() if not name.endswith("seconds")
+    }
+    return {
+        "candidate": validation.candidate.name,
+        "parameters": dict(validation.candidate.parameters),
+        "training": dict(record),
+        "cross_validation": metrics,
+        "packages": {name: version(name) for name in ("lightgbm", "numpy", "polars")},
+    }
