@@ -30,6 +30,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import polars as pl
 
+from scoring import plots
 from scoring.batch import write_features
 from scoring.dataset import Dataset
 from scoring.features import FEATURE_SET_VERSION, PROTECTED
@@ -71,17 +72,8 @@ print(f"default rate {rate:.2%} of {applications.height:,} applicants")
 # that agency. They are kept as missing; trees split on them, linear models get a fill value.
 
 # %%
-missing = (
-    applications.select(pl.all().is_null().mean())
-    .transpose(include_header=True, header_name="column", column_names=["missing"])
-    .filter(pl.col("missing") > 0)
-    .sort("missing", descending=True)
-)
-top = missing.head(20).reverse()
-figure, axis = plt.subplots(figsize=(8, 5))
-axis.barh(top["column"], top["missing"] * 100)
-axis.set(xlabel="applicants without a value (%)", title="The 20 columns missing most often")
-figure.tight_layout()
+figure = plots.missing(applications)
+plt.show()
 
 # %% [markdown]
 # ## Sentinels
@@ -100,17 +92,8 @@ print(f"DAYS_EMPLOYED is {DAY_SENTINEL:,} for {sentinel:.1%} of the applicants")
 # The three external scores rank applicants better than anything else in the application.
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True)
-for axis, number in zip(axes, (1, 2, 3), strict=True):
-    column = f"EXT_SOURCE_{number}"
-    for target, label in ((0, "repaid"), (1, "defaulted")):
-        values = applications.filter(pl.col("TARGET") == target)[column].drop_nulls()
-        axis.hist(values, bins=30, density=True, histtype="step", linewidth=2, label=label)
-    axis.set(xlabel=f"{column} (no unit)")
-axes[0].set_ylabel("density")
-axes[0].legend()
-figure.suptitle("External scores of applicants who repaid and who defaulted")
-figure.tight_layout()
+figure = plots.densities(applications, ["EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"])
+plt.show()
 
 # %% [markdown]
 # ## The features
@@ -148,28 +131,15 @@ sorted(PROTECTED)
 # %%
 SHOWN = {
     "application__EXT_SOURCES_MEAN": "mean external score (no unit)",
-    "application__CREDIT_TO_ANNUITY": "credit / annuity (years)",
+    "application__CREDIT_TO_ANNUITY": "credit / annuity (instalments)",
     "bureau__DEBT_TO_CREDIT__active__total": "debt / credit of running loans elsewhere",
     "previous__IS_REFUSED__all__mean": "share of earlier applications refused",
 }
 chosen = pl.read_parquet(FEATURES, columns=["SK_ID_CURR", *SHOWN]).join(
     applications.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR"
 )
-figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), sharey=True)
-for axis, (name, title) in zip(axes, SHOWN.items(), strict=True):
-    groups = (
-        chosen.drop_nulls(name)
-        .with_columns(group=pl.col(name).qcut(5, allow_duplicates=True, labels=None).to_physical())
-        .group_by("group")
-        .agg(pl.col("TARGET").mean() * 100, middle=pl.col(name).median())
-        .sort("group")
-    )
-    axis.plot(groups["middle"], groups["TARGET"], marker="o")
-    axis.axhline(rate * 100, linestyle=":", color="grey")
-    axis.set_xlabel(title)
-axes[0].set_ylabel("default rate (%)")
-figure.suptitle("Default rate along four features (dotted: all applicants)")
-figure.tight_layout()
+figure = plots.default_rates(chosen, SHOWN)
+plt.show()
 
 # %% [markdown]
 # ## Result

@@ -109,10 +109,12 @@ plt.show()
 # ## What each cut-off costs
 #
 # The curve is flat around its minimum and the minimum lies near the cut-off that the costs
-# dictate: the mark of calibrated probabilities.
+# dictate: the mark of calibrated probabilities. Only a family whose reasons are exact can be
+# served: among those the cheapest is chosen.
 
 # %%
-best = min(validations, key=lambda item: item.metrics["business_cost"])
+servable = [item for item in validations if item.candidate.servable]
+best = min(servable, key=lambda item: item.metrics["business_cost"])
 figure = plots.cost_curve(best)
 plt.show()
 print(f"chosen: {best.candidate.name}")

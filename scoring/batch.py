@@ -74,16 +74,20 @@ def write_features(dataset: Dataset, out: Path, *populations: Population) -> tup
     rows, columns : int
         What was written, SK_ID_CURR included.
     """
+    whole = pl.concat(feature_batches(dataset, *populations), rechunk=False)
+    write_parquet(whole, out)
+    return whole.shape
+
+
+def write_parquet(frame: pl.DataFrame, out: Path) -> None:
+    """Write a Parquet file, whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        batches = list(feature_batches(dataset, *populations))
-        whole = pl.concat(batches, rechunk=False)
-        whole.write_parquet(partial, compression="lz4", statistics=False)
+        frame.write_parquet(partial, compression="lz4", statistics=False)
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
-    return whole.shape
 
 
 def score(dataset: Dataset, scorer: Scorer, *populations: Population) -> pl.DataFrame:

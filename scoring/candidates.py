@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from lightgbm import LGBMClassifier
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
@@ -34,6 +34,19 @@ LIGHTGBM_DEFAULTS: dict[str, Any] = {
 }
 
 
+class KnownColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Keep the columns that have a value in the training rows; the others have no ranks."""
+
+    def fit(self, matrix: npt.NDArray[np.float64], _target: object = None) -> KnownColumns:
+        """Note which columns have a value."""
+        self.known_ = ~np.isnan(matrix).all(axis=0)
+        return self
+
+    def transform(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Leave the other columns out."""
+        return matrix[:, self.known_]
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A family of models.
@@ -47,11 +60,14 @@ class Candidate:
         are, category codes as floats, NaN for missing.
     parameters : mapping
         What distinguishes it, for the record.
+    servable : bool
+        Whether a Scorer can hold it: boosted trees only, whose reasons are exact.
     """
 
     name: str
     build: Callable[[Sequence[Feature], int], ClassifierMixin]
     parameters: dict[str, Any]
+    servable: bool = False
 
 
 def dummy() -> Candidate:
@@ -62,8 +78,8 @@ def dummy() -> Candidate:
 def logistic_regression(c: float = 0.005) -> Candidate:
     """Linear in the ranks of the numbers and in the categories.
 
-    Ranks tame amounts and day counts of any shape; a missing number is put in the middle and
-    flagged; a category becomes one column a level.
+    Ranks tame amounts and day counts of any shape; a missing number is put in the middle; a
+    category becomes one column a level.
     """
 
     def build(features: Sequence[Feature], seed: int) -> Pipeline:
@@ -72,11 +88,10 @@ def logistic_regression(c: float = 0.005) -> Candidate:
         ranks = QuantileTransformer(
             n_quantiles=100, output_distribution="normal", subsample=20_000, random_state=seed
         )
-        # A column may be wholly missing in a fold: it then tells nothing and stays at zero.
         fill = SimpleImputer(strategy="constant", fill_value=0.0)
         preprocess = ColumnTransformer(
             [
-                ("numbers", make_pipeline(ranks, fill), numbers),
+                ("numbers", make_pipeline(KnownColumns(), ranks, fill), numbers),
                 ("categories", OneHotEncoder(handle_unknown="ignore"), categories),
             ],
             sparse_threshold=0.0,
@@ -101,7 +116,7 @@ def lightgbm(**changes: Any) -> Candidate:
             verbosity=-1,
         )
 
-    return Candidate("lightgbm", build, parameters)
+    return Candidate("lightgbm", build, parameters, servable=True)
 
 
 def fit(

@@ -11,6 +11,7 @@ from operator import or_
 
 import polars as pl
 
+from scoring.errors import ScoringError
 from scoring.tables import Column, Table
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ _SHOWN_CATEGORIES = 5
 _LARGEST = 1.7976931348623157e308
 
 
-class DatasetError(ValueError):
+class DatasetError(ScoringError):
     """Rows or files that cannot be used, said so that a person can mend them.
 
     Parameters

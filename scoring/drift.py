@@ -21,6 +21,7 @@ from evidently.metrics import DriftedColumnsCount, ValueDrift
 from evidently.tests import lt
 
 from scoring.dataset import Dataset
+from scoring.errors import ScoringError
 from scoring.scorer import Scorer
 
 # Usual reading of the population stability index: below 0.1 stable, above 0.2 shifted.
@@ -43,7 +44,7 @@ HISTORY_SIGNS = (
 )
 
 
-class DriftError(ValueError):
+class DriftError(ScoringError):
     """There is nothing to compare with."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +15,70 @@ from scoring.training import Validation
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+
+
+def missing(applications: pl.DataFrame, number: int = 20) -> Figure:
+    """Share of applicants without a value, for the columns that miss it most often."""
+    shares = applications.select(pl.all().is_null().mean()).row(0, named=True)
+    top = sorted(shares.items(), key=lambda item: -item[1])[:number]
+    figure, axis = plt.subplots(figsize=(8, 0.26 * number + 0.8))
+    axis.barh([name for name, _ in top], [share * 100 for _, share in top], color=BLUE)
+    axis.invert_yaxis()
+    axis.set(
+        xlabel="applicants without a value (%)",
+        title=f"The {number} columns missing most often",
+    )
+    figure.tight_layout()
+    return figure
+
+
+def densities(applications: pl.DataFrame, columns: Sequence[str]) -> Figure:
+    """Distribution of some columns among applicants who repaid and who defaulted."""
+    figure, axes = plt.subplots(1, len(columns), figsize=(11, 3.2), sharey=True)
+    for axis, column in zip(axes, columns, strict=True):
+        for target, label, color in ((0, "repaid", BLUE), (1, "defaulted", ORANGE)):
+            values = applications.filter(pl.col("TARGET") == target)[column].drop_nulls()
+            axis.hist(
+                values, bins=30, density=True, histtype="step", linewidth=2, label=label,
+                color=color,
+            )  # fmt: skip
+        axis.set_xlabel(f"{column} (no unit)")
+    axes[0].set_ylabel("density")
+    axes[0].legend()
+    figure.suptitle("Applicants who repaid and applicants who defaulted")
+    figure.tight_layout()
+    return figure
+
+
+def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int = 5) -> Figure:
+    """Default rate along some features, in groups of equal size.
+
+    Parameters
+    ----------
+    examples : polars.DataFrame
+        TARGET and the features.
+    titles : mapping of str to str
+        The axis title of each feature.
+    groups : int
+        How many groups; applicants without a value are left out.
+    """
+    figure, axes = plt.subplots(1, len(titles), figsize=(14, 3.2), sharey=True)
+    overall = examples["TARGET"].mean()
+    for axis, (name, title) in zip(axes, titles.items(), strict=True):
+        group = (pl.col(name).rank("ordinal") - 1) * groups // pl.len()
+        rates = (
+            examples.drop_nulls(name)
+            .group_by(group.alias("group"))
+            .agg(rate=pl.col("TARGET").mean() * 100, middle=pl.col(name).median())
+            .sort("group")
+        )
+        axis.plot(rates["middle"], rates["rate"], marker="o", color=BLUE)
+        axis.axhline(overall * 100, linestyle=":", color=GREY)
+        axis.set_xlabel(title)
+    axes[0].set_ylabel("default rate (%)")
+    figure.suptitle("Default rate along four features (dotted: all applicants)")
+    figure.tight_layout()
+    return figure
 
 
 def costs(table: pl.DataFrame, everybody: float, nobody: float) -> Figure:

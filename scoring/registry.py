@@ -24,10 +24,12 @@ from matplotlib.figure import Figure
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from scoring.dataset import staged_folder
+from scoring.errors import ScoringError
 from scoring.scorer import MANIFEST_FILE, Scorer
 
 MODEL_NAME = "credit-scoring"
@@ -36,7 +38,7 @@ _PACKAGE = Path(__file__).parent
 _ATTEMPTS = 3
 
 
-class RegistryError(ValueError):
+class RegistryError(ScoringError):
     """A model or version that is asked for is not there, or could not be registered."""
 
 
@@ -98,10 +100,15 @@ class Store:
         RegistryError
             If others register versions all the while.
         """
+        if not self.client.search_registered_models(f"name = '{scorer.name}'"):
+            self.client.create_registered_model(scorer.name)
         number = self.latest_version(scorer.name) + 1
         for _ in range(_ATTEMPTS):
             numbered = replace(scorer, version=str(number))
-            registered = mlflow.register_model(_log(numbered), scorer.name)
+            info = _log(numbered)
+            registered = self.client.create_model_version(
+                scorer.name, info.model_uri, run_id=info.run_id, model_id=info.model_id
+            )
             if str(registered.version) == numbered.version:
                 return numbered
             # The registry gave another number than the next visible one (a version was deleted,
@@ -162,14 +169,14 @@ def _data_folder(model: Path) -> str:
     return str(flavor["data"])
 
 
-def _log(scorer: Scorer) -> str:
-    """Log a Scorer with the open run; the URI by which it can be registered."""
+def _log(scorer: Scorer) -> ModelInfo:
+    """Log a Scorer with the open run."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # An input example would be an applicant's row: the signature is written out instead.
         warnings.filterwarnings("ignore", message=".*input example was not provided")
         path = Path(folder) / "scorer"
         scorer.save(path)
-        info = mlflow.pyfunc.log_model(
+        info: ModelInfo = mlflow.pyfunc.log_model(
             name="model",
             loader_module="scoring.pyfunc",
             data_path=str(path),
@@ -177,7 +184,7 @@ def _log(scorer: Scorer) -> str:
             signature=_signature(scorer),
             pip_requirements=["lightgbm", "numpy", "pandas", "polars"],
         )
-    return str(info.model_uri)
+    return info
 
 
 def _signature(scorer: Scorer) -> ModelSignature:

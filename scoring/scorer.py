@@ -23,6 +23,7 @@ import polars as pl
 from scoring.booster import Booster, BoosterError
 from scoring.business import Costs, Decision
 from scoring.dataset import staged_folder
+from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION, PROTECTED
 
 FORMAT = 1
@@ -33,7 +34,7 @@ MANIFEST_FILE = "manifest.json"
 Floats = npt.NDArray[np.float64]
 
 
-class ScorerError(ValueError):
+class ScorerError(ScoringError):
     """A model directory cannot be used, or features do not fit the model."""
 
 

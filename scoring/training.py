@@ -20,6 +20,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from scoring.business import Costs, best_cutoff, business_cost
 from scoring.candidates import Candidate, fit
+from scoring.errors import ScoringError
 from scoring.features import PROTECTED
 from scoring.scorer import Calibration, Feature, Scorer, encode
 
@@ -28,7 +29,7 @@ Labels = npt.NDArray[np.int8]
 Progress = Callable[[str, int, int], None]
 
 
-class TrainingError(ValueError):
+class TrainingError(ScoringError):
     """There is not enough to train on."""
 
 
@@ -264,9 +265,9 @@ def fit_scorer(
     seed : int
         Of the model.
     """
-    model = fit(validation.candidate, examples.features, examples.matrix, examples.target, seed)
-    if not isinstance(model, lightgbm.LGBMClassifier):
+    if not validation.candidate.servable:
         raise TrainingError(f"a Scorer holds LightGBM trees, not a {validation.candidate.name}")
+    model = fit(validation.candidate, examples.features, examples.matrix, examples.target, seed)
     return Scorer(
         name=name,
         version="0",

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
+import serving
+
+from scoring.dataset import Dataset, ingest
+from scoring.features import build_features
+from scoring.synthetic import write_sample
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With FORBID_SKIPS set, as in CI, a test that was skipped fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if skipped and os.environ.get("FORBID_SKIPS"):
+        reporter.write_line(f"{len(skipped)} skipped, and FORBID_SKIPS is set", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _folder(default: Path) -> Path:
@@ -27,3 +43,40 @@ def home_credit_folder() -> Path:
 def real_applications_folder() -> Path:
     """The folder of 16,992 real applications without histories."""
     return _folder(SHARED / "home-credit-applications")
+
+
+@pytest.fixture(scope="session")
+def real_dataset(home_credit_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The real rows as a dataset outside the project."""
+    return ingest(home_credit_folder, tmp_path_factory.mktemp("real") / "dataset")
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """800 sample applicants with an outcome and 200 without."""
+    return write_sample(tmp_path_factory.mktemp("sample") / "dataset", 800, seed=3, processes=1)
+
+
+@pytest.fixture(scope="session")
+def sample_features(sample: Dataset) -> pl.DataFrame:
+    """The features of the sample applicants, training ones first."""
+    return build_features(sample.frames()).collect()
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A few hundred applicants with their histories."""
+    return serving.small_dataset(tmp_path_factory.mktemp("small") / "dataset")
+
+
+@pytest.fixture(scope="session")
+def small_model(small_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model trained on the small dataset."""
+    return serving.train_small_model(small_dataset, tmp_path_factory.mktemp("model") / "champion")
+
+
+@pytest.fixture(scope="session")
+def api_url(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running API that serves the small model."""
+    with serving.running_api(small_model, tmp_path_factory.mktemp("api") / "log") as url:
+        yield url

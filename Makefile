@@ -1,0 +1,133 @@
+# The map of the work. `make help` lists the targets.
+
+# DATA: a folder or zip of Kaggle's files, or the word kaggle; empty: the sample applicants.
+DATA ?=
+# The sample's size and seed, and the servers' ports.
+APPLICANTS ?= 8000
+SEED ?= 0
+PORT ?= 8000
+DASHBOARD_PORT ?= 8501
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Compiled once, imported many times.
+unexport PYTHONDONTWRITEBYTECODE
+export PORT DASHBOARD_PORT
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3 python))
+BIN := .venv/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+STAMPS := data/.stamps
+INSTALLED := .venv/.installed
+LIBRARY := $(shell find scoring -name '*.py' -o -name '*.json')
+NOTEBOOKS := 01_preprocessing 02_modelling 03_drift
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  DATA=FOLDER uses Kaggle's files instead of the sample applicants (make run DATA=...)"
+
+.PHONY: run
+run: pipeline ## install, prepare, train, report, then serve API and page
+	@exec $(BIN)/python -m scoring serve
+
+.PHONY: serve
+serve: $(INSTALLED) ## start the API and the Streamlit page on what is there
+	@exec $(BIN)/python -m scoring serve
+
+.PHONY: pipeline
+pipeline: $(STAMPS)/03_drift $(STAMPS)/examples ## everything but the servers
+
+.PHONY: install
+install: $(INSTALLED) ## create .venv and install the locked packages
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	@echo "installing the locked packages into .venv"
+	@VIRTUAL_ENV=.venv $(UV) pip sync --quiet requirements.txt
+	@touch $@
+
+# What the tables are made of; changes only when the choice changes.
+.PHONY: FORCE
+$(STAMPS)/source: FORCE
+	@mkdir -p $(STAMPS)
+	@echo "DATA=$(DATA) APPLICANTS=$(APPLICANTS) SEED=$(SEED)" | cmp -s - $@ || \
+	  echo "DATA=$(DATA) APPLICANTS=$(APPLICANTS) SEED=$(SEED)" > $@
+
+SOURCES := $(if $(wildcard $(DATA)),$(wildcard $(DATA) $(DATA)/*))
+
+$(STAMPS)/tables: $(INSTALLED) $(STAMPS)/source $(SOURCES) $(LIBRARY)
+ifeq ($(DATA),)
+	$(BIN)/python -m scoring sample --applicants $(APPLICANTS) --seed $(SEED) --out data/tables
+else
+	$(BIN)/python -m scoring ingest "$(DATA)" --out data/tables
+endif
+	@touch $@
+
+$(STAMPS)/01_preprocessing: $(STAMPS)/tables
+$(STAMPS)/02_modelling: $(STAMPS)/01_preprocessing
+$(STAMPS)/03_drift: $(STAMPS)/02_modelling
+
+$(NOTEBOOKS:%=$(STAMPS)/%): $(STAMPS)/%: notebooks/%.ipynb
+	$(BIN)/python -m scoring notebook notebooks/$*.ipynb --out reports/notebooks/$*.ipynb
+	@touch $@
+
+$(STAMPS)/examples: $(STAMPS)/tables
+	$(BIN)/python -m scoring examples data/tables --out data/examples
+	@touch $@
+
+.PHONY: test
+test: $(INSTALLED) ## install what is needed and run the tests
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(INSTALLED) ## ruff, mypy and the workflows' schema
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+.PHONY: mlflow
+mlflow: $(INSTALLED) ## MLflow's page on the tracked runs and registered models
+	@mkdir -p mlruns
+	@exec $(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
+	  --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(or $(MLFLOW_PORT),5000)
+
+.PHONY: notebooks
+notebooks: $(STAMPS)/tables ## run the notebooks on the sample and keep their outputs in notebooks/
+	@for name in $(NOTEBOOKS); do \
+	  $(BIN)/jupytext --sync --quiet notebooks/$$name.py; \
+	  $(BIN)/python -m scoring notebook notebooks/$$name.ipynb \
+	    --out reports/notebooks/$$name.ipynb --keep; \
+	done
+
+.PHONY: bundle
+bundle: $(STAMPS)/02_modelling ## gather what the deployed API runs in build/bundle
+	@rm -rf build/bundle
+	@mkdir -p build/bundle/mlruns
+	@git ls-files -z api scoring Procfile .python-version | xargs -0 cp --parents -t build/bundle
+	@cp api/requirements.txt build/bundle/requirements.txt
+	@cp -r mlruns/champion build/bundle/mlruns/champion
+
+.PHONY: lock
+lock: $(INSTALLED) ## resolve the packages anew into both requirements files
+	@$(UV) pip compile --quiet --upgrade --all-extras --no-header pyproject.toml \
+	  --output-file requirements.txt.partial
+	@$(UV) pip compile --quiet --no-header --generate-hashes --constraint requirements.txt.partial \
+	  pyproject.toml --output-file api/requirements.txt.partial
+	@(echo "# Made by make lock: everything for notebooks, API and tests."; echo "-e ."; \
+	  cat requirements.txt.partial) > requirements.txt
+	@(echo "# Made by make lock: what the deployed API needs, with hashes."; \
+	  cat api/requirements.txt.partial) > api/requirements.txt
+	@rm requirements.txt.partial api/requirements.txt.partial
+
+.PHONY: clean
+clean: ## remove everything that runs left behind, except .venv
+	@rm -rf data/tables data/examples data/features.parquet $(STAMPS) mlruns/* reports/notebooks \
+	  reports/drift.html reports/drift.json

@@ -1,0 +1,73 @@
+"""From an applicant's rows to the decision and its reasons."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import example
+from api.applicant import Applicant
+from scoring.features import build_features
+from scoring.scorer import Scorer
+
+_REASONS = 4
+
+
+class Reason(BaseModel):
+    """A feature that pushed the probability up."""
+
+    feature: str = Field(description="The feature's name")
+    value: float | str | None = Field(description="Its value for this applicant; null: unknown")
+    contribution: float = Field(description="What it adds to the log-odds of a default")
+
+
+class Model(BaseModel):
+    """The model that answered."""
+
+    name: str
+    version: str
+    feature_set_version: str = Field(description="The version of the features' definitions")
+
+    @classmethod
+    def of(cls, scorer: Scorer) -> Model:
+        """What identifies a scorer."""
+        return cls.model_construct(
+            name=scorer.name,
+            version=scorer.version,
+            feature_set_version=scorer.feature_set_version,
+        )
+
+
+class Answer(BaseModel):
+    """The decision on an application."""
+
+    model_config = ConfigDict(json_schema_extra={"example": example.ANSWER})
+
+    applicant: int = Field(description="SK_ID_CURR of the application")
+    probability_of_default: float = Field(ge=0, le=1, description="Calibrated, between 0 and 1")
+    cutoff: float = Field(
+        ge=0, le=1, description="The probability above which an application is refused"
+    )
+    decision: str = Field(description="accept or refuse")
+    reasons: list[Reason] = Field(
+        max_length=_REASONS, description="What pushed the probability up most, strongest first"
+    )
+    model: Model
+
+
+def decide(applicant: Applicant, scorer: Scorer) -> Answer:
+    """Score one applicant."""
+    features = build_features(applicant.frames()).collect()
+    probabilities = scorer.predict(features)
+    (decision,) = scorer.decide(probabilities)
+    (reasons,) = scorer.reasons(features, top=_REASONS)
+    return Answer.model_construct(
+        applicant=applicant.id,
+        probability_of_default=float(probabilities[0]),
+        cutoff=float(scorer.cutoff),
+        decision=decision,
+        reasons=[
+            Reason.model_construct(feature=r.feature, value=r.value, contribution=r.contribution)
+            for r in reasons
+        ],
+        model=Model.of(scorer),
+    )

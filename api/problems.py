@@ -1,0 +1,121 @@
+"""Errors as RFC 9457 problem documents: what is wrong, where, and nothing of our insides."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Flask, Response, current_app
+from pydantic import BaseModel, Field
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One wrong field of a request."""
+
+    pointer: str = Field(description="Where it is in the body, as a JSON pointer (RFC 6901)")
+    detail: str = Field(description="What is wrong with it, and what would be right")
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = Field(description="about:blank: the status says what kind of problem it is")
+    title: str = Field(description="The HTTP status in words")
+    status: int = Field(description="The HTTP status")
+    detail: str = Field(description="What is wrong, and what to do about it")
+    errors: list[FieldError] = Field(
+        default=[], description="The wrong fields, where it is the fields that are wrong"
+    )
+
+
+class ProblemError(Exception):
+    """A request that is answered with a problem document.
+
+    Parameters
+    ----------
+    status : int
+        The HTTP status, 400 or above.
+    detail : str
+        What is wrong and what to do about it, in words for the caller.
+    errors : sequence of FieldError
+        The wrong fields.
+    headers : mapping
+        Headers that go with the status, such as Retry-After.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.errors = status, detail, errors
+        self.headers = dict(headers or {})
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error of the app with a problem document."""
+    app.register_error_handler(ProblemError, _answer_problem)
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(Exception, _answer_unforeseen)
+
+
+def _answer_problem(error: ProblemError) -> Response:
+    return _respond(error.status, error.detail, error.errors, error.headers)
+
+
+def _answer_http_error(error: HTTPException) -> Response | WerkzeugResponse:
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        # Redirects are exceptions too.
+        return error.get_response()
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return _respond(error.code, _http_detail(error), headers=headers)
+
+
+def _http_detail(error: HTTPException) -> str:
+    if isinstance(error, NotFound):
+        return "There is nothing at this address. /docs/ lists what there is."
+    if isinstance(error, MethodNotAllowed):
+        return f"This address answers {', '.join(sorted(error.valid_methods or []))} only."
+    if isinstance(error, RequestEntityTooLarge):
+        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        return f"The body is larger than {limit:,} bytes. Send one applicant's rows only."
+    return error.description or HTTPStatus(error.code or 500).description
+
+
+def _answer_unforeseen(error: Exception) -> Response:
+    logger.error("unforeseen error", exc_info=error)
+    return _respond(500, "The service failed on this request. It is logged; try again later.")
+
+
+def document(status: int, detail: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
+    """The problem document of a status."""
+    problem = Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=list(errors),
+    )
+    return problem.model_dump(exclude_defaults=True)
+
+
+def _respond(
+    status: int,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    body = orjson.dumps(document(status, detail, errors))
+    return Response(body, status, headers=dict(headers or {}), content_type=MEDIA_TYPE)

@@ -1,0 +1,81 @@
+"""Run notebooks from top to bottom with parameters, and keep outputs worth a review."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from scoring.errors import ScoringError
+
+# The kernel listens on loopback only; it would warn at every start that it does not encrypt.
+_KERNEL_ARGUMENTS = ["--log-level=40"]
+
+# What of a notebook's metadata is the author's, not the run's.
+_LASTING = ("kernelspec", "jupytext")
+
+
+class NotebookError(ScoringError):
+    """A cell of a notebook failed."""
+
+
+def execute(notebook: Path, out: Path, parameters: Mapping[str, Any]) -> None:
+    """Run a notebook in its own folder, with a progress bar, and write it with its outputs.
+
+    Parameters
+    ----------
+    notebook : Path
+        The notebook; relative paths in its parameters start from its folder.
+    out : Path
+        The executed copy; written cell by cell, so that a failure can be read in it.
+    parameters : mapping
+        Values for the cell tagged "parameters".
+
+    Raises
+    ------
+    NotebookError
+        If a cell raises.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            notebook,
+            out,
+            parameters=dict(parameters),
+            cwd=notebook.parent,
+            extra_arguments=_KERNEL_ARGUMENTS,
+        )
+    except PapermillExecutionError as error:
+        raise NotebookError(
+            f"{notebook.name}: cell {error.exec_count} raised {error.ename}: {error.evalue}. "
+            f"The outputs so far are in {out}"
+        ) from error
+
+
+def keep(executed: Path, notebook: Path) -> None:
+    """Copy an executed notebook over its source without what changes at every run.
+
+    Times, run identifiers and papermill's own notes go; cells, outputs and parameters stay.
+    """
+    content = nbformat.read(executed, as_version=4)
+    content.metadata = nbformat.NotebookNode(
+        {
+            key: content.metadata[key]
+            for key in ("kernelspec", "jupytext")
+            if key in content.metadata
+        }
+    )
+    injected = [c for c in content.cells if "injected-parameters" in c.metadata.get("tags", [])]
+    content.cells = [cell for cell in content.cells if cell not in injected]
+    for number, cell in enumerate(content.cells):
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.NotebookNode({"tags": tags} if tags else {})
+        cell.id = f"cell-{number:02d}"
+    partial = notebook.with_name(f".{notebook.name}.{os.getpid()}.partial")
+    nbformat.write(content, partial)
+    partial.replace(notebook)

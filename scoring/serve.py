@@ -1,0 +1,154 @@
+"""Start the API and the Streamlit page side by side, and stop both together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scoring.errors import ScoringError
+
+# A first start imports everything from cold disks.
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.1
+
+
+class ServeError(ScoringError):
+    """A server did not start, or ended by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A process to start, and the address that answers once it is up."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    ready: str
+
+
+def servers(port: int, dashboard_port: int, model: Path, examples: Path) -> tuple[Server, ...]:
+    """The API and the page that calls it, on loopback."""
+    api_url = f"http://127.0.0.1:{port}"
+    page_url = f"http://127.0.0.1:{dashboard_port}"
+    gunicorn = (sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py")
+    streamlit = (
+        sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
+        "--server.address", "127.0.0.1", "--server.port", str(dashboard_port),
+        "--server.headless", "true", "--browser.gatherUsageStats", "false",
+    )  # fmt: skip
+    return (
+        Server("API", gunicorn, {"PORT": str(port), "MODEL_DIR": str(model)}, f"{api_url}/ready"),
+        Server(
+            "page",
+            streamlit,
+            {"API_URL": api_url, "EXAMPLES_DIR": str(examples)},
+            f"{page_url}/_stcore/health",
+        ),
+    )
+
+
+def run(chosen: tuple[Server, ...], started: Callable[[], None]) -> None:
+    """Start servers, and stop them all on Ctrl-C, on SIGTERM, or when one of them ends.
+
+    Parameters
+    ----------
+    chosen : tuple of Server
+        What to start.
+    started : callable
+        Called once, when every server answers.
+
+    Raises
+    ------
+    ServeError
+        If a server does not answer in time, or ends without being asked to.
+    """
+    with _stop_requests() as stop, _processes(chosen) as processes:
+        if _wait_until_ready(chosen, processes, stop):
+            started()
+        while not stop.wait(_POLL_SECONDS):
+            _check_alive(chosen, processes)
+
+
+@contextmanager
+def _stop_requests() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    previous = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _processes(chosen: tuple[Server, ...]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        processes.extend(_start(server) for server in chosen)
+        yield processes
+    finally:
+        _stop(processes)
+
+
+def _start(server: Server) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops
+    # the servers in good order.
+    environment = {**os.environ, **server.environment}
+    return subprocess.Popen(server.command, env=environment, start_new_session=True)
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait_until_ready(
+    chosen: tuple[Server, ...], processes: list[subprocess.Popen[bytes]], stop: threading.Event
+) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    for server in chosen:
+        while not _answers(server.ready):
+            _check_alive(chosen, processes)
+            if time.monotonic() > deadline:
+                raise ServeError(f"the {server.name} does not answer at {server.ready}")
+            if stop.wait(_POLL_SECONDS):
+                return False
+    return True
+
+
+def _check_alive(chosen: tuple[Server, ...], processes: list[subprocess.Popen[bytes]]) -> None:
+    for server, process in zip(chosen, processes, strict=True):
+        if process.poll() is not None:
+            raise ServeError(
+                f"the {server.name} ended with status {process.returncode}: its own words are "
+                "above (is its port taken? PORT and DASHBOARD_PORT choose others)"
+            )
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=2) as response:  # noqa: S310 - loopback, ours
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

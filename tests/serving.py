@@ -1,0 +1,86 @@
+"""A small trained model and real servers, for the tests of the API and of the page."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from scoring.batch import example_requests
+from scoring.business import Costs
+from scoring.candidates import lightgbm
+from scoring.dataset import Dataset
+from scoring.features import build_features
+from scoring.synthetic import write_sample
+from scoring.training import Examples, cross_validate, fit_scorer
+
+ROOT = Path(__file__).resolve().parents[1]
+APPLICANTS = 600
+STARTUP_SECONDS = 60.0
+
+
+def small_dataset(folder: Path) -> Dataset:
+    return write_sample(folder, APPLICANTS, seed=1)
+
+
+def applicants(dataset: Dataset, number: int) -> list[int]:
+    """The first applicants of the train population."""
+    ids = dataset.frames("train")["application"].select("SK_ID_CURR").head(number).collect()
+    return ids["SK_ID_CURR"].to_list()
+
+
+def train_small_model(dataset: Dataset, folder: Path) -> Path:
+    frames = dataset.frames("train")
+    outcomes = frames["application"].select("SK_ID_CURR", "TARGET").collect()
+    examples = Examples.of(build_features(frames).collect(), outcomes)
+    validation = cross_validate(lightgbm(n_estimators=40), examples, Costs(), folds=2)
+    fit_scorer(validation, examples, "credit-scoring", lineage={}).save(folder)
+    return folder
+
+
+def request_of(dataset: Dataset, applicant: int) -> dict[str, object]:
+    return next(example_requests(dataset, [applicant]))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_api(model: Path, log: Path, environment: Mapping[str, str] = {}) -> Iterator[str]:
+    """gunicorn as in production, on a free port; yields its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"]
+    settings = {"MODEL_DIR": str(model.resolve()), "PORT": str(port), **environment}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **settings}, stdout=output, stderr=output
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        assert wait_until_it_answers(f"{url}/health", server), log.read_text(errors="replace")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def wait_until_it_answers(url: str, server: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            requests.get(url, timeout=5)
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return True
+    return False

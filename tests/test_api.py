@@ -1,0 +1,338 @@
+"""The API: its answers, its errors, its document, and how it starts."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import serving
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from api import Settings, create_app, example
+from api.settings import SettingsError
+from scoring.batch import score
+from scoring.dataset import Dataset
+from scoring.scorer import Scorer
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def client(small_model: Path) -> FlaskClient:
+    return create_app(Settings(model_dir=small_model)).test_client()
+
+
+@pytest.fixture
+def body() -> dict[str, Any]:
+    return copy.deepcopy(example.REQUEST)
+
+
+def test_an_answer_has_decision_reasons_and_model(
+    client: FlaskClient, body: dict[str, Any]
+) -> None:
+    response = client.post("/predict", json=body)
+    answer = response.get_json()
+    assert response.status_code == 200
+    assert answer["applicant"] == 900001
+    assert 0 < answer["probability_of_default"] < 1
+    refused = answer["probability_of_default"] > answer["cutoff"]
+    assert answer["decision"] == ("refuse" if refused else "accept")
+    contributions = [reason["contribution"] for reason in answer["reasons"]]
+    assert 0 < len(contributions) <= 4
+    assert contributions == sorted(contributions, reverse=True)
+    assert contributions[-1] > 0
+    assert answer["model"] == {
+        "name": "credit-scoring",
+        "version": "0",
+        "feature_set_version": answer["model"]["feature_set_version"],
+    }
+
+
+def test_answers_equal_batch_scores_to_the_last_bit(
+    client: FlaskClient, small_dataset: Dataset, small_model: Path
+) -> None:
+    scored = score(small_dataset, Scorer.load(small_model), "train").head(20)
+    for applicant, pd, decision in scored.iter_rows():
+        answer = client.post("/predict", json=serving.request_of(small_dataset, applicant)).json
+        assert answer is not None
+        assert (answer["probability_of_default"], answer["decision"]) == (pd, decision)
+
+
+def test_the_order_of_rows_and_fields_does_not_matter(
+    client: FlaskClient, small_dataset: Dataset
+) -> None:
+    (applicant,) = serving.applicants(small_dataset, 1)
+    body = serving.request_of(small_dataset, applicant)
+    turned = json.dumps(dict(reversed(body.items())))
+    one = client.post("/predict", json=body)
+    other = client.post("/predict", data=turned, content_type="application/json; charset=UTF-8")
+    assert one.json == other.json
+
+
+def test_wrong_fields_are_named(client: FlaskClient, body: dict[str, Any]) -> None:
+    body["bureau"][1]["AMT_CREDIT_SUM"] = "12"
+    response = client.post("/predict", json=body)
+    assert (response.status_code, response.content_type) == (422, PROBLEM)
+    assert response.get_json(force=True) == {
+        "type": "about:blank",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "One field is wrong; errors says which and why.",
+        "errors": [
+            {
+                "pointer": "/bureau/1/AMT_CREDIT_SUM",
+                "detail": "AMT_CREDIT_SUM must be a number from -10000000000 to 10000000000, "
+                'not "12"',
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status"),
+    [
+        ("GET", "/nothing", {}, 404),
+        ("GET", "/predict", {}, 405),
+        ("DELETE", "/health", {}, 405),
+        ("POST", "/predict", {}, 415),
+        ("POST", "/predict", {"data": "{}", "content_type": "text/plain"}, 415),
+        ("POST", "/predict", {"data": {"a": "b"}}, 415),
+        ("POST", "/predict", {"data": "{}", "content_type": "application/json; charset=x"}, 415),
+        ("POST", "/predict", {"json": {}, "headers": {"Content-Encoding": "gzip"}}, 415),
+        ("POST", "/predict", {"data": "", "content_type": "application/json"}, 400),
+        ("POST", "/predict", {"data": "{", "content_type": "application/json"}, 400),
+        ("POST", "/predict", {"data": b"{}\0", "content_type": "application/json"}, 400),
+        ("POST", "/predict", {"data": b'"\xe9"', "content_type": "application/json"}, 400),
+        ("POST", "/predict", {"json": [1]}, 422),
+        ("POST", "/predict", {"json": {"application": {}}}, 422),
+    ],
+)
+def test_errors_are_problem_documents(
+    client: FlaskClient, method: str, path: str, options: dict[str, Any], status: int
+) -> None:
+    response = client.open(path, method=method, **options)
+    assert (response.status_code, response.content_type) == (status, PROBLEM)
+    problem = json.loads(response.data)
+    assert problem["status"] == status
+    assert problem["detail"]
+    assert "Traceback" not in response.text
+    assert len(response.data) < 2000
+    if status == 405:
+        assert "OPTIONS" in response.headers["Allow"]
+
+
+def test_a_body_above_the_limit_is_refused(small_model: Path, body: dict[str, Any]) -> None:
+    size = len(json.dumps(body))
+    small = create_app(Settings(model_dir=small_model, body_limit=size)).test_client()
+    text = json.dumps(body)
+    fitting = small.post("/predict", data=text, content_type="application/json")
+    too_large = small.post("/predict", data=text + " ", content_type="application/json")
+    assert (fitting.status_code, too_large.status_code) == (200, 413)
+    assert too_large.content_type == PROBLEM
+
+
+def test_an_unforeseen_error_says_nothing_of_our_insides(small_model: Path) -> None:
+    app = create_app(Settings(model_dir=small_model))
+
+    @app.route("/broken")
+    def broken() -> str:
+        raise RuntimeError("secret")
+
+    response = app.test_client().get("/broken")
+    assert (response.status_code, response.content_type) == (500, PROBLEM)
+    assert "secret" not in response.text
+
+
+def test_health_and_readiness(client: FlaskClient) -> None:
+    assert client.get("/health").json == {"status": "alive"}
+    ready = client.get("/ready")
+    assert (ready.status_code, ready.json["status"]) == (200, "ready")
+    assert ready.json["model"]["name"] == "credit-scoring"
+
+
+@pytest.fixture(params=["absent", "tampered", "truncated", "other features"])
+def unusable_model(request: pytest.FixtureRequest, small_model: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "champion"
+    if request.param == "absent":
+        return folder
+    shutil.copytree(small_model, folder)
+    model = folder / "model.txt"
+    if request.param == "tampered":
+        model.write_text(model.read_text().replace("leaf_value=", "leaf_value=9", 1))
+    elif request.param == "truncated":
+        model.write_bytes(model.read_bytes()[:1000])
+    else:
+        scorer = Scorer.load(small_model)
+        object.__setattr__(scorer, "feature_set_version", "none")
+        scorer.save(folder)
+    return folder
+
+
+def test_without_a_usable_model_it_lives_and_is_not_ready(
+    unusable_model: Path, small_model: Path, body: dict[str, Any]
+) -> None:
+    client = create_app(Settings(model_dir=unusable_model)).test_client()
+    assert client.get("/health").status_code == 200
+    for response in (client.get("/ready"), client.post("/predict", json=body)):
+        assert (response.status_code, response.content_type) == (503, PROBLEM)
+        assert response.headers["Retry-After"] == "5"
+        assert str(unusable_model) not in response.text
+    shutil.rmtree(unusable_model, ignore_errors=True)
+    shutil.copytree(small_model, unusable_model)
+    assert client.get("/ready").status_code == 200
+    assert client.post("/predict", json=body).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def document(client: FlaskClient) -> dict[str, Any]:
+    found = client.get("/docs/openapi.json").json
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["title"] == "Credit scoring"
+    assert set(document["paths"]) == {"/predict", "/health", "/ready"}
+    predict = document["paths"]["/predict"]["post"]
+    assert set(predict["responses"]) == {"200", "400", "413", "415", "422", "503"}
+    assert set(document["paths"]["/health"]["get"]["responses"]) == {"200"}
+    assert set(document["paths"]["/ready"]["get"]["responses"]) == {"200", "503"}
+
+
+def _schema(document: dict[str, Any], name: str) -> Draft202012Validator:
+    return Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
+
+
+def _examples(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every example in the document with the name of its schema."""
+    for name, schema in document["components"]["schemas"].items():
+        if "example" in schema:
+            yield name, schema["example"]
+    for path in document["paths"].values():
+        for operation in path.values():
+            parts = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for part in parts:
+                for media in part.get("content", {}).values():
+                    name = media["schema"]["$ref"].rsplit("/", 1)[1]
+                    values = [item["value"] for item in media.get("examples", {}).values()]
+                    for value in [*values, *([media["example"]] if "example" in media else [])]:
+                        yield name, value
+
+
+def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
+    examples = list(_examples(document))
+    assert len(examples) >= 10
+    for name, value in examples:
+        _schema(document, name).validate(value)
+
+
+def test_answers_fit_their_schemas(client: FlaskClient, document: dict[str, Any]) -> None:
+    for _, value in [item for item in _examples(document) if item[0] == "Applicant"]:
+        answer = client.post("/predict", json=value)
+        assert answer.status_code == 200
+        _schema(document, "Answer").validate(answer.json)
+    _schema(document, "Readiness").validate(client.get("/ready").json)
+    _schema(document, "Health").validate(client.get("/health").json)
+    refused = client.post("/predict", json={"application": {}})
+    _schema(document, "Problem").validate(json.loads(refused.data))
+
+
+def test_the_document_describes_every_accepted_column(document: dict[str, Any]) -> None:
+    application = document["components"]["schemas"]["application"]
+    assert len(application["properties"]) == 121
+    assert "TARGET" not in application["properties"]
+    assert application["additionalProperties"] is False
+    bureau = document["components"]["schemas"]["bureau"]
+    assert "SK_ID_CURR" not in bureau["required"]
+
+
+def test_the_docs_page_loads_nothing_from_elsewhere(client: FlaskClient) -> None:
+    start = client.get("/", follow_redirects=True)
+    assert start.status_code == 200
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', start.text)
+    assert len(loaded) >= 4
+    for address in loaded:
+        assert "//" not in address
+        assert client.get(f"/docs/{address}").status_code == 200
+    assert not re.search(r"https?://", start.text)
+    # Without this, Swagger's page shows a badge that a server on the internet draws.
+    assert '"validatorUrl": null' in start.text
+    styles = client.get("/docs/swagger/css/swagger-ui.css").text
+    assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", styles)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "ten", "1.5", ""])
+def test_a_wrong_setting_is_named(value: str) -> None:
+    with pytest.raises(SettingsError, match="ROWS_PER_TABLE"):
+        Settings.from_environment({"ROWS_PER_TABLE": value})
+
+
+def test_settings_come_from_the_environment() -> None:
+    found = Settings.from_environment({"MODEL_DIR": "x", "BODY_LIMIT": "5", "ROWS_PER_TABLE": "6"})
+    assert found == Settings(Path("x"), 5, 6)
+    assert Settings.from_environment({}) == Settings()
+
+
+def test_serving_imports_no_training_library(small_model: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; import api; from api import example\n"
+        f"app = api.create_app(api.Settings(model_dir=Path({str(small_model)!r})))\n"
+        "assert app.test_client().post('/predict', json=example.REQUEST).status_code == 200\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=serving.ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert {"flask", "polars"} <= loaded
+    heavy = {"pandas", "mlflow", "shap", "evidently", "sklearn", "scipy", "lightgbm", "matplotlib"}
+    assert loaded & heavy == set()
+
+
+def test_gunicorn_answers_many_at_once_alike(api_url: str, small_dataset: Dataset) -> None:
+    applicants = serving.applicants(small_dataset, 2)
+    bodies = [serving.request_of(small_dataset, applicant) for applicant in applicants]
+
+    def ask(number: int) -> tuple[int, float]:
+        answer = requests.post(f"{api_url}/predict", json=bodies[number % 2], timeout=60)
+        return number % 2, answer.json()["probability_of_default"]
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = set(pool.map(ask, range(24)))
+    assert len(answers) == 2
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_gunicorn_refuses_a_large_body_in_words(api_url: str, chunked: bool) -> None:
+    body = b"[" + b" " * (10 * 1024 * 1024) + b"]"
+    sent: Any = iter([body[:9_000_000], body[9_000_000:]]) if chunked else body
+    headers = {"Content-Type": "application/json"}
+    response = requests.post(f"{api_url}/predict", data=sent, headers=headers, timeout=60)
+    assert (response.status_code, response.headers["Content-Type"]) == (413, PROBLEM)
+
+
+def test_gunicorn_loads_the_model_in_each_worker(
+    small_model: Path, tmp_path: Path, body: dict[str, Any]
+) -> None:
+    log = tmp_path / "log"
+    with serving.running_api(small_model, log, {"WEB_CONCURRENCY": "2"}) as url:
+        for _ in range(4):
+            assert requests.post(f"{url}/predict", json=body, timeout=60).status_code == 200
+        workers = set(re.findall(r"Booting worker with pid: (\d+)", log.read_text()))
+    loaded = set(re.findall(r"\[(\d+)\] INFO api\.champion: serving model", log.read_text()))
+    assert len(workers) == 2
+    assert loaded == workers

@@ -1,0 +1,78 @@
+"""The files that install and deploy the project agree with each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import serving
+
+ROOT = serving.ROOT
+
+
+def pins(path: str) -> dict[str, str]:
+    text = (ROOT / path).read_text()
+    return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s\\;]+)", text, re.MULTILINE))
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=~ ]", item, maxsplit=1)[0] for item in requirements}
+
+
+def test_the_lock_holds_everything_that_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    optional = [item for group in project["optional-dependencies"].values() for item in group]
+    assert names(project["dependencies"]) | names(optional) <= pins("requirements.txt").keys()
+    assert names(project["dependencies"]) <= pins("api/requirements.txt").keys()
+
+
+def test_what_is_deployed_is_what_is_tested_and_hashed() -> None:
+    deployed, tested = pins("api/requirements.txt"), pins("requirements.txt")
+    assert deployed.items() <= tested.items()
+    text = (ROOT / "api/requirements.txt").read_text()
+    assert len(re.findall(r"^[a-z0-9].*\\$", text, re.MULTILINE)) == len(deployed)
+    assert not {"pandas", "mlflow", "shap", "evidently", "scikit-learn"} & deployed.keys()
+
+
+def test_the_installed_packages_are_the_locked_ones() -> None:
+    from importlib.metadata import version
+
+    locked = pins("requirements.txt")
+    chosen = ("polars", "lightgbm", "mlflow", "evidently", "flask", "pandas")
+    assert {name: version(name) for name in chosen} == {name: locked[name] for name in chosen}
+
+
+def test_workflows_are_valid_and_deploy_waits_for_the_tests() -> None:
+    workflows = sorted((ROOT / ".github/workflows").glob("*.yml"))
+    assert workflows
+    lint = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    subprocess.run([*lint, *workflows], check=True, capture_output=True, timeout=60)
+    text = (ROOT / ".github/workflows/tests-and-deploy.yml").read_text()
+    deploy = text.split("\n  deploy:")[1]
+    assert "needs: tests" in deploy
+
+
+@pytest.mark.parametrize("target", ["run", "test", "pipeline", "serve", "mlflow", "help"])
+def test_make_knows_and_explains_its_targets(target: str) -> None:
+    told = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert re.search(rf"^  make {target} +\S", told, re.MULTILINE)
+
+
+def test_notebooks_and_their_scripts_agree() -> None:
+    for script in sorted((ROOT / "notebooks").glob("*.py")):
+        notebook = script.with_suffix(".ipynb")
+        command = [sys.executable, "-m", "jupytext", "--to", "py:percent", "--output", "-"]
+        done = subprocess.run(
+            [*command, str(notebook)], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert cells(done.stdout) == cells(script.read_text()), notebook.name
+
+
+def cells(script: str) -> str:
+    """A percent script without its header."""
+    return script.split("# ---\n", 2)[2].strip()
