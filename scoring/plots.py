@@ -63,7 +63,7 @@ def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int
         How many groups; applicants without a value are left out.
     """
     figure, axes = plt.subplots(1, len(titles), figsize=(14, 3.2), sharey=True)
-    overall = examples["TARGET"].mean()
+    overall = float(examples["TARGET"].to_numpy().mean())
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
         group = (pl.col(name).rank("ordinal") - 1) * groups // pl.len()
         rates = (
