@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,11 +30,12 @@ class ServeError(ScoringError):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A process to start, and the address that answers once it is up."""
+    """A process to start on a port, and the address that answers once it is up."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    port: int
     ready: str
 
 
@@ -48,11 +50,18 @@ def servers(port: int, dashboard_port: int, model: Path, examples: Path) -> tupl
         "--server.headless", "true", "--browser.gatherUsageStats", "false",
     )  # fmt: skip
     return (
-        Server("API", gunicorn, {"PORT": str(port), "MODEL_DIR": str(model)}, f"{api_url}/ready"),
+        Server(
+            "API",
+            gunicorn,
+            {"PORT": str(port), "MODEL_DIR": str(model)},
+            port,
+            f"{api_url}/ready",
+        ),
         Server(
             "page",
             streamlit,
             {"API_URL": api_url, "EXAMPLES_DIR": str(examples)},
+            dashboard_port,
             f"{page_url}/_stcore/health",
         ),
     )
@@ -71,8 +80,10 @@ def run(chosen: tuple[Server, ...], started: Callable[[], None]) -> None:
     Raises
     ------
     ServeError
-        If a server does not answer in time, or ends without being asked to.
+        If a port is taken, or a server does not answer in time or ends without being asked to.
     """
+    for server in chosen:
+        _check_free(server)
     with _stop_requests() as stop, _processes(chosen) as processes:
         if _wait_until_ready(chosen, processes, stop):
             started()
@@ -102,6 +113,19 @@ def _processes(chosen: tuple[Server, ...]) -> Iterator[list[subprocess.Popen[byt
         yield processes
     finally:
         _stop(processes)
+
+
+def _check_free(server: Server) -> None:
+    """Somebody else's server on the port would answer in the place of ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", server.port))
+        except OSError as error:
+            raise ServeError(
+                f"port {server.port} of the {server.name} is taken ({error.strerror}): stop what "
+                "uses it, or choose others with PORT and DASHBOARD_PORT"
+            ) from error
 
 
 def _start(server: Server) -> subprocess.Popen[bytes]:
@@ -141,8 +165,7 @@ def _check_alive(chosen: tuple[Server, ...], processes: list[subprocess.Popen[by
     for server, process in zip(chosen, processes, strict=True):
         if process.poll() is not None:
             raise ServeError(
-                f"the {server.name} ended with status {process.returncode}: its own words are "
-                "above (is its port taken? PORT and DASHBOARD_PORT choose others)"
+                f"the {server.name} ended with status {process.returncode}: its own words are above"
             )
 
 

@@ -73,17 +73,25 @@ def test_a_port_that_is_taken_ends_both_with_a_message(
         "--port", api_url.rsplit(":", 1)[1], "--dashboard-port", str(serving.free_port()),
         "--requests", str(tmp_path),
     ]  # fmt: skip
-    # gunicorn tries a taken port for some seconds before it gives up.
     done = subprocess.run(command, cwd=serving.ROOT, capture_output=True, text=True, timeout=90)
     assert done.returncode == 1
+    assert "of the API is taken" in done.stderr
     assert "PORT" in done.stderr
 
 
 def test_a_server_that_ends_stops_the_other(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     script = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))"
-    sleeper = Server("sleeper", (sys.executable, "-c", f"{script}; time.sleep(60)"), {}, "x://")
-    short = Server("short", (sys.executable, "-c", "raise SystemExit(3)"), {}, "x://")
+    sleeper = Server(
+        "sleeper",
+        (sys.executable, "-c", f"{script}; time.sleep(60)"),
+        {},
+        serving.free_port(),
+        "x://",
+    )
+    short = Server(
+        "short", (sys.executable, "-c", "raise SystemExit(3)"), {}, serving.free_port(), "x://"
+    )
     with pytest.raises(ServeError, match="the short ended with status 3"):
         run((sleeper, short), threading.Event().set)
     with pytest.raises(ProcessLookupError):
