@@ -71,7 +71,11 @@ class Application(OpenAPI):
             responses = operation["responses"]
             for status in set(responses) - statuses:
                 del responses[status]
-        self.spec_json["components"]["schemas"].update(_request_schemas(self.row_limit))
+        components = self.spec_json["components"]
+        components["schemas"].update(_request_schemas(self.row_limit))
+        if not components["securitySchemes"]:
+            # Swagger's page would offer to log in.
+            del components["securitySchemes"]
 
 
 def applicant_body(example: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,8 @@ class Settings(NamedTuple):
 def show() -> None:
     """Draw the page."""
     settings = Settings.from_environment()
-    st.set_page_config(page_title="Credit scoring", page_icon=":material/credit_score:")
+    # No icon: Streamlit would have the browser fetch it from the internet.
+    st.set_page_config(page_title="Credit scoring")
     language = _choose_language(settings)
     texts = TEXTS[language]
     st.title(texts["title"])

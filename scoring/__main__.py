@@ -106,6 +106,40 @@ def ingest(
 
 
 @app.command()
+def sample(
+    applicants: Annotated[int, typer.Option(help="How many have a known TARGET.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; replaced if it is a dataset.")],
+    test_applicants: Annotated[
+        int | None, typer.Option(help="How many have none; a quarter of the others by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 0,
+) -> None:
+    """Invent applicants with all their histories, from statistics of the real ones.
+
+    The first applicants of a larger sample are those of a smaller one with the same seed.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    from scoring.dataset import FILES
+    from scoring.synthetic import write_sample
+
+    tests = applicants // 4 if test_applicants is None else test_applicants
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with _console() as console, Progress("applicants", *columns, console=console) as bar:
+        task = bar.add_task("applicants", total=applicants + tests)
+        dataset = write_sample(
+            out,
+            applicants,
+            test_applicants=tests,
+            seed=seed,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    for name in FILES:
+        typer.echo(f"{name:<22} {dataset.rows(name):>12,} rows")
+    typer.echo(f"dataset {dataset.digest[:12]} in {out}")
+
+
+@app.command()
 def features(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],

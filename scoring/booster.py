@@ -45,13 +45,32 @@ def _call(function: str, *arguments: object) -> None:
         raise BoosterError(f"LightGBM: {message}")
 
 
+def _check_whole(text: str) -> None:
+    """Check that every tree begins and ends where the head of the text says.
+
+    LightGBM ends the process, rather than fail, on texts that are cut short or no model at all.
+    """
+    head, _, rest = text.partition("\ntree_sizes=")
+    line = rest.partition("\n")[0]
+    if not head.startswith("tree\n") or not line.replace(" ", "").isdigit():
+        raise BoosterError("not a LightGBM model: it does not start with 'tree' and its sizes")
+    position = text.find("Tree=0\n")
+    for number, size in enumerate(line.split()):
+        if position < 0 or not text.startswith(f"Tree={number}\n", position):
+            raise BoosterError(f"the LightGBM model is damaged or cut short before tree {number}")
+        position += int(size)
+    if not text.startswith("end of trees", position):
+        raise BoosterError("the LightGBM model is damaged or cut short in its last tree")
+
+
 class Booster:
     """A trained model read from LightGBM's text format.
 
     Parameters
     ----------
     text : str
-        What `lightgbm.Booster.model_to_string` wrote.
+        What `lightgbm.Booster.model_to_string` wrote. It has to be trusted or checked by its
+        digest first, as the Scorer does: LightGBM may end the process on altered numbers.
 
     Raises
     ------
@@ -60,11 +79,7 @@ class Booster:
     """
 
     def __init__(self, text: str) -> None:
-        # LightGBM ends the process, rather than fail, on some texts that are no model at all.
-        if not text.startswith("tree\n") or "end of trees" not in text:
-            raise BoosterError(
-                "not a LightGBM model: it does not start with 'tree' or is cut short"
-            )
+        _check_whole(text)
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
         _call(

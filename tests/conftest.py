@@ -10,9 +10,13 @@ import polars as pl
 import pytest
 import serving
 
+from scoring.business import Costs
+from scoring.candidates import lightgbm
 from scoring.dataset import Dataset, ingest
 from scoring.features import build_features
+from scoring.scorer import Scorer
 from scoring.synthetic import write_sample
+from scoring.training import Examples, Validation, cross_validate, fit_scorer, lineage
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -64,15 +68,29 @@ def sample_features(sample: Dataset) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A few hundred applicants with their histories."""
-    return serving.small_dataset(tmp_path_factory.mktemp("small") / "dataset")
+def sample_examples(sample: Dataset, sample_features: pl.DataFrame) -> Examples:
+    outcomes = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
+    return Examples.of(sample_features, outcomes)
 
 
 @pytest.fixture(scope="session")
-def small_model(small_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model trained on the small dataset."""
-    return serving.train_small_model(small_dataset, tmp_path_factory.mktemp("model") / "champion")
+def sample_validation(sample_examples: Examples) -> Validation:
+    return cross_validate(lightgbm(n_estimators=60), sample_examples, Costs(), folds=3, seed=1)
+
+
+@pytest.fixture(scope="session")
+def scorer(sample_validation: Validation, sample_examples: Examples) -> Scorer:
+    """A model trained on the sample applicants, not registered."""
+    record = lineage(sample_validation, {"digest": "0" * 64})
+    return fit_scorer(sample_validation, sample_examples, "credit-scoring", record, seed=1)
+
+
+@pytest.fixture(scope="session")
+def small_model(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model trained on the sample applicants."""
+    folder = tmp_path_factory.mktemp("model") / "champion"
+    scorer.save(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -18,16 +18,10 @@ from scoring.business import Costs
 from scoring.candidates import lightgbm
 from scoring.dataset import Dataset
 from scoring.features import build_features
-from scoring.synthetic import write_sample
 from scoring.training import Examples, cross_validate, fit_scorer
 
 ROOT = Path(__file__).resolve().parents[1]
-APPLICANTS = 600
 STARTUP_SECONDS = 60.0
-
-
-def small_dataset(folder: Path) -> Dataset:
-    return write_sample(folder, APPLICANTS, seed=1)
 
 
 def applicants(dataset: Dataset, number: int) -> list[int]:

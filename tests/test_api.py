@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import requests
 import serving
@@ -22,8 +23,8 @@ from openapi_spec_validator import validate
 
 from api import Settings, create_app, example
 from api.settings import SettingsError
-from scoring.batch import score
-from scoring.dataset import Dataset
+from scoring.batch import example_requests, score
+from scoring.dataset import Dataset, Population
 from scoring.scorer import Scorer
 
 PROBLEM = "application/problem+json"
@@ -60,21 +61,32 @@ def test_an_answer_has_decision_reasons_and_model(
     }
 
 
-def test_answers_equal_batch_scores_to_the_last_bit(
-    client: FlaskClient, small_dataset: Dataset, small_model: Path
-) -> None:
-    scored = score(small_dataset, Scorer.load(small_model), "train").head(20)
-    for applicant, pd, decision in scored.iter_rows():
-        answer = client.post("/predict", json=serving.request_of(small_dataset, applicant)).json
-        assert answer is not None
+def assert_answers_equal_batch(client: FlaskClient, scored: pl.DataFrame, rows: Dataset) -> None:
+    bodies = example_requests(rows, scored["SK_ID_CURR"].to_list())
+    for body, (applicant, pd, decision) in zip(bodies, scored.iter_rows(), strict=True):
+        answer = client.post("/predict", json=body).get_json(force=True)
+        assert answer["applicant"] == applicant, answer
         assert (answer["probability_of_default"], answer["decision"]) == (pd, decision)
 
 
-def test_the_order_of_rows_and_fields_does_not_matter(
-    client: FlaskClient, small_dataset: Dataset
+@pytest.mark.parametrize("population", ["train", "test"])
+def test_answers_equal_batch_scores_to_the_last_bit(
+    client: FlaskClient, sample: Dataset, small_model: Path, population: Population
 ) -> None:
-    (applicant,) = serving.applicants(small_dataset, 1)
-    body = serving.request_of(small_dataset, applicant)
+    scored = score(sample, Scorer.load(small_model), population)
+    assert_answers_equal_batch(client, scored.head(15), sample)
+
+
+def test_answers_for_real_rows_equal_batch_scores_to_the_last_bit(
+    client: FlaskClient, real_dataset: Dataset, small_model: Path
+) -> None:
+    scored = score(real_dataset, Scorer.load(small_model))
+    assert_answers_equal_batch(client, scored.gather_every(400), real_dataset)
+
+
+def test_the_order_of_rows_and_fields_does_not_matter(client: FlaskClient, sample: Dataset) -> None:
+    (applicant,) = serving.applicants(sample, 1)
+    body = serving.request_of(sample, applicant)
     turned = json.dumps(dict(reversed(body.items())))
     one = client.post("/predict", json=body)
     other = client.post("/predict", data=turned, content_type="application/json; charset=UTF-8")
@@ -303,9 +315,9 @@ def test_serving_imports_no_training_library(small_model: Path) -> None:
     assert loaded & heavy == set()
 
 
-def test_gunicorn_answers_many_at_once_alike(api_url: str, small_dataset: Dataset) -> None:
-    applicants = serving.applicants(small_dataset, 2)
-    bodies = [serving.request_of(small_dataset, applicant) for applicant in applicants]
+def test_gunicorn_answers_many_at_once_alike(api_url: str, sample: Dataset) -> None:
+    applicants = serving.applicants(sample, 2)
+    bodies = [serving.request_of(sample, applicant) for applicant in applicants]
 
     def ask(number: int) -> tuple[int, float]:
         answer = requests.post(f"{api_url}/predict", json=bodies[number % 2], timeout=60)

@@ -25,11 +25,11 @@ APP = str(serving.ROOT / "dashboard" / "app.py")
 
 
 @pytest.fixture(scope="module")
-def examples(small_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def examples(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
-    for number, applicant in enumerate(serving.applicants(small_dataset, 2), start=1):
-        body = json.dumps(serving.request_of(small_dataset, applicant))
-        (folder / f"{number}.json").write_text(body)
+    for place, applicant in enumerate(serving.applicants(sample, 2), start=1):
+        body = json.dumps(serving.request_of(sample, applicant))
+        (folder / f"{place}.json").write_text(body)
     return folder
 
 
@@ -98,6 +98,16 @@ def test_another_applicant_does_not_keep_the_answer(
     page.selectbox(key="sample").select_index(1).run()
     assert not page.dataframe
     assert not page.expander
+
+
+def test_an_uploaded_file_goes_before_the_samples(
+    environment: pytest.MonkeyPatch, api_url: str
+) -> None:
+    environment.setenv("API_URL", api_url)
+    page = opened()
+    page.file_uploader[0].upload("mine.json", b'{"application": {}}', "application/json")
+    page.run().button[0].click().run()
+    assert TEXTS["en"]["refused"] in words(page)
 
 
 def test_it_says_that_the_api_is_down(environment: pytest.MonkeyPatch) -> None:

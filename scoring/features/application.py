@@ -25,6 +25,8 @@ _ENQUIRIES = tuple(
 # Weights of the three external scores, in the order of their Kaggle importance; public kernels
 # use 2 : 1 : 3 for sources 1, 2 and 3.
 _SCORE_WEIGHTS = (2.0, 1.0, 3.0)
+# Beyond any real ratio, within what 32 bits hold.
+_RATIO_LIMIT = 1e15
 
 
 def _col(name: str) -> pl.Expr:
@@ -32,7 +34,9 @@ def _col(name: str) -> pl.Expr:
 
 
 def _ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
-    return pl.when(denominator != 0).then(numerator / denominator)
+    """A ratio, null where the denominator is zero and finite where it is nearly zero."""
+    value = (numerator / denominator).clip(-_RATIO_LIMIT, _RATIO_LIMIT)
+    return pl.when(denominator != 0).then(value)
 
 
 _EMPLOYED = pl.when(pl.col("DAYS_EMPLOYED") != DAY_SENTINEL).then(_col("DAYS_EMPLOYED"))

@@ -1,0 +1,195 @@
+"""Work on a whole dataset: features in batches, scores, and example requests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from exact import collected, differing, own_rows
+
+from scoring.batch import (
+    example_requests,
+    feature_batches,
+    score,
+    write_examples,
+    write_features,
+    write_parquet,
+)
+from scoring.dataset import Dataset, conform, write_manifest, write_table
+from scoring.features import build_features
+from scoring.scorer import Scorer
+from scoring.tables import HISTORY, TABLES
+
+PARTIAL = "*.partial"
+
+
+@pytest.fixture(scope="module")
+def disorder(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The sample with applicants in no order, and test ids among the training ids."""
+    folder = tmp_path_factory.mktemp("disorder")
+    frames = collected(sample.frames())
+    everyone = frames["application"].sample(fraction=1.0, shuffle=True, seed=11)
+    write_table(everyone.head(600).with_columns(TARGET=pl.lit(0, pl.Int8)), folder, "application_train")
+    write_table(everyone.tail(400).drop("TARGET"), folder, "application_test")
+    for table in HISTORY:
+        write_table(frames[table.name], folder, table.name)
+    write_manifest(folder, "disorder")
+    return Dataset.open(folder)
+
+
+@pytest.mark.parametrize("size", [999, 1000, 137, 400])
+def test_the_size_of_batches_changes_nothing(
+    size: int, sample: Dataset, sample_features: pl.DataFrame
+) -> None:
+    batches = list(feature_batches(sample, size=size))
+    assert [batch.height for batch in batches[:-1]] == [size] * (len(batches) - 1)
+    assert differing(pl.concat(batches), sample_features) == []
+
+
+def test_applicants_may_come_in_any_order(disorder: Dataset, sample_features: pl.DataFrame) -> None:
+    whole = pl.concat(feature_batches(disorder))
+    in_parts = pl.concat(feature_batches(disorder, size=170))
+    order = disorder.frames()["application"].select("SK_ID_CURR").collect()
+    assert not order["SK_ID_CURR"].is_sorted()
+    assert in_parts["SK_ID_CURR"].equals(order["SK_ID_CURR"])
+    assert differing(in_parts, whole) == []
+    expected = order.join(sample_features, on="SK_ID_CURR", how="left", maintain_order="left")
+    assert differing(in_parts, expected) == []
+
+
+def test_one_population_can_be_asked_for(sample: Dataset, sample_features: pl.DataFrame) -> None:
+    found = pl.concat(feature_batches(sample, "test", size=90))
+    assert differing(found, sample_features.tail(200)) == []
+
+
+def test_features_are_written_whole(
+    sample: Dataset, sample_features: pl.DataFrame, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "features.parquet"
+    assert write_features(sample, out) == sample_features.shape
+    assert differing(pl.read_parquet(out), sample_features) == []
+    assert "TARGET" not in pl.read_parquet_schema(out)
+    assert write_features(sample, out, "test") == (200, sample_features.width)
+    assert [path.name for path in out.parent.iterdir()] == ["features.parquet"]
+
+
+def test_a_failure_leaves_the_old_features(sample: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    for name in sample.manifest["files"]:
+        (folder / name).write_bytes((sample.folder / name).read_bytes())
+    write_manifest(folder, "damaged")
+    dataset = Dataset.open(folder)
+    (folder / "bureau.parquet").write_bytes(b"PAR1 no Parquet PAR1")
+    out = tmp_path / "features.parquet"
+    out.write_bytes(b"old")
+    with pytest.raises(pl.exceptions.ComputeError):
+        write_features(dataset, out)
+    assert out.read_bytes() == b"old"
+    assert not list(tmp_path.glob("**/*.partial"))
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_no_partial_one(tmp_path: Path) -> None:
+    (tmp_path / "out" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="out"):
+        write_parquet(pl.DataFrame({"a": [1]}), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_scores_are_those_of_the_scorer(
+    sample: Dataset, sample_features: pl.DataFrame, scorer: Scorer
+) -> None:
+    found = score(sample, scorer)
+    pds = scorer.predict(sample_features)
+    assert found.columns == ["SK_ID_CURR", "probability_of_default", "decision"]
+    assert found["SK_ID_CURR"].equals(sample_features["SK_ID_CURR"])
+    assert found["probability_of_default"].to_numpy().tobytes() == pds.tobytes()
+    assert found["decision"].to_list() == scorer.decide(pds)
+    assert set(found["decision"]) == {"accept", "refuse"}
+
+
+def test_requests_hold_all_own_rows_and_no_others(disorder: Dataset) -> None:
+    frames = collected(disorder.frames())
+    ids = frames["application"]["SK_ID_CURR"].gather_every(40).to_list()
+    bodies = list(example_requests(disorder, ids))
+    assert [body["application"]["SK_ID_CURR"] for body in bodies] == ids
+    for applicant, body in zip(ids, bodies, strict=True):
+        own = own_rows(frames, applicant)
+        assert list(body) == list(TABLES)
+        assert "TARGET" not in body["application"]
+        assert [body["application"]] == own["application"].drop("TARGET").to_dicts()
+        for table in HISTORY:
+            assert len(body[table.name]) == own[table.name].height
+            key = [name for name in table.schema if name.startswith(("SK_ID", "DAYS", "MONTHS"))]
+            sent = pl.DataFrame(body[table.name], schema=table.schema)
+            assert sent.sort(key).select(key).equals(own[table.name].sort(key).select(key))
+    assert sum(len(body["bureau_balance"]) for body in bodies) > 0
+
+
+def test_a_request_read_back_from_json_gives_the_same_features(
+    sample: Dataset, sample_features: pl.DataFrame
+) -> None:
+    ids = sample_features["SK_ID_CURR"].gather_every(40).to_list()
+    for applicant, body in zip(ids, example_requests(sample, ids), strict=True):
+        received = json.loads(json.dumps(body, allow_nan=False))
+        rows = {
+            name: conform(
+                pl.DataFrame(received[name] if name != "application" else [received[name]]),
+                TABLES[name] if name != "application" else _without_target(),
+                where="the request",
+            )
+            for name in TABLES
+            if received[name]
+        }
+        expected = sample_features.filter(SK_ID_CURR=applicant)
+        assert differing(build_features(rows), expected) == []
+
+
+def _without_target() -> object:
+    from scoring.dataset import FILES
+
+    return FILES["application_test"]
+
+
+def test_examples_go_from_no_history_to_the_longest(sample: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "examples"
+    paths = write_examples(sample, out, 6)
+    assert sorted(out.iterdir()) == sorted(paths)
+    assert len(paths) == 6
+    bodies = [json.loads(path.read_text()) for path in paths]
+    assert [f"{body['application']['SK_ID_CURR']}.json" for body in bodies] == [
+        path.name for path in paths
+    ]
+    lengths = [rows_of(body) for body in bodies]
+    assert lengths == sorted(lengths)
+    everyone = [
+        rows_of(body)
+        for body in example_requests(
+            sample, sample.frames("test")["application"].collect()["SK_ID_CURR"].to_list()
+        )
+    ]
+    assert (lengths[0], lengths[-1]) == (min(everyone), max(everyone))
+
+
+def rows_of(body: dict[str, list[object]]) -> int:
+    """History rows that name the applicant themselves."""
+    linked = [table.name for table in HISTORY if table.link == "SK_ID_CURR"]
+    return sum(len(body[name]) for name in linked)
+
+
+def test_examples_of_another_time_are_removed(sample: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_text("{}")
+    assert len(write_examples(sample, tmp_path, 1)) == 1
+    assert not (tmp_path / "1.json").exists()
+    assert len(write_examples(sample, tmp_path, 10_000)) == 200
+
+
+def test_scores_survive_parquet(sample: Dataset, scorer: Scorer, tmp_path: Path) -> None:
+    scored = score(sample, scorer, "test")
+    write_parquet(scored, tmp_path / "scores.parquet")
+    again = pl.read_parquet(tmp_path / "scores.parquet")
+    assert differing(again, scored) == []
+    assert np.isfinite(again["probability_of_default"].to_numpy()).all()
