@@ -57,10 +57,10 @@ class Applicant:
     id: int
     rows: Mapping[str, list[Row]]
 
-    def frames(self) -> dict[str, pl.LazyFrame]:
+    def frames(self) -> dict[str, pl.DataFrame]:
         """The tables that have rows, typed as `scoring.tables` says."""
         return {
-            name: pl.from_dicts(rows, schema=TABLES[name].schema).lazy()
+            name: pl.from_dicts(rows, schema=TABLES[name].schema)
             for name, rows in self.rows.items()
             if rows
         }

@@ -56,7 +56,7 @@ class Answer(BaseModel):
 
 def decide(applicant: Applicant, scorer: Scorer) -> Answer:
     """Score one applicant."""
-    features = build_features(applicant.frames()).collect()
+    features = build_features(applicant.frames())
     probabilities = scorer.predict(features)
     (decision,) = scorer.decide(probabilities)
     (reasons,) = scorer.reasons(features, top=_REASONS)

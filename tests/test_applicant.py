@@ -43,11 +43,11 @@ def test_rows_become_frames_of_the_tables_types(body: dict[str, Any]) -> None:
     assert applicant.id == 900001
     assert set(frames) == {name for name, rows in body.items() if rows}
     for name, frame in frames.items():
-        assert frame.collect_schema() == TABLES[name].schema
-    bureau = frames["bureau"].collect()
+        assert frame.schema == TABLES[name].schema
+    bureau = frames["bureau"]
     assert bureau["SK_ID_CURR"].to_list() == [900001, 900001]
     assert bureau["AMT_CREDIT_SUM_DEBT"].to_list() == [61200.5, None]
-    assert frames["application"].collect()["DAYS_REGISTRATION"].item() == -3648
+    assert frames["application"]["DAYS_REGISTRATION"].item() == -3648
 
 
 def test_histories_may_be_left_out_or_empty(body: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ def test_the_applicant_may_be_repeated_in_history_rows(body: dict[str, Any]) -> 
     body["bureau"][0]["SK_ID_CURR"] = 900001
     body["bureau"][1]["SK_ID_CURR"] = None
     frames = READER.read(orjson.dumps(body)).frames()
-    assert frames["bureau"].collect()["SK_ID_CURR"].to_list() == [900001, 900001]
+    assert frames["bureau"]["SK_ID_CURR"].to_list() == [900001, 900001]
 
 
 def test_a_row_of_somebody_else_is_refused(body: dict[str, Any]) -> None:

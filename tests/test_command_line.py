@@ -47,10 +47,10 @@ def test_help_starts_without_the_heavy_libraries() -> None:
 
 
 def test_features_predict_and_examples(
-    small_dataset: Dataset, small_model: Path, tmp_path: Path
+    sample: Dataset, small_model: Path, tmp_path: Path
 ) -> None:
-    folder = small_dataset.folder
-    applicants = small_dataset.rows("application_train") + small_dataset.rows("application_test")
+    folder = sample.folder
+    applicants = sample.rows("application_train") + sample.rows("application_test")
     assert scoring("features", folder, "--out", tmp_path / "f.parquet").returncode == 0
     features = pl.read_parquet(tmp_path / "f.parquet")
     assert features.height == applicants

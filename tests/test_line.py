@@ -15,17 +15,16 @@ import serving
 
 from scoring import registry
 from scoring.batch import example_requests, score
-from scoring.dataset import Dataset, ingest
+from scoring.dataset import Dataset
 from scoring.features import build_features
 from scoring.notebooks import execute, keep
 from scoring.scorer import Scorer
 
 NOTEBOOKS = serving.ROOT / "notebooks"
-REAL_APPLICANTS = 60
 
 
 @pytest.fixture(scope="module")
-def line(small_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def line(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the three notebooks ran on the small dataset."""
     folder = tmp_path_factory.mktemp("line")
     parameters: dict[str, dict[str, Any]] = {
@@ -38,7 +37,7 @@ def line(small_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pa
             "REPORT": str(folder / "drift.html"), "TOP": 3,
         },
     }  # fmt: skip
-    common = {"DATASET": str(small_dataset.folder), "FEATURES": str(folder / "features.parquet")}
+    common = {"DATASET": str(sample.folder), "FEATURES": str(folder / "features.parquet")}
     for name, own in parameters.items():
         execute(NOTEBOOKS / f"{name}.ipynb", folder / f"{name}.ipynb", common | own)
     return folder
@@ -56,33 +55,31 @@ def test_notebooks_run_without_warnings_and_stay_small(line: Path, name: str) ->
     assert executed.stat().st_size < 1_500_000
 
 
-def test_every_candidate_is_tracked_with_its_data(line: Path, small_dataset: Dataset) -> None:
+def test_every_candidate_is_tracked_with_its_data(line: Path, sample: Dataset) -> None:
     store = registry.Store(line / "mlruns")
     runs = mlflow.search_runs(output_format="list")
     by_name = {run.info.run_name: run for run in runs}
     assert {"dummy", "logistic regression", "lightgbm", "champion", "drift"} <= by_name.keys()
     for name in ("dummy", "logistic regression", "lightgbm"):
         data = by_name[name].data
-        assert data.params["dataset"] == small_dataset.digest
+        assert data.params["dataset"] == sample.digest
         assert {"auc", "business_cost", "fit_seconds"} <= data.metrics.keys()
         plots = store.client.list_artifacts(by_name[name].info.run_id)
         assert "calibration.png" in [plot.path for plot in plots]
 
 
-def test_the_champion_is_served_with_the_pds_of_the_batch(
-    line: Path, small_dataset: Dataset
-) -> None:
+def test_the_champion_is_served_with_the_pds_of_the_batch(line: Path, sample: Dataset) -> None:
     scorer = Scorer.load(line / "champion")
     assert scorer.version == registry.Store(line / "mlruns").version_of("champion")
-    batch = score(small_dataset, scorer)
+    batch = score(sample, scorer)
     with serving.running_api(line / "champion", line / "api.log") as url:
         chosen = batch.gather_every(batch.height // 25)
-        assert answered(url, small_dataset, chosen) == chosen["probability_of_default"].to_list()
+        assert answered(url, sample, chosen) == chosen["probability_of_default"].to_list()
 
 
-def test_mlflow_loads_the_champion_by_its_alias(line: Path, small_dataset: Dataset) -> None:
+def test_mlflow_loads_the_champion_by_its_alias(line: Path, sample: Dataset) -> None:
     scorer = Scorer.load(line / "champion")
-    features = build_features(small_dataset.frames()).collect()
+    features = build_features(sample.frames()).collect()
     columns = features.select(f.name for f in scorer.features)
     registry.Store(line / "mlruns")
     loaded = mlflow.pyfunc.load_model("models:/credit-scoring@champion")
@@ -107,15 +104,6 @@ def test_kept_notebooks_do_not_change_when_run_again(line: Path, tmp_path: Path)
     assert (tmp_path / "first.ipynb").read_bytes() == (tmp_path / "second.ipynb").read_bytes()
     assert "papermill" not in kept.metadata
     assert outputs(tmp_path / "first.ipynb")
-
-
-def test_real_applicants_get_the_pds_of_the_batch(home_credit_folder: Path, tmp_path: Path) -> None:
-    dataset = ingest(home_credit_folder, tmp_path / "tables")
-    model = serving.train_small_model(dataset, tmp_path / "champion")
-    batch = score(dataset, Scorer.load(model))
-    with serving.running_api(model, tmp_path / "api.log") as url:
-        chosen = batch.gather_every(batch.height // REAL_APPLICANTS)
-        assert answered(url, dataset, chosen) == chosen["probability_of_default"].to_list()
 
 
 def answered(url: str, dataset: Dataset, applicants: pl.DataFrame) -> list[float]:
