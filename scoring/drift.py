@@ -76,8 +76,11 @@ class Drift:
             (html.with_suffix(".json"), self.snapshot.save_json),
         ):
             partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-            write(str(partial))
-            partial.replace(path)
+            try:
+                write(str(partial))
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
 
 
 def populations(dataset: Dataset, features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -6,6 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+# LightGBM's threads would otherwise spin while they wait, which takes minutes where the cores
+# are shared with others. OpenMP reads this when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import polars as pl
 import pytest
 import serving

@@ -79,9 +79,7 @@ def test_contributions_equal_lightgbm_and_sum_to_the_score(
         assert found.sum(axis=1) == pytest.approx(booster.raw_scores(rows), abs=1e-12)
 
 
-def test_any_layout_and_type_of_numbers_will_do(
-    text: str, matrix: npt.NDArray[np.float64]
-) -> None:
+def test_any_layout_and_type_of_numbers_will_do(text: str, matrix: npt.NDArray[np.float64]) -> None:
     booster = Booster(text)
     expected = booster.raw_scores(matrix)
     assert np.array_equal(booster.raw_scores(np.asfortranarray(matrix)), expected)

@@ -149,9 +149,7 @@ def extreme_rows(rng: np.random.Generator, applicants: int) -> dict[str, pl.Data
     return frames
 
 
-def _extremes(
-    table: Table, known: dict[str, list[int]], rng: np.random.Generator
-) -> pl.DataFrame:
+def _extremes(table: Table, known: dict[str, list[int]], rng: np.random.Generator) -> pl.DataFrame:
     rows = len(next(iter(known.values())))
     columns = {
         column.name: known.get(column.name)
@@ -341,6 +339,11 @@ HAND = {
             "SK_ID_CURR": 1, "SK_ID_BUREAU": 13, "CREDIT_ACTIVE": "Active",
             "CREDIT_TYPE": "Credit card", "DAYS_CREDIT": -900, "DAYS_CREDIT_ENDDATE": 30_000,
             "AMT_CREDIT_SUM": 3_000.0, "AMT_CREDIT_SUM_DEBT": 1_500.0,
+        },
+        {
+            "SK_ID_CURR": 2, "SK_ID_BUREAU": 14, "CREDIT_ACTIVE": "Sold",
+            "CREDIT_TYPE": "Microloan", "DAYS_CREDIT": -30, "AMT_CREDIT_SUM": 0.0,
+            "AMT_CREDIT_SUM_DEBT": -5.5,
         },
     ],
     "bureau_balance": [
@@ -549,7 +552,17 @@ def test_known_answers_that_are_categories_or_null(by_hand: pl.DataFrame) -> Non
     assert second["application__EXT_SOURCES_MEDIAN"] == pytest.approx(0.35)
     assert second["application__EXT_SOURCES_PRODUCT"] is None
     assert second["application__CREDIT_TO_ANNUITY"] is None
-    assert second["bureau__DAYS_CREDIT__all__count"] is None
+    # One sold loan of nothing, and no earlier application.
+    assert second["bureau__DAYS_CREDIT__all__count"] == 1
+    assert second["bureau__DAYS_CREDIT__active__count"] == 0
+    assert second["bureau__DAYS_CREDIT__closed__count"] == 0
+    assert second["bureau__DAYS_CREDIT__closed__mean"] is None
+    assert second["bureau__DAYS_CREDIT__all__std"] is None
+    assert second["bureau__AMT_CREDIT_SUM_DEBT__all__sum"] == -5.5
+    assert second["bureau__DEBT_TO_CREDIT__all__mean"] is None
+    assert second["bureau__DEBT_TO_CREDIT__all__total"] is None
+    assert second["bureau__SHARE__microloan__total"] == 1
+    assert second["previous__DAYS_DECISION__all__count"] is None
     columns = len(APPLICATION.columns) - 1  # TARGET is never counted.
     assert first["application__MISSING"] == columns - len(HAND["application"][0])
     assert second["application__MISSING"] == columns - len(HAND["application"][1])

@@ -34,10 +34,11 @@ from scoring.synthetic.marginals import (
 )
 from scoring.synthetic.risk import DEFAULT_RATE, level_shift
 from scoring.synthetic.summaries import summarise
-from scoring.tables import APPLICATION, DAY_SENTINEL
+from scoring.tables import DAY_SENTINEL, TABLES
 
 Drawn = dict[Population, dict[str, pl.DataFrame]]
 CHUNKS = 4
+ONLY_IF_EMPLOYED = ("OCCUPATION_TYPE", "ORGANIZATION_TYPE")
 
 
 def rows_of(dataset: Dataset) -> dict[str, pl.DataFrame]:
@@ -113,7 +114,7 @@ def test_ingestion_finds_nothing_wrong(small: Dataset, tmp_path: Path) -> None:
 def test_every_value_is_in_its_range(drawn: Drawn) -> None:
     for frames in drawn.values():
         for name in ("application", *HISTORIES):
-            table = profile_table(name)
+            table = TABLES[name]
             assert frames[name].schema == table.schema
             for column in table.columns:
                 values = frames[name][column.name].drop_nulls()
@@ -126,15 +127,9 @@ def test_every_value_is_in_its_range(drawn: Drawn) -> None:
                     assert plain.max() is None or plain.max() <= column.maximum, column.name
 
 
-def profile_table(name: str):  # noqa: ANN201
-    from scoring.tables import TABLES
-
-    return TABLES[name]
-
-
 def test_amounts_have_three_decimals_at_most(drawn: Drawn) -> None:
     for name in ("application", *HISTORIES):
-        for column in profile_table(name).columns:
+        for column in TABLES[name].columns:
             if column.kind == "amount":
                 values = drawn["train"][name][column.name].drop_nulls()
                 assert_frame_equal(values.to_frame(), values.round(3).to_frame(), abs_tol=1e-9)
@@ -145,7 +140,7 @@ def test_identifiers_are_unique_and_sorted(small: Dataset) -> None:
     people = pl.concat(tables[f"application_{name}"]["SK_ID_CURR"] for name in POPULATIONS)
     assert people.n_unique() == 375
     for name in HISTORIES:
-        table, rows = profile_table(name), tables[name]
+        table, rows = TABLES[name], tables[name]
         order = list(dict.fromkeys((table.link, *table.key)))
         assert rows[table.link].is_sorted()
         assert_frame_equal(rows, rows.sort(order, maintain_order=True))
@@ -201,7 +196,9 @@ def test_family_car_and_social_circle_agree(drawn: Drawn) -> None:
     assert (rows["CNT_FAM_MEMBERS"] == rows["CNT_CHILDREN"] + 1 + couple.cast(pl.Int32)).all()
     assert (rows["OWN_CAR_AGE"].is_null() == (rows["FLAG_OWN_CAR"] == "N")).all()
     for window in (30, 60):
-        observed, defaulted = (rows[f"{kind}_{window}_CNT_SOCIAL_CIRCLE"] for kind in ("OBS", "DEF"))
+        observed, defaulted = (
+            rows[f"{kind}_{window}_CNT_SOCIAL_CIRCLE"] for kind in ("OBS", "DEF")
+        )
         assert (defaulted <= observed).all()
         assert (defaulted.is_null() == observed.is_null()).all()
 
@@ -222,11 +219,11 @@ def test_a_building_is_known_or_not(drawn: Drawn) -> None:
         for suffix in ("MODE", "MEDI"):
             average, near = rows[f"{part}_AVG"], rows[f"{part}_{suffix}"]
             assert (average.is_null() == near.is_null()).all()
-            assert rows.select(pl.corr(f"{part}_AVG", f"{part}_{suffix}")).item() > 0.9
-    both = rows.select(pl.col("APARTMENTS_AVG").is_null(), pl.col("LIVINGAREA_AVG").is_null())
-    assert both.select((pl.all_horizontal() | ~pl.any_horizontal(pl.all())).mean()).item() > 0.4
-    agree = (both["APARTMENTS_AVG"] == both["LIVINGAREA_AVG"]).mean()
-    assert agree > 0.94
+            pair = pl.corr(f"{part}_AVG", f"{part}_{suffix}", method="spearman")
+            assert rows.drop_nulls(average.name).select(pair).item() > 0.85, near.name
+    absent = rows.select(pl.col("APARTMENTS_AVG", "LIVINGAREA_AVG").is_null())
+    assert 0.4 < absent["APARTMENTS_AVG"].mean() < 0.6
+    assert (absent["APARTMENTS_AVG"] == absent["LIVINGAREA_AVG"]).mean() > 0.94
 
 
 def test_history_has_its_oddities(drawn: Drawn) -> None:
@@ -242,8 +239,10 @@ def test_history_has_its_oddities(drawn: Drawn) -> None:
 def test_months_run_without_a_gap(drawn: Drawn) -> None:
     for name, key in (("bureau_balance", "SK_ID_BUREAU"), ("POS_CASH_balance", "SK_ID_PREV")):
         months = pl.col("MONTHS_BALANCE")
-        spans = drawn["train"][name].group_by(key).agg(
-            (months.max() - months.min() + 1).alias("span"), pl.len()
+        spans = (
+            drawn["train"][name]
+            .group_by(key)
+            .agg((months.max() - months.min() + 1).alias("span"), pl.len())
         )
         assert (spans["span"] == spans["len"]).all()
 
@@ -284,19 +283,16 @@ def test_marginals_are_those_of_the_profile(drawn: Drawn, population: Population
     stored = load_profile()["traits"][population]
     ranks = (np.arange(20_000) + 0.5) / 20_000
     for trait in applications.TRAITS:
-        table, values = stored[trait.name], traits[trait.name].drop_nulls()
+        table, values = stored[trait.name], traits[trait.name]
         if trait.kind == "number":
-            wanted = NumberTable.load(table).draw(ranks)
-            gap = credibility.largest_gap(values, pl.Series(wanted))
-            # Strata, rounding and bounds (no one worked before 16) move a few a little.
-            assert gap < 0.09, (trait.name, gap)
+            wanted = pl.Series(NumberTable.load(table).draw(ranks))
+            gap = credibility.largest_gap(values.drop_nulls(), wanted)
         else:
             labels = CategoryTable.load(table).draw(ranks)
-            gap = credibility.variation(traits[trait.name], labels)
-            assert trait.name in ("OCCUPATION_TYPE", "ORGANIZATION_TYPE") or gap < 0.06, (
-                trait.name,
-                gap,
-            )
+            applies = values.drop_nulls() if trait.name in ONLY_IF_EMPLOYED else values
+            gap = credibility.variation(applies, labels)
+        # Besides chance, bounds such as "no work before 16" and rounding move a few a little.
+        assert gap < 0.08, (trait.name, gap)
 
 
 def test_populations_differ_as_the_real_ones_do(drawn: Drawn) -> None:
@@ -344,7 +340,7 @@ def test_profile_holds_aggregates_only() -> None:
     lengths = [len(table["at"]) for table in _number_strata(stored)]
     assert max(lengths) <= MOST_KNOTS
     rows = stored["rows"]["applications"]
-    assert MOST_KNOTS * ROWS_PER_QUANTILE < rows
+    assert rows > MOST_KNOTS * ROWS_PER_QUANTILE
 
 
 def _number_strata(stored: object) -> list[dict[str, list[float]]]:
@@ -461,15 +457,17 @@ def test_progress_reaches_the_end(tmp_path: Path) -> None:
 
 
 def test_a_model_of_invented_applicants_ranks_real_ones(
-    drawn: Drawn, real_applications_folder: Path, monkeypatch: pytest.MonkeyPatch
+    drawn: Drawn,
+    real_applications_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """A short form of `scoring.synthetic.credibility`, which reports 0.75 and more."""
     monkeypatch.setattr(credibility, "ROUNDS", 150)
     rows = drawn["train"]["application"]
     model = credibility.train(credibility.application_features(rows), credibility.target_of(rows))
-    real = pl.read_csv(
-        real_applications_folder / "application_train.csv", schema=APPLICATION.schema
-    )
+    whole = ingest(real_applications_folder, tmp_path / "real")
+    real = whole.frames("train")["application"].collect()
     reached = credibility.auc(
         model, credibility.application_features(real), credibility.target_of(real)
     )

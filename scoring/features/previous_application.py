@@ -91,15 +91,7 @@ MEASURES: tuple[Measure, ...] = (
     flag("REJECTED_BY_SCORE", pl.col("CODE_REJECT_REASON").is_in(["SCO", "SCOFR"])),
     flag("REJECTED_BY_HC", pl.col("CODE_REJECT_REASON") == "HC"),
     flag("REJECTED_BY_LIMIT", pl.col("CODE_REJECT_REASON") == "LIMIT"),
-    *(
-        count(
-            f"LAST_{name}",
-            pl.col(name)
-            .cast(pl.Enum(PREVIOUS_APPLICATION[name].categories), strict=False)
-            .to_physical(),
-        )
-        for name in _LAST
-    ),
+    *(count(f"LAST_{name}", _code(name)) for name in _LAST),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (

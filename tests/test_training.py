@@ -1,0 +1,320 @@
+"""Cross-validation, calibration and the fit: nothing seen, nothing random, nothing protected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from scoring.business import Costs, business_cost
+from scoring.candidates import Candidate, dummy, fit, lightgbm, logistic_regression, standard
+from scoring.features import PROTECTED
+from scoring.scorer import Feature, Scorer
+from scoring.training import (
+    Examples,
+    TrainingError,
+    Validation,
+    calibrate,
+    compare,
+    cross_validate,
+    evaluate,
+    fit_scorer,
+    lineage,
+    log_odds,
+    scores_of,
+)
+
+QUICK = lightgbm(n_estimators=60, colsample_bytree=0.5)
+
+
+def simulated(rows: int, signal: float, seed: int = 0, columns: int = 6) -> Examples:
+    """Applicants whose outcome depends on one number and one category, as far as `signal` says."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(rows, columns)).astype(np.float32)
+    color = rng.choice(["red", "green", "blue"], rows)
+    risk = signal * (numbers[:, 0] + 1.5 * (color == "red")) - 1.0
+    target = rng.random(rows) < 1 / (1 + np.exp(-risk))
+    known = np.where(rng.random(numbers.shape) < 0.1, np.nan, numbers)
+    frame = pl.DataFrame(
+        {
+            "SK_ID_CURR": np.arange(1, rows + 1, dtype=np.int32),
+            **{f"N{i}": pl.Series(known[:, i], nan_to_null=True) for i in range(columns)},
+            "COLOR": pl.Series(color, dtype=pl.Enum(["blue", "green", "red", "never"])),
+            "NOTHING": pl.Series([None] * rows, dtype=pl.Float32),
+        }
+    )
+    outcomes = pl.DataFrame({"SK_ID_CURR": frame["SK_ID_CURR"], "TARGET": target.astype(np.int8)})
+    return Examples.of(frame, outcomes)
+
+
+def with_target(examples: Examples, target: npt.NDArray[np.int8]) -> Examples:
+    return Examples(examples.frame, target, examples.features)
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    return simulated(1500, signal=1.5)
+
+
+@pytest.fixture(scope="module")
+def validation(examples: Examples) -> Validation:
+    return cross_validate(QUICK, examples, Costs(), folds=4, seed=3)
+
+
+class Memory(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Knows the outcome of every row it has seen, and nothing of any other."""
+
+    def fit(self, matrix: npt.NDArray[np.float64], target: npt.NDArray[np.int8]) -> Memory:
+        self.known = {row.tobytes(): y for row, y in zip(matrix, target, strict=True)}
+        return self
+
+    def predict_proba(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        one = np.array([self.known.get(row.tobytes(), 0.5) for row in matrix], dtype=np.float64)
+        return np.column_stack([1 - one, one])
+
+
+def test_cross_validation_scores_no_row_that_was_seen(examples: Examples) -> None:
+    memory = Candidate("memory", lambda _features, _seed: Memory(), {})
+    found = cross_validate(memory, examples, Costs(), folds=5)
+    assert found.train_auc == [1.0] * 5
+    assert set(found.scores) == {0.0}
+    assert found.metrics["auc"] == 0.5
+
+
+def test_noise_gives_an_auc_of_a_half() -> None:
+    found = cross_validate(QUICK, simulated(2000, signal=0.0), Costs(), folds=4)
+    assert found.metrics["auc"] == pytest.approx(0.5, abs=0.05)
+    assert found.metrics["auc_train"] > 0.7
+
+
+def test_permuted_outcomes_destroy_the_auc(examples: Examples, validation: Validation) -> None:
+    assert validation.metrics["auc"] > 0.75
+    permuted = np.random.default_rng(0).permutation(examples.target)
+    found = cross_validate(QUICK, with_target(examples, permuted), Costs(), folds=4, seed=3)
+    assert found.metrics["auc"] == pytest.approx(0.5, abs=0.06)
+
+
+def test_every_applicant_is_left_out_once_in_balanced_folds(validation: Validation) -> None:
+    sizes = np.bincount(validation.fold)
+    assert sizes.size == 4
+    assert np.ptp(sizes) <= 1
+    rates = [validation.target[validation.fold == number].mean() for number in range(4)]
+    assert np.ptp(rates) < 0.01
+    assert np.isfinite(validation.scores).all()
+
+
+def test_progress_is_told_after_each_fold(examples: Examples) -> None:
+    told: list[tuple[str, int, int]] = []
+    cross_validate(dummy(), examples, Costs(), 3, progress=lambda *step: told.append(step))
+    assert told == [("dummy", 1, 3), ("dummy", 2, 3), ("dummy", 3, 3)]
+
+
+def test_the_same_seed_gives_the_same_model_byte_for_byte(
+    examples: Examples, validation: Validation
+) -> None:
+    again = cross_validate(QUICK, examples, Costs(), folds=4, seed=3)
+    assert again.scores.tobytes() == validation.scores.tobytes()
+    one, other, third = (
+        fit_scorer(item, examples, "m", lineage(item, {}), seed)
+        for item, seed in ((validation, 3), (again, 3), (validation, 4))
+    )
+    assert one == other
+    assert one.text != third.text
+
+
+def test_pds_are_probabilities_that_calibration_did_not_worsen(validation: Validation) -> None:
+    assert ((validation.pds > 0) & (validation.pds < 1)).all()
+    raw = 1 / (1 + np.exp(-validation.scores))
+    assert validation.metrics["brier"] <= brier_score_loss(validation.target, raw) * 1.005
+    assert validation.pds.mean() == pytest.approx(validation.target.mean(), abs=0.01)
+
+
+def test_an_applicants_own_outcome_does_not_move_the_pd(validation: Validation) -> None:
+    for number in range(4):
+        out = validation.fold == number
+        other = replace(validation, target=np.where(out, 1 - validation.target, validation.target))
+        assert other.pds[out].tobytes() == validation.pds[out].tobytes()
+        assert not np.array_equal(other.pds[~out], validation.pds[~out])
+
+
+def test_calibration_mends_scores_that_are_far_too_sure() -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.normal(-2, 1, 20_000)
+    target = (rng.random(truth.size) < 1 / (1 + np.exp(-truth))).astype(np.int8)
+    found = calibrate(4 * truth + 3, target)
+    assert found.slope == pytest.approx(0.25, abs=0.02)
+    assert found.intercept == pytest.approx(-0.75, abs=0.1)
+    pds = found.probability(4 * truth + 3)
+    raw = 1 / (1 + np.exp(-(4 * truth + 3)))
+    assert brier_score_loss(target, pds) < 0.9 * brier_score_loss(target, raw)
+    # It keeps the order of the applicants.
+    assert roc_auc_score(target, pds) == pytest.approx(roc_auc_score(target, truth))
+
+
+def test_a_constant_score_is_calibrated_to_the_default_rate() -> None:
+    target = np.array([0, 0, 0, 1], dtype=np.int8)
+    scores = np.full(4, 1.7)
+    assert calibrate(scores, target).probability(scores) == pytest.approx([0.25] * 4)
+
+
+def test_log_odds_stay_finite() -> None:
+    assert log_odds([0.5]) == pytest.approx([0.0])
+    assert np.isfinite(log_odds([0.0, 1.0])).all()
+
+
+def test_the_dummy_gives_everyone_the_default_rate(examples: Examples) -> None:
+    found = cross_validate(dummy(), examples, Costs(), folds=5)
+    assert found.pds == pytest.approx(examples.target.mean(), abs=0.01)
+    assert found.metrics["auc"] == pytest.approx(0.5, abs=0.02)
+    refuse_all = business_cost(examples.target, np.ones(examples.target.size), 0.5, Costs())
+    assert found.metrics["business_cost"] == pytest.approx(refuse_all)
+
+
+# The examples.
+
+
+def frame_of(rows: int) -> pl.DataFrame:
+    ids = pl.Series("SK_ID_CURR", range(rows), dtype=pl.Int32)
+    return pl.DataFrame([ids, pl.Series("A", range(rows), dtype=pl.Float32)])
+
+
+def outcomes(values: Sequence[int | None]) -> pl.DataFrame:
+    ids = pl.Series("SK_ID_CURR", range(len(values)), dtype=pl.Int32)
+    return pl.DataFrame([ids, pl.Series("TARGET", values, dtype=pl.Int8)])
+
+
+def test_examples_are_matched_by_identifier_and_those_without_outcome_left_out() -> None:
+    targets = outcomes([0, 1] * 20 + [None] * 5)
+    found = Examples.of(frame_of(60)[::-1], targets.sample(fraction=1, shuffle=True, seed=1))
+    assert found.frame["SK_ID_CURR"].to_list() == list(range(39, -1, -1))
+    assert found.target.tolist() == [i % 2 for i in range(39, -1, -1)]
+    assert found.matrix.tolist() == [[float(i)] for i in range(39, -1, -1)]
+    assert "TARGET" not in found.frame.columns
+    assert found.features == (Feature("A"),)
+
+
+@pytest.mark.parametrize(
+    ("values", "fewest"), [([0] * 50, 0), ([1] * 50, 0), ([0] * 50 + [1] * 9, 9), ([None] * 9, 0)]
+)
+def test_too_few_of_an_outcome_are_refused(values: list[int | None], fewest: int) -> None:
+    with pytest.raises(TrainingError, match=f"only {fewest} applicants of the rarer outcome"):
+        Examples.of(frame_of(100), outcomes(values))
+
+
+def test_protected_attributes_are_left_out_unless_asked_for(
+    sample_features: pl.DataFrame, sample_examples: Examples
+) -> None:
+    names = {feature.name for feature in sample_examples.features}
+    everything = set(sample_features.columns) - {"SK_ID_CURR"}
+    assert names == everything - PROTECTED
+    targets = outcomes([0, 1] * 30).with_columns(SK_ID_CURR=sample_features["SK_ID_CURR"].head(60))
+    asked = Examples.of(sample_features, targets, use_protected=True)
+    assert {feature.name for feature in asked.features} == everything
+
+
+def test_a_split_is_stratified_and_loses_nobody(examples: Examples) -> None:
+    rest, part = examples.split(0.2, seed=4)
+    assert part.target.size == 300
+    for side in (rest, part):
+        assert side.target.mean() == pytest.approx(examples.target.mean(), abs=0.002)
+        assert side.matrix.shape == (side.target.size, len(examples.features))
+    ids = [*rest.frame["SK_ID_CURR"], *part.frame["SK_ID_CURR"]]
+    assert sorted(ids) == examples.frame["SK_ID_CURR"].to_list()
+    again = examples.split(0.2, seed=4)[1]
+    assert again.frame.equals(part.frame)
+    by_id = dict(zip(examples.frame["SK_ID_CURR"], examples.target, strict=True))
+    assert part.target.tolist() == [by_id[i] for i in part.frame["SK_ID_CURR"]]
+
+
+# The candidates and the Scorer.
+
+
+def test_the_candidates_are_compared_on_applicants_not_seen(examples: Examples) -> None:
+    names = [candidate.name for candidate in standard()]
+    assert names == ["dummy", "logistic regression", "lightgbm"]
+    short = (dummy(), logistic_regression(0.1), QUICK)
+    table = compare([cross_validate(item, examples, Costs(1, 1), folds=3) for item in short])
+    assert table["candidate"].to_list() == names
+    assert table.width == 10
+    assert not table.select(pl.col(pl.Float64).is_finite().all().not_()).row(0).count(True)
+    auc = dict(table.select("candidate", "auc").iter_rows())
+    assert auc["logistic regression"] > 0.75
+    assert auc["lightgbm"] > 0.75
+    cost = table["business_cost"].to_list()
+    assert max(cost[1:]) < cost[0]
+    assert (table["fit_seconds"] >= 0).all()
+
+
+def test_a_category_that_a_fold_has_not_seen_is_no_error(examples: Examples) -> None:
+    rare = examples.frame.with_columns(
+        COLOR=pl.when(pl.int_range(pl.len()) < 2).then(pl.lit("never")).otherwise("COLOR")
+    ).with_columns(pl.col("COLOR").cast(examples.frame.schema["COLOR"]))
+    changed = Examples(rare, examples.target, examples.features)
+    for candidate in (logistic_regression(0.1), QUICK):
+        found = cross_validate(candidate, changed, Costs(), folds=3)
+        assert found.metrics["auc"] > 0.75
+
+
+def test_a_scorer_gives_what_the_trained_model_gives(
+    examples: Examples, validation: Validation
+) -> None:
+    scorer = fit_scorer(validation, examples, "m", {}, seed=3)
+    model = fit(QUICK, examples.features, examples.matrix, examples.target, seed=3)
+    scores = scores_of(model, examples.matrix)
+    expected = calibrate(validation.scores, validation.target).probability(scores)
+    assert scorer.predict(examples.frame).tobytes() == expected.tobytes()
+    assert (scorer.name, scorer.version) == ("m", "0")
+    assert scorer.cutoff == validation.costs.cutoff
+
+
+def test_only_trees_can_be_served(examples: Examples) -> None:
+    found = cross_validate(dummy(), examples, Costs(), folds=2)
+    with pytest.raises(TrainingError, match="not a dummy"):
+        fit_scorer(found, examples, "m", {})
+
+
+def test_other_costs_move_the_cutoff_and_the_decisions(examples: Examples) -> None:
+    strict = cross_validate(QUICK, examples, Costs(20, 1), folds=2)
+    lax = cross_validate(QUICK, examples, Costs(1, 1), folds=2)
+    refused = [
+        evaluate(fit_scorer(item, examples, "m", {}), examples)["refused"] for item in (strict, lax)
+    ]
+    assert refused[0] > refused[1]
+
+
+def test_evaluation_is_that_of_the_scorers_own_answers(
+    examples: Examples, validation: Validation
+) -> None:
+    fresh = simulated(800, signal=1.5, seed=9)
+    scorer = fit_scorer(validation, examples, "m", {})
+    found = evaluate(scorer, fresh)
+    pds = scorer.predict(fresh.frame)
+    assert found["auc"] == roc_auc_score(fresh.target, pds)
+    assert found["business_cost"] == business_cost(fresh.target, pds, 1 / 11, Costs())
+    assert found["refused"] == np.mean(np.array(scorer.decide(pds)) == "refuse")
+    assert found["default_rate"] == fresh.target.mean()
+    assert found["auc"] > 0.75
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_lineage_is_json_and_holds_no_timing(validation: Validation, scorer: Scorer) -> None:
+    found = lineage(validation, {"digest": "abc", "rows": 1500})
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["training"] == {"digest": "abc", "rows": 1500}
+    assert found["candidate"] == "lightgbm"
+    assert found["parameters"]["n_estimators"] == 60
+    assert found["cross_validation"]["auc"] == validation.metrics["auc"]
+    assert not any("seconds" in name for name in found["cross_validation"])
+    assert scorer.lineage["packages"].keys() == {"lightgbm", "numpy", "polars"}
+
+
+def test_sample_applicants_can_be_told_apart(sample_validation: Validation) -> None:
+    assert sample_validation.metrics["auc"] > 0.55
+    assert sample_validation.metrics["auc"] < 0.9
