@@ -3,7 +3,7 @@
 # DATA: a folder or zip of Kaggle's files, or the word kaggle; empty: the sample applicants.
 DATA ?=
 # The sample's size and seed, and the servers' ports.
-APPLICANTS ?= 8000
+APPLICANTS ?= 10000
 SEED ?= 0
 PORT ?= 8000
 DASHBOARD_PORT ?= 8501
@@ -15,6 +15,8 @@ SHELL := /bin/bash
 
 # Compiled once, imported many times.
 unexport PYTHONDONTWRITEBYTECODE
+# OpenMP's threads spin while they wait, which on a busy machine costs many times the work.
+export OMP_WAIT_POLICY := passive
 export PORT DASHBOARD_PORT
 
 PYTHON ?= $(firstword $(shell command -v python3.11 python3 python))

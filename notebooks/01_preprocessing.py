@@ -27,7 +27,6 @@ FEATURES = "../data/features.parquet"
 # %%
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import polars as pl
 
 from scoring import plots
@@ -72,8 +71,7 @@ print(f"default rate {rate:.2%} of {applications.height:,} applicants")
 # that agency. They are kept as missing; trees split on them, linear models get a fill value.
 
 # %%
-figure = plots.missing(applications)
-plt.show()
+plots.missing(applications)
 
 # %% [markdown]
 # ## Sentinels
@@ -92,8 +90,7 @@ print(f"DAYS_EMPLOYED is {DAY_SENTINEL:,} for {sentinel:.1%} of the applicants")
 # The three external scores rank applicants better than anything else in the application.
 
 # %%
-figure = plots.densities(applications, ["EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"])
-plt.show()
+plots.densities(applications, ["EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"])
 
 # %% [markdown]
 # ## The features
@@ -138,8 +135,7 @@ SHOWN = {
 chosen = pl.read_parquet(FEATURES, columns=["SK_ID_CURR", *SHOWN]).join(
     applications.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR"
 )
-figure = plots.default_rates(chosen, SHOWN)
-plt.show()
+plots.default_rates(chosen, SHOWN)
 
 # %% [markdown]
 # ## Result

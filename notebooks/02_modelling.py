@@ -28,7 +28,6 @@ SEED = 0
 # %%
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import polars as pl
 from IPython.display import display
 
@@ -102,8 +101,7 @@ with pl.Config(tbl_cols=-1, float_precision=4, tbl_width_chars=200):
     display(table)
 
 # %%
-figure = plots.costs(table, everybody, nobody)
-plt.show()
+plots.costs(table, everybody, nobody)
 
 # %% [markdown]
 # ## What each cut-off costs
@@ -115,8 +113,7 @@ plt.show()
 # %%
 servable = [item for item in validations if item.candidate.servable]
 best = min(servable, key=lambda item: item.metrics["business_cost"])
-figure = plots.cost_curve(best)
-plt.show()
+display(plots.cost_curve(best))
 print(f"chosen: {best.candidate.name}")
 
 # %% [markdown]
@@ -125,8 +122,7 @@ print(f"chosen: {best.candidate.name}")
 # Among applicants given a PD of 10%, one in ten should default.
 
 # %%
-figure = plots.calibration(best)
-plt.show()
+plots.calibration(best)
 
 # %% [markdown]
 # ## The champion

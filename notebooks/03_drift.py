@@ -26,7 +26,6 @@ TOP = 30
 # %%
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import polars as pl
 from IPython.display import Markdown
 
@@ -60,8 +59,7 @@ with pl.Config(tbl_rows=-1, fmt_str_lengths=60):
     print(result.columns)
 
 # %%
-figure = plots.drift(result.columns.head(20), drift.PSI_LIMIT)
-plt.show()
+plots.drift(result.columns.head(20), drift.PSI_LIMIT)
 
 # %% [markdown]
 # ## Does it matter?
@@ -70,8 +68,7 @@ plt.show()
 
 # %%
 pds = {"reference": scorer.predict(reference), "current": scorer.predict(current)}
-figure = plots.pd_distributions(pds, scorer.cutoff)
-plt.show()
+plots.pd_distributions(pds, scorer.cutoff)
 
 # %% [markdown]
 # ## The report

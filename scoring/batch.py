@@ -139,7 +139,7 @@ def example_requests(dataset: Dataset, ids: Sequence[int]) -> Iterator[dict[str,
 
 
 def write_examples(dataset: Dataset, out: Path, number: int) -> list[Path]:
-    """Write request bodies for the first applicants, the longest and an empty history included.
+    """Write request bodies for applicants from the shortest history to the longest.
 
     Returns
     -------

@@ -34,7 +34,9 @@ def _library() -> ctypes.CDLL:
     spec = importlib.util.find_spec("lightgbm")
     if spec is None or spec.origin is None:
         raise BoosterError("lightgbm is not installed: pip install -r requirements.txt")
-    library = ctypes.CDLL(str(Path(spec.origin).parent / "lib" / "lib_lightgbm.so"))
+    # .so, .dylib or .dll, as the platform has it.
+    (path,) = (Path(spec.origin).parent / "lib").glob("lib_lightgbm.*")
+    library = ctypes.CDLL(str(path))
     library.LGBM_GetLastError.restype = ctypes.c_char_p
     return library
 
@@ -91,6 +93,9 @@ class Booster:
         columns = ctypes.c_int()
         _call("LGBM_BoosterGetNumFeature", self._handle, ctypes.byref(columns))
         self.columns = columns.value
+        nothing_known = np.full((1, self.columns), np.nan)
+        # The last contribution is the same for every row: the mean score of the training rows.
+        self.expected_score = float(self.contributions(nothing_known)[0, -1])
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):

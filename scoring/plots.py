@@ -28,8 +28,7 @@ def missing(applications: pl.DataFrame, number: int = 20) -> Figure:
         xlabel="applicants without a value (%)",
         title=f"The {number} columns missing most often",
     )
-    figure.tight_layout()
-    return figure
+    return _finished(figure)
 
 
 def densities(applications: pl.DataFrame, columns: Sequence[str]) -> Figure:
@@ -46,8 +45,7 @@ def densities(applications: pl.DataFrame, columns: Sequence[str]) -> Figure:
     axes[0].set_ylabel("density")
     axes[0].legend()
     figure.suptitle("Applicants who repaid and applicants who defaulted")
-    figure.tight_layout()
-    return figure
+    return _finished(figure)
 
 
 def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int = 5) -> Figure:
@@ -77,8 +75,7 @@ def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int
         axis.set_xlabel(title)
     axes[0].set_ylabel("default rate (%)")
     figure.suptitle("Default rate along four features (dotted: all applicants)")
-    figure.tight_layout()
-    return figure
+    return _finished(figure)
 
 
 def costs(table: pl.DataFrame, everybody: float, nobody: float) -> Figure:
@@ -103,8 +100,7 @@ def costs(table: pl.DataFrame, everybody: float, nobody: float) -> Figure:
         title="What the decisions cost, on applicants not seen in training",
     )
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    figure.tight_layout(rect=(0, 0.12, 1, 1))
-    return figure
+    return _finished(figure, below=0.12)
 
 
 def cost_curve(validation: Validation) -> Figure:
@@ -123,8 +119,7 @@ def cost_curve(validation: Validation) -> Figure:
         title=f"Business cost along the cut-off ({validation.candidate.name})",
     )
     axis.legend()
-    figure.tight_layout()
-    return figure
+    return _finished(figure)
 
 
 def calibration(validation: Validation, groups: int = 10) -> Figure:
@@ -144,9 +139,7 @@ def calibration(validation: Validation, groups: int = 10) -> Figure:
         title=f"Calibration ({validation.candidate.name})",
     )
     axis.legend()
-    figure.tight_layout()
-    plt.close(figure)
-    return figure
+    return _finished(figure)
 
 
 def importance(table: pl.DataFrame) -> Figure:
@@ -158,9 +151,7 @@ def importance(table: pl.DataFrame) -> Figure:
         xlabel="mean absolute contribution (log-odds of default)",
         title="The features that move the score most",
     )
-    figure.tight_layout()
-    plt.close(figure)
-    return figure
+    return _finished(figure)
 
 
 def drift(table: pl.DataFrame, limit: float) -> Figure:
@@ -183,8 +174,7 @@ def drift(table: pl.DataFrame, limit: float) -> Figure:
     right.barh(table["column"], change, color=GREEN)
     right.axvline(0, color=GREY, linewidth=1)
     right.set(xlabel="change in missing values (points of %)", title="Missing values")
-    figure.tight_layout()
-    return figure
+    return _finished(figure)
 
 
 def pd_distributions(pds: Mapping[str, Floats], cutoff: float) -> Figure:
@@ -204,5 +194,11 @@ def pd_distributions(pds: Mapping[str, Floats], cutoff: float) -> Figure:
         title="Probability of default of both populations",
     )
     axis.legend()
-    figure.tight_layout()
+    return _finished(figure)
+
+
+def _finished(figure: Figure, below: float = 0.0) -> Figure:
+    """Fit the figure to its texts, and take it from pyplot, which would keep and draw it twice."""
+    figure.tight_layout(rect=(0, below, 1, 1))
+    plt.close(figure)
     return figure

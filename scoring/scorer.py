@@ -136,7 +136,8 @@ class Scorer:
         """What each feature adds to the log-odds of default (exact Shapley values)."""
         values = self._booster.contributions(encode(features, self.features))
         slope, intercept = self.calibration.slope, self.calibration.intercept
-        return Explanations(values[:, :-1] * slope, float(values[0, -1] * slope + intercept))
+        base = self._booster.expected_score * slope + intercept
+        return Explanations(values[:, :-1] * slope, base)
 
     def reasons(self, features: pl.DataFrame, top: int = 4) -> list[list[Reason]]:
         """For each applicant the features that raised the PD most, the strongest first.

@@ -46,9 +46,7 @@ def test_help_starts_without_the_heavy_libraries() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=serving.ROOT, check=True, timeout=60)
 
 
-def test_features_predict_and_examples(
-    sample: Dataset, small_model: Path, tmp_path: Path
-) -> None:
+def test_features_predict_and_examples(sample: Dataset, small_model: Path, tmp_path: Path) -> None:
     folder = sample.folder
     applicants = sample.rows("application_train") + sample.rows("application_test")
     assert scoring("features", folder, "--out", tmp_path / "f.parquet").returncode == 0

@@ -13,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from scoring import plots
+from scoring.dataset import Dataset
 from scoring.explain import global_importance
 from scoring.scorer import Scorer
 from scoring.training import Validation
@@ -44,9 +45,9 @@ def test_features_that_the_trees_never_use_have_no_importance(
 
 
 def shown(figure: Figure) -> list[str]:
-    """Check that a figure can be drawn; returns its axes' labels."""
+    """Check that a figure can be drawn and is not kept by pyplot; returns its axes' labels."""
     figure.canvas.draw()
-    plt.close(figure)
+    assert plt.get_fignums() == []
     return [label for axis in figure.axes for label in (axis.get_xlabel(), axis.get_ylabel())]
 
 
@@ -70,3 +71,20 @@ def test_plots_are_drawn_with_units(
     assert "log-odds" in shown(plots.importance(important))[0]
     assert "stability index" in shown(plots.drift(drifted, 0.2))[0]
     assert "applicants (%)" in shown(plots.pd_distributions({"a": pds, "b": pds}, 0.09))[1]
+
+
+def test_plots_of_applicants_are_drawn_with_units(
+    sample: Dataset, sample_features: pl.DataFrame
+) -> None:
+    applications = sample.frames("train")["application"].collect()
+    assert "without a value (%)" in shown(plots.missing(applications))[0]
+    columns = ["EXT_SOURCE_1", "EXT_SOURCE_2"]
+    assert shown(plots.densities(applications, columns))[:2] == [
+        "EXT_SOURCE_1 (no unit)",
+        "density",
+    ]
+    examples = sample_features.join(
+        applications.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR", how="inner"
+    )
+    titles = {"application__EXT_SOURCES_MEAN": "score", "bureau__DAYS_CREDIT__all__max": "days"}
+    assert shown(plots.default_rates(examples, titles))[:2] == ["score", "default rate (%)"]
