@@ -104,7 +104,7 @@ mlflow: $(INSTALLED) ## MLflow's page on the tracked runs and registered models
 .PHONY: notebooks
 notebooks: $(STAMPS)/tables ## run the notebooks on the sample and keep their outputs in notebooks/
 	@for name in $(NOTEBOOKS); do \
-	  $(BIN)/jupytext --sync --quiet notebooks/$$name.py; \
+	  $(BIN)/jupytext --to ipynb --quiet notebooks/$$name.py; \
 	  $(BIN)/python -m scoring notebook notebooks/$$name.ipynb \
 	    --out reports/notebooks/$$name.ipynb --keep; \
 	done

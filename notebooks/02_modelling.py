@@ -20,6 +20,7 @@ DATASET = "../data/tables"
 FEATURES = "../data/features.parquet"
 MLRUNS = "../mlruns"
 EXPORT = "../mlruns/champion"
+UNSEEN_PDS = "../data/unseen_pds.parquet"
 COST_FALSE_NEGATIVE = 10.0
 COST_FALSE_POSITIVE = 1.0
 FOLDS = 5
@@ -32,6 +33,7 @@ import polars as pl
 from IPython.display import display
 
 from scoring import plots
+from scoring.batch import write_parquet
 from scoring.business import Costs
 from scoring.candidates import standard
 from scoring.dataset import Dataset
@@ -44,6 +46,7 @@ from scoring.training import (
     evaluate,
     fit_scorer,
     lineage,
+    unseen_pds,
 )
 
 dataset = Dataset.open(Path(DATASET))
@@ -148,6 +151,13 @@ print(f"models:/{MODEL_NAME}@{CHAMPION} is version {exported.version}, exported 
 
 # %%
 pl.DataFrame({"on held-out applicants": figures.keys(), "value": figures.values()})
+
+# %% [markdown]
+# For the next notebook, the PDs of all these applicants, each from a model that has not seen the
+# applicant.
+
+# %%
+write_parquet(unseen_pds(best, development, scorer, holdout), Path(UNSEEN_PDS))
 
 # %% [markdown]
 # ## What the model leans on

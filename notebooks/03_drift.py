@@ -19,6 +19,7 @@
 DATASET = "../data/tables"
 FEATURES = "../data/features.parquet"
 MODEL = "../mlruns/champion"
+UNSEEN_PDS = "../data/unseen_pds.parquet"
 MLRUNS = "../mlruns"
 REPORT = "../reports/drift.html"
 TOP = 30
@@ -39,22 +40,27 @@ dataset = Dataset.open(Path(DATASET))
 scorer = Scorer.load(Path(MODEL))
 features = pl.read_parquet(FEATURES)
 reference, current = drift.populations(dataset, features)
+unseen = pl.read_parquet(UNSEEN_PDS)
+reference = drift.with_pd(reference, scorer, unseen)
+current = drift.with_pd(current, scorer, unseen)
 print(f"{reference.height:,} reference applicants, {current.height:,} current ones")
 
 # %% [markdown]
 # ## What is compared
 #
 # The features that weigh most in the champion, the PD it gives, and whether each history table
-# says anything about the applicant at all. The method is the population stability index (PSI):
-# it compares shares of applicants in bins, means the same for numbers and categories and, unlike
-# a p-value, does not call every small difference significant on thousands of rows. Usual reading:
-# under 0.1 stable, above 0.2 shifted. The PSI does not see missing values, so their share is
-# compared beside it.
+# says anything about the applicant at all. The PDs of reference applicants come from models that
+# had not seen them: a model is surer of its own training rows.
+#
+# The method is the population stability index (PSI): it compares shares of applicants in bins,
+# means the same for numbers and categories and, unlike a p-value, does not call every small
+# difference significant on thousands of rows. Usual reading: under 0.1 stable, above 0.2 shifted.
+# The PSI does not see missing values, so their share is compared beside it.
 
 # %%
 top = global_importance(scorer, reference).head(TOP)["feature"].to_list()
 columns = list(dict.fromkeys([drift.PD, *drift.HISTORY_SIGNS, *top]))
-result = drift.compare(drift.with_pd(reference, scorer), drift.with_pd(current, scorer), columns)
+result = drift.compare(reference, current, columns)
 with pl.Config(tbl_rows=-1, fmt_str_lengths=60):
     print(result.columns)
 
@@ -67,7 +73,10 @@ plots.drift(result.columns.head(20), drift.PSI_LIMIT)
 # What moves in the inputs matters as far as it moves the PD and with it the decisions.
 
 # %%
-pds = {"reference": scorer.predict(reference), "current": scorer.predict(current)}
+pds = {
+    "reference": reference[drift.PD].to_numpy(),
+    "current": current[drift.PD].to_numpy(),
+}
 plots.pd_distributions(pds, scorer.cutoff)
 
 # %% [markdown]

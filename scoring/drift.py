@@ -104,9 +104,24 @@ def populations(dataset: Dataset, features: pl.DataFrame) -> tuple[pl.DataFrame,
     return reference, current
 
 
-def with_pd(features: pl.DataFrame, scorer: Scorer) -> pl.DataFrame:
-    """Add the PD that the model gives as a column to compare like any other."""
-    return features.with_columns(pl.Series(PD, scorer.predict(features)))
+def with_pd(features: pl.DataFrame, scorer: Scorer, unseen: pl.DataFrame) -> pl.DataFrame:
+    """Add the PD as a column to compare like any other.
+
+    What a model says of its own training rows is more extreme than what it says of others, and
+    would look like drift: for those rows the PD comes from models that had not seen them.
+
+    Parameters
+    ----------
+    features : polars.DataFrame
+        Applicants.
+    scorer : Scorer
+        The served model; it gives the PD of applicants that `unseen` does not name.
+    unseen : polars.DataFrame
+        SK_ID_CURR and probability_of_default of training applicants, as `unseen_pds` gives them.
+    """
+    joined = features.join(unseen, on="SK_ID_CURR", how="left", maintain_order="left")
+    own = pl.Series(scorer.predict(features))
+    return joined.with_columns(pl.col(PD).fill_null(own))
 
 
 def compare(reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[str]) -> Drift:

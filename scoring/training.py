@@ -295,6 +295,35 @@ def evaluate(scorer: Scorer, examples: Examples) -> dict[str, float]:
     }
 
 
+def unseen_pds(
+    validation: Validation, development: Examples, scorer: Scorer, holdout: Examples
+) -> pl.DataFrame:
+    """PDs of all training applicants, each from a model that has not seen the applicant.
+
+    Parameters
+    ----------
+    validation : Validation
+        Of the development applicants: theirs come from the folds.
+    development, holdout : Examples
+        The applicants that were learnt from, and those that were not.
+    scorer : Scorer
+        The served model: the held-out applicants' PDs are its own.
+
+    Returns
+    -------
+    polars.DataFrame
+        SK_ID_CURR and probability_of_default.
+    """
+    parts = (
+        (development, validation.pds),
+        (holdout, scorer.predict(holdout.frame)),
+    )
+    return pl.concat(
+        examples.frame.select("SK_ID_CURR", probability_of_default=pl.Series(pds))
+        for examples, pds in parts
+    )
+
+
 def compare(validations: Sequence[Validation]) -> pl.DataFrame:
     """A row a candidate with the metrics of its cross-validation."""
     return pl.DataFrame(

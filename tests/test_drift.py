@@ -29,10 +29,12 @@ from scoring.scorer import Scorer
 
 COLUMNS = ("EXT_SOURCE_2", "AMT_CREDIT", "NAME_EDUCATION_TYPE", "DAYS_EMPLOYED", PD)
 
+NOBODY = pl.DataFrame(schema={"SK_ID_CURR": pl.Int32, PD: pl.Float64})
+
 
 @pytest.fixture(scope="module")
 def scored(sample_features: pl.DataFrame, scorer: Scorer) -> pl.DataFrame:
-    return with_pd(sample_features, scorer).select("SK_ID_CURR", *COLUMNS)
+    return with_pd(sample_features, scorer, NOBODY).select("SK_ID_CURR", *COLUMNS)
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +232,16 @@ def test_the_pd_is_a_column_like_any_other(
     scored: pl.DataFrame, sample_features: pl.DataFrame, scorer: Scorer
 ) -> None:
     assert np.array_equal(scored[PD].to_numpy(), scorer.predict(sample_features))
+
+
+def test_the_pd_of_seen_applicants_comes_from_models_that_had_not_seen_them(
+    sample_features: pl.DataFrame, scorer: Scorer
+) -> None:
+    seen = sample_features["SK_ID_CURR"].head(10)
+    unseen = pl.DataFrame({"SK_ID_CURR": seen, PD: [0.25] * 10})
+    pds = with_pd(sample_features, scorer, unseen)[PD]
+    assert pds.head(10).to_list() == [0.25] * 10
+    assert np.array_equal(pds[10:].to_numpy(), scorer.predict(sample_features)[10:])
 
 
 def test_a_history_sign_is_there_for_whoever_has_the_history(

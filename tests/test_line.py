@@ -27,14 +27,16 @@ NOTEBOOKS = serving.ROOT / "notebooks"
 def line(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the three notebooks ran on the small dataset."""
     folder = tmp_path_factory.mktemp("line")
+    pds = {"UNSEEN_PDS": str(folder / "unseen_pds.parquet")}
     parameters: dict[str, dict[str, Any]] = {
         "01_preprocessing": {},
         "02_modelling": {
             "MLRUNS": str(folder / "mlruns"), "EXPORT": str(folder / "champion"), "FOLDS": 2,
+            **pds,
         },
         "03_drift": {
             "MLRUNS": str(folder / "mlruns"), "MODEL": str(folder / "champion"),
-            "REPORT": str(folder / "drift.html"), "TOP": 3,
+            "REPORT": str(folder / "drift.html"), "TOP": 3, **pds,
         },
     }  # fmt: skip
     common = {"DATASET": str(sample.folder), "FEATURES": str(folder / "features.parquet")}

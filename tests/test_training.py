@@ -29,6 +29,7 @@ from scoring.training import (
     lineage,
     log_odds,
     scores_of,
+    unseen_pds,
 )
 
 QUICK = lightgbm(n_estimators=60, colsample_bytree=0.5)
@@ -231,6 +232,22 @@ def test_a_split_is_stratified_and_loses_nobody(examples: Examples) -> None:
     assert again.frame.equals(part.frame)
     by_id = dict(zip(examples.frame["SK_ID_CURR"], examples.target, strict=True))
     assert part.target.tolist() == [by_id[i] for i in part.frame["SK_ID_CURR"]]
+
+
+def test_unseen_pds_are_those_of_the_folds_and_of_the_held_out(examples: Examples) -> None:
+    rest, part = examples.split(0.2, seed=4)
+    validation = cross_validate(QUICK, rest, Costs(1, 1), folds=2)
+    served = fit_scorer(validation, rest, "credit-scoring", {})
+    pds = unseen_pds(validation, rest, served, part)
+    assert sorted(pds["SK_ID_CURR"]) == sorted(examples.frame["SK_ID_CURR"])
+    by_id = dict(pds.iter_rows())
+    assert [by_id[i] for i in rest.frame["SK_ID_CURR"]] == validation.pds.tolist()
+    assert [by_id[i] for i in part.frame["SK_ID_CURR"]] == served.predict(part.frame).tolist()
+    # The model is surer of whom it has seen.
+    assert (
+        np.abs(served.predict(rest.frame) - rest.target).mean()
+        < np.abs(validation.pds - rest.target).mean()
+    )
 
 
 # The candidates and the Scorer.
