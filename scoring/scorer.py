@@ -153,7 +153,7 @@ class Scorer:
             strongest = np.argsort(-values, kind="stable")[:top]
             result.append(
                 [
-                    Reason(names[i], features[row, names[i]], float(values[i]))
+                    Reason(names[i], _told(features[row, names[i]]), float(values[i]))
                     for i in strongest
                     if values[i] > 0
                 ]
@@ -244,6 +244,11 @@ def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> Floats:
             values = frame[feature.name].cast(pl.Enum(feature.levels), strict=False)
             matrix[:, i] = values.to_physical().cast(pl.Float64).to_numpy()
     return matrix
+
+
+def _told(value: float | str | None) -> float | str | None:
+    """A feature's value with the digits that its 32 bits hold: 0.42, not 0.41999998688697815."""
+    return float(str(np.float32(value))) if isinstance(value, float) else value
 
 
 def check_manifest(folder: Path) -> None:

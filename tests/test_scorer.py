@@ -122,7 +122,9 @@ def test_reasons_are_the_strongest_that_raised_the_pd(
         assert values == strongest
         for reason in reasons:
             assert reason.contribution == contributions[row, position[reason.feature]]
-            assert reason.value == sample_features[row, reason.feature]
+            value = sample_features[row, reason.feature]
+            assert reason.value == (np.float32(value) if isinstance(value, float) else value)
+            assert len(str(reason.value)) < 15 or isinstance(value, str)
     assert scorer.reasons(sample_features) == told
     alone = [scorer.reasons(sample_features[row])[0] for row in range(30)]
     assert alone == told[:30]
