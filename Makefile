@@ -101,6 +101,10 @@ mlflow: $(INSTALLED) ## MLflow's page on the tracked runs and registered models
 	@exec $(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
 	  --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(or $(MLFLOW_PORT),5000)
 
+ifneq ($(and $(DATA),$(filter notebooks,$(MAKECMDGOALS))),)
+$(error notebooks/ keeps outputs of the sample applicants only: leave DATA out)
+endif
+
 .PHONY: notebooks
 notebooks: $(STAMPS)/tables ## run the notebooks on the sample and keep their outputs in notebooks/
 	@for name in $(NOTEBOOKS); do \
