@@ -1,7 +1,8 @@
 # The map of the work. `make help` lists the targets.
 
 # DATA: a folder or zip of Kaggle's files, or the word kaggle; empty: the sample applicants.
-DATA ?=
+# HOME_CREDIT_DATA in the environment does the same.
+DATA ?= $(HOME_CREDIT_DATA)
 # The sample's size and seed, and the servers' ports.
 APPLICANTS ?= 10000
 SEED ?= 0

@@ -17,8 +17,8 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 from evidently import DataDefinition, Report
 from evidently import Dataset as EvidentlyDataset
 from evidently.core.report import Snapshot
-from evidently.metrics import DriftedColumnsCount, ValueDrift
-from evidently.tests import lt
+from evidently.metrics import DriftedColumnsCount, MissingValueCount, ValueDrift
+from evidently.tests import Reference, eq, lt
 
 from scoring.dataset import Dataset
 from scoring.errors import ScoringError
@@ -212,13 +212,16 @@ def _report(reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[st
         numerical_columns=chosen.select(cs.numeric()).columns,
         categorical_columns=chosen.select(~cs.numeric()).columns,
     )
-    tests: list[Any] = [
+    values: list[Any] = [
         ValueDrift(column=name, method="psi", threshold=PSI_LIMIT, tests=[lt(PSI_LIMIT)])
         for name in columns
     ]
-    report = Report(
-        [DriftedColumnsCount(num_method="psi", cat_method="psi"), *tests], include_tests=True
+    near = eq(Reference(absolute=MISSING_LIMIT))
+    missing = [MissingValueCount(column=name, tests=[], share_tests=[near]) for name in columns]
+    drifted = DriftedColumnsCount(
+        num_method="psi", cat_method="psi", num_threshold=PSI_LIMIT, cat_threshold=PSI_LIMIT
     )
+    report = Report([drifted, *values, *missing], include_tests=True)
     return report.run(
         current_data=_evidently(current.select(columns), definition),
         reference_data=_evidently(chosen, definition),

@@ -67,6 +67,19 @@ def row(result: Drift, column: str) -> dict[str, float | bool | None]:
     return result.columns.row(by_predicate=pl.col("column") == column, named=True)
 
 
+def failed(result: Drift) -> set[str]:
+    """The columns of which Evidently's own tests failed; one test counts all columns together."""
+    tests = result.snapshot.dict()["tests"]
+    failing = [t["metric_config"]["params"] for t in tests if t["status"].value == "FAIL"]
+    return {parameters["column"] for parameters in failing if "column" in parameters}
+
+
+def test_the_report_fails_for_the_columns_that_the_table_names(calm: Drift, storm: Drift) -> None:
+    assert failed(calm) == set()
+    # A column that is wholly missing cannot be drawn, and is told by the table alone.
+    assert failed(storm) == set(storm.drifted["column"]) - {"EXT_SOURCE_2"}
+
+
 def test_a_resample_of_the_same_applicants_is_no_drift(calm: Drift) -> None:
     assert calm.drifted.is_empty()
     assert calm.columns["column"].sort().to_list() == sorted(COLUMNS)
