@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from scoring.dataset import Dataset, Population
+from scoring.dataset import Dataset, Population, staged_file
 from scoring.features import build_features
 from scoring.scorer import Scorer
 from scoring.tables import APPLICATION, BUREAU_BALANCE, HISTORY
@@ -86,13 +85,8 @@ def write_features(dataset: Dataset, out: Path, *populations: Population) -> tup
 
 def write_parquet(frame: pl.DataFrame, out: Path) -> None:
     """Write a Parquet file, whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        frame.write_parquet(partial, compression="lz4", statistics=False)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with staged_file(out) as staged:
+        frame.write_parquet(staged, compression="lz4", statistics=False)
 
 
 def score(dataset: Dataset, scorer: Scorer, *populations: Population) -> pl.DataFrame:

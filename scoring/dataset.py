@@ -216,6 +216,25 @@ def staged_folder(out: Path, *, marker: str = MANIFEST) -> Iterator[Path]:
         shutil.rmtree(staged, ignore_errors=True)
 
 
+@contextmanager
+def staged_file(out: Path) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Yields
+    ------
+    Path
+        A name beside `out` to write to. It takes the place of `out` when the block ends, and is
+        removed when the block raises.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        yield staged
+        staged.replace(out)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
 def _check_replaceable(out: Path, marker: str) -> None:
     if not out.exists() or (out.is_dir() and ((out / marker).is_file() or not any(out.iterdir()))):
         return

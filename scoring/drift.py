@@ -20,7 +20,7 @@ from evidently.core.report import Snapshot
 from evidently.metrics import DriftedColumnsCount, MissingValueCount, ValueDrift
 from evidently.tests import Reference, eq, lt
 
-from scoring.dataset import Dataset
+from scoring.dataset import Dataset, staged_file
 from scoring.errors import ScoringError
 from scoring.scorer import Scorer
 
@@ -70,17 +70,12 @@ class Drift:
 
     def save(self, html: Path) -> None:
         """Write Evidently's report as one HTML file, and its figures as JSON beside it."""
-        html.parent.mkdir(parents=True, exist_ok=True)
         for path, write in (
             (html, self.snapshot.save_html),
             (html.with_suffix(".json"), self.snapshot.save_json),
         ):
-            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-            try:
-                write(str(partial))
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+            with staged_file(path) as staged:
+                write(str(staged))
 
 
 def populations(dataset: Dataset, features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
+from scoring.dataset import staged_file
 from scoring.errors import ScoringError
 
 # The kernel listens on loopback only; it would warn at every start that it does not encrypt.
@@ -63,19 +63,13 @@ def keep(executed: Path, notebook: Path) -> None:
     Times, run identifiers and papermill's own notes go; cells, outputs and parameters stay.
     """
     content = nbformat.read(executed, as_version=4)
-    content.metadata = nbformat.NotebookNode(
-        {
-            key: content.metadata[key]
-            for key in ("kernelspec", "jupytext")
-            if key in content.metadata
-        }
-    )
+    lasting = {key: content.metadata[key] for key in _LASTING if key in content.metadata}
+    content.metadata = nbformat.NotebookNode(lasting)
     injected = [c for c in content.cells if "injected-parameters" in c.metadata.get("tags", [])]
     content.cells = [cell for cell in content.cells if cell not in injected]
     for number, cell in enumerate(content.cells):
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.NotebookNode({"tags": tags} if tags else {})
         cell.id = f"cell-{number:02d}"
-    partial = notebook.with_name(f".{notebook.name}.{os.getpid()}.partial")
-    nbformat.write(content, partial)
-    partial.replace(notebook)
+    with staged_file(notebook) as staged:
+        nbformat.write(content, staged)

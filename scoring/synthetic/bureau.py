@@ -21,12 +21,11 @@ from scoring.synthetic.marginals import (
     measure_categories,
     measure_numbers,
 )
-from scoring.synthetic.summaries import DAYS_A_MONTH, LATE_STATUSES
+from scoring.synthetic.summaries import DAYS_A_MONTH, LATE_STATUSES, OLDEST_MONTH
 from scoring.tables import TABLES
 
 # Loans per applicant stay below this, so that every chunk has room for its identifiers.
 MOST_LOANS = 60
-OLDEST_MONTH = -96
 # From the lowest lateness to the highest; X (unknown) first, so that the rest rank by it.
 STATUSES = ("X", "0", *LATE_STATUSES)
 ROUND_SUM = 4500.0

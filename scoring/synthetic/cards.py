@@ -25,17 +25,15 @@ from scoring.synthetic.marginals import (
     measure_numbers,
 )
 from scoring.synthetic.payments import kept, on_file
-from scoring.synthetic.summaries import DAYS_A_MONTH
+from scoring.synthetic.summaries import DAYS_A_MONTH, OLDEST_MONTH
 from scoring.tables import TABLES
 
-OLDEST_MONTH = -96
 COLUMNS = list(TABLES["credit_card_balance"].schema)
 # How much of the way an applicant uses cards is common to the months, by eye on the real rows.
 USE_LOADING, CASH_LOADING = 0.8, 0.8
 MONTHLY_INTEREST = 0.02
 LIMIT_GRAIN = 4500.0
 PRINCIPAL = 0.96
-NOT_ACTIVE = ("Completed", "Signed", "Sent proposal", "Refused")
 # Null on cards and months before anything was drawn.
 DRAWN = ("ATM", "OTHER", "POS")
 

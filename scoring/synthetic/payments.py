@@ -19,10 +19,9 @@ from scoring.synthetic.marginals import (
     measure_categories,
     measure_numbers,
 )
-from scoring.synthetic.summaries import DAYS_A_MONTH
+from scoring.synthetic.summaries import DAYS_A_MONTH, OLDEST_MONTH
 from scoring.tables import DAY_SENTINEL, TABLES
 
-OLDEST_MONTH = -96
 # Kaggle's full file has 2,905 instalments of 13.6 million without a payment.
 UNPAID_SHARE = 0.0002
 POS_COLUMNS = list(TABLES["POS_CASH_balance"].schema)

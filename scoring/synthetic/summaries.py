@@ -12,6 +12,8 @@ import polars as pl
 
 LATE_STATUSES = ("1", "2", "3", "4", "5")
 DAYS_A_MONTH = 30.4375
+# Monthly balances go back eight years at most.
+OLDEST_MONTH = -96
 
 BUREAU = (
     "bureau_count", "bureau_active", "bureau_recency", "bureau_amount", "bureau_cards",
