@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.business import Costs, best_cutoff, business_cost, cost_curve
+from scoring import bootstrap
+from scoring.business import (
+    REFER_SHARE,
+    Costs,
+    best_cutoff,
+    business_cost,
+    cost_curve,
+    refer_band,
+    study_cutoff,
+)
 
 applicants = st.lists(
     st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.05, 0.0909, 0.3, 1.0]) | st.floats(0, 1)),
@@ -99,3 +109,85 @@ def test_calibrated_pds_are_best_cut_where_the_costs_say(price: Costs) -> None:
     assert best_cutoff(target, pds, price) == pytest.approx(price.cutoff, abs=0.03)
     least = business_cost(target, pds, best_cutoff(target, pds, price), price)
     assert business_cost(target, pds, price.cutoff, price) == pytest.approx(least, rel=0.002)
+
+
+def drawn_portfolio(
+    size: int, seed: int = 7
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    pds = rng.beta(1.2, 10.0, size)
+    return rng.random(size) < pds, pds
+
+
+def test_the_best_cutoff_is_known_better_with_more_applicants() -> None:
+    few, many = (
+        study_cutoff(*drawn_portfolio(size), Costs(), resamples=200) for size in (1_000, 16_000)
+    )
+    for study in (few, many):
+        assert study.best.low <= study.best.value <= study.best.high
+        assert study.agree
+        assert study.best_cost <= study.theoretical_cost.value
+    assert many.best.high - many.best.low < few.best.high - few.best.low
+
+
+def test_pds_that_are_twice_too_high_are_not_best_cut_where_the_costs_say() -> None:
+    target, pds = drawn_portfolio(16_000)
+    study = study_cutoff(target, np.minimum(2 * pds, 1), Costs(), resamples=100)
+    assert study.best.low > study.theoretical
+    assert not study.agree
+
+
+def test_the_study_has_the_cost_at_the_theoretical_cutoff() -> None:
+    target, pds = drawn_portfolio(500)
+    study = study_cutoff(target, pds, Costs(), resamples=20)
+    assert study.theoretical_cost.value == business_cost(target, pds, 1 / 11, Costs())
+    assert study.best.value == best_cutoff(target, pds, Costs())
+    assert study == study_cutoff(target, pds, Costs(), resamples=20)
+
+
+def test_each_resample_has_the_best_cutoff_of_its_applicants() -> None:
+    target, pds = drawn_portfolio(200)
+    chosen = [
+        best_cutoff(np.repeat(target, times), np.repeat(pds, times), Costs())
+        for counts in bootstrap.resamples(target, 30, seed=2)
+        for times in counts.astype(int)
+    ]
+    study = study_cutoff(target, pds, Costs(), resamples=30, seed=2)
+    assert study.best[1:] == pytest.approx(np.percentile(chosen, [2.5, 97.5]))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from([0.05, 1 / 11, 0.1]) | st.floats(0, 1), min_size=1, max_size=60),
+    st.floats(0, 1),
+    st.floats(0, 0.99),
+)
+def test_the_band_holds_the_cutoff_and_no_more_than_its_share(
+    pds: list[float], cutoff: float, share: float
+) -> None:
+    low, high = refer_band(pds, cutoff, share)
+    assert 0 <= low <= cutoff <= high <= 1
+    referred = (np.array(pds) > low) & (np.array(pds) <= high)
+    assert referred.sum() <= share * len(pds) + 1e-9
+
+
+@pytest.mark.parametrize("share", [0.01, REFER_SHARE, 0.5])
+def test_the_band_holds_its_share_where_pds_differ(share: float) -> None:
+    pds = drawn_portfolio(5_000)[1]
+    low, high = refer_band(pds, 1 / 11, share)
+    assert np.mean((pds > low) & (pds <= high)) == pytest.approx(share, abs=1 / 5_000)
+    # No one outside is nearer to the cut-off than anyone inside.
+    inside = (pds > low) & (pds <= high)
+    distance = np.abs(pds - 1 / 11)
+    assert distance[inside].max() <= distance[~inside].min()
+
+
+def test_nobody_is_referred_where_no_share_is_given() -> None:
+    assert refer_band([0.1, 0.2], 0.15, 0.0) == (0.15, 0.15)
+    assert refer_band([0.1] * 50, 0.15) == (0.15, 0.15)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_to_refer_is_below_one(share: float) -> None:
+    with pytest.raises(ValueError, match="share to refer"):
+        refer_band([0.1], 0.1, share)
