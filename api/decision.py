@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import example
 from api.applicant import Applicant
-from scoring.features import build_features
+from scoring.business import Decision
+from scoring.scorer import Reason as ScorerReason
 from scoring.scorer import Scorer
 
 _REASONS = 4
@@ -18,6 +19,19 @@ class Reason(BaseModel):
     feature: str = Field(description="The feature's name")
     value: float | str | None = Field(description="Its value for this applicant; null: unknown")
     contribution: float = Field(description="What it adds to the log-odds of a default")
+    texts: dict[str, str] = Field(
+        description="What it means in plain words, by language (en, fr); empty if nobody wrote it"
+    )
+
+    @classmethod
+    def of(cls, reason: ScorerReason) -> Reason:
+        """A scorer's reason as it is sent."""
+        return cls.model_construct(
+            feature=reason.feature,
+            value=reason.value,
+            contribution=reason.contribution,
+            texts=dict(reason.texts),
+        )
 
 
 class Model(BaseModel):
@@ -47,7 +61,15 @@ class Answer(BaseModel):
     cutoff: float = Field(
         ge=0, le=1, description="The probability above which an application is refused"
     )
-    decision: str = Field(description="accept or refuse")
+    refer_band: list[float] = Field(
+        min_length=2,
+        max_length=2,
+        description="From which to which probability, both included, an officer decides; twice "
+        "the cut-off where nothing is referred",
+    )
+    decision: Decision = Field(
+        description="accept, refuse, or refer: too close to the cut-off, an officer decides"
+    )
     reasons: list[Reason] = Field(
         max_length=_REASONS, description="What pushed the probability up most, strongest first"
     )
@@ -56,7 +78,7 @@ class Answer(BaseModel):
 
 def decide(applicant: Applicant, scorer: Scorer) -> Answer:
     """Score one applicant."""
-    features = build_features(applicant.frames())
+    features = scorer.features_of(applicant.frames())
     probabilities = scorer.predict(features)
     (decision,) = scorer.decide(probabilities)
     (reasons,) = scorer.reasons(features, top=_REASONS)
@@ -64,10 +86,8 @@ def decide(applicant: Applicant, scorer: Scorer) -> Answer:
         applicant=applicant.id,
         probability_of_default=float(probabilities[0]),
         cutoff=float(scorer.cutoff),
+        refer_band=list(scorer.refer_band),
         decision=decision,
-        reasons=[
-            Reason.model_construct(feature=r.feature, value=r.value, contribution=r.contribution)
-            for r in reasons
-        ],
+        reasons=[Reason.of(reason) for reason in reasons],
         model=Model.of(scorer),
     )

@@ -92,10 +92,24 @@ ANSWER: dict[str, Any] = {
     "applicant": 900001,
     "probability_of_default": 0.0714,
     "cutoff": 0.0909,
-    "decision": "accept",
+    "refer_band": [0.0682, 0.1136],
+    "decision": "refer",
     "reasons": [
-        {"feature": "CREDIT_TO_GOODS", "value": 1.0667, "contribution": 0.1042},
-        {"feature": "OCCUPATION_TYPE", "value": "Core staff", "contribution": 0.0121},
+        {
+            "feature": "application__CREDIT_TO_GOODS",
+            "value": 1.0667,
+            "contribution": 0.1042,
+            "texts": {
+                "en": "Credit relative to the price of the goods",
+                "fr": "Crédit rapporté au prix du bien",
+            },
+        },
+        {
+            "feature": "OCCUPATION_TYPE",
+            "value": "Core staff",
+            "contribution": 0.0121,
+            "texts": {"en": "Occupation", "fr": "Profession"},
+        },
     ],
     "model": {"name": "lightgbm", "version": "3", "feature_set_version": "1"},
 }

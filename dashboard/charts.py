@@ -10,30 +10,35 @@ import plotly.graph_objects as go
 
 from dashboard.texts import Language, percent
 
-BLUE, ORANGE, INK = "#56B4E9", "#E69F00", "#1A1A1A"
+BLUE, YELLOW, ORANGE, INK = "#56B4E9", "#F0E442", "#E69F00", "#1A1A1A"
 
 _FONT = {"size": 15}
 
 
-def gauge(pd: float, cutoff: float, texts: dict[str, str], language: Language) -> go.Figure:
-    """The probability of default against the cut-off.
+def gauge(
+    pd: float, cutoff: float, band: Sequence[float], texts: dict[str, str], language: Language
+) -> go.Figure:
+    """The probability of default against the cut-off and the band that an officer decides in.
 
     Parameters
     ----------
     pd, cutoff : float
         Both in [0, 1].
+    band : (float, float)
+        From where to where an officer decides; twice the cut-off for nowhere.
     texts : dict
         The page's words.
     language : Language
         How numbers are written.
     """
     # Cut-offs are low: on a scale to 100% everything that matters would be in a corner.
-    end = min(1.0, max(4 * cutoff, 1.25 * pd))
+    low, high = band
+    end = min(1.0, max(4 * cutoff, 1.25 * pd, 1.25 * high))
     marks = {
         0.0: percent(0, language),
-        cutoff / 2: texts["accepted_zone"],
+        low / 2: texts["accepted_zone"],
         cutoff: f"{texts['cutoff']} {percent(cutoff, language)}",
-        (cutoff + end) / 2: texts["refused_zone"],
+        (high + end) / 2: texts["refused_zone"],
         end: percent(end, language),
     }
     indicator = go.Indicator(
@@ -48,8 +53,9 @@ def gauge(pd: float, cutoff: float, texts: dict[str, str], language: Language) -
             },
             "bar": {"color": INK, "thickness": 0.25},
             "steps": [
-                {"range": [0, 100 * cutoff], "color": BLUE},
-                {"range": [100 * cutoff, 100 * end], "color": ORANGE},
+                {"range": [0, 100 * low], "color": BLUE},
+                {"range": [100 * low, 100 * high], "color": YELLOW},
+                {"range": [100 * high, 100 * end], "color": ORANGE},
             ],
             "threshold": {"value": 100 * cutoff, "line": {"color": INK, "width": 4}},
         },

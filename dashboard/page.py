@@ -119,12 +119,18 @@ def _ask(settings: Settings, body: bytes) -> dict[str, Any] | ApiError:
 
 def _show_decision(answer: dict[str, Any], texts: dict[str, str], language: Language) -> None:
     pd, cutoff, decision = answer["probability_of_default"], answer["cutoff"], answer["decision"]
-    figures = {"pd": percent(pd, language), "cutoff": percent(cutoff, language)}
+    low, high = band = answer["refer_band"]
+    figures = {
+        name: percent(value, language)
+        for name, value in {"pd": pd, "cutoff": cutoff, "low": low, "high": high}.items()
+    }
     why = texts[f"{decision}_why"].format(**figures)
     _BOXES[decision](f"**{texts[decision]}.** {why}", icon=_ICONS[decision])
     st.subheader(texts["gauge"])
     st.plotly_chart(
-        gauge(pd, cutoff, texts, language), config=_CHART, alt=texts["gauge_alt"].format(**figures)
+        gauge(pd, cutoff, band, texts, language),
+        config=_CHART,
+        alt=texts["gauge_alt"].format(**figures),
     )
     _show_reasons(answer["reasons"], texts, language)
     st.caption(texts["model"].format(**answer["model"]))
@@ -137,7 +143,7 @@ def _show_reasons(reasons: list[dict[str, Any]], texts: dict[str, str], language
         return
     rows = [
         {
-            texts["feature"]: reason["feature"].replace("__", " · "),
+            texts["feature"]: _named(reason, language),
             texts["value"]: _shown(reason["value"], texts, language),
             texts["contribution"]: round(reason["contribution"], 3),
         }
@@ -150,6 +156,12 @@ def _show_reasons(reasons: list[dict[str, Any]], texts: dict[str, str], language
     )
     st.plotly_chart(figure, config=_CHART, alt=texts["reasons_alt"])
     st.dataframe(rows, hide_index=True)
+
+
+def _named(reason: dict[str, Any], language: Language) -> str:
+    """A feature in plain words where the model brings them, by its name else."""
+    said: str = reason["texts"].get(language) or reason["feature"].replace("__", " · ")
+    return said
 
 
 def _shown(value: object, texts: dict[str, str], language: Language) -> str:

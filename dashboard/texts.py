@@ -31,7 +31,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "refuse": "Crédit refusé",
         "refuse_why": "La probabilité de défaut ({pd}) dépasse le seuil ({cutoff}).",
         "refer": "Examen par un conseiller",
-        "refer_why": "La probabilité de défaut ({pd}) est proche du seuil ({cutoff}).",
+        "refer_why": "La probabilité de défaut ({pd}) est proche du seuil ({cutoff}) : de {low} à "
+        "{high}, un conseiller décide.",
         "gauge": "Probabilité de défaut",
         "gauge_alt": "Jauge : probabilité de défaut {pd}, seuil de refus {cutoff}.",
         "cutoff": "seuil",
@@ -84,7 +85,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "refuse": "Credit refused",
         "refuse_why": "The probability of default ({pd}) is above the cut-off ({cutoff}).",
         "refer": "An officer decides",
-        "refer_why": "The probability of default ({pd}) is close to the cut-off ({cutoff}).",
+        "refer_why": "The probability of default ({pd}) is close to the cut-off ({cutoff}): from "
+        "{low} to {high}, an officer decides.",
         "gauge": "Probability of default",
         "gauge_alt": "Gauge: probability of default {pd}, refused above {cutoff}.",
         "cutoff": "cut-off",

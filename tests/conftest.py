@@ -10,6 +10,7 @@ from pathlib import Path
 # are shared with others. OpenMP reads this when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import carrying
 import polars as pl
 import pytest
 import serving
@@ -87,6 +88,12 @@ def scorer(sample_validation: Validation, sample_examples: Examples) -> Scorer:
     """A model trained on the sample applicants, not registered."""
     record = lineage(sample_validation, {"digest": "0" * 64})
     return fit_scorer(sample_validation, sample_examples, "credit-scoring", record, seed=1)
+
+
+@pytest.fixture(scope="session")
+def learned_scorer(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
+    """A model with every feature that is learnt from data, texts and a refer band."""
+    return carrying.scorer_with_learned_features(sample, sample_features)
 
 
 @pytest.fixture(scope="session")

@@ -41,15 +41,17 @@ def body() -> dict[str, Any]:
 
 
 def test_an_answer_has_decision_reasons_and_model(
-    client: FlaskClient, body: dict[str, Any]
+    client: FlaskClient, small_model: Path, body: dict[str, Any]
 ) -> None:
     response = client.post("/predict", json=body)
     answer = response.get_json()
     assert response.status_code == 200
     assert answer["applicant"] == 900001
     assert 0 < answer["probability_of_default"] < 1
-    refused = answer["probability_of_default"] > answer["cutoff"]
-    assert answer["decision"] == ("refuse" if refused else "accept")
+    scorer = Scorer.load(small_model)
+    assert answer["cutoff"] == scorer.cutoff
+    assert answer["refer_band"] == list(scorer.refer_band)
+    assert [answer["decision"]] == scorer.decide([answer["probability_of_default"]])
     contributions = [reason["contribution"] for reason in answer["reasons"]]
     assert 0 < len(contributions) <= 4
     assert contributions == sorted(contributions, reverse=True)
@@ -82,6 +84,41 @@ def test_answers_for_real_rows_equal_batch_scores_to_the_last_bit(
 ) -> None:
     scored = score(real_dataset, Scorer.load(small_model))
     assert_answers_equal_batch(client, scored.gather_every(400), real_dataset)
+
+
+@pytest.fixture(scope="module")
+def carrying(
+    learned_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[FlaskClient, Scorer]:
+    """A client of an app whose model has learned features, texts and a refer band."""
+    folder = tmp_path_factory.mktemp("carrying") / "champion"
+    learned_scorer.save(folder)
+    return create_app(Settings(model_dir=folder)).test_client(), learned_scorer
+
+
+def test_answers_with_learned_features_equal_batch_scores_to_the_last_bit(
+    carrying: tuple[FlaskClient, Scorer], sample: Dataset
+) -> None:
+    client, scorer = carrying
+    scored = score(sample, scorer, "test")
+    assert_answers_equal_batch(client, scored.gather_every(20), sample)
+    referred = scored.filter(decision="refer").head(3)
+    assert referred.height == 3
+    assert_answers_equal_batch(client, referred, sample)
+
+
+def test_an_answer_tells_reasons_in_words_and_the_band(
+    carrying: tuple[FlaskClient, Scorer], body: dict[str, Any], document: dict[str, Any]
+) -> None:
+    client, scorer = carrying
+    answer = client.post("/predict", json=body).get_json()
+    assert answer["refer_band"] == list(scorer.refer_band)
+    assert answer["reasons"]
+    for reason in answer["reasons"]:
+        assert reason["texts"] == dict(scorer.texts[reason["feature"]])
+    _schema(document, "Answer").validate(answer)
+    decision = document["components"]["schemas"]["Answer"]["properties"]["decision"]
+    assert decision["enum"] == ["accept", "refer", "refuse"]
 
 
 def test_the_order_of_rows_and_fields_does_not_matter(client: FlaskClient, sample: Dataset) -> None:

@@ -13,6 +13,7 @@ from exact import collected, differing, own_rows
 from scoring.batch import (
     example_requests,
     feature_batches,
+    row_batches,
     score,
     write_examples,
     write_features,
@@ -110,7 +111,44 @@ def test_scores_are_those_of_the_scorer(
     assert found["SK_ID_CURR"].equals(sample_features["SK_ID_CURR"])
     assert found["probability_of_default"].to_numpy().tobytes() == pds.tobytes()
     assert found["decision"].to_list() == scorer.decide(pds)
-    assert set(found["decision"]) == {"accept", "refuse"}
+    assert {"accept", "refuse"} <= set(found["decision"])
+
+
+def test_scores_of_a_model_with_learned_features_need_no_other_applicant(
+    sample: Dataset, learned_scorer: Scorer
+) -> None:
+    found = score(sample, learned_scorer, "test")
+    features = learned_scorer.features_of(collected(sample.frames("test")))
+    pds = learned_scorer.predict(features)
+    assert found["probability_of_default"].to_numpy().tobytes() == pds.tobytes()
+    assert set(found["decision"]) == {"accept", "refer", "refuse"}
+    alone = pl.concat(
+        score_one(learned_scorer, collected(sample.frames()), applicant)
+        for applicant in found["SK_ID_CURR"].gather_every(20)
+    )
+    expected = found.gather_every(20)["probability_of_default"]
+    assert alone.to_numpy().tobytes() == expected.to_numpy().tobytes()
+
+
+def score_one(scorer: Scorer, rows: dict[str, pl.DataFrame], applicant: int) -> pl.Series:
+    return pl.Series(scorer.predict(scorer.features_of(own_rows(rows, applicant))))
+
+
+@pytest.mark.parametrize("size", [200, 77])
+def test_batches_of_rows_are_whole(size: int, sample: Dataset) -> None:
+    batches = list(row_batches(sample, "test", size=size))
+    assert [len(batch["application"]) for batch in batches][:-1] == [size] * (len(batches) - 1)
+    for batch in batches:
+        assert set(batch) == set(TABLES)
+        features = build_features(batch)
+        assert features["SK_ID_CURR"].equals(batch["application"]["SK_ID_CURR"])
+
+
+def test_features_that_are_written_are_those_before_learning(
+    sample: Dataset, sample_features: pl.DataFrame, tmp_path: Path
+) -> None:
+    write_features(sample, tmp_path / "features.parquet")
+    assert pl.read_parquet_schema(tmp_path / "features.parquet") == sample_features.schema
 
 
 def test_requests_hold_all_own_rows_and_no_others(disorder: Dataset) -> None:

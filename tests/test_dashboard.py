@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from dashboard.charts import gauge, reason_bars
 from dashboard.samples import sample_files
 from dashboard.texts import TEXTS, number, percent
 from scoring.dataset import Dataset
+from scoring.scorer import Scorer
 
 APP = str(serving.ROOT / "dashboard" / "app.py")
 
@@ -81,12 +83,32 @@ def test_it_shows_the_decision_of_the_api(
     assert TEXTS[language]["model"].format(**answer["model"]) in said
     table = page.dataframe[0].value
     assert len(table) == len(answer["reasons"])
-    assert table.iloc[0, 0] == answer["reasons"][0]["feature"].replace("__", " · ")
+    first = answer["reasons"][0]
+    named = first["texts"].get(language) or first["feature"].replace("__", " · ")
+    assert table.iloc[0, 0] == named
     assert len(page.get("plotly_chart")) == 2
     assert [item.label for item in page.expander] == [
         TEXTS[language]["request"],
         TEXTS[language]["answer"],
     ]
+
+
+def test_a_referred_application_and_reasons_in_words(
+    environment: pytest.MonkeyPatch, small_model: Path, tmp_path: Path
+) -> None:
+    scorer = Scorer.load(small_model)
+    texts = {f.name: {"en": f"Said of {f.name}"} for f in scorer.features}
+    replace(scorer, refer_band=(0.001, 0.999), texts=texts).save(tmp_path / "model")
+    with serving.running_api(tmp_path / "model", tmp_path / "log") as url:
+        environment.setenv("API_URL", url)
+        page = asked("en")
+        said = words(page)
+        assert f"**{TEXTS['en']['refer']}.**" in said
+        assert "from 0.1% to 99.9%, an officer decides" in said
+        assert page.dataframe[0].value.iloc[0, 0].startswith("Said of ")
+        # No French words in this model: the feature's name is better than nothing.
+        french = page.radio(key="language").set_value("fr").run()
+        assert "Said of" not in french.dataframe[0].value.iloc[0, 0]
 
 
 def test_another_applicant_does_not_keep_the_answer(
@@ -206,11 +228,18 @@ def test_numbers_are_written_as_each_language_does() -> None:
 
 @pytest.mark.parametrize(("pd", "cutoff"), [(0.0, 0.09), (0.09, 0.09), (1.0, 0.09), (0.2, 0.9)])
 def test_the_gauge_holds_both_figures(pd: float, cutoff: float) -> None:
-    drawn = gauge(pd, cutoff, TEXTS["en"], "en").data[0]
+    drawn = gauge(pd, cutoff, (cutoff, cutoff), TEXTS["en"], "en").data[0]
     low, high = drawn.gauge.axis.range
     assert low <= 100 * pd <= high <= 100
     assert low < drawn.gauge.threshold.value == 100 * cutoff <= high
     assert drawn.value == 100 * pd
+
+
+def test_the_gauge_shows_where_an_officer_decides() -> None:
+    drawn = gauge(0.08, 0.09, (0.05, 0.5), TEXTS["en"], "en").data[0].gauge
+    assert [step.range for step in drawn.steps][:2] == [(0, 5), (5, 50)]
+    assert len({step.color for step in drawn.steps}) == 3
+    assert drawn.axis.range[1] > 50
 
 
 def test_bars_keep_features_of_one_name_apart() -> None:

@@ -14,12 +14,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from exact import collected, differing, own_rows, shuffled
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scoring.booster import BoosterError
 from scoring.business import Costs
 from scoring.candidates import lightgbm
 from scoring.dataset import Dataset, DatasetError
 from scoring.features import PROTECTED
+from scoring.learned import LEARNERS
 from scoring.scorer import Calibration, Feature, Scorer, ScorerError, check_manifest, encode
 from scoring.training import Examples, cross_validate, fit_scorer
 
@@ -39,6 +43,12 @@ def copy(saved: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def unreferred(scorer: Scorer) -> Scorer:
+    """The model without a refer band."""
+    return replace(scorer, refer_band=(0.0, 0.0))
+
+
+@pytest.fixture(scope="module")
 def biased(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
     """A model that was made to use protected attributes, and little else."""
     outcomes = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
@@ -47,6 +57,17 @@ def biased(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
     candidate = lightgbm(n_estimators=40, colsample_bytree=0.8)
     validation = cross_validate(candidate, examples, Costs(), folds=2)
     return fit_scorer(validation, examples, "biased", {})
+
+
+@pytest.fixture(scope="module")
+def categorical(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
+    """A model of categories, which one of all features hardly uses."""
+    outcomes = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
+    names = [name for name, dtype in sample_features.schema.items() if isinstance(dtype, pl.Enum)]
+    examples = Examples.of(sample_features.select("SK_ID_CURR", *names), outcomes)
+    candidate = lightgbm(n_estimators=40, colsample_bytree=0.8)
+    validation = cross_validate(candidate, examples, Costs(), folds=2)
+    return fit_scorer(validation, examples, "categorical", {})
 
 
 def test_a_saved_model_answers_the_same_bits(
@@ -91,12 +112,12 @@ def test_no_applicant_gets_no_answer(scorer: Scorer, sample_features: pl.DataFra
     assert scorer.decide([]) == []
 
 
-def test_decisions_turn_just_above_the_cutoff(scorer: Scorer) -> None:
-    cutoff = scorer.cutoff
+def test_decisions_turn_just_above_the_cutoff(unreferred: Scorer) -> None:
+    cutoff = unreferred.cutoff
     assert cutoff == Costs().cutoff
     below, above = np.nextafter(cutoff, 0.0), np.nextafter(cutoff, 1.0)
-    assert scorer.decide([below, cutoff, above]) == ["accept", "accept", "refuse"]
-    assert scorer.decide([0.0, 1.0]) == ["accept", "refuse"]
+    assert unreferred.decide([below, cutoff, above]) == ["accept", "accept", "refuse"]
+    assert unreferred.decide([0.0, 1.0]) == ["accept", "refuse"]
 
 
 def test_contributions_and_base_add_up_to_the_log_odds(
@@ -150,21 +171,23 @@ def test_protected_attributes_are_never_reasons(
 
 
 def test_an_unknown_category_counts_as_missing(
-    scorer: Scorer, sample_features: pl.DataFrame
+    categorical: Scorer, sample_features: pl.DataFrame
 ) -> None:
-    importance = np.abs(scorer.explain(sample_features).contributions).mean(axis=0)
-    by_use = sorted(zip(importance, scorer.features, strict=True), key=lambda pair: -pair[0])
-    name = next(feature.name for _, feature in by_use if feature.levels)
-    unknown = sample_features.with_columns(pl.lit("Astronaut").alias(name))
-    missing = sample_features.with_columns(pl.lit(None, pl.String).alias(name))
-    assert np.array_equal(scorer.predict(unknown), scorer.predict(missing))
-    assert not np.array_equal(scorer.predict(unknown), scorer.predict(sample_features))
+    expected = categorical.predict(sample_features)
+    moved = 0
+    for name in (feature.name for feature in categorical.features if feature.levels):
+        unknown = sample_features.with_columns(pl.lit("Astronaut").alias(name))
+        missing = sample_features.with_columns(pl.lit(None, pl.String).alias(name))
+        found = categorical.predict(unknown)
+        assert np.array_equal(found, categorical.predict(missing))
+        moved += not np.array_equal(found, expected)
+    assert moved >= 3
 
 
 def test_categories_are_matched_by_name_not_by_code(
-    scorer: Scorer, sample_features: pl.DataFrame
+    categorical: Scorer, sample_features: pl.DataFrame
 ) -> None:
-    expected = scorer.predict(sample_features)
+    expected = categorical.predict(sample_features)
     levels = {
         name: dtype.categories.to_list()
         for name, dtype in sample_features.schema.items()
@@ -176,7 +199,7 @@ def test_categories_are_matched_by_name_not_by_code(
         recast = sample_features.with_columns(
             pl.col(name).cast(dtype) for name, dtype in types.items()
         )
-        assert np.array_equal(scorer.predict(recast), expected)
+        assert np.array_equal(categorical.predict(recast), expected)
 
 
 def test_columns_are_found_by_name_and_others_passed_over(
@@ -198,6 +221,141 @@ def test_encoding() -> None:
     assert matrix.dtype == np.float64
     assert matrix.flags.c_contiguous
     assert np.array_equal(matrix, [[1.0, 1.5], [0.0, np.nan]], equal_nan=True)
+    assert np.array_equal(encode(frame, [Feature("C", ("n", "y"))]), [[1.0], [0.0]])
+    assert encode(frame, []).shape == (2, 0)
+
+
+# Features that were learnt from data, the refer band, texts.
+
+
+@pytest.fixture(scope="module")
+def sample_rows(sample: Dataset) -> dict[str, pl.DataFrame]:
+    return collected(sample.frames())
+
+
+@pytest.fixture(scope="module")
+def all_features(learned_scorer: Scorer, sample_rows: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    return learned_scorer.features_of(sample_rows)
+
+
+@pytest.fixture
+def carried(learned_scorer: Scorer, tmp_path: Path) -> Path:
+    learned_scorer.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_learned_features_stand_beside_the_others(
+    learned_scorer: Scorer, all_features: pl.DataFrame, sample_features: pl.DataFrame
+) -> None:
+    names = [name for part in learned_scorer.learned for name in part.columns]
+    assert all_features.columns == [*sample_features.columns, *names]
+    assert differing(all_features.select(sample_features.columns), sample_features) == []
+    assert len(learned_scorer.learned) == 5
+    used = np.abs(learned_scorer.explain(all_features).contributions).sum(axis=0) > 0
+    position = {feature.name: i for i, feature in enumerate(learned_scorer.features)}
+    assert sum(used[position[name]] for name in names) >= 5
+
+
+def test_without_learned_parts_the_features_are_those_of_build_features(
+    scorer: Scorer, sample_rows: dict[str, pl.DataFrame], sample_features: pl.DataFrame
+) -> None:
+    assert scorer.learned == ()
+    assert differing(scorer.features_of(sample_rows), sample_features) == []
+
+
+def test_one_applicant_alone_gets_the_batchs_answer_to_the_last_bit(
+    learned_scorer: Scorer, sample_rows: dict[str, pl.DataFrame], all_features: pl.DataFrame
+) -> None:
+    pds = learned_scorer.predict(all_features)
+    for row in range(0, 1_000, 50):
+        applicant = all_features["SK_ID_CURR"][row]
+        own = shuffled(own_rows(sample_rows, applicant), seed=row)
+        # A request holds only the tables that have rows.
+        own = {name: frame for name, frame in own.items() if frame.height}
+        alone = learned_scorer.features_of(own)
+        assert differing(alone, all_features[row]) == []
+        assert learned_scorer.predict(alone).tobytes() == pds[row : row + 1].tobytes()
+
+
+def test_a_saved_model_carries_everything(
+    learned_scorer: Scorer,
+    carried: Path,
+    sample_rows: dict[str, pl.DataFrame],
+    all_features: pl.DataFrame,
+    tmp_path: Path,
+) -> None:
+    loaded = Scorer.load(carried)
+    assert loaded == learned_scorer
+    found = loaded.features_of(sample_rows)
+    assert differing(found, all_features) == []
+    assert loaded.predict(found).tobytes() == learned_scorer.predict(all_features).tobytes()
+    assert loaded.reasons(found[:20]) == learned_scorer.reasons(all_features[:20])
+    loaded.save(tmp_path / "again")
+    files = sorted(path.relative_to(carried) for path in carried.rglob("*") if path.is_file())
+    assert {path.parts[1] for path in files if len(path.parts) > 1} == set(LEARNERS)
+    assert {path.suffix for path in files} == {".txt", ".json", ".npy"}
+    for path in files:
+        assert (tmp_path / "again" / path).read_bytes() == (carried / path).read_bytes()
+
+
+def test_any_changed_or_missing_learned_file_is_refused(carried: Path) -> None:
+    files = [path for path in (carried / "learned").rglob("*") if path.is_file()]
+    assert len(files) >= 10
+    for path in files:
+        name = path.relative_to(carried).as_posix()
+        whole = path.read_bytes()
+        for position in (0, len(whole) // 2, len(whole) - 1):
+            altered(path, position)
+            with pytest.raises(ScorerError, match=f"{name} is not the file that was saved"):
+                Scorer.load(carried)
+            path.write_bytes(whole)
+        path.unlink()
+        with pytest.raises(ScorerError, match=f"{name} is missing"):
+            Scorer.load(carried)
+        path.write_bytes(whole)
+    assert Scorer.load(carried)
+
+
+def test_applications_in_the_band_are_referred_both_ends_included(scorer: Scorer) -> None:
+    low, high = 0.05, 0.2
+    banded = replace(scorer, refer_band=(low, high))
+    pds = [0.0, np.nextafter(low, 0), low, banded.cutoff, high, np.nextafter(high, 1), 1.0]
+    assert banded.decide(pds) == [
+        "accept", "accept", "refer", "refer", "refer", "refuse", "refuse",
+    ]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(pd=st.floats(0, 1), edges=st.lists(st.floats(0, 1), min_size=2, max_size=2))
+def test_a_band_only_ever_turns_decisions_into_referrals(
+    unreferred: Scorer, pd: float, edges: list[float]
+) -> None:
+    low, high = min(*edges, unreferred.cutoff), max(*edges, unreferred.cutoff)
+    (without,) = unreferred.decide([pd])
+    (banded,) = replace(unreferred, refer_band=(low, high)).decide([pd])
+    assert banded == ("refer" if low < high and low <= pd <= high else without)
+
+
+def test_a_band_of_no_width_refers_nobody(unreferred: Scorer) -> None:
+    assert unreferred.refer_band == (unreferred.cutoff, unreferred.cutoff)
+    assert unreferred.decide([unreferred.cutoff]) == ["accept"]
+    moved = replace(unreferred, cutoff=0.3)
+    assert moved.refer_band == (0.3, 0.3)
+    assert moved.decide([0.25, 0.3, 0.35]) == ["accept", "accept", "refuse"]
+
+
+@pytest.mark.parametrize("band", [(0.1, 0.2), (0.01, 0.05), (0.2, 0.01), (-0.1, 0.2), (0.0, 1.5)])
+def test_a_band_beside_the_cutoff_cannot_be_made(band: tuple[float, float], scorer: Scorer) -> None:
+    with pytest.raises(ValueError, match="must hold the cut-off"):
+        replace(scorer, refer_band=band)
+
+
+def test_reasons_come_with_their_texts(learned_scorer: Scorer, all_features: pl.DataFrame) -> None:
+    for reasons in learned_scorer.reasons(all_features[:50]):
+        assert all(reason.texts["en"] == f"about {reason.feature}" for reason in reasons)
+        assert all(reason.texts["fr"] == f"à propos de {reason.feature}" for reason in reasons)
+    untold = replace(learned_scorer, texts={}).reasons(all_features[:50])
+    assert {len(reason.texts) for reasons in untold for reason in reasons} == {0}
 
 
 # What is on disk.
@@ -251,18 +409,65 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         Scorer.load(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("manifest", ["[]", "null", "{}", '{"format": 1, "files": 3}', "\xff"])
+@pytest.mark.parametrize("manifest", ["[]", "null", "{}", '{"format": 2, "files": 3}', "\xff"])
 def test_a_strange_manifest_is_refused(manifest: str, copy: Path) -> None:
     (copy / "manifest.json").write_text(manifest, encoding="latin-1")
     with pytest.raises(ScorerError, match=r"no readable manifest\.json"):
         Scorer.load(copy)
 
 
-def test_a_newer_format_is_refused(copy: Path) -> None:
+@pytest.mark.parametrize("other", [1, 3])
+def test_another_format_is_refused(other: int, copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps(manifest | {"format": 2}))
-    with pytest.raises(ScorerError, match="format 2, and this code reads format 1"):
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"format": other}))
+    with pytest.raises(ScorerError, match=f"format {other}, and this code reads format 2"):
         Scorer.load(copy)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.txt",
+        "/etc/hostname",
+        "learned/../../secret.txt",
+        "learned/nested/../../../secret.txt",
+        "learned/neighbours/../x/y.json",
+        "learned/neighbours/points.pkl",
+        "learned/neighbours/deeper/points.npy",
+        "learned\\neighbours\\points.npy",
+        "C:/secret.txt",
+        "model.txt/",
+        "model.txt\n",
+        "notes.txt",
+        "",
+    ],
+)
+def test_a_manifest_cannot_name_other_files(name: str, copy: Path) -> None:
+    secret = copy.parent / "secret.txt"
+    secret.write_text("not of the model")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"][name] = hashlib.sha256(secret.read_bytes()).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ScorerError, match="is no file of a model") as raised:
+        Scorer.load(copy)
+    assert repr(name) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", ".hidden", "learned/neighbours/points.npy", "learned/nested/deep/a.txt"]
+)
+def test_a_file_that_the_manifest_does_not_know_is_refused(name: str, copy: Path) -> None:
+    (copy / name).parent.mkdir(parents=True, exist_ok=True)
+    (copy / name).write_text("planted")
+    with pytest.raises(ScorerError, match=f"'{name}' is no file of a model"):
+        Scorer.load(copy)
+
+
+@pytest.mark.parametrize("other", ["neighbors", "../neighbours", "/neighbours", ""])
+def test_what_a_scorer_names_must_be_known(other: str, carried: Path) -> None:
+    rewritten(carried, "scorer.json", lambda text: text.replace('"neighbours"', f'"{other}"', 1))
+    with pytest.raises(ScorerError, match="not a usable model"):
+        Scorer.load(carried)
 
 
 def test_a_model_of_another_feature_set_is_refused(scorer: Scorer, tmp_path: Path) -> None:
@@ -286,6 +491,9 @@ def rewritten(folder: Path, name: str, change: Callable[[str], str]) -> None:
         ("scorer.json", lambda text: text.replace('"cutoff"', '"cut"')),
         ("scorer.json", lambda text: text.replace('"slope"', '"tilt"')),
         ("scorer.json", lambda text: text.replace('"false_negative": 10', '"false_negative": -1')),
+        ("scorer.json", lambda text: text.replace('"refer_band"', '"band"')),
+        ("scorer.json", lambda text: text.replace('"learned": []', '"learned": ["none"]')),
+        ("scorer.json", lambda text: text.replace('"texts"', '"words"')),
         ("scorer.json", lambda _: "[]"),
         ("scorer.json", lambda text: text[:-30]),
         ("model.txt", lambda _: "no model"),
