@@ -1,0 +1,58 @@
+"""The plots of the notebooks: one message each, axes with units, colours told apart by all.
+
+Every function takes plain tables and arrays and returns a finished matplotlib figure.
+"""
+
+from scoring.plots.applicants import (
+    default_rates,
+    densities,
+    fairness,
+    fairness_errors,
+    missing,
+    segments,
+    transforms,
+)
+from scoring.plots.candidates import costs, families, imbalance, trials
+from scoring.plots.decisions import (
+    calibration,
+    cost_curve,
+    cost_ratios,
+    cutoff_choice,
+    reliability,
+    score_distribution,
+)
+from scoring.plots.drift import drift, pd_distributions
+from scoring.plots.explanation import (
+    beeswarm,
+    dependence,
+    importance,
+    importances,
+    waterfall,
+)
+
+__all__ = [
+    "beeswarm",
+    "calibration",
+    "cost_curve",
+    "cost_ratios",
+    "costs",
+    "cutoff_choice",
+    "default_rates",
+    "densities",
+    "dependence",
+    "drift",
+    "fairness",
+    "fairness_errors",
+    "families",
+    "imbalance",
+    "importance",
+    "importances",
+    "missing",
+    "pd_distributions",
+    "reliability",
+    "score_distribution",
+    "segments",
+    "transforms",
+    "trials",
+    "waterfall",
+]
