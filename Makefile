@@ -137,4 +137,5 @@ lock: $(INSTALLED) ## resolve the packages anew into both requirements files
 .PHONY: clean
 clean: ## remove everything that runs left behind, except .venv
 	@rm -rf data/tables data/examples data/features.parquet $(STAMPS) mlruns/* reports/notebooks \
-	  reports/drift.html reports/drift.json
+	  reports/drift.html reports/drift.json \
+	  reports/model_card.md reports/model_card.html

@@ -15,8 +15,13 @@
 # application and its credit history say, turns them into features, and writes the table that the
 # next notebook learns from.
 #
+# **En français** : ce carnet décrit les données, traite les valeurs manquantes et les codes
+# particuliers, explique l'encodage des catégories, les transformations et les variables créées,
+# puis cherche des fuites d'information. Il n'apprend rien des données : chaque variable ne dépend
+# que du demandeur lui-même.
+#
 # **In** a dataset (`python -m scoring sample` or `python -m scoring ingest`).
-# **Out** `features.parquet`: one row an applicant. Nothing here is learnt from the data, so
+# **Out** `features.parquet`: one row an applicant. Nothing in it is learnt from the data, so
 # nothing can leak from one applicant to another: the API computes the very same features for a
 # single request.
 
@@ -28,8 +33,9 @@ FEATURES = "../data/features.parquet"
 from pathlib import Path
 
 import polars as pl
+from IPython.display import display
 
-from scoring import plots
+from scoring import leakage, plots, wording
 from scoring.batch import write_features
 from scoring.dataset import Dataset
 from scoring.features import FEATURE_SET_VERSION, PROTECTED
@@ -111,6 +117,54 @@ prefixes = [name.split("__")[0] if "__" in name else "application, as it is" for
 pl.Series("table", prefixes).value_counts(sort=True, name="features")
 
 # %% [markdown]
+# ## Features by theme
+#
+# What is known to work on these data, and where it is: the external scores and their
+# combinations; ratios of the application (credit / annuity, annuity / income); interest rates
+# implied by credit and annuity, for each term that is plausible; debt and lateness elsewhere, in
+# windows of time; refused and running loans here; lateness of instalments, and whether it grows;
+# use of card limits; and today's application set against the applicant's own history.
+#
+# Learnt from data, hence not here but fitted inside the folds of the next notebook: the default
+# rate of similar applicants, default rates of occupations, scores of single history rows.
+
+# %%
+EXAMPLES = [
+    "application__CREDIT_TO_ANNUITY",
+    "application__EXT_SOURCES_MEAN",
+    "bureau__DEBT_TO_CREDIT__active__total",
+    "previous__IS_REFUSED__all__mean",
+    "installments__DAYS_LATE__365d__mean",
+]
+with pl.Config(fmt_str_lengths=120, tbl_width_chars=180):
+    display(
+        pl.DataFrame(
+            [
+                {"feature": name, "English": text["en"], "French": text["fr"]}
+                for name, text in wording.texts(EXAMPLES).items()
+            ]
+        )
+    )
+
+# %% [markdown]
+# ## Categories, transforms, scales
+#
+# How a column is encoded depends on who reads it, so it belongs to each model and is fitted in
+# its training rows only:
+#
+# | family | categories | numbers | missing |
+# |---|---|---|---|
+# | logistic regression | one column a level | normal ranks, or scaled logarithms | the middle |
+# | random forest | default rate, across inner folds | as they are | the median |
+# | LightGBM | its own splits of levels | as they are | a side of every split |
+#
+# Amounts are skewed: a few are a hundred times the median. Trees only look at their order; a
+# linear model needs them transformed.
+
+# %%
+plots.transforms(applications, "AMT_INCOME_TOTAL", "yearly income (currency)")
+
+# %% [markdown]
 # ## What a model may not use
 #
 # Sex, age and family status, and what gives the age away, are computed (fairness has to be
@@ -138,8 +192,40 @@ chosen = pl.read_parquet(FEATURES, columns=["SK_ID_CURR", *SHOWN]).join(
 plots.default_rates(chosen, SHOWN)
 
 # %% [markdown]
+# ## Does anything leak?
+#
+# A column that knows the outcome would make every later figure a lie. Four checks: no column
+# alone may rank better than any honest one could (an AUC above 0.78); no applicant may be on
+# both sides; identifiers and the order of the rows must say nothing; and if a model can tell
+# today's applicants from those of the training, it says which columns have drifted.
+
+# %%
+features = pl.read_parquet(FEATURES)
+joined = features.join(applications.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR")
+target = joined["TARGET"].to_numpy()
+known = joined.drop("TARGET")
+alone = leakage.single_columns(known, target)
+print(f"{alone['suspect'].sum()} of {alone.height} columns are suspect; the strongest:")
+alone.head(5)
+
+# %%
+others = features.join(applications, on="SK_ID_CURR", how="anti")
+leakage.overlap(known, others).drop("examples")
+
+# %%
+leakage.id_order(known, target)
+
+# %%
+if others.height:
+    told = leakage.adversarial(known, others)
+    print(
+        f"training against test applicants: AUC {told.auc.value:.3f} "
+        f"({told.auc.low:.3f} to {told.auc.high:.3f})"
+    )
+    display(told.table().head(5))
+
+# %% [markdown]
 # ## Result
 #
-# Every history table adds columns, none was dropped, none was learnt from the data: what
-# remains to be fitted (fill values, levels, ranks) is fitted inside the folds of the next
-# notebook.
+# What remains to be fitted (fill values, levels, ranks, default rates, the choice of features) is
+# fitted inside the folds of the next notebook, on training rows only.

@@ -38,7 +38,8 @@ from scoring.scorer import Scorer
 
 dataset = Dataset.open(Path(DATASET))
 scorer = Scorer.load(Path(MODEL))
-features = pl.read_parquet(FEATURES)
+rows = {name: frame.collect() for name, frame in dataset.frames().items()}
+features = scorer.with_learned(rows, pl.read_parquet(FEATURES))
 reference, current = drift.populations(dataset, features)
 unseen = pl.read_parquet(UNSEEN_PDS)
 reference = drift.with_pd(reference, scorer, unseen)

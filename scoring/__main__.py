@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,10 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from scoring.automatic import Run
+    from scoring.gates import Gate
+    from scoring.promotions import Event, Registered
 
 app = typer.Typer(
     name="scoring",
@@ -205,6 +209,259 @@ def export(
     with _console() as console, console.status("exporting"):
         scorer = Store(mlruns).export(out, alias)
     typer.echo(f"{scorer.name} version {scorer.version} ({alias}) in {out}")
+
+
+_VERSION_HEADER = ("version", "alias", "registered", "AUC", "cost", "data", "by", "why")
+_EVENT_HEADER = ("", "when", "what", "version", "before", "by", "why")
+
+
+def _show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table, wide where nobody's screen is the measure."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*header, box=SIMPLE)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    screen = Console()
+    (screen if screen.is_terminal else Console(width=200)).print(table)
+
+
+def _gate_row(gate: Gate) -> tuple[str, ...]:
+    outcome = "refused" if not gate.passed else "alert" if gate.alert else "passed"
+    return outcome, gate.name, _cell(gate.figure), _cell(gate.bound), gate.sentence
+
+
+def _version_row(item: Registered) -> tuple[str, ...]:
+    figures = (_cell(item.figures.get(name, "")) for name in ("auc", "business_cost"))
+    motive = (item.event.by, item.event.why) if item.event else ("", "")
+    data = f"{item.source} {item.dataset[:12]}".strip()
+    return item.version, ", ".join(item.aliases), item.registered, *figures, data, *motive
+
+
+def _event_row(event: Event) -> tuple[str, ...]:
+    action = f"{event.action}, forced" if event.forced else event.action
+    known = (str(event.number), event.at, action, event.version, event.previous or "")
+    return *known, event.by, event.why
+
+
+def _cell(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4f}"
+
+
+StoreOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
+_MLRUNS = Path("mlruns")
+DataOption = Annotated[Path, typer.Option(help="A dataset, or a folder or zip of Kaggle's files.")]
+ProtectedOption = Annotated[
+    bool | None, typer.Option("--protected/--no-protected", help="Use sex, age, family status.")
+]
+
+
+@contextmanager
+def _stages(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that shows which stage a training is in."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def report(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        yield report
+
+
+@app.command()
+def train(
+    data: DataOption,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Of the search for hyper-parameters.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
+    mlruns: StoreOption = _MLRUNS,
+    protected: ProtectedOption = False,
+) -> None:
+    """Choose, fit and measure a model, and register it as the challenger.
+
+    Families of models, remedies for imbalance and hyper-parameters are compared in
+    cross-validation on what decisions cost. An interrupted search goes on where it stopped.
+    """
+    from datetime import UTC, datetime
+
+    from scoring.automatic import TRIALS, Settings
+    from scoring.automatic import train as run_training
+    from scoring.recipes import opened
+    from scoring.registry import MODEL_NAME, Store
+    from scoring.tracking import track
+
+    settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
+    with _console() as console, opened(data) as dataset:
+        with _stages(console) as report:
+            run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
+        with console.status("registering"):
+            scorer = track(Store(mlruns), run, datetime.now(UTC).date().isoformat())
+    _show_training(run)
+    typer.echo(
+        f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}; "
+        "python -m scoring promote holds it against the gates"
+    )
+
+
+def _show_training(run: Run) -> None:
+    """Print what was compared, what was chosen, and the figures on the held-out applicants."""
+    from scoring.training import compare
+
+    shown = ("auc_train", "auc", "ks", "brier", "log_loss", "business_cost", "fit_seconds")
+    tables = (
+        ("candidate", "Families, on applicants not seen in training", run.families),
+        ("resampling", "Remedies for imbalance", run.remedies),
+    )
+    for name, title, validations in tables:
+        typer.echo(f"\n{title}")
+        rows = compare(validations).select(name, *shown).rows()
+        _show((name, *shown), ((row[0], *map(_cell, row[1:])) for row in rows))
+    pruned = int(run.search.table["pruned"].sum())
+    typer.echo(f"{run.search.table.height} trials, {pruned} stopped early. {run.choice.sentence}")
+    typer.echo(f"\n{run.data.holdout.target.size:,} held-out applicants, 95 % intervals")
+    _show(
+        ("figure", "value", "low", "high"),
+        ((name, *map(_cell, figure)) for name, figure in run.figures.items()),
+    )
+
+
+@app.command()
+def validate(
+    data: DataOption,
+    recipe: Annotated[
+        str, typer.Option(help="note: LightGBM of the literature on every column; or champion.")
+    ] = "champion",
+    seeds: Annotated[str, typer.Option(help="Of the folds, with commas between.")] = "0,1,2",
+    protected: ProtectedOption = None,
+    learned: Annotated[
+        str, typer.Option(help="Features to learn in the folds: all, or names with commas.")
+    ] = "",
+) -> None:
+    """Cross-validate a recipe on all applicants with an outcome, and print its figures.
+
+    Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
+    dictate (1/11), and at the one that was the best on the other folds.
+    """
+    from scoring.recipes import (
+        FIGURES,
+        examples_for,
+        learners_named,
+        opened,
+        recipe_named,
+        validated,
+    )
+
+    with _console() as console, opened(data) as dataset:
+        chosen, learners = recipe_named(recipe), learners_named(learned)
+        examples = examples_for(chosen, dataset, protected)
+        with _stages(console) as report:
+            found = validated(chosen, examples, learners, _numbers(seeds), report)
+    rows = ((str(row[0]), *map(_cell, row[1:])) for row in found.rows())
+    typer.echo(f"{examples.target.size:,} applicants, {len(examples.features)} columns, {recipe}")
+    _show(("seed", *FIGURES), rows)
+
+
+def _numbers(words: str) -> list[int]:
+    from scoring.errors import ScoringError
+
+    try:
+        return [int(word) for word in words.replace(",", " ").split()]
+    except ValueError as error:
+        raise ScoringError(
+            f"--seeds takes whole numbers, 0,1,2 for example, not {words}"
+        ) from error
+
+
+ByOption = Annotated[str, typer.Option("--by", help="Who decides.")]
+WhyOption = Annotated[str, typer.Option("--why", help="The motive, kept for good.")]
+ReportsOption = Annotated[
+    Path, typer.Option("--reports", help="The folder of model_card.md and model_card.html.")
+]
+_REPORTS = Path("reports")
+
+
+@app.command()
+def promote(
+    data: Annotated[Path, typer.Option(help="The dataset whose held-out applicants are scored.")],
+    by: ByOption,
+    why: WhyOption,
+    version: Annotated[str | None, typer.Option(help="The challenger by default.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Override refusals; suspected leakage stays refused.")
+    ] = False,
+    mlruns: StoreOption = _MLRUNS,
+    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = _CHAMPION,
+    reports: ReportsOption = _REPORTS,
+) -> None:
+    """Hold a challenger against the gates; if it passes, make it the champion and export it."""
+    from scoring import approval
+    from scoring.dataset import Dataset
+    from scoring.registry import Store
+
+    with _console() as console:
+        store = Store(mlruns)
+        with console.status("scoring the held-out applicants"):
+            verdict = approval.judged(store, Dataset.open(data), version)
+        _show(("", "gate", "figure", "bound", "in words"), map(_gate_row, verdict.gates))
+        event = approval.promote(
+            store, verdict, by, why, force=force, export=export, reports=reports
+        )
+    told = ", forced" if event.forced else ""
+    typer.echo(f"version {event.version} is the champion{told}; exported to {export}")
+
+
+@app.command()
+def rollback(
+    by: ByOption,
+    why: WhyOption,
+    mlruns: StoreOption = _MLRUNS,
+    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = _CHAMPION,
+    reports: ReportsOption = _REPORTS,
+) -> None:
+    """Make the previous champion the champion again, and export it."""
+    from scoring import approval
+    from scoring.registry import Store
+
+    with _console():
+        event = approval.rollback(Store(mlruns), by, why, export=export, reports=reports)
+    typer.echo(
+        f"version {event.version} is the champion again, in the place of version {event.previous}; "
+        f"exported to {export}"
+    )
+
+
+@app.command()
+def models(mlruns: StoreOption = _MLRUNS) -> None:
+    """List the registered versions, the newest first, and every change of champion."""
+    from scoring.registry import Store
+
+    with _console():
+        store = Store(mlruns)
+        found, events = store.versions(), store.history()
+    _show(_VERSION_HEADER, map(_version_row, found))
+    _show(_EVENT_HEADER, map(_event_row, events))
+
+
+@app.command()
+def card(
+    version: Annotated[str | None, typer.Option(help="The champion by default.")] = None,
+    mlruns: StoreOption = _MLRUNS,
+    reports: ReportsOption = _REPORTS,
+) -> None:
+    """Write a version's model card as Markdown and as HTML."""
+    from scoring import approval
+    from scoring.registry import Store
+
+    with _console():
+        written = approval.write_kept_card(Store(mlruns), version, reports)
+    typer.echo(f"model card of version {written} in {reports}")
 
 
 @app.command()

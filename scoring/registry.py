@@ -1,7 +1,15 @@
-"""MLflow: where runs are tracked and models are registered, promoted and exported."""
+"""MLflow: where runs are tracked and models are registered, promoted, rolled back and exported.
+
+A new version is the challenger. `Store.promote` makes it the champion on the strength of a verdict
+(`scoring.gates`), `Store.rollback` puts the champion before it back. Both leave an event behind
+that nothing here ever changes or removes: who, when, why, on which figures, instead of whom.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
 import logging
 import os
 import shutil
@@ -9,7 +17,8 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +31,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import mlflow
 from matplotlib.figure import Figure
 from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
@@ -29,17 +39,34 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from scoring.dataset import staged_folder
-from scoring.errors import ScoringError
+from scoring.gates import Verdict
+from scoring.promotions import Event, Registered, RegistryError, champions, check_motive, iso, now
 from scoring.scorer import MANIFEST_FILE, Scorer
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "MODEL_NAME",
+    "PromotionRefusedError",
+    "RegistryError",
+    "StaleVerdictError",
+    "Store",
+]
 
 MODEL_NAME = "credit-scoring"
 CHAMPION = "champion"
+CHALLENGER = "challenger"
 _PACKAGE = Path(__file__).parent
 _ATTEMPTS = 3
+_EVENT = "promotion."
 
 
-class RegistryError(ScoringError):
-    """A model or version that is asked for is not there, or could not be registered."""
+class PromotionRefusedError(RegistryError):
+    """A gate does not let the model become the champion."""
+
+
+class StaleVerdictError(RegistryError):
+    """Another model became the champion after the challenger was judged."""
 
 
 class Store:
@@ -83,7 +110,7 @@ class Store:
             mlflow.log_figure(figure, file)
 
     def register(self, scorer: Scorer) -> Scorer:
-        """Log a Scorer with the open run and register it as the next version.
+        """Log a Scorer with the open run and register it as the next version, the challenger.
 
         Parameters
         ----------
@@ -105,11 +132,16 @@ class Store:
         number = self.latest_version(scorer.name) + 1
         for _ in range(_ATTEMPTS):
             numbered = replace(scorer, version=str(number))
-            info = _log(numbered)
+            info, digest = _log(numbered)
             registered = self.client.create_model_version(
-                scorer.name, info.model_uri, run_id=info.run_id, model_id=info.model_id
+                scorer.name,
+                info.model_uri,
+                run_id=info.run_id,
+                model_id=info.model_id,
+                tags=_tags(numbered, digest),
             )
             if str(registered.version) == numbered.version:
+                self.client.set_registered_model_alias(scorer.name, CHALLENGER, numbered.version)
                 return numbered
             # The registry gave another number than the next visible one (a version was deleted,
             # or somebody registered one meanwhile): the model inside would misname itself.
@@ -124,9 +156,131 @@ class Store:
         found = self.client.search_model_versions(f"name = '{name}'")
         return max((int(version.version) for version in found), default=0)
 
-    def promote(self, version: str, alias: str = CHAMPION, name: str = MODEL_NAME) -> None:
-        """Give a version an alias; whichever version had it loses it."""
-        self.client.set_registered_model_alias(name, alias, version)
+    def promote(
+        self,
+        verdict: Verdict,
+        by: str,
+        why: str,
+        *,
+        force: bool = False,
+        name: str = MODEL_NAME,
+    ) -> Event:
+        """Make the judged version the champion, and record it.
+
+        Parameters
+        ----------
+        verdict : Verdict
+            Of the gates; it names the version and the champion that it was compared with.
+        by, why : str
+            Who promotes, and the motive.
+        force : bool
+            Override the gates that may be overridden.
+
+        Raises
+        ------
+        PromotionRefusedError
+            If a gate does not let it pass; nothing is changed.
+        StaleVerdictError
+            If the champion is another one than the verdict's.
+        RegistryError
+            If `by` or `why` is empty, or the version is not there.
+        """
+        check_motive(by, why)
+        refused = verdict.refused_by(force)
+        if refused:
+            raise PromotionRefusedError(
+                f"version {verdict.challenger} is not promoted: "
+                + " ".join(gate.sentence for gate in refused)
+            )
+        with self._locked():
+            champion = self.champion(name)
+            if champion != verdict.champion:
+                raise StaleVerdictError(
+                    f"version {verdict.challenger} was judged against version {verdict.champion}, "
+                    f"and the champion is now version {champion}: judge it again"
+                )
+            self._version(verdict.challenger, name)
+            event = self._record(
+                name,
+                Event(
+                    number=0,
+                    action="promote",
+                    version=verdict.challenger,
+                    previous=champion,
+                    by=by,
+                    why=why,
+                    at=now(),
+                    forced=not verdict.passed,
+                    gates=verdict.summary(),
+                ),
+            )
+            self.client.set_registered_model_alias(name, CHAMPION, event.version)
+            if self._find(CHALLENGER, name) == event.version:
+                self.client.delete_registered_model_alias(name, CHALLENGER)
+        return event
+
+    def rollback(self, by: str, why: str, name: str = MODEL_NAME) -> Event:
+        """Make the previous champion the champion again, and record it.
+
+        Raises
+        ------
+        RegistryError
+            If there is no champion before, if the alias was moved by other means, or if `by` or
+            `why` is empty.
+        ScorerError
+            If the previous champion's files are not whole. Nothing is changed then.
+        """
+        check_motive(by, why)
+        with self._locked():
+            reigns = champions(self.history(name))
+            champion = self.champion(name)
+            if reigns[-1:] != ([champion] if champion else []):
+                raise RegistryError(
+                    f"the champion is version {champion}, which the record of promotions does not "
+                    "know as such (somebody moved the alias): promote the version that you want"
+                )
+            if len(reigns) < 2:
+                raise RegistryError(f"there is no champion before version {champion}")
+            self.load(reigns[-2], name)
+            event = self._record(
+                name, Event(0, "rollback", reigns[-2], champion, by, why, at=now())
+            )
+            self.client.set_registered_model_alias(name, CHAMPION, event.version)
+        return event
+
+    def history(self, name: str = MODEL_NAME) -> list[Event]:
+        """Every promotion and rollback, the oldest first."""
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            return []
+        tags = self.client.get_registered_model(name).tags
+        events = [Event(**json.loads(tags[key])) for key in tags if key.startswith(_EVENT)]
+        return sorted(events, key=lambda event: event.number)
+
+    def versions(self, name: str = MODEL_NAME) -> list[Registered]:
+        """Every registered version, the newest first."""
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            return []
+        # A search of versions leaves their aliases out.
+        aliases = self.client.get_registered_model(name).aliases
+        reigns = {event.version: event for event in self.history(name)}
+        found = self.client.search_model_versions(f"name = '{name}'")
+        return [
+            Registered(
+                version=str(item.version),
+                aliases=tuple(sorted(a for a, v in aliases.items() if str(v) == str(item.version))),
+                registered=iso(datetime.fromtimestamp(item.creation_timestamp / 1000, UTC)),
+                dataset=item.tags.get("dataset", ""),
+                source=item.tags.get("source", ""),
+                feature_set_version=item.tags.get("feature_set_version", ""),
+                figures=self._figures(item.run_id),
+                event=reigns.get(str(item.version)),
+            )
+            for item in sorted(found, key=lambda item: -int(item.version))
+        ]
+
+    def champion(self, name: str = MODEL_NAME) -> str | None:
+        """The champion's version, None where there is none yet."""
+        return self._find(CHAMPION, name)
 
     def version_of(self, alias: str = CHAMPION, name: str = MODEL_NAME) -> str:
         """The version that has an alias.
@@ -136,12 +290,35 @@ class Store:
         RegistryError
             If no version has it.
         """
-        try:
-            return str(self.client.get_model_version_by_alias(name, alias).version)
-        except MlflowException as error:
+        version = self._find(alias, name)
+        if version is None:
             raise RegistryError(
                 f"no model {name!r} with the alias {alias!r} in {self.folder}: train one first"
-            ) from error
+            )
+        return version
+
+    def tags(self, version: str, name: str = MODEL_NAME) -> dict[str, str]:
+        """What was noted about a version when it was registered.
+
+        Raises
+        ------
+        RegistryError
+            If there is no such version.
+        """
+        return dict(self._version(version, name).tags)
+
+    def load(self, version: str, name: str = MODEL_NAME) -> Scorer:
+        """Read a registered version.
+
+        Raises
+        ------
+        RegistryError
+            If there is no such version, or its files are not those that were registered.
+        ScorerError
+            If a file is missing or does not fit the manifest.
+        """
+        with self._downloaded(version, name) as (_, scorer):
+            return scorer
 
     def export(self, out: Path, alias: str = CHAMPION, name: str = MODEL_NAME) -> Scorer:
         """Copy a registered model out of the registry as the directory that the API serves.
@@ -149,18 +326,106 @@ class Store:
         Raises
         ------
         RegistryError
-            If no version has the alias.
+            If no version has the alias, or its files are not those that were registered.
         ScorerError
             If the copy is not whole; `out` is then left as it was.
         """
-        version = self.version_of(alias, name)
+        # The lock keeps a slow export from putting an earlier champion over a later one.
+        with self._locked(), self._downloaded(self.version_of(alias, name), name) as (data, scorer):
+            with staged_folder(out, marker=MANIFEST_FILE) as staged:
+                shutil.copytree(data, staged, dirs_exist_ok=True)
+            return scorer
+
+    def attach(self, version: str, texts: Mapping[str, str], name: str = MODEL_NAME) -> None:
+        """Keep texts (by file name) with a version, in its run; those of the same name give way."""
+        run = self._run(version, name)
+        for file, text in texts.items():
+            self.client.log_text(run, text, f"version-{version}/{file}")
+
+    def attached(self, version: str, file: str, name: str = MODEL_NAME) -> str | None:
+        """A text that `attach` kept, None where there is none."""
+        run, kept = self._run(version, name), f"version-{version}"
+        path = f"{kept}/{file}"
+        if path not in {item.path for item in self.client.list_artifacts(run, kept)}:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            copy = self.client.download_artifacts(run, path, folder)
+            return Path(copy).read_text(encoding="utf-8")
+
+    @contextmanager
+    def _downloaded(self, version: str, name: str) -> Iterator[tuple[Path, Scorer]]:
+        """A version's directory, checked against its manifest and against the registry."""
+        noted = self._version(version, name).tags.get("manifest_sha256")
         with tempfile.TemporaryDirectory() as folder:
             copy = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=folder)
             data = Path(copy) / _data_folder(Path(copy))
             scorer = Scorer.load(data)
-            with staged_folder(out, marker=MANIFEST_FILE) as staged:
-                shutil.copytree(data, staged, dirs_exist_ok=True)
-        return scorer
+            if noted not in {None, _digest(data)}:
+                raise RegistryError(
+                    f"the files of {name!r} version {version} are not those that were registered "
+                    f"({MANIFEST_FILE} differs): train the model again"
+                )
+            yield data, scorer
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let one process or thread at a time change who is the champion, or export it."""
+        with (self.folder / "registry.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _record(self, name: str, event: Event) -> Event:
+        """Append an event; called with the lock, before the alias moves.
+
+        A crash in between leaves an event of a promotion that did not happen, which `rollback`
+        notices, rather than a promotion that nobody knows of.
+        """
+        numbered = replace(event, number=len(self.history(name)) + 1)
+        key = f"{_EVENT}{numbered.number:06d}"
+        self.client.set_registered_model_tag(name, key, json.dumps(asdict(numbered)))
+        return numbered
+
+    def _find(self, alias: str, name: str) -> str | None:
+        try:
+            return str(self.client.get_model_version_by_alias(name, alias).version)
+        except MlflowException:
+            return None
+
+    def _version(self, version: str, name: str) -> ModelVersion:
+        try:
+            return self.client.get_model_version(name, version)
+        except MlflowException as error:
+            raise RegistryError(
+                f"no version {version!r} of {name!r} in {self.folder}: "
+                "python -m scoring models lists those that are there"
+            ) from error
+
+    def _run(self, version: str, name: str) -> str:
+        run = self._version(version, name).run_id
+        if run is None:
+            raise RegistryError(f"version {version} of {name!r} was registered without a run")
+        return run
+
+    def _figures(self, run: str | None) -> dict[str, float]:
+        metrics = self.client.get_run(run).data.metrics if run else {}
+        known = "holdout_"
+        return {key.removeprefix(known): metrics[key] for key in metrics if key.startswith(known)}
+
+
+def _digest(folder: Path) -> str:
+    """The SHA-256 of a Scorer's manifest, which holds those of its other files."""
+    return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
+
+
+def _tags(scorer: Scorer, digest: str) -> dict[str, str]:
+    """What a list of versions tells without opening the model, and the seal on its files."""
+    training = scorer.lineage.get("training", {})
+    return {
+        "dataset": str(training.get("dataset", "")),
+        "source": str(training.get("source", "")),
+        "feature_set_version": scorer.feature_set_version,
+        "manifest_sha256": digest,
+    }
 
 
 def _data_folder(model: Path) -> str:
@@ -169,13 +434,14 @@ def _data_folder(model: Path) -> str:
     return str(flavor["data"])
 
 
-def _log(scorer: Scorer) -> ModelInfo:
-    """Log a Scorer with the open run."""
+def _log(scorer: Scorer) -> tuple[ModelInfo, str]:
+    """Log a Scorer with the open run; also its digest."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # An input example would be an applicant's row: the signature is written out instead.
         warnings.filterwarnings("ignore", message=".*input example was not provided")
         path = Path(folder) / "scorer"
         scorer.save(path)
+        digest = _digest(path)
         info: ModelInfo = mlflow.pyfunc.log_model(
             name="model",
             loader_module="scoring.pyfunc",
@@ -184,7 +450,7 @@ def _log(scorer: Scorer) -> ModelInfo:
             signature=_signature(scorer),
             pip_requirements=["lightgbm", "numpy", "pandas", "polars"],
         )
-    return info
+    return info, digest
 
 
 def _signature(scorer: Scorer) -> ModelSignature:

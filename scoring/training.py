@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import lightgbm
 import numpy as np
@@ -15,22 +18,51 @@ import numpy.typing as npt
 import polars as pl
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
-from scoring.business import Costs, best_cutoff, business_cost
+from scoring import wording
+from scoring.business import Costs, best_cutoff, business_cost, refer_band
 from scoring.candidates import Candidate, fit
+from scoring.dataset import Dataset
 from scoring.errors import ScoringError
-from scoring.features import PROTECTED
+from scoring.evaluation import figures
+from scoring.features import PROTECTED, build_features
+from scoring.learned import Learned, Learner, Rows, add_learned, cross_fit_all
+from scoring.learned.base import scramble
 from scoring.scorer import Calibration, Feature, Scorer, encode
+from scoring.selection import ranking
 
 Floats = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int8]
+Positions = npt.NDArray[np.intp]
 Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
+R = TypeVar("R")
+
+# A fifth of all applicants is never learnt from, whichever model is trained: a champion and its
+# challenger can then be compared on applicants that neither has seen.
+HOLDOUT_SHARE = 0.2
+_HOLDOUT_SEED = 20_181
+HOLDOUT_RULE = (
+    f"SplitMix64 of SK_ID_CURR with seed {_HOLDOUT_SEED}, the lowest {HOLDOUT_SHARE:.0%} of hashes"
+)
+# Of the cross-validation.
+FOLDS = 5
+# Folds within the training rows, for features that are learnt from outcomes.
+_INNER_FOLDS = 4
 
 
 class TrainingError(ScoringError):
     """There is not enough to train on."""
+
+
+def is_held_out(applicants: pl.Series) -> pl.Series:
+    """Whether each applicant (SK_ID_CURR) is kept from every model's training."""
+    share = scramble(applicants, _HOLDOUT_SEED) / 2.0**64
+    return pl.Series("held_out", share < HOLDOUT_SHARE)
 
 
 @dataclass(frozen=True)
@@ -45,15 +77,22 @@ class Examples:
         1 for a default, 0 else.
     features : tuple of Feature
         Which columns a model may use.
+    rows : mapping of str to polars.DataFrame, optional
+        The tables of at least these applicants, where features are to be learnt from them.
     """
 
     frame: pl.DataFrame
     target: Labels
     features: tuple[Feature, ...]
+    rows: Rows | None = field(default=None, repr=False)
 
     @classmethod
     def of(
-        cls, frame: pl.DataFrame, targets: pl.DataFrame, use_protected: bool = False
+        cls,
+        frame: pl.DataFrame,
+        targets: pl.DataFrame,
+        use_protected: bool = False,
+        rows: Rows | None = None,
     ) -> Examples:
         """Join features with outcomes and choose the columns that a model may use.
 
@@ -65,6 +104,8 @@ class Examples:
             SK_ID_CURR and TARGET; applicants without an outcome are left out.
         use_protected : bool
             Whether sex, age and family status may be used.
+        rows : mapping of str to polars.DataFrame, optional
+            The applicants' tables.
 
         Raises
         ------
@@ -74,35 +115,235 @@ class Examples:
         known = targets.select("SK_ID_CURR", "TARGET").drop_nulls("TARGET")
         joined = frame.join(known, on="SK_ID_CURR", how="inner", maintain_order="left")
         target = joined["TARGET"].to_numpy().astype(np.int8)
-        fewest = min(int(target.sum()), int((target == 0).sum()))
-        if fewest < 10:
-            raise TrainingError(
-                f"only {fewest} applicants of the rarer outcome among {target.size}: training "
-                "needs at least 10"
-            )
+        _check_outcomes(target)
         columns = joined.drop("SK_ID_CURR", "TARGET")
         features = tuple(
             Feature.of(name, dtype)
             for name, dtype in columns.schema.items()
             if use_protected or name not in PROTECTED
         )
-        return cls(joined.drop("TARGET"), target, features)
+        return cls(joined.drop("TARGET"), target, features, rows)
 
     @cached_property
-    def matrix(self) -> Floats:
-        return encode(self.frame, self.features)
+    def matrix(self) -> Matrix:
+        """Encoded; features are 32-bit floats, so that half the memory holds them exactly."""
+        return encode(self.frame, self.features).astype(np.float32)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Examples:
+    def take(self, rows: Positions) -> Examples:
         """Some of the applicants, by position."""
-        return Examples(self.frame[rows], self.target[rows], self.features)
+        return Examples(self.frame[rows], self.target[rows], self.features, self.rows)
 
-    def split(self, share: float, seed: int) -> tuple[Examples, Examples]:
-        """Split at random, with equal default rates, into (rest, share)."""
-        rows = np.arange(self.target.size)
-        rest, part = train_test_split(
-            rows, test_size=share, stratify=self.target, random_state=seed
+    def with_protected(self) -> Examples:
+        """The same applicants with every feature allowed: sex, age and family status too."""
+        columns = self.frame.drop("SK_ID_CURR").schema
+        features = tuple(Feature.of(name, dtype) for name, dtype in columns.items())
+        return Examples(self.frame, self.target, features, self.rows)
+
+    def holdout(self) -> tuple[Examples, Examples]:
+        """Split into (development, held out) by `is_held_out`.
+
+        Raises
+        ------
+        TrainingError
+            If fewer than ten applicants of either outcome are on one side.
+        """
+        held = is_held_out(self.frame["SK_ID_CURR"]).to_numpy()
+        parts = self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
+        for part in parts:
+            _check_outcomes(part.target)
+        return parts
+
+    def raw_rows(self) -> Rows:
+        """The applicants' tables.
+
+        Raises
+        ------
+        TrainingError
+            If they were not given.
+        """
+        if self.rows is None:
+            raise TrainingError(
+                "features can be learnt from the applicants' tables only: give them"
+            )
+        return self.rows
+
+
+def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
+    """The training applicants of a dataset with their features, outcomes and tables.
+
+    Raises
+    ------
+    TrainingError
+        If fewer than ten applicants of either outcome are known.
+    """
+    frames = dataset.frames("train")
+    rows = dict(zip(frames, pl.collect_all(frames.values()), strict=True))
+    return Examples.of(build_features(rows), rows["application"], use_protected, rows)
+
+
+def _check_outcomes(target: Labels) -> None:
+    fewest = min(int(target.sum()), int((target == 0).sum()))
+    if fewest < 10:
+        raise TrainingError(
+            f"only {fewest} applicants of the rarer outcome among {target.size}: training "
+            "needs at least 10"
         )
-        return self.take(np.sort(rest)), self.take(np.sort(part))
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A fold of the cross-validation, with what was learnt from its training rows.
+
+    Attributes
+    ----------
+    inside, out : numpy.ndarray
+        Positions of the training rows, and of the rows left out.
+    learned_inside, learned_out : numpy.ndarray of shape (rows, learned features)
+        Features learnt from the training rows; theirs are out of fold.
+    """
+
+    inside: Positions
+    out: Positions
+    learned_inside: Matrix
+    learned_out: Matrix
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A cross-validation made ready once for any number of candidates.
+
+    Attributes
+    ----------
+    examples : Examples
+        Applicants with outcomes.
+    learned_features : tuple of Feature
+        The features that each fold has learnt from its training rows.
+    parts : tuple of Fold
+        Each leaves other applicants out.
+    seed : int
+        Of the folds and of everything fitted in them.
+    """
+
+    examples: Examples
+    learned_features: tuple[Feature, ...]
+    parts: tuple[Fold, ...]
+    seed: int
+    _rankings: dict[tuple[int, bool], Positions] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    @property
+    def number(self) -> npt.NDArray[np.int64]:
+        """In which fold each applicant is left out."""
+        result = np.empty(self.examples.target.size, dtype=np.int64)
+        for number, part in enumerate(self.parts):
+            result[part.out] = number
+        return result
+
+    def features(self, candidate: Candidate) -> tuple[Feature, ...]:
+        """The columns that a candidate chooses from."""
+        return self.examples.features + (self.learned_features if candidate.learned else ())
+
+    def data(self, number: int, candidate: Candidate) -> tuple[Positions, Matrix, Matrix]:
+        """A fold's columns for a candidate, its training rows and its rows left out."""
+        part = self.parts[number]
+        inside, out = self.examples.matrix[part.inside], self.examples.matrix[part.out]
+        if candidate.learned:
+            inside = np.hstack([inside, part.learned_inside])
+            out = np.hstack([out, part.learned_out])
+        columns = self._columns(number, candidate, inside)
+        if columns.size < inside.shape[1]:
+            inside, out = inside[:, columns], out[:, columns]
+        return columns, inside, out
+
+    def _columns(self, number: int, candidate: Candidate, inside: Matrix) -> Positions:
+        """The columns that a candidate keeps in a fold, ranked once for all candidates."""
+        if candidate.kept is None:
+            return known_columns(inside)
+        key = (number, candidate.learned)
+        if key not in self._rankings:
+            target = self.examples.target[self.parts[number].inside]
+            self._rankings[key] = ranked_columns(
+                self.features(candidate), inside, target, self.seed
+            )
+        return self._rankings[key][: candidate.kept]
+
+
+def known_columns(matrix: Matrix) -> Positions:
+    """The columns that have a value in some training row: nothing can be learnt from others."""
+    return np.flatnonzero(~np.isnan(matrix).all(axis=0))
+
+
+def ranked_columns(
+    features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int
+) -> Positions:
+    """The columns with values, the most valuable first (`selection.ranking`)."""
+    known = known_columns(matrix)
+    order = ranking([features[i] for i in known], matrix[:, known], target, seed)
+    return known[order]
+
+
+def prepare(
+    examples: Examples,
+    learners: Sequence[Learner] = (),
+    folds: int = FOLDS,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Folds:
+    """Make stratified, shuffled folds and learn their features from their training rows.
+
+    Parameters
+    ----------
+    examples : Examples
+        Applicants with outcomes; their tables too where there are learners.
+    learners : sequence of Learner
+        Features to learn in each fold; a candidate uses them if it is `learned`.
+    folds : int
+        How many.
+    seed : int
+        Of the folds and of everything fitted in them.
+    progress : callable of (name, done, total), optional
+        Told after each fold.
+    """
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    # Encoded once, before several threads ask for it.
+    splits = list(splitter.split(examples.matrix, examples.target))
+
+    def learn(split: tuple[Positions, Positions]) -> tuple[tuple[Feature, ...], Fold]:
+        inside, out = split
+        if not learners:
+            nothing = np.empty((0, 0), dtype=np.float32)
+            return (), Fold(inside, out, nothing, nothing)
+        known, asked = examples.take(inside), examples.take(out)
+        _, names, train, learned = learn_features(known, learners, seed)
+        new = add_learned(learned, examples.raw_rows(), asked.frame)
+        return names, Fold(inside, out, train, encode(new, names).astype(np.float32))
+
+    made = list(_told(in_parallel(learn, splits), "features learnt", splits, progress))
+    return Folds(examples, made[0][0], tuple(part for _, part in made), seed)
+
+
+def learn_features(
+    examples: Examples, learners: Sequence[Learner], seed: int
+) -> tuple[pl.DataFrame, tuple[Feature, ...], Matrix, tuple[Learned, ...]]:
+    """Learn features from training applicants.
+
+    Returns
+    -------
+    frame : polars.DataFrame
+        The examples' features with the learnt ones, out of fold, beside them.
+    features : tuple of Feature
+        The learnt ones.
+    matrix : numpy.ndarray of shape (applicants, learnt features)
+        Their values, out of fold.
+    learned : tuple of Learned
+        For other applicants.
+    """
+    learned, frame = cross_fit_all(
+        learners, examples.raw_rows(), examples.frame, examples.target, _INNER_FOLDS, seed
+    )
+    names = tuple(Feature(name) for part in learned for name in part.columns)
+    return frame, names, encode(frame, names).astype(np.float32), learned
 
 
 @dataclass(frozen=True)
@@ -121,8 +362,8 @@ class Validation:
         The outcomes.
     costs : Costs
         What mistakes cost.
-    train_auc, fit_seconds, predict_seconds : list of float
-        One value a fold.
+    train_auc, train_cost, fit_seconds, predict_seconds : list of float
+        One value a fold; the first two on rows that the fold's model has seen.
     """
 
     candidate: Candidate
@@ -131,6 +372,7 @@ class Validation:
     target: Labels
     costs: Costs
     train_auc: list[float] = field(default_factory=list)
+    train_cost: list[float] = field(default_factory=list)
     fit_seconds: list[float] = field(default_factory=list)
     predict_seconds: list[float] = field(default_factory=list)
 
@@ -143,6 +385,11 @@ class Validation:
                 self.scores[out]
             )
         return result
+
+    @property
+    def raw_pds(self) -> Floats:
+        """PDs as the models give them, without calibration."""
+        return Calibration().probability(self.scores)
 
     @cached_property
     def fold_auc(self) -> list[float]:
@@ -159,15 +406,23 @@ class Validation:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The figures by which candidates are compared, all on applicants not seen in training."""
-        return {
-            "auc": float(roc_auc_score(self.target, self.scores)),
+        """The figures by which candidates are compared.
+
+        All are on applicants not seen in training, but auc_train and business_cost_train. The
+        AUC is that of all scores together.
+        """
+        auc = float(roc_auc_score(self.target, self.scores))
+        found = figures(self.target, self.pds, self.costs.cutoff, self.costs)
+        raw = figures(self.target, self.raw_pds, self.costs.cutoff, self.costs)
+        return found | {
+            "auc": auc,
+            "gini": 2 * auc - 1,
             "auc_fold_std": float(np.std(self.fold_auc)),
             "auc_train": float(np.mean(self.train_auc)),
-            "business_cost": business_cost(self.target, self.pds, self.costs.cutoff, self.costs),
             "business_cost_tuned_cutoff": self.tuned_cost,
-            "brier": float(brier_score_loss(self.target, self.pds)),
-            "log_loss": float(log_loss(self.target, self.pds)),
+            "business_cost_train": float(np.mean(self.train_cost)),
+            "ece_before_calibration": raw["ece"],
+            "business_cost_before_calibration": raw["business_cost"],
             "fit_seconds": float(np.mean(self.fit_seconds)),
             "predict_seconds": float(np.mean(self.predict_seconds)),
         }
@@ -178,9 +433,9 @@ class Validation:
 
 def cross_validate(
     candidate: Candidate,
-    examples: Examples,
+    examples: Examples | Folds,
     costs: Costs,
-    folds: int = 5,
+    folds: int = FOLDS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Validation:
@@ -189,39 +444,132 @@ def cross_validate(
     Parameters
     ----------
     candidate : Candidate
-        Fitted anew, preprocessing included, in every fold.
-    examples : Examples
-        Applicants with outcomes.
+        Fitted anew in every fold: preprocessing, selection of features and resampling included.
+    examples : Examples or Folds
+        Applicants with outcomes, or folds of them that `prepare` made.
     costs : Costs
         What mistakes cost.
-    folds : int
-        Number of stratified, shuffled folds.
-    seed : int
-        Of the folds and of the models.
+    folds, seed : int
+        For `prepare`, where the folds are not made yet.
     progress : callable of (name, done, total), optional
         Told after each fold.
     """
-    target = examples.target
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    result = Validation(
-        candidate, np.empty(target.size), np.empty(target.size, dtype=np.int64), target, costs
-    )
-    for number, (rows, out) in enumerate(splitter.split(examples.matrix, target)):
+    ready = examples if isinstance(examples, Folds) else prepare(examples, (), folds, seed)
+    return cross_validate_all([candidate], ready, costs, progress=progress)[0]
+
+
+def cross_validate_all(
+    candidates: Sequence[Candidate],
+    folds: Folds,
+    costs: Costs,
+    progress: Progress | None = None,
+) -> list[Validation]:
+    """Cross-validate several candidates on the same folds."""
+    fitted = fit_each(candidates, folds, range(len(folds.parts)), progress)
+    return [
+        assemble(candidate, folds, costs, parts)
+        for candidate, parts in zip(candidates, fitted, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class FittedFold:
+    """What a candidate's model of one fold says.
+
+    Attributes
+    ----------
+    number : int
+        Which fold.
+    scores, seen : numpy.ndarray
+        Log-odds of default of the rows left out, and of the training rows.
+    fit_seconds, predict_seconds : float
+        Wall-clock time.
+    """
+
+    number: int
+    scores: Floats
+    seen: Floats
+    fit_seconds: float
+    predict_seconds: float
+
+
+def fit_each(
+    candidates: Sequence[Candidate],
+    folds: Folds,
+    numbers: Sequence[int],
+    progress: Progress | None = None,
+) -> list[list[FittedFold]]:
+    """Fit candidates in some of the folds, as many models at a time as there are cores.
+
+    No core waits for the last fold of a candidate: the next one's first is taken up.
+    """
+
+    def one(pair: tuple[Candidate, int]) -> FittedFold:
+        candidate, number = pair
+        columns, inside, out = folds.data(number, candidate)
+        features = folds.features(candidate)
+        target = folds.examples.target[folds.parts[number].inside]
         start = time.perf_counter()
-        model = fit(candidate, examples.features, examples.matrix[rows], target[rows], seed)
+        model = fit(candidate, [features[i] for i in columns], inside, target, folds.seed)
         fitted = time.perf_counter()
-        result.scores[out] = scores_of(model, examples.matrix[out])
-        result.predict_seconds.append(time.perf_counter() - fitted)
-        result.fit_seconds.append(fitted - start)
-        seen = scores_of(model, examples.matrix[rows])
-        result.train_auc.append(float(roc_auc_score(target[rows], seen)))
-        result.fold[out] = number
-        if progress:
-            progress(candidate.name, number + 1, folds)
+        scores = scores_of(model, out)
+        predicted = time.perf_counter()
+        seen = scores_of(model, inside)
+        return FittedFold(number, scores, seen, fitted - start, predicted - fitted)
+
+    fitted = in_parallel(one, [(item, number) for item in candidates for number in numbers])
+    return [
+        list(_told(islice(fitted, len(numbers)), item.name, numbers, progress))
+        for item in candidates
+    ]
+
+
+def assemble(
+    candidate: Candidate, folds: Folds, costs: Costs, parts: Iterable[FittedFold]
+) -> Validation:
+    """The validation of the folds that were fitted; applicants of other folds are left out."""
+    fitted = list(parts)
+    target = folds.examples.target
+    out = [folds.parts[part.number].out for part in fitted]
+    order = np.argsort(np.concatenate(out), kind="stable")
+    fold = np.concatenate(
+        [np.full(len(rows), p.number) for rows, p in zip(out, fitted, strict=True)]
+    )
+    result = Validation(
+        candidate,
+        np.concatenate([part.scores for part in fitted])[order],
+        fold[order],
+        target[np.sort(np.concatenate(out))],
+        costs,
+        fit_seconds=[part.fit_seconds for part in fitted],
+        predict_seconds=[part.predict_seconds for part in fitted],
+    )
+    for part in fitted:
+        seen = target[folds.parts[part.number].inside]
+        pds = calibrate(part.seen, seen).probability(part.seen)
+        result.train_auc.append(float(roc_auc_score(seen, part.seen)))
+        result.train_cost.append(business_cost(seen, pds, costs.cutoff, costs))
     return result
 
 
-def scores_of(model: ClassifierMixin, matrix: Floats) -> Floats:
+def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Do some work on each item, one core an item, and give the results in order.
+
+    Threads are enough: LightGBM and NumPy let go of Python while they compute.
+    """
+    # One thread of linear algebra each: more would wait for each other.
+    with threadpool_limits(1), ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        yield from pool.map(work, items)
+
+
+def _told(parts: Iterable[R], name: str, expected: Sized, progress: Progress | None) -> Iterator[R]:
+    for done, part in enumerate(parts, start=1):
+        if progress:
+            progress(name, done, len(expected))
+        yield part
+
+
+def scores_of(model: ClassifierMixin, matrix: Matrix) -> Floats:
     """Log-odds of default that a fitted candidate gives to encoded rows."""
     if isinstance(model, lightgbm.LGBMClassifier):
         return np.asarray(model.booster_.predict(matrix, raw_score=True), dtype=np.float64)
@@ -249,6 +597,7 @@ def fit_scorer(
     name: str,
     lineage: Mapping[str, Any],
     seed: int = 0,
+    learners: Sequence[Learner] = (),
 ) -> Scorer:
     """Fit the served model on all examples; its calibration comes from the cross-validation.
 
@@ -264,35 +613,49 @@ def fit_scorer(
         Kept inside the Scorer as it is.
     seed : int
         Of the model.
+    learners : sequence of Learner
+        Those of the validation's folds, for a candidate that uses features learnt from data.
     """
-    if not validation.candidate.servable:
-        raise TrainingError(f"a Scorer holds LightGBM trees, not a {validation.candidate.name}")
-    model = fit(validation.candidate, examples.features, examples.matrix, examples.target, seed)
+    candidate = validation.candidate
+    if not candidate.servable:
+        raise TrainingError(f"a Scorer holds LightGBM trees, not a {candidate.name}")
+    features, matrix, learned = _training_matrix(candidate, examples, learners, seed)
+    model = fit(candidate, features, matrix, examples.target, seed)
+    names = {feature.name for feature in features}
+    cutoff = validation.costs.cutoff
     return Scorer(
         name=name,
         version="0",
-        features=examples.features,
+        features=features,
         calibration=calibrate(validation.scores, validation.target),
-        cutoff=validation.costs.cutoff,
+        cutoff=cutoff,
         costs=validation.costs,
         text=model.booster_.model_to_string(),
         lineage=lineage,
+        learned=tuple(part for part in learned if names.intersection(part.columns)),
+        refer_band=refer_band(validation.pds, cutoff),
+        texts=wording.texts(feature.name for feature in features),
     )
 
 
-def evaluate(scorer: Scorer, examples: Examples) -> dict[str, float]:
-    """A Scorer's figures on applicants that had no part in making it."""
-    pds = scorer.predict(examples.frame)
-    decisions = np.asarray(scorer.decide(pds))
-    return {
-        "auc": float(roc_auc_score(examples.target, pds)),
-        "business_cost": business_cost(examples.target, pds, scorer.cutoff, scorer.costs),
-        "brier": float(brier_score_loss(examples.target, pds)),
-        "log_loss": float(log_loss(examples.target, pds)),
-        "default_rate": float(examples.target.mean()),
-        "mean_pd": float(pds.mean()),
-        "refused": float(np.mean(decisions == "refuse")),
-    }
+def _training_matrix(
+    candidate: Candidate, examples: Examples, learners: Sequence[Learner], seed: int
+) -> tuple[tuple[Feature, ...], Matrix, tuple[Learned, ...]]:
+    """The columns that a candidate keeps of all examples, and what was learnt for them."""
+    features, matrix, learned = examples.features, examples.matrix, tuple[Learned, ...]()
+    if candidate.learned:
+        _, names, values, learned = learn_features(examples, learners, seed)
+        features, matrix = features + names, np.hstack([matrix, values])
+    if candidate.kept is None:
+        columns = known_columns(matrix)
+    else:
+        columns = ranked_columns(features, matrix, examples.target, seed)[: candidate.kept]
+    return tuple(features[i] for i in columns), matrix[:, columns], learned
+
+
+def with_figures(scorer: Scorer, found: Mapping[str, Any]) -> Scorer:
+    """The Scorer with further plain values in its lineage."""
+    return replace(scorer, lineage={**scorer.lineage, **found})
 
 
 def unseen_pds(
@@ -305,7 +668,8 @@ def unseen_pds(
     validation : Validation
         Of the development applicants: theirs come from the folds.
     development, holdout : Examples
-        The applicants that were learnt from, and those that were not.
+        The applicants that were learnt from, and those that were not; the latter's frame as
+        `Scorer.features_of` gives it.
     scorer : Scorer
         The served model: the held-out applicants' PDs are its own.
 
@@ -327,7 +691,15 @@ def unseen_pds(
 def compare(validations: Sequence[Validation]) -> pl.DataFrame:
     """A row a candidate with the metrics of its cross-validation."""
     return pl.DataFrame(
-        [{"candidate": item.candidate.name, **item.metrics} for item in validations]
+        [
+            {
+                "candidate": item.candidate.name,
+                "resampling": item.candidate.resampling,
+                "folds": len(item.fold_auc),
+                **item.metrics,
+            }
+            for item in validations
+        ]
     )
 
 
@@ -339,9 +711,13 @@ def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]
     metrics = {
         name: value for name, value in validation.metrics.items() if not name.endswith("seconds")
     }
+    candidate = validation.candidate
     return {
-        "candidate": validation.candidate.name,
-        "parameters": dict(validation.candidate.parameters),
+        "candidate": candidate.name,
+        "parameters": dict(candidate.parameters),
+        "resampling": candidate.resampling,
+        "features_kept": candidate.kept,
+        "features_learned": candidate.learned,
         "training": dict(record),
         "cross_validation": metrics,
         "packages": {name: version(name) for name in ("lightgbm", "numpy", "polars")},

@@ -73,7 +73,7 @@ def wait_until_it_answers(url: str, server: subprocess.Popen[bytes]) -> bool:
     while time.monotonic() < deadline and server.poll() is None:
         try:
             requests.get(url, timeout=5)
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.1)
         else:
             return True

@@ -116,6 +116,46 @@ def test_neither_order_nor_company_matter(
         assert differing(alone, batch.filter(SK_ID_CURR=applicant)) == []
 
 
+SLOPES = Aggregation(
+    "t",
+    [amount("AMT"), count("DAYS")],
+    {"late": pl.col("DAYS") > 0},
+    each("AMT", "all late", "slope mean"),
+    along=pl.col("MONTH"),
+)
+months = st.lists(
+    st.tuples(
+        st.integers(1, 3),
+        st.none() | st.integers(-(10**9), 10**9).map(lambda thousandths: thousandths / 1000),
+        st.none() | st.integers(-1, 1),
+        st.integers(-60, 0),
+    ),
+    min_size=1,
+    max_size=60,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(months, st.randoms(use_true_random=False))
+def test_slopes_are_those_of_least_squares_in_any_order_and_company(
+    values: list[tuple[int, float | None, int | None, int]], shuffle: random.Random
+) -> None:
+    schema = {**SCHEMA, "MONTH": pl.Int32}
+    batch = SLOPES.apply(pl.DataFrame(values, schema, orient="row")).sort("SK_ID_CURR")
+    turned = list(values)
+    shuffle.shuffle(turned)
+    for row in batch.to_dicts():
+        own = [value for value in turned if value[0] == row["SK_ID_CURR"]]
+        alone = SLOPES.apply(pl.DataFrame(own, schema, orient="row"))
+        assert differing(alone, batch.filter(SK_ID_CURR=row["SK_ID_CURR"])) == []
+        known = [(month, money) for _, money, _, month in own if money is not None]
+        if len({month for month, _ in known}) < 2:
+            assert row["t__AMT__all__slope"] is None
+            continue
+        expected = statistics.linear_regression(*zip(*known, strict=True)).slope
+        assert row["t__AMT__all__slope"] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
 def test_large_sums_are_exact() -> None:
     # In floating point 1e10 + 0.001 - 1e10 loses the thousandth.
     values = [(1, 1e10, 1), (1, 0.001, 1), (1, -1e10, 1)] * 1000

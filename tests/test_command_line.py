@@ -12,7 +12,10 @@ import serving
 
 from scoring.dataset import Dataset
 
-COMMANDS = ("ingest", "sample", "features", "predict", "examples", "export", "notebook", "serve")
+COMMANDS = (
+    "ingest", "sample", "features", "predict", "examples", "export", "promote", "rollback",
+    "models", "card", "notebook", "serve",
+)  # fmt: skip
 
 
 def scoring(*words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,6 @@ import serving
 from scoring import registry
 from scoring.batch import example_requests, score
 from scoring.dataset import Dataset
-from scoring.features import build_features
 from scoring.notebooks import execute, keep
 from scoring.scorer import Scorer
 
@@ -27,21 +26,22 @@ NOTEBOOKS = serving.ROOT / "notebooks"
 def line(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the three notebooks ran on the small dataset."""
     folder = tmp_path_factory.mktemp("line")
+    features = {"FEATURES": str(folder / "features.parquet")}
     pds = {"UNSEEN_PDS": str(folder / "unseen_pds.parquet")}
     parameters: dict[str, dict[str, Any]] = {
-        "01_preprocessing": {},
+        "01_preprocessing": features,
         "02_modelling": {
-            "MLRUNS": str(folder / "mlruns"), "EXPORT": str(folder / "champion"), "FOLDS": 2,
-            **pds,
+            "MLRUNS": str(folder / "mlruns"), "EXPORT": str(folder / "champion"),
+            "REPORTS": str(folder / "reports"), "TRIALS": 2, **pds,
         },
         "03_drift": {
             "MLRUNS": str(folder / "mlruns"), "MODEL": str(folder / "champion"),
-            "REPORT": str(folder / "drift.html"), "TOP": 3, **pds,
+            "REPORT": str(folder / "drift.html"), "TOP": 3, **pds, **features,
         },
     }  # fmt: skip
-    common = {"DATASET": str(sample.folder), "FEATURES": str(folder / "features.parquet")}
     for name, own in parameters.items():
-        execute(NOTEBOOKS / f"{name}.ipynb", folder / f"{name}.ipynb", common | own)
+        given = {"DATASET": str(sample.folder)} | own
+        execute(NOTEBOOKS / f"{name}.ipynb", folder / f"{name}.ipynb", given)
     return folder
 
 
@@ -57,17 +57,20 @@ def test_notebooks_run_without_warnings_and_stay_small(line: Path, name: str) ->
     assert executed.stat().st_size < 1_500_000
 
 
-def test_every_candidate_is_tracked_with_its_data(line: Path, sample: Dataset) -> None:
+def test_everything_tried_is_tracked_under_the_training(line: Path, sample: Dataset) -> None:
     store = registry.Store(line / "mlruns")
     runs = mlflow.search_runs(output_format="list")
-    by_name = {run.info.run_name: run for run in runs}
-    assert {"dummy", "logistic regression", "lightgbm", "champion", "drift"} <= by_name.keys()
-    for name in ("dummy", "logistic regression", "lightgbm"):
-        data = by_name[name].data
-        assert data.params["dataset"] == sample.digest
-        assert {"auc", "business_cost", "fit_seconds"} <= data.metrics.keys()
-        plots = store.client.list_artifacts(by_name[name].info.run_id)
-        assert "calibration.png" in [plot.path for plot in plots]
+    (training,) = [run for run in runs if run.info.run_name == "training: lightgbm"]
+    assert training.data.params["dataset"] == sample.digest
+    plots = {item.path for item in store.client.list_artifacts(training.info.run_id)}
+    assert {"families.png", "imbalance.png", "trials.png", "calibration.png"} <= plots
+    nested = [
+        run for run in runs if run.data.tags.get("mlflow.parentRunId") == training.info.run_id
+    ]
+    names = {run.info.run_name for run in nested}
+    assert {"family: dummy", "family: logistic regression", "family: random forest"} <= names
+    assert {"family: lightgbm", "imbalance: SMOTE", "trial 0", "trial 1"} <= names
+    assert all({"auc", "business_cost"} <= run.data.metrics.keys() for run in nested)
 
 
 def test_the_champion_is_served_with_the_pds_of_the_batch(line: Path, sample: Dataset) -> None:
@@ -81,7 +84,7 @@ def test_the_champion_is_served_with_the_pds_of_the_batch(line: Path, sample: Da
 
 def test_mlflow_loads_the_champion_by_its_alias(line: Path, sample: Dataset) -> None:
     scorer = Scorer.load(line / "champion")
-    features = build_features(sample.frames()).collect()
+    features = scorer.features_of({name: rows.collect() for name, rows in sample.frames().items()})
     columns = features.select(f.name for f in scorer.features)
     registry.Store(line / "mlruns")
     loaded = mlflow.pyfunc.load_model("models:/credit-scoring@champion")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +15,22 @@ import mlflow
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from scoring.gates import Gate, Verdict
+from scoring.promotions import Event, champions
 from scoring.pyfunc import PyfuncModel
-from scoring.registry import CHAMPION, MODEL_NAME, RegistryError, Store
+from scoring.registry import (
+    CHALLENGER,
+    CHAMPION,
+    MODEL_NAME,
+    PromotionRefusedError,
+    RegistryError,
+    StaleVerdictError,
+    Store,
+)
 from scoring.scorer import Scorer, ScorerError
 
 
@@ -34,8 +48,28 @@ def registered(store: Store, scorer: Scorer) -> list[Scorer]:
     for name in ("first", "second"):
         with store.run(name, {"n_estimators": 60}):
             found.append(store.register(scorer))
-    store.promote("1")
+    enthrone(store, "1")
     return found
+
+
+def passed(version: str, champion: str | None) -> Verdict:
+    """A verdict that lets a version through."""
+    gate = Gate("AUC", True, 0.76, 0.75, "The AUC is not worse.")
+    return Verdict(version, champion, (gate,), applicants=200, defaults=16)
+
+
+def enthrone(store: Store, version: str, name: str = MODEL_NAME) -> Event:
+    return store.promote(passed(version, store.champion(name)), "ana", "test", name=name)
+
+
+@pytest.fixture(scope="module")
+def numbered(store: Store, scorer: Scorer) -> str:
+    """The name of a model of three versions without a champion."""
+    other = replace(scorer, name="three-versions")
+    with store.run("three", {}):
+        for _ in range(3):
+            store.register(other)
+    return other.name
 
 
 def files_of(store: Store) -> list[Path]:
@@ -65,7 +99,7 @@ def test_the_alias_moves_and_an_export_follows_it(
 ) -> None:
     out = tmp_path / "champion"
     for item in (*registered, registered[0]):
-        store.promote(item.version)
+        enthrone(store, item.version)
         assert store.version_of() == item.version
         assert store.export(out) == item
         assert Scorer.load(out) == item
@@ -76,8 +110,6 @@ def test_the_alias_moves_and_an_export_follows_it(
         "model.txt",
         "scorer.json",
     ]
-    store.promote("2", alias="challenger")
-    assert (store.version_of(CHAMPION), store.version_of("challenger")) == ("1", "2")
 
 
 def test_mlflow_loads_the_champion_and_gives_the_same_bits(
@@ -118,6 +150,214 @@ def test_the_artifacts_hold_no_pickle_and_no_applicant(
     described = next(path for path in files if path.name == "MLmodel").read_text()
     assert "saved_input_example_info: null" in described or "input_example" not in described
     assert "cloudpickle" not in described
+
+
+def fresh(store: Store, scorer: Scorer, name: str, versions: int) -> str:
+    """A model of its own for a test that changes champions."""
+    with store.run(name, {}):
+        for _ in range(versions):
+            store.register(replace(scorer, name=name))
+    return name
+
+
+def test_a_new_version_is_the_challenger_until_it_is_promoted(store: Store, scorer: Scorer) -> None:
+    name = fresh(store, scorer, "challenged", 2)
+    assert store.champion(name) is None
+    assert store.version_of(CHALLENGER, name) == "2"
+    enthrone(store, "1", name)
+    assert (store.version_of(CHAMPION, name), store.version_of(CHALLENGER, name)) == ("1", "2")
+    enthrone(store, "2", name)
+    with pytest.raises(RegistryError, match=CHALLENGER):
+        store.version_of(CHALLENGER, name)
+
+
+def test_a_promotion_keeps_who_why_when_and_on_which_figures(store: Store, scorer: Scorer) -> None:
+    name = fresh(store, scorer, "kept", 1)
+    refused = Gate("AUC", False, 0.7, 0.75, "The AUC is worse.")
+    verdict = Verdict("1", None, (refused,), applicants=200, defaults=16)
+    event = store.promote(verdict, "Zoë", "un motif, même long: €", force=True, name=name)
+    assert Store(store.folder).history(name) == [event]
+    assert (event.action, event.version, event.previous) == ("promote", "1", None)
+    assert (event.by, event.why, event.forced) == ("Zoë", "un motif, même long: €", True)
+    assert event.gates == {"AUC": [False, 0.7, 0.75]}
+    assert event.at.endswith("+00:00")
+
+
+def test_a_gate_refuses_and_nothing_changes(store: Store, numbered: str) -> None:
+    refused = Gate("AUC", False, 0.7, 0.75, "The AUC is worse.")
+    final = Gate("no leakage", False, 0.9, 0.82, "AUC 0.9 is leakage.", final=True)
+    before = store.history(numbered), store.champion(numbered)
+    for gates, force in (((refused,), False), ((final,), False), ((refused, final), True)):
+        verdict = Verdict("1", before[1], gates, applicants=200, defaults=16)
+        with pytest.raises(
+            PromotionRefusedError, match=r"version 1 is not promoted.*" + gates[-1].sentence
+        ):
+            store.promote(verdict, "ana", "test", force=force, name=numbered)
+    assert (store.history(numbered), store.champion(numbered)) == before
+
+
+@pytest.mark.parametrize(("by", "why"), [("", "x"), ("x", " "), ("ana", "x" * 1000)])
+def test_a_change_of_champion_needs_a_name_and_a_motive(
+    store: Store, numbered: str, by: str, why: str
+) -> None:
+    before = store.history(numbered)
+    with pytest.raises(RegistryError, match="motive"):
+        store.promote(passed("1", store.champion(numbered)), by, why, name=numbered)
+    with pytest.raises(RegistryError, match="motive"):
+        store.rollback(by, why, numbered)
+    assert store.history(numbered) == before
+
+
+def test_a_version_that_is_not_there_cannot_be_promoted(store: Store, numbered: str) -> None:
+    before = store.history(numbered)
+    with pytest.raises(RegistryError, match=r"no version '9'.*scoring models"):
+        store.promote(passed("9", store.champion(numbered)), "ana", "test", name=numbered)
+    assert store.history(numbered) == before
+
+
+def test_rollback_goes_back_one_champion_at_a_time(
+    store: Store, scorer: Scorer, tmp_path: Path
+) -> None:
+    name = fresh(store, scorer, "rolled-back", 3)
+    with pytest.raises(RegistryError, match="no champion before"):
+        store.rollback("ana", "nothing there", name)
+    for version in ("1", "2", "3"):
+        enthrone(store, version, name)
+    for expected, deposed in (("2", "3"), ("1", "2")):
+        event = store.rollback("ben", "too many complaints", name)
+        assert (event.action, event.version, event.previous) == ("rollback", expected, deposed)
+        assert store.champion(name) == expected
+        assert store.export(tmp_path / "champion", name=name).version == expected
+    with pytest.raises(RegistryError, match="no champion before version 1"):
+        store.rollback("ben", "further", name)
+    enthrone(store, "3", name)
+    assert store.rollback("ben", "again", name).version == "1"
+    told = [(event.number, event.action, event.version) for event in store.history(name)]
+    assert told == [
+        (1, "promote", "1"), (2, "promote", "2"), (3, "promote", "3"), (4, "rollback", "2"),
+        (5, "rollback", "1"), (6, "promote", "3"), (7, "rollback", "1"),
+    ]  # fmt: skip
+
+
+def test_rollback_does_not_guess_after_somebody_moved_the_alias(
+    store: Store, scorer: Scorer
+) -> None:
+    name = fresh(store, scorer, "moved", 3)
+    for version in ("1", "2"):
+        enthrone(store, version, name)
+    store.client.set_registered_model_alias(name, CHAMPION, "3")
+    with pytest.raises(RegistryError, match=r"version 3.*moved the alias"):
+        store.rollback("ana", "test", name)
+    assert store.champion(name) == "3"
+    assert len(store.history(name)) == 2
+
+
+def test_rollback_never_puts_a_damaged_model_back(store: Store, scorer: Scorer) -> None:
+    name = fresh(store, scorer, "damaged", 2)
+    for version in ("1", "2"):
+        enthrone(store, version, name)
+    path = artifact(store, replace(scorer, name=name, version="1")) / "model.txt"
+    whole = path.read_text()
+    path.write_text(whole + "\n")
+    try:
+        with pytest.raises(ScorerError, match=r"model\.txt"):
+            store.rollback("ana", "test", name)
+    finally:
+        path.write_text(whole)
+    assert store.champion(name) == "2"
+    assert len(store.history(name)) == 2
+
+
+def test_a_model_that_was_replaced_with_its_manifest_is_noticed(
+    store: Store, scorer: Scorer, tmp_path: Path
+) -> None:
+    name = fresh(store, scorer, "replaced", 1)
+    own = replace(scorer, name=name, version="1")
+    path = artifact(store, own)
+    replace(own, cutoff=0.9, refer_band=(0.9, 0.9)).save(path)
+    with pytest.raises(RegistryError, match="not those that were registered"):
+        store.load("1", name)
+    enthrone(store, "1", name)
+    with pytest.raises(RegistryError, match="not those that were registered"):
+        store.export(tmp_path / "champion", name=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_verdict_against_an_earlier_champion_is_stale(store: Store, scorer: Scorer) -> None:
+    name = fresh(store, scorer, "stale", 2)
+    verdict = passed("2", None)
+    enthrone(store, "1", name)
+    with pytest.raises(StaleVerdictError, match="now version 1: judge it again"):
+        store.promote(verdict, "ana", "test", name=name)
+    assert store.champion(name) == "1"
+
+
+def test_promotions_at_once_lose_no_event(store: Store, scorer: Scorer) -> None:
+    name = fresh(store, scorer, "contended", 3)
+    versions = [str(1 + number % 3) for number in range(12)]
+
+    def insist(version: str) -> None:
+        own = Store(store.folder)
+        while True:
+            try:
+                own.promote(passed(version, own.champion(name)), version, "at once", name=name)
+            except StaleVerdictError:
+                continue
+            return
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(insist, versions))
+    events = store.history(name)
+    assert [event.number for event in events] == list(range(1, 13))
+    assert sorted(event.version for event in events) == sorted(versions)
+    assert [event.previous for event in events] == [None, *(e.version for e in events[:-1])]
+    assert store.champion(name) == events[-1].version
+
+
+def test_versions_are_listed_with_figures_data_and_motive(store: Store, scorer: Scorer) -> None:
+    name = "listed"
+    lineage = {"training": {"dataset": "0a1b", "source": "synthetic"}}
+    own = replace(scorer, name=name, lineage=lineage)
+    with store.run("listed", {}):
+        store.log({"holdout_auc": 0.76, "auc": 0.74})
+        store.register(own)
+        store.register(own)
+    event = enthrone(store, "1", name)
+    newest, oldest = store.versions(name)
+    assert (newest.version, newest.aliases, newest.event) == ("2", (CHALLENGER,), None)
+    assert (oldest.version, oldest.aliases, oldest.event) == ("1", (CHAMPION,), event)
+    assert dict(newest.figures) == {"auc": 0.76}
+    assert (oldest.dataset, oldest.source) == ("0a1b", "synthetic")
+    assert oldest.feature_set_version == scorer.feature_set_version
+    assert store.versions("no-such-model") == []
+    assert store.history("no-such-model") == []
+
+
+def test_texts_are_kept_with_a_version(store: Store, numbered: str) -> None:
+    assert store.attached("1", "note.md", numbered) is None
+    store.attach("1", {"note.md": "première"}, numbered)
+    store.attach("1", {"note.md": "seconde €", "other.md": "x"}, numbered)
+    store.attach("2", {"note.md": "of another version"}, numbered)
+    assert store.attached("1", "note.md", numbered) == "seconde €"
+    assert store.attached("2", "note.md", numbered) == "of another version"
+
+
+@given(st.lists(st.sampled_from(["1", "2", "3", "rollback"]), max_size=30))
+def test_champions_follow_the_record(steps: list[str]) -> None:
+    """Replaying events gives what moving an alias and a stack of the earlier ones gives."""
+    events: list[Event] = []
+    stack: list[str] = []
+    for number, step in enumerate(steps, start=1):
+        if step == "rollback":
+            if len(stack) < 2:
+                continue
+            stack.pop()
+            events.append(Event(number, "rollback", stack[-1], None, "a", "b", "c"))
+        elif stack[-1:] != [step]:
+            stack.append(step)
+            events.append(Event(number, "promote", step, None, "a", "b", "c"))
+    assert champions(events) == stack
+    assert all(before != after for before, after in itertools.pairwise(champions(events)))
 
 
 def test_a_run_keeps_parameters_metrics_and_figures(store: Store) -> None:
@@ -165,7 +405,7 @@ def test_what_is_not_there_is_told_with_a_mend(store: Store, tmp_path: Path) -> 
 def test_a_tampered_artifact_is_not_exported(
     name: str, store: Store, registered: list[Scorer], tmp_path: Path
 ) -> None:
-    store.promote("1")
+    enthrone(store, "1")
     out = tmp_path / "champion"
     store.export(out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -173,7 +413,7 @@ def test_a_tampered_artifact_is_not_exported(
     whole = path.read_bytes()
     path.write_bytes(whole[:200] + b"7" + whole[201:])
     assert path.read_bytes() != whole
-    store.promote("2")
+    enthrone(store, "2")
     try:
         with pytest.raises(ScorerError, match=name):
             store.export(out)

@@ -11,10 +11,13 @@ from scoring.features import (
     application,
     bureau,
     bureau_balance,
+    combined,
     credit_card,
     installments,
+    loan,
     pos_cash,
     previous_application,
+    warning_signs,
 )
 from scoring.features.application import PROTECTED
 from scoring.tables import TABLES, Frames, RowsT, empty_frame
@@ -23,7 +26,7 @@ __all__ = ["FEATURE_SET_VERSION", "PROTECTED", "build_features"]
 
 # Raised whenever a feature's definition, name or order changes: stored features of another
 # version are not scored.
-FEATURE_SET_VERSION = "1"
+FEATURE_SET_VERSION = "2"
 
 
 def build_features(frames: Frames[RowsT]) -> RowsT:
@@ -49,6 +52,11 @@ def build_features(frames: Frames[RowsT]) -> RowsT:
     result = application.features(rows["application"])
     for aggregates in _history(rows):
         result = result.join(aggregates, on="SK_ID_CURR", how="left", maintain_order="left")
+    result = (
+        result.with_columns(combined.features())
+        .with_columns(warning_signs.indices())
+        .with_columns(warning_signs.with_scores())
+    )
     return result.with_columns((cs.numeric() - cs.by_name("SK_ID_CURR")).cast(pl.Float32))
 
 
@@ -68,4 +76,9 @@ def _history(rows: Mapping[str, RowsT]) -> tuple[RowsT, ...]:
         pos_cash.features(rows["POS_CASH_balance"]),
         installments.features(rows["installments_payments"]),
         credit_card.features(rows["credit_card_balance"]),
+        loan.features(
+            rows["previous_application"],
+            rows["POS_CASH_balance"],
+            rows["installments_payments"],
+        ),
     )

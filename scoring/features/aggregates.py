@@ -117,7 +117,10 @@ class Aggregation:
     filters : mapping of str to polars.Expr
         Which rows count, by name; the name "all" needs no entry.
     aggregates : iterable of Aggregate
-        What is computed. Functions: sum, mean, min, max, std, range, count.
+        What is computed. Functions: sum, mean, min, max, std, range, count, slope.
+    along : polars.Expr, optional
+        The integer axis of slopes, such as the number of the month. Slopes need rows that a
+        filter limits to some dozens, so that products of sums stay within 64 bits.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class Aggregation:
         measures: Sequence[Measure],
         filters: Mapping[str, pl.Expr],
         aggregates: Iterable[Aggregate],
+        along: pl.Expr | None = None,
     ) -> None:
         wanted = list(aggregates)
         units = {measure.name: measure.unit for measure in measures}
@@ -143,9 +147,14 @@ class Aggregation:
         self._prepare = [
             *(m.expression.alias(m.name) for m in measures if m.name in used),
             *(filters[name].alias(f"?{name}") for name in sorted(names)),
+            *([] if along is None else [along.cast(pl.Int64).alias("?along")]),
         ]
         self._mask = [_masked(measure, name) for measure, name in columns]
         self._coarsen = [_coarse(measure, name, units[measure]) for measure, name in spread]
+        sloped = dict.fromkeys(
+            (item.measure, item.filter) for item in wanted if item.function == "slope"
+        )
+        self._mask += [_position(measure, name) for measure, name in sloped]
         self._group = [_PARTS[kind](column) for column, kind in parts]
         self._finish = [
             _finish(item, units[item.measure]).alias(item.feature(prefix)) for item in wanted
@@ -172,6 +181,13 @@ def _masked(measure: str, name: str) -> pl.Expr:
     return values.alias(f"{measure}|{name}")
 
 
+def _position(measure: str, name: str) -> pl.Expr:
+    """Where on the axis of slopes the values of a masked measure lie."""
+    known = pl.col(measure).is_not_null()
+    counted = known if name == "all" else known & pl.col(f"?{name}")
+    return pl.when(counted).then(pl.col("?along")).alias(f"{measure}|{name}|along")
+
+
 def _coarse(measure: str, name: str, unit: float) -> pl.Expr:
     column = f"{measure}|{name}"
     values = pl.col(column) // _COARSE[unit]
@@ -187,6 +203,11 @@ _PARTS = {
     "squares": lambda column: (
         (pl.col(f"{column}|coarse") * pl.col(f"{column}|coarse")).sum().alias(f"{column}|squares")
     ),
+    "x": lambda column: pl.col(f"{column}|along").sum().alias(f"{column}|x"),
+    "xx": lambda column: (
+        (pl.col(f"{column}|along") * pl.col(f"{column}|along")).sum().alias(f"{column}|xx")
+    ),
+    "xy": lambda column: (pl.col(f"{column}|along") * pl.col(column)).sum().alias(f"{column}|xy"),
 }
 _NEEDS = {
     "sum": ("sum", "count"),
@@ -196,11 +217,14 @@ _NEEDS = {
     "range": ("min", "max"),
     "count": ("count",),
     "std": ("coarse", "squares", "count"),
+    "slope": ("sum", "count", "x", "xx", "xy"),
 }
 
 
 def _finish(item: Aggregate, unit: float) -> pl.Expr:
     column = f"{item.measure}|{item.filter}"
+    if item.function == "slope":
+        return _slope(column) * unit
     part = {kind: pl.col(f"{column}|{kind}").cast(pl.Float64) for kind in _NEEDS[item.function]}
     match item.function:
         case "count":
@@ -208,7 +232,7 @@ def _finish(item: Aggregate, unit: float) -> pl.Expr:
         case "sum":
             return pl.when(part["count"] > 0).then(part["sum"] * unit)
         case "mean":
-            return _over(part["sum"] * unit, part["count"])
+            return over(part["sum"] * unit, part["count"])
         case "range":
             return (part["max"] - part["min"]) * unit
         case "std":
@@ -220,13 +244,22 @@ def _finish(item: Aggregate, unit: float) -> pl.Expr:
             return part[function] * unit
 
 
-def _over(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+def _slope(column: str) -> pl.Expr:
+    """Least-squares slope from whole sums: null where all values lie at one place."""
+    n, y, x, xx, xy = (
+        pl.col(f"{column}|{kind}").cast(pl.Int64) for kind in ("count", "sum", "x", "xx", "xy")
+    )
+    return over((n * xy - x * y).cast(pl.Float64), (n * xx - x * x).cast(pl.Float64))
+
+
+def over(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+    """A division, null where the denominator is not above zero."""
     return pl.when(denominator > 0).then(numerator / denominator)
 
 
 def quotient(name: str, numerator: str, denominator: str) -> pl.Expr:
     """A feature that divides two features, null where the denominator is not above zero."""
-    return _over(pl.col(numerator), pl.col(denominator)).alias(name)
+    return over(pl.col(numerator), pl.col(denominator)).alias(name)
 
 
 def newest_first(rows: RowsT, by: str, order: Sequence[str]) -> RowsT:
@@ -241,4 +274,4 @@ def newest_first(rows: RowsT, by: str, order: Sequence[str]) -> RowsT:
         [by, *keys], descending=[False] + [True] * len(keys), nulls_last=True
     ).with_row_index("RANK")
     start = pl.when(pl.col(by).ne_missing(pl.col(by).shift(1))).then(pl.col("RANK"))
-    return ordered.with_columns(RANK=pl.col("RANK") - start.forward_fill())
+    return ordered.with_columns(RANK=(pl.col("RANK") - start.forward_fill()).cast(pl.Int64))

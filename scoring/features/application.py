@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from scoring.features import implied_rates
 from scoring.tables import APPLICATION, DAY_SENTINEL, Column, RowsT
 
 PREFIX = "application"
@@ -25,8 +26,13 @@ _ENQUIRIES = tuple(
 # Weights of the three external scores, in the order of their Kaggle importance; public kernels
 # use 2 : 1 : 3 for sources 1, 2 and 3.
 _SCORE_WEIGHTS = (2.0, 1.0, 3.0)
+# A score that is not known counts as middling in sums over all three.
+_MIDDLING = 0.5
+# A passing column: what the credit and the annuity imply.
+_RATES = "implied_rates"
 # Beyond any real ratio, within what 32 bits hold.
 _RATIO_LIMIT = 1e15
+_HOME = tuple(column.name for column in APPLICATION.columns if column.name.endswith("_AVG"))
 
 
 def _col(name: str) -> pl.Expr:
@@ -60,6 +66,15 @@ def _weighted_score() -> pl.Expr:
     return pl.when(weights > 0).then(total / weights)
 
 
+def _home_mean() -> pl.Expr:
+    """Mean of the known facts about the building, added up in one order.
+
+    Polars adds up more than three columns in the order in which its threads finish.
+    """
+    known = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.Float64) for name in _HOME)
+    return _ratio(sum((_col(name).fill_null(0.0) for name in _HOME), pl.lit(0.0)), known)
+
+
 DERIVED: dict[str, pl.Expr] = {
     "EXT_SOURCES_MEAN": pl.mean_horizontal(_SCORES),
     "EXT_SOURCES_MIN": pl.min_horizontal(_SCORES),
@@ -75,6 +90,10 @@ DERIVED: dict[str, pl.Expr] = {
     "EXT_SOURCE_1_TIMES_2": _S1 * _S2,
     "EXT_SOURCE_1_TIMES_3": _S1 * _S3,
     "EXT_SOURCE_2_TIMES_3": _S2 * _S3,
+    "EXT_SOURCES_FILLED": pl.sum_horizontal(_col(name).fill_null(_MIDDLING) for name in _SCORES),
+    "EXT_SOURCE_1_MINUS_2": _S1 - _S2,
+    "EXT_SOURCE_1_MINUS_3": _S1 - _S3,
+    "EXT_SOURCE_2_MINUS_3": _S2 - _S3,
     "CREDIT_TO_ANNUITY": _ratio(_col("AMT_CREDIT"), _col("AMT_ANNUITY")),
     "CREDIT_TO_GOODS": _ratio(_col("AMT_CREDIT"), _col("AMT_GOODS_PRICE")),
     "GOODS_MINUS_CREDIT": _col("AMT_GOODS_PRICE") - _col("AMT_CREDIT"),
@@ -82,6 +101,14 @@ DERIVED: dict[str, pl.Expr] = {
     "ANNUITY_TO_INCOME": _ratio(_col("AMT_ANNUITY"), _col("AMT_INCOME_TOTAL")),
     "GOODS_TO_INCOME": _ratio(_col("AMT_GOODS_PRICE"), _col("AMT_INCOME_TOTAL")),
     "INCOME_PER_MEMBER": _ratio(_col("AMT_INCOME_TOTAL"), _col("CNT_FAM_MEMBERS")),
+    "INCOME_PER_ADULT": _ratio(
+        _col("AMT_INCOME_TOTAL"), _col("CNT_FAM_MEMBERS") - _col("CNT_CHILDREN")
+    ),
+    "CREDIT_PER_MEMBER": _ratio(_col("AMT_CREDIT"), _col("CNT_FAM_MEMBERS")),
+    # What is borrowed beyond the price of the goods, insurance mostly.
+    "CREDIT_BEYOND_GOODS_TO_INCOME": _ratio(
+        _col("AMT_CREDIT") - _col("AMT_GOODS_PRICE"), _col("AMT_INCOME_TOTAL")
+    ),
     "INCOME_MINUS_ANNUITY": _col("AMT_INCOME_TOTAL") - _col("AMT_ANNUITY"),
     "CHILDREN_TO_MEMBERS": _ratio(_col("CNT_CHILDREN"), _col("CNT_FAM_MEMBERS")),
     "INCOME_TO_EMPLOYED": _ratio(_col("AMT_INCOME_TOTAL"), _EMPLOYED),
@@ -91,6 +118,10 @@ DERIVED: dict[str, pl.Expr] = {
     "NOT_EMPLOYED": (pl.col("DAYS_EMPLOYED") == DAY_SENTINEL).cast(pl.Float64),
     "CAR_AGE_TO_EMPLOYED": _ratio(_col("OWN_CAR_AGE"), _EMPLOYED),
     "PHONE_CHANGE_TO_EMPLOYED": _ratio(_col("DAYS_LAST_PHONE_CHANGE"), _EMPLOYED),
+    "CREDIT_TO_EMPLOYED": _ratio(_col("AMT_CREDIT"), _EMPLOYED),
+    "EMPLOYED_TO_ID": _ratio(_EMPLOYED, _col("DAYS_ID_PUBLISH")),
+    "EMPLOYED_TO_REGISTRATION": _ratio(_EMPLOYED, _col("DAYS_REGISTRATION")),
+    "PHONE_CHANGE_TO_ID": _ratio(_col("DAYS_LAST_PHONE_CHANGE"), _col("DAYS_ID_PUBLISH")),
     "ID_TO_REGISTRATION": _ratio(_col("DAYS_ID_PUBLISH"), _col("DAYS_REGISTRATION")),
     "DOCUMENTS": pl.sum_horizontal(_col(name) for name in _DOCUMENTS),
     "CONTACTS": pl.sum_horizontal(_col(name) for name in _CONTACTS),
@@ -98,6 +129,15 @@ DERIVED: dict[str, pl.Expr] = {
     "ENQUIRIES": pl.when(pl.col("AMT_REQ_CREDIT_BUREAU_YEAR").is_not_null()).then(
         pl.sum_horizontal(_col(name) for name in _ENQUIRIES)
     ),
+    # The windows do not overlap: the yearly one leaves out the last quarter.
+    "ENQUIRIES_RECENT": pl.when(pl.col("AMT_REQ_CREDIT_BUREAU_YEAR").is_not_null()).then(
+        pl.sum_horizontal(_col(name) for name in _ENQUIRIES[:-1])
+    ),
+    "OWNED": pl.sum_horizontal(
+        (pl.col(name) == "Y").cast(pl.Float64) for name in ("FLAG_OWN_CAR", "FLAG_OWN_REALTY")
+    ),
+    "HOME_MEAN": _home_mean(),
+    "HOME_MISSING": pl.sum_horizontal(pl.col(name).is_null().cast(pl.Float64) for name in _HOME),
     "DEFAULTS_30_TO_CIRCLE": _ratio(
         _col("DEF_30_CNT_SOCIAL_CIRCLE"), _col("OBS_30_CNT_SOCIAL_CIRCLE")
     ),
@@ -131,8 +171,9 @@ PROTECTED: frozenset[str] = frozenset(PROTECTED_COLUMNS) | {
 def features(application: RowsT) -> RowsT:
     """One row an applicant: Kaggle's columns, sentinels made null, and ratios between them."""
     columns = [c for c in APPLICATION.columns if c.name not in ("SK_ID_CURR", "TARGET")]
-    derived = DERIVED | PROTECTED_DERIVED
-    return application.select(
+    rates = {name: pl.col(_RATES).struct.field(name) for name in implied_rates.NAMES}
+    derived = DERIVED | rates | PROTECTED_DERIVED
+    return application.with_columns(implied_rates.expression().alias(_RATES)).select(
         "SK_ID_CURR",
         *(_plain(column) for column in columns),
         *(expression.alias(f"{PREFIX}__{name}") for name, expression in derived.items()),

@@ -12,6 +12,7 @@ from scoring.features.aggregates import (
     count,
     each,
     flag,
+    newest_first,
     quotient,
     ratio,
 )
@@ -26,6 +27,7 @@ _END = pl.col("DAYS_CREDIT_ENDDATE")
 # Reported ends further away than this are place-holders (Kaggle's go to 42,000 days).
 _PLAUSIBLE_DAYS = 20_000
 _PLAUSIBLE_END = pl.when(_END.abs() < _PLAUSIBLE_DAYS).then(_END)
+_MONTH = 30.0
 
 _TYPES = {
     "consumer": "Consumer credit",
@@ -47,6 +49,8 @@ FILTERS = {
     "12m": pl.col("DAYS_CREDIT") >= -365,
     "24m": pl.col("DAYS_CREDIT") >= -730,
     "36m": pl.col("DAYS_CREDIT") >= -1095,
+    "last": pl.col("RANK") == 0,
+    "last3": pl.col("RANK") < 3,
 }
 
 MEASURES: tuple[Measure, ...] = (
@@ -65,46 +69,53 @@ MEASURES: tuple[Measure, ...] = (
     amount("AMT_CREDIT_SUM"),
     amount("AMT_CREDIT_SUM_DEBT"),
     amount("AMT_CREDIT_SUM_LIMIT"),
-    amount("AMT_CREDIT_SUM_OVERDUE"),
     amount("AMT_ANNUITY"),
+    # What has been paid back, or can still be drawn.
+    amount("CREDIT_MINUS_DEBT", _CREDIT - _DEBT),
+    # What is still owed, spread over the months until the end, one month at least.
+    amount("DEBT_PER_MONTH", _DEBT * _MONTH / _PLAUSIBLE_END.clip(_MONTH)),
     ratio("DEBT_TO_CREDIT", _DEBT, _CREDIT),
     ratio("ANNUITY_TO_CREDIT", pl.col("AMT_ANNUITY"), _CREDIT),
-    ratio("OVERDUE_TO_CREDIT", pl.col("AMT_CREDIT_MAX_OVERDUE"), _CREDIT),
     flag("IS_ACTIVE", FILTERS["active"]),
     flag("EVER_OVERDUE", pl.col("AMT_CREDIT_MAX_OVERDUE") > 0),
     flag("HAS_FUTURE_END", _PLAUSIBLE_END > 0),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
-    *each("DAYS_CREDIT", "all active", "count mean min max std range"),
-    *each("DAYS_CREDIT", "closed consumer card", "count mean max"),
+    *each("DAYS_CREDIT", "all", "count mean min range"),
+    *each("DAYS_CREDIT", "active", "mean max std range"),
+    *each("DAYS_CREDIT", "card", "count mean"),
     *each("DAYS_CREDIT", "car mortgage microloan", "count max"),
-    *each("DAYS_CREDIT", "6m 12m 24m 36m", "count"),
-    *each("CREDIT_DAY_OVERDUE", "all active", "mean max"),
-    *each("DAYS_CREDIT_ENDDATE", "all active closed", "mean min max"),
+    *each("DAYS_CREDIT", "consumer 6m 12m", "count"),
+    *each("CREDIT_DAY_OVERDUE", "all", "mean"),
+    *each("DAYS_CREDIT_ENDDATE", "active", "mean"),
     *each("DAYS_CREDIT_ENDDATE", "active_consumer", "max"),
-    *each("DAYS_ENDDATE_FACT", "all", "mean min max"),
-    *each("DAYS_CREDIT_UPDATE", "all active", "mean min max"),
-    *each("CNT_CREDIT_PROLONG", "all", "sum max"),
-    *each("TERM", "all active closed", "mean max"),
-    *each("TERM", "consumer", "mean"),
-    *each("DAYS_CLOSED_EARLY", "closed", "mean min max"),
-    *each("AMT_CREDIT_MAX_OVERDUE", "all active", "mean max sum"),
-    *each("AMT_CREDIT_MAX_OVERDUE", "24m 12m", "max"),
-    *each("AMT_CREDIT_SUM", "all active", "sum mean max std"),
-    *each("AMT_CREDIT_SUM", "closed consumer card 12m 24m 36m", "sum max"),
-    *each("AMT_CREDIT_SUM_DEBT", "all active", "sum mean max std"),
-    *each("AMT_CREDIT_SUM_DEBT", "consumer card active_consumer active_card 12m 24m", "sum max"),
-    *each("AMT_CREDIT_SUM_LIMIT", "all active_card", "sum max"),
-    *each("AMT_CREDIT_SUM_OVERDUE", "all active", "sum max"),
-    *each("AMT_ANNUITY", "all active", "sum mean max"),
-    *each("DEBT_TO_CREDIT", "all active active_consumer active_card", "mean max"),
-    *each("DEBT_TO_CREDIT", "all active", "std"),
-    *each("ANNUITY_TO_CREDIT", "all active", "mean max"),
-    *each("OVERDUE_TO_CREDIT", "all", "mean max"),
-    *each("IS_ACTIVE", "all 12m 24m consumer card microloan", "mean sum"),
-    *each("EVER_OVERDUE", "all active 24m", "mean"),
-    *each("HAS_FUTURE_END", "all active", "mean"),
+    *each("DAYS_ENDDATE_FACT", "all", "mean max"),
+    *each("DAYS_CREDIT_UPDATE", "all active", "mean max"),
+    *each("CNT_CREDIT_PROLONG", "all", "max"),
+    *each("TERM", "closed consumer last", "mean"),
+    *each("DAYS_CLOSED_EARLY", "closed", "min"),
+    *each("AMT_CREDIT_MAX_OVERDUE", "all 12m last last3", "max"),
+    *each("AMT_CREDIT_MAX_OVERDUE", "active", "mean"),
+    *each("AMT_CREDIT_SUM", "all", "sum max std"),
+    *each("AMT_CREDIT_SUM", "active", "sum std"),
+    *each("AMT_CREDIT_SUM", "closed 6m", "sum"),
+    *each("AMT_CREDIT_SUM", "card 12m 24m 36m", "max"),
+    *each("AMT_CREDIT_SUM", "last", "mean"),
+    *each("AMT_CREDIT_SUM_DEBT", "all active", "sum"),
+    *each("AMT_CREDIT_SUM_DEBT", "card", "max"),
+    *each("AMT_CREDIT_SUM_LIMIT", "all active_card", "max"),
+    *each("AMT_ANNUITY", "all active", "mean"),
+    *each("CREDIT_MINUS_DEBT", "active", "mean"),
+    *each("DEBT_PER_MONTH", "active", "sum"),
+    *each("DEBT_TO_CREDIT", "all", "mean max std"),
+    *each("DEBT_TO_CREDIT", "active", "std"),
+    *each("DEBT_TO_CREDIT", "active_consumer active_card 12m last", "mean"),
+    *each("ANNUITY_TO_CREDIT", "active", "mean max"),
+    *each("IS_ACTIVE", "all consumer microloan", "mean"),
+    *each("IS_ACTIVE", "card 12m 24m", "mean sum"),
+    *each("EVER_OVERDUE", "all 24m", "mean"),
+    *each("HAS_FUTURE_END", "active", "mean"),
 )
 
 _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
@@ -112,7 +123,8 @@ _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
 
 def features(bureau: RowsT) -> RowsT:
     """Aggregate the bureau's loans to one row an applicant."""
-    result = _AGGREGATION.apply(bureau)
+    rows = newest_first(bureau, "SK_ID_CURR", ["DAYS_CREDIT", "SK_ID_BUREAU"])
+    result = _AGGREGATION.apply(rows)
     debt, credit = f"{PREFIX}__AMT_CREDIT_SUM_DEBT", f"{PREFIX}__AMT_CREDIT_SUM"
     number = f"{PREFIX}__DAYS_CREDIT"
     return result.with_columns(
@@ -124,17 +136,20 @@ def features(bureau: RowsT) -> RowsT:
             f"{debt}__active__sum",
             f"{credit}__active__sum",
         ),
-        quotient(
-            f"{PREFIX}__OVERDUE_TO_DEBT__all__total",
-            f"{PREFIX}__AMT_CREDIT_SUM_OVERDUE__all__sum",
-            f"{debt}__all__sum",
-        ),
         *(
             quotient(
                 f"{PREFIX}__SHARE__{word}__total",
                 f"{number}__{word}__count",
                 f"{number}__all__count",
             )
-            for word in ("consumer", "card", "microloan", "12m")
+            for word in ("consumer", "card", "12m")
         ),
+        _gap(),
     )
+
+
+def _gap() -> pl.Expr:
+    """Mean number of days from one loan to the next: a short one is a hunger for credit."""
+    gaps = pl.col(f"{PREFIX}__DAYS_CREDIT__all__count") - 1.0
+    span = pl.col(f"{PREFIX}__DAYS_CREDIT__all__range")
+    return pl.when(gaps > 0).then(span / gaps).alias(f"{PREFIX}__DAYS_BETWEEN__all__mean")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from scoring.features.aggregates import Aggregate, Aggregation, Measure, count, each, flag, quotient
+from scoring.features.aggregates import Aggregate, Aggregation, Measure, count, each, quotient
 from scoring.tables import RowsT
 
 PREFIX = "bureau_balance"
@@ -12,10 +12,8 @@ PREFIX = "bureau_balance"
 # STATUS: 0 no days past due, 1 to 5 ever later (5: 120 days or written off), C closed, X unknown.
 _LATENESS = pl.col("STATUS").cast(pl.Int64, strict=False)
 
-
 _COUNTS = (
-    "MONTHS", "OLDEST_MONTH", "WORST_STATUS", "WORST_STATUS_YEAR", "LATE_MONTHS",
-    "KNOWN_MONTHS", "CLOSED_MONTHS", "LAST_LATE_MONTH",
+    "MONTHS", "WORST_STATUS", "WORST_STATUS_YEAR", "LATE_MONTHS", "KNOWN_MONTHS", "LAST_LATE_MONTH",
 )  # fmt: skip
 
 FILTERS = {
@@ -24,21 +22,17 @@ FILTERS = {
     "3y": pl.col("DAYS_CREDIT") >= -1095,
 }
 
-MEASURES: tuple[Measure, ...] = (
-    *(count(name) for name in _COUNTS),
-    flag("EVER_LATE", pl.col("LATE_MONTHS") > 0),
-)
+MEASURES: tuple[Measure, ...] = tuple(count(name) for name in _COUNTS)
 
 AGGREGATES: tuple[Aggregate, ...] = (
-    *each("MONTHS", "all active", "count sum mean max"),
-    *each("OLDEST_MONTH", "all", "min"),
-    *each("WORST_STATUS", "all active closed", "mean max"),
-    *each("WORST_STATUS_YEAR", "all active", "mean max"),
-    *each("LATE_MONTHS", "all active 3y", "sum mean max"),
+    *each("MONTHS", "all", "mean"),
+    *each("MONTHS", "active", "count mean"),
+    *each("WORST_STATUS", "active closed", "mean"),
+    *each("WORST_STATUS_YEAR", "all", "mean"),
+    *each("LATE_MONTHS", "all", "sum"),
+    *each("LATE_MONTHS", "3y", "mean"),
     *each("KNOWN_MONTHS", "all 3y", "sum"),
-    *each("CLOSED_MONTHS", "all", "mean sum"),
     *each("LAST_LATE_MONTH", "all active", "max"),
-    *each("EVER_LATE", "all active closed 3y", "mean"),
 )
 
 _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
@@ -55,19 +49,16 @@ def loans(bureau_balance: RowsT) -> RowsT:
             lateness=_LATENESS,
             late=late.fill_null(False).cast(pl.Int64),
             known=_LATENESS.is_not_null().cast(pl.Int64),
-            closed=(pl.col("STATUS") == "C").cast(pl.Int64),
             late_month=pl.when(late).then(months),
             recent=pl.when(months >= -12).then(_LATENESS),
         )
         .group_by("SK_ID_BUREAU")
         .agg(
             MONTHS=pl.col("MONTHS_BALANCE").count().cast(pl.Int64),
-            OLDEST_MONTH=pl.col("MONTHS_BALANCE").min(),
             WORST_STATUS=pl.col("lateness").max(),
             WORST_STATUS_YEAR=pl.col("recent").max(),
             LATE_MONTHS=pl.col("late").sum(),
             KNOWN_MONTHS=pl.col("known").sum(),
-            CLOSED_MONTHS=pl.col("closed").sum(),
             LAST_LATE_MONTH=pl.col("late_month").max(),
         )
     )

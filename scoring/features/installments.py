@@ -27,9 +27,9 @@ _SHORT = pl.col("AMT_INSTALMENT") - pl.col("AMT_PAYMENT")
 
 FILTERS = {
     **{f"{days}d": -days <= _DUE for days in (60, 90, 180, 365, 730)},
-    **{f"last{number}": pl.col("RANK") < number for number in (2, 3, 5, 10)},
+    **{f"last{number}": pl.col("RANK") < number for number in (2, 3, 5, 10, 12, 24, 60)},
+    "lastloan": pl.col("SK_ID_PREV") == pl.col("LAST_LOAN"),
     "late": _DAYS_LATE > 0,
-    "card": pl.col("NUM_INSTALMENT_VERSION") == 0,
 }
 
 MEASURES: tuple[Measure, ...] = (
@@ -46,51 +46,47 @@ MEASURES: tuple[Measure, ...] = (
     ratio("PAID_TO_DUE", pl.col("AMT_PAYMENT"), pl.col("AMT_INSTALMENT")),
     flag("IS_LATE", _DAYS_LATE > 0),
     flag("IS_LATE_WEEK", _DAYS_LATE > 7),
-    flag("IS_LATE_MONTH", _DAYS_LATE > 30),
     flag("IS_SHORT", _SHORT > 0.005),
-    flag("IS_UNPAID", pl.col("DAYS_ENTRY_PAYMENT").is_null()),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
-    *each("DAYS_INSTALMENT", "all", "count min max"),
-    *each("DAYS_INSTALMENT", "365d 90d late card", "count"),
-    *each("DAYS_ENTRY_PAYMENT", "all 365d", "mean max"),
-    *each("NUM_INSTALMENT_VERSION", "all", "mean max std"),
-    *each("NUM_INSTALMENT_NUMBER", "all last5", "mean max"),
-    *each("AMT_INSTALMENT", "all 365d", "sum mean max std"),
-    *each("AMT_INSTALMENT", "last3 last10", "mean max"),
-    *each("AMT_PAYMENT", "all 365d", "sum mean min max std"),
-    *each("AMT_PAYMENT", "last3 last10", "mean min"),
-    *each("DAYS_LATE", "all 60d 90d 180d 365d 730d", "mean max"),
-    *each("DAYS_LATE", "last2 last3 last5 last10", "mean max"),
-    *each("DAYS_LATE", "all 365d", "sum std"),
-    *each("DAYS_LATE", "late", "mean"),
-    *each("DAYS_EARLY", "all 90d 180d 365d 730d last3 last5 last10", "mean max"),
-    *each("DAYS_EARLY", "all", "sum std"),
-    *each("AMT_SHORT", "all 180d 365d 730d last5", "mean max"),
-    *each("AMT_SHORT", "all 365d", "sum"),
-    *each("AMT_OVER", "all 365d last5", "mean max"),
-    *each("PAID_TO_DUE", "all 90d 180d 365d last3 last5", "mean min"),
-    *each("PAID_TO_DUE", "all", "max std"),
-    *each("IS_LATE", "all 60d 90d 180d 365d 730d last5 last10", "mean"),
-    *each("IS_LATE_WEEK IS_LATE_MONTH", "all 365d 730d", "mean sum"),
-    *each("IS_SHORT", "all 365d last5", "mean sum"),
-    *each("IS_UNPAID", "all", "sum"),
+    *each("DAYS_INSTALMENT", "all 365d", "count"),
+    *each("DAYS_ENTRY_PAYMENT", "all 365d", "mean"),
+    *each("NUM_INSTALMENT_VERSION", "all", "mean std"),
+    *each("NUM_INSTALMENT_NUMBER", "all", "mean"),
+    *each("AMT_INSTALMENT", "all", "sum max"),
+    *each("AMT_INSTALMENT", "365d", "mean std"),
+    *each("AMT_PAYMENT", "all", "sum min std"),
+    *each("DAYS_LATE", "60d 90d 180d 730d late lastloan", "mean"),
+    *each("DAYS_LATE", "365d", "mean std"),
+    *each("DAYS_LATE", "all", "std"),
+    *each("DAYS_LATE", "last12 last24 last60", "slope"),
+    *each("DAYS_EARLY", "all", "mean std"),
+    *each("DAYS_EARLY", "90d 180d 365d 730d", "mean"),
+    *each("DAYS_EARLY", "last12", "slope"),
+    *each("AMT_SHORT", "180d", "mean"),
+    *each("AMT_OVER", "all 365d", "mean"),
+    *each("PAID_TO_DUE", "all", "std"),
+    *each("PAID_TO_DUE", "90d", "mean"),
+    *each("IS_LATE IS_SHORT", "all", "mean"),
+    *each("IS_LATE", "last2 last3 last5", "mean"),
+    *each("IS_LATE_WEEK", "all 365d 730d", "mean"),
 )
 
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
+# Slopes go along the numbers of the payments, from the past to the present.
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, along=-pl.col("RANK"))
 
 
 def features(installments: RowsT) -> RowsT:
     """Aggregate instalments to one row an applicant."""
     order = ["DAYS_INSTALMENT", "SK_ID_PREV", "NUM_INSTALMENT_NUMBER"]
     rows = newest_first(installments, "SK_ID_CURR", order)
-    result = _AGGREGATION.apply(rows)
+    last_loan = pl.when(pl.col("RANK") == 0).then("SK_ID_PREV").forward_fill()
+    result = _AGGREGATION.apply(rows.with_columns(LAST_LOAN=last_loan))
     return result.with_columns(
         quotient(
-            f"{PREFIX}__PAID_TO_DUE__{word}__total",
-            f"{PREFIX}__AMT_PAYMENT__{word}__sum",
-            f"{PREFIX}__AMT_INSTALMENT__{word}__sum",
+            f"{PREFIX}__PAID_TO_DUE__all__total",
+            f"{PREFIX}__AMT_PAYMENT__all__sum",
+            f"{PREFIX}__AMT_INSTALMENT__all__sum",
         )
-        for word in ("all", "365d")
     )

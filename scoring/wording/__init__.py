@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from scoring.wording import application, combined, history, learned
+from scoring.wording import application, combined, history, learned, warning_signs
 from scoring.wording.grammar import Entry, Text, WordingError
 from scoring.wording.values import LANGUAGES, NO_BREAK, Language, unit_name, value_in
 
@@ -42,10 +42,10 @@ def describe(feature: str) -> Text:
 
     Examples
     --------
-    >>> describe("bureau__AMT_CREDIT_SUM_DEBT__active__mean").en
-    'Average debt still owed on open loans with other lenders'
-    >>> describe("installments__DAYS_LATE__365d__max").fr
-    'Retard maximal de paiement des échéances des 12 derniers mois'
+    >>> describe("bureau__AMT_CREDIT_SUM_DEBT__active__sum").en
+    'Total debt still owed on open loans with other lenders'
+    >>> describe("installments__DAYS_LATE__365d__mean").fr
+    'Retard moyen de paiement des échéances des 12 derniers mois'
     """
     return _entry(feature).text
 
@@ -100,6 +100,8 @@ def _entry(feature: str) -> Entry:
             return learned.entry(feature)
         if parts[0] == combined.PREFIX:
             return combined.entry(feature, describe)
+        if parts[0] == warning_signs.PREFIX and len(parts) > 1:
+            return warning_signs.entry(feature)
         return application.entry(feature)
     except WordingError as error:
         raise WordingError(f"{feature}: {error}; add them to scoring/wording") from error

@@ -205,6 +205,22 @@ _DERIVED: Mapping[str, tuple[str, str, str]] = {
         "scale", "External scores 2 and 3 combined (product)",
         "Notes externes n° 2 et n° 3 combinées (produit)",
     ),
+    "EXT_SOURCES_FILLED": (
+        "number", "Sum of the external scores, an unknown one counted as 0.5 (0 to 3)",
+        "Somme des notes externes, une note inconnue comptée 0,5 (de 0 à 3)",
+    ),
+    "EXT_SOURCE_1_MINUS_2": (
+        "signed", "External score 1 less external score 2",
+        "Note externe n° 1 moins note externe n° 2",
+    ),
+    "EXT_SOURCE_1_MINUS_3": (
+        "signed", "External score 1 less external score 3",
+        "Note externe n° 1 moins note externe n° 3",
+    ),
+    "EXT_SOURCE_2_MINUS_3": (
+        "signed", "External score 2 less external score 3",
+        "Note externe n° 2 moins note externe n° 3",
+    ),
     "CREDIT_TO_ANNUITY": (
         "number", "Loan asked for in instalments", "Crédit demandé en mensualités",
     ),
@@ -227,6 +243,16 @@ _DERIVED: Mapping[str, tuple[str, str, str]] = {
     ),
     "INCOME_PER_MEMBER": (
         "amount", "Income per family member", "Revenu par membre du foyer",
+    ),
+    "INCOME_PER_ADULT": (
+        "amount", "Income per adult in the family", "Revenu par adulte du foyer",
+    ),
+    "CREDIT_PER_MEMBER": (
+        "amount", "Loan asked for per family member", "Crédit demandé par membre du foyer",
+    ),
+    "CREDIT_BEYOND_GOODS_TO_INCOME": (
+        "percent", "Loan asked for beyond the price of the goods, relative to income",
+        "Crédit demandé au-delà du prix des biens, rapporté au revenu",
     ),
     "INCOME_MINUS_ANNUITY": (
         "amount", "Income less the instalment", "Revenu moins la mensualité",
@@ -259,6 +285,22 @@ _DERIVED: Mapping[str, tuple[str, str, str]] = {
         "percent", "Time with this phone relative to the time in the current employment",
         "Ancienneté du téléphone rapportée à l'ancienneté dans l'emploi",
     ),
+    "CREDIT_TO_EMPLOYED": (
+        "amount_back", "Loan asked for divided by the days in the current employment",
+        "Crédit demandé divisé par les jours d'ancienneté dans l'emploi",
+    ),
+    "EMPLOYED_TO_ID": (
+        "percent", "Time in the current employment relative to the age of the identity document",
+        "Ancienneté dans l'emploi rapportée à l'âge de la pièce d'identité",
+    ),
+    "EMPLOYED_TO_REGISTRATION": (
+        "percent", "Time in the current employment relative to the age of the registration",
+        "Ancienneté dans l'emploi rapportée à celle de l'état civil",
+    ),
+    "PHONE_CHANGE_TO_ID": (
+        "percent", "Time with this phone relative to the age of the identity document",
+        "Ancienneté du téléphone rapportée à l'âge de la pièce d'identité",
+    ),
     "ID_TO_REGISTRATION": (
         "percent", "Age of the identity document relative to that of the registration",
         "Âge de la pièce d'identité rapporté à celui de l'état civil",
@@ -275,6 +317,22 @@ _DERIVED: Mapping[str, tuple[str, str, str]] = {
     "ENQUIRIES": (
         "whole", "Number of enquiries at the credit bureau in the last year",
         "Nombre de consultations du fichier des crédits depuis un an",
+    ),
+    "ENQUIRIES_RECENT": (
+        "whole", "Number of enquiries at the credit bureau in the last quarter",
+        "Nombre de consultations du fichier des crédits depuis un trimestre",
+    ),
+    "OWNED": (
+        "whole", "How many of a car and a home the applicant owns (0 to 2)",
+        "Nombre de biens possédés, voiture et logement (de 0 à 2)",
+    ),
+    "HOME_MEAN": (
+        "share", "Average of the known facts about the applicant's building (0 to 1)",
+        "Moyenne des données connues sur l'immeuble du demandeur (de 0 à 1)",
+    ),
+    "HOME_MISSING": (
+        "whole", "Number of facts missing about the applicant's building",
+        "Nombre de données absentes sur l'immeuble du demandeur",
     ),
     "DEFAULTS_30_TO_CIRCLE": (
         "percent", "Share of the people around the applicant more than 30 days late",

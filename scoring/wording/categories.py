@@ -9,7 +9,6 @@ FRENCH: Mapping[str, str] = {
     # type of loan
     "Cash loans": "prêt personnel",
     "Revolving loans": "crédit renouvelable",
-    "Consumer loans": "crédit à la consommation",
     # sex, yes or no
     "F": "femme",
     "M": "homme",
@@ -131,49 +130,6 @@ FRENCH: Mapping[str, str] = {
     "Panel": "panneaux",
     "Stone, brick": "pierre ou brique",
     "Wooden": "bois",
-    # earlier applications
-    "Approved": "acceptée",
-    "Canceled": "annulée",
-    "Refused": "refusée",
-    "Unused offer": "offre non utilisée",
-    "high": "élevé",
-    "middle": "moyen",
-    "low_normal": "bas (tarif normal)",
-    "low_action": "bas (promotion)",
-    "CLIENT": "décision du client",
-    "HC": "règle du prêteur",
-    "LIMIT": "plafond",
-    "SCO": "score",
-    "SCOFR": "score et soupçon de fraude",
-    "SYSTEM": "contrôle automatique",
-    "VERIF": "vérification",
-    "Card Street": "carte, client venu de lui-même",
-    "Card X-Sell": "carte proposée à un client",
-    "Cash": "prêt personnel",
-    **{
-        f"Cash {channel}: {rate}": f"prêt personnel {said}, taux {level}"
-        for channel, said in (
-            ("Street", "à un client venu de lui-même"),
-            ("X-Sell", "proposé à un client"),
-        )
-        for rate, level in (("high", "élevé"), ("middle", "moyen"), ("low", "bas"))
-    },
-    **{
-        f"POS {goods} {interest} interest": f"crédit en magasin ({said}) {cost} intérêts"
-        for goods, said in (
-            ("household", "équipement de la maison"),
-            ("industry", "équipement"),
-            ("mobile", "téléphonie"),
-            ("other", "autres biens"),
-            ("others", "autres biens"),
-        )
-        for interest, cost in (("with", "avec"), ("without", "sans"))
-    },
-    "XNA": "non renseigné",
-    "XAP": "sans objet",
-    "New": "nouveau client",
-    "Refreshed": "ancien client",
-    "Repeater": "client fidèle",
 }
 
 ENGLISH: Mapping[str, str] = {
@@ -192,36 +148,6 @@ ENGLISH: Mapping[str, str] = {
     "org spec account": "special account of the organisation",
     "reg oper account": "account of the regional operator",
     "reg oper spec account": "special account of the regional operator",
-    "low_normal": "low (normal price)",
-    "low_action": "low (special offer)",
-    "CLIENT": "the client's decision",
-    "HC": "the lender's rules",
-    "LIMIT": "limit reached",
-    "SCO": "score",
-    "SCOFR": "score and suspected fraud",
-    "SYSTEM": "automatic check",
-    "VERIF": "verification",
-    "XNA": "not given",
-    "XAP": "does not apply",
-    "Card Street": "card, walk-in client",
-    "Card X-Sell": "card offered to a client",
-    "Cash": "cash loan",
-    **{
-        f"Cash {channel}: {rate}": f"cash loan {said}, {level} rate"
-        for channel, said in (("Street", "to a walk-in client"), ("X-Sell", "offered to a client"))
-        for rate, level in (("high", "high"), ("middle", "middle"), ("low", "low"))
-    },
-    **{
-        f"POS {goods} {interest} interest": f"loan in a shop ({said}) {interest} interest"
-        for goods, said in (
-            ("household", "household goods"),
-            ("industry", "equipment"),
-            ("mobile", "phones"),
-            ("other", "other goods"),
-            ("others", "other goods"),
-        )
-        for interest in ("with", "without")
-    },
 }
 
 

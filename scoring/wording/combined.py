@@ -9,16 +9,9 @@ from scoring.wording.grammar import Entry, Text, WordingError
 PREFIX = "combined"
 
 _SUMS: Mapping[str, tuple[str, str]] = {
-    "DEBT_TO_INCOME": (
-        "All known debts relative to income", "Ensemble des dettes connues rapporté au revenu",
-    ),
     "DEBT_AND_CREDIT_TO_INCOME": (
         "All known debts and the loan asked for, relative to income",
         "Ensemble des dettes connues et du crédit demandé rapporté au revenu",
-    ),
-    "DEBT_TO_CREDIT": (
-        "All known debts relative to the loan asked for",
-        "Ensemble des dettes connues rapporté au crédit demandé",
     ),
     "INSTALMENTS_TO_INCOME": (
         "All known instalments and that of the loan asked for, relative to income",

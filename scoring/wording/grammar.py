@@ -1,6 +1,6 @@
 """How a feature of the credit history is said: function, measure and rows joined by grammar.
 
-`bureau__AMT_CREDIT_SUM_DEBT__active__mean` is the function "mean" of the measure "debt still owed"
+`bureau__AMT_CREDIT_SUM_DEBT__active__sum` is the function "sum" of the measure "debt still owed"
 over the rows "open loans with other lenders". Each part has its words in `scoring.wording.history`;
 here they are put together, in French with agreement, contraction and elision.
 """
@@ -232,7 +232,7 @@ def _function(words: Mapping[str, Function], function: str) -> Function:
 def _sentence(en: str, fr: str, rows: Rows) -> Text:
     return Text(
         capital(en.format(rows=rows.en)),
-        capital(_tidy(fr.format(rows=rows.fr, de=de(rows.fr), a=a(rows.fr)))),
+        capital(_tidy(fr.format(rows=rows.fr, de=de(rows.fr)))),
     )
 
 
@@ -263,11 +263,3 @@ def de(words: str) -> str:
         if words.startswith(article):
             return contracted + words.removeprefix(article)
     return f"d'{words}" if elides(words) else f"de {words}"
-
-
-def a(words: str) -> str:
-    """The words after "à": au montant, aux crédits, à la dette."""
-    for article, contracted in (("le ", "au "), ("les ", "aux ")):
-        if words.startswith(article):
-            return contracted + words.removeprefix(article)
-    return f"à {words}"

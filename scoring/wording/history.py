@@ -94,10 +94,6 @@ def _phrase(en: str, fr: str, unit: str) -> Measure:
     return Measure(en, fr, unit=unit, kind="phrase")
 
 
-def _category(en: str, fr: str) -> Measure:
-    return _phrase(f"{en} of {{rows}}", f"{fr} {{de}}", "category")
-
-
 _BUREAU_FILTERS = {
     "all": Rows("loans with other lenders", "les crédits chez d'autres prêteurs"),
     "active": Rows("open loans with other lenders", "les crédits en cours chez d'autres prêteurs"),
@@ -155,9 +151,6 @@ _BUREAU = Section(
             "debt still owed on {rows}", "dette|restant due sur {rows}", "f"
         ),
         "AMT_CREDIT_SUM_LIMIT": _amount("credit limit on {rows}", "plafond|autorisé sur {rows}"),
-        "AMT_CREDIT_SUM_OVERDUE": _amount(
-            "amount overdue today on {rows}", "montant|actuellement impayé sur {rows}"
-        ),
         "AMT_ANNUITY": _amount("instalment on {rows}", "mensualité|{de}", "f"),
         "CREDIT_MINUS_DEBT": _amount(
             "amount already repaid or still available on {rows}",
@@ -174,17 +167,9 @@ _BUREAU = Section(
             "share of the amount borrowed still owed on {rows}",
             "part|du montant emprunté restant due sur {rows}", "f",
         ),
-        "OVERDUE_TO_DEBT": _percent(
-            "share of the debt that is overdue on {rows}", "part|de la dette impayée sur {rows}",
-            "f",
-        ),
         "ANNUITY_TO_CREDIT": _percent(
             "instalment relative to the amount of {rows}",
             "mensualité|rapportée au montant {de}", "f",
-        ),
-        "OVERDUE_TO_CREDIT": _percent(
-            "peak overdue share of the amount of {rows}",
-            "part|du montant tombée en impayé sur {rows}", "f",
         ),
         "IS_ACTIVE": _flag(
             "that are still open", "qui courent encore", single=("is still open", "court encore")
@@ -224,7 +209,6 @@ _BUREAU_BALANCE = Section(
             "number of months on record for {rows}", "nombre|de mois connus pour {rows}",
             counts=True,
         ),
-        "OLDEST_MONTH": _date("first record date", "date de premier relevé", "months_ago"),
         "WORST_STATUS": _number(
             "severity of the worst delay (0 to 5) on {rows}",
             "gravité|du pire retard (de 0 à 5) sur {rows}", "f",
@@ -243,31 +227,11 @@ _BUREAU_BALANCE = Section(
                 "percent",
             ),
         ),
-        "LATE_MONTHS_YEAR": _number(
-            "number of late months in the last 12 on {rows}",
-            "nombre|de mois de retard sur les 12 derniers pour {rows}",
-            share=Entry(
-                Text(
-                    "share of late months among those known of the last 12 for {rows}",
-                    "part des mois de retard parmi les 12 derniers mois connus pour {rows}",
-                ),
-                "percent",
-            ),
-        ),
-        "KNOWN_MONTHS_YEAR": _number(
-            "number of months with a known status in the last 12 for {rows}",
-            "nombre|de mois de situation connue sur les 12 derniers pour {rows}",
-        ),
         "KNOWN_MONTHS": _number(
             "number of months with a known status for {rows}",
             "nombre|de mois de situation connue pour {rows}",
         ),
-        "CLOSED_MONTHS": _number(
-            "number of months on record after closing for {rows}",
-            "nombre|de mois connus après clôture pour {rows}",
-        ),
         "LAST_LATE_MONTH": _date("last late payment date", "date de dernier retard", "months_ago"),
-        "EVER_LATE": _flag("that were ever late", "qui ont déjà connu un retard"),
     },
 )  # fmt: skip
 
@@ -286,12 +250,7 @@ _PREVIOUS_FILTERS = {
         "earlier applications for a loan in a shop",
         "les demandes antérieures de crédit en magasin",
     ),
-    "cards": Rows(
-        "earlier applications for a credit card",
-        "les demandes antérieures de carte de crédit",
-    ),
     "last": Rows("the latest earlier application", "la dernière demande antérieure"),
-    "first": Rows("the first earlier application", "la première demande antérieure"),
     r"last(\d+)": Rows(
         "the last {n} earlier applications", "les {n} dernières demandes antérieures"
     ),
@@ -312,10 +271,6 @@ _PREVIOUS = Section(
         "AMT_ANNUITY": _amount("instalment of {rows}", "mensualité|{de}", "f"),
         "AMT_APPLICATION": _amount("amount asked for in {rows}", "montant|demandé dans {rows}"),
         "AMT_CREDIT": _amount("amount of credit of {rows}", "montant|du crédit {de}"),
-        "AMT_DOWN_PAYMENT": _amount("down payment of {rows}", "apport|initial {de}"),
-        "AMT_GOODS_PRICE": _amount(
-            "price of the goods financed in {rows}", "prix|des biens financés dans {rows}"
-        ),
         "RATE_DOWN_PAYMENT": _percent("down payment rate of {rows}", "taux|d'apport {de}"),
         "CNT_PAYMENT": _number("number of instalments of {rows}", "nombre|de mensualités {de}"),
         "HOUR_APPR_PROCESS_START": _quantity(
@@ -330,7 +285,6 @@ _PREVIOUS = Section(
             "originally planned last due date", "date initialement prévue de dernière échéance"
         ),
         "DAYS_LAST_DUE": _plan("last due date", "date de dernière échéance"),
-        "DAYS_TERMINATION": _plan("end date", "date de fin de contrat"),
         "DAYS_ENDED_EARLY": _days(
             "lead of the end over the original plan of {rows}",
             "avance|de la fin sur le plan initial {de}", "f",
@@ -347,10 +301,6 @@ _PREVIOUS = Section(
             "ratio of all instalments together to the credit of {rows}",
             "rapport|du total des mensualités au crédit {de}",
         ),
-        "CREDIT_TO_GOODS": _percent(
-            "ratio of the credit to the price of the goods of {rows}",
-            "rapport|du crédit au prix des biens {de}",
-        ),
         "YEARLY_RATE": _percent(
             "yearly interest rate of {rows}", "taux|d'intérêt annuel {de}"
         ),
@@ -359,15 +309,11 @@ _PREVIOUS = Section(
             "écart|entre le montant demandé et le crédit {de}",
         ),
         "IS_CASH_LOAN": _flag("made for a cash loan", "portant sur un prêt personnel"),
-        "IS_CARD": _flag("made for a revolving loan", "portant sur un crédit renouvelable"),
         "IS_CROSS_SOLD": _flag(
             "made upon an offer from the lender", "déposées sur proposition du prêteur"
         ),
-        "IS_NEW_CLIENT": _flag("made as a new client", "déposées en nouveau client"),
-        "AT_OFFICE": _flag("made at an office of the lender", "déposées en agence"),
         "AT_AGENT": _flag("made through an agent", "déposées auprès d'un agent"),
         "BY_PHONE": _flag("made by phone", "déposées par téléphone"),
-        "AT_SHOP": _flag("made in a shop", "déposées en magasin"),
         "FOR_PHONE": _flag("made to buy a phone", "déposées pour acheter un téléphone"),
         "HAS_COMPANY": _flag("made in company", "déposées en étant accompagné"),
         "PAYS_AT_BANK": _flag("to be repaid at the bank", "à rembourser à la banque"),
@@ -377,22 +323,12 @@ _PREVIOUS = Section(
         "IS_UNUSED": _flag("whose offer was not used", "dont l'offre n'a pas été utilisée"),
         "IS_RUNNING": _flag("whose loan is still being repaid", "dont le crédit court encore"),
         "IS_INSURED": _flag("with insurance", "avec assurance"),
-        "IS_REPEATER": _flag("made as a returning client", "déposées en client fidèle"),
         "IS_WALK_IN": _flag("made without an offer from the lender", "déposées spontanément"),
         "IS_HIGH_YIELD": _flag("with a high interest rate", "à taux d'intérêt élevé"),
         "IS_LOW_YIELD": _flag("with a low interest rate", "à taux d'intérêt bas"),
         "REJECTED_BY_SCORE": _flag("refused because of their score", "refusées d'après leur score"),
         "REJECTED_BY_HC": _flag("refused by the lender's rules", "refusées par règle du prêteur"),
         "REJECTED_BY_LIMIT": _flag("refused because of a limit", "refusées pour plafond atteint"),
-        "REFUSED_TO_APPROVED": _phrase(
-            "Number of refusals per approval among {rows}",
-            "nombre de refus par acceptation parmi {rows}",
-            "number",
-        ),
-        "PRODUCT_COMBINATION": _category("product", "produit"),
-        "NAME_CONTRACT_STATUS": _category("outcome", "issue"),
-        "NAME_YIELD_GROUP": _category("interest rate group", "niveau de taux d'intérêt"),
-        "CODE_REJECT_REASON": _category("reason for the refusal", "motif de refus"),
     },
 )  # fmt: skip
 
@@ -408,9 +344,6 @@ _POS_CASH = Section(
         ),
         "last": Rows("the latest loan statement", "le dernier relevé de prêt"),
         r"last(\d+)": Rows("the last {n} loan statements", "les {n} derniers relevés de prêt"),
-        "newest": Rows(
-            "loan statements of the most recent month", "les relevés de prêt du mois le plus récent"
-        ),
     },
     {
         "MONTHS_BALANCE": _date("date", "date", "months_ago", counts=True),
@@ -421,10 +354,6 @@ _POS_CASH = Section(
             "number of instalments left on {rows}", "nombre|de mensualités restantes sur {rows}"
         ),
         "SK_DPD": _days("delay shown on {rows}", "retard|constaté sur {rows}"),
-        "SK_DPD_DEF": _days(
-            "delay, small debts ignored, shown on {rows}",
-            "retard|(hors petites dettes) constaté sur {rows}",
-        ),
         "FUTURE_TO_TOTAL": _percent(
             "share of instalments left on {rows}", "part|de mensualités restantes sur {rows}", "f"
         ),
@@ -435,32 +364,13 @@ _POS_CASH = Section(
         ),
         "IS_COMPLETED": _flag("that show a loan repaid in full", "qui indiquent un prêt soldé"),
         "IS_ACTIVE": _flag("that show a loan being repaid", "qui indiquent un prêt en cours"),
-        "IS_TROUBLED": _flag(
-            "that show a demand for payment, a return or a write-off",
-            "qui indiquent une mise en demeure, un retour ou une perte",
-        ),
         "LATE_MONTH": _date("late payment date", "date de retard", "months_ago"),
         "LOAN_MONTHS": Measure(
             "number of months on record for {rows}", "nombre|de mois connus pour {rows}",
             counts=True, rows="pos_cash loans",
         ),
-        "LOAN_REMAINING": Measure(
-            "number of instalments left at the end of the record of {rows}",
-            "nombre|de mensualités restant à la fin du suivi {de}", rows="pos_cash loans",
-        ),
-        "LOAN_SHORTENED": Measure(
-            "number of instalments by which the plan was shortened for {rows}",
-            "nombre|de mensualités retirées du plan {de}", rows="pos_cash loans",
-        ),
-        "LOAN_WORST_DPD": Measure(
-            "worst delay of {rows}", "pire retard|{de}", unit="days", rows="pos_cash loans",
-        ),
         "LOAN_LATE_MONTHS": Measure(
             "number of late months of {rows}", "nombre|de mois de retard {de}",
-            rows="pos_cash loans",
-        ),
-        "LOAN_LATE_SHARE": Measure(
-            "share of late months of {rows}", "part|de mois de retard {de}", "f", "percent",
             rows="pos_cash loans",
         ),
         "LOAN_REMAINING_TO_PLANNED": Measure(
@@ -471,14 +381,6 @@ _POS_CASH = Section(
         "LOAN_COMPLETED": _flag(
             "that were repaid in full", "qui ont été soldés", "pos_cash loans",
             ("was repaid in full", "a été soldé"),
-        ),
-        "LOAN_EVER_LATE": _flag(
-            "that were ever late", "qui ont déjà connu un retard", rows="pos_cash loans"
-        ),
-        "COMPLETED_TO_LOANS": _phrase(
-            "Number of statements of full repayment per loan with this lender",
-            "nombre de relevés de prêt soldé par prêt chez nous",
-            "number",
         ),
     },
 )  # fmt: skip
@@ -502,11 +404,9 @@ _INSTALLMENTS_FILTERS = {
         "instalments due in the last 24 months", "les échéances des 24 derniers mois"
     ),
     r"(\d+)d": Rows("instalments due in the last {n} days", "les échéances des {n} derniers jours"),
-    "last": Rows("the last instalment due", "la dernière échéance"),
     r"last(\d+)": Rows("the last {n} instalments due", "les {n} dernières échéances"),
     "lastloan": Rows("instalments of the latest loan", "les échéances du dernier crédit"),
     "late": Rows("instalments paid late", "les échéances payées en retard"),
-    "card": Rows("instalments due on credit cards", "les échéances de carte de crédit"),
 }  # fmt: skip
 
 _INSTALLMENTS = Section(
@@ -539,12 +439,7 @@ _INSTALLMENTS = Section(
             "that were paid more than a week late",
             "qui ont été payées avec plus d'une semaine de retard",
         ),
-        "IS_LATE_MONTH": _flag(
-            "that were paid more than a month late",
-            "qui ont été payées avec plus d'un mois de retard",
-        ),
         "IS_SHORT": _flag("that were not paid in full", "qui n'ont pas été payées en entier"),
-        "IS_UNPAID": _flag("that were never paid", "qui n'ont jamais été payées"),
     },
 )
 
@@ -565,41 +460,14 @@ _CARD = Section(
         "AMT_DRAWINGS_ATM_CURRENT": _amount(
             "cash withdrawn on {rows}", "montant|retiré en espèces sur {rows}"
         ),
-        "AMT_DRAWINGS_CURRENT": _amount(
-            "amount drawn on {rows}", "montant|utilisé sur {rows}"
-        ),
         "AMT_DRAWINGS_POS_CURRENT": _amount(
             "amount spent in shops on {rows}", "montant|dépensé en magasin sur {rows}"
         ),
-        "AMT_INST_MIN_REGULARITY": _amount(
-            "minimum payment due on {rows}", "versement|minimum exigé sur {rows}"
-        ),
         "AMT_PAYMENT_CURRENT": _amount("payment made on {rows}", "versement|effectué sur {rows}"),
-        "AMT_PAYMENT_TOTAL_CURRENT": _amount(
-            "payments made, all kinds together, on {rows}",
-            "montant|des versements de toute nature sur {rows}",
-        ),
-        "AMT_TOTAL_RECEIVABLE": _amount(
-            "amount owed in all on {rows}", "montant|dû en tout sur {rows}"
-        ),
         "CNT_DRAWINGS_ATM_CURRENT": _number(
             "number of cash withdrawals on {rows}", "nombre|de retraits d'espèces sur {rows}"
         ),
-        "CNT_DRAWINGS_CURRENT": _number(
-            "number of drawings on {rows}", "nombre|d'utilisations sur {rows}"
-        ),
-        "CNT_DRAWINGS_POS_CURRENT": _number(
-            "number of purchases in shops on {rows}", "nombre|d'achats en magasin sur {rows}"
-        ),
-        "CNT_INSTALMENT_MATURE_CUM": _number(
-            "number of instalments paid so far on {rows}",
-            "nombre|de versements déjà réglés sur {rows}",
-        ),
         "SK_DPD": _days("delay shown on {rows}", "retard|constaté sur {rows}"),
-        "SK_DPD_DEF": _days(
-            "delay, small debts ignored, shown on {rows}",
-            "retard|(hors petites dettes) constaté sur {rows}",
-        ),
         "BALANCE_TO_LIMIT": _percent(
             "share of the credit limit owed on {rows}", "part|du plafond due sur {rows}", "f"
         ),
@@ -618,15 +486,12 @@ _CARD = Section(
             "payment relative to the balance owed on {rows}",
             "versement|rapporté au solde dû sur {rows}",
         ),
-        "IS_LATE": _flag("that show a delay", "qui présentent un retard"),
         "IS_LATE_TOLERATED": _flag(
             "that show a delay, small debts ignored",
             "qui présentent un retard (hors petites dettes)",
         ),
         "IS_OVER_LIMIT": _flag("above the credit limit", "au-dessus du plafond"),
         "IS_USED": _flag("that show a drawing", "qui indiquent une utilisation"),
-        "HAS_BALANCE": _flag("with a balance owed", "avec un solde dû"),
-        "DRAWING_MONTH": _date("drawing date", "date d'utilisation", "months_ago"),
         "LATE_MONTH": _date("late payment date", "date de retard", "months_ago"),
         "DRAWN_MINUS_PAID": _amount(
             "amount drawn less the payment made on {rows}",
@@ -643,7 +508,6 @@ _CARD = Section(
 _LOAN = Section(
     "prêts",
     {
-        "all": Rows("loans with this lender", "les prêts chez nous"),
         "running": Rows("loans with this lender being repaid", "les prêts en cours chez nous"),
         "last": Rows("the latest loan with this lender", "le dernier prêt chez nous"),
         r"last(\d+)": Rows(
@@ -667,9 +531,6 @@ _LOAN = Section(
         ),
         "CREDIT_MINUS_PAID": _amount(
             "credit not yet paid back on {rows}", "crédit|pas encore remboursé sur {rows}"
-        ),
-        "LATE_MONTHS": _number(
-            "number of late months on {rows}", "nombre|de mois de retard sur {rows}"
         ),
         "EVER_LATE": _flag(
             "that were ever late", "qui ont déjà connu un retard",

@@ -16,8 +16,6 @@ _KINDS: Mapping[str, Text] = {
     "OCCUPATION_TYPE": Text("occupation", "profession"),
     "NAME_INCOME_TYPE": Text("source of income", "source de revenu"),
     "NAME_EDUCATION_TYPE": Text("education", "niveau d'études"),
-    "NAME_CONTRACT_TYPE": Text("type of loan", "type de crédit"),
-    "NAME_HOUSING_TYPE": Text("housing", "logement"),
 }
 
 _RATES: Mapping[str, tuple[str, str, str]] = {

@@ -1,0 +1,275 @@
+"""From a challenger to the champion and back: gates, record, model card, exported directory.
+
+`judged` measures and changes nothing; `promote` and `rollback` change the registry (which keeps
+the record), then refresh what is read outside of it: the directory that the API serves and the
+model card under reports/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from scoring.automatic import Run
+from scoring.batch import row_batches
+from scoring.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
+from scoring.dataset import Dataset, staged_file
+from scoring.fairness import attributes
+from scoring.features import build_features
+from scoring.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
+from scoring.learned import Rows
+from scoring.promotions import Event
+from scoring.registry import CHALLENGER, CHAMPION, RegistryError, Store
+from scoring.scorer import Floats, Scorer, ScorerError
+from scoring.training import HOLDOUT_RULE, is_held_out
+
+CARD_FILE = "model_card"
+
+
+def register(store: Store, run: Run, created: str, owner: str = OWNER) -> Scorer:
+    """Register a training's model as the challenger, with its figures and its model card.
+
+    Parameters
+    ----------
+    store : Store
+        With a run of its own open (`Store.run`).
+    run : Run
+        What the training found.
+    created : str
+        The date for the card (ISO 8601).
+    owner : str
+        Who answers for the model.
+
+    Returns
+    -------
+    Scorer
+        The model with its version.
+
+    Raises
+    ------
+    CardError
+        If a field of the card is empty; nothing is registered then.
+    """
+    card = card_of(run, created, owner=owner)
+    check_complete(card)
+    store.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
+    registered = store.register(run.scorer)
+    identity = replace(card.identity, version=registered.version)
+    keep_card(store, replace(card, identity=identity))
+    return registered
+
+
+def keep_card(store: Store, card: Card) -> None:
+    """Keep a model card with its version in the registry."""
+    texts = {".json": card.dump(), ".md": markdown(card), ".html": html(card)}
+    named = {f"{CARD_FILE}{ending}": text for ending, text in texts.items()}
+    store.attach(card.identity.version, named, card.identity.name)
+
+
+def kept_card(store: Store, version: str) -> Card | None:
+    """The model card of a version, None where it was registered without one.
+
+    Raises
+    ------
+    CardError
+        If what is kept is no model card.
+    """
+    text = store.attached(version, f"{CARD_FILE}.json")
+    return None if text is None else Card.parse(text)
+
+
+def write_card(card: Card, folder: Path) -> None:
+    """Write model_card.md and model_card.html into a folder."""
+    for ending, text in ((".md", markdown(card)), (".html", html(card))):
+        with staged_file(folder / f"{CARD_FILE}{ending}") as staged:
+            staged.write_text(text, encoding="utf-8")
+
+
+def write_kept_card(store: Store, version: str | None, folder: Path) -> str:
+    """Write a registered version's model card into a folder.
+
+    Parameters
+    ----------
+    store : Store
+        Where the models are.
+    version : str, optional
+        The champion's by default.
+    folder : Path
+        Where model_card.md and model_card.html are written.
+
+    Returns
+    -------
+    str
+        The version.
+
+    Raises
+    ------
+    RegistryError
+        If there is no such version, or it has no card.
+    """
+    chosen = store.version_of(CHAMPION) if version is None else version
+    card = kept_card(store, chosen)
+    if card is None:
+        raise RegistryError(f"version {chosen} was registered without a model card")
+    write_card(card, folder)
+    return chosen
+
+
+def judged(
+    store: Store, dataset: Dataset, version: str | None = None, margins: Margins | None = None
+) -> Verdict:
+    """Hold a registered version against the gates.
+
+    Parameters
+    ----------
+    store : Store
+        Where the models are.
+    dataset : Dataset
+        Its held-out applicants are scored by challenger and champion.
+    version : str, optional
+        The challenger by default.
+    margins : Margins, optional
+        What is tolerated.
+
+    Raises
+    ------
+    RegistryError
+        If there is no such version, or it is the champion already.
+    ScorerError
+        If the challenger's files are not whole.
+    """
+    chosen = store.version_of(CHALLENGER) if version is None else version
+    reigning = store.champion()
+    if chosen == reigning:
+        raise RegistryError(f"version {chosen} is the champion already")
+    challenger = store.load(chosen)
+    champion = _champion(store, reigning)
+    scorers = [challenger, *([champion] if isinstance(champion, Scorer) else [])]
+    held_out, pds = score_held_out(dataset, *scorers)
+    against = Scored(champion, pds[1]) if isinstance(champion, Scorer) else champion
+    card = kept_card(store, chosen)
+    return judge(Scored(challenger, pds[0]), against, held_out, card, margins)
+
+
+def promote(
+    store: Store,
+    verdict: Verdict,
+    by: str,
+    why: str,
+    *,
+    force: bool = False,
+    export: Path | None = None,
+    reports: Path | None = None,
+) -> Event:
+    """Make the judged version the champion, export it, and complete its model card.
+
+    Parameters
+    ----------
+    store, verdict, by, why, force
+        As for `Store.promote`, which also says what is raised.
+    export : Path, optional
+        The directory that the API serves; refreshed whole or not at all.
+    reports : Path, optional
+        The folder of model_card.md and model_card.html.
+    """
+    event = store.promote(verdict, by, why, force=force)
+    overridden = [gate.name for gate in verdict.gates if not gate.passed]
+    told = f"forced past: {', '.join(overridden)}" if overridden else "every gate passed"
+    sentences = tuple(f"{gate.name}: {gate.sentence}" for gate in verdict.gates)
+    _publish(store, event, Approval(by, why, event.at, told, sentences), export, reports)
+    return event
+
+
+def rollback(
+    store: Store, by: str, why: str, *, export: Path | None = None, reports: Path | None = None
+) -> Event:
+    """Make the previous champion the champion again, export it, and say so in its model card.
+
+    Parameters are those of `promote`; `Store.rollback` says what is raised.
+    """
+    event = store.rollback(by, why)
+    card = kept_card(store, event.version)
+    gates = card.approval.gates if card else ()
+    told = f"put back in the place of version {event.previous}"
+    _publish(store, event, Approval(by, why, event.at, told, gates), export, reports)
+    return event
+
+
+def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Floats]]:
+    """Score the applicants that no model has learnt from.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its training applicants are gone through; those held out are scored.
+    *scorers : Scorer
+        The models.
+
+    Returns
+    -------
+    held_out : HeldOut
+        Outcomes, sex and age of the applicants.
+    pds : list of numpy.ndarray of shape (applicants,)
+        Of each model.
+    """
+    parts = [part for rows in row_batches(dataset, "train") if (part := _of_held_out(rows))]
+    if not parts:
+        raise RegistryError("no applicant with an outcome is held out: the dataset is too small")
+    scored = [_scored(rows, scorers) for rows in parts]
+    applications = pl.concat(rows["application"] for rows in parts)
+    held_out = HeldOut(
+        applications["TARGET"].to_numpy().astype(np.int8),
+        attributes(applications).select("sex", "age"),
+        HOLDOUT_RULE,
+    )
+    return held_out, [np.concatenate(pds) for pds in zip(*scored, strict=True)]
+
+
+def _of_held_out(rows: Rows) -> dict[str, pl.DataFrame] | None:
+    """The rows of the applicants that are held out and have an outcome, None without any."""
+    known = rows["application"].drop_nulls("TARGET")
+    application = known.filter(is_held_out(known["SK_ID_CURR"]))
+    if application.is_empty():
+        return None
+    chosen = application.select("SK_ID_CURR")
+    histories = {
+        name: frame.join(chosen, on="SK_ID_CURR", how="semi", maintain_order="left")
+        if "SK_ID_CURR" in frame.columns
+        else frame
+        for name, frame in rows.items()
+        if name != "application"
+    }
+    return {"application": application, **histories}
+
+
+def _scored(rows: Rows, scorers: Sequence[Scorer]) -> list[Floats]:
+    features = build_features(rows)
+    return [scorer.predict(scorer.with_learned(rows, features)) for scorer in scorers]
+
+
+def _publish(
+    store: Store, event: Event, approval: Approval, export: Path | None, reports: Path | None
+) -> None:
+    if export is not None:
+        store.export(export)
+    card = kept_card(store, event.version)
+    if card is None:
+        return
+    approved = replace(card, approval=approval)
+    keep_card(store, approved)
+    if reports is not None:
+        write_card(approved, reports)
+
+
+def _champion(store: Store, version: str | None) -> Scorer | Incomparable | None:
+    """The champion, unless this code cannot score with it."""
+    if version is None:
+        return None
+    try:
+        return store.load(version)
+    except (RegistryError, ScorerError) as error:
+        return Incomparable(version, str(error))

@@ -1,0 +1,327 @@
+"""The model card: what a registered model is, for whom, how good, how fair, and who approved it.
+
+After Mitchell et al., "Model cards for model reporting" (2019). A `Card` holds plain values only,
+so that it can be kept as JSON beside the model; Markdown and HTML are two views of the same
+sections. A card with an empty field is not shown: `missing` names the fields.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, NamedTuple, Self, get_type_hints
+
+from scoring.errors import ScoringError
+
+NOT_APPROVED = "not yet approved"
+
+
+class CardError(ScoringError):
+    """A model card has an empty field, or its file cannot be read."""
+
+
+class Figure(NamedTuple):
+    """A figure with its 95 % interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+class Group(NamedTuple):
+    """How a group of held-out applicants fares."""
+
+    attribute: str
+    group: str
+    applicants: int
+    defaults: int
+    accepted: Figure
+    defaults_refused: Figure
+    good_refused: Figure
+    calibration_gap: Figure
+
+
+class Ratio(NamedTuple):
+    """The lowest acceptance rate of an attribute's groups over the highest."""
+
+    attribute: str
+    least: str
+    most: str
+    ratio: Figure
+
+
+class Family(NamedTuple):
+    """A family of models in cross-validation."""
+
+    name: str
+    auc: float
+    business_cost: float
+    brier: float
+    chosen: bool
+
+
+class Driver(NamedTuple):
+    """A feature that the model leans on: its name, what it means, its mean absolute pull."""
+
+    feature: str
+    meaning: str
+    pull: float
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model this is.
+
+    Attributes
+    ----------
+    name, version, feature_set_version : str
+        As the registry knows it.
+    created : str
+        The date (ISO 8601); passed in, so that a card can be made again.
+    owner : str
+        Who answers for it.
+    """
+
+    name: str
+    version: str
+    feature_set_version: str
+    created: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class Use:
+    """What the model is for, and what it is not for."""
+
+    purpose: str
+    users: str
+    out_of_scope: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What it was trained and measured on.
+
+    Attributes
+    ----------
+    source : str
+        "synthetic" for sample applicants, "home-credit" for Kaggle's.
+    digest : str
+        SHA-256 over the tables.
+    applicants, development, held_out : int
+        With a known outcome: all, learnt from, never learnt from.
+    default_rate : float
+        Of all of them.
+    split : str
+        The rule that says who is held out.
+    """
+
+    source: str
+    digest: str
+    applicants: int
+    default_rate: float
+    development: int
+    held_out: int
+    split: str
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the model looks at: how many features, by table, and what is left out."""
+
+    count: int
+    by_table: Mapping[str, int]
+    learned: str
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How it was made.
+
+    Attributes
+    ----------
+    family : str
+        Of the model.
+    parameters : mapping
+        Of the family.
+    resampling, selection, calibration : str
+        What was done about imbalance, which features were kept, how scores became PDs.
+    configurations : int
+        How many were tried, of all families.
+    choice : str
+        Why this one.
+    families : tuple of Family
+        From the simplest to the most complex.
+    """
+
+    family: str
+    parameters: Mapping[str, float | int | str | bool]
+    resampling: str
+    selection: str
+    calibration: str
+    configurations: int
+    choice: str
+    families: tuple[Family, ...]
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """From a PD to a decision.
+
+    Attributes
+    ----------
+    false_negative, false_positive : float
+        What the two mistakes cost, in units of one refused good applicant.
+    cutoff : float
+        The PD above which an application is refused.
+    best_cutoff : Figure
+        The cut-off of least cost on applicants that the model has not seen.
+    refer_low, refer_high : float
+        PDs between which an officer decides; equal for nobody.
+    referred : float
+        Share of the held-out applicants that it refers.
+    money : str
+        The second business score, in currency.
+    """
+
+    false_negative: float
+    false_positive: float
+    cutoff: float
+    best_cutoff: Figure
+    refer_low: float
+    refer_high: float
+    referred: float
+    money: str
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """How groups fare, and what keeping protected attributes out costs.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+        Those large enough to say something.
+    small_groups : str
+        The others, or that there are none.
+    ratios : tuple of Ratio
+        By the four-fifths rule.
+    proxy_auc : Figure
+        How well sex can be told from the features that the model uses.
+    price : str
+        What keeping protected attributes out costs.
+    """
+
+    groups: tuple[Group, ...]
+    small_groups: str
+    ratios: tuple[Ratio, ...]
+    proxy_auc: Figure
+    price: str
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who made it the champion, why, when, and what the gates said."""
+
+    by: str = NOT_APPROVED
+    why: str = NOT_APPROVED
+    at: str = NOT_APPROVED
+    verdict: str = NOT_APPROVED
+    gates: tuple[str, ...] = (NOT_APPROVED,)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model card; every field has to be filled."""
+
+    identity: Identity
+    summary_fr: str
+    use: Use
+    data: Data
+    features: Features
+    method: Method
+    holdout: tuple[Figure, ...]
+    cross_validation: Mapping[str, float]
+    deciding: Deciding
+    fairness: Fairness
+    drivers: tuple[Driver, ...]
+    limits: tuple[str, ...]
+    monitoring: tuple[str, ...]
+    packages: Mapping[str, str]
+    approval: Approval
+
+    def dump(self) -> str:
+        """As JSON: the same card gives the same bytes."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `dump` wrote.
+
+        Raises
+        ------
+        CardError
+            If the text is no card.
+        """
+        try:
+            card: Self = _built(cls, json.loads(text))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CardError(f"not a model card: {error}") from error
+        return card
+
+
+def missing(value: object, path: str = "") -> Iterator[str]:
+    """Names of the fields of a card that are empty: no text, no rows, no number.
+
+    Zero and False are values; None, NaN and infinity are none.
+    """
+    if is_dataclass(value):
+        for item in fields(value):
+            yield from missing(getattr(value, item.name), f"{path}.{item.name}".lstrip("."))
+    elif isinstance(value, Mapping | tuple) and value:
+        for name, item in _items(value):
+            yield from missing(item, f"{path}[{name}]")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield path
+    elif isinstance(value, str):
+        if not value.strip():
+            yield path
+    elif not isinstance(value, int):
+        yield path
+
+
+def _items(value: Mapping[str, Any] | tuple[Any, ...]) -> Iterable[tuple[object, Any]]:
+    if isinstance(value, Mapping):
+        return value.items()
+    return zip(getattr(value, "_fields", range(len(value))), value, strict=True)
+
+
+def check_complete(card: Card) -> None:
+    """Raise unless every field is filled.
+
+    Raises
+    ------
+    CardError
+        Naming the empty fields.
+    """
+    empty = list(missing(card))
+    if empty:
+        raise CardError(f"the model card has empty fields: {', '.join(empty)}")
+
+
+def _built(kind: Any, value: Any) -> Any:
+    """A value of JSON as the type that a field is declared with."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{name: _built(hints[name], value[name]) for name in hints})
+    if hasattr(kind, "_fields"):
+        hints = get_type_hints(kind)
+        return kind(*(_built(hint, item) for hint, item in zip(hints.values(), value, strict=True)))
+    if getattr(kind, "__origin__", None) is tuple:
+        return tuple(_built(kind.__args__[0], item) for item in value)
+    return value

@@ -1,0 +1,57 @@
+"""What is asked for now against what the credit history shows: needs several tables at once."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from scoring.features.aggregates import over
+
+PREFIX = "combined"
+
+# Beyond any real ratio, within what 32 bits hold.
+_LIMIT = 1e15
+
+_DEBT = "bureau__AMT_CREDIT_SUM_DEBT__active__sum"
+_REMAINING = "loan__REMAINING_DEBT__running__sum"
+_RUNNING = "previous__AMT_ANNUITY__running__sum"
+_BALANCE = "card__AMT_BALANCE__last3__mean"
+_MONTHLY = "bureau__DEBT_PER_MONTH__active__sum"
+
+# Numerator and denominator; the feature is called combined__NUMERATOR__over__DENOMINATOR.
+QUOTIENTS: tuple[tuple[str, str], ...] = (
+    ("AMT_ANNUITY", "installments__AMT_INSTALMENT__all__max"),
+    ("AMT_ANNUITY", "previous__AMT_ANNUITY__approved__max"),
+    ("AMT_CREDIT", "previous__AMT_CREDIT__approved__mean"),
+    ("AMT_CREDIT", "bureau__AMT_CREDIT_SUM__all__max"),
+    ("application__CREDIT_TO_ANNUITY", "previous__CNT_PAYMENT__approved__mean"),
+    (_DEBT, "AMT_INCOME_TOTAL"),
+    (_MONTHLY, "AMT_INCOME_TOTAL"),
+    (_REMAINING, "AMT_INCOME_TOTAL"),
+    (_BALANCE, "AMT_INCOME_TOTAL"),
+)
+
+# Amounts of several tables added up; what a table does not know counts as nothing.
+_ALL_DEBT = (_DEBT, _REMAINING, _BALANCE)
+_ALL_INSTALMENTS = ("AMT_ANNUITY", _MONTHLY, _RUNNING)
+
+
+def features() -> list[pl.Expr]:
+    """Expressions over the joined features of all tables."""
+    income = pl.col("AMT_INCOME_TOTAL")
+    debt = pl.sum_horizontal(pl.col(name).fill_null(0.0) for name in _ALL_DEBT)
+    instalments = pl.sum_horizontal(pl.col(name).fill_null(0.0) for name in _ALL_INSTALMENTS)
+    named = {
+        "DEBT_AND_CREDIT_TO_INCOME": over(debt + pl.col("AMT_CREDIT"), income),
+        "INSTALMENTS_TO_INCOME": over(instalments, income),
+    }
+    return [
+        *(
+            _finite(over(pl.col(top), pl.col(bottom))).alias(f"{PREFIX}__{top}__over__{bottom}")
+            for top, bottom in QUOTIENTS
+        ),
+        *(_finite(expression).alias(f"{PREFIX}__{name}") for name, expression in named.items()),
+    ]
+
+
+def _finite(expression: pl.Expr) -> pl.Expr:
+    return expression.clip(-_LIMIT, _LIMIT)

@@ -1,0 +1,419 @@
+"""The gates that a challenger has to pass before it decides on credit.
+
+Champion and challenger score the same held-out applicants. Without a champion only the absolute
+gates count. Every gate tells its figure, its bound and a sentence; all but suspected leakage can be
+overridden with a motive, which is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from scoring.card import Card, missing
+from scoring.evaluation import (
+    SUSPECT_AUC,
+    Interval,
+    auc_interval,
+    bin_starts,
+    figures,
+    paired_difference,
+)
+from scoring.fairness import FOUR_FIFTHS, four_fifths
+from scoring.features import FEATURE_SET_VERSION
+from scoring.scorer import Scorer
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int8]
+
+_HELD_OUT = "held out"
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How much worse a challenger may be, and what no model may exceed.
+
+    The margins are about two standard errors of the difference between two models of the same
+    recipe on 2,000 held-out applicants: less would refuse for noise, more would let a worse model
+    through. On more applicants the intervals, which have no margin, become the stricter half of
+    the rule.
+
+    Attributes
+    ----------
+    auc, business_cost, brier, ece : float
+        A challenger whose figure is worse than the champion's by more is refused, and so is one
+        that is worse beyond doubt (the whole 95 % interval of the difference), by however little.
+    worst_ece : float
+        The largest calibration error of any champion; a larger one is let through where so few
+        are held out that perfect PDs could show it (`chance_ece`).
+    suspect_auc : float
+        An AUC above it is taken for leakage.
+    enough_defaults : int
+        With fewer held-out defaults than that (a standard error of the AUC above 0.025) a higher
+        AUC raises an alert only, unless its whole interval is above `suspect_auc`.
+    lowest_ratio : mapping of str to float
+        For each protected attribute the lowest acceptance rate of a group over the highest that a
+        first champion may have. Sex: the four-fifths rule. Age: half, because default rates of
+        age bands differ by a factor of two; between half and four fifths an alert is raised.
+    ratio : float
+        By how much a challenger's ratio may be below the champion's where both break the
+        four-fifths rule.
+    """
+
+    auc: float = 0.015
+    business_cost: float = 0.04
+    brier: float = 0.001
+    ece: float = 0.015
+    worst_ece: float = 0.03
+    suspect_auc: float = SUSPECT_AUC
+    enough_defaults: int = 100
+    lowest_ratio: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType({"sex": FOUR_FIFTHS, "age": 0.5})
+    )
+    ratio: float = 0.05
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What one gate found.
+
+    Attributes
+    ----------
+    name : str
+    passed : bool
+    figure, bound : float or str
+        What was found, and what was asked for.
+    sentence : str
+        Both in words.
+    alert : bool
+        Passed, but somebody should look at it.
+    final : bool
+        Whether no motive overrides it.
+    """
+
+    name: str
+    passed: bool
+    figure: float | str
+    bound: float | str
+    sentence: str
+    alert: bool = False
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gates found about a challenger.
+
+    Attributes
+    ----------
+    challenger, champion : str
+        Versions; champion is None where there is none to compare with.
+    gates : tuple of Gate
+    applicants, defaults : int
+        How many were held out, and how many of them defaulted.
+    """
+
+    challenger: str
+    champion: str | None
+    gates: tuple[Gate, ...]
+    applicants: int
+    defaults: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate was."""
+        return all(gate.passed for gate in self.gates)
+
+    @property
+    def only_incomparable(self) -> bool:
+        """Whether all that stands in the way is a champion that cannot be compared with."""
+        return [gate.name for gate in self.refused_by()] == [_HELD_OUT]
+
+    def refused_by(self, force: bool = False) -> list[Gate]:
+        """The gates that stand in the way; where forced, only those that nobody overrides."""
+        return [gate for gate in self.gates if not gate.passed and (gate.final or not force)]
+
+    def summary(self) -> dict[str, list[Any]]:
+        """For each gate whether it was passed, the figure and the bound: plain JSON values."""
+        return {gate.name: [gate.passed, gate.figure, gate.bound] for gate in self.gates}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Applicants that no model has learnt from.
+
+    Attributes
+    ----------
+    target : numpy.ndarray of shape (applicants,)
+        1 for a default, 0 else.
+    groups : polars.DataFrame
+        Each applicant's group by protected attribute, a column each ("sex", "age"), as
+        `scoring.fairness.attributes` gives them.
+    rule : str
+        Which applicants these are; it has to stand in the lineage of a model that is measured
+        on them, as training.holdout.
+    """
+
+    target: Labels
+    groups: pl.DataFrame
+    rule: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model and the PDs that it gives to the held-out applicants, shape (applicants,)."""
+
+    scorer: Scorer
+    pds: Floats
+
+    @property
+    def version(self) -> str:
+        """The model's."""
+        return self.scorer.version
+
+
+@dataclass(frozen=True)
+class Incomparable:
+    """A champion that this code cannot score with, and why."""
+
+    version: str
+    why: str
+
+
+def judge(
+    challenger: Scored,
+    champion: Scored | Incomparable | None,
+    held_out: HeldOut,
+    card: Card | None,
+    margins: Margins | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Verdict:
+    """Hold a challenger against the gates.
+
+    Parameters
+    ----------
+    challenger : Scored
+        The model that should become the champion.
+    champion : Scored, Incomparable or None
+        The one that is; None where there is none yet.
+    held_out : HeldOut
+        Applicants that neither has learnt from.
+    card : Card, optional
+        The challenger's model card.
+    margins : Margins, optional
+        What is tolerated.
+    resamples, seed : int
+        Of the bootstrap intervals of the differences.
+    """
+    allowed = margins or Margins()
+    gates = [
+        _feature_set(challenger.scorer),
+        _held_out(challenger.scorer, champion, held_out),
+        *_absolute(challenger, held_out, allowed, resamples, seed),
+        *_against(challenger, champion, held_out, allowed, resamples, seed),
+        *_fairness(challenger, champion, held_out, allowed),
+        _card(challenger.scorer, card),
+    ]
+    return Verdict(
+        challenger=challenger.version,
+        champion=None if champion is None else champion.version,
+        gates=tuple(gates),
+        applicants=held_out.target.size,
+        defaults=int(held_out.target.sum()),
+    )
+
+
+def _feature_set(scorer: Scorer) -> Gate:
+    found = scorer.feature_set_version
+    same = found == FEATURE_SET_VERSION
+    told = "as this code computes them" if same else f"this code computes {FEATURE_SET_VERSION!r}"
+    return Gate(
+        "feature set", same, found, FEATURE_SET_VERSION, f"Features of version {found!r}, {told}."
+    )
+
+
+def _held_out(
+    challenger: Scorer, champion: Scored | Incomparable | None, held_out: HeldOut
+) -> Gate:
+    """Whether no model has learnt from the applicants that it is measured on."""
+    name, asked = "held out", held_out.rule
+    if isinstance(champion, Incomparable):
+        told = f"There is no comparison with the champion, which cannot be read: {champion.why}."
+        return Gate(name, False, "no comparison", asked, told)
+    models = {"challenger": challenger}
+    if champion is not None:
+        models["champion"] = champion.scorer
+    for role, scorer in models.items():
+        found = str(scorer.lineage.get("training", {}).get("holdout", "not recorded"))
+        if found != asked:
+            told = f"The {role} may have learnt from these applicants: it held out {found!r}."
+            return Gate(name, False, found, asked, told)
+    return Gate(name, True, asked, asked, "No model has learnt from the applicants scored here.")
+
+
+def _absolute(
+    challenger: Scored, held_out: HeldOut, allowed: Margins, resamples: int, seed: int
+) -> Iterator[Gate]:
+    scorer = challenger.scorer
+    found = figures(held_out.target, challenger.pds, scorer.cutoff, scorer.costs)
+    yield _credible(challenger, held_out, allowed, resamples, seed)
+    ece = found["ece"]
+    bound = max(allowed.worst_ece, chance_ece(challenger.pds, seed))
+    yield Gate(
+        "calibration", ece <= bound, ece, bound,
+        f"PDs are off by {ece:.4f} on average (at most {bound:.4f}).",
+    )  # fmt: skip
+
+
+def _credible(
+    challenger: Scored, held_out: HeldOut, allowed: Margins, resamples: int, seed: int
+) -> Gate:
+    auc, low, high = auc_interval(held_out.target, challenger.pds, resamples, seed)
+    suspect = auc > allowed.suspect_auc
+    few = int(held_out.target.sum()) < allowed.enough_defaults
+    by_chance = suspect and few and low <= allowed.suspect_auc
+    told = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
+    if by_chance:
+        told += f"is above {allowed.suspect_auc}, which chance explains with so few defaults."
+    elif suspect:
+        told += f"is above {allowed.suspect_auc}, better than any model ever published: leakage."
+    else:
+        told += f"is credible (at most {allowed.suspect_auc})."
+    passed = not suspect or by_chance
+    return Gate("no leakage", passed, auc, allowed.suspect_auc, told, alert=by_chance, final=True)
+
+
+def chance_ece(pds: Floats, seed: int = 0) -> float:
+    """The calibration error that perfect PDs exceed by chance once in twenty times.
+
+    Few applicants make any PD look wrong: outcomes are drawn from the PDs themselves.
+
+    Parameters
+    ----------
+    pds : numpy.ndarray of shape (applicants,)
+    seed : int
+        Of the drawn outcomes.
+    """
+    rng = np.random.default_rng(seed)
+    rising = np.sort(pds)
+    errors = (rng.random((_CHANCE_DRAWS, pds.size)) < rising) - rising
+    by_bin = np.add.reduceat(errors, bin_starts(rising, 10), axis=1)
+    return float(np.quantile(np.abs(by_bin).sum(axis=1) / pds.size, 0.95))
+
+
+# What is compared with the champion: name of the figure, its name in words, whether more is better.
+_COMPARED = (
+    ("auc", "AUC", True),
+    ("business_cost", "business cost", False),
+    ("brier", "Brier score", False),
+    ("ece", "calibration error", False),
+)
+_CHANCE_DRAWS = 200
+
+
+def _against(
+    challenger: Scored,
+    champion: Scored | Incomparable | None,
+    held_out: HeldOut,
+    allowed: Margins,
+    resamples: int,
+    seed: int,
+) -> Iterator[Gate]:
+    if not isinstance(champion, Scored):
+        return
+    found = paired_difference(
+        held_out.target,
+        challenger.pds,
+        champion.pds,
+        challenger.scorer.cutoff,
+        champion.scorer.cutoff,
+        challenger.scorer.costs,
+        resamples,
+        seed,
+    )
+    for name, words, more_is_better in _COMPARED:
+        margin = getattr(allowed, name)
+        yield _not_worse(words, found[name], margin, more_is_better)
+
+
+def _not_worse(words: str, difference: Interval, margin: float, more_is_better: bool) -> Gate:
+    """Refuse what is worse by more than the margin, and what is worse beyond doubt."""
+    value, low, high = difference
+    loss, least_loss = (-value, -high) if more_is_better else (value, low)
+    bound = -margin if more_is_better else margin
+    if least_loss > 0:
+        told = "worse beyond doubt"
+    elif loss > margin:
+        told = f"worse by more than {margin}"
+    else:
+        told = "not worse"
+    return Gate(
+        f"{words} against the champion", told == "not worse", value, bound,
+        f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's: "
+        f"{told}.",
+    )  # fmt: skip
+
+
+def _fairness(
+    challenger: Scored,
+    champion: Scored | Incomparable | None,
+    held_out: HeldOut,
+    allowed: Margins,
+) -> Iterator[Gate]:
+    ours = _ratios(challenger, held_out)
+    theirs = _ratios(champion, held_out) if isinstance(champion, Scored) else {}
+    for attribute in held_out.groups.columns:
+        if attribute not in ours:
+            yield _unknown(attribute)
+            continue
+        bound, compared = allowed.lowest_ratio[attribute], "a first champion needs"
+        if attribute in theirs:
+            other = theirs[attribute]
+            bound = FOUR_FIFTHS if other >= FOUR_FIFTHS else other - allowed.ratio
+            compared = f"the champion's is {other:.3f}, it needs"
+        yield _fair(attribute, ours[attribute], bound, compared)
+
+
+def _ratios(scored: Scored, held_out: HeldOut) -> dict[str, float]:
+    """The ratio of each attribute that has two groups large enough."""
+    cutoff = scored.scorer.cutoff
+    # Gates look at the ratios themselves, not at their intervals.
+    found = four_fifths(held_out.groups, held_out.target, scored.pds, cutoff, resamples=2)
+    return dict(found.select("attribute", "ratio").iter_rows())
+
+
+def _fair(attribute: str, ratio: float, bound: float, compared: str) -> Gate:
+    below = ratio < FOUR_FIFTHS
+    told = (
+        f"The least accepted group by {attribute} is accepted {ratio:.3f} times as often as the "
+        f"most accepted one ({compared} {bound:.3f})"
+    )
+    told += ": below the four-fifths rule." if below else "."
+    passed = ratio >= bound
+    return Gate(f"fairness by {attribute}", passed, ratio, bound, told, alert=below and passed)
+
+
+def _unknown(attribute: str) -> Gate:
+    told = f"Too few held-out applicants to compare acceptance by {attribute}."
+    return Gate(f"fairness by {attribute}", True, "unknown", "two groups", told, alert=True)
+
+
+def _card(scorer: Scorer, card: Card | None) -> Gate:
+    name, bound = "model card", "complete"
+    if card is None:
+        return Gate(name, False, "none", bound, "No model card was registered with the challenger.")
+    if (card.identity.name, card.identity.version) != (scorer.name, scorer.version):
+        told = f"The model card is that of version {card.identity.version}."
+        return Gate(name, False, f"of version {card.identity.version}", bound, told)
+    empty = list(missing(card))
+    if empty:
+        told = f"The model card has empty fields: {', '.join(empty)}."
+        return Gate(name, False, f"{len(empty)} empty fields", bound, told)
+    return Gate(name, True, bound, bound, "The model card is complete.")

@@ -1,0 +1,115 @@
+"""What is kept of every change of champion, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from scoring.errors import ScoringError
+
+# A motive has to fit, with the figures, into the 5,000 characters of a tag in MLflow's database.
+_LONGEST_MOTIVE = 1_000
+
+
+class RegistryError(ScoringError):
+    """A model or version that is asked for is not there, or could not be registered."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of champion, as it is kept for good.
+
+    Attributes
+    ----------
+    number : int
+        From 1, without gaps.
+    action : "promote" or "rollback"
+    version, previous : str
+        The champion after and before; previous is None for the first.
+    by, why, at : str
+        Who, for which motive, when (ISO 8601, UTC).
+    forced : bool
+        Whether a gate was overridden.
+    gates : mapping of str to sequence
+        For each gate whether it was passed, the figure and the bound; empty for a rollback.
+    """
+
+    number: int
+    action: Literal["promote", "rollback"]
+    version: str
+    previous: str | None
+    by: str
+    why: str
+    at: str
+    forced: bool = False
+    gates: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered version as `Store.versions` lists it.
+
+    Attributes
+    ----------
+    version : str
+    aliases : tuple of str
+        "champion", "challenger" or none.
+    registered : str
+        When (ISO 8601, UTC).
+    dataset, source, feature_set_version : str
+        What it was trained on; empty where its lineage does not say.
+    figures : mapping of str to float
+        The metrics of its run that begin with "holdout_", without that word.
+    event : Event, optional
+        The latest one that made it the champion.
+    """
+
+    version: str
+    aliases: tuple[str, ...]
+    registered: str
+    dataset: str
+    source: str
+    feature_set_version: str
+    figures: Mapping[str, float]
+    event: Event | None
+
+
+def champions(events: Sequence[Event]) -> list[str]:
+    """The champions still to go back to, the reigning one last.
+
+    A promotion adds a version, a rollback takes the last one away; versions are not added twice in
+    a row, so that a rollback always changes something.
+    """
+    reigns: list[str] = []
+    for event in events:
+        if event.action == "rollback":
+            del reigns[-1:]
+        elif reigns[-1:] != [event.version]:
+            reigns.append(event.version)
+    return reigns
+
+
+def check_motive(by: str, why: str) -> None:
+    """Ask for a name and a motive.
+
+    Raises
+    ------
+    RegistryError
+        If either is empty or both are too long to be kept.
+    """
+    if not by.strip() or not why.strip():
+        raise RegistryError("a change of champion needs who (--by) and a motive (--why)")
+    if len(by) + len(why) > _LONGEST_MOTIVE:
+        raise RegistryError(f"name and motive are longer than {_LONGEST_MOTIVE:,} characters")
+
+
+def now() -> str:
+    """The moment (ISO 8601, UTC, to the second)."""
+    return iso(datetime.now(UTC))
+
+
+def iso(moment: datetime) -> str:
+    """A moment as it is kept."""
+    return moment.isoformat(timespec="seconds")
