@@ -103,7 +103,7 @@ plots.densities(applications, ["EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"])
 #
 # `build_features` is the one definition: a pure function from the tables to one row an
 # applicant. A name reads table, column, filter, function:
-# `bureau__AMT_CREDIT_SUM_DEBT__active__max` is the largest debt among the loans elsewhere that
+# `bureau__AMT_CREDIT_SUM_DEBT__active__sum` is the total debt among the loans elsewhere that
 # are still running. What is summed is an integer (amounts in thousandths), so that one applicant
 # alone gets the same bits as in a batch.
 

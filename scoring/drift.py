@@ -36,7 +36,7 @@ PD = "probability_of_default"
 # its missing values tell how many have no such history.
 HISTORY_SIGNS = (
     "bureau__DAYS_CREDIT__all__count",
-    "bureau_balance__MONTHS__all__count",
+    "bureau_balance__MONTHS__all__mean",
     "previous__DAYS_DECISION__all__count",
     "pos_cash__MONTHS_BALANCE__all__count",
     "installments__DAYS_INSTALMENT__all__count",

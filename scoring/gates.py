@@ -59,8 +59,9 @@ class Margins:
         AUC raises an alert only, unless its whole interval is above `suspect_auc`.
     lowest_ratio : mapping of str to float
         For each protected attribute the lowest acceptance rate of a group over the highest that a
-        first champion may have. Sex: the four-fifths rule. Age: half, because default rates of
-        age bands differ by a factor of two; between half and four fifths an alert is raised.
+        first champion may have, chance allowed for. Sex: the four-fifths rule. Age: half, because
+        default rates of age bands differ by a factor of two; between half and four fifths an
+        alert is raised.
     ratio : float
         By how much a challenger's ratio may be below the champion's where both break the
         four-fifths rule.
@@ -375,29 +376,34 @@ def _fairness(
             continue
         bound, compared = allowed.lowest_ratio[attribute], "a first champion needs"
         if attribute in theirs:
-            other = theirs[attribute]
+            other = theirs[attribute].value
             bound = FOUR_FIFTHS if other >= FOUR_FIFTHS else other - allowed.ratio
             compared = f"the champion's is {other:.3f}, it needs"
         yield _fair(attribute, ours[attribute], bound, compared)
 
 
-def _ratios(scored: Scored, held_out: HeldOut) -> dict[str, float]:
+def _ratios(scored: Scored, held_out: HeldOut) -> dict[str, Interval]:
     """The ratio of each attribute that has two groups large enough."""
-    cutoff = scored.scorer.cutoff
-    # Gates look at the ratios themselves, not at their intervals.
-    found = four_fifths(held_out.groups, held_out.target, scored.pds, cutoff, resamples=2)
-    return dict(found.select("attribute", "ratio").iter_rows())
+    found = four_fifths(held_out.groups, held_out.target, scored.pds, scored.scorer.cutoff)
+    rows = found.select("attribute", "ratio", "low", "high").iter_rows()
+    return {attribute: Interval(*ratio) for attribute, *ratio in rows}
 
 
-def _fair(attribute: str, ratio: float, bound: float, compared: str) -> Gate:
-    below = ratio < FOUR_FIFTHS
+def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
+    """Refuse a ratio below the bound, unless so few applicants show it that it may be chance.
+
+    The same exception as in the rule itself: differences based on small numbers that are not
+    significant are none (EEOC, Uniform Guidelines on Employee Selection Procedures, 4D, 1978).
+    """
+    below = ratio.value < FOUR_FIFTHS
     told = (
-        f"The least accepted group by {attribute} is accepted {ratio:.3f} times as often as the "
-        f"most accepted one ({compared} {bound:.3f})"
+        f"The least accepted group by {attribute} is accepted {ratio.value:.3f} times as often as "
+        f"the most accepted one [{ratio.low:.3f}, {ratio.high:.3f}] ({compared} {bound:.3f})"
     )
     told += ": below the four-fifths rule." if below else "."
-    passed = ratio >= bound
-    return Gate(f"fairness by {attribute}", passed, ratio, bound, told, alert=below and passed)
+    passed = ratio.high >= bound
+    name = f"fairness by {attribute}"
+    return Gate(name, passed, ratio.value, bound, told, alert=below and passed)
 
 
 def _unknown(attribute: str) -> Gate:

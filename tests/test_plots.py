@@ -56,7 +56,7 @@ def test_plots_of_applicants(sample: Dataset, sample_features: pl.DataFrame) -> 
     examples = sample_features.join(
         applications.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR", how="inner"
     )
-    titles = {"application__EXT_SOURCES_MEAN": "score", "bureau__DAYS_CREDIT__all__max": "days"}
+    titles = {"application__EXT_SOURCES_MEAN": "score", "bureau__DAYS_CREDIT__all__min": "days"}
     assert shown(plots.default_rates(examples, titles))[:2] == ["score", "default rate (%)"]
 
 

@@ -108,7 +108,7 @@ ALARMING: Mapping[str, tuple[str, ...]] = {
         "Secondary / secondary special", "Lower secondary", "Incomplete higher",
     ),
     "NAME_HOUSING_TYPE": ("Rented apartment", "With parents"),
-    "NAME_INCOME_TYPE": ("Working", "Unemployed", "Maternity leave"),
+    "NAME_INCOME_TYPE": ("Working", "Unemployed"),
     "OCCUPATION_TYPE": (
         "Laborers", "Low-skill Laborers", "Drivers", "Waiters/barmen staff", "Security staff",
         "Cooking staff", "Sales staff", "Cleaning staff",
