@@ -301,8 +301,7 @@ MEASURED = ("objective", *NOTED)
 
 
 def _note(trial: optuna.Trial, validation: Validation) -> None:
-    for name in NOTED:
-        trial.set_user_attr(name, validation.metrics[name])
+    trial.set_user_attr("figures", {name: validation.metrics[name] for name in NOTED})
 
 
 def _table(study: optuna.Study) -> pl.DataFrame:
@@ -318,7 +317,7 @@ def _table(study: optuna.Study) -> pl.DataFrame:
                 "objective": trial.value
                 if trial.state == optuna.trial.TrialState.COMPLETE
                 else trial.intermediate_values[1],
-                **{name: trial.user_attrs[name] for name in NOTED},
+                **trial.user_attrs["figures"],
                 **trial.params,
             }
             for number, trial in enumerate(finished)

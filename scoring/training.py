@@ -404,7 +404,7 @@ class Validation:
             total += business_cost(self.target[out], self.pds[out], cutoff, self.costs) * out.sum()
         return float(total / self.target.size)
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """The figures by which candidates are compared.
 

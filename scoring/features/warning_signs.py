@@ -10,8 +10,12 @@ defaults cannot add up dozens of weak signs by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import add
 
 import polars as pl
+
+from scoring.features.aggregates import over
 
 PREFIX = "warnings"
 
@@ -116,17 +120,9 @@ ALARMING: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _TABLES = ("bureau", "previous", "pos_cash", "installments", "card")
 _WIDE = ("HISTORY", "EVERYTHING")
-_SCORED = (
-    "DEBT",
-    "APPETITE",
-    "YOUTH",
-    "REFUSALS",
-    "TERMS",
-    "STANDING",
-    "BUREAU",
-    "PREVIOUS",
-    *_WIDE,
-)
+# Only those of the histories are weighed by the external scores: with signs of the application
+# the products are little but the scores again.
+_SCORED = ("YOUTH", "REFUSALS", "BUREAU", "PREVIOUS", "HISTORY")
 SCORES = (
     "EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3", "application__EXT_SOURCES_MEAN",
     "application__EXT_SOURCES_MIN", "application__EXT_SOURCES_MEDIAN",
@@ -168,8 +164,16 @@ def with_scores() -> list[pl.Expr]:
 
 
 def _mean(name: str, signs: Iterable[Sign]) -> pl.Expr:
-    return pl.mean_horizontal([sign(*item) for item in signs]).alias(name)
+    values = [sign(*item) for item in signs]
+    known = [value.is_not_null().cast(pl.Float64) for value in values]
+    filled = [value.fill_null(0.0) for value in values]
+    return over(_added(filled), _added(known)).alias(name)
 
 
 def _sum(name: str, signs: Iterable[Sign]) -> pl.Expr:
-    return pl.sum_horizontal([sign(*item).fill_null(0.0) for item in signs]).alias(name)
+    return _added([sign(*item).fill_null(0.0) for item in signs]).alias(name)
+
+
+def _added(values: Iterable[pl.Expr]) -> pl.Expr:
+    """The sum in the order given: `sum_horizontal` adds many columns in an order of its threads."""
+    return reduce(add, values)
