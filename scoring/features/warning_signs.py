@@ -119,7 +119,6 @@ ALARMING: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _TABLES = ("bureau", "previous", "pos_cash", "installments", "card")
-_WIDE = ("HISTORY", "EVERYTHING")
 # Only those of the histories are weighed by the external scores: with signs of the application
 # the products are little but the scores again.
 _SCORED = ("YOUTH", "REFUSALS", "BUREAU", "PREVIOUS", "HISTORY")
