@@ -116,7 +116,7 @@ def dummy() -> Candidate:
 Transform = Literal["ranks", "logarithms"]
 
 
-def logistic_regression(c: float = 0.0005, transform: Transform = "ranks") -> Candidate:
+def logistic_regression(c: float = 0.002, transform: Transform = "logarithms") -> Candidate:
     """Linear in the transformed numbers and in the categories.
 
     Ranks, or logarithms brought to the same scale, tame amounts and day counts of any shape; a
@@ -267,8 +267,8 @@ def first_values() -> dict[str, tuple[Candidate, ...]]:
         "dummy": (dummy(),),
         "logistic regression": (
             logistic_regression(),
-            logistic_regression(c=0.0001),
-            logistic_regression(transform="logarithms"),
+            logistic_regression(c=0.0005),
+            logistic_regression(c=0.0005, transform="ranks"),
         ),
         "random forest": (random_forest(), random_forest(min_samples_leaf=60)),
         "lightgbm": (lightgbm(), lightgbm(num_leaves=8), lightgbm(min_child_samples=80)),

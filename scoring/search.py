@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import optuna
 import polars as pl
+from lightgbm import __version__ as lightgbm_version
+from optuna.trial import TrialState
 
 from scoring.bootstrap import resamples
 from scoring.business import Costs
 from scoring.candidates import LIGHTGBM_DEFAULTS, Candidate, lightgbm
-from scoring.features import FEATURE_SET_VERSION
 from scoring.resampling import RESAMPLINGS
 from scoring.training import (
     Floats,
@@ -196,8 +197,7 @@ def refine(
         Told after each trial.
     """
     study = _study(base, folds, costs, seed, folder, data)
-    if not study.trials:
-        study.enqueue_trial(_STANDARD)
+    _tidy(study)
 
     def objective(trial: optuna.Trial) -> float:
         return _objective(trial, _proposed(trial, base, folds), folds, costs)
@@ -211,8 +211,17 @@ def refine(
     return Search(_candidate(study.best_params, base), _table(study))
 
 
+def _tidy(study: optuna.Study) -> None:
+    """Make an interrupted search ready to go on, and the default recipe its first trial."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if not _finished(study) and not waiting:
+        study.enqueue_trial(_STANDARD)
+
+
 def _finished(study: optuna.Study) -> int:
-    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    states = (TrialState.COMPLETE, TrialState.PRUNED)
     return len(study.get_trials(deepcopy=False, states=states))
 
 
@@ -226,7 +235,7 @@ def _study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     asked = (
-        data, FEATURE_SET_VERSION, seed, folds.seed, len(folds.parts), folds.examples.target.size,
+        data, _code(), seed, folds.seed, len(folds.parts), folds.examples.target.size,
         len(folds.examples.features), len(folds.learned_features), costs, base.resampling,
         sorted(LIGHTGBM_DEFAULTS.items()), sorted(_STANDARD.items()),
     )  # fmt: skip
@@ -237,6 +246,15 @@ def _study(
         direction="minimize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
     )
+
+
+def _code() -> str:
+    """Digest of this package's code and of LightGBM's version."""
+    digest = hashlib.sha256(lightgbm_version.encode())
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 _ALL = 0
@@ -307,15 +325,15 @@ def _note(trial: optuna.Trial, validation: Validation) -> None:
 def _table(study: optuna.Study) -> pl.DataFrame:
     finished = [
         trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()
-        and trial.state != optuna.trial.TrialState.FAIL
+        and trial.state != TrialState.FAIL
     ]  # fmt: skip
     return pl.DataFrame(
         [
             {
                 "trial": number,
-                "pruned": trial.state == optuna.trial.TrialState.PRUNED,
+                "pruned": trial.state == TrialState.PRUNED,
                 "objective": trial.value
-                if trial.state == optuna.trial.TrialState.COMPLETE
+                if trial.state == TrialState.COMPLETE
                 else trial.intermediate_values[1],
                 **trial.user_attrs["figures"],
                 **trial.params,

@@ -51,6 +51,8 @@ HOLDOUT_RULE = (
 )
 # Of the cross-validation.
 FOLDS = 5
+# Models fitted at a time, at most: each holds its training rows.
+_MOST_WORKERS = 4
 # Folds within the training rows, for features that are learnt from outcomes.
 _INNER_FOLDS = 4
 
@@ -228,6 +230,10 @@ class Folds:
     learned_features: tuple[Feature, ...]
     parts: tuple[Fold, ...]
     seed: int
+    # Of each fold, with and without learnt features: the columns with values, and their ranking.
+    _known: dict[tuple[int, bool], Positions] = field(
+        default_factory=dict, repr=False, compare=False
+    )
     _rankings: dict[tuple[int, bool], Positions] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -246,41 +252,39 @@ class Folds:
 
     def data(self, number: int, candidate: Candidate) -> tuple[Positions, Matrix, Matrix]:
         """A fold's columns for a candidate, its training rows and its rows left out."""
-        part = self.parts[number]
-        inside, out = self.examples.matrix[part.inside], self.examples.matrix[part.out]
-        if candidate.learned:
-            inside = np.hstack([inside, part.learned_inside])
-            out = np.hstack([out, part.learned_out])
-        columns = self._columns(number, candidate, inside)
-        if columns.size < inside.shape[1]:
-            inside, out = inside[:, columns], out[:, columns]
-        return columns, inside, out
+        part, columns = self.parts[number], self._columns(number, candidate)
+        inside = self._matrix(part.inside, part.learned_inside, columns)
+        return columns, inside, self._matrix(part.out, part.learned_out, columns)
 
-    def _columns(self, number: int, candidate: Candidate, inside: Matrix) -> Positions:
-        """The columns that a candidate keeps in a fold, ranked once for all candidates."""
+    def _matrix(self, rows: Positions, learned: Matrix, columns: Positions) -> Matrix:
+        """Some rows and columns, those learnt in the fold being the last."""
+        own = columns[columns < len(self.examples.features)]
+        values = self.examples.matrix[np.ix_(rows, own)]
+        if own.size == columns.size:
+            return values
+        return np.hstack([values, learned[:, columns[own.size :] - len(self.examples.features)]])
+
+    def _columns(self, number: int, candidate: Candidate) -> Positions:
+        """The columns that a candidate keeps in a fold, found once for all candidates."""
+        key, part = (number, candidate.learned), self.parts[number]
+        features = self.features(candidate)
+        if key not in self._known:
+            everything = np.arange(len(features))
+            inside = self._matrix(part.inside, part.learned_inside, everything)
+            self._known[key] = known_columns(inside)
+        known = self._known[key]
         if candidate.kept is None:
-            return known_columns(inside)
-        key = (number, candidate.learned)
+            return known
         if key not in self._rankings:
-            target = self.examples.target[self.parts[number].inside]
-            self._rankings[key] = ranked_columns(
-                self.features(candidate), inside, target, self.seed
-            )
-        return self._rankings[key][: candidate.kept]
+            inside = self._matrix(part.inside, part.learned_inside, known)
+            target = self.examples.target[part.inside]
+            self._rankings[key] = ranking([features[i] for i in known], inside, target, self.seed)
+        return np.sort(known[self._rankings[key][: candidate.kept]])
 
 
 def known_columns(matrix: Matrix) -> Positions:
     """The columns that have a value in some training row: nothing can be learnt from others."""
     return np.flatnonzero(~np.isnan(matrix).all(axis=0))
-
-
-def ranked_columns(
-    features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int
-) -> Positions:
-    """The columns with values, the most valuable first (`selection.ranking`)."""
-    known = known_columns(matrix)
-    order = ranking([features[i] for i in known], matrix[:, known], target, seed)
-    return known[order]
 
 
 def prepare(
@@ -558,7 +562,8 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     Threads are enough: LightGBM and NumPy let go of Python while they compute.
     """
     # One thread of linear algebra each: more would wait for each other.
-    with threadpool_limits(1), ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
+    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
         yield from pool.map(work, items)
 
 
@@ -646,11 +651,12 @@ def _training_matrix(
     if candidate.learned:
         _, names, values, learned = learn_features(examples, learners, seed)
         features, matrix = features + names, np.hstack([matrix, values])
-    if candidate.kept is None:
-        columns = known_columns(matrix)
-    else:
-        columns = ranked_columns(features, matrix, examples.target, seed)[: candidate.kept]
-    return tuple(features[i] for i in columns), matrix[:, columns], learned
+    known = known_columns(matrix)
+    features, matrix = tuple(features[i] for i in known), matrix[:, known]
+    if candidate.kept is not None:
+        kept = np.sort(ranking(features, matrix, examples.target, seed)[: candidate.kept])
+        features, matrix = tuple(features[i] for i in kept), matrix[:, kept]
+    return features, matrix, learned
 
 
 def with_figures(scorer: Scorer, found: Mapping[str, Any]) -> Scorer:

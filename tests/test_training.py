@@ -369,7 +369,7 @@ def without_labels_of(folds: Folds, number: int) -> Folds:
     target = folds.examples.target.copy()
     out = folds.parts[number].out
     target[out] = 1 - target[out]
-    return replace(folds, examples=with_target(folds.examples, target), _rankings={})
+    return replace(folds, examples=with_target(folds.examples, target), _known={}, _rankings={})
 
 
 @pytest.mark.parametrize("resampling", RESAMPLINGS)
