@@ -87,7 +87,7 @@ $(STAMPS)/examples: $(STAMPS)/tables
 
 .PHONY: test
 test: $(INSTALLED) ## install what is needed and run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy and the workflows' schema
