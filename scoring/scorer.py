@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from scoring.business import Costs, Decision
 from scoring.dataset import staged_folder
 from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION, PROTECTED, build_features
+from scoring.features.vectors import Vectors, layout, unpack
 from scoring.learned import LEARNED, Learned, LearnedError, Rows, add_learned
 from scoring.tables import TABLES, empty_frame
 
@@ -114,6 +116,28 @@ class Explanations(NamedTuple):
     base: float
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a model makes of some applicants.
+
+    Attributes
+    ----------
+    values : numpy.ndarray of shape (applicants, features)
+        What the model read: numbers, category codes, NaN where unknown.
+    pds : numpy.ndarray of shape (applicants,)
+        Calibrated probabilities of default.
+    contributions : numpy.ndarray of shape (applicants, features)
+        In calibrated log-odds.
+    base : float
+        A row's contributions plus the base is the logit of its PD.
+    """
+
+    values: Floats = field(repr=False)
+    pds: Floats
+    contributions: Floats = field(repr=False)
+    base: float
+
+
 @dataclass(frozen=True)
 class Scorer:
     """A model with everything needed to serve it.
@@ -188,8 +212,72 @@ class Scorer:
 
     def predict(self, features: pl.DataFrame) -> Floats:
         """Calibrated PDs, of shape (applicants,), of rows that `features_of` made."""
-        scores = self._booster.raw_scores(encode(features, self.features))
-        return self.calibration.probability(scores)
+        return self._pds(encode(features, self.features))
+
+    def _pds(self, matrix: Floats) -> Floats:
+        return self.calibration.probability(self._booster.raw_scores(matrix))
+
+    def score(self, vectors: Vectors, rows: Rows | None = None) -> Scored:
+        """PDs and contributions of applicants from their features as `vectors.pack` gives them.
+
+        Parameters
+        ----------
+        vectors : numpy.ndarray of shape (applicants, columns), float32
+            In the layout of `scoring.features.vectors`.
+        rows : mapping of str to polars.DataFrame, optional
+            The applicants' tables, in the order of the vectors; needed where `learned` is not
+            empty, and not looked at otherwise.
+
+        Returns
+        -------
+        Scored
+            The numbers of `predict` and `explain`, to the last bit.
+
+        Raises
+        ------
+        ScorerError
+            If rows are needed and not there.
+        """
+        if not self.learned:
+            return self._score(self._matrix_of(vectors))
+        if rows is None:
+            raise ScorerError(
+                f"{self.name} version {self.version} has features that were learnt from data: "
+                "they need the applicants' rows"
+            )
+        features = unpack(vectors, rows["application"]["SK_ID_CURR"].to_list())
+        return self._score(encode(self.with_learned(rows, features), self.features))
+
+    def _score(self, matrix: Floats) -> Scored:
+        contributions, base = self._contributions(matrix)
+        return Scored(matrix, self._pds(matrix), contributions, base)
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where in a vector each of the model's features stands."""
+        names = layout().names
+        places = {name: place for place, name in enumerate(names)}
+        missing = [feature.name for feature in self.features if feature.name not in places]
+        if missing:
+            raise ScorerError(f"{len(missing)} features are missing, the first is {missing[0]!r}")
+        return [places[feature.name] for feature in self.features]
+
+    def _matrix_of(self, vectors: Vectors) -> Floats:
+        matrix = vectors[:, self._places].astype(np.float64)
+        for i, codes in self._recoded.items():
+            known = ~np.isnan(matrix[:, i])
+            matrix[known, i] = codes[matrix[known, i].astype(np.intp)]
+        return matrix
+
+    @cached_property
+    def _recoded(self) -> dict[int, Floats]:
+        """For categories that the model numbers otherwise than vectors do: its code by theirs."""
+        levels = layout().levels
+        return {
+            i: np.array([own.index(level) if level in own else np.nan for level in levels[name]])
+            for i, (name, own) in enumerate((f.name, f.levels) for f in self.features)
+            if own and own != levels[name]
+        }
 
     def decide(self, pds: npt.ArrayLike) -> list[Decision]:
         """Refer inside the band, refuse above it (or above the cut-off), accept below."""
@@ -203,7 +291,10 @@ class Scorer:
 
     def explain(self, features: pl.DataFrame) -> Explanations:
         """What each feature adds to the log-odds of default (exact Shapley values)."""
-        values = self._booster.contributions(encode(features, self.features))
+        return self._contributions(encode(features, self.features))
+
+    def _contributions(self, matrix: Floats) -> Explanations:
+        values = self._booster.contributions(matrix)
         slope, intercept = self.calibration.slope, self.calibration.intercept
         base = self._booster.expected_score * slope + intercept
         return Explanations(values[:, :-1] * slope, base)
@@ -213,24 +304,42 @@ class Scorer:
 
         Protected attributes are never reasons, even where a model was made to use them.
         """
-        names = [feature.name for feature in self.features]
-        may_be_told = np.array([name not in PROTECTED for name in names])
-        raised = np.where(may_be_told, self.explain(features).contributions, 0.0)
-        result = []
-        for row, values in enumerate(raised):
-            # A stable sort: equal contributions keep the model's order of features.
-            strongest = np.argsort(-values, kind="stable")[:top]
-            result.append(
-                [
-                    self._reason(names[i], features[row, names[i]], values[i])
-                    for i in strongest
-                    if values[i] > 0
-                ]
-            )
-        return result
+        return self.reasons_of(self._score(encode(features, self.features)), top)
 
-    def _reason(self, name: str, value: float | str | None, contribution: float) -> Reason:
-        return Reason(name, _told(value), float(contribution), self.texts.get(name, _NO_TEXTS))
+    def reasons_of(self, scored: Scored, top: int = 4) -> list[list[Reason]]:
+        """What `reasons` gives, of applicants that have been scored already."""
+        raised = np.where(self._may_be_told, scored.contributions, 0.0)
+        # A stable sort: equal contributions keep the model's order of features.
+        strongest = np.argsort(-raised, axis=1, kind="stable")[:, :top]
+        return [
+            [
+                self._reason(i, scored.values[row, i], raised[row, i])
+                for i in order
+                if raised[row, i] > 0
+            ]
+            for row, order in enumerate(strongest)
+        ]
+
+    @cached_property
+    def _may_be_told(self) -> npt.NDArray[np.bool_]:
+        return np.array([feature.name not in PROTECTED for feature in self.features])
+
+    def _reason(self, place: int, value: float, contribution: float) -> Reason:
+        feature = self.features[place]
+        texts = self.texts.get(feature.name, _NO_TEXTS)
+        return Reason(feature.name, _told(feature, value), float(contribution), texts)
+
+    def steps_of(self, scored: Scored, row: int = 0) -> list[Reason]:
+        """Every contribution to one applicant's PD that is not zero, the strongest first.
+
+        Unlike reasons these are of either sign and name what they are, protected or not: they
+        add up to the logit of the PD.
+        """
+        values = scored.contributions[row]
+        order = np.argsort(-np.abs(values), kind="stable")
+        return [
+            self._reason(i, scored.values[row, i], values[i]) for i in order if values[i] != 0.0
+        ]
 
     def save(self, folder: Path) -> None:
         """Write the directory, whole or not at all."""
@@ -333,9 +442,14 @@ def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> Floats:
     return matrix
 
 
-def _told(value: float | str | None) -> float | str | None:
-    """A feature's value with the digits that its 32 bits hold: 0.42, not 0.41999998688697815."""
-    return float(str(np.float32(value))) if isinstance(value, float) else value
+def _told(feature: Feature, value: float) -> float | str | None:
+    """A value of the model's matrix in words, or with the digits that its 32 bits hold.
+
+    0.42, not 0.41999998688697815.
+    """
+    if np.isnan(value):
+        return None
+    return feature.levels[int(value)] if feature.levels else float(str(np.float32(value)))
 
 
 def check_manifest(folder: Path) -> None:

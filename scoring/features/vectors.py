@@ -1,0 +1,105 @@
+"""The features of applicants as plain vectors of 32-bit floats, the form in which they are kept.
+
+Every feature is a Float32 or the code of a category, so nothing is lost on the way.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from scoring.errors import ScoringError
+from scoring.features import build_features
+from scoring.tables import TABLES, empty_frame
+
+Vectors = npt.NDArray[np.float32]
+
+_STORED = np.dtype("<f4")
+# Kept by the hundred thousand and packed while somebody waits: the quickest level is enough.
+_COMPRESSION = 1
+
+
+class VectorError(ScoringError):
+    """Stored features do not have the length that this code's features have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What stands where in a vector.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The columns of `build_features` in their order, SK_ID_CURR left out.
+    levels : mapping of str to tuple of str
+        The categories of those columns that have some, in the order of their codes.
+    """
+
+    names: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]
+
+
+@cache
+def layout() -> Layout:
+    """The layout of this version of the features."""
+    schema = build_features({name: empty_frame(table) for name, table in TABLES.items()}).schema
+    names = tuple(name for name in schema if name != "SK_ID_CURR")
+    enums = {name: schema[name] for name in names}
+    return Layout(
+        names,
+        {name: tuple(kind.categories) for name, kind in enums.items() if isinstance(kind, pl.Enum)},
+    )
+
+
+def pack(features: pl.DataFrame) -> Vectors:
+    """Features as vectors, of shape (applicants, columns): category codes, NaN for null."""
+    names, levels = layout().names, layout().levels
+    codes = [pl.col(name).to_physical().cast(pl.Float32) for name in levels]
+    # Two calls for all columns, since each costs more than one applicant's values.
+    numbers = features.select(names).with_columns(codes)
+    return numbers.to_numpy().astype(np.float32, copy=False)
+
+
+def unpack(vectors: Vectors, applicants: Sequence[int]) -> pl.DataFrame:
+    """The frame that `pack` was given, for applicants in the order of the vectors."""
+    names, levels = layout().names, layout().levels
+    numbers = pl.DataFrame(vectors, schema=dict.fromkeys(names, pl.Float32)).fill_nan(None)
+    categories = [
+        pl.Series(name, [None if np.isnan(code) else codes[int(code)] for code in column],
+                  dtype=pl.Enum(codes))
+        for name, codes in levels.items()
+        for column in (vectors[:, names.index(name)],)
+    ]  # fmt: skip
+    ids = pl.Series("SK_ID_CURR", applicants, dtype=pl.Int32)
+    return numbers.with_columns(categories).select(ids, pl.all())
+
+
+def to_bytes(vector: Vectors) -> bytes:
+    """One applicant's vector, compressed."""
+    return zlib.compress(vector.astype(_STORED, copy=False).tobytes(), _COMPRESSION)
+
+
+def from_bytes(stored: bytes) -> Vectors:
+    """The vector that `to_bytes` compressed.
+
+    Raises
+    ------
+    VectorError
+        If it is damaged, or was made for another list of features.
+    """
+    try:
+        vector = np.frombuffer(zlib.decompress(stored), dtype=_STORED)
+    except (zlib.error, ValueError) as error:
+        raise VectorError(f"stored features cannot be read: {error}") from error
+    if vector.size != len(layout().names):
+        raise VectorError(
+            f"{vector.size} features are stored and this code has {len(layout().names)}: "
+            "run `python -m scoring materialize` again"
+        )
+    return vector.astype(np.float32, copy=False)
