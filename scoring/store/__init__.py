@@ -1,0 +1,315 @@
+"""The database: what was asked, what was decided, and what happened later."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, text
+
+from scoring.store import (
+    aftermath,
+    archives,
+    keys,
+    migrate,
+    online,
+    policies,
+    predictions,
+    retention,
+)
+from scoring.store.engine import connect, make_folder, normalised, understood
+from scoring.store.errors import StoreError, StoreUnavailableError
+from scoring.store.records import (
+    SCOPES,
+    ApiKey,
+    CostSummary,
+    ModelEvent,
+    OnlineApplicant,
+    Outcome,
+    Override,
+    Policy,
+    Prediction,
+    Scope,
+    ShadowScore,
+    Strategy,
+    new_id,
+)
+
+__all__ = [
+    "SCOPES",
+    "ApiKey",
+    "CostSummary",
+    "ModelEvent",
+    "OnlineApplicant",
+    "Outcome",
+    "Override",
+    "Policy",
+    "Prediction",
+    "Scope",
+    "ShadowScore",
+    "Store",
+    "StoreError",
+    "StoreUnavailableError",
+    "Strategy",
+    "new_id",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PSEUDONYM = "p-"
+
+
+class Store:
+    """The database of a service.
+
+    Every method that reaches the database raises `StoreUnavailableError` where it cannot be used
+    at the moment, and `StoreError` where its tables are not those of this code.
+
+    Parameters
+    ----------
+    url : str
+        `sqlite:///FILE` or PostgreSQL's. Nothing is opened before it is needed.
+    pseudonym_key : str, optional
+        With it applicants' numbers are kept as keyed hashes only.
+
+    Raises
+    ------
+    StoreError
+        If it is no address of a database.
+    """
+
+    def __init__(self, url: str, pseudonym_key: str | None = None) -> None:
+        self._url = normalised(url)
+        self._engine = connect(self._url)
+        self._pseudonym_key = pseudonym_key
+
+    @property
+    def url(self) -> str:
+        """The address, its password hidden."""
+        return self._url.render_as_string(hide_password=True)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a file of our own, with no server behind it."""
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def pseudonymous(self) -> bool:
+        """Whether applicants' numbers are kept as hashes only."""
+        return self._pseudonym_key is not None
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with understood(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end."""
+        with understood(), self._engine.connect() as connection:
+            connection = connection.execution_options(write=True)
+            with connection.begin():
+                yield connection
+
+    def _read(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        with self._reading() as connection:
+            return function(connection, *args, **kwargs)
+
+    def _write(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        with self._writing() as connection:
+            return function(connection, *args, **kwargs)
+
+    def migrate(self) -> None:
+        """Bring the tables up to this code's; several processes may do so at once."""
+        make_folder(self._url)
+        if self._read(migrate.revision) != migrate.HEAD:
+            self._write(migrate.upgrade)
+
+    def check(self) -> None:
+        """See that decisions can be recorded.
+
+        Raises
+        ------
+        StoreUnavailableError
+            If the database is away or takes nothing.
+        StoreError
+            If it is not migrated.
+        """
+        with self._writing() as connection:
+            found = migrate.revision(connection)
+            if self.embedded:
+                # It asks for the room of a page, which a full disk does not have.
+                connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        if found != migrate.HEAD:
+            raise StoreError(
+                f"the store is at revision {found} and this code at {migrate.HEAD}: run "
+                "`python -m scoring migrate`"
+            )
+
+    def applicant_key(self, sk_id_curr: int) -> str:
+        """What an applicant is known by in the store: the number, or a keyed hash of it."""
+        if self._pseudonym_key is None:
+            return str(sk_id_curr)
+        digest = hmac.digest(self._pseudonym_key.encode(), str(sk_id_curr).encode(), hashlib.sha256)
+        return f"{_PSEUDONYM}{digest.hex()}"
+
+    def record(self, new: Sequence[Prediction]) -> list[Prediction]:
+        """Record decisions, all or none.
+
+        Returns
+        -------
+        list of Prediction
+            Those given; where a caller used an idempotency key before, the first one of it,
+            and the new one is not recorded.
+        """
+        return self._write(predictions.record, new) if new else []
+
+    def answered(self, caller: str, idempotency_key: str) -> Prediction | None:
+        """The decision that a caller's idempotency key stands for."""
+        return self._read(predictions.answered, caller, idempotency_key)
+
+    def prediction(self, number: str) -> Prediction | None:
+        """The decision of an id."""
+        return self._read(predictions.find, number)
+
+    def applicants_of(self, numbers: Sequence[str]) -> dict[str, str]:
+        """The applicants of those ids that are decisions, by id."""
+        return self._read(predictions.applicants_of, numbers)
+
+    def predictions(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        applicant: str | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Prediction]:
+        """Decisions in the order of time, read in pieces.
+
+        Parameters
+        ----------
+        since, until : datetime, optional
+            From a time on, and before one.
+        applicant : str, optional
+            As `applicant_key` gives it.
+        limit : int, optional
+            The most that are read.
+        newest_first : bool
+            Whether the order is turned round.
+        """
+        left, last = limit, None
+        while left is None or left > 0:
+            some = self._read(
+                predictions.chunk, since, until, applicant, last,
+                newest_first=newest_first, **({} if left is None else {"limit": left}),
+            )  # fmt: skip
+            if not some:
+                return
+            yield from some
+            last = some[-1]
+            left = None if left is None else left - len(some)
+
+    def record_outcomes(self, new: Sequence[Outcome]) -> int:
+        """Record what happened later; how many were new, or other than what was known."""
+        return self._write(aftermath.record_outcomes, new)
+
+    def outcome(self, prediction_id: str) -> Outcome | None:
+        """What happened after a decision, once it is known."""
+        return self._read(aftermath.outcome, prediction_id)
+
+    def record_override(self, override: Override) -> None:
+        """Record an officer's own decision."""
+        self._write(aftermath.record_override, override)
+
+    def overrides(self, prediction_id: str) -> list[Override]:
+        """The overrides of a decision, the oldest first; the last one stands."""
+        return self._read(aftermath.overrides_of, prediction_id)
+
+    def realised_costs(
+        self, since: datetime, false_negative: float, false_positive: float
+    ) -> dict[str, CostSummary]:
+        """What each model's answers since a time turned out to cost, by the model's digest."""
+        return self._read(aftermath.realised_costs, since, false_negative, false_positive)
+
+    def archive(self, digest: str, name: str, version: str, folder: Path) -> None:
+        """Keep a model's directory, once, by the SHA-256 of its manifest."""
+        self._write(archives.archive, digest, name, version, folder)
+
+    def archived(self, digest: str, into: Path) -> Path | None:
+        """Write a kept model's directory out; None if it is not kept.
+
+        Raises
+        ------
+        StoreError
+            If what is kept is damaged.
+        """
+        return self._read(archives.unpacked, digest, into)
+
+    def add_event(self, event: ModelEvent) -> None:
+        """Record what happened to a model or to the policy."""
+        self._write(policies.add_event, event)
+
+    def events(self, limit: int = 100) -> list[ModelEvent]:
+        """The last events, the newest first."""
+        return self._read(policies.latest_events, limit)
+
+    def policy(self) -> Policy:
+        """How models are used."""
+        return self._read(policies.current)
+
+    def set_policy(self, policy: Policy, by: str, why: str) -> None:
+        """Change how models are used; who and why stays on record."""
+        self._write(policies.change, policy, by, why)
+
+    def put_applicants(self, new: Sequence[OnlineApplicant]) -> None:
+        """Keep applicants to be decided on by number, in the place of those of before."""
+        self._write(online.put, new)
+
+    def applicant(self, sk_id_curr: int) -> OnlineApplicant | None:
+        """An applicant by number."""
+        return self.applicants([sk_id_curr]).get(sk_id_curr)
+
+    def applicants(self, numbers: Sequence[int]) -> dict[int, OnlineApplicant]:
+        """Those applicants of some numbers that are known."""
+        return self._read(online.find, numbers)
+
+    def add_key(self, name: str, scopes: Iterable[str]) -> tuple[ApiKey, str]:
+        """Make an API key; its text is told this once."""
+        return self._write(keys.add, name, scopes)
+
+    def verify_key(self, key: str) -> ApiKey | None:
+        """The API key that a text is; None if it is none, or revoked."""
+        return self._read(keys.verify, key)
+
+    def revoke_key(self, number: str) -> ApiKey:
+        """Take an API key out of use."""
+        return self._write(keys.revoke, number)
+
+    def keys(self) -> list[ApiKey]:
+        """All API keys."""
+        return self._read(keys.everyone)
+
+    def purge(self, older_than: timedelta, now: datetime | None = None) -> dict[str, int]:
+        """Delete decisions and events of before a time; how many rows, by table.
+
+        Raises
+        ------
+        StoreError
+            If the law has them kept for longer.
+        """
+        return self._write(retention.purge, older_than, now or datetime.now(UTC))

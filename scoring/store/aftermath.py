@@ -1,0 +1,129 @@
+"""What came after decisions: outcomes, overrides, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from scoring.store.records import CostSummary, Outcome, Override
+from scoring.store.schema import outcome_history, outcomes, overrides, predictions
+
+_CHUNK = 200
+
+
+def record_outcomes(connection: Connection, new: Sequence[Outcome]) -> int:
+    """Record outcomes; how many were new, or other than what was known.
+
+    What a correction replaces is kept in the history.
+    """
+    # The last word on a prediction counts, also within one call.
+    last = {one.prediction_id: one for one in new}
+    known = _outcomes(connection, list(last))
+    added = [one for key, one in last.items() if key not in known]
+    changed = [
+        one
+        for key, one in last.items()
+        if key in known
+        and (known[key].defaulted, known[key].observed_at) != (one.defaulted, one.observed_at)
+    ]
+    if added:
+        connection.execute(insert(outcomes), [_row(one) for one in added])
+    for one in changed:
+        old = _row(known[one.prediction_id])
+        del old["applicant"]
+        connection.execute(insert(outcome_history), [old])
+        where = outcomes.c.prediction_id == one.prediction_id
+        connection.execute(update(outcomes).where(where).values(**_row(one)))
+    return len(added) + len(changed)
+
+
+def _outcomes(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
+    found = {}
+    for start in range(0, len(numbers), _CHUNK):
+        some = outcomes.c.prediction_id.in_(numbers[start : start + _CHUNK])
+        for row in connection.execute(select(outcomes).where(some)).mappings():
+            found[row["prediction_id"]] = Outcome(**row)
+    return found
+
+
+def outcome(connection: Connection, number: str) -> Outcome | None:
+    """The outcome of a prediction, once it is known."""
+    return _outcomes(connection, [number]).get(number)
+
+
+def _row(one: Outcome) -> dict[str, object]:
+    return {
+        "applicant": one.applicant,
+        "prediction_id": one.prediction_id,
+        "defaulted": one.defaulted,
+        "observed_at": one.observed_at,
+        "recorded_at": one.recorded_at,
+        "caller": one.caller,
+    }
+
+
+def record_override(connection: Connection, one: Override) -> None:
+    """Record an officer's own decision."""
+    connection.execute(
+        insert(overrides),
+        [
+            {
+                "prediction_id": one.prediction_id,
+                "decision": one.decision,
+                "actor": one.actor,
+                "motive": one.motive,
+                "at": one.at,
+                "caller": one.caller,
+            }
+        ],
+    )
+
+
+def overrides_of(connection: Connection, number: str) -> list[Override]:
+    """The overrides of a prediction, the oldest first; the last one stands."""
+    query = select(overrides).where(overrides.c.prediction_id == number)
+    return [
+        Override(row.prediction_id, row.decision, row.actor, row.motive, row.at, row.caller)
+        for row in connection.execute(query.order_by(overrides.c.number))
+    ]
+
+
+def realised_costs(
+    connection: Connection, since: datetime, false_negative: float, false_positive: float
+) -> dict[str, CostSummary]:
+    """What each model's answers turned out to cost, over the predictions with an outcome.
+
+    The last override counts as the decision. One who was referred and has an outcome was
+    given the loan.
+    """
+    latest = (
+        select(overrides.c.decision)
+        .where(overrides.c.prediction_id == predictions.c.id)
+        .order_by(overrides.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    final = func.coalesce(latest, predictions.c.decision).label("final")
+    query = (
+        select(predictions.c.model_digest, final, outcomes.c.defaulted, func.count().label("n"))
+        .join(outcomes, outcomes.c.prediction_id == predictions.c.id)
+        .where(predictions.c.at >= since)
+        .group_by(predictions.c.model_digest, final, outcomes.c.defaulted)
+    )
+    found: dict[str, CostSummary] = {}
+    for digest, decision, defaulted, n in connection.execute(query):
+        refused = decision == "refuse"
+        cost = 0.0
+        if defaulted and not refused:
+            cost = false_negative
+        elif refused and not defaulted:
+            cost = false_positive
+        before = found.get(digest, CostSummary(0, 0.0, 0.0))
+        found[digest] = CostSummary(
+            before.applicants + n,
+            before.total + n * cost,
+            before.total_of_squares + n * cost * cost,
+        )
+    return found

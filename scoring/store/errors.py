@@ -1,0 +1,13 @@
+"""What can go wrong with the store."""
+
+from __future__ import annotations
+
+from scoring.errors import ScoringError
+
+
+class StoreError(ScoringError):
+    """The store cannot do what is asked."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be used at the moment: it is away, full, locked or read-only."""

@@ -1,0 +1,45 @@
+"""The store's tables brought up to this code's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+# The newest revision in migrations/versions; known here so that a store that is up to date is
+# told without loading Alembic.
+HEAD = "0001"
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+# Any number of our own: PostgreSQL's lock for those who migrate at the same time.
+_LOCK = 5_202_611
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision of the tables, None where there are none."""
+    try:
+        with connection.begin_nested():
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except DBAPIError as error:
+        # OperationalError in SQLite, ProgrammingError in PostgreSQL.
+        if "alembic_version" in str(error.orig):
+            return None
+        raise
+
+
+def upgrade(connection: Connection) -> None:
+    """Migrate to the newest revision, in the connection's transaction.
+
+    Those who come at the same time wait for each other: SQLite has one writer, and PostgreSQL a
+    lock.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

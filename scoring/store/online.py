@@ -1,0 +1,41 @@
+"""Applicants whom the service can decide on by number, with their features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from scoring.store.records import OnlineApplicant
+from scoring.store.schema import applicants
+
+_CHUNK = 500
+_COLUMNS = tuple(column.name for column in applicants.columns if not column.primary_key)
+_LITE, _POSTGRES = sqlite.insert(applicants), postgresql.insert(applicants)
+_REPLACING = {
+    "sqlite": _LITE.on_conflict_do_update(
+        index_elements=["applicant"], set_={name: _LITE.excluded[name] for name in _COLUMNS}
+    ),
+    "postgresql": _POSTGRES.on_conflict_do_update(
+        index_elements=["applicant"], set_={name: _POSTGRES.excluded[name] for name in _COLUMNS}
+    ),
+}
+
+
+def put(connection: Connection, new: Sequence[OnlineApplicant]) -> None:
+    """Keep applicants; those known by the same number are replaced."""
+    if not new:
+        return
+    rows = [{"applicant": one.applicant, **{n: getattr(one, n) for n in _COLUMNS}} for one in new]
+    connection.execute(_REPLACING[connection.dialect.name], rows)
+
+
+def find(connection: Connection, numbers: Sequence[int]) -> dict[int, OnlineApplicant]:
+    """Those applicants of some numbers that are known."""
+    found: dict[int, OnlineApplicant] = {}
+    for start in range(0, len(numbers), _CHUNK):
+        some = applicants.c.applicant.in_(numbers[start : start + _CHUNK])
+        for row in connection.execute(select(applicants).where(some)).mappings():
+            found[row["applicant"]] = OnlineApplicant(**row)
+    return found

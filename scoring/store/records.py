@@ -1,0 +1,216 @@
+"""What the store holds, as the rest of the code sees it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Strategy = Literal["champion", "shadow", "split", "bandit"]
+Scope = Literal["score", "outcome", "admin"]
+SCOPES: tuple[Scope, ...] = ("score", "outcome", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowScore:
+    """What a model that was scored along, and never answered, made of an applicant."""
+
+    model_digest: str
+    model_version: str
+    pd: float
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A decision, with all that it takes to compute it again.
+
+    Attributes
+    ----------
+    id : str
+        A UUID that grows with time (`new_id`).
+    at : datetime
+        When it was taken.
+    applicant : str
+        As `Store.applicant_key` gives it.
+    source : str
+        "rows" if they came with the request, "id" if the store had the applicant's features.
+    rows : bytes or None
+        zlib of the request's checked rows (`scoring.requests.body_of`).
+    rows_sha256 : str
+        SHA-256 of those rows; empty where there are none.
+    features : bytes
+        As `scoring.features.vectors.to_bytes` gives them.
+    feature_set_version : str
+        The version of their definitions.
+    model_name, model_version, model_digest : str
+        The model that answered; the digest is the SHA-256 of its manifest.
+    role : str
+        "champion" or "challenger": what it was then.
+    why : str
+        Why it was this model that answered.
+    pd, cutoff, refer_low, refer_high : float
+        The probability of default, and what it was held against.
+    model_decision : str
+        What the probability means.
+    decision : str
+        What was answered: the same, or "refer" while everything is referred.
+    reasons : str
+        JSON, as answered.
+    caller : str
+        The API key's id, or "loopback".
+    request_id : str
+        Of the HTTP request.
+    idempotency_key : str or None
+        As the caller sent it.
+    request_sha256 : str
+        Of the request's body.
+    milliseconds : float
+        From the request's arrival to the end of scoring.
+    shadows : tuple of ShadowScore
+        Models that were scored along.
+    """
+
+    id: str
+    at: datetime
+    applicant: str
+    source: str
+    rows: bytes | None
+    rows_sha256: str
+    features: bytes
+    feature_set_version: str
+    model_name: str
+    model_version: str
+    model_digest: str
+    role: str
+    why: str
+    pd: float
+    cutoff: float
+    refer_low: float
+    refer_high: float
+    model_decision: str
+    decision: str
+    reasons: str
+    caller: str
+    request_id: str
+    idempotency_key: str | None
+    request_sha256: str
+    milliseconds: float
+    shadows: tuple[ShadowScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened later to an applicant who was decided on."""
+
+    applicant: str
+    prediction_id: str
+    defaulted: bool
+    observed_at: datetime
+    recorded_at: datetime
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """An officer's own decision in the place of the model's."""
+
+    prediction_id: str
+    decision: str
+    actor: str
+    motive: str
+    at: datetime
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEvent:
+    """Something that happened to a model or to the policy in a running service."""
+
+    at: datetime
+    kind: str
+    model_digest: str | None
+    model_version: str | None
+    role: str | None
+    detail: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How models are used.
+
+    Attributes
+    ----------
+    strategy : str
+        champion: it alone; shadow: the challenger is scored along; split: it answers a share;
+        bandit: whoever has turned out to cost less.
+    challenger_share : float
+        From 0 to 1.
+    refer_all : bool
+        Whether every application goes to an officer.
+    """
+
+    strategy: Strategy = "champion"
+    challenger_share: float = 0.1
+    refer_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineApplicant:
+    """An applicant whom the service can decide on by number.
+
+    Attributes
+    ----------
+    applicant : int
+        SK_ID_CURR.
+    feature_set_version : str
+        The version of the features' definitions.
+    features : bytes
+        As `scoring.features.vectors.to_bytes` gives them.
+    rows : bytes
+        zlib of the body that POST /predict takes.
+    dataset : str
+        The digest of the dataset.
+    materialized_at : datetime
+        When.
+    """
+
+    applicant: int
+    feature_set_version: str
+    features: bytes
+    rows: bytes
+    dataset: str
+    materialized_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """Who may ask what; the key itself is not kept."""
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostSummary:
+    """What the decisions of one model turned out to cost, where the outcome is known."""
+
+    applicants: int
+    total: float
+    total_of_squares: float
+
+
+def new_id() -> str:
+    """A UUID of version 7 (RFC 9562): later ones sort behind earlier ones."""
+    milliseconds = time.time_ns() // 1_000_000
+    bits = (milliseconds << 80) | secrets.randbits(80)
+    # The version and the variant have places of their own among the random bits.
+    bits &= ~(0xF << 76) & ~(0x3 << 62)
+    return str(uuid.UUID(int=bits | (0x7 << 76) | (0x2 << 62)))

@@ -1,0 +1,190 @@
+"""The tables of the store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time in UTC: SQLite keeps no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware time into UTC."""
+        del dialect
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Say of a stored time that it is in UTC."""
+        del dialect
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value)
+
+
+_ID = String(36)
+_DIGEST = String(64)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("applicant", String(80), nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("rows", LargeBinary),
+    Column("rows_sha256", _DIGEST, nullable=False),
+    Column("features", LargeBinary, nullable=False),
+    Column("feature_set_version", String(16), nullable=False),
+    Column("model_name", String(200), nullable=False),
+    Column("model_version", String(40), nullable=False),
+    Column("model_digest", _DIGEST, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("why", String(40), nullable=False),
+    Column("pd", Float(53), nullable=False),
+    Column("cutoff", Float(53), nullable=False),
+    Column("refer_low", Float(53), nullable=False),
+    Column("refer_high", Float(53), nullable=False),
+    Column("model_decision", String(8), nullable=False),
+    Column("decision", String(8), nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("caller", String(40), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("idempotency_key", String(220)),
+    Column("request_sha256", _DIGEST, nullable=False),
+    Column("milliseconds", Float(53), nullable=False),
+    Index("ix_predictions_applicant", "applicant", "at"),
+    Index("uq_predictions_caller", "caller", "idempotency_key", unique=True),
+)
+
+shadows = Table(
+    "shadows",
+    metadata,
+    Column("prediction_id", _ID, ForeignKey("predictions.id"), primary_key=True),
+    Column("model_digest", _DIGEST, primary_key=True),
+    Column("model_version", String(40), nullable=False),
+    Column("pd", Float(53), nullable=False),
+    Column("decision", String(8), nullable=False),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("prediction_id", _ID, ForeignKey("predictions.id"), primary_key=True),
+    Column("applicant", String(80), nullable=False),
+    Column("defaulted", Boolean, nullable=False),
+    Column("observed_at", Moment, nullable=False, index=True),
+    Column("recorded_at", Moment, nullable=False),
+    Column("caller", String(40), nullable=False),
+)
+
+# What was said of a prediction before it was corrected.
+outcome_history = Table(
+    "outcome_history",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("prediction_id", _ID, ForeignKey("predictions.id"), nullable=False, index=True),
+    Column("defaulted", Boolean, nullable=False),
+    Column("observed_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("caller", String(40), nullable=False),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("prediction_id", _ID, ForeignKey("predictions.id"), nullable=False, index=True),
+    Column("decision", String(8), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("motive", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("caller", String(40), nullable=False),
+)
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("version", String(40), nullable=False),
+    Column("archived_at", Moment, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("kind", String(40), nullable=False),
+    Column("model_digest", _DIGEST),
+    Column("model_version", String(40)),
+    Column("role", String(16)),
+    Column("detail", Text, nullable=False),
+    Column("worker", String(80), nullable=False),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("strategy", String(16), nullable=False),
+    Column("challenger_share", Float(53), nullable=False),
+    Column("refer_all", Boolean, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+applicants = Table(
+    "applicants",
+    metadata,
+    Column("applicant", Integer, primary_key=True, autoincrement=False),
+    Column("feature_set_version", String(16), nullable=False),
+    Column("features", LargeBinary, nullable=False),
+    Column("rows", LargeBinary, nullable=False),
+    Column("dataset", _DIGEST, nullable=False),
+    Column("materialized_at", Moment, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("secret_sha256", _DIGEST, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+)
+
+Row = dict[str, Any]
