@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from api import champion, prediction, problems, status
-from api.openapi import Application
+from typing import TYPE_CHECKING
+
 from api.settings import Settings
 
-__all__ = ["Settings", "create_app"]
+if TYPE_CHECKING:
+    from api.openapi import Application
 
-VERSION = "0.1.0"
+__all__ = ["Settings", "create_app"]
 
 
 def create_app(settings: Settings | None = None) -> Application:
@@ -24,12 +25,8 @@ def create_app(settings: Settings | None = None) -> Application:
     SettingsError
         If the environment holds a setting that cannot be used.
     """
-    settings = settings or Settings.from_environment()
-    app = Application(__name__, version=VERSION, row_limit=settings.row_limit)
-    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
-    problems.init_app(app)
-    prediction.init_app(app, settings.row_limit)
-    champion.init_app(app, settings.model_dir)
-    app.register_api(prediction.blueprint)
-    app.register_api(status.blueprint)
-    return app
+    # Gunicorn's first process reads its settings from this package, and should load neither
+    # Polars, whose threads do not survive a fork, nor the metrics before their folder is known.
+    from api.app import make
+
+    return make(settings or Settings.from_environment())

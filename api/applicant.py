@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any, cast
 
-import orjson
-import polars as pl
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from api.columns import checker, expectation, nearest_name
 from api.problems import FieldError, ProblemError
+from scoring.requests import Row, Rows
 from scoring.tables import APPLICATION, HISTORY, TABLES, Column, Table
-
-Row = dict[str, Any]
 
 _APPLICANT = "SK_ID_CURR"
 # Enough to mend a request by; more would only cost time and room.
@@ -55,15 +52,7 @@ class Applicant:
     """
 
     id: int
-    rows: Mapping[str, list[Row]]
-
-    def frames(self) -> dict[str, pl.DataFrame]:
-        """The tables that have rows, typed as `scoring.tables` says."""
-        return {
-            name: pl.from_dicts(rows, schema=TABLES[name].schema)
-            for name, rows in self.rows.items()
-            if rows
-        }
+    rows: Rows
 
 
 class ApplicantReader:
@@ -80,15 +69,14 @@ class ApplicantReader:
         self._body = SchemaValidator(_body_schema())
         self._row = {name: SchemaValidator(_row_schema(table)) for name, table in TABLES.items()}
 
-    def read(self, body: bytes) -> Applicant:
-        """Parse and check a body.
+    def read(self, document: object) -> Applicant:
+        """Check the JSON of a body.
 
         Raises
         ------
         ProblemError
-            400 if it is not JSON, 422 if its fields are not an applicant's.
+            422 if its fields are not an applicant's.
         """
-        document = _parse(body)
         rows = self._check(document)
         application = rows.pop("application")
         applicant = Applicant(application[_APPLICANT], {"application": [application], **rows})
@@ -157,6 +145,31 @@ class ApplicantReader:
                 )
 
 
+def known_number(document: object) -> int | None:
+    """The applicant whom a body names by SK_ID_CURR alone; None if it does not.
+
+    Raises
+    ------
+    ProblemError
+        422 if what it names cannot be an applicant's number, or more is said.
+    """
+    if not isinstance(document, dict) or _APPLICANT not in document or "application" in document:
+        return None
+    _refuse(_unknown_names(document, (_APPLICANT,), ""))
+    column = APPLICATION[_APPLICANT]
+    try:
+        return int(_number_check().validate_python(document[_APPLICANT]))
+    except ValidationError:
+        detail = expectation(column, document[_APPLICANT])
+        error = FieldError(pointer=f"/{_APPLICANT}", detail=detail)
+        raise ProblemError(422, "One field is wrong; errors says which and why.", [error]) from None
+
+
+@cache
+def _number_check() -> SchemaValidator:
+    return SchemaValidator(checker(APPLICATION[_APPLICANT]))
+
+
 def _body_schema() -> CoreSchema:
     fields = {"application": core_schema.typed_dict_field(_row_schema(APPLICATION))}
     for table in HISTORY:
@@ -174,16 +187,6 @@ def _row_schema(table: Table) -> CoreSchema:
         check = checker(column) if required else core_schema.nullable_schema(checker(column))
         fields[column.name] = core_schema.typed_dict_field(check, required=required)
     return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True)
-
-
-def _parse(body: bytes) -> object:
-    if b"\0" in body:
-        raise ProblemError(400, "The body holds NUL bytes. Send JSON in UTF-8.")
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        detail = f"The body is not JSON in UTF-8 (RFC 8259): {error}."
-        raise ProblemError(400, detail) from None
 
 
 def _refuse(errors: Iterator[FieldError]) -> None:
@@ -233,7 +236,7 @@ def _relation_errors(applicant: Applicant) -> Iterator[FieldError]:
     yield from _orphan_errors(applicant.rows["bureau"], applicant.rows["bureau_balance"])
 
 
-def _belonging_errors(table: Table, rows: list[Row], applicant: int) -> Iterator[FieldError]:
+def _belonging_errors(table: Table, rows: Sequence[Row], applicant: int) -> Iterator[FieldError]:
     for index, row in enumerate(rows):
         given = row.get(_APPLICANT)
         if given is None:
@@ -245,7 +248,7 @@ def _belonging_errors(table: Table, rows: list[Row], applicant: int) -> Iterator
             )
 
 
-def _duplicate_errors(table: Table, rows: list[Row]) -> Iterator[FieldError]:
+def _duplicate_errors(table: Table, rows: Sequence[Row]) -> Iterator[FieldError]:
     first: dict[tuple[Any, ...], int] = {}
     for index, row in enumerate(rows):
         key = tuple(row[name] for name in table.key)
@@ -258,7 +261,7 @@ def _duplicate_errors(table: Table, rows: list[Row]) -> Iterator[FieldError]:
             )
 
 
-def _orphan_errors(bureau: list[Row], balances: list[Row]) -> Iterator[FieldError]:
+def _orphan_errors(bureau: Sequence[Row], balances: Sequence[Row]) -> Iterator[FieldError]:
     credits_ = {row["SK_ID_BUREAU"] for row in bureau}
     for index, row in enumerate(balances):
         if row["SK_ID_BUREAU"] not in credits_:

@@ -1,16 +1,19 @@
-"""From an applicant's rows to the decision and its reasons."""
+"""What the service answers about a decision."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import example
-from api.applicant import Applicant
+from api.desk import REASONS
 from scoring.business import Decision
-from scoring.scorer import Reason as ScorerReason
+from scoring.features import FEATURE_SET_VERSION
 from scoring.scorer import Scorer
-
-_REASONS = 4
+from scoring.store import Outcome, Override, Prediction
 
 
 class Reason(BaseModel):
@@ -23,16 +26,6 @@ class Reason(BaseModel):
         description="What it means in plain words, by language (en, fr); empty if nobody wrote it"
     )
 
-    @classmethod
-    def of(cls, reason: ScorerReason) -> Reason:
-        """A scorer's reason as it is sent."""
-        return cls.model_construct(
-            feature=reason.feature,
-            value=reason.value,
-            contribution=reason.contribution,
-            texts=dict(reason.texts),
-        )
-
 
 class Model(BaseModel):
     """The model that answered."""
@@ -40,15 +33,9 @@ class Model(BaseModel):
     name: str
     version: str
     feature_set_version: str = Field(description="The version of the features' definitions")
-
-    @classmethod
-    def of(cls, scorer: Scorer) -> Model:
-        """What identifies a scorer."""
-        return cls.model_construct(
-            name=scorer.name,
-            version=scorer.version,
-            feature_set_version=scorer.feature_set_version,
-        )
+    digest: str = Field(description="SHA-256 of the manifest of the model's files")
+    role: Literal["champion", "challenger"] = Field(description="What it was when it answered")
+    why: str = Field(description="Why this model answered")
 
 
 class Answer(BaseModel):
@@ -56,7 +43,11 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": example.ANSWER})
 
-    applicant: int = Field(description="SK_ID_CURR of the application")
+    id: str = Field(description="Of this decision, which is recorded under it")
+    at: datetime = Field(description="When it was taken (UTC)")
+    applicant: int | str = Field(
+        description="SK_ID_CURR of the application; a pseudonym where numbers are not kept"
+    )
     probability_of_default: float = Field(ge=0, le=1, description="Calibrated, between 0 and 1")
     cutoff: float = Field(
         ge=0, le=1, description="The probability above which an application is refused"
@@ -70,24 +61,143 @@ class Answer(BaseModel):
     decision: Decision = Field(
         description="accept, refuse, or refer: too close to the cut-off, an officer decides"
     )
+    model_decision: Decision = Field(
+        description="What the probability alone means; it differs while everything is referred"
+    )
     reasons: list[Reason] = Field(
-        max_length=_REASONS, description="What pushed the probability up most, strongest first"
+        max_length=REASONS, description="What pushed the probability up most, strongest first"
     )
     model: Model
 
 
-def decide(applicant: Applicant, scorer: Scorer) -> Answer:
-    """Score one applicant."""
-    features = scorer.features_of(applicant.frames())
-    probabilities = scorer.predict(features)
-    (decision,) = scorer.decide(probabilities)
-    (reasons,) = scorer.reasons(features, top=_REASONS)
-    return Answer.model_construct(
-        applicant=applicant.id,
-        probability_of_default=float(probabilities[0]),
-        cutoff=float(scorer.cutoff),
-        refer_band=list(scorer.refer_band),
-        decision=decision,
-        reasons=[Reason.of(reason) for reason in reasons],
-        model=Model.of(scorer),
+class OverrideAnswer(BaseModel):
+    """An officer's own decision."""
+
+    decision: Literal["accept", "refuse"]
+    actor: str
+    motive: str
+    at: datetime
+
+
+class OutcomeAnswer(BaseModel):
+    """What happened later."""
+
+    defaulted: bool
+    observed_at: datetime
+
+
+class Record(Answer):
+    """A decision with what came after it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                **example.ANSWER,
+                "final_decision": "accept",
+                "overrides": [
+                    {
+                        "decision": "accept",
+                        "actor": "C. Martin",
+                        "motive": "The employer confirmed a permanent contract.",
+                        "at": "2026-11-23T10:02:51.000120+00:00",
+                    }
+                ],
+                "outcome": None,
+            }
+        }
     )
+
+    final_decision: Decision = Field(description="That of the last override, else the decision")
+    overrides: list[OverrideAnswer] = Field(description="The oldest first")
+    outcome: OutcomeAnswer | None
+
+
+def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str, Any]:
+    """A recorded decision as it is answered.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        As the store has it.
+    applicant : int, optional
+        SK_ID_CURR, where the caller has just said it.
+    """
+    return {
+        "id": prediction.id,
+        "at": prediction.at.isoformat(),
+        "applicant": _applicant(prediction) if applicant is None else applicant,
+        "probability_of_default": prediction.pd,
+        "cutoff": prediction.cutoff,
+        "refer_band": [prediction.refer_low, prediction.refer_high],
+        "decision": prediction.decision,
+        "model_decision": prediction.model_decision,
+        "reasons": orjson.Fragment(prediction.reasons),
+        "model": {
+            "name": prediction.model_name,
+            "version": prediction.model_version,
+            "feature_set_version": prediction.feature_set_version,
+            "digest": prediction.model_digest,
+            "role": prediction.role,
+            "why": prediction.why,
+        },
+    }
+
+
+def _applicant(prediction: Prediction) -> int | str:
+    key = prediction.applicant
+    return int(key) if key.isdigit() else key
+
+
+def record_of(
+    prediction: Prediction, overrides: list[Override], outcome: Outcome | None
+) -> dict[str, Any]:
+    """A recorded decision with what came after it."""
+    return {
+        **answer_of(prediction),
+        "final_decision": overrides[-1].decision if overrides else prediction.decision,
+        "overrides": [
+            {
+                "decision": override.decision,
+                "actor": override.actor,
+                "motive": override.motive,
+                "at": override.at.isoformat(),
+            }
+            for override in overrides
+        ],
+        "outcome": outcome
+        and {"defaulted": outcome.defaulted, "observed_at": outcome.observed_at.isoformat()},
+    }
+
+
+class ModelFacts(BaseModel):
+    """A model that is in the service."""
+
+    name: str
+    version: str
+    feature_set_version: str
+    digest: str
+    role: Literal["champion", "challenger"]
+    cutoff: float
+    refer_band: list[float]
+    costs: dict[str, float] = Field(description="What a wrong decision costs, by kind")
+    features: int = Field(description="How many features it reads")
+    lineage: dict[str, Any] = Field(description="Where it comes from: data, figures, parameters")
+
+
+def facts_of(scorer: Scorer, digest: str, role: str) -> dict[str, Any]:
+    """What is told about a model."""
+    return {
+        "name": scorer.name,
+        "version": scorer.version,
+        "feature_set_version": FEATURE_SET_VERSION,
+        "digest": digest,
+        "role": role,
+        "cutoff": scorer.cutoff,
+        "refer_band": list(scorer.refer_band),
+        "costs": {
+            "false_negative": scorer.costs.false_negative,
+            "false_positive": scorer.costs.false_positive,
+        },
+        "features": len(scorer.features),
+        "lineage": dict(scorer.lineage),
+    }

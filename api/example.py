@@ -89,11 +89,14 @@ REQUEST: dict[str, Any] = {
 }
 
 ANSWER: dict[str, Any] = {
+    "id": "019aae6c-55d2-7b1f-9d5e-6a0f4c1b2e3d",
+    "at": "2026-11-23T09:41:12.204117+00:00",
     "applicant": 900001,
     "probability_of_default": 0.0714,
     "cutoff": 0.0909,
     "refer_band": [0.0682, 0.1136],
     "decision": "refer",
+    "model_decision": "refer",
     "reasons": [
         {
             "feature": "application__CREDIT_TO_GOODS",
@@ -111,5 +114,12 @@ ANSWER: dict[str, Any] = {
             "texts": {"en": "Occupation", "fr": "Profession"},
         },
     ],
-    "model": {"name": "lightgbm", "version": "3", "feature_set_version": "1"},
+    "model": {
+        "name": "credit-scoring",
+        "version": "3",
+        "feature_set_version": "2",
+        "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "role": "champion",
+        "why": "champion",
+    },
 }

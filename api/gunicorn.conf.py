@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import shutil
+import tempfile
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
 
 wsgi_app = "api:create_app()"
 
@@ -17,9 +21,9 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 # Each worker makes its own app, so that the model is loaded after the fork: threads of Polars and
 # OpenMP do not survive one.
 preload_app = False
-# Requests are short and mostly computing: threads keep connections alive and /health answering.
+# Threads wait for the model and the database together, so that their work is done in batches.
 worker_class = "gthread"
-threads = 4
+threads = int(os.environ.get("GTHREADS", "16"))
 keepalive = 75
 # A platform's routers give up after 30 s; nothing here should take a tenth of it.
 timeout = 30
@@ -32,6 +36,37 @@ control_socket_disable = True
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-logging.basicConfig(
-    level=logging.INFO, format="%(asctime)s [%(process)d] %(levelname)s %(name)s: %(message)s"
-)
+# Metrics of all workers are added up from files, which must not outlive the server. The name has
+# to be set before anything imports prometheus_client.
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_metrics_folder = os.environ.get(_METRICS) or tempfile.mkdtemp(prefix="scoring-metrics-")
+os.environ[_METRICS] = _metrics_folder
+
+# Everything that is logged, gunicorn's own lines too, comes out as JSON.
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "api.logs.formatter"}},
+    "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["json"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+    "loggers": {
+        "gunicorn.error": {"handlers": [], "propagate": True, "level": "INFO"},
+        # The app has a line of its own for each request, without the address, which may hold an
+        # applicant's number.
+        "gunicorn.access": {"handlers": [], "propagate": False, "level": "CRITICAL"},
+    },
+}
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Let go of the gauges of a worker that ended."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    del server
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Arbiter) -> None:
+    """Remove the metrics' files."""
+    del server
+    shutil.rmtree(_metrics_folder, ignore_errors=True)

@@ -64,6 +64,16 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
 
+def unavailable() -> ProblemError:
+    """The problem of a store that cannot be used: nothing is decided that is not recorded."""
+    return ProblemError(
+        503,
+        "The store of decisions cannot be used at the moment, and nothing is decided that is not "
+        "recorded. Try again later; with an Idempotency-Key nothing is decided twice.",
+        headers={"Retry-After": "2"},
+    )
+
+
 def init_app(app: Flask) -> None:
     """Answer every error of the app with a problem document."""
     app.register_error_handler(ProblemError, _answer_problem)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 from flask import Response, redirect, url_for
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from api.champion import current_scorer
-from api.decision import Model
+from api import metrics
 from api.openapi import NOT_READY
+from api.problems import unavailable
+from api.service import current_service
+from scoring.store import StoreError, StoreUnavailableError
+
+logger = logging.getLogger(__name__)
 
 blueprint = APIBlueprint(
     "status", __name__, abp_tags=[Tag(name="status", description="The state of the service")]
@@ -27,6 +32,15 @@ class Health(BaseModel):
     status: Literal["alive"] = "alive"
 
 
+class ReadyModel(BaseModel):
+    """The model that answers by default."""
+
+    name: str
+    version: str
+    feature_set_version: str = Field(description="The version of the features' definitions")
+    digest: str = Field(description="SHA-256 of the manifest of the model's files")
+
+
 class Readiness(BaseModel):
     """The service can decide, and with which model."""
 
@@ -34,13 +48,18 @@ class Readiness(BaseModel):
         json_schema_extra={
             "example": {
                 "status": "ready",
-                "model": {"name": "lightgbm", "version": "3", "feature_set_version": "1"},
+                "model": {
+                    "name": "credit-scoring",
+                    "version": "3",
+                    "feature_set_version": "2",
+                    "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                },
             }
         }
     )
 
     status: Literal["ready"] = "ready"
-    model: Model
+    model: ReadyModel
 
 
 @blueprint.get(
@@ -61,8 +80,27 @@ def health() -> Response:
     },
 )
 def ready() -> Response:
-    """200 once a model is loaded; a missing one is looked for again at each call."""
-    return _json(Readiness(model=Model.of(current_scorer())))
+    """200 when a model is loaded and the store takes decisions."""
+    service = current_service()
+    live = service.lineup.champion()
+    try:
+        service.store.check()
+    except StoreUnavailableError as error:
+        metrics.store_failed()
+        raise unavailable() from error
+    except StoreError as error:
+        logger.warning("not ready: %s", error)
+        raise unavailable() from error
+    return _json(
+        Readiness(
+            model=ReadyModel(
+                name=live.scorer.name,
+                version=live.scorer.version,
+                feature_set_version=live.scorer.feature_set_version,
+                digest=live.digest,
+            )
+        )
+    )
 
 
 @blueprint.get("/", doc_ui=False)

@@ -41,7 +41,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from scoring.dataset import staged_folder
 from scoring.gates import Verdict
 from scoring.promotions import Event, Registered, RegistryError, champions, check_motive, iso, now
-from scoring.scorer import MANIFEST_FILE, Scorer
+from scoring.scorer import MANIFEST_FILE, MODEL_NAME, Scorer
 
 __all__ = [
     "CHALLENGER",
@@ -53,7 +53,6 @@ __all__ = [
     "Store",
 ]
 
-MODEL_NAME = "credit-scoring"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _PACKAGE = Path(__file__).parent

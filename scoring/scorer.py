@@ -33,6 +33,9 @@ from scoring.features.vectors import Vectors, layout, unpack
 from scoring.learned import LEARNED, Learned, LearnedError, Rows, add_learned
 from scoring.tables import TABLES, empty_frame
 
+# As the registry and every service know the model.
+MODEL_NAME = "credit-scoring"
+
 FORMAT = 2
 MODEL_FILE = "model.txt"
 SCORER_FILE = "scorer.json"

@@ -9,10 +9,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import requests
 
+from api import Settings, create_app
+from api.openapi import Application
 from scoring.batch import example_requests
 from scoring.business import Costs
 from scoring.candidates import lightgbm
@@ -43,6 +47,28 @@ def request_of(dataset: Dataset, applicant: int) -> dict[str, object]:
     return next(example_requests(dataset, [applicant]))
 
 
+def settings(model: Path, folder: Path, **changes: Any) -> Settings:
+    """Settings of an app that serves a model, with a database of its own in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    usual = Settings(
+        model_dir=model,
+        challenger_dir=model.parent / "challenger",
+        poll_seconds=0.2,
+        database_url=f"sqlite:///{folder / 'scoring.db'}",
+    )
+    return replace(usual, **changes)
+
+
+@contextmanager
+def running_app(found: Settings) -> Iterator[Application]:
+    """An app in this process, its watching of models stopped at the end."""
+    app = create_app(found)
+    try:
+        yield app
+    finally:
+        app.extensions["service"].close()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -54,7 +80,14 @@ def running_api(model: Path, log: Path, environment: Mapping[str, str] = {}) -> 
     """gunicorn as in production, on a free port; yields its address."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"]
-    settings = {"MODEL_DIR": str(model.resolve()), "PORT": str(port), **environment}
+    settings = {
+        "MODEL_DIR": str(model.resolve()),
+        "CHALLENGER_DIR": str(model.resolve().parent / "challenger"),
+        "DATABASE_URL": f"sqlite:///{log.resolve().parent / 'scoring.db'}",
+        "POLL_SECONDS": "0.2",
+        "PORT": str(port),
+        **environment,
+    }
     with log.open("wb") as output:
         server = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **settings}, stdout=output, stderr=output

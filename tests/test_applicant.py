@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from api import example
 from api.applicant import ApplicantReader
 from api.problems import ProblemError
+from api.reading import parse
+from scoring.requests import frames_of
 from scoring.tables import TABLES
 
 READER = ApplicantReader(row_limit=100)
@@ -32,14 +34,14 @@ def body() -> dict[str, Any]:
 def read_errors(body: object) -> dict[str, str]:
     """The refused fields of a body: detail by pointer."""
     with pytest.raises(ProblemError) as caught:
-        READER.read(orjson.dumps(body))
+        READER.read(parse(orjson.dumps(body)))
     assert caught.value.status == 422
     return {error.pointer: error.detail for error in caught.value.errors}
 
 
 def test_rows_become_frames_of_the_tables_types(body: dict[str, Any]) -> None:
-    applicant = READER.read(orjson.dumps(body))
-    frames = applicant.frames()
+    applicant = READER.read(parse(orjson.dumps(body)))
+    frames = frames_of([applicant.rows])
     assert applicant.id == 900001
     assert set(frames) == {name for name, rows in body.items() if rows}
     for name, frame in frames.items():
@@ -51,17 +53,15 @@ def test_rows_become_frames_of_the_tables_types(body: dict[str, Any]) -> None:
 
 
 def test_histories_may_be_left_out_or_empty(body: dict[str, Any]) -> None:
-    alone = READER.read(orjson.dumps({"application": body["application"]}))
-    empty = READER.read(
-        orjson.dumps({name: [] for name in body} | {"application": body["application"]})
-    )
-    assert list(alone.frames()) == list(empty.frames()) == ["application"]
+    alone = READER.read({"application": body["application"]})
+    empty = READER.read({name: [] for name in body} | {"application": body["application"]})
+    assert list(frames_of([alone.rows])) == list(frames_of([empty.rows])) == ["application"]
 
 
 def test_the_applicant_may_be_repeated_in_history_rows(body: dict[str, Any]) -> None:
     body["bureau"][0]["SK_ID_CURR"] = 900001
     body["bureau"][1]["SK_ID_CURR"] = None
-    frames = READER.read(orjson.dumps(body)).frames()
+    frames = frames_of([READER.read(parse(orjson.dumps(body))).rows])
     assert frames["bureau"]["SK_ID_CURR"].to_list() == [900001, 900001]
 
 
@@ -95,7 +95,7 @@ def test_a_repeated_key_is_refused(body: dict[str, Any], table: str, pointer: st
 
 def test_a_payment_may_be_repeated(body: dict[str, Any]) -> None:
     body["installments_payments"] *= 2
-    assert len(READER.read(orjson.dumps(body)).rows["installments_payments"]) == 2
+    assert len(READER.read(parse(orjson.dumps(body))).rows["installments_payments"]) == 2
 
 
 def test_unknown_fields_are_refused_with_the_nearest_name(body: dict[str, Any]) -> None:
@@ -142,7 +142,7 @@ def test_the_shape_of_tables_is_checked(body: dict[str, Any]) -> None:
 def test_too_many_rows_are_refused(body: dict[str, Any]) -> None:
     payments = body["installments_payments"]
     body["installments_payments"] = payments * 100
-    READER.read(orjson.dumps(body))
+    READER.read(parse(orjson.dumps(body)))
     body["installments_payments"] = payments * 101
     assert "at most 100" in read_errors(body)["/installments_payments"]
 
@@ -167,7 +167,7 @@ def test_a_very_long_name_is_not_repeated(body: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(ProblemError) as caught:
-        READER.read(text)
+        parse(text)
     assert caught.value.status == 400
 
 
@@ -206,6 +206,6 @@ NAMES = st.sampled_from([*TABLES, *TABLES["bureau"].schema, "x"])
 )
 def test_any_json_is_read_or_refused_by_name(body: dict[str, Any]) -> None:
     with pytest.raises(ProblemError) as caught:
-        READER.read(orjson.dumps(body))
+        READER.read(parse(orjson.dumps(body)))
     assert caught.value.status == 422
     assert caught.value.errors

@@ -1,0 +1,134 @@
+"""Who may ask what: API keys with scopes."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from threading import Lock
+from typing import ParamSpec, TypeVar, cast
+
+from flask import Flask, current_app, g, request
+
+from api import limits
+from api.problems import ProblemError, unavailable
+from api.settings import Settings
+from scoring.store import ApiKey, Scope, Store, StoreUnavailableError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# So long a key that was verified is trusted: a revocation takes effect within that time.
+TRUST_SECONDS = 5.0
+_MOST_TRUSTED = 1_000
+_LONGEST_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who calls: an API key, or somebody on the same machine."""
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+
+
+_LOOPBACK = Client("loopback", "loopback", frozenset({"score", "outcome", "admin"}))
+
+
+class Gate:
+    """Verifies keys, and remembers for some seconds those that were right."""
+
+    def __init__(self, store: Store, *, require_keys: bool) -> None:
+        self._store = store
+        self._require_keys = require_keys
+        self._trusted: dict[str, tuple[float, ApiKey]] = {}
+        self._lock = Lock()
+
+    def client(self) -> Client:
+        """Who makes the current request.
+
+        Raises
+        ------
+        ProblemError
+            401 without a valid key where one is needed, 503 while keys cannot be looked up.
+        """
+        text = _sent_key()
+        if text is None:
+            if self._require_keys:
+                raise _unauthorized("Send an API key: Authorization: Bearer cs_..., or X-API-Key.")
+            return _LOOPBACK
+        key = self._verified(text)
+        if key is None:
+            raise _unauthorized("This API key is not valid: it may be mistyped, or revoked.")
+        return Client(key.id, key.name, key.scopes)
+
+    def _verified(self, text: str) -> ApiKey | None:
+        # The key itself does not stay in memory.
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        until, known = self._trusted.get(digest, (0.0, None))
+        if known is not None and until > time.monotonic():
+            return known
+        try:
+            key = self._store.verify_key(text)
+        except StoreUnavailableError as error:
+            raise unavailable() from error
+        with self._lock:
+            self._trusted.pop(digest, None)
+            if key is not None:
+                if len(self._trusted) >= _MOST_TRUSTED:
+                    self._trusted.clear()
+                self._trusted[digest] = (time.monotonic() + TRUST_SECONDS, key)
+        return key
+
+
+def init_app(app: Flask, settings: Settings, store: Store) -> None:
+    """Prepare the verification of keys."""
+    app.extensions["gate"] = Gate(store, require_keys=settings.require_keys)
+
+
+def scope(name: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a view be called only by those who have a scope."""
+
+    def guard(view: Callable[P, T]) -> Callable[P, T]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+            client = current_client()
+            limits.spend(client.id)
+            if name not in client.scopes:
+                raise ProblemError(403, f"This API key has no scope {name!r}.")
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def current_client() -> Client:
+    """Who makes the current request; 401 if nobody may be said to."""
+    if "client" not in g:
+        gate = cast("Gate", current_app.extensions["gate"])
+        try:
+            g.client = gate.client()
+        except ProblemError:
+            # Who tries keys is slowed down too.
+            limits.spend(f"address {request.remote_addr}")
+            raise
+    return cast("Client", g.client)
+
+
+def _sent_key() -> str | None:
+    header = request.headers.get("Authorization")
+    if header is not None:
+        kind, _, text = header.partition(" ")
+        if kind.lower() != "bearer":
+            raise _unauthorized("Send the API key as Authorization: Bearer cs_...")
+        return text.strip()[:_LONGEST_KEY]
+    text = request.headers.get("X-API-Key", "").strip()
+    return text[:_LONGEST_KEY] or None
+
+
+def _unauthorized(detail: str) -> ProblemError:
+    return ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,65 @@
+"""The Flask app, put together from its parts."""
+
+from __future__ import annotations
+
+from api import (
+    access,
+    administration,
+    applicants,
+    headers,
+    limits,
+    logs,
+    metrics,
+    outcomes,
+    prediction,
+    problems,
+    records,
+    service,
+    status,
+)
+from api.openapi import Application
+from api.settings import Settings
+
+VERSION = "0.2.0"
+_BODIES = (
+    records.OverrideBody,
+    outcomes.OutcomesBody,
+    administration.PolicyBody,
+    prediction.Batch,
+)
+_PARTS = (prediction, records, applicants, outcomes, administration, metrics, status)
+
+
+def make(settings: Settings) -> Application:
+    """Make the Flask app, load the models and watch them.
+
+    Parameters
+    ----------
+    settings : Settings
+        What was set.
+
+    Raises
+    ------
+    SettingsError
+        If the rate limit cannot be understood.
+    StoreError
+        If the database's address cannot be.
+    """
+    app = Application(
+        __name__,
+        version=VERSION,
+        row_limit=settings.row_limit,
+        batch_limit=settings.batch_limit,
+        bodies=_BODIES,
+    )
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
+    logs.init_app(app, settings)
+    problems.init_app(app)
+    headers.init_app(app)
+    parts = service.init_app(app, settings)
+    access.init_app(app, settings, parts.store)
+    limits.init_app(app, settings)
+    metrics.init_app(app)
+    for part in _PARTS:
+        app.register_api(part.blueprint)
+    return app

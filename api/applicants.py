@@ -1,0 +1,104 @@
+"""GET /applicants/{id}: who the service knows, and what was decided on them."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+from typing import Any
+
+import orjson
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from api.access import scope
+from api.decision import Answer, answer_of
+from api.openapi import KEY, NOT_FOUND, STORE_AWAY, problem
+from api.problems import ProblemError
+from api.reading import JSON
+from api.service import current_service
+from scoring.features import FEATURE_SET_VERSION
+
+blueprint = APIBlueprint(
+    "applicants",
+    __name__,
+    abp_tags=[Tag(name="applicants", description="Applicants that were materialised")],
+    abp_security=KEY,
+)
+
+_LARGEST_NUMBER = 2**31 - 1
+_WRONG = problem(422, "That cannot be an applicant's number", "id must be a whole number.")
+
+
+class ApplicantPath(BaseModel):
+    """Which applicant."""
+
+    id: int = Field(ge=0, le=_LARGEST_NUMBER, description="SK_ID_CURR")
+
+
+class HistoryQuery(BaseModel):
+    """How far back."""
+
+    limit: int = Field(default=20, ge=1, le=100, description="The most decisions that are told")
+
+
+class KnownApplicant(BaseModel):
+    """An applicant whose rows and features the service has."""
+
+    applicant: int
+    feature_set_version: str = Field(description="Of the stored features")
+    fresh: bool = Field(description="Whether POST /predict takes them: they are of this version")
+    dataset: str = Field(description="Digest of the dataset that they come from")
+    materialized_at: datetime
+    rows: dict[str, Any] = Field(description="The rows, as POST /predict takes them")
+
+
+class Decisions(BaseModel):
+    """Decisions on one applicant."""
+
+    decisions: list[Answer] = Field(description="The newest first")
+
+
+@blueprint.get(
+    "/applicants/<int:id>",
+    operation_id="applicant",
+    summary="What the service knows of an applicant",
+    responses={200: KnownApplicant, 404: NOT_FOUND, 422: _WRONG, 503: STORE_AWAY},
+)
+@scope("score")
+def applicant(path: ApplicantPath) -> Response:
+    """The rows of a materialised applicant; changed, they can be sent to POST /predict."""
+    found = current_service().store.applicant(path.id)
+    if found is None:
+        raise ProblemError(404, f"No applicant {path.id} is known.")
+    return _json(
+        {
+            "applicant": found.applicant,
+            "feature_set_version": found.feature_set_version,
+            "fresh": found.feature_set_version == FEATURE_SET_VERSION,
+            "dataset": found.dataset,
+            "materialized_at": found.materialized_at.isoformat(),
+            "rows": orjson.Fragment(zlib.decompress(found.rows)),
+        }
+    )
+
+
+@blueprint.get(
+    "/applicants/<int:id>/predictions",
+    operation_id="applicant_predictions",
+    summary="What was decided on an applicant",
+    responses={200: Decisions, 422: _WRONG, 503: STORE_AWAY},
+)
+@scope("score")
+def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
+    """The decisions on record for an applicant, the newest first."""
+    store = current_service().store
+    found = store.predictions(
+        applicant=store.applicant_key(path.id), limit=query.limit, newest_first=True
+    )
+    return _json({"decisions": [answer_of(prediction, path.id) for prediction in found]})
+
+
+def _json(answer: object) -> Response:
+    return Response(orjson.dumps(answer), content_type=JSON)

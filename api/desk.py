@@ -1,0 +1,361 @@
+"""Where applicants are decided on: features, score, reasons, record, in batches of what waits.
+
+Nothing leaves before it is recorded: an answer that a client has is in the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+
+from api import metrics
+from api.applicant import ApplicantReader
+from api.batcher import Batcher
+from api.lineup import Lineup, Live, Route
+from api.problems import ProblemError, unavailable
+from scoring.errors import ScoringError
+from scoring.features import FEATURE_SET_VERSION, build_features
+from scoring.features.vectors import Vectors, from_bytes, pack, to_bytes
+from scoring.reasons import reasons_json
+from scoring.requests import Rows, apart, body_of, frames_of, without_applicant
+from scoring.scorer import Scored, Scorer
+from scoring.store import (
+    OnlineApplicant,
+    Prediction,
+    ShadowScore,
+    Store,
+    StoreUnavailableError,
+    new_id,
+)
+
+logger = logging.getLogger(__name__)
+
+REASONS = 4
+# Polars costs tens of milliseconds for one applicant and about one more for each other.
+_MOST_FEATURES = 16
+_MOST_DECISIONS = 64
+# The quickest level: somebody waits.
+_COMPRESSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what makes a repeated request known.
+
+    Attributes
+    ----------
+    id : str
+        Of the API key, or "loopback".
+    request_id : str
+        Of the HTTP request.
+    idempotency_key : str or None
+        As the caller sent it.
+    request_sha256 : str
+        Of the request's body.
+    arrived : float
+        When, by `time.perf_counter`.
+    """
+
+    id: str
+    request_id: str
+    idempotency_key: str | None
+    request_sha256: str
+    arrived: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One applicant to decide on: with rows, or known to the store by number.
+
+    Attributes
+    ----------
+    number : int
+        SK_ID_CURR.
+    rows : mapping of str to list of dict, or None
+        Checked rows by table; None where the store has them.
+    caller : Caller
+        Who asks.
+    """
+
+    number: int
+    rows: Rows | None
+    caller: Caller
+
+    @cached_property
+    def json(self) -> bytes:
+        """The rows as a request's body, the same for the same rows."""
+        return body_of(cast("Rows", self.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A case with its features; `stored` are the rows that the store has of the applicant."""
+
+    case: Case
+    vector: Vectors
+    stored: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What one model makes of one applicant."""
+
+    live: Live
+    scored: Scored
+    row: int
+
+    @property
+    def pd(self) -> float:
+        return float(self.scored.pds[self.row])
+
+    @property
+    def decision(self) -> str:
+        return self.live.scorer.decide([self.pd])[0]
+
+
+class Desk:
+    """Decides on applicants with the models of a lineup, and records it in a store.
+
+    Parameters
+    ----------
+    lineup : Lineup
+        The models.
+    store : Store
+        Where decisions go, and where applicants known by number come from.
+    reader : ApplicantReader
+        Reads rows that the store has.
+    """
+
+    def __init__(self, lineup: Lineup, store: Store, reader: ApplicantReader) -> None:
+        self._lineup = lineup
+        self._store = store
+        self._reader = reader
+        self._features = Batcher[Case, Vectors](_vectors, _MOST_FEATURES)
+        self._decisions = Batcher[tuple[Case, Vectors | None], Prediction | ProblemError](
+            self._decide, _MOST_DECISIONS
+        )
+
+    def decide(self, cases: Sequence[Case]) -> list[Prediction | ProblemError]:
+        """Decide on applicants, and record the decisions.
+
+        Returns
+        -------
+        list of Prediction or ProblemError
+            In the order of the cases. Where a caller's idempotency key was used before, the
+            prediction of that time.
+
+        Raises
+        ------
+        ProblemError
+            503 if there is no model.
+        """
+        # Without a model there is nothing to compute features for.
+        self._lineup.champion()
+        computed = iter(self._features([case for case in cases if case.rows is not None]))
+        return self._decisions(
+            [(case, None if case.rows is None else next(computed)) for case in cases]
+        )
+
+    def _decide(self, cases: list[tuple[Case, Vectors | None]]) -> list[Prediction | ProblemError]:
+        try:
+            known = self._known(cases)
+            decided = iter(self._recorded([one for one in known if isinstance(one, _Known)]))
+            return [one if isinstance(one, ProblemError) else next(decided) for one in known]
+        except StoreUnavailableError as error:
+            metrics.store_failed()
+            logger.warning("the store cannot be used: %s", error)
+            return [unavailable() for _ in cases]
+
+    def _known(self, cases: list[tuple[Case, Vectors | None]]) -> list[_Known | ProblemError]:
+        asked = [case.number for case, vector in cases if vector is None]
+        found = self._store.applicants(asked) if asked else {}
+        return [
+            _from_store(case, found.get(case.number)) if vector is None else _Known(case, vector)
+            for case, vector in cases
+        ]
+
+    def _recorded(self, known: list[_Known]) -> list[Prediction]:
+        if not known:
+            return []
+        routes = [self._lineup.route(one.case.number) for one in known]
+        judged = self._judged(known, routes)
+        refer_all = self._lineup.policy.refer_all
+        made = [
+            self._prediction(one, route, opinions, refer_all=refer_all)
+            for one, route, opinions in zip(known, routes, judged, strict=True)
+        ]
+        recorded = self._store.record(made)
+        new = [kept for kept, own in zip(recorded, made, strict=True) if kept is own]
+        metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
+        return recorded
+
+    def _judged(self, known: list[_Known], routes: list[Route]) -> list[dict[str, _Judged]]:
+        """For each applicant what each of its models says, by the model's digest."""
+        places: dict[str, list[int]] = defaultdict(list)
+        models: dict[str, Live] = {}
+        for place, route in enumerate(routes):
+            for live in (route.live, *route.shadows):
+                models[live.digest] = live
+                places[live.digest].append(place)
+        answering = {route.live.digest for route in routes}
+        judged: list[dict[str, _Judged]] = [{} for _ in known]
+        for digest, live in models.items():
+            try:
+                scored = self._score(live.scorer, [known[place] for place in places[digest]])
+            except ScoringError as error:
+                if digest in answering:
+                    raise
+                # A model that is only tried never keeps an answer back.
+                logger.warning("shadow model %s failed: %s", live.scorer.version, error)
+                continue
+            for row, place in enumerate(places[digest]):
+                judged[place][digest] = _Judged(live, scored, row)
+        return judged
+
+    def _score(self, scorer: Scorer, known: list[_Known]) -> Scored:
+        if not scorer.learned:
+            return scorer.score(np.stack([one.vector for one in known]))
+        # One by one: rows with the same keys would become one applicant's.
+        scores = [
+            scorer.score(one.vector[np.newaxis], frames_of([self._rows(one)])) for one in known
+        ]
+        return Scored(
+            np.concatenate([one.values for one in scores]),
+            np.concatenate([one.pds for one in scores]),
+            np.concatenate([one.contributions for one in scores]),
+            scores[0].base,
+        )
+
+    def _rows(self, one: _Known) -> Rows:
+        if one.case.rows is not None:
+            return one.case.rows
+        return self._reader.read(zlib.decompress(cast("bytes", one.stored))).rows
+
+    def _prediction(
+        self, one: _Known, route: Route, opinions: Mapping[str, _Judged], *, refer_all: bool
+    ) -> Prediction:
+        own, scorer, caller = opinions[route.live.digest], route.live.scorer, one.case.caller
+        rows, digest = self._kept_rows(one, scorer)
+        low, high = scorer.refer_band
+        return Prediction(
+            id=new_id(),
+            at=datetime.now(UTC),
+            applicant=self._store.applicant_key(one.case.number),
+            source="id" if one.case.rows is None else "rows",
+            rows=rows,
+            rows_sha256=digest,
+            features=to_bytes(one.vector),
+            feature_set_version=FEATURE_SET_VERSION,
+            model_name=scorer.name,
+            model_version=scorer.version,
+            model_digest=route.live.digest,
+            role=route.live.role,
+            why=route.why,
+            pd=own.pd,
+            cutoff=float(scorer.cutoff),
+            refer_low=low,
+            refer_high=high,
+            model_decision=own.decision,
+            decision="refer" if refer_all else own.decision,
+            reasons=_reasons(own),
+            caller=caller.id,
+            request_id=caller.request_id,
+            idempotency_key=caller.idempotency_key,
+            request_sha256=caller.request_sha256,
+            milliseconds=(time.perf_counter() - caller.arrived) * 1e3,
+            shadows=tuple(
+                _shadow(opinions[live.digest]) for live in route.shadows if live.digest in opinions
+            ),
+        )
+
+    def _kept_rows(self, one: _Known, scorer: Scorer) -> tuple[bytes | None, str]:
+        """The rows that are kept with a decision, compressed, and their SHA-256.
+
+        Features suffice where the rows are in the store already, unless the model learnt
+        features that are made from rows.
+        """
+        if one.case.rows is None:
+            if not scorer.learned or one.stored is None:
+                return None, ""
+            return one.stored, hashlib.sha256(zlib.decompress(one.stored)).hexdigest()
+        json = one.case.json
+        if self._store.pseudonymous:
+            json = body_of(without_applicant(one.case.rows))
+        return zlib.compress(json, _COMPRESSION), hashlib.sha256(json).hexdigest()
+
+
+def _from_store(case: Case, found: OnlineApplicant | None) -> _Known | ProblemError:
+    try:
+        applicant = fresh(found, case.number)
+    except ProblemError as problem:
+        return problem
+    return _Known(case, from_bytes(applicant.features), applicant.rows)
+
+
+def fresh(found: OnlineApplicant | None, number: int) -> OnlineApplicant:
+    """The applicant, if the store has features of this version.
+
+    Raises
+    ------
+    ProblemError
+        404 if the applicant is not known, 409 if the features were made by other code.
+    """
+    if found is None:
+        raise ProblemError(
+            404,
+            f"No applicant {number} is known. Send the rows, or have them materialised: "
+            "`python -m scoring materialize`.",
+        )
+    if found.feature_set_version != FEATURE_SET_VERSION:
+        raise ProblemError(
+            409,
+            f"The features of applicant {number} are of version {found.feature_set_version} and "
+            f"this service scores version {FEATURE_SET_VERSION}. Materialise them again, or send "
+            "the rows.",
+        )
+    return found
+
+
+def _vectors(cases: list[Case]) -> list[Vectors]:
+    """The features of applicants with rows; the same rows are computed once."""
+    if len(cases) == 1:
+        return [pack(build_features(frames_of([cast("Rows", cases[0].rows)])))[0]]
+    by_rows = {case.json: case for case in cases}
+    different = [cast("Rows", case.rows) for case in by_rows.values()]
+    made: dict[bytes, Vectors] = {}
+    bodies = list(by_rows)
+    for group in apart(different):
+        packed = pack(build_features(frames_of(different[place] for place in group)))
+        made |= {bodies[place]: packed[row] for row, place in enumerate(group)}
+    return [made[case.json] for case in cases]
+
+
+def _reasons(judged: _Judged) -> str:
+    """The reasons of one applicant as they are answered and kept."""
+    own = Scored(
+        judged.scored.values[judged.row : judged.row + 1],
+        judged.scored.pds[judged.row : judged.row + 1],
+        judged.scored.contributions[judged.row : judged.row + 1],
+        judged.scored.base,
+    )
+    (reasons,) = judged.live.scorer.reasons_of(own, top=REASONS)
+    return reasons_json(reasons).decode()
+
+
+def _shadow(judged: _Judged) -> ShadowScore:
+    return ShadowScore(
+        model_digest=judged.live.digest,
+        model_version=judged.live.scorer.version,
+        pd=judged.pd,
+        decision=judged.decision,
+    )

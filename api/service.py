@@ -1,0 +1,89 @@
+"""The parts of the running service, as the endpoints find them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+
+from api import example
+from api.applicant import ApplicantReader
+from api.desk import Desk
+from api.explanation import Models
+from api.lineup import Lineup
+from api.settings import Settings
+from api.sources import FolderSource, ModelSource, RegistrySource
+from scoring.features import build_features
+from scoring.features.vectors import pack
+from scoring.requests import frames_of
+from scoring.scorer import MODEL_NAME, Scorer
+from scoring.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that a request may need.
+
+    Attributes
+    ----------
+    settings : Settings
+        What was set.
+    reader : ApplicantReader
+        Reads and checks rows.
+    store : Store
+        The database.
+    lineup : Lineup
+        The models that are live.
+    desk : Desk
+        Where applicants are decided on.
+    models : Models
+        Models that answered once, for explanations.
+    """
+
+    settings: Settings
+    reader: ApplicantReader
+    store: Store
+    lineup: Lineup
+    desk: Desk
+    models: Models
+
+    def close(self) -> None:
+        """Stop watching models, and let go of the database."""
+        self.lineup.stop()
+        self.store.close()
+
+
+def init_app(app: Flask, settings: Settings) -> Service:
+    """Make the parts, load the models if there are any, and watch them from then on."""
+    store = Store(settings.database_url, settings.pseudonym_key)
+    if store.embedded:
+        store.migrate()
+    reader = ApplicantReader(settings.row_limit)
+    lineup = Lineup(_source(settings), store, _warm, settings.poll_seconds)
+    lineup.refresh()
+    lineup.start()
+    service = Service(
+        settings, reader, store, lineup, Desk(lineup, store, reader), Models(lineup, store)
+    )
+    app.extensions["service"] = service
+    return service
+
+
+def current_service() -> Service:
+    """The service of the current app."""
+    return cast("Service", current_app.extensions["service"])
+
+
+def _source(settings: Settings) -> ModelSource:
+    if settings.mlflow_uri:
+        return RegistrySource(settings.mlflow_uri, MODEL_NAME, settings.model_cache)
+    return FolderSource({"champion": settings.model_dir, "challenger": settings.challenger_dir})
+
+
+def _warm(scorer: Scorer) -> None:
+    """Score one applicant: the first run is slow, and shows that the model takes our features."""
+    rows = ApplicantReader(row_limit=100).read(copy.deepcopy(example.REQUEST)).rows
+    frames = frames_of([rows])
+    scorer.reasons_of(scorer.score(pack(build_features(frames)), frames))
