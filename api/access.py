@@ -13,9 +13,9 @@ from typing import ParamSpec, TypeVar, cast
 from flask import Flask, current_app, g, request
 
 from api import limits
-from api.problems import ProblemError, unavailable
+from api.problems import ProblemError
 from api.settings import Settings
-from scoring.store import ApiKey, Scope, Store, StoreUnavailableError
+from scoring.store import ApiKey, Scope, Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,7 +53,9 @@ class Gate:
         Raises
         ------
         ProblemError
-            401 without a valid key where one is needed, 503 while keys cannot be looked up.
+            401 without a valid key where one is needed, 429 if that happens too often.
+        StoreError
+            If a key cannot be looked up.
         """
         text = _sent_key()
         if text is None:
@@ -71,10 +73,7 @@ class Gate:
         until, known = self._trusted.get(digest, (0.0, None))
         if known is not None and until > time.monotonic():
             return known
-        try:
-            key = self._store.verify_key(text)
-        except StoreUnavailableError as error:
-            raise unavailable() from error
+        key = self._store.verify_key(text)
         with self._lock:
             self._trusted.pop(digest, None)
             if key is not None:
@@ -90,7 +89,10 @@ def init_app(app: Flask, settings: Settings, store: Store) -> None:
 
 
 def scope(name: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Let a view be called only by those who have a scope."""
+    """Let a view be called only by those who have a scope, and only so often.
+
+    A scope stands for itself: an `admin` key does not score unless it has that scope as well.
+    """
 
     def guard(view: Callable[P, T]) -> Callable[P, T]:
         @wraps(view)
@@ -109,13 +111,7 @@ def scope(name: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
 def current_client() -> Client:
     """Who makes the current request; 401 if nobody may be said to."""
     if "client" not in g:
-        gate = cast("Gate", current_app.extensions["gate"])
-        try:
-            g.client = gate.client()
-        except ProblemError:
-            # Who tries keys is slowed down too.
-            limits.spend(f"address {request.remote_addr}")
-            raise
+        g.client = cast("Gate", current_app.extensions["gate"]).client()
     return cast("Client", g.client)
 
 
@@ -131,4 +127,6 @@ def _sent_key() -> str | None:
 
 
 def _unauthorized(detail: str) -> ProblemError:
+    # Who tries keys is counted too, apart from those who have one.
+    limits.spend(f"address {request.remote_addr}")
     return ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})

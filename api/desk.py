@@ -19,7 +19,6 @@ from typing import cast
 import numpy as np
 
 from api import metrics
-from api.applicant import ApplicantReader
 from api.batcher import Batcher
 from api.lineup import Lineup, Live, Route
 from api.problems import ProblemError, unavailable
@@ -27,7 +26,7 @@ from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION, build_features
 from scoring.features.vectors import Vectors, from_bytes, pack, to_bytes
 from scoring.reasons import reasons_json
-from scoring.requests import Rows, apart, body_of, frames_of, without_applicant
+from scoring.requests import Rows, apart, body_of, frames_of, rows_of, without_applicant
 from scoring.scorer import Scored, Scorer
 from scoring.store import (
     OnlineApplicant,
@@ -132,14 +131,11 @@ class Desk:
         The models.
     store : Store
         Where decisions go, and where applicants known by number come from.
-    reader : ApplicantReader
-        Reads rows that the store has.
     """
 
-    def __init__(self, lineup: Lineup, store: Store, reader: ApplicantReader) -> None:
+    def __init__(self, lineup: Lineup, store: Store) -> None:
         self._lineup = lineup
         self._store = store
-        self._reader = reader
         self._features = Batcher[Case, Vectors](_vectors, _MOST_FEATURES)
         self._decisions = Batcher[tuple[Case, Vectors | None], Prediction | ProblemError](
             self._decide, _MOST_DECISIONS
@@ -239,7 +235,7 @@ class Desk:
     def _rows(self, one: _Known) -> Rows:
         if one.case.rows is not None:
             return one.case.rows
-        return self._reader.read(zlib.decompress(cast("bytes", one.stored))).rows
+        return rows_of(cast("bytes", one.stored), one.case.number)
 
     def _prediction(
         self, one: _Known, route: Route, opinions: Mapping[str, _Judged], *, refer_all: bool

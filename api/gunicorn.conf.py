@@ -36,17 +36,14 @@ control_socket_disable = True
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Metrics of all workers are added up from files, which must not outlive the server. The name has
-# to be set before anything imports prometheus_client.
+# Where prometheus_client keeps figures of several processes; it reads this when it is imported.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
-_metrics_folder = os.environ.get(_METRICS) or tempfile.mkdtemp(prefix="scoring-metrics-")
-os.environ[_METRICS] = _metrics_folder
 
 # Everything that is logged, gunicorn's own lines too, comes out as JSON.
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "api.logs.formatter"}},
+    "formatters": {"json": {"()": "api.logs.JsonFormatter"}},
     "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["json"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
     "loggers": {
@@ -58,6 +55,17 @@ logconfig_dict = {
 }
 
 
+def when_ready(server: Arbiter) -> None:
+    """Make an empty folder for the figures of all workers, before there is any.
+
+    A file in memory cannot run into a full disk, which would end the process that maps it.
+    """
+    del server
+    memory = "/dev/shm"  # noqa: S108 - a folder of its own is made there, as in any other
+    parent = memory if os.access(memory, os.W_OK) else None
+    os.environ[_METRICS] = tempfile.mkdtemp(prefix="scoring-metrics-", dir=parent)
+
+
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Let go of the gauges of a worker that ended."""
     from prometheus_client.multiprocess import mark_process_dead
@@ -66,7 +74,13 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """Remove the figures in the place of a server that was killed."""
+    if os.getppid() != worker.ppid:
+        on_exit(server)
+
+
 def on_exit(server: Arbiter) -> None:
-    """Remove the metrics' files."""
+    """Remove the figures."""
     del server
-    shutil.rmtree(_metrics_folder, ignore_errors=True)
+    shutil.rmtree(os.environ[_METRICS], ignore_errors=True)

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-_ALWAYS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    # The documentation's page has inline scripts and styles, all of them our own.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
-    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+_POLICY = "Content-Security-Policy"
+# Answers are read by programs: a browser that shows one has nothing to load for it.
+_NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# The documentation's page has inline scripts and styles, all of them our own.
+_DOCUMENTATION = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'self'"
+)
+_DOCUMENTATION_PATH = "/docs/"
+_YEAR = 365 * 24 * 3600
 
 
 def init_app(app: Flask) -> None:
     """Send the headers with every answer."""
+    app.after_request(_add)
 
-    def add(response: Response) -> Response:
-        for name, value in _ALWAYS.items():
-            response.headers.setdefault(name, value)
-        if request.is_secure or request.headers.get("X-Forwarded-Proto") == "https":
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
-        return response
 
-    app.after_request(add)
+def _add(response: Response) -> Response:
+    headers = response.headers
+    for name, value in _ALWAYS:
+        headers.add(name, value)
+    headers.add(
+        _POLICY, _DOCUMENTATION if request.path.startswith(_DOCUMENTATION_PATH) else _NOTHING
+    )
+    # The files of the documentation's page say themselves how long they keep.
+    headers.setdefault("Cache-Control", "no-store")
+    if _came_by_https():
+        headers.add("Strict-Transport-Security", f"max-age={_YEAR}")
+    return response
+
+
+def _came_by_https() -> bool:
+    """Whether the client spoke HTTPS, to this server or to the router before it."""
+    told = request.headers.get("X-Forwarded-Proto", "")
+    return request.is_secure or told.partition(",")[0].strip().lower() == "https"

@@ -2,65 +2,107 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import secrets
+import sys
 import time
+from datetime import UTC, datetime
 
-import structlog
-from flask import Flask, Response, g, request
+import orjson
+from flask import Flask, Response, g, has_request_context, request
 
 from api.settings import Settings
 
 logger = logging.getLogger("api.request")
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Numbers of applicants have six digits, and amounts of money mostly have five or more.
+_LONG_NUMBER = re.compile(r"(?<![\w.])\d{5,}(?!\w)")
+_USUAL = frozenset(logging.makeLogRecord({}).__dict__)
+# What follows these words of gunicorn is the address, a header or a line that somebody sent.
+_TELLS = ("Invalid request", "Error handling request")
 
 
-def formatter() -> logging.Formatter:
-    """Write what anybody logs as a line of JSON."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.CallsiteParameterAdder(
-            {structlog.processors.CallsiteParameter.PROCESS}
-        ),
-    ]
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
+class JsonFormatter(logging.Formatter):
+    """Writes a record as a line of JSON.
+
+    A record made while a request is answered has its `request_id`; what is given as `extra` are
+    fields of the line, and a traceback is its field `exception`. Long numbers in words that are
+    not gunicorn's own are masked, for an error's text may quote what was sent.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, object] = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "event": _event(record),
+        }
+        if has_request_context() and "request_id" in g:
+            line["request_id"] = g.request_id
+        line |= {name: value for name, value in record.__dict__.items() if name not in _USUAL}
+        if record.exc_info:
+            line["exception"] = _masked(self.formatException(record.exc_info))
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except orjson.JSONEncodeError:
+            # Names of files may hold what is no Unicode.
+            return json.dumps(line, default=str)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Give each request an id, and log each answer in one line."""
     logging.getLogger("api").setLevel(settings.log_level)
+    app.before_request(_begin)
+    app.after_request(_end)
 
-    @app.before_request
-    def begin() -> None:
-        g.arrived = time.perf_counter()
-        sent = request.headers.get("X-Request-ID", "")
-        g.request_id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
 
-    @app.after_request
-    def end(response: Response) -> Response:
-        response.headers["X-Request-ID"] = g.request_id
-        logger.info(
-            "answered",
-            extra={
-                "request_id": g.request_id,
-                "method": request.method,
-                # Never the path itself, which may hold an applicant's number.
-                "route": request.url_rule.rule if request.url_rule else "unknown",
-                "status": response.status_code,
-                "milliseconds": round((time.perf_counter() - g.arrived) * 1e3, 2),
-                "caller": g.client.id if "client" in g else None,
-            },
-        )
-        return response
+def asked() -> tuple[str, str]:
+    """Method and route template of the current request.
+
+    Never the path itself, which may hold an applicant's number; and whatever somebody sends, there
+    are few of either.
+    """
+    method = request.method if request.method in _METHODS else "other"
+    return method, request.url_rule.rule if request.url_rule else "unknown"
+
+
+def _begin() -> None:
+    g.arrived = time.perf_counter()
+    sent = request.headers.get("X-Request-ID", "")
+    g.request_id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    method, route = asked()
+    logger.info(
+        "answered",
+        extra={
+            "method": method,
+            "route": route,
+            "status": response.status_code,
+            "milliseconds": round((time.perf_counter() - g.arrived) * 1e3, 2),
+            "caller": g.client.id if "client" in g else None,
+        },
+    )
+    return response
+
+
+def _event(record: logging.LogRecord) -> str:
+    if not record.name.startswith("gunicorn"):
+        return _masked(record.getMessage())
+    for beginning in _TELLS:
+        if str(record.msg).startswith(beginning):
+            kind = sys.exc_info()[0]
+            return f"{beginning}: {kind.__name__}" if kind else beginning
+    return record.getMessage()
+
+
+def _masked(text: str) -> str:
+    return _LONG_NUMBER.sub("#", text)

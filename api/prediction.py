@@ -19,10 +19,10 @@ from api.applicant import known_number
 from api.decision import Answer, answer_of
 from api.desk import Caller, Case
 from api.openapi import KEY, NOT_READY, applicant_body, batch_body, problem
-from api.problems import FieldError, Problem, ProblemError, document, unavailable
+from api.problems import FieldError, Problem, ProblemError, document
 from api.reading import JSON, JSON_LINES, digest_of, idempotency_key, parse, read_body
 from api.service import current_service
-from scoring.store import Prediction, StoreUnavailableError
+from scoring.store import Prediction
 
 blueprint = APIBlueprint(
     "prediction",
@@ -224,10 +224,7 @@ def _first_answer(caller: Caller) -> Prediction | None:
     """The prediction that the caller's key stands for already."""
     if caller.idempotency_key is None:
         return None
-    try:
-        first = current_service().store.answered(caller.id, caller.idempotency_key)
-    except StoreUnavailableError as error:
-        raise unavailable() from error
+    first = current_service().store.answered(caller.id, caller.idempotency_key)
     return first and _checked(first, caller)
 
 

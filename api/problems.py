@@ -76,12 +76,13 @@ def unavailable() -> ProblemError:
 
 def init_app(app: Flask) -> None:
     """Answer every error of the app with a problem document."""
-    app.register_error_handler(ProblemError, _answer_problem)
+    app.register_error_handler(ProblemError, answer)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_unforeseen)
 
 
-def _answer_problem(error: ProblemError) -> Response:
+def answer(error: ProblemError) -> Response:
+    """The problem document of an error."""
     return _respond(error.status, error.detail, error.errors, error.headers)
 
 

@@ -76,7 +76,7 @@ def explanation(path: PredictionPath) -> Response:
     In French or English, as Accept-Language prefers.
     """
     found = _find(path.id)
-    language = request.accept_languages.best_match(LANGUAGES, default=LANGUAGES[0])
+    language = _language()
     scorer = current_service().models.get(found.model_digest)
     response = _json(explain(found, scorer, language))
     response.headers["Content-Language"] = language
@@ -109,6 +109,12 @@ def override(path: PredictionPath) -> Response:
     response = _record(found)
     response.status_code = 201
     return response
+
+
+def _language() -> str:
+    """The language that the caller likes best among ours, a region's for its country's too."""
+    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
+    return next((tag for tag in wanted if tag in LANGUAGES), LANGUAGES[0])
 
 
 def _find(number: str) -> Prediction:

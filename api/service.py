@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass
 from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask, Response, current_app
 
-from api import example
+from api import example, metrics
 from api.applicant import ApplicantReader
 from api.desk import Desk
 from api.explanation import Models
 from api.lineup import Lineup
+from api.problems import answer, unavailable
 from api.settings import Settings
 from api.sources import FolderSource, ModelSource, RegistrySource
 from scoring.features import build_features
 from scoring.features.vectors import pack
 from scoring.requests import frames_of
 from scoring.scorer import MODEL_NAME, Scorer
-from scoring.store import Store
+from scoring.store import Store, StoreError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,17 @@ def init_app(app: Flask, settings: Settings) -> Service:
     lineup = Lineup(_source(settings), store, _warm, settings.poll_seconds)
     lineup.refresh()
     lineup.start()
-    service = Service(
-        settings, reader, store, lineup, Desk(lineup, store, reader), Models(lineup, store)
-    )
+    service = Service(settings, reader, store, lineup, Desk(lineup, store), Models(lineup, store))
     app.extensions["service"] = service
+    app.register_error_handler(StoreError, _store_failed)
     return service
+
+
+def _store_failed(error: StoreError) -> Response:
+    """Whatever needs the store waits for it."""
+    metrics.store_failed()
+    logger.warning("%s", error)
+    return answer(unavailable())
 
 
 def current_service() -> Service:

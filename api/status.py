@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Literal
 
 from flask import Response, redirect, url_for
@@ -11,13 +10,8 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from api import metrics
 from api.openapi import NOT_READY
-from api.problems import unavailable
 from api.service import current_service
-from scoring.store import StoreError, StoreUnavailableError
-
-logger = logging.getLogger(__name__)
 
 blueprint = APIBlueprint(
     "status", __name__, abp_tags=[Tag(name="status", description="The state of the service")]
@@ -83,14 +77,7 @@ def ready() -> Response:
     """200 when a model is loaded and the store takes decisions."""
     service = current_service()
     live = service.lineup.champion()
-    try:
-        service.store.check()
-    except StoreUnavailableError as error:
-        metrics.store_failed()
-        raise unavailable() from error
-    except StoreError as error:
-        logger.warning("not ready: %s", error)
-        raise unavailable() from error
+    service.store.check()
     return _json(
         Readiness(
             model=ReadyModel(

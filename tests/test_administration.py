@@ -1,0 +1,111 @@
+"""The models in the service, and how they are used, changed while it runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serving
+from flask.testing import FlaskClient
+
+from api import example
+from scoring.scorer import Calibration, Scorer
+
+
+@pytest.fixture
+def client(small_model: Path, scorer: Scorer, tmp_path: Path) -> Iterator[FlaskClient]:
+    """A service with a champion and a challenger that says otherwise."""
+    settings = serving.settings(small_model, tmp_path, challenger_dir=tmp_path / "challenger")
+    other = Calibration(scorer.calibration.slope, scorer.calibration.intercept + 1)
+    replace(scorer, version="8", calibration=other).save(tmp_path / "challenger")
+    with serving.running_app(settings) as app:
+        yield app.test_client()
+
+
+def body(number: int = 900001) -> dict[str, Any]:
+    found = copy.deepcopy(example.REQUEST)
+    found["application"]["SK_ID_CURR"] = number
+    return found
+
+
+def change(client: FlaskClient, **changes: Any) -> Any:
+    return client.put("/policy", json={"actor": "C. Martin", "motive": "A trial.", **changes})
+
+
+def test_models_are_told(client: FlaskClient, scorer: Scorer) -> None:
+    told = client.get("/model").json
+    assert told["champion"]["version"] == scorer.version
+    assert told["champion"]["cutoff"] == scorer.cutoff
+    assert told["challenger"]["version"] == "8"
+    assert told["challenger"]["role"] == "challenger"
+    assert told["champion"]["features"] == len(scorer.features)
+
+
+def test_the_policy_is_told_and_changed_piece_by_piece(client: FlaskClient) -> None:
+    usual = {"strategy": "champion", "challenger_share": 0.1, "refer_all": False}
+    assert client.get("/policy").json == usual
+    assert change(client, strategy="split").json == {**usual, "strategy": "split"}
+    changed = {**usual, "strategy": "split", "challenger_share": 0.5}
+    assert change(client, challenger_share=0.5).json == changed
+    assert client.get("/policy").json == changed
+    events = client.application.extensions["service"].store.events()
+    assert "A trial." in next(event.detail for event in events if event.kind == "policy")
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"strategy": "best"}, "/strategy"),
+        ({"challenger_share": 1.5}, "/challenger_share"),
+        ({"challenger_share": "0.5"}, "/challenger_share"),
+        ({"refer_all": 1}, "/refer_all"),
+        ({"motive": ""}, "/motive"),
+        ({"share": 0.5}, "/share"),
+    ],
+)
+def test_a_wrong_policy_is_named(
+    client: FlaskClient, changes: dict[str, Any], pointer: str
+) -> None:
+    response = change(client, **changes)
+    assert response.status_code == 422
+    assert [error["pointer"] for error in json.loads(response.data)["errors"]] == [pointer]
+
+
+def test_everything_can_be_referred(client: FlaskClient) -> None:
+    usual = client.post("/predict", json=body()).json
+    assert change(client, refer_all=True).status_code == 200
+    referred = client.post("/predict", json=body()).json
+    assert referred["decision"] == "refer"
+    assert referred["model_decision"] == usual["decision"]
+    assert referred["probability_of_default"] == usual["probability_of_default"]
+    change(client, refer_all=False)
+    assert client.post("/predict", json=body()).json["decision"] == usual["decision"]
+
+
+def test_a_shadow_is_recorded_and_never_answers(client: FlaskClient) -> None:
+    usual = client.post("/predict", json=body()).json
+    change(client, strategy="shadow")
+    answer = client.post("/predict", json=body()).json
+    assert answer["probability_of_default"] == usual["probability_of_default"]
+    assert answer["model"]["role"] == "champion"
+    stored = client.application.extensions["service"].store.prediction(answer["id"])
+    (shadow,) = stored.shadows
+    assert shadow.model_version == "8"
+    assert shadow.pd > answer["probability_of_default"]
+
+
+def test_a_split_sends_each_applicant_to_one_model(client: FlaskClient) -> None:
+    change(client, strategy="split", challenger_share=0.4)
+    roles = {}
+    for number in range(900_001, 900_041):
+        answers = [client.post("/predict", json=body(number)).json for _ in range(2)]
+        assert answers[0]["model"] == answers[1]["model"]
+        roles[number] = answers[0]["model"]["role"]
+        assert answers[0]["model"]["why"] == "split"
+    share = list(roles.values()).count("challenger") / len(roles)
+    assert 0.2 < share < 0.6
