@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -78,8 +78,19 @@ def free_port() -> int:
 @contextmanager
 def running_api(model: Path, log: Path, environment: Mapping[str, str] = {}) -> Iterator[str]:
     """gunicorn as in production, on a free port; yields its address."""
+    with started_api(model, log, environment) as (url, _):
+        yield url
+
+
+@contextmanager
+def started_api(
+    model: Path,
+    log: Path,
+    environment: Mapping[str, str],
+    command: Sequence[str] = (sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"),
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The same, with the process: it may be killed meanwhile."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"]
     settings = {
         "MODEL_DIR": str(model.resolve()),
         "CHALLENGER_DIR": str(model.resolve().parent / "challenger"),
@@ -95,7 +106,7 @@ def running_api(model: Path, log: Path, environment: Mapping[str, str] = {}) -> 
     url = f"http://127.0.0.1:{port}"
     try:
         assert wait_until_it_answers(f"{url}/health", server), log.read_text(errors="replace")
-        yield url
+        yield url, server
     finally:
         server.terminate()
         server.wait(timeout=30)
