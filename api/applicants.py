@@ -88,7 +88,7 @@ def applicant(path: ApplicantPath) -> Response:
     "/applicants/<int:id>/predictions",
     operation_id="applicant_predictions",
     summary="What was decided on an applicant",
-    responses={200: Decisions, 422: _WRONG, 503: STORE_AWAY},
+    responses={200: Decisions, 404: NOT_FOUND, 422: _WRONG, 503: STORE_AWAY},
 )
 @scope("score")
 def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:

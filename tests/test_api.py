@@ -7,10 +7,13 @@ import hashlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -426,6 +429,29 @@ def test_gunicorn_refuses_a_large_body_in_words(api_url: str, chunked: bool) -> 
     headers = {"Content-Type": "application/json"}
     response = requests.post(f"{api_url}/predict", data=sent, headers=headers, timeout=60)
     assert (response.status_code, response.headers["Content-Type"]) == (413, PROBLEM)
+
+
+def test_a_body_that_comes_after_its_refusal_does_not_hold_up_the_next_request(
+    api_url: str,
+) -> None:
+    host, port = api_url.removeprefix("http://").split(":")
+    head = b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        for _ in range(20):
+            connection.sendall(head)
+            time.sleep(0.01)
+            connection.sendall(b"too late.")
+            assert answered(connection) == 405
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert answered(connection) == 200
+
+
+def answered(connection: socket.socket) -> int:
+    """The status of the next answer on a connection."""
+    response = HTTPResponse(connection)
+    response.begin()
+    response.read()
+    return response.status
 
 
 def test_gunicorn_loads_the_model_in_each_worker(
