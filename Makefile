@@ -116,11 +116,11 @@ notebooks: $(STAMPS)/tables ## run the notebooks on the sample and keep their ou
 
 .PHONY: bundle
 bundle: $(STAMPS)/02_modelling ## gather what the deployed API runs in build/bundle
-	@rm -rf build/bundle
-	@mkdir -p build/bundle/mlruns
-	@git ls-files -z api scoring Procfile .python-version | xargs -0 cp --parents -t build/bundle
-	@cp api/requirements.txt build/bundle/requirements.txt
-	@cp -r mlruns/champion build/bundle/mlruns/champion
+	@$(BIN)/python -m scoring bundle --out build/bundle
+
+.PHONY: bench
+bench: $(STAMPS)/02_modelling ## measure the API against a bare Flask echo into reports/benchmarks.md
+	@$(BIN)/python -m bench
 
 .PHONY: lock
 lock: $(INSTALLED) ## resolve the packages anew into both requirements files

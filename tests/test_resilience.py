@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import requests
 import serving
-from databases import Postgres, running_postgres
+from databases import Server
 
 from api import example
 from scoring.dataset import staged_folder
@@ -245,9 +245,9 @@ def test_a_full_disk_gives_503_and_no_unrecorded_decision(
 
 @short_and_long(2, 10)
 def test_postgresql_is_stopped_under_load_and_comes_back(
-    small_model: Path, postgres: Postgres, times: int, tmp_path: Path
+    small_model: Path, own_postgres: Server, times: int, tmp_path: Path
 ) -> None:
-    url = postgres.new_database()
+    url = own_postgres.url()
     store = Store(url)
     store.migrate()
     environment = {"DATABASE_URL": url, "WEB_CONCURRENCY": "2"}
@@ -258,24 +258,18 @@ def test_postgresql_is_stopped_under_load_and_comes_back(
         for _ in range(times):
             answered, refused = len(load.answers), len(load.problems)
             wait_for(lambda answered=answered: len(load.answers) > answered + 10)  # type: ignore[misc]
-            postgres.stop()
+            own_postgres.stop(signal.SIGQUIT)
             wait_for(lambda refused=refused: len(load.problems) > refused + 5)  # type: ignore[misc]
             ready = requests.get(f"{address}/ready", timeout=30).status_code
             alive = requests.get(f"{address}/health", timeout=30).status_code
             assert (ready, alive) == (503, 200)
-            postgres.start()
+            own_postgres.start()
         answered = len(load.answers)
         wait_for(lambda: len(load.answers) > answered + 10)
     assert set(load.problems) == {503}
     assert load.broken == 0
     recorded = {one.id for one in store.predictions()}
     assert {one["id"] for one in load.answers} <= recorded
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with running_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
-        yield server
 
 
 @short_and_long(400, 4000)
