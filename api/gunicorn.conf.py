@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
@@ -38,6 +42,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Where prometheus_client keeps figures of several processes; it reads this when it is imported.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_PREFIX = "scoring-metrics-"
+# Younger folders may be about to be locked.
+_ABANDONED_SECONDS = 60.0
 
 # Everything that is logged, gunicorn's own lines too, comes out as JSON.
 logconfig_dict = {
@@ -51,6 +58,8 @@ logconfig_dict = {
         # The app has a line of its own for each request, without the address, which may hold an
         # applicant's number.
         "gunicorn.access": {"handlers": [], "propagate": False, "level": "CRITICAL"},
+        # It would name its plug-ins at every start.
+        "alembic": {"level": "WARNING"},
     },
 }
 
@@ -62,8 +71,10 @@ def when_ready(server: Arbiter) -> None:
     """
     del server
     memory = "/dev/shm"  # noqa: S108 - a folder of its own is made there, as in any other
-    parent = memory if os.access(memory, os.W_OK) else None
-    os.environ[_METRICS] = tempfile.mkdtemp(prefix="scoring-metrics-", dir=parent)
+    parent = memory if os.access(memory, os.W_OK) else tempfile.gettempdir()
+    _remove_abandoned(Path(parent))
+    os.environ[_METRICS] = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+    _lock(os.environ[_METRICS])
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
@@ -74,13 +85,34 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
-def worker_exit(server: Arbiter, worker: Worker) -> None:
-    """Remove the figures in the place of a server that was killed."""
-    if os.getppid() != worker.ppid:
-        on_exit(server)
-
-
 def on_exit(server: Arbiter) -> None:
     """Remove the figures."""
     del server
     shutil.rmtree(os.environ[_METRICS], ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the figures of servers that were killed."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        # It may be somebody else's, or gone by now.
+        with suppress(OSError):
+            if folder.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                os.close(_lock(folder))
+                shutil.rmtree(folder)
+
+
+def _lock(folder: str | Path) -> int:
+    """Hold a folder until this process and all that it forks are gone.
+
+    Raises
+    ------
+    BlockingIOError
+        If another server holds it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    return handle

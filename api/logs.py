@@ -20,8 +20,9 @@ logger = logging.getLogger("api.request")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Numbers of applicants have six digits, and amounts of money mostly have five or more.
-_LONG_NUMBER = re.compile(r"(?<![\w.])\d{5,}(?!\w)")
-_USUAL = frozenset(logging.makeLogRecord({}).__dict__)
+_LONG_NUMBER = re.compile(r"(?<![\w.])\d{5,}(?:\.\d+)?(?!\w)")
+# What records have of themselves, and what other formatters leave on them.
+_USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 # What follows these words of gunicorn is the address, a header or a line that somebody sent.
 _TELLS = ("Invalid request", "Error handling request")
 
