@@ -98,10 +98,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A case with its features; `stored` are the rows that the store has of the applicant."""
+    """A case with its features, also as they are kept.
+
+    `stored` are the rows that the store has of the applicant.
+    """
 
     case: Case
     vector: Vectors
+    packed: bytes
     stored: bytes | None = None
 
 
@@ -176,7 +180,9 @@ class Desk:
         asked = [case.number for case, vector in cases if vector is None]
         found = self._store.applicants(asked) if asked else {}
         return [
-            _from_store(case, found.get(case.number)) if vector is None else _Known(case, vector)
+            _from_store(case, found.get(case.number))
+            if vector is None
+            else _Known(case, vector, to_bytes(vector))
             for case, vector in cases
         ]
 
@@ -250,7 +256,7 @@ class Desk:
             source="id" if one.case.rows is None else "rows",
             rows=rows,
             rows_sha256=digest,
-            features=to_bytes(one.vector),
+            features=one.packed,
             feature_set_version=FEATURE_SET_VERSION,
             model_name=scorer.name,
             model_version=scorer.version,
@@ -295,7 +301,7 @@ def _from_store(case: Case, found: OnlineApplicant | None) -> _Known | ProblemEr
         applicant = fresh(found, case.number)
     except ProblemError as problem:
         return problem
-    return _Known(case, from_bytes(applicant.features), applicant.rows)
+    return _Known(case, from_bytes(applicant.features), applicant.features, applicant.rows)
 
 
 def fresh(found: OnlineApplicant | None, number: int) -> OnlineApplicant:
