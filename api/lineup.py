@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,30 +12,39 @@ from threading import Event, Lock, Thread
 from typing import get_args
 
 from api import metrics
+from api.chronicle import Chronicle
 from api.problems import ProblemError
-from api.routing import Live, Route, route
+from api.routing import Experience, Live, Route, route
 from api.sources import Alias, Found, ModelSource, SourceError
+from scoring.business import Costs
 from scoring.errors import ScoringError
 from scoring.scorer import Scorer
-from scoring.store import CostSummary, ModelEvent, Policy, Store, StoreError
+from scoring.store import Policy, RefusalSummary, Store, StoreError
 
 __all__ = ["Lineup", "Live", "Route"]
 
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = "5"
-# How far back the bandit looks, and how often: outcomes come in over months.
+# How far back the bandit looks, and how often at most: outcomes come in over months.
 _MEMORY = timedelta(days=365)
-_COST_SECONDS = 30.0
+_EXPERIENCE_SECONDS = 60.0
+# Of a worker's time, the part that may go into adding up what decisions have cost.
+_EXPERIENCE_SHARE = 0.01
+_NOBODY = RefusalSummary(0, 0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     """What a request sees: one object, replaced whole."""
 
-    live: Mapping[Alias, Live] = field(default_factory=dict)
+    champion: Live | None = None
+    challenger: Live | None = None
     policy: Policy = field(default_factory=Policy)
-    costs: Mapping[str, CostSummary] = field(default_factory=dict)
+    experience: Mapping[str, Experience] = field(default_factory=dict)
+
+    def live(self, alias: Alias) -> Live | None:
+        return self.champion if alias == "champion" else self.challenger
 
 
 class Lineup:
@@ -53,7 +60,7 @@ class Lineup:
     store : Store
         Where they are archived, and where the policy and outcomes are.
     warm : callable
-        Scores somebody, and so proves a model; raises ScoringError if it cannot.
+        Scores somebody, and so proves a model; raises what it likes if it cannot.
     poll_seconds : float
         The time between two looks.
     """
@@ -70,12 +77,14 @@ class Lineup:
         self._warm = warm
         self._poll_seconds = poll_seconds
         self._state = _State()
-        self._refused: dict[Alias, Found] = {}
-        self._archived: set[str] = set()
-        self._told: dict[str, str] = {}
-        self._costs_at = float("-inf")
+        # The last is held for an assignment only; nobody who serves waits for the first.
+        self._looking, self._reading, self._changing = Lock(), Lock(), Lock()
+        self._handled: dict[Alias, Found] = {}
+        self._chronicle = Chronicle(store)
+        self._complaints = _Complaints()
+        self._experience_due = float("-inf")
+        # Seeded by the system, and made after the fork: each worker throws dice of its own.
         self._rng = random.Random()  # noqa: S311 - dice, not secrets
-        self._refreshing = Lock()
         self._stopped = Event()
         self._thread: Thread | None = None
 
@@ -91,7 +100,8 @@ class Lineup:
 
     def live(self) -> tuple[Live, ...]:
         """All models in service."""
-        return tuple(self._state.live.values())
+        state = self._state
+        return tuple(live for live in (state.champion, state.challenger) if live is not None)
 
     @property
     def policy(self) -> Policy:
@@ -107,8 +117,14 @@ class Lineup:
             503 while there is none.
         """
         state = self._state
-        challenger = state.live.get("challenger")
-        return route(applicant, _champion(state), challenger, state.policy, state.costs, self._rng)
+        return route(
+            applicant,
+            _champion(state),
+            state.challenger,
+            state.policy,
+            state.experience,
+            self._rng,
+        )
 
     def start(self) -> None:
         """Watch from now on, in a thread of this process."""
@@ -125,140 +141,172 @@ class Lineup:
         while not self._stopped.wait(self._poll_seconds):
             try:
                 self.refresh()
-            except Exception:
+            except Exception as error:  # noqa: BLE001
                 # A watch that ends would leave an old model in service for ever.
-                logger.exception("looking for models failed")
+                self._complaints.tell("watch", f"looking for models failed: {error!r}", error)
+            else:
+                self._complaints.settle("watch")
 
     def refresh(self) -> None:
-        """Look once: at each alias, at what is not archived yet, at the policy and the costs."""
-        with self._refreshing:
+        """Look once: at each alias, at what waits for the store, at the policy and the costs."""
+        with self._looking:
             for alias in get_args(Alias):
                 self._look(alias)
-            self._archive()
-            self._read_store()
+            self._flush()
+            self.refresh_policy()
+            self._refresh_experience()
 
     def refresh_policy(self) -> None:
         """Look at the policy alone, after it was changed here."""
-        with self._refreshing:
-            self._read_store()
+        # Two who read at once could put the earlier policy over the later one.
+        with self._reading:
+            try:
+                policy = self._store.policy()
+            except StoreError as error:
+                self._complaints.tell("policy", f"the policy cannot be read: {error}")
+                return
+            with self._changing:
+                self._state = replace(self._state, policy=policy)
+        self._complaints.settle("policy")
 
     def _look(self, alias: Alias) -> None:
         try:
             found = self._source.find(alias)
         except SourceError as error:
-            self._tell(alias, f"the {alias} cannot be looked for: {error}")
+            self._complaints.tell(alias, f"the {alias} cannot be looked for: {error}")
+            if alias == "champion" and self._state.champion is None:
+                self._load_remembered()
             return
-        now = self._state.live.get(alias)
         if found is None:
-            self._missing(alias, now)
-        elif (now is None or now.digest != found.digest) and self._refused.get(alias) != found:
-            self._load(alias, found)
+            self._missing(alias)
+        elif found == self._handled.get(alias) or self._load(alias, found):
+            self._complaints.settle(alias)
 
-    def _missing(self, alias: Alias, now: Live | None) -> None:
+    def _load_remembered(self) -> None:
+        """Start with the champion of last time, rather than wait for who knows today's."""
+        remembered = self._source.remembered("champion")
+        if remembered is not None and remembered != self._handled.get("champion"):
+            self._load("champion", remembered)
+
+    def _missing(self, alias: Alias) -> None:
         """A challenger that went is dropped; a champion serves on until there is another."""
-        self._refused.pop(alias, None)
-        if alias == "challenger":
-            if now is not None:
-                self._put(alias, None)
-                self._record("dropped", now, "there is no challenger any more")
-        elif now is None:
-            self._tell(alias, "no model to serve yet: there is no champion")
+        self._handled.pop(alias, None)
+        live = self._state.live(alias)
+        if alias == "champion":
+            what = "serving on with the last one" if live else "nothing to serve yet"
+            self._complaints.tell(alias, f"there is no champion: {what}")
+            return
+        self._complaints.settle(alias)
+        if live is not None:
+            self._put(alias, None)
+            logger.info("there is no challenger any more")
+            self._note("dropped", live, "there is no challenger any more")
 
-    def _load(self, alias: Alias, found: Found) -> None:
+    def _load(self, alias: Alias, found: Found) -> bool:
+        """Take a model into service, or refuse it; False if that could not be settled yet."""
         try:
-            with self._source.fetched(alias, found.digest) as folder:
+            with self._source.fetched(alias, found) as folder:
                 scorer = Scorer.load(folder)
-            self._warm(scorer)
-        except SourceError as error:
-            # It may be there at the next look.
-            self._tell(alias, f"the {alias} cannot be fetched: {error}")
-            return
-        except (ScoringError, ValueError, TypeError) as error:
+                self._warm(scorer)
+                self._chronicle.keep(found.digest, scorer, folder)
+        except (SourceError, OSError, MemoryError) as error:
+            # Nothing is said about the model itself.
+            self._complaints.tell(alias, f"the {alias} cannot be fetched: {error}")
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever a model breaks, it is refused
             self._refuse(alias, found, error)
-            return
-        live = Live(scorer, found.digest, alias)
-        self._put(alias, live)
-        self._told.pop(alias, None)
-        metrics.model_loaded(alias, scorer.version, found.digest)
-        logger.info("serving %s version %s as %s", scorer.name, scorer.version, alias)
-        self._record("loaded", live, f"{scorer.name} version {scorer.version}")
+        else:
+            # Archived first, so that no decision is taken by a model that could be lost.
+            self._flush()
+            live = Live(scorer, found.digest, alias)
+            self._put(alias, live)
+            metrics.model_loaded(alias, scorer.version, found.digest)
+            logger.info("serving %s version %s as %s", scorer.name, scorer.version, alias)
+            self._note("loaded", live, f"{scorer.name} version {scorer.version}")
+        self._handled[alias] = found
+        return True
 
     def _put(self, alias: Alias, live: Live | None) -> None:
         """Swap a model: those who are scoring finish with the one they have."""
-        others = {name: one for name, one in self._state.live.items() if name != alias}
-        changed = others if live is None else {**others, alias: live}
-        self._state = replace(self._state, live=changed)
+        with self._changing:
+            if alias == "champion":
+                self._state = replace(self._state, champion=live)
+            else:
+                self._state = replace(self._state, challenger=live)
 
     def _refuse(self, alias: Alias, found: Found, error: Exception) -> None:
-        self._refused[alias] = found
         metrics.model_refused()
-        kept = "" if alias not in self._state.live else "; the one before serves on"
-        logger.error("refused a %s: %s%s", alias, error, kept)
-        event = ModelEvent(
-            datetime.now(UTC), "refused", found.digest, None, alias, str(error), _worker()
-        )
-        self._try_store(lambda: self._store.add_event(event))
+        told = str(error) if isinstance(error, ScoringError) else repr(error)
+        kept = "; the one before serves on" if self._state.live(alias) else ""
+        trace = None if isinstance(error, ScoringError) else error
+        logger.error("refused a %s: %s%s", alias, told, kept, exc_info=trace)
+        self._chronicle.note("refused", alias, told, digest=found.digest or None)
 
-    def _archive(self) -> None:
-        """Keep every model in service in the store, so that its decisions can be replayed."""
-        for alias, live in self._state.live.items():
-            if live.digest not in self._archived and self._try_store(
-                lambda alias=alias, live=live: self._keep(alias, live)  # type: ignore[misc]
-            ):
-                self._archived.add(live.digest)
+    def _note(self, kind: str, live: Live, detail: str) -> None:
+        version = live.scorer.version
+        self._chronicle.note(kind, live.role, detail, digest=live.digest, version=version)
 
-    def _keep(self, alias: Alias, live: Live) -> None:
-        scorer = live.scorer
-        with self._source.fetched(alias, live.digest) as folder:
-            self._store.archive(live.digest, scorer.name, scorer.version, folder)
-
-    def _record(self, kind: str, live: Live, detail: str) -> None:
-        event = ModelEvent(
-            datetime.now(UTC), kind, live.digest, live.scorer.version, live.role, detail, _worker()
-        )
-        self._try_store(lambda: self._store.add_event(event))
-
-    def _read_store(self) -> None:
-        self._try_store(self._read_policy)
-
-    def _read_policy(self) -> None:
-        policy, costs = self._store.policy(), self._state.costs
-        champion = self._state.live.get("champion")
-        due = time.monotonic() - self._costs_at > _COST_SECONDS
-        if policy.strategy == "bandit" and champion is not None and due:
-            own = champion.scorer.costs
-            since = datetime.now(UTC) - _MEMORY
-            costs = self._store.realised_costs(since, own.false_negative, own.false_positive)
-            self._costs_at = time.monotonic()
-        self._state = replace(self._state, policy=policy, costs=costs)
-
-    def _try_store(self, use: Callable[[], None]) -> bool:
-        """Use the store; while it is away, what can be done without goes on."""
+    def _flush(self) -> None:
         try:
-            use()
-        except (StoreError, SourceError) as error:
-            self._tell("store", f"the store cannot be kept up to date: {error}")
-            return False
-        self._told.pop("store", None)
-        return True
+            self._chronicle.flush()
+        except (StoreError, OSError) as error:
+            self._complaints.tell("store", f"models and events wait for the store: {error}")
+        else:
+            self._complaints.settle("store")
 
-    def _tell(self, about: str, words: str) -> None:
-        """Log a warning once, until it changes."""
+    def _refresh_experience(self) -> None:
+        """Add up what each model's decisions have cost, if the bandit asks for it by then."""
+        state, start = self._state, time.monotonic()
+        if state.policy.strategy != "bandit" or state.champion is None:
+            return
+        if start < self._experience_due:
+            return
+        try:
+            experience = self._experience(state.champion.scorer.costs)
+        except StoreError as error:
+            self._complaints.tell("costs", f"what decisions cost cannot be read: {error}")
+            return
+        with self._changing:
+            self._state = replace(self._state, experience=experience)
+        self._complaints.settle("costs")
+        taken = time.monotonic() - start
+        self._experience_due = start + max(_EXPERIENCE_SECONDS, taken / _EXPERIENCE_SHARE)
+
+    def _experience(self, costs: Costs) -> dict[str, Experience]:
+        """By digest, measured alike for all models: in units of one refused good applicant."""
+        since = datetime.now(UTC) - _MEMORY
+        loss = costs.false_negative / costs.false_positive
+        known = self._store.realised_costs(since, loss, 1.0)
+        refusals = self._store.refusals(since)
+        return {
+            digest: Experience(summary, refusals.get(digest, _NOBODY))
+            for digest, summary in known.items()
+        }
+
+
+class _Complaints:
+    """Warnings about things outside, each told once until it changes."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def tell(self, about: str, words: str, error: Exception | None = None) -> None:
+        """Log a warning, unless it is what was told last about the same thing."""
         if self._told.get(about) != words:
             self._told[about] = words
-            logger.warning("%s", words)
+            logger.warning("%s", words, exc_info=error)
+
+    def settle(self, about: str) -> None:
+        """Note that there is nothing to complain of, and say so after a complaint."""
+        if self._told.pop(about, None) is not None:
+            logger.info("back to normal: %s", about)
 
 
 def _champion(state: _State) -> Live:
-    champion = state.live.get("champion")
-    if champion is None:
+    if state.champion is None:
         raise ProblemError(
             503,
             "No model can be loaded; the service's log says why. Try again later.",
             headers={"Retry-After": _RETRY_SECONDS},
         )
-    return champion
-
-
-def _worker() -> str:
-    return f"{socket.gethostname()[:60]}:{os.getpid()}"
+    return state.champion

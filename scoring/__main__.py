@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from scoring import service_commands, store_commands
+from scoring.console import messages as _console
+from scoring.console import show as _show
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,34 +33,6 @@ app = typer.Typer(
 @app.callback()
 def main() -> None:
     """Keep commands named: Typer drops the name of an app's only command."""
-
-
-def _show_log(console: Console) -> None:
-    """Show what the library logs as plain lines on a console that progress bars share."""
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            line = f"{record.levelname.lower()}: {record.getMessage()}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    logging.getLogger("scoring").handlers = [Handler()]
-    logging.getLogger("scoring").setLevel(logging.INFO)
-
-
-@contextmanager
-def _console() -> Iterator[Console]:
-    """A console for messages; what a user can mend is told in a line and ends with status 1."""
-    from rich.console import Console
-
-    from scoring.errors import ScoringError
-
-    console = Console(stderr=True)
-    _show_log(console)
-    try:
-        yield console
-    except ScoringError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 DatasetArgument = Annotated[
@@ -199,34 +174,36 @@ def examples(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="The directory to write.")] = _CHAMPION,
-    alias: Annotated[str, typer.Option(help="Which version, by its alias.")] = "champion",
+    out: Annotated[
+        Path | None, typer.Option(help="The directory to write; mlruns/ALIAS by default.")
+    ] = None,
+    alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
     mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
 ) -> None:
-    """Copy a registered model out of MLflow as the directory that the API serves."""
+    """Copy a registered model out of MLflow as a directory that the API serves or tries."""
     from scoring.registry import Store
 
+    folder = out or _CHAMPION.with_name(alias)
     with _console() as console, console.status("exporting"):
-        scorer = Store(mlruns).export(out, alias)
-    typer.echo(f"{scorer.name} version {scorer.version} ({alias}) in {out}")
+        scorer = Store(mlruns).export(folder, alias)
+    typer.echo(f"{scorer.name} version {scorer.version} ({alias}) in {folder}")
+
+
+@app.command()
+def bundle(
+    out: Annotated[Path, typer.Option(help="The folder to write; replaced if it is a bundle.")],
+    model: ModelOption = _CHAMPION,
+) -> None:
+    """Gather what a platform runs: API, model, locked requirements, Procfile."""
+    from scoring.bundle import bundle as gather
+
+    with _console():
+        scorer = gather(model, out)
+    typer.echo(f"{scorer.name} version {scorer.version} and the API in {out}")
 
 
 _VERSION_HEADER = ("version", "alias", "registered", "AUC", "cost", "data", "by", "why")
 _EVENT_HEADER = ("", "when", "what", "version", "before", "by", "why")
-
-
-def _show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table, wide where nobody's screen is the measure."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(*header, box=SIMPLE)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    screen = Console()
-    (screen if screen.is_terminal else Console(width=200)).print(table)
 
 
 def _gate_row(gate: Gate) -> tuple[str, ...]:
@@ -294,7 +271,7 @@ def train(
     from scoring.automatic import TRIALS, Settings
     from scoring.automatic import train as run_training
     from scoring.recipes import opened
-    from scoring.registry import MODEL_NAME, Store
+    from scoring.registry import CHALLENGER, MODEL_NAME, Store
     from scoring.tracking import track
 
     settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
@@ -302,11 +279,13 @@ def train(
         with _stages(console) as report:
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
         with console.status("registering"):
-            scorer = track(Store(mlruns), run, datetime.now(UTC).date().isoformat())
+            store = Store(mlruns)
+            scorer = track(store, run, datetime.now(UTC).date().isoformat())
+            store.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)
     typer.echo(
-        f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}; "
-        "python -m scoring promote holds it against the gates"
+        f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}, exported to "
+        f"{mlruns / CHALLENGER}; python -m scoring promote holds it against the gates"
     )
 
 
@@ -523,6 +502,9 @@ def serve(
     with _console():
         run(servers(port, dashboard_port, model, requests), tell)
 
+
+store_commands.register(app)
+service_commands.register(app)
 
 if __name__ == "__main__":
     app(prog_name="python -m scoring")

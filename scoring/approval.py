@@ -172,7 +172,8 @@ def promote(
     store, verdict, by, why, force
         As for `Store.promote`, which also says what is raised.
     export : Path, optional
-        The directory that the API serves; refreshed whole or not at all.
+        The directory that the API serves; refreshed whole or not at all. That of a challenger,
+        which is beside it, is removed if nobody is the challenger any more.
     reports : Path, optional
         The folder of model_card.md and model_card.html.
     """
@@ -256,6 +257,8 @@ def _publish(
 ) -> None:
     if export is not None:
         store.export(export)
+        # It may have been the challenger until this moment.
+        store.withdraw(export.with_name(CHALLENGER))
     card = kept_card(store, event.version)
     if card is None:
         return

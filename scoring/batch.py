@@ -47,7 +47,11 @@ def row_batches(
 
     Parameters and order are those of `feature_batches`.
     """
-    frames = dataset.frames(*populations)
+    yield from parted(dataset.frames(*populations), size)
+
+
+def parted(frames: dict[str, pl.LazyFrame], size: int) -> Iterator[dict[str, pl.DataFrame]]:
+    """All rows of `size` consecutive applicants at a time."""
     ids = frames["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
     if len(ids) <= size:
         yield _read(frames)

@@ -8,6 +8,9 @@ import orjson
 
 from scoring.scorer import Reason
 
+# The most that are told of one decision.
+REASONS = 4
+
 
 def reasons_json(reasons: Sequence[Reason]) -> bytes:
     """Reasons as a JSON list: feature, value, contribution and texts by language."""

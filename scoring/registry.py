@@ -335,6 +335,15 @@ class Store:
                 shutil.copytree(data, staged, dirs_exist_ok=True)
             return scorer
 
+    def withdraw(self, out: Path, alias: str = CHALLENGER, name: str = MODEL_NAME) -> None:
+        """Remove an exported directory, if no version has its alias any more."""
+        with self._locked():
+            if self._find(alias, name) is None and (out / MANIFEST_FILE).is_file():
+                # A service that reads it meanwhile never sees half of it.
+                gone = out.with_name(f".{out.name}.{os.getpid()}.old")
+                out.rename(gone)
+                shutil.rmtree(gone)
+
     def attach(self, version: str, texts: Mapping[str, str], name: str = MODEL_NAME) -> None:
         """Keep texts (by file name) with a version, in its run; those of the same name give way."""
         run = self._run(version, name)

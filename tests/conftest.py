@@ -14,6 +14,14 @@ import carrying
 import polars as pl
 import pytest
 import serving
+from databases import (  # noqa: F401 - pytest finds fixtures by name
+    database_url,
+    lasting_store,
+    own_postgres,
+    postgres_server,
+    postgres_url,
+    store,
+)
 
 from scoring.business import Costs
 from scoring.candidates import lightgbm

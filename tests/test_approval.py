@@ -183,11 +183,17 @@ def test_the_commands_promote_list_roll_back_and_write_the_card(
         "--mlruns", store.folder, "--export", tmp_path / "champion", "--reports", tmp_path / "r",
     )  # fmt: skip
     who = ("--by", "ana", "--why", "the [first] one")
-    for _ in range(2):
+    challenger = tmp_path / "challenger"
+    for version in ("1", "2"):
         registered(store, model)
+        where = ("--alias", "challenger", "--out", challenger, "--mlruns", store.folder)
+        done = command("export", *where)
+        assert done.exit_code == 0, done.output
+        assert Scorer.load(challenger).version == version
         done = command("promote", "--data", sample.folder, *who, *folders)
         assert done.exit_code == 0, done.output
         assert "model card" in done.stdout
+        assert not challenger.exists()
     assert "version 2 is the champion" in done.stdout
     assert Scorer.load(tmp_path / "champion").version == "2"
     done = command("rollback", "--by", "ben", "--why", "complaints", *folders)

@@ -14,7 +14,7 @@ from scoring.dataset import Dataset
 
 COMMANDS = (
     "ingest", "sample", "features", "predict", "examples", "export", "promote", "rollback",
-    "models", "card", "train", "validate", "notebook", "serve",
+    "models", "card", "train", "validate", "notebook", "serve", "materialize", "replay",
 )  # fmt: skip
 
 

@@ -138,7 +138,8 @@ def test_the_artifacts_hold_no_pickle_and_no_applicant(
 ) -> None:
     files = files_of(store)
     assert len(registered) == len({path for path in files if path.name == "model.txt"})
-    allowed = {".txt", ".json", ".py", ".yaml", ""}
+    # .mako: how a migration of the store is written.
+    allowed = {".txt", ".json", ".py", ".yaml", ".mako", ""}
     assert {path.suffix for path in files} <= allowed
     for path in files:
         if path.suffix == "":
@@ -250,6 +251,22 @@ def test_rollback_does_not_guess_after_somebody_moved_the_alias(
         store.rollback("ana", "test", name)
     assert store.champion(name) == "3"
     assert len(store.history(name)) == 2
+
+
+def test_an_export_is_withdrawn_once_nobody_has_its_alias(
+    store: Store, scorer: Scorer, tmp_path: Path
+) -> None:
+    name, out = fresh(store, scorer, "withdrawn", 1), tmp_path / "challenger"
+    assert store.export(out, CHALLENGER, name).version == "1"
+    store.withdraw(out, CHALLENGER, name)
+    assert Scorer.load(out).version == "1"
+    enthrone(store, "1", name)
+    other = tmp_path / "no-export"
+    other.mkdir()
+    (other / "file").write_text("somebody's")
+    for folder in (out, other, tmp_path / "nowhere"):
+        store.withdraw(folder, CHALLENGER, name)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "no-export"]
 
 
 def test_rollback_never_puts_a_damaged_model_back(store: Store, scorer: Scorer) -> None:

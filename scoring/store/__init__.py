@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -34,6 +36,7 @@ from scoring.store.records import (
     Override,
     Policy,
     Prediction,
+    RefusalSummary,
     Scope,
     ShadowScore,
     Strategy,
@@ -50,6 +53,7 @@ __all__ = [
     "Override",
     "Policy",
     "Prediction",
+    "RefusalSummary",
     "Scope",
     "ShadowScore",
     "Store",
@@ -87,6 +91,7 @@ class Store:
     def __init__(self, url: str, pseudonym_key: str | None = None) -> None:
         self._url = normalised(url)
         self._engine = connect(self._url)
+        self._writer = self._engine.execution_options(write=True)
         self._pseudonym_key = pseudonym_key
 
     @property
@@ -110,16 +115,14 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with understood(), self._engine.connect() as connection:
+        with understood(self._url), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end."""
-        with understood(), self._engine.connect() as connection:
-            connection = connection.execution_options(write=True)
-            with connection.begin():
-                yield connection
+        with understood(self._url), self._writer.begin() as connection:
+            yield connection
 
     def _read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -154,10 +157,12 @@ class Store:
             if self.embedded:
                 # It asks for the room of a page, which a full disk does not have.
                 connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            elif connection.execute(text("SHOW transaction_read_only")).scalar() == "on":
+                raise StoreUnavailableError(f"the store {self.url} is read-only")
         if found != migrate.HEAD:
             raise StoreError(
-                f"the store is at revision {found} and this code at {migrate.HEAD}: run "
-                "`python -m scoring migrate`"
+                f"the store {self.url} is at revision {found} and this code at {migrate.HEAD}: "
+                "run `python -m scoring migrate`"
             )
 
     def applicant_key(self, sk_id_curr: int) -> str:
@@ -246,9 +251,21 @@ class Store:
         """What each model's answers since a time turned out to cost, by the model's digest."""
         return self._read(aftermath.realised_costs, since, false_negative, false_positive)
 
+    def refusals(self, since: datetime) -> dict[str, RefusalSummary]:
+        """Whom each model refused since a time without an outcome, by the model's digest."""
+        return self._read(aftermath.refusals, since)
+
     def archive(self, digest: str, name: str, version: str, folder: Path) -> None:
-        """Keep a model's directory, once, by the SHA-256 of its manifest."""
-        self._write(archives.archive, digest, name, version, folder)
+        """Keep a model's directory, once, by the SHA-256 of its manifest.
+
+        Raises
+        ------
+        StoreError
+            If the folder does not hold that very model.
+        """
+        if not self._read(archives.is_kept, digest):
+            content = archives.pack(folder, digest)
+            self._write(archives.keep, digest, name, version, content)
 
     def archived(self, digest: str, into: Path) -> Path | None:
         """Write a kept model's directory out; None if it is not kept.
@@ -256,9 +273,13 @@ class Store:
         Raises
         ------
         StoreError
-            If what is kept is damaged.
+            If what is kept is damaged, or cannot be written.
         """
-        return self._read(archives.unpacked, digest, into)
+        content = self._read(archives.content_of, digest)
+        if content is None:
+            return None
+        archives.unpack(content, digest, into)
+        return into
 
     def add_event(self, event: ModelEvent) -> None:
         """Record what happened to a model or to the policy."""
@@ -305,11 +326,26 @@ class Store:
         return self._read(keys.everyone)
 
     def purge(self, older_than: timedelta, now: datetime | None = None) -> dict[str, int]:
-        """Delete decisions and events of before a time; how many rows, by table.
+        """Delete decisions, what hangs on them, and events of before a time.
+
+        It is done in pieces, between which decisions are recorded; interrupted, it can be
+        started again.
+
+        Returns
+        -------
+        dict of str to int
+            How many rows were deleted, by table.
 
         Raises
         ------
         StoreError
             If the law has them kept for longer.
         """
-        return self._write(retention.purge, older_than, now or datetime.now(UTC))
+        before = retention.limit(older_than, now or datetime.now(UTC))
+        counts = Counter(self._write(retention.purge_events, before))
+        while True:
+            some = self._write(retention.purge_predictions, before)
+            counts.update(some)
+            if not some["predictions"]:
+                return dict(counts)
+            time.sleep(retention.PAUSE_SECONDS)

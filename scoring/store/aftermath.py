@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, ScalarSelect, and_, case, func, insert, select, update
 
-from scoring.store.records import CostSummary, Outcome, Override
+from scoring.store.records import CostSummary, Outcome, Override, RefusalSummary
 from scoring.store.schema import outcome_history, outcomes, overrides, predictions
 
 _CHUNK = 200
@@ -98,14 +98,7 @@ def realised_costs(
     The last override counts as the decision. One who was referred and has an outcome was
     given the loan.
     """
-    latest = (
-        select(overrides.c.decision)
-        .where(overrides.c.prediction_id == predictions.c.id)
-        .order_by(overrides.c.number.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    final = func.coalesce(latest, predictions.c.decision).label("final")
+    final = func.coalesce(_latest_override(), predictions.c.decision).label("final")
     query = (
         select(predictions.c.model_digest, final, outcomes.c.defaulted, func.count().label("n"))
         .join(outcomes, outcomes.c.prediction_id == predictions.c.id)
@@ -127,3 +120,36 @@ def realised_costs(
             before.total_of_squares + n * cost * cost,
         )
     return found
+
+
+def refusals(connection: Connection, since: datetime) -> dict[str, RefusalSummary]:
+    """Whom each model refused and nobody knows the outcome of, by the model's digest.
+
+    The last override counts as the decision.
+    """
+    final = func.coalesce(_latest_override(), predictions.c.decision)
+    unknown = and_(final == "refuse", outcomes.c.prediction_id.is_(None))
+    lost = case((unknown, 1.0 - predictions.c.pd), else_=0.0)
+    query = (
+        select(
+            predictions.c.model_digest,
+            func.count(),
+            func.sum(case((unknown, 1), else_=0)),
+            func.sum(lost),
+            func.sum(lost * lost),
+        )
+        .outerjoin(outcomes, outcomes.c.prediction_id == predictions.c.id)
+        .where(predictions.c.at >= since)
+        .group_by(predictions.c.model_digest)
+    )
+    return {digest: RefusalSummary(*figures) for digest, *figures in connection.execute(query)}
+
+
+def _latest_override() -> ScalarSelect[str]:
+    return (
+        select(overrides.c.decision)
+        .where(overrides.c.prediction_id == predictions.c.id)
+        .order_by(overrides.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )

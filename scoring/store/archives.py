@@ -3,83 +3,133 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import json
 import re
 import tarfile
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from scoring.dataset import staged_folder
 from scoring.store.errors import StoreError
 from scoring.store.schema import archives
 
+_MANIFEST = "manifest.json"
 # Plain names inside the folder: nothing outside it can be meant.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _LARGEST = 200 * 1024 * 1024
+# Several workers keep the same model at the same time.
+_ONCE = {
+    "sqlite": sqlite.insert(archives).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(archives).on_conflict_do_nothing(),
+}
 
 
-def archive(connection: Connection, digest: str, name: str, version: str, folder: Path) -> None:
-    """Keep a model's directory, once."""
+def is_kept(connection: Connection, digest: str) -> bool:
+    """Whether a model is kept."""
     query = select(archives.c.digest).where(archives.c.digest == digest)
-    if connection.execute(query).first() is None:
-        row = {
-            "digest": digest,
-            "name": name,
-            "version": version,
-            "archived_at": datetime.now(UTC),
-            "content": pack(folder),
-        }
-        connection.execute(insert(archives), [row])
+    return connection.execute(query).first() is not None
 
 
-def unpacked(connection: Connection, digest: str, into: Path) -> Path | None:
-    """Write a kept directory out, whole or not at all; None if it is not kept."""
+def keep(connection: Connection, digest: str, name: str, version: str, content: bytes) -> None:
+    """Keep what `pack` made, once."""
+    row = {
+        "digest": digest,
+        "name": name,
+        "version": version,
+        "archived_at": datetime.now(UTC),
+        "content": content,
+    }
+    connection.execute(_ONCE[connection.dialect.name], [row])
+
+
+def content_of(connection: Connection, digest: str) -> bytes | None:
+    """What is kept of a model; None if nothing is."""
     query = select(archives.c.content).where(archives.c.digest == digest)
-    found = connection.execute(query).first()
-    if found is None:
-        return None
-    unpack(found.content, into)
-    return into
+    return connection.execute(query).scalar()
 
 
-def pack(folder: Path) -> bytes:
-    """A directory as a compressed archive, the same bytes for the same files."""
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as tar:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            member = tarfile.TarInfo(path.relative_to(folder).as_posix())
-            member.size = path.stat().st_size
-            with path.open("rb") as content:
-                tar.addfile(member, content)
-    return gzip.compress(raw.getvalue(), mtime=0)
-
-
-def unpack(content: bytes, into: Path) -> None:
-    """Write an archive's files into a new folder.
+def pack(folder: Path, digest: str) -> bytes:
+    """A model's directory as a compressed archive, the same bytes for the same files.
 
     Raises
     ------
     StoreError
-        If it is damaged, or holds anything but files with plain names.
+        If it is not the whole model whose manifest has that SHA-256.
+    """
+    try:
+        files = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be kept: {error}") from error
+    _check(files, digest, str(folder))
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return gzip.compress(raw.getvalue(), mtime=0)
+
+
+def unpack(content: bytes, digest: str, into: Path) -> None:
+    """Write an archive's files into a new folder, whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, holds anything but files with plain names, is not the model of the
+        digest, or cannot be written.
+    DatasetError
+        If the folder holds other things.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
-            files = {member.name: _content(tar, member) for member in tar}
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise StoreError(f"a kept model cannot be read: {error}") from error
-    with staged_folder(into, marker="manifest.json") as staged:
-        for name, data in files.items():
-            path = staged / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            files = _contents(tar)
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise StoreError(f"the kept model {digest} cannot be read: {error}") from error
+    _check(files, digest, "what is kept")
+    try:
+        with staged_folder(into, marker=_MANIFEST) as staged:
+            for name, data in files.items():
+                path = staged / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+    except OSError as error:
+        raise StoreError(f"the kept model {digest} cannot be written: {error}") from error
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    opened = tar.extractfile(member) if member.isfile() else None
-    if opened is None or not _NAME.fullmatch(member.name) or ".." in member.name.split("/"):
-        raise StoreError(f"a kept model holds {member.name!r}, which is no plain file")
-    if member.size > _LARGEST:
-        raise StoreError(f"a kept model holds {member.size:,} bytes as {member.name!r}")
-    return opened.read()
+def _contents(tar: tarfile.TarFile) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    room = _LARGEST
+    for member in tar:
+        opened = tar.extractfile(member) if member.isfile() else None
+        if opened is None or not _NAME.fullmatch(member.name):
+            raise StoreError(f"a kept model holds {member.name!r}, which is no plain file")
+        room -= member.size
+        if room < 0:
+            raise StoreError(f"a kept model holds more than {_LARGEST:,} bytes")
+        files[member.name] = opened.read()
+    return files
+
+
+def _check(files: dict[str, bytes], digest: str, where: str) -> None:
+    """See that files are a whole model: the manifest's digest is theirs too."""
+    manifest = files.get(_MANIFEST, b"")
+    if hashlib.sha256(manifest).hexdigest() != digest:
+        raise StoreError(f"{where} is not the model whose manifest has the SHA-256 {digest}")
+    try:
+        digests = dict(json.loads(manifest)["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{where} is no model: its manifest cannot be read") from error
+    for name, expected in digests.items():
+        if hashlib.sha256(files.get(name, b"")).hexdigest() != expected:
+            raise StoreError(f"{where} is not the whole model {digest}: {name} is another file")

@@ -9,19 +9,37 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from scoring.store.errors import StoreError, StoreUnavailableError
 
-# How long a writer waits for its turn, and for a server to answer at all. Platforms give up on a
-# request after 30 seconds.
+# How long a writer waits for its turn, and a statement for its end. Platforms give up on a request
+# after 30 seconds.
 _BUSY_SECONDS = 10.0
 _CONNECT_SECONDS = 2
 _POOL = 5
 _OVERFLOW = 15
-_NOT_MIGRATED = ("no such table", "no such column", "does not exist")
+# A server that is gone without a word is found out by what it does not acknowledge.
+_POSTGRESQL = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "tcp_user_timeout": _CONNECT_SECONDS * 1000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "application_name": "scoring",
+}
+# PostgreSQL's codes of a table and of a column that are not there, and SQLite's words.
+_NOT_MIGRATED_CODES = ("42P01", "42703")
+_NOT_MIGRATED_WORDS = ("no such table", "no such column", "has no column")
 
 
 def normalised(text: str) -> URL:
@@ -36,17 +54,21 @@ def normalised(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise StoreError(
             "DATABASE_URL is no database's address: it has the form sqlite:///FILE or "
             "postgresql://USER:PASSWORD@HOST/NAME"
         ) from error
-    kind = url.get_backend_name()
+    kind, name = url.get_backend_name(), url.database or ":memory:"
     if kind in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
-    if kind == "sqlite" and url.database not in (None, "", ":memory:"):
-        return url.set(drivername="sqlite")
-    raise StoreError(f"DATABASE_URL: SQLite files and PostgreSQL are supported, {kind} is not")
+    if kind != "sqlite":
+        raise StoreError(f"DATABASE_URL: SQLite and PostgreSQL are supported, {kind} is not")
+    if name == ":memory:" or name.startswith("file:"):
+        raise StoreError(
+            "DATABASE_URL names no file: SQLite's addresses have the form sqlite:///FILE"
+        )
+    return url.set(drivername="sqlite")
 
 
 def connect(url: URL) -> Engine:
@@ -56,36 +78,37 @@ def connect(url: URL) -> Engine:
     begin: one that read first could not get it any more (SQLITE_BUSY_SNAPSHOT).
     """
     try:
-        if url.get_backend_name() == "sqlite":
-            return _sqlite(url)
-        return create_engine(
-            url,
-            pool_size=_POOL,
-            max_overflow=_OVERFLOW,
-            pool_timeout=_BUSY_SECONDS,
-            # A server that was restarted leaves dead connections behind.
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": _CONNECT_SECONDS},
-        )
+        return _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
     except NoSuchModuleError as error:
         raise StoreError(f"DATABASE_URL: no driver is installed: {error}") from error
 
 
+def _postgresql(url: URL) -> Engine:
+    # A server that was restarted leaves dead connections behind: each is tried before it is used.
+    engine = _engine(url, _POSTGRESQL, pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
+        del entry
+        connection.execute(f"SET statement_timeout = {int(_BUSY_SECONDS * 1000)}")
+        connection.commit()
+
+    return engine
+
+
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(
-        url,
-        pool_size=_POOL,
-        max_overflow=_OVERFLOW,
-        pool_timeout=_BUSY_SECONDS,
-        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
-    )
+    engine = _engine(url, {"timeout": _BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
         del entry
         # The driver would begin transactions by itself, and too late.
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        # What is purged is overwritten, too.
+        pragmas = (
+            "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON",
+        )  # fmt: skip
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -96,14 +119,38 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
+def _engine(url: URL, arguments: dict[str, Any], *, pool_pre_ping: bool = False) -> Engine:
+    return create_engine(
+        url,
+        connect_args=arguments,
+        pool_size=_POOL,
+        max_overflow=_OVERFLOW,
+        pool_timeout=_BUSY_SECONDS,
+        pool_pre_ping=pool_pre_ping,
+        # Applicants' values have no place in messages and traces.
+        hide_parameters=True,
+    )
+
+
 def make_folder(url: URL) -> None:
-    """Make the folder of a SQLite file."""
+    """Make the folder of a SQLite file.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If it cannot be made.
+    """
     if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"the folder of the store cannot be made: {error}"
+            ) from error
 
 
 @contextmanager
-def understood() -> Iterator[None]:
+def understood(url: URL) -> Iterator[None]:
     """Raise a database's errors as the store's.
 
     Raises
@@ -111,15 +158,30 @@ def understood() -> Iterator[None]:
     StoreUnavailableError
         If it may work later.
     StoreError
-        If the tables are not those of this code.
+        If it will not: the tables are not those of this code, or a row does not fit into them.
     """
     try:
         yield
-    except (DBAPIError, PoolTimeoutError) as error:
-        told = str(getattr(error, "orig", None) or error).strip()
-        if any(words in told for words in _NOT_MIGRATED):
+    except PoolTimeoutError as error:
+        raise StoreUnavailableError(f"the store is busy: {error}") from error
+    except DBAPIError as error:
+        told, at = _told(error), url.render_as_string(hide_password=True)
+        if _not_migrated(error):
             raise StoreError(
-                f"the store's tables are not those of this code ({told.splitlines()[0]}): run "
+                f"the tables of the store {at} are not those of this code ({told}): run "
                 "`python -m scoring migrate`"
             ) from error
-        raise StoreUnavailableError(f"the store cannot be used: {told}") from error
+        if isinstance(error, IntegrityError | DataError | ProgrammingError):
+            raise StoreError(f"the store {at} does not take it: {told}") from error
+        raise StoreUnavailableError(f"the store {at} cannot be used: {told}") from error
+
+
+def _told(error: DBAPIError) -> str:
+    """The first line of what a database says: the others may quote a row."""
+    return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+
+
+def _not_migrated(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlstate", None)
+    words = str(error.orig) if code is None else ""
+    return code in _NOT_MIGRATED_CODES or any(one in words for one in _NOT_MIGRATED_WORDS)

@@ -18,6 +18,7 @@ from scoring.store.schema import Row, api_keys
 _FORM = re.compile(r"cs_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 # A secret has 256 random bits: a plain hash cannot be turned back by guessing.
 _SECRET_BYTES = 32
+_LONGEST_NAME = 200
 # Compared with where there is no such key, so that it takes the same time.
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()
 
@@ -28,8 +29,12 @@ def add(connection: Connection, name: str, scopes: Iterable[str]) -> tuple[ApiKe
     Raises
     ------
     StoreError
-        If a scope is not known, or none is given.
+        If a scope is not known, or none is given, or the name is no name.
     """
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or name.isspace():
+        raise StoreError(
+            f"a key's name says whose it is, in 1 to {_LONGEST_NAME} characters, not {name!r}"
+        )
     wanted = frozenset(scopes)
     unknown = sorted(wanted - set(SCOPES))
     if unknown or not wanted:

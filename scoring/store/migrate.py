@@ -7,6 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from scoring.store.errors import StoreError
+
 # The newest revision in migrations/versions; known here so that a store that is up to date is
 # told without loading Alembic.
 HEAD = "0001"
@@ -33,13 +35,27 @@ def upgrade(connection: Connection) -> None:
 
     Those who come at the same time wait for each other: SQLite has one writer, and PostgreSQL a
     lock.
+
+    Raises
+    ------
+    StoreError
+        If the tables are those of newer code.
     """
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     if connection.dialect.name == "postgresql":
+        # A large table takes its time.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(
+            f"the store's tables are not known to this code, whose newest revision is {HEAD}; run "
+            f"the code that migrated them last, or newer code ({error})"
+        ) from error

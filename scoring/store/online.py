@@ -11,6 +11,8 @@ from scoring.store.records import OnlineApplicant
 from scoring.store.schema import applicants
 
 _CHUNK = 500
+# PostgreSQL fails over numbers that its column could not hold.
+_LARGEST = 2**31 - 1
 _COLUMNS = tuple(column.name for column in applicants.columns if not column.primary_key)
 _LITE, _POSTGRES = sqlite.insert(applicants), postgresql.insert(applicants)
 _REPLACING = {
@@ -33,9 +35,10 @@ def put(connection: Connection, new: Sequence[OnlineApplicant]) -> None:
 
 def find(connection: Connection, numbers: Sequence[int]) -> dict[int, OnlineApplicant]:
     """Those applicants of some numbers that are known."""
+    possible = [number for number in numbers if abs(number) <= _LARGEST]
     found: dict[int, OnlineApplicant] = {}
-    for start in range(0, len(numbers), _CHUNK):
-        some = applicants.c.applicant.in_(numbers[start : start + _CHUNK])
+    for start in range(0, len(possible), _CHUNK):
+        some = applicants.c.applicant.in_(possible[start : start + _CHUNK])
         for row in connection.execute(select(applicants).where(some)).mappings():
             found[row["applicant"]] = OnlineApplicant(**row)
     return found

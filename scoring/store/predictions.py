@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -15,16 +16,17 @@ from scoring.store.schema import Row, predictions, shadows
 
 _COLUMNS = tuple(field.name for field in fields(Prediction) if field.name != "shadows")
 _CHUNK = 200
+# PostgreSQL fails over texts that hold a NUL.
+_ID = re.compile(r"[0-9a-f-]{36}")
+_KEY = ["caller", "idempotency_key"]
 _ONCE: Mapping[str, Insert] = {
-    "sqlite": sqlite.insert(predictions).on_conflict_do_nothing(
-        index_elements=["caller", "idempotency_key"]
-    ),
-    "postgresql": postgresql.insert(predictions).on_conflict_do_nothing(
-        index_elements=["caller", "idempotency_key"]
-    ),
+    "sqlite": sqlite.insert(predictions).on_conflict_do_nothing(index_elements=_KEY),
+    "postgresql": postgresql.insert(predictions).on_conflict_do_nothing(index_elements=_KEY),
 }
 _ALWAYS = insert(predictions)
 _SHADOWS = insert(shadows)
+
+_Key = tuple[str, str | None]
 
 
 def record(connection: Connection, new: Sequence[Prediction]) -> list[Prediction]:
@@ -33,18 +35,12 @@ def record(connection: Connection, new: Sequence[Prediction]) -> list[Prediction
     plain = [one for one in new if one.idempotency_key is None]
     if plain:
         connection.execute(_ALWAYS, [_row(one) for one in plain])
-    first: dict[tuple[str, str | None], Prediction] = {}
-    if keyed:
-        connection.execute(_ONCE[connection.dialect.name], [_row(one) for one in keyed])
-        first = _by_key(connection, keyed)
-    made = {one.id: one for one in new}
-    kept = [first.get((one.caller, one.idempotency_key), one) for one in new]
-    # What was inserted is the caller's own object again.
-    kept = [made.get(one.id, one) for one in kept]
+    first = _record_once(connection, keyed) if keyed else {}
+    kept = [first.get(_key(one), one) for one in new]
     scored = [
-        {"prediction_id": one.id, **_shadow_row(shadow)}
-        for one in dict.fromkeys(kept)
-        if one.id in made
+        _shadow_row(one, shadow)
+        for one, own in zip(kept, new, strict=True)
+        if one is own
         for shadow in one.shadows
     ]
     if scored:
@@ -52,17 +48,29 @@ def record(connection: Connection, new: Sequence[Prediction]) -> list[Prediction
     return kept
 
 
-def _by_key(
-    connection: Connection, keyed: Sequence[Prediction]
-) -> dict[tuple[str, str | None], Prediction]:
-    pairs = [(one.caller, one.idempotency_key) for one in keyed]
-    found = _read(
-        connection,
-        select(predictions).where(
-            tuple_(predictions.c.caller, predictions.c.idempotency_key).in_(pairs)
-        ),
-    )
-    return {(one.caller, one.idempotency_key): one for one in found}
+def _record_once(connection: Connection, keyed: Sequence[Prediction]) -> Mapping[_Key, Prediction]:
+    """Insert those whose key is new; what stands for each key that was not, by key."""
+    by_key: dict[_Key, Prediction] = {}
+    for one in keyed:
+        by_key.setdefault(_key(one), one)
+    # Two that insert the same keys in different orders would wait for each other for ever.
+    ordered = [by_key[key] for key in sorted(by_key, key=str)]
+    inserted = connection.execute(
+        _ONCE[connection.dialect.name],
+        [_row(one) for one in ordered],
+        execution_options={"preserve_rowcount": True},
+    ).rowcount
+    if inserted < len(ordered):
+        pairs = tuple_(predictions.c.caller, predictions.c.idempotency_key).in_(list(by_key))
+        for found in _read(connection, select(predictions).where(pairs)):
+            # What was inserted stays the caller's own object.
+            if found.id != by_key[_key(found)].id:
+                by_key[_key(found)] = found
+    return by_key
+
+
+def _key(one: Prediction) -> _Key:
+    return one.caller, one.idempotency_key
 
 
 def answered(connection: Connection, caller: str, key: str) -> Prediction | None:
@@ -72,7 +80,9 @@ def answered(connection: Connection, caller: str, key: str) -> Prediction | None
 
 
 def find(connection: Connection, number: str) -> Prediction | None:
-    """The prediction of an id."""
+    """The prediction of an id; whatever else is sent as one is nobody's."""
+    if not _ID.fullmatch(number):
+        return None
     return next(
         iter(_read(connection, select(predictions).where(predictions.c.id == number))), None
     )
@@ -81,9 +91,10 @@ def find(connection: Connection, number: str) -> Prediction | None:
 def applicants_of(connection: Connection, numbers: Sequence[str]) -> dict[str, str]:
     """The applicants of some predictions, by the predictions' ids."""
     wanted = select(predictions.c.id, predictions.c.applicant)
+    ids = [number for number in numbers if _ID.fullmatch(number)]
     found: dict[str, str] = {}
-    for start in range(0, len(numbers), _CHUNK):
-        some = wanted.where(predictions.c.id.in_(numbers[start : start + _CHUNK]))
+    for start in range(0, len(ids), _CHUNK):
+        some = wanted.where(predictions.c.id.in_(ids[start : start + _CHUNK]))
         found |= {row.id: row.applicant for row in connection.execute(some)}
     return found
 
@@ -141,8 +152,9 @@ def _row(prediction: Prediction) -> Row:
     return {name: getattr(prediction, name) for name in _COLUMNS}
 
 
-def _shadow_row(shadow: ShadowScore) -> Row:
+def _shadow_row(prediction: Prediction, shadow: ShadowScore) -> Row:
     return {
+        "prediction_id": prediction.id,
         "model_digest": shadow.model_digest,
         "model_version": shadow.model_version,
         "pd": shadow.pd,

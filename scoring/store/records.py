@@ -207,6 +207,27 @@ class CostSummary:
     total_of_squares: float
 
 
+@dataclass(frozen=True, slots=True)
+class RefusalSummary:
+    """Whom one model refused, so that nobody will know what would have happened.
+
+    Attributes
+    ----------
+    decided : int
+        All that it decided on.
+    refused : int
+        Those of them who were refused and have no outcome.
+    lost, lost_of_squares : float
+        The sum over the refused of 1 - PD, which is the part of a good applicant that was lost
+        with each if the model's probabilities are right; and of its squares.
+    """
+
+    decided: int
+    refused: int
+    lost: float
+    lost_of_squares: float
+
+
 def new_id() -> str:
     """A UUID of version 7 (RFC 9562): later ones sort behind earlier ones."""
     milliseconds = time.time_ns() // 1_000_000

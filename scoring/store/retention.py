@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, select
 
 from scoring.store.errors import StoreError
 from scoring.store.schema import (
@@ -19,33 +19,47 @@ from scoring.store.schema import (
 # Logs of automatic decisions are kept for half a year at least (Regulation (EU) 2024/1689,
 # Article 26(6)).
 LEAST = timedelta(days=183)
+# Between two pieces those who record decisions get their turn.
+PAUSE_SECONDS = 0.05
+
+_PIECE = 500
+_HANGING_ON = (shadows, overrides, outcome_history, outcomes)
 
 
-def purge(connection: Connection, older_than: timedelta, now: datetime) -> dict[str, int]:
-    """Delete decisions, what came after them, and events, of before a time.
-
-    Returns
-    -------
-    dict of str to int
-        How many rows were deleted, by table.
+def limit(older_than: timedelta, now: datetime) -> datetime:
+    """The time before which everything goes.
 
     Raises
     ------
     StoreError
-        If they have to be kept for longer.
+        If it has to be kept for longer.
     """
     if older_than < LEAST:
-        raise StoreError(
-            f"decisions are kept for {LEAST.days} days at least, not {older_than.days}"
-        )
-    limit = now - older_than
-    old = select(predictions.c.id).where(predictions.c.at < limit)
+        days = older_than / timedelta(days=1)
+        raise StoreError(f"decisions are kept for {LEAST.days} days at least, not {days:g}")
+    return now - older_than
+
+
+def purge_events(connection: Connection, before: datetime) -> dict[str, int]:
+    """Delete events of before a time; how many."""
+    gone = connection.execute(delete(events).where(events.c.at < before))
+    return {events.name: gone.rowcount}
+
+
+def purge_predictions(connection: Connection, before: datetime) -> dict[str, int]:
+    """Delete some decisions of before a time with all that hangs on them.
+
+    Returns
+    -------
+    dict of str to int
+        How many rows were deleted, by table; no predictions once there are no more.
+    """
+    # Locked, so that nobody overrides one of them meanwhile.
+    oldest = select(predictions.c.id).where(predictions.c.at < before).order_by(predictions.c.at)
+    old = connection.execute(oldest.limit(_PIECE).with_for_update()).scalars().all()
     counts = {}
-    for table in (shadows, overrides, outcome_history, outcomes):
-        gone = table.c.prediction_id.in_(old)
-        query = select(func.count()).select_from(table).where(gone)
-        counts[table.name] = connection.execute(query).scalar_one()
-        connection.execute(delete(table).where(gone))
-    for table in (predictions, events):
-        counts[table.name] = connection.execute(delete(table).where(table.c.at < limit)).rowcount
-    return counts
+    for table in _HANGING_ON:
+        gone = connection.execute(delete(table).where(table.c.prediction_id.in_(old)))
+        counts[table.name] = gone.rowcount
+    gone = connection.execute(delete(predictions).where(predictions.c.id.in_(old)))
+    return {**counts, predictions.name: gone.rowcount}

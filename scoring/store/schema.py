@@ -36,9 +36,11 @@ class Moment(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Say of a stored time that it is in UTC."""
+        """Say of a stored time that it is in UTC; PostgreSQL tells it in the session's zone."""
         del dialect
-        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value)
+        if value is None or value.tzinfo is None:
+            return value and value.replace(tzinfo=UTC)
+        return value.astimezone(UTC)
 
 
 _ID = String(36)

@@ -1,0 +1,55 @@
+"""How the command line talks: messages, errors in a line, tables."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def _show_log(console: Console) -> None:
+    """Show what the library logs as plain lines on a console that progress bars share."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            line = f"{record.levelname.lower()}: {record.getMessage()}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    logging.getLogger("scoring").handlers = [Handler()]
+    logging.getLogger("scoring").setLevel(logging.INFO)
+
+
+@contextmanager
+def messages() -> Iterator[Console]:
+    """A console for messages; what a user can mend is told in a line and ends with status 1."""
+    from rich.console import Console
+
+    from scoring.errors import ScoringError
+
+    console = Console(stderr=True)
+    _show_log(console)
+    try:
+        yield console
+    except ScoringError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table, wide where nobody's screen is the measure."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*header, box=SIMPLE)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    screen = Console()
+    (screen if screen.is_terminal else Console(width=200)).print(table)

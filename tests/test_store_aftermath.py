@@ -1,0 +1,177 @@
+"""What came after decisions: outcomes, overrides, and what they turned out to cost."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import pytest
+from databases import prediction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from scoring.store import CostSummary, Outcome, Override, Store, StoreError
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def outcome(prediction_id: str, *, defaulted: bool, days: int = 0) -> Outcome:
+    return Outcome(
+        applicant="100002",
+        prediction_id=prediction_id,
+        defaulted=defaulted,
+        observed_at=NOON + timedelta(days=days),
+        recorded_at=NOON + timedelta(days=30 + days),
+        caller="loopback",
+    )
+
+
+def override(prediction_id: str, decision: str, motive: str = "knows the employer") -> Override:
+    return Override(prediction_id, decision, "Zoë, officer", motive, NOON, "k-1")
+
+
+def history(url: str) -> list[tuple[str, bool]]:
+    """What was corrected, as an auditor finds it in the database."""
+    found = make_url(url.replace("postgres://", "postgresql+psycopg://"))
+    engine = create_engine(found)
+    query = text("SELECT prediction_id, defaulted FROM outcome_history ORDER BY number")
+    with engine.connect() as connection:
+        rows = [(row[0], bool(row[1])) for row in connection.execute(query)]
+    engine.dispose()
+    return rows
+
+
+def test_an_outcome_is_recorded_once_and_corrected_with_a_history(
+    store: Store, database_url: str
+) -> None:
+    first, second = prediction(), prediction()
+    store.record([first, second])
+    good = outcome(first.id, defaulted=False)
+    assert store.outcome(first.id) is None
+    assert store.record_outcomes([good]) == 1
+    assert store.record_outcomes([replace(good, recorded_at=NOON, caller="other")]) == 0
+    assert store.outcome(first.id) == good
+    assert history(database_url) == []
+    bad = outcome(first.id, defaulted=True, days=1)
+    assert store.record_outcomes([bad, outcome(second.id, defaulted=False)]) == 2
+    assert store.outcome(first.id) == bad
+    assert history(database_url) == [(first.id, False)]
+    # The last word of one call counts.
+    assert store.record_outcomes([good, bad, good]) == 1
+    assert store.outcome(first.id) == good
+    assert history(database_url) == [(first.id, False), (first.id, True)]
+
+
+def test_outcomes_are_recorded_all_or_none(store: Store) -> None:
+    known = prediction()
+    store.record([known])
+    with pytest.raises(StoreError):
+        store.record_outcomes(
+            [outcome(known.id, defaulted=True), outcome(str(uuid.uuid4()), defaulted=True)]
+        )
+    assert store.outcome(known.id) is None
+    assert store.record_outcomes([]) == 0
+
+
+def test_many_outcomes_at_once(store: Store) -> None:
+    made = [prediction() for _ in range(450)]
+    store.record(made)
+    told = [outcome(one.id, defaulted=number % 2 == 0) for number, one in enumerate(made)]
+    assert store.record_outcomes(told) == 450
+    assert store.record_outcomes(told) == 0
+
+
+def test_overrides_are_kept_in_their_order(store: Store) -> None:
+    made = prediction()
+    store.record([made])
+    assert store.overrides(made.id) == []
+    told = [override(made.id, decision) for decision in ("accept", "refuse", "accept")]
+    for one in told:
+        store.record_override(one)
+    assert store.overrides(made.id) == told
+    # The model's decision stays on record.
+    assert store.prediction(made.id) == made
+    with pytest.raises(StoreError):
+        store.record_override(override(str(uuid.uuid4()), "accept"))
+
+
+class Case(NamedTuple):
+    """One decision and all that came after it."""
+
+    digest: str
+    pd: float
+    decision: str
+    overrides: tuple[str, ...]
+    defaulted: bool | None
+    old: bool
+
+
+DECISIONS = st.sampled_from(["accept", "refer", "refuse"])
+CASES = st.lists(
+    st.builds(
+        Case,
+        st.sampled_from("ab"),
+        st.floats(0, 1),
+        DECISIONS,
+        st.lists(DECISIONS, max_size=2).map(tuple),
+        st.none() | st.booleans(),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+def decided(store: Store, cases: Sequence[Case], start: datetime) -> dict[str, str]:
+    """Record cases from a time on, old ones before it; their models' digests by letter."""
+    digests = {letter: uuid.uuid4().hex * 2 for letter in "ab"}
+    for case in cases:
+        made = prediction(
+            at=start - timedelta(seconds=case.old),
+            model_digest=digests[case.digest],
+            pd=case.pd,
+            decision=case.decision,
+        )
+        store.record([made])
+        for decision in case.overrides:
+            store.record_override(override(made.id, decision))
+        if case.defaulted is not None:
+            store.record_outcomes([outcome(made.id, defaulted=case.defaulted)])
+    return digests
+
+
+def final(case: Case) -> str:
+    return case.overrides[-1] if case.overrides else case.decision
+
+
+def cost(case: Case, false_negative: float, false_positive: float) -> float:
+    if final(case) == "refuse":
+        return 0.0 if case.defaulted else false_positive
+    return false_negative if case.defaulted else 0.0
+
+
+@given(cases=CASES)
+@settings(max_examples=40, deadline=None)
+def test_costs_and_refusals_are_those_counted_by_hand(
+    lasting_store: Store, cases: list[Case]
+) -> None:
+    digests = decided(lasting_store, cases, NOON)
+    costs = lasting_store.realised_costs(NOON, 10.0, 1.0)
+    refusals = lasting_store.refusals(NOON)
+    for letter, digest in digests.items():
+        own = [case for case in cases if case.digest == letter and not case.old]
+        known = [cost(case, 10.0, 1.0) for case in own if case.defaulted is not None]
+        lost = [1.0 - case.pd for case in own if final(case) == "refuse" and case.defaulted is None]
+        expected = CostSummary(len(known), sum(known), sum(one * one for one in known))
+        assert costs.get(digest, CostSummary(0, 0.0, 0.0)) == expected
+        assert (digest in refusals) == bool(own)
+        if own:
+            found = refusals[digest]
+            assert (found.decided, found.refused) == (len(own), len(lost))
+            assert math.isclose(found.lost, math.fsum(lost))
+            assert math.isclose(found.lost_of_squares, math.fsum(one * one for one in lost))

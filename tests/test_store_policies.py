@@ -1,0 +1,67 @@
+"""How models are used, what happened to them, and applicants known by number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from scoring.store import ModelEvent, OnlineApplicant, Policy, Store
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def event(number: int) -> ModelEvent:
+    return ModelEvent(
+        NOON + timedelta(minutes=number), "loaded", "a" * 64, "3", "champion", "détail", "w-1"
+    )
+
+
+def test_the_default_policy_is_the_champion_alone(store: Store) -> None:
+    assert store.policy() == Policy("champion", 0.1, refer_all=False)
+
+
+def test_the_last_policy_holds_and_each_change_is_an_event(store: Store) -> None:
+    split = Policy("split", 0.25)
+    everything = Policy("bandit", 1 / 3, refer_all=True)
+    store.set_policy(split, by="Zoë", why="a trial")
+    assert store.policy() == split
+    store.set_policy(everything, by="Ann", why="a flood")
+    assert store.policy() == everything
+    told = store.events()
+    assert [one.kind for one in told] == ["policy", "policy"]
+    assert all(part in told[0].detail for part in ("bandit", "Ann", "a flood", "referred"))
+    assert all(part in told[1].detail for part in ("split", "0.25", "Zoë", "a trial"))
+    assert told[1].at <= told[0].at
+
+
+def test_events_are_told_the_newest_first(store: Store) -> None:
+    some = [event(number) for number in range(5)]
+    refused = ModelEvent(NOON, "refused", None, None, None, "no manifest", "")
+    for one in (*some, refused):
+        store.add_event(one)
+    assert store.events() == [refused, *some[::-1]]
+    assert store.events(limit=2) == [refused, some[-1]]
+
+
+def applicant(number: int, version: str = "2") -> OnlineApplicant:
+    return OnlineApplicant(
+        number, version, bytes([number % 256]) * 700, b"\x00rows\xff", "d" * 64, NOON
+    )
+
+
+def test_applicants_are_kept_and_replaced_by_number(store: Store) -> None:
+    first = [applicant(100_000 + number) for number in range(1_200)]
+    store.put_applicants(first)
+    numbers = [one.applicant for one in first]
+    assert store.applicants([*numbers, *numbers, 5]) == {one.applicant: one for one in first}
+    assert store.applicant(100_007) == first[7]
+    store.put_applicants([applicant(100_007, "3"), applicant(7)])
+    assert store.applicant(100_007) == applicant(100_007, "3")
+    assert store.applicant(100_008) == first[8]
+    assert store.applicant(7) == applicant(7)
+    store.put_applicants([])
+
+
+def test_nobody_is_known_by_any_other_number(store: Store) -> None:
+    assert store.applicants([]) == {}
+    assert store.applicants([-1, 0, 2**31 - 1, 2**31, -(2**40), 2**200]) == {}
+    assert store.applicant(1) is None
