@@ -199,6 +199,7 @@ class Lineup:
         self._complaints.settle(alias)
         if live is not None:
             self._put(alias, None)
+            metrics.model_dropped(alias)
             logger.info("there is no challenger any more")
             self._note("dropped", live, "there is no challenger any more")
 

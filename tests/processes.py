@@ -61,7 +61,8 @@ def migrated(url: str) -> bool:
 
 def recorded_by_key(url: str, batches: Sequence[Sequence[str]]) -> dict[str, str]:
     """The ids that a process was told for idempotency keys, recorded batch by batch."""
-    found, told = Store(url), {}
+    found = Store(url)
+    told: dict[str, str] = {}
     for batch in batches:
         kept = found.record([prediction(idempotency_key=key) for key in batch])
         told |= {key: one.id for key, one in zip(batch, kept, strict=True)}
@@ -142,7 +143,8 @@ def filled_disk(url: str) -> tuple[list[str], list[str]]:
 
 def refused_as_read_only(file: str) -> list[str]:
     """What is said to a process that may not write where the store is."""
-    found, errors = Store(f"sqlite:///{file}"), []
+    found = Store(f"sqlite:///{file}")
+    errors: list[str] = []
     if os.geteuid() == 0:
         # Whatever is imported at the first use is out of reach afterwards.
         found.check()

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 import serving
-from click.testing import Result
 from databases import prediction
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from scoring.__main__ import app
 from scoring.store import Store

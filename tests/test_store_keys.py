@@ -15,7 +15,8 @@ from scoring.store import SCOPES, Store, StoreError
 def test_a_key_is_known_by_its_text_alone(store: Store) -> None:
     key, text = store.add_key("Branch in Évry", {"score", "outcome"})
     assert re.fullmatch(rf"cs_{key.id}_[A-Za-z0-9_-]{{43}}", text)
-    assert (key.name, key.scopes) == ("Branch in Évry", {"score", "outcome"})
+    assert key.name == "Branch in Évry"
+    assert key.scopes == {"score", "outcome"}
     assert store.verify_key(text) == key
     assert store.keys() == [key]
     other, other_text = store.add_key("Branch in Évry", SCOPES)

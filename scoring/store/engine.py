@@ -91,6 +91,8 @@ def _postgresql(url: URL) -> Engine:
     def prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
         del entry
         connection.execute(f"SET statement_timeout = {int(_BUSY_SECONDS * 1000)}")
+        # In other zones the first and the last days of the calendar cannot be read.
+        connection.execute("SET timezone = 'UTC'")
         connection.commit()
 
     return engine

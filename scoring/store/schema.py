@@ -36,11 +36,9 @@ class Moment(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Say of a stored time that it is in UTC; PostgreSQL tells it in the session's zone."""
+        """Say of a stored time that it is in UTC, as it was when it was stored."""
         del dialect
-        if value is None or value.tzinfo is None:
-            return value and value.replace(tzinfo=UTC)
-        return value.astimezone(UTC)
+        return value and value.replace(tzinfo=UTC)
 
 
 _ID = String(36)
