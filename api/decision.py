@@ -9,9 +9,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import example
-from api.desk import REASONS
 from scoring.business import Decision
 from scoring.features import FEATURE_SET_VERSION
+from scoring.reasons import REASONS
 from scoring.scorer import Scorer
 from scoring.store import Outcome, Override, Prediction
 

@@ -25,7 +25,7 @@ from api.problems import ProblemError, unavailable
 from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION, build_features
 from scoring.features.vectors import Vectors, from_bytes, pack, to_bytes
-from scoring.reasons import reasons_json
+from scoring.reasons import REASONS, reasons_json
 from scoring.requests import Rows, apart, body_of, frames_of, rows_of, without_applicant
 from scoring.scorer import Scored, Scorer
 from scoring.store import (
@@ -39,7 +39,6 @@ from scoring.store import (
 
 logger = logging.getLogger(__name__)
 
-REASONS = 4
 # Polars costs tens of milliseconds for one applicant and about one more for each other.
 _MOST_FEATURES = 16
 _MOST_DECISIONS = 64
@@ -247,7 +246,7 @@ class Desk:
         self, one: _Known, route: Route, opinions: Mapping[str, _Judged], *, refer_all: bool
     ) -> Prediction:
         own, scorer, caller = opinions[route.live.digest], route.live.scorer, one.case.caller
-        rows, digest = self._kept_rows(one, scorer)
+        rows, digest = self._kept_rows(one, (route.live, *route.shadows))
         low, high = scorer.refer_band
         return Prediction(
             id=new_id(),
@@ -280,19 +279,16 @@ class Desk:
             ),
         )
 
-    def _kept_rows(self, one: _Known, scorer: Scorer) -> tuple[bytes | None, str]:
+    def _kept_rows(self, one: _Known, scored: Sequence[Live]) -> tuple[bytes | None, str]:
         """The rows that are kept with a decision, compressed, and their SHA-256.
 
-        Features suffice where the rows are in the store already, unless the model learnt
-        features that are made from rows.
+        Features suffice where the applicant is known by number, unless a model learnt features
+        that are made from rows.
         """
-        if one.case.rows is None:
-            if not scorer.learned or one.stored is None:
-                return None, ""
-            return one.stored, hashlib.sha256(zlib.decompress(one.stored)).hexdigest()
-        json = one.case.json
-        if self._store.pseudonymous:
-            json = body_of(without_applicant(one.case.rows))
+        if one.case.rows is None and not any(live.scorer.learned for live in scored):
+            return None, ""
+        rows = self._rows(one)
+        json = body_of(without_applicant(rows) if self._store.pseudonymous else rows)
         return zlib.compress(json, _COMPRESSION), hashlib.sha256(json).hexdigest()
 
 

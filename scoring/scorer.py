@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,9 @@ _FILE_NAME = re.compile(
 _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 _EMPTY = {name: empty_frame(table) for name, table in TABLES.items()}
 
+# Beyond it the exponential overflows, and the PD is 0 or 1 to the last bit.
+_LIMIT = 700.0
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -84,8 +88,13 @@ class Calibration:
     intercept: float = 0.0
 
     def probability(self, scores: Floats) -> Floats:
-        """Calibrated PDs of raw scores."""
-        return 1.0 / (1.0 + np.exp(-(self.slope * scores + self.intercept)))
+        """Calibrated PDs of raw scores.
+
+        One by one: NumPy's exponential differs in the last bit between kinds of processors, and a
+        decision has to be the same wherever it is computed again.
+        """
+        logits = np.clip(self.slope * scores + self.intercept, -_LIMIT, _LIMIT)
+        return np.array([1.0 / (1.0 + math.exp(-logit)) for logit in logits])
 
 
 class Reason(NamedTuple):
