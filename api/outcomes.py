@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 import orjson
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from api.access import current_client, scope
 from api.openapi import BAD_BODY, KEY, STORE_AWAY, request_body
@@ -27,12 +28,22 @@ blueprint = APIBlueprint(
 _MOST = 1_000
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC, which the first and last days of the calendar may not have."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
 class OutcomeBody(Body):
     """What happened to one applicant who was decided on."""
 
     prediction_id: Text = Field(description="The decision, as POST /predict answered it")
     defaulted: bool = Field(description="Whether the applicant failed to pay (TARGET)")
-    observed_at: AwareDatetime = Field(description="When that was known (RFC 3339, with an offset)")
+    observed_at: Annotated[AwareDatetime, AfterValidator(_in_utc)] = Field(
+        description="When that was known (RFC 3339, with an offset)"
+    )
 
 
 class OutcomesBody(Body):
@@ -68,7 +79,7 @@ def outcomes() -> Response:
                 applicant=found[one.prediction_id],
                 prediction_id=one.prediction_id,
                 defaulted=one.defaulted,
-                observed_at=one.observed_at.astimezone(UTC),
+                observed_at=one.observed_at,
                 recorded_at=at,
                 caller=caller,
             )

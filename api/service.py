@@ -21,7 +21,7 @@ from scoring.features import build_features
 from scoring.features.vectors import pack
 from scoring.requests import frames_of
 from scoring.scorer import MODEL_NAME, Scorer
-from scoring.store import Store, StoreError
+from scoring.store import Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,23 @@ class Service:
     desk: Desk
     models: Models
 
+    def check_store(self) -> None:
+        """See that decisions can be recorded; a file of our own gets its tables if it has none.
+
+        Raises
+        ------
+        StoreError
+            If they cannot.
+        """
+        try:
+            self.store.check()
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            if not self.store.embedded:
+                raise
+            self.store.migrate()
+
     def close(self) -> None:
         """Stop watching models, and let go of the database."""
         self.lineup.stop()
@@ -63,7 +80,11 @@ def init_app(app: Flask, settings: Settings) -> Service:
     """Make the parts, load the models if there are any, and watch them from then on."""
     store = Store(settings.database_url, settings.pseudonym_key)
     if store.embedded:
-        store.migrate()
+        try:
+            store.migrate()
+        except StoreUnavailableError as error:
+            # The worker starts all the same: its readiness says what is missing, and tries again.
+            logger.error("%s", error)
     reader = ApplicantReader(settings.row_limit)
     lineup = Lineup(_source(settings), store, _warm, settings.poll_seconds)
     lineup.refresh()

@@ -77,7 +77,7 @@ def ready() -> Response:
     """200 when a model is loaded and the store takes decisions."""
     service = current_service()
     live = service.lineup.champion()
-    service.store.check()
+    service.check_store()
     return _json(
         Readiness(
             model=ReadyModel(

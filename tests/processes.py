@@ -123,7 +123,9 @@ def filled_disk(url: str) -> tuple[list[str], list[str]]:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
-    found, told, errors = Store(url), [], []
+    found = Store(url)
+    told: list[str] = []
+    errors: list[str] = []
     while len(errors) < 5:
         try:
             told += [one.id for one in found.record(batch(16))]

@@ -11,7 +11,6 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from databases import prediction
 from processes import migrated, run_at_once
-from setuptools import find_namespace_packages
 from sqlalchemy import Engine, inspect, text
 
 from scoring.store import Store, StoreError
@@ -55,11 +54,6 @@ def test_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
 
 def test_there_is_one_newest_revision_and_the_code_knows_it() -> None:
     assert script_directory().get_heads() == [HEAD]
-
-
-def test_migrations_are_installed_with_the_package() -> None:
-    found = find_namespace_packages(str(ROOT), include=["scoring*"])
-    assert {"scoring.store.migrations", "scoring.store.migrations.versions"} <= set(found)
 
 
 def test_processes_that_migrate_at_once_do_not_get_in_each_others_way(database_url: str) -> None:
