@@ -23,8 +23,8 @@ from api.batcher import Batcher
 from api.lineup import Lineup, Live, Route
 from api.problems import ProblemError, unavailable
 from scoring.errors import ScoringError
-from scoring.features import FEATURE_SET_VERSION, build_features
-from scoring.features.vectors import Vectors, from_bytes, pack, to_bytes
+from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import Vectors, compute, from_bytes, to_bytes
 from scoring.reasons import REASONS, reasons_json
 from scoring.requests import Rows, apart, body_of, frames_of, rows_of, without_applicant
 from scoring.scorer import Scored, Scorer
@@ -327,13 +327,13 @@ def fresh(found: OnlineApplicant | None, number: int) -> OnlineApplicant:
 def _vectors(cases: list[Case]) -> list[Vectors]:
     """The features of applicants with rows; the same rows are computed once."""
     if len(cases) == 1:
-        return [pack(build_features(frames_of([cast("Rows", cases[0].rows)])))[0]]
+        return [compute(frames_of([cast("Rows", cases[0].rows)]))[0]]
     by_rows = {case.json: case for case in cases}
     different = [cast("Rows", case.rows) for case in by_rows.values()]
     made: dict[bytes, Vectors] = {}
     bodies = list(by_rows)
     for group in apart(different):
-        packed = pack(build_features(frames_of(different[place] for place in group)))
+        packed = compute(frames_of(different[place] for place in group))
         made |= {bodies[place]: packed[row] for row, place in enumerate(group)}
     return [made[case.json] for case in cases]
 

@@ -17,8 +17,7 @@ from api.lineup import Lineup
 from api.problems import answer, unavailable
 from api.settings import Settings
 from api.sources import FolderSource, ModelSource, RegistrySource
-from scoring.features import build_features
-from scoring.features.vectors import pack
+from scoring.features.vectors import compute
 from scoring.requests import frames_of
 from scoring.scorer import MODEL_NAME, Scorer
 from scoring.store import Store, StoreError, StoreUnavailableError
@@ -117,4 +116,4 @@ def _warm(scorer: Scorer) -> None:
     """Score one applicant: the first run is slow, and shows that the model takes our features."""
     rows = ApplicantReader(row_limit=100).read(copy.deepcopy(example.REQUEST)).rows
     frames = frames_of([rows])
-    scorer.reasons_of(scorer.score(pack(build_features(frames)), frames))
+    scorer.reasons_of(scorer.score(compute(frames), frames))

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from polars.exceptions import PolarsError
 
-from scoring.features import FEATURE_SET_VERSION, build_features
-from scoring.features.vectors import VectorError, Vectors, from_bytes, layout, pack
+from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import VectorError, Vectors, from_bytes, layout
 from scoring.reasons import REASONS, reasons_json
 from scoring.requests import Rows, apart, frames_of, rows_of
 from scoring.scorer import Reason, Scored, Scorer, ScorerError
@@ -328,7 +328,7 @@ def _replay_features(cases: Sequence[_Case], findings: _Findings) -> set[str]:
 def _vectors(applicants: list[Rows]) -> list[Vectors]:
     vectors: dict[int, Vectors] = {}
     for group in apart(applicants):
-        packed = pack(build_features(frames_of(applicants[place] for place in group)))
+        packed = compute(frames_of(applicants[place] for place in group))
         vectors |= dict(zip(group, packed, strict=True))
     return [vectors[place] for place in range(len(applicants))]
 

@@ -8,6 +8,9 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
+from scoring.features.small import SmallRows
+from scoring.features.steps import Array
+
 Rows = Mapping[str, pl.DataFrame]
 
 
@@ -35,6 +38,20 @@ def shuffled(frames: Rows, seed: int) -> dict[str, pl.DataFrame]:
 
 def lazy(frames: Rows) -> dict[str, pl.LazyFrame]:
     return {name: rows.lazy() for name, rows in frames.items()}
+
+
+def as_frame(rows: SmallRows, like: pl.DataFrame) -> pl.DataFrame:
+    """Rows that numpy made, in the types and the order of columns that Polars gave them."""
+    assert sorted(rows.names) == sorted(like.columns)
+    return pl.DataFrame(
+        [_as_series(name, rows.column(name)).cast(like.schema[name]) for name in like.columns]
+    )
+
+
+def _as_series(name: str, values: Array) -> pl.Series:
+    if values.dtype == object:
+        return pl.Series(name, values.tolist(), pl.String)
+    return pl.Series(name, values, nan_to_null=True)
 
 
 def differing(left: pl.DataFrame, right: pl.DataFrame) -> list[str]:

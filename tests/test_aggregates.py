@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 
+import numpy as np
 import polars as pl
 import pytest
-from exact import differing
+from exact import as_frame, differing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.features.aggregates import (
     Aggregate,
-    Aggregation,
     amount,
     count,
     each,
     flag,
     fraction,
-    newest_first,
     quotient,
     ratio,
     without_sentinel,
 )
+from scoring.features.aggregation import Aggregation
+from scoring.features.formulas import Formulas, col
+from scoring.features.rows import PolarsRows
+from scoring.features.small import SmallRows
 
 SCHEMA = {"SK_ID_CURR": pl.Int32, "AMT": pl.Float64, "DAYS": pl.Int32}
 FUNCTIONS = "sum mean min max std range count"
@@ -32,10 +36,10 @@ AGGREGATION = Aggregation(
     [
         amount("AMT"),
         count("DAYS"),
-        ratio("RATE", pl.col("AMT"), pl.col("DAYS")),
-        flag("IS_LATE", pl.col("DAYS") > 0),
+        ratio("RATE", col("AMT"), col("DAYS")),
+        flag("IS_LATE", col("DAYS") > 0),
     ],
-    {"late": pl.col("DAYS") > 0},
+    {"late": col("DAYS") > 0},
     each("AMT DAYS RATE", "all late", FUNCTIONS) + each("IS_LATE", "all", "mean sum"),
 )
 # A spread of amounts is computed on hundreds of currency, of ratios on thousandths.
@@ -55,12 +59,23 @@ def frame(values: list[tuple[int, float | None, int | None]]) -> pl.DataFrame:
     return pl.DataFrame(values, schema=SCHEMA, orient="row")
 
 
+def by_polars(aggregation: Aggregation, rows: pl.DataFrame) -> pl.DataFrame:
+    return PolarsRows(rows).aggregated(aggregation).frame.sort("SK_ID_CURR")
+
+
+def by_numpy(aggregation: Aggregation, rows: pl.DataFrame) -> pl.DataFrame:
+    made = SmallRows.of(rows).aggregated(aggregation)
+    return as_frame(made, by_polars(aggregation, rows)).sort("SK_ID_CURR")
+
+
 @settings(max_examples=60, deadline=None)
 @given(rows)
 def test_aggregates_are_those_of_the_definition(
     values: list[tuple[int, float | None, int | None]],
 ) -> None:
-    result = {row["SK_ID_CURR"]: row for row in AGGREGATION.apply(frame(values)).to_dicts()}
+    found = by_polars(AGGREGATION, frame(values))
+    assert differing(by_numpy(AGGREGATION, frame(values)), found) == []
+    result = {row["SK_ID_CURR"]: row for row in found.to_dicts()}
     assert set(result) == {applicant for applicant, _, _ in values}
     for applicant, row in result.items():
         own = [(money, days) for who, money, days in values if who == applicant]
@@ -105,23 +120,26 @@ def check(
 def test_neither_order_nor_company_matter(
     values: list[tuple[int, float | None, int | None]], shuffle: random.Random
 ) -> None:
-    batch = AGGREGATION.apply(frame(values)).sort("SK_ID_CURR")
+    batch = by_polars(AGGREGATION, frame(values))
     turned = list(values)
     shuffle.shuffle(turned)
-    assert differing(AGGREGATION.apply(frame(turned)).sort("SK_ID_CURR"), batch) == []
-    lazily = AGGREGATION.apply(frame(turned).lazy()).sort("SK_ID_CURR").collect()
-    assert differing(lazily, batch) == []
+    assert differing(by_polars(AGGREGATION, frame(turned)), batch) == []
+    assert differing(by_numpy(AGGREGATION, frame(turned)), batch) == []
+    lazily = PolarsRows(frame(turned).lazy()).aggregated(AGGREGATION).frame
+    assert differing(lazily.sort("SK_ID_CURR").collect(), batch) == []
     for applicant in batch["SK_ID_CURR"]:
-        alone = AGGREGATION.apply(frame([row for row in turned if row[0] == applicant]))
-        assert differing(alone, batch.filter(SK_ID_CURR=applicant)) == []
+        own = frame([row for row in turned if row[0] == applicant])
+        expected = batch.filter(SK_ID_CURR=applicant)
+        assert differing(by_polars(AGGREGATION, own), expected) == []
+        assert differing(by_numpy(AGGREGATION, own), expected) == []
 
 
 SLOPES = Aggregation(
     "t",
     [amount("AMT"), count("DAYS")],
-    {"late": pl.col("DAYS") > 0},
+    {"late": col("DAYS") > 0},
     each("AMT", "all late", "slope mean"),
-    along=pl.col("MONTH"),
+    along=col("MONTH"),
 )
 months = st.lists(
     st.tuples(
@@ -141,12 +159,12 @@ def test_slopes_are_those_of_least_squares_in_any_order_and_company(
     values: list[tuple[int, float | None, int | None, int]], shuffle: random.Random
 ) -> None:
     schema = {**SCHEMA, "MONTH": pl.Int32}
-    batch = SLOPES.apply(pl.DataFrame(values, schema, orient="row")).sort("SK_ID_CURR")
+    batch = by_polars(SLOPES, pl.DataFrame(values, schema, orient="row"))
     turned = list(values)
     shuffle.shuffle(turned)
     for row in batch.to_dicts():
         own = [value for value in turned if value[0] == row["SK_ID_CURR"]]
-        alone = SLOPES.apply(pl.DataFrame(own, schema, orient="row"))
+        alone = by_numpy(SLOPES, pl.DataFrame(own, schema, orient="row"))
         assert differing(alone, batch.filter(SK_ID_CURR=row["SK_ID_CURR"])) == []
         known = [(month, money) for _, money, _, month in own if money is not None]
         if len({month for month, _ in known}) < 2:
@@ -156,10 +174,33 @@ def test_slopes_are_those_of_least_squares_in_any_order_and_company(
         assert row["t__AMT__all__slope"] == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
+def test_slopes_of_large_amounts_are_exact() -> None:
+    # The products of these sums lie beyond the whole numbers that floats hold.
+    rng = np.random.default_rng(4)
+    values = [(1, rng.uniform(-1e10, 1e10), 1, -month) for month in range(60)]
+    rows = pl.DataFrame(values, {**SCHEMA, "MONTH": pl.Int32}, orient="row")
+    assert differing(by_numpy(SLOPES, rows), by_polars(SLOPES, rows)) == []
+    y = [round(money * 1000) for _, money, _, _ in values]
+    x = [month for _, _, _, month in values]
+    top = 60 * sum(a * b for a, b in zip(x, y, strict=True)) - sum(x) * sum(y)
+    assert abs(top) > 2**53
+    bottom = 60 * sum(a * a for a in x) - sum(x) ** 2
+    expected = float(top) / float(bottom) * 0.001
+    assert by_numpy(SLOPES, rows)["t__AMT__all__slope"].to_list() == [expected]
+
+
+def test_no_aggregate_is_a_negative_zero() -> None:
+    rows = frame([(1, -0.0001, -1), (1, -0.0, -1)])
+    assert differing(by_numpy(AGGREGATION, rows), by_polars(AGGREGATION, rows)) == []
+    values = by_numpy(AGGREGATION, rows).select(pl.col("^t__AMT__all__.*$")).row(0)
+    assert [math.copysign(1.0, value) for value in values] == [1.0] * 7
+
+
 def test_large_sums_are_exact() -> None:
     # In floating point 1e10 + 0.001 - 1e10 loses the thousandth.
     values = [(1, 1e10, 1), (1, 0.001, 1), (1, -1e10, 1)] * 1000
-    assert AGGREGATION.apply(frame(values))["t__AMT__all__sum"].to_list() == [1.0]
+    for compute in (by_polars, by_numpy):
+        assert compute(AGGREGATION, frame(values))["t__AMT__all__sum"].to_list() == [1.0]
 
 
 def test_a_name_says_table_column_filter_and_function() -> None:
@@ -173,10 +214,11 @@ def test_a_name_says_table_column_filter_and_function() -> None:
 
 
 def test_a_row_whose_filter_is_unknown_does_not_count() -> None:
-    result = AGGREGATION.apply(frame([(1, 5.0, None), (1, 7.0, 1), (1, 9.0, -1)]))
-    assert result["t__AMT__late__count"].to_list() == [1.0]
-    assert result["t__AMT__late__sum"].to_list() == [7.0]
-    assert result["t__IS_LATE__all__mean"].to_list() == [0.5]
+    for compute in (by_polars, by_numpy):
+        result = compute(AGGREGATION, frame([(1, 5.0, None), (1, 7.0, 1), (1, 9.0, -1)]))
+        assert result["t__AMT__late__count"].to_list() == [1.0]
+        assert result["t__AMT__late__sum"].to_list() == [7.0]
+        assert result["t__IS_LATE__all__mean"].to_list() == [0.5]
 
 
 def test_measures() -> None:
@@ -185,12 +227,17 @@ def test_measures() -> None:
     )
     measures = [
         amount("A"),
-        ratio("R", pl.col("A"), pl.col("B")),
-        fraction("F", pl.col("A") * 1e6),
+        ratio("R", col("A"), col("B")),
+        fraction("F", col("A") * 1e6),
         count("D", without_sentinel("D", 365243)),
-        flag("L", pl.col("A") > 0),
+        flag("L", col("A") > 0),
     ]
-    result = values.select(item.expression.alias(item.name) for item in measures)
+    formulas = Formulas({item.name: item.formula for item in measures})
+    result = values.select(formulas.expressions)
+    by_numpy = formulas.arrays(SmallRows.of(values).column)
+    assert [[None if math.isnan(value) else value for value in values] for values in by_numpy] == [
+        result[name].to_list() for name in result.columns
+    ]
     assert result.to_dict(as_series=False) == {
         "A": [1000, -3000, None, 4000],
         "R": [250_000, None, None, None],
@@ -202,28 +249,7 @@ def test_measures() -> None:
 
 def test_a_quotient_needs_a_positive_denominator() -> None:
     values = pl.DataFrame({"a": [1.0, 1.0, 1.0, None], "b": [4.0, 0.0, -1.0, 2.0]})
-    assert values.select(quotient("q", "a", "b"))["q"].to_list() == [0.25, None, None, None]
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 3), st.integers(-3, 0), st.none() | st.integers(1, 3)),
-        min_size=1,
-        max_size=20,
-    ),
-    st.randoms(use_true_random=False),
-)
-def test_ranks_go_from_the_newest_and_break_ties_alike_in_any_order(
-    values: list[tuple[int, int, int | None]], shuffle: random.Random
-) -> None:
-    schema = {"SK_ID_CURR": pl.Int32, "MONTH": pl.Int32, "VALUE": pl.Int32}
-    ranked = newest_first(pl.DataFrame(values, schema, orient="row"), "SK_ID_CURR", ["MONTH"])
-    for _, own in ranked.group_by("SK_ID_CURR"):
-        ordered = own.sort("RANK")
-        assert ordered["RANK"].to_list() == list(range(own.height))
-        assert ordered["MONTH"].is_sorted(descending=True)
-    turned = list(values)
-    shuffle.shuffle(turned)
-    again = newest_first(pl.DataFrame(turned, schema, orient="row"), "SK_ID_CURR", ["MONTH"])
-    assert again.sort("SK_ID_CURR", "RANK").equals(ranked.sort("SK_ID_CURR", "RANK"))
+    quotients = Formulas({"q": quotient("a", "b")})
+    assert values.select(quotients.expressions)["q"].to_list() == [0.25, None, None, None]
+    (by_numpy,) = quotients.arrays(SmallRows.of(values).column)
+    assert by_numpy.tolist() == pytest.approx([0.25, math.nan, math.nan, math.nan], nan_ok=True)

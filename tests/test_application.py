@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from exact import differing
+from exact import as_frame, differing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +16,8 @@ from scoring.candidates import LOWERS_PD, lightgbm
 from scoring.dataset import Dataset, ingest
 from scoring.features import PROTECTED, application, implied_rates
 from scoring.features.implied_rates import HIGHEST_RATE, LOWEST_RATE, PRICE_LIST, TERMS
+from scoring.features.rows import PolarsRows
+from scoring.features.small import SmallRows
 from scoring.scorer import Feature
 
 
@@ -109,9 +111,15 @@ def test_real_applications_alone_equal_the_batch(
     folder = tmp_path_factory.mktemp("applications") / "dataset"
     rows = ingest(real_applications_folder, folder).frames("train")["application"].collect()
     chosen = rows.gather_every(rows.height // 150)
-    batch = application.features(rows)
-    alone = pl.concat(application.features(row) for row in chosen.iter_slices(1))
-    assert differing(alone, batch.gather_every(rows.height // 150)) == []
+    batch = by_polars(rows).gather_every(rows.height // 150)
+    alone = pl.concat(by_polars(row) for row in chosen.iter_slices(1))
+    assert differing(alone, batch) == []
+    small = (application.features(SmallRows.of(row)) for row in chosen.iter_slices(1))
+    assert differing(pl.concat(as_frame(rows, batch) for rows in small), batch) == []
+
+
+def by_polars(rows: pl.DataFrame) -> pl.DataFrame:
+    return application.features(PolarsRows(rows)).frame
 
 
 def test_no_open_feature_changes_with_a_protected_column(sample: Dataset) -> None:
@@ -121,7 +129,7 @@ def test_no_open_feature_changes_with_a_protected_column(sample: Dataset) -> Non
         DAYS_BIRTH=pl.col("DAYS_BIRTH") - 1_000,
         NAME_FAMILY_STATUS=pl.lit("Widow"),
     )
-    before, after = application.features(rows), application.features(changed)
+    before, after = by_polars(rows), by_polars(changed)
     allowed = [name for name in before.columns if name not in PROTECTED]
     moved = differing(before.select(allowed), after.select(allowed))
     assert moved == []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 import polars.selectors as cs
 import pytest
-from exact import Rows, collected, differing, lazy, own_rows, shuffled
+from exact import Rows, as_frame, collected, differing, lazy, own_rows, shuffled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,22 +20,27 @@ from scoring.features import (
     FEATURE_SET_VERSION,
     PROTECTED,
     application,
+    are_few,
     build_features,
     bureau,
     bureau_balance,
     credit_card,
+    features_of_few,
     installments,
     loan,
     pos_cash,
     previous_application,
 )
+from scoring.features.rows import PolarsRows, RowsT
+from scoring.features.small import SmallRows
+from scoring.features.vectors import layout, pack
 from scoring.tables import APPLICATION, HISTORY, TABLES, Column, Table
 
 ALONE = 200
 ALONE_LAZY = 25
 
 # Each table's features before they are stored in 32 bits, where a last bit could hide.
-MODULES: dict[str, Callable[[Rows], pl.DataFrame]] = {
+MODULES: dict[str, Callable[[Mapping[str, RowsT]], RowsT]] = {
     "application": lambda rows: application.features(rows["application"]),
     "bureau": lambda rows: bureau.features(rows["bureau"]),
     "bureau_balance": lambda rows: bureau_balance.features(rows["bureau"], rows["bureau_balance"]),
@@ -114,14 +119,43 @@ def own_rows_of(frames: Rows, applicants: list[int]) -> dict[str, pl.DataFrame]:
 def test_each_module_is_exact_before_rounding_to_32_bits(module: str, sample_rows: Rows) -> None:
     applicants = spread(sample_rows, 60)
     chosen = [shuffled(own_rows(sample_rows, value), seed=value) for value in applicants]
-    alone = pl.concat(MODULES[module](own) for own in chosen)
-    batch = rows_of(MODULES[module](sample_rows), alone["SK_ID_CURR"].to_list())
+    alone = pl.concat(by_polars(MODULES[module], own) for own in chosen)
+    batch = rows_of(by_polars(MODULES[module], sample_rows), alone["SK_ID_CURR"].to_list())
     assert alone.height >= 10
     assert differing(alone, batch) == []
+    by_numpy = [MODULES[module](in_memory(own)) for own in chosen]
+    assert differing(pl.concat(as_frame(rows, batch) for rows in by_numpy), batch) == []
+
+
+def by_polars(
+    features: Callable[[Mapping[str, PolarsRows[pl.DataFrame]]], PolarsRows[pl.DataFrame]],
+    frames: Rows,
+) -> pl.DataFrame:
+    return features({name: PolarsRows(frame) for name, frame in frames.items()}).frame
+
+
+def in_memory(frames: Rows) -> dict[str, SmallRows]:
+    return {name: SmallRows.of(frame) for name, frame in frames.items()}
 
 
 def test_lazy_and_eager_batches_agree(sample_rows: Rows, sample_features: pl.DataFrame) -> None:
     assert differing(build_features(sample_rows), sample_features) == []
+
+
+def test_numpy_and_polars_agree_about_many_applicants(
+    sample_rows: Rows, sample_features: pl.DataFrame
+) -> None:
+    chosen = spread(sample_rows, ALONE)
+    rows = own_rows_of(sample_rows, chosen)
+    assert are_few(rows)
+    assert not are_few(sample_rows)
+    features = build_features(rows)
+    assert differing(features, sample_features.filter(pl.col("SK_ID_CURR").is_in(chosen))) == []
+    codes = {
+        name: {text: code for code, text in enumerate(levels)}
+        for name, levels in layout().levels.items()
+    }
+    assert features_of_few(rows).vectors(codes).tobytes() == pack(features).tobytes()
 
 
 def test_streaming_agrees(sample: Dataset, sample_features: pl.DataFrame) -> None:
@@ -198,6 +232,7 @@ def test_extreme_values_stay_finite_and_independent(seed: int, applicants: int) 
     chosen = seed % applicants
     alone = build_features(shuffled(own_rows(rows, chosen + 1), seed=seed % 1000))
     assert differing(alone, batch[chosen]) == []
+    assert differing(build_features(lazy(rows)).collect(), batch) == []
 
 
 def test_no_nan_and_no_infinity(sample_features: pl.DataFrame) -> None:

@@ -185,7 +185,7 @@ def test_one_unknown_decision_stops_all_outcomes(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"observed_at": "2026-11-20T08:00:00"}, 
+    [{"observed_at": "2026-11-20T08:00:00"},
      {"observed_at": "0001-01-01T00:00:00+14:00"}, {"observed_at": "yesterday"}, {"defaulted": 1},
      {"observed_at": None}, {"prediction_id": ""}, {"extra": 1}],
 )  # fmt: skip

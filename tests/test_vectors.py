@@ -11,7 +11,15 @@ from polars.testing import assert_frame_equal
 
 from scoring.dataset import Dataset
 from scoring.features import build_features
-from scoring.features.vectors import VectorError, from_bytes, layout, pack, to_bytes, unpack
+from scoring.features.vectors import (
+    VectorError,
+    compute,
+    from_bytes,
+    layout,
+    pack,
+    to_bytes,
+    unpack,
+)
 from scoring.scorer import Scorer, ScorerError, encode
 
 
@@ -27,6 +35,24 @@ def test_unpack_gives_back_what_was_packed(sample_features: pl.DataFrame) -> Non
     assert vectors.dtype == np.float32
     again = unpack(vectors, sample_features["SK_ID_CURR"].to_list())
     assert_frame_equal(again, sample_features, check_exact=True)
+
+
+def test_few_and_many_applicants_have_the_vectors_of_their_features(sample: Dataset) -> None:
+    frames = {name: frame.collect() for name, frame in sample.frames().items()}
+    many = pack(build_features(frames))
+    assert np.array_equal(compute(frames), many, equal_nan=True)
+    for place in (0, 17, 512):
+        number = frames["application"]["SK_ID_CURR"][place]
+        own = {
+            name: frame.filter(SK_ID_CURR=number)
+            for name, frame in frames.items()
+            if name != "bureau_balance"
+        }
+        credits_ = own["bureau"].select("SK_ID_BUREAU")
+        own["bureau_balance"] = frames["bureau_balance"].join(
+            credits_, on="SK_ID_BUREAU", how="semi"
+        )
+        assert np.array_equal(compute(own)[0], many[place], equal_nan=True)
 
 
 def test_bytes_give_back_the_vector(sample_features: pl.DataFrame) -> None:

@@ -20,16 +20,22 @@ from scoring.features import (
     warning_signs,
 )
 from scoring.features.application import PROTECTED
-from scoring.tables import TABLES, Frames, RowsT, empty_frame
+from scoring.features.rows import PolarsRows, RowsT
+from scoring.features.small import SmallRows
+from scoring.tables import TABLES, Frames, empty_frame
+from scoring.tables import RowsT as FrameT
 
-__all__ = ["FEATURE_SET_VERSION", "PROTECTED", "build_features"]
+__all__ = ["FEATURE_SET_VERSION", "PROTECTED", "are_few", "build_features", "features_of_few"]
 
 # Raised whenever a feature's definition, name or order changes: stored features of another
 # version are not scored.
 FEATURE_SET_VERSION = "2"
 
+# The most rows of a table, as some hundred applicants have, for which numpy is surely quicker.
+_FEW_ROWS = 20_000
 
-def build_features(frames: Frames[RowsT]) -> RowsT:
+
+def build_features(frames: Frames[FrameT]) -> FrameT:
     """Compute every feature of every applicant in the application table.
 
     The result of one applicant does not depend on who else is in the frames nor on the order of
@@ -40,7 +46,8 @@ def build_features(frames: Frames[RowsT]) -> RowsT:
     frames : mapping of str to polars.LazyFrame, or of str to polars.DataFrame
         "application" and any of the history tables, by Kaggle's names, typed as
         `scoring.tables` says. A history table that is left out counts as empty: its features
-        are null. Lazy frames suit portfolios, data frames suit a single applicant.
+        are null. Lazy frames suit portfolios; data frames of few applicants are the quickest,
+        since numpy computes them (`scoring.features.formulas` says how both give the same bits).
 
     Returns
     -------
@@ -48,24 +55,44 @@ def build_features(frames: Frames[RowsT]) -> RowsT:
         Lazy as the frames are. One row an applicant in the order of "application": SK_ID_CURR
         (Int32), numbers as Float32, categories as Enum.
     """
-    rows = {name: _rows(frames, name) for name in TABLES}
-    result = application.features(rows["application"])
-    for aggregates in _history(rows):
-        result = result.join(aggregates, on="SK_ID_CURR", how="left", maintain_order="left")
-    result = (
-        result.with_columns(combined.features())
-        .with_columns(warning_signs.indices())
-        .with_columns(warning_signs.with_scores())
-    )
-    return result.with_columns((cs.numeric() - cs.by_name("SK_ID_CURR")).cast(pl.Float32))
+    if isinstance(frames["application"], pl.DataFrame) and are_few(frames):
+        return features_of_few(frames).frame(application.CATEGORIES)
+    return _by_polars(frames)
 
 
-def _rows(frames: Frames[RowsT], name: str) -> RowsT:
+def are_few(frames: Mapping[str, pl.DataFrame]) -> bool:
+    """Whether numpy computes the features of the rows sooner than Polars."""
+    return max(rows.height for rows in frames.values()) <= _FEW_ROWS
+
+
+def features_of_few(frames: Mapping[str, pl.DataFrame]) -> SmallRows:
+    """What `build_features` makes a frame of, where rows `are_few`."""
+    rows = {
+        name: SmallRows.of(frames[name] if name in frames else empty_frame(table))
+        for name, table in TABLES.items()
+    }
+    return _features(rows)
+
+
+def _by_polars(frames: Frames[FrameT]) -> FrameT:
+    rows = {name: PolarsRows(_rows(frames, name)) for name in TABLES}
+    features = _features(rows).frame
+    return features.with_columns((cs.numeric() - cs.by_name("SK_ID_CURR")).cast(pl.Float32))
+
+
+def _rows(frames: Frames[FrameT], name: str) -> FrameT:
     if name in frames:
         return frames[name]
     empty = empty_frame(TABLES[name])
     application_rows = frames["application"]
     return empty if isinstance(application_rows, pl.DataFrame) else empty.lazy()
+
+
+def _features(rows: Mapping[str, RowsT]) -> RowsT:
+    result = application.features(rows["application"])
+    for aggregates in _history(rows):
+        result = result.joined(aggregates, on=["SK_ID_CURR"])
+    return warning_signs.features(result.with_columns(combined.FORMULAS))
 
 
 def _history(rows: Mapping[str, RowsT]) -> tuple[RowsT, ...]:

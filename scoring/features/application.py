@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from scoring.features import implied_rates
-from scoring.tables import APPLICATION, DAY_SENTINEL, Column, RowsT
+from scoring.features.formulas import (
+    Formula,
+    Formulas,
+    added,
+    col,
+    greatest,
+    least,
+    number_of,
+    over,
+    own,
+    sum_of_three,
+    total,
+    when,
+)
+from scoring.features.rows import RowsT
+from scoring.features.steps import Array
+from scoring.tables import APPLICATION, DAY_SENTINEL, Column
 
 PREFIX = "application"
 
@@ -35,62 +52,64 @@ _RATIO_LIMIT = 1e15
 _HOME = tuple(column.name for column in APPLICATION.columns if column.name.endswith("_AVG"))
 
 
-def _col(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.Float64)
+def _col(name: str) -> Formula:
+    return col(name).real()
 
 
-def _ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+def _ratio(numerator: Formula, denominator: Formula) -> Formula:
     """A ratio, null where the denominator is zero and finite where it is nearly zero."""
     value = (numerator / denominator).clip(-_RATIO_LIMIT, _RATIO_LIMIT)
-    return pl.when(denominator != 0).then(value)
+    return when(denominator != 0).then(value)
 
 
-_EMPLOYED = pl.when(pl.col("DAYS_EMPLOYED") != DAY_SENTINEL).then(_col("DAYS_EMPLOYED"))
+_EMPLOYED = when(col("DAYS_EMPLOYED") != DAY_SENTINEL).then(_col("DAYS_EMPLOYED"))
 _S1, _S2, _S3 = (_col(name) for name in _SCORES)
-_KNOWN_SCORES = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.Float64) for name in _SCORES)
+_KNOWN_SCORES = number_of(col(name).is_not_null() for name in _SCORES)
+_SCORES_SUM = sum_of_three(_S1, _S2, _S3)
+_SCORES_MEAN = over(_SCORES_SUM, _KNOWN_SCORES)
+_SCORES_MIN = least([_S1, _S2, _S3])
+_SCORES_MAX = greatest([_S1, _S2, _S3])
 
 
-def _score_spread() -> pl.Expr:
+def _score_spread() -> Formula:
     """Population standard deviation of the external scores that are known."""
-    mean = pl.mean_horizontal(_SCORES)
-    squares = pl.sum_horizontal((_col(name) - mean) * (_col(name) - mean) for name in _SCORES)
-    return pl.when(_KNOWN_SCORES > 1).then((squares / _KNOWN_SCORES).sqrt())
+    away = [score - _SCORES_MEAN for score in (_S1, _S2, _S3)]
+    squares = sum_of_three(*(distance * distance for distance in away))
+    return when(_KNOWN_SCORES > 1).then((squares / _KNOWN_SCORES).sqrt())
 
 
-def _weighted_score() -> pl.Expr:
-    pairs = list(zip(_SCORES, _SCORE_WEIGHTS, strict=True))
-    total = pl.sum_horizontal(_col(name) * weight for name, weight in pairs)
-    weights = pl.sum_horizontal(
-        pl.when(pl.col(name).is_not_null()).then(weight).otherwise(0.0) for name, weight in pairs
+def _weighted_score() -> Formula:
+    pairs = list(zip((_S1, _S2, _S3), _SCORE_WEIGHTS, strict=True))
+    weights = total(
+        when(score.is_not_null()).then(weight).otherwise(0.0) for score, weight in pairs
     )
-    return pl.when(weights > 0).then(total / weights)
+    return over(sum_of_three(*(score * weight for score, weight in pairs)), weights)
 
 
-def _home_mean() -> pl.Expr:
-    """Mean of the known facts about the building, added up in one order.
-
-    Polars adds up more than three columns in the order in which its threads finish.
-    """
-    known = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.Float64) for name in _HOME)
-    return _ratio(sum((_col(name).fill_null(0.0) for name in _HOME), pl.lit(0.0)), known)
+def _home_mean() -> Formula:
+    """Mean of the known facts about the building."""
+    known = number_of(col(name).is_not_null() for name in _HOME)
+    return _ratio(added(_col(name).fill_null(0.0) for name in _HOME), known)
 
 
-DERIVED: dict[str, pl.Expr] = {
-    "EXT_SOURCES_MEAN": pl.mean_horizontal(_SCORES),
-    "EXT_SOURCES_MIN": pl.min_horizontal(_SCORES),
-    "EXT_SOURCES_MAX": pl.max_horizontal(_SCORES),
-    "EXT_SOURCES_MEDIAN": pl.when(_KNOWN_SCORES == 3).then(
-        pl.sum_horizontal(_SCORES) - pl.min_horizontal(_SCORES) - pl.max_horizontal(_SCORES)
-    ).otherwise(pl.mean_horizontal(_SCORES)),
+DERIVED: dict[str, Formula] = {
+    "EXT_SOURCES_MEAN": _SCORES_MEAN,
+    "EXT_SOURCES_MIN": _SCORES_MIN,
+    "EXT_SOURCES_MAX": _SCORES_MAX,
+    "EXT_SOURCES_MEDIAN": when(_KNOWN_SCORES == 3).then(
+        _SCORES_SUM - _SCORES_MIN - _SCORES_MAX
+    ).otherwise(_SCORES_MEAN),
     "EXT_SOURCES_SPREAD": _score_spread(),
-    "EXT_SOURCES_RANGE": pl.max_horizontal(_SCORES) - pl.min_horizontal(_SCORES),
+    "EXT_SOURCES_RANGE": _SCORES_MAX - _SCORES_MIN,
     "EXT_SOURCES_PRODUCT": _S1 * _S2 * _S3,
     "EXT_SOURCES_WEIGHTED": _weighted_score(),
     "EXT_SOURCES_KNOWN": _KNOWN_SCORES,
     "EXT_SOURCE_1_TIMES_2": _S1 * _S2,
     "EXT_SOURCE_1_TIMES_3": _S1 * _S3,
     "EXT_SOURCE_2_TIMES_3": _S2 * _S3,
-    "EXT_SOURCES_FILLED": pl.sum_horizontal(_col(name).fill_null(_MIDDLING) for name in _SCORES),
+    "EXT_SOURCES_FILLED": sum_of_three(
+        _S1.fill_null(_MIDDLING), _S2.fill_null(_MIDDLING), _S3.fill_null(_MIDDLING)
+    ),
     "EXT_SOURCE_1_MINUS_2": _S1 - _S2,
     "EXT_SOURCE_1_MINUS_3": _S1 - _S3,
     "EXT_SOURCE_2_MINUS_3": _S2 - _S3,
@@ -114,8 +133,8 @@ DERIVED: dict[str, pl.Expr] = {
     "INCOME_TO_EMPLOYED": _ratio(_col("AMT_INCOME_TOTAL"), _EMPLOYED),
     "CREDIT_TO_SCORE_3": _ratio(_col("AMT_CREDIT"), _S3),
     "ANNUITY_TO_SCORE_3": _ratio(_col("AMT_ANNUITY"), _S3),
-    "CREDIT_TO_SCORES": _ratio(_col("AMT_CREDIT"), pl.mean_horizontal(_SCORES)),
-    "NOT_EMPLOYED": (pl.col("DAYS_EMPLOYED") == DAY_SENTINEL).cast(pl.Float64),
+    "CREDIT_TO_SCORES": _ratio(_col("AMT_CREDIT"), _SCORES_MEAN),
+    "NOT_EMPLOYED": (col("DAYS_EMPLOYED") == DAY_SENTINEL).real(),
     "CAR_AGE_TO_EMPLOYED": _ratio(_col("OWN_CAR_AGE"), _EMPLOYED),
     "PHONE_CHANGE_TO_EMPLOYED": _ratio(_col("DAYS_LAST_PHONE_CHANGE"), _EMPLOYED),
     "CREDIT_TO_EMPLOYED": _ratio(_col("AMT_CREDIT"), _EMPLOYED),
@@ -123,36 +142,34 @@ DERIVED: dict[str, pl.Expr] = {
     "EMPLOYED_TO_REGISTRATION": _ratio(_EMPLOYED, _col("DAYS_REGISTRATION")),
     "PHONE_CHANGE_TO_ID": _ratio(_col("DAYS_LAST_PHONE_CHANGE"), _col("DAYS_ID_PUBLISH")),
     "ID_TO_REGISTRATION": _ratio(_col("DAYS_ID_PUBLISH"), _col("DAYS_REGISTRATION")),
-    "DOCUMENTS": pl.sum_horizontal(_col(name) for name in _DOCUMENTS),
-    "CONTACTS": pl.sum_horizontal(_col(name) for name in _CONTACTS),
-    "MOVES": pl.sum_horizontal(_col(name) for name in _MOVES),
-    "ENQUIRIES": pl.when(pl.col("AMT_REQ_CREDIT_BUREAU_YEAR").is_not_null()).then(
-        pl.sum_horizontal(_col(name) for name in _ENQUIRIES)
+    "DOCUMENTS": total(col(name) for name in _DOCUMENTS),
+    "CONTACTS": total(col(name) for name in _CONTACTS),
+    "MOVES": total(col(name) for name in _MOVES),
+    "ENQUIRIES": when(col("AMT_REQ_CREDIT_BUREAU_YEAR").is_not_null()).then(
+        total(col(name) for name in _ENQUIRIES)
     ),
     # The windows do not overlap: the yearly one leaves out the last quarter.
-    "ENQUIRIES_RECENT": pl.when(pl.col("AMT_REQ_CREDIT_BUREAU_YEAR").is_not_null()).then(
-        pl.sum_horizontal(_col(name) for name in _ENQUIRIES[:-1])
+    "ENQUIRIES_RECENT": when(col("AMT_REQ_CREDIT_BUREAU_YEAR").is_not_null()).then(
+        total(col(name) for name in _ENQUIRIES[:-1])
     ),
-    "OWNED": pl.sum_horizontal(
-        (pl.col(name) == "Y").cast(pl.Float64) for name in ("FLAG_OWN_CAR", "FLAG_OWN_REALTY")
-    ),
+    "OWNED": number_of(col(name) == "Y" for name in ("FLAG_OWN_CAR", "FLAG_OWN_REALTY")),
     "HOME_MEAN": _home_mean(),
-    "HOME_MISSING": pl.sum_horizontal(pl.col(name).is_null().cast(pl.Float64) for name in _HOME),
+    "HOME_MISSING": number_of(col(name).is_null() for name in _HOME),
     "DEFAULTS_30_TO_CIRCLE": _ratio(
         _col("DEF_30_CNT_SOCIAL_CIRCLE"), _col("OBS_30_CNT_SOCIAL_CIRCLE")
     ),
     "DEFAULTS_60_TO_CIRCLE": _ratio(
         _col("DEF_60_CNT_SOCIAL_CIRCLE"), _col("OBS_60_CNT_SOCIAL_CIRCLE")
     ),
-    "MISSING": pl.sum_horizontal(
-        pl.col(column.name).is_null().cast(pl.Float64)
+    "MISSING": number_of(
+        col(column.name).is_null()
         for column in APPLICATION.columns
         if column.name != "TARGET"
     ),
 }  # fmt: skip
 
 # Age at a given event; they give the age away, so they are protected too.
-PROTECTED_DERIVED: dict[str, pl.Expr] = {
+PROTECTED_DERIVED: dict[str, Formula] = {
     "EMPLOYED_TO_AGE": _ratio(_EMPLOYED, _col("DAYS_BIRTH")),
     "REGISTRATION_TO_AGE": _ratio(_col("DAYS_REGISTRATION"), _col("DAYS_BIRTH")),
     "ID_TO_AGE": _ratio(_col("DAYS_ID_PUBLISH"), _col("DAYS_BIRTH")),
@@ -160,7 +177,7 @@ PROTECTED_DERIVED: dict[str, pl.Expr] = {
     "CAR_AGE_TO_AGE": _ratio(_col("OWN_CAR_AGE"), _col("DAYS_BIRTH")),
     "CREDIT_TO_AGE": _ratio(_col("AMT_CREDIT"), _col("DAYS_BIRTH")),
     "INCOME_TO_AGE": _ratio(_col("AMT_INCOME_TOTAL"), _col("DAYS_BIRTH")),
-    "SCORES_TO_AGE": _ratio(pl.mean_horizontal(_SCORES), _col("DAYS_BIRTH")),
+    "SCORES_TO_AGE": _ratio(_SCORES_MEAN, _col("DAYS_BIRTH")),
 }
 
 PROTECTED: frozenset[str] = frozenset(PROTECTED_COLUMNS) | {
@@ -168,24 +185,37 @@ PROTECTED: frozenset[str] = frozenset(PROTECTED_COLUMNS) | {
 }
 
 
+def _plain(column: Column) -> Formula:
+    """Kaggle's column with its sentinels made null; categories in the order of the table."""
+    values = col(column.name)
+    if column.kind != "category":
+        return when(~values.is_in(column.sentinels)).then(values) if column.sentinels else values
+    kind = CATEGORIES[column.name]
+    return own(values.polars.cast(kind, strict=False), _text_among, values, *kind.categories)
+
+
+def _text_among(texts: Array, *levels: str) -> Array:
+    """Texts, None for those that are none of the levels."""
+    return np.array([text if text in levels else None for text in texts], dtype=object)
+
+
+_COLUMNS = tuple(c for c in APPLICATION.columns if c.name not in ("SK_ID_CURR", "TARGET"))
+CATEGORIES = {
+    column.name: pl.Enum([text for text in column.categories if text not in column.sentinels])
+    for column in _COLUMNS
+    if column.kind == "category"
+}
+_IMPLIED = Formulas({_RATES: implied_rates.formula()})
+_FORMULAS = Formulas(
+    {column.name: _plain(column) for column in _COLUMNS}
+    | {
+        f"{PREFIX}__{name}": formula
+        for name, formula in (DERIVED | implied_rates.fields(_RATES) | PROTECTED_DERIVED).items()
+    }
+)
+
+
 def features(application: RowsT) -> RowsT:
     """One row an applicant: Kaggle's columns, sentinels made null, and ratios between them."""
-    columns = [c for c in APPLICATION.columns if c.name not in ("SK_ID_CURR", "TARGET")]
-    rates = {name: pl.col(_RATES).struct.field(name) for name in implied_rates.NAMES}
-    derived = DERIVED | rates | PROTECTED_DERIVED
-    return application.with_columns(implied_rates.expression().alias(_RATES)).select(
-        "SK_ID_CURR",
-        *(_plain(column) for column in columns),
-        *(expression.alias(f"{PREFIX}__{name}") for name, expression in derived.items()),
-    )
-
-
-def _plain(column: Column) -> pl.Expr:
-    """Kaggle's column with its sentinels made null; categories in the order of the table."""
-    values = pl.col(column.name)
-    if column.kind != "category":
-        if column.sentinels:
-            return pl.when(~values.is_in(column.sentinels)).then(values).alias(column.name)
-        return values
-    levels = [value for value in column.categories if value not in column.sentinels]
-    return values.cast(pl.Enum(levels), strict=False)
+    rows = application.with_columns(_IMPLIED).with_columns(_FORMULAS)
+    return rows.only(["SK_ID_CURR", *_FORMULAS.names])

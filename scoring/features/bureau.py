@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from scoring.features.aggregates import (
     Aggregate,
-    Aggregation,
     Measure,
     amount,
     count,
     each,
     flag,
-    newest_first,
     quotient,
     ratio,
 )
-from scoring.tables import RowsT
+from scoring.features.aggregation import Aggregation
+from scoring.features.formulas import Formula, Formulas, col, over, when
+from scoring.features.rows import RowsT
 
 PREFIX = "bureau"
 
-_DEBT = pl.col("AMT_CREDIT_SUM_DEBT")
-_CREDIT = pl.col("AMT_CREDIT_SUM")
-_END = pl.col("DAYS_CREDIT_ENDDATE")
+_DEBT = col("AMT_CREDIT_SUM_DEBT")
+_CREDIT = col("AMT_CREDIT_SUM")
+_END = col("DAYS_CREDIT_ENDDATE")
 
 # Reported ends further away than this are place-holders (Kaggle's go to 42,000 days).
 _PLAUSIBLE_DAYS = 20_000
-_PLAUSIBLE_END = pl.when(_END.abs() < _PLAUSIBLE_DAYS).then(_END)
+_PLAUSIBLE_END = when(_END.abs() < _PLAUSIBLE_DAYS).then(_END)
 _MONTH = 30.0
 
 _TYPES = {
@@ -38,19 +36,18 @@ _TYPES = {
 }
 
 FILTERS = {
-    "active": pl.col("CREDIT_ACTIVE") == "Active",
-    "closed": pl.col("CREDIT_ACTIVE") == "Closed",
-    **{word: pl.col("CREDIT_TYPE") == value for word, value in _TYPES.items()},
-    "active_consumer": (pl.col("CREDIT_ACTIVE") == "Active")
-    & (pl.col("CREDIT_TYPE") == _TYPES["consumer"]),
-    "active_card": (pl.col("CREDIT_ACTIVE") == "Active")
-    & (pl.col("CREDIT_TYPE") == _TYPES["card"]),
-    "6m": pl.col("DAYS_CREDIT") >= -183,
-    "12m": pl.col("DAYS_CREDIT") >= -365,
-    "24m": pl.col("DAYS_CREDIT") >= -730,
-    "36m": pl.col("DAYS_CREDIT") >= -1095,
-    "last": pl.col("RANK") == 0,
-    "last3": pl.col("RANK") < 3,
+    "active": col("CREDIT_ACTIVE") == "Active",
+    "closed": col("CREDIT_ACTIVE") == "Closed",
+    **{word: col("CREDIT_TYPE") == value for word, value in _TYPES.items()},
+    "active_consumer": (col("CREDIT_ACTIVE") == "Active")
+    & (col("CREDIT_TYPE") == _TYPES["consumer"]),
+    "active_card": (col("CREDIT_ACTIVE") == "Active") & (col("CREDIT_TYPE") == _TYPES["card"]),
+    "6m": col("DAYS_CREDIT") >= -183,
+    "12m": col("DAYS_CREDIT") >= -365,
+    "24m": col("DAYS_CREDIT") >= -730,
+    "36m": col("DAYS_CREDIT") >= -1095,
+    "last": col("RANK") == 0,
+    "last3": col("RANK") < 3,
 }
 
 MEASURES: tuple[Measure, ...] = (
@@ -59,12 +56,12 @@ MEASURES: tuple[Measure, ...] = (
     count("DAYS_CREDIT_ENDDATE", _PLAUSIBLE_END),
     count(
         "DAYS_ENDDATE_FACT",
-        pl.when(pl.col("DAYS_ENDDATE_FACT").abs() < _PLAUSIBLE_DAYS).then("DAYS_ENDDATE_FACT"),
+        when(col("DAYS_ENDDATE_FACT").abs() < _PLAUSIBLE_DAYS).then(col("DAYS_ENDDATE_FACT")),
     ),
     count("DAYS_CREDIT_UPDATE"),
     count("CNT_CREDIT_PROLONG"),
-    count("TERM", _PLAUSIBLE_END - pl.col("DAYS_CREDIT")),
-    count("DAYS_CLOSED_EARLY", _PLAUSIBLE_END - pl.col("DAYS_ENDDATE_FACT")),
+    count("TERM", _PLAUSIBLE_END - col("DAYS_CREDIT")),
+    count("DAYS_CLOSED_EARLY", _PLAUSIBLE_END - col("DAYS_ENDDATE_FACT")),
     amount("AMT_CREDIT_MAX_OVERDUE"),
     amount("AMT_CREDIT_SUM"),
     amount("AMT_CREDIT_SUM_DEBT"),
@@ -75,9 +72,9 @@ MEASURES: tuple[Measure, ...] = (
     # What is still owed, spread over the months until the end, one month at least.
     amount("DEBT_PER_MONTH", _DEBT * _MONTH / _PLAUSIBLE_END.clip(_MONTH)),
     ratio("DEBT_TO_CREDIT", _DEBT, _CREDIT),
-    ratio("ANNUITY_TO_CREDIT", pl.col("AMT_ANNUITY"), _CREDIT),
+    ratio("ANNUITY_TO_CREDIT", col("AMT_ANNUITY"), _CREDIT),
     flag("IS_ACTIVE", FILTERS["active"]),
-    flag("EVER_OVERDUE", pl.col("AMT_CREDIT_MAX_OVERDUE") > 0),
+    flag("EVER_OVERDUE", col("AMT_CREDIT_MAX_OVERDUE") > 0),
     flag("HAS_FUTURE_END", _PLAUSIBLE_END > 0),
 )
 
@@ -121,35 +118,33 @@ AGGREGATES: tuple[Aggregate, ...] = (
 _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
 
 
+_DEBT_SUM, _CREDIT_SUM = f"{PREFIX}__AMT_CREDIT_SUM_DEBT", f"{PREFIX}__AMT_CREDIT_SUM"
+_NUMBER = f"{PREFIX}__DAYS_CREDIT"
+
+
+def _gap() -> Formula:
+    """Mean number of days from one loan to the next: a short one is a hunger for credit."""
+    return over(col(f"{_NUMBER}__all__range"), col(f"{_NUMBER}__all__count") - 1.0)
+
+
+_TOTALS = Formulas(
+    {
+        f"{PREFIX}__DEBT_TO_CREDIT__{word}__total": quotient(
+            f"{_DEBT_SUM}__{word}__sum", f"{_CREDIT_SUM}__{word}__sum"
+        )
+        for word in ("all", "active")
+    }
+    | {
+        f"{PREFIX}__SHARE__{word}__total": quotient(
+            f"{_NUMBER}__{word}__count", f"{_NUMBER}__all__count"
+        )
+        for word in ("consumer", "card", "12m")
+    }
+    | {f"{PREFIX}__DAYS_BETWEEN__all__mean": _gap()}
+)
+
+
 def features(bureau: RowsT) -> RowsT:
     """Aggregate the bureau's loans to one row an applicant."""
-    rows = newest_first(bureau, "SK_ID_CURR", ["DAYS_CREDIT", "SK_ID_BUREAU"])
-    result = _AGGREGATION.apply(rows)
-    debt, credit = f"{PREFIX}__AMT_CREDIT_SUM_DEBT", f"{PREFIX}__AMT_CREDIT_SUM"
-    number = f"{PREFIX}__DAYS_CREDIT"
-    return result.with_columns(
-        quotient(
-            f"{PREFIX}__DEBT_TO_CREDIT__all__total", f"{debt}__all__sum", f"{credit}__all__sum"
-        ),
-        quotient(
-            f"{PREFIX}__DEBT_TO_CREDIT__active__total",
-            f"{debt}__active__sum",
-            f"{credit}__active__sum",
-        ),
-        *(
-            quotient(
-                f"{PREFIX}__SHARE__{word}__total",
-                f"{number}__{word}__count",
-                f"{number}__all__count",
-            )
-            for word in ("consumer", "card", "12m")
-        ),
-        _gap(),
-    )
-
-
-def _gap() -> pl.Expr:
-    """Mean number of days from one loan to the next: a short one is a hunger for credit."""
-    gaps = pl.col(f"{PREFIX}__DAYS_CREDIT__all__count") - 1.0
-    span = pl.col(f"{PREFIX}__DAYS_CREDIT__all__range")
-    return pl.when(gaps > 0).then(span / gaps).alias(f"{PREFIX}__DAYS_BETWEEN__all__mean")
+    rows = bureau.newest_first(["DAYS_CREDIT", "SK_ID_BUREAU"])
+    return rows.aggregated(_AGGREGATION).with_columns(_TOTALS)

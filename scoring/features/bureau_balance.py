@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import polars as pl
+from collections.abc import Mapping
 
-from scoring.features.aggregates import Aggregate, Aggregation, Measure, count, each, quotient
-from scoring.tables import RowsT
+from scoring.features.aggregates import Aggregate, Measure, count, each, quotient
+from scoring.features.aggregation import Aggregation
+from scoring.features.formulas import Formulas, col, when
+from scoring.features.rows import RowsT, Summary
 
 PREFIX = "bureau_balance"
 
 # STATUS: 0 no days past due, 1 to 5 ever later (5: 120 days or written off), C closed, X unknown.
-_LATENESS = pl.col("STATUS").cast(pl.Int64, strict=False)
+_LATENESS = col("STATUS").parsed()
 
 _COUNTS = (
     "MONTHS", "WORST_STATUS", "WORST_STATUS_YEAR", "LATE_MONTHS", "KNOWN_MONTHS", "LAST_LATE_MONTH",
 )  # fmt: skip
 
 FILTERS = {
-    "active": pl.col("CREDIT_ACTIVE") == "Active",
-    "closed": pl.col("CREDIT_ACTIVE") == "Closed",
-    "3y": pl.col("DAYS_CREDIT") >= -1095,
+    "active": col("CREDIT_ACTIVE") == "Active",
+    "closed": col("CREDIT_ACTIVE") == "Closed",
+    "3y": col("DAYS_CREDIT") >= -1095,
 }
 
 MEASURES: tuple[Measure, ...] = tuple(count(name) for name in _COUNTS)
@@ -38,30 +40,36 @@ AGGREGATES: tuple[Aggregate, ...] = (
 _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
 
 
+_LATE = _LATENESS > 0
+_MONTHS = Formulas(
+    {
+        "LATENESS": _LATENESS,
+        "RECENT": when(col("MONTHS_BALANCE") >= -12).then(_LATENESS),
+        "LATE": _LATE.known_true().whole(),
+        "KNOWN": _LATENESS.is_not_null().whole(),
+        "LATE_MONTH": when(_LATE).then(col("MONTHS_BALANCE")),
+    }
+)
+_SUMMARIES: Mapping[str, Summary] = {
+    "MONTHS": ("MONTHS_BALANCE", "count"),
+    "WORST_STATUS": ("LATENESS", "max"),
+    "WORST_STATUS_YEAR": ("RECENT", "max"),
+    "LATE_MONTHS": ("LATE", "sum"),
+    "KNOWN_MONTHS": ("KNOWN", "sum"),
+    "LAST_LATE_MONTH": ("LATE_MONTH", "max"),
+}
+_SHARES = Formulas(
+    {
+        f"{PREFIX}__LATE_MONTHS__all__share": quotient(
+            f"{PREFIX}__LATE_MONTHS__all__sum", f"{PREFIX}__KNOWN_MONTHS__all__sum"
+        )
+    }
+)
+
+
 def loans(bureau_balance: RowsT) -> RowsT:
     """Summarise the months of each loan: one row a SK_ID_BUREAU, whole numbers only."""
-    months = pl.col("MONTHS_BALANCE")
-    late = _LATENESS > 0
-    return (
-        bureau_balance.select(
-            "SK_ID_BUREAU",
-            months,
-            lateness=_LATENESS,
-            late=late.fill_null(False).cast(pl.Int64),
-            known=_LATENESS.is_not_null().cast(pl.Int64),
-            late_month=pl.when(late).then(months),
-            recent=pl.when(months >= -12).then(_LATENESS),
-        )
-        .group_by("SK_ID_BUREAU")
-        .agg(
-            MONTHS=pl.col("MONTHS_BALANCE").count().cast(pl.Int64),
-            WORST_STATUS=pl.col("lateness").max(),
-            WORST_STATUS_YEAR=pl.col("recent").max(),
-            LATE_MONTHS=pl.col("late").sum(),
-            KNOWN_MONTHS=pl.col("known").sum(),
-            LAST_LATE_MONTH=pl.col("late_month").max(),
-        )
-    )
+    return bureau_balance.with_columns(_MONTHS).summarised(["SK_ID_BUREAU"], _SUMMARIES)
 
 
 def features(bureau: RowsT, bureau_balance: RowsT) -> RowsT:
@@ -69,19 +77,11 @@ def features(bureau: RowsT, bureau_balance: RowsT) -> RowsT:
 
     Parameters
     ----------
-    bureau : polars.LazyFrame or polars.DataFrame
+    bureau : Rows
         The bureau table, which says whose loan a SK_ID_BUREAU is.
-    bureau_balance : polars.LazyFrame or polars.DataFrame
+    bureau_balance : Rows
         The monthly rows; those of unknown loans are passed over.
     """
-    rows = bureau.select("SK_ID_CURR", "SK_ID_BUREAU", "CREDIT_ACTIVE", "DAYS_CREDIT").join(
-        loans(bureau_balance), on="SK_ID_BUREAU", how="inner"
-    )
-    result = _AGGREGATION.apply(rows)
-    return result.with_columns(
-        quotient(
-            f"{PREFIX}__LATE_MONTHS__all__share",
-            f"{PREFIX}__LATE_MONTHS__all__sum",
-            f"{PREFIX}__KNOWN_MONTHS__all__sum",
-        )
-    )
+    owners = bureau.only(["SK_ID_CURR", "SK_ID_BUREAU", "CREDIT_ACTIVE", "DAYS_CREDIT"])
+    rows = owners.joined(loans(bureau_balance), on=["SK_ID_BUREAU"], inner=True)
+    return rows.aggregated(_AGGREGATION).with_columns(_SHARES)

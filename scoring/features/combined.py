@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import polars as pl
-
-from scoring.features.aggregates import over
+from scoring.features.formulas import Formula, Formulas, col, over, sum_of_three
 
 PREFIX = "combined"
 
@@ -35,23 +33,24 @@ _ALL_DEBT = (_DEBT, _REMAINING, _BALANCE)
 _ALL_INSTALMENTS = ("AMT_ANNUITY", _MONTHLY, _RUNNING)
 
 
-def features() -> list[pl.Expr]:
-    """Expressions over the joined features of all tables."""
-    income = pl.col("AMT_INCOME_TOTAL")
-    debt = pl.sum_horizontal(pl.col(name).fill_null(0.0) for name in _ALL_DEBT)
-    instalments = pl.sum_horizontal(pl.col(name).fill_null(0.0) for name in _ALL_INSTALMENTS)
-    named = {
-        "DEBT_AND_CREDIT_TO_INCOME": over(debt + pl.col("AMT_CREDIT"), income),
-        "INSTALMENTS_TO_INCOME": over(instalments, income),
+def _finite(formula: Formula) -> Formula:
+    return formula.clip(-_LIMIT, _LIMIT)
+
+
+_INCOME = col("AMT_INCOME_TOTAL")
+
+# Over the features of all tables together.
+FORMULAS = Formulas(
+    {
+        f"{PREFIX}__{top}__over__{bottom}": _finite(over(col(top), col(bottom)))
+        for top, bottom in QUOTIENTS
     }
-    return [
-        *(
-            _finite(over(pl.col(top), pl.col(bottom))).alias(f"{PREFIX}__{top}__over__{bottom}")
-            for top, bottom in QUOTIENTS
+    | {
+        f"{PREFIX}__DEBT_AND_CREDIT_TO_INCOME": _finite(
+            over(sum_of_three(*map(col, _ALL_DEBT)) + col("AMT_CREDIT"), _INCOME)
         ),
-        *(_finite(expression).alias(f"{PREFIX}__{name}") for name, expression in named.items()),
-    ]
-
-
-def _finite(expression: pl.Expr) -> pl.Expr:
-    return expression.clip(-_LIMIT, _LIMIT)
+        f"{PREFIX}__INSTALMENTS_TO_INCOME": _finite(
+            over(sum_of_three(*map(col, _ALL_INSTALMENTS)), _INCOME)
+        ),
+    }
+)

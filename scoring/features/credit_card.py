@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from scoring.features.aggregates import (
     Aggregate,
-    Aggregation,
     Measure,
     amount,
     count,
     each,
     flag,
-    newest_first,
     quotient,
     ratio,
 )
-from scoring.tables import RowsT
+from scoring.features.aggregation import Aggregation
+from scoring.features.formulas import Formulas, col, when
+from scoring.features.rows import RowsT
 
 PREFIX = "card"
 
-_MONTH = pl.col("MONTHS_BALANCE")
-_LIMIT = pl.col("AMT_CREDIT_LIMIT_ACTUAL")
-_BALANCE = pl.col("AMT_BALANCE")
+_MONTH = col("MONTHS_BALANCE")
+_LIMIT = col("AMT_CREDIT_LIMIT_ACTUAL")
+_BALANCE = col("AMT_BALANCE")
 
 FILTERS = {
     "3m": _MONTH >= -3,
     "6m": _MONTH >= -6,
     "12m": _MONTH >= -12,
-    "last": pl.col("RANK") == 0,
-    "last3": pl.col("RANK") < 3,
-    "last12": pl.col("RANK") < 12,
+    "last": col("RANK") == 0,
+    "last3": col("RANK") < 3,
+    "last12": col("RANK") < 12,
 }
 
 MEASURES: tuple[Measure, ...] = (
@@ -43,16 +41,16 @@ MEASURES: tuple[Measure, ...] = (
     count("CNT_DRAWINGS_ATM_CURRENT"),
     count("SK_DPD"),
     ratio("BALANCE_TO_LIMIT", _BALANCE, _LIMIT),
-    ratio("DRAWINGS_TO_LIMIT", pl.col("AMT_DRAWINGS_CURRENT"), _LIMIT),
-    ratio("ATM_TO_LIMIT", pl.col("AMT_DRAWINGS_ATM_CURRENT"), _LIMIT),
-    ratio("PAID_TO_MINIMUM", pl.col("AMT_PAYMENT_CURRENT"), pl.col("AMT_INST_MIN_REGULARITY")),
-    ratio("PAID_TO_BALANCE", pl.col("AMT_PAYMENT_TOTAL_CURRENT"), _BALANCE),
-    flag("IS_LATE_TOLERATED", pl.col("SK_DPD_DEF") > 0),
+    ratio("DRAWINGS_TO_LIMIT", col("AMT_DRAWINGS_CURRENT"), _LIMIT),
+    ratio("ATM_TO_LIMIT", col("AMT_DRAWINGS_ATM_CURRENT"), _LIMIT),
+    ratio("PAID_TO_MINIMUM", col("AMT_PAYMENT_CURRENT"), col("AMT_INST_MIN_REGULARITY")),
+    ratio("PAID_TO_BALANCE", col("AMT_PAYMENT_TOTAL_CURRENT"), _BALANCE),
+    flag("IS_LATE_TOLERATED", col("SK_DPD_DEF") > 0),
     flag("IS_OVER_LIMIT", _BALANCE > _LIMIT),
-    flag("IS_USED", pl.col("AMT_DRAWINGS_CURRENT") > 0),
-    count("LATE_MONTH", pl.when(pl.col("SK_DPD") > 0).then(_MONTH)),
+    flag("IS_USED", col("AMT_DRAWINGS_CURRENT") > 0),
+    count("LATE_MONTH", when(col("SK_DPD") > 0).then(_MONTH)),
     # What was drawn and not paid back in the month: the growth of the debt.
-    amount("DRAWN_MINUS_PAID", pl.col("AMT_DRAWINGS_CURRENT") - pl.col("AMT_PAYMENT_CURRENT")),
+    amount("DRAWN_MINUS_PAID", col("AMT_DRAWINGS_CURRENT") - col("AMT_PAYMENT_CURRENT")),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
@@ -81,14 +79,16 @@ AGGREGATES: tuple[Aggregate, ...] = (
 _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, along=_MONTH)
 
 
+_TREND = Formulas(
+    {
+        f"{PREFIX}__BALANCE_TREND__3m__total": quotient(
+            f"{PREFIX}__AMT_BALANCE__last3__mean", f"{PREFIX}__AMT_BALANCE__12m__mean"
+        )
+    }
+)
+
+
 def features(credit_card_balance: RowsT) -> RowsT:
     """Aggregate the cards' months to one row an applicant."""
-    rows = newest_first(credit_card_balance, "SK_ID_CURR", ["MONTHS_BALANCE", "SK_ID_PREV"])
-    result = _AGGREGATION.apply(rows)
-    return result.with_columns(
-        quotient(
-            f"{PREFIX}__BALANCE_TREND__3m__total",
-            f"{PREFIX}__AMT_BALANCE__last3__mean",
-            f"{PREFIX}__AMT_BALANCE__12m__mean",
-        )
-    )
+    rows = credit_card_balance.newest_first(["MONTHS_BALANCE", "SK_ID_PREV"])
+    return rows.aggregated(_AGGREGATION).with_columns(_TREND)

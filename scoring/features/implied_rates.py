@@ -11,9 +11,13 @@ list: lenders sell at few nominal rates.
 
 from __future__ import annotations
 
+from operator import getitem
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from scoring.features.formulas import Formula, col, own
 
 # Terms on offer, in months.
 TERMS = (6, 12, 18, 24, 30, 36, 42, 48, 54, 60)
@@ -37,8 +41,25 @@ _NEWTON_STEPS = 7
 # Keeps Newton's steps where the formula can be computed; far outside the plausible rates.
 _MONTHLY_LIMITS = (1e-6, 2.0)
 _MONTHS_A_YEAR = 12.0
+# For each bit of the longest term, from the lowest, which terms have it.
+_BITS = [
+    np.array([[term >> bit & 1] for term in TERMS], dtype=bool)
+    for bit in range(max(TERMS).bit_length())
+]
 
 Floats = npt.NDArray[np.float64]
+
+
+def formula() -> Formula:
+    """What the application's amounts imply; `fields` takes it apart."""
+    return own(expression(), _features, col("AMT_CREDIT"), col("AMT_ANNUITY"))
+
+
+def fields(column: str) -> dict[str, Formula]:
+    """Each of `NAMES`, from the column that holds what `formula` gave."""
+    return {
+        name: own(pl.col(column).struct.field(name), getitem, col(column), name) for name in NAMES
+    }
 
 
 def expression() -> pl.Expr:
@@ -117,8 +138,7 @@ def _yearly_rates(credit: Floats, annuity: Floats) -> Floats:
 def _power_of_term(base: Floats) -> Floats:
     """Each row of `base`, a row a term, to the power of its term: by squaring."""
     result = np.ones_like(base)
-    for bit in range(max(TERMS).bit_length()):
-        wanted = np.array([[term >> bit & 1] for term in TERMS], dtype=bool)
+    for wanted in _BITS:
         result = np.where(wanted, result * base, result)
         base = base * base
     return result

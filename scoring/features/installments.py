@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from scoring.features.aggregates import (
     Aggregate,
-    Aggregation,
     Measure,
     amount,
     count,
     each,
     flag,
-    newest_first,
     quotient,
     ratio,
 )
-from scoring.tables import RowsT
+from scoring.features.aggregation import Aggregation
+from scoring.features.formulas import Formulas, col
+from scoring.features.rows import RowsT
 
 PREFIX = "installments"
 
-_DUE = pl.col("DAYS_INSTALMENT")
+_DUE = col("DAYS_INSTALMENT")
 # Days are negative: paid on day -90 what was due on day -100 is ten days late.
-_DAYS_LATE = pl.col("DAYS_ENTRY_PAYMENT") - _DUE
-_SHORT = pl.col("AMT_INSTALMENT") - pl.col("AMT_PAYMENT")
+_DAYS_LATE = col("DAYS_ENTRY_PAYMENT") - _DUE
+_SHORT = col("AMT_INSTALMENT") - col("AMT_PAYMENT")
 
 FILTERS = {
     **{f"{days}d": -days <= _DUE for days in (60, 90, 180, 365, 730)},
-    **{f"last{number}": pl.col("RANK") < number for number in (2, 3, 5, 10, 12, 24, 60)},
-    "lastloan": pl.col("SK_ID_PREV") == pl.col("LAST_LOAN"),
+    **{f"last{number}": col("RANK") < number for number in (2, 3, 5, 10, 12, 24, 60)},
+    "lastloan": col("SK_ID_PREV") == col("LAST_LOAN"),
     "late": _DAYS_LATE > 0,
 }
 
@@ -43,7 +41,7 @@ MEASURES: tuple[Measure, ...] = (
     count("DAYS_EARLY", (-_DAYS_LATE).clip(0)),
     amount("AMT_SHORT", _SHORT.clip(0.0)),
     amount("AMT_OVER", (-_SHORT).clip(0.0)),
-    ratio("PAID_TO_DUE", pl.col("AMT_PAYMENT"), pl.col("AMT_INSTALMENT")),
+    ratio("PAID_TO_DUE", col("AMT_PAYMENT"), col("AMT_INSTALMENT")),
     flag("IS_LATE", _DAYS_LATE > 0),
     flag("IS_LATE_WEEK", _DAYS_LATE > 7),
     flag("IS_SHORT", _SHORT > 0.005),
@@ -74,19 +72,20 @@ AGGREGATES: tuple[Aggregate, ...] = (
 )
 
 # Slopes go along the numbers of the payments, from the past to the present.
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, along=-pl.col("RANK"))
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, along=-col("RANK"))
+
+
+_TOTALS = Formulas(
+    {
+        f"{PREFIX}__PAID_TO_DUE__all__total": quotient(
+            f"{PREFIX}__AMT_PAYMENT__all__sum", f"{PREFIX}__AMT_INSTALMENT__all__sum"
+        )
+    }
+)
 
 
 def features(installments: RowsT) -> RowsT:
     """Aggregate instalments to one row an applicant."""
-    order = ["DAYS_INSTALMENT", "SK_ID_PREV", "NUM_INSTALMENT_NUMBER"]
-    rows = newest_first(installments, "SK_ID_CURR", order)
-    last_loan = pl.when(pl.col("RANK") == 0).then("SK_ID_PREV").forward_fill()
-    result = _AGGREGATION.apply(rows.with_columns(LAST_LOAN=last_loan))
-    return result.with_columns(
-        quotient(
-            f"{PREFIX}__PAID_TO_DUE__all__total",
-            f"{PREFIX}__AMT_PAYMENT__all__sum",
-            f"{PREFIX}__AMT_INSTALMENT__all__sum",
-        )
-    )
+    rows = installments.newest_first(["DAYS_INSTALMENT", "SK_ID_PREV", "NUM_INSTALMENT_NUMBER"])
+    with_last_loan = rows.with_newest("LAST_LOAN", "SK_ID_PREV")
+    return with_last_loan.aggregated(_AGGREGATION).with_columns(_TOTALS)

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import polars as pl
+from collections.abc import Mapping
 
 from scoring.features.aggregates import (
     Aggregate,
-    Aggregation,
     Measure,
     count,
     each,
     flag,
-    newest_first,
     ratio,
 )
-from scoring.tables import RowsT
+from scoring.features.aggregation import Aggregation
+from scoring.features.formulas import Formulas, col, when
+from scoring.features.rows import RowsT, Summary
 
 PREFIX = "pos_cash"
 
-_MONTH = pl.col("MONTHS_BALANCE")
-_STATUS = pl.col("NAME_CONTRACT_STATUS")
-_LATE = pl.col("SK_DPD") > 0
-_LATE_TOLERATED = pl.col("SK_DPD_DEF") > 0
+_MONTH = col("MONTHS_BALANCE")
+_STATUS = col("NAME_CONTRACT_STATUS")
+_LATE = col("SK_DPD") > 0
+_LATE_TOLERATED = col("SK_DPD_DEF") > 0
 
 FILTERS = {
     "6m": _MONTH >= -6,
     "12m": _MONTH >= -12,
     "24m": _MONTH >= -24,
-    "last": pl.col("RANK") == 0,
-    "last6": pl.col("RANK") < 6,
+    "last": col("RANK") == 0,
+    "last6": col("RANK") < 6,
 }
 
 MEASURES: tuple[Measure, ...] = (
@@ -36,12 +36,12 @@ MEASURES: tuple[Measure, ...] = (
     count("CNT_INSTALMENT"),
     count("CNT_INSTALMENT_FUTURE"),
     count("SK_DPD"),
-    ratio("FUTURE_TO_TOTAL", pl.col("CNT_INSTALMENT_FUTURE"), pl.col("CNT_INSTALMENT")),
+    ratio("FUTURE_TO_TOTAL", col("CNT_INSTALMENT_FUTURE"), col("CNT_INSTALMENT")),
     flag("IS_LATE", _LATE),
     flag("IS_LATE_TOLERATED", _LATE_TOLERATED),
     flag("IS_COMPLETED", _STATUS == "Completed"),
     flag("IS_ACTIVE", _STATUS == "Active"),
-    count("LATE_MONTH", pl.when(_LATE).then(_MONTH)),
+    count("LATE_MONTH", when(_LATE).then(_MONTH)),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
@@ -58,29 +58,27 @@ AGGREGATES: tuple[Aggregate, ...] = (
 )
 
 
+_FLAGS = Formulas({"LATE": _LATE.whole(), "COMPLETED": (_STATUS == "Completed").whole()})
+_SUMMARIES: Mapping[str, Summary] = {
+    "MONTHS": ("MONTHS_BALANCE", "count"),
+    "NEWEST_MONTH": ("MONTHS_BALANCE", "max"),
+    "PLANNED": ("CNT_INSTALMENT", "max"),
+    "REMAINING": ("CNT_INSTALMENT_FUTURE", "min"),
+    "LATE_MONTHS": ("LATE", "sum"),
+    "COMPLETED": ("COMPLETED", "max"),
+}
+
+
 def loans(rows: RowsT) -> RowsT:
     """Summarise each loan: how long it was planned, how long it ran, how late it ever was."""
-    late = (pl.col("SK_DPD") > 0).cast(pl.Int64)
-    completed = (_STATUS == "Completed").cast(pl.Int64)
-    return (
-        rows.with_columns(LATE=late, COMPLETED=completed)
-        .group_by("SK_ID_CURR", "SK_ID_PREV")
-        .agg(
-            MONTHS=pl.col("MONTHS_BALANCE").count(),
-            NEWEST_MONTH=pl.col("MONTHS_BALANCE").max(),
-            PLANNED=pl.col("CNT_INSTALMENT").max(),
-            REMAINING=pl.col("CNT_INSTALMENT_FUTURE").min(),
-            LATE_MONTHS=pl.col("LATE").sum(),
-            COMPLETED=pl.col("COMPLETED").max(),
-        )
-    )
+    return rows.with_columns(_FLAGS).summarised(["SK_ID_CURR", "SK_ID_PREV"], _SUMMARIES)
 
 
 _LOAN_MEASURES: tuple[Measure, ...] = (
-    count("LOAN_MONTHS", pl.col("MONTHS")),
-    count("LOAN_LATE_MONTHS", pl.col("LATE_MONTHS")),
-    ratio("LOAN_REMAINING_TO_PLANNED", pl.col("REMAINING"), pl.col("PLANNED")),
-    flag("LOAN_COMPLETED", pl.col("COMPLETED") > 0),
+    count("LOAN_MONTHS", col("MONTHS")),
+    count("LOAN_LATE_MONTHS", col("LATE_MONTHS")),
+    ratio("LOAN_REMAINING_TO_PLANNED", col("REMAINING"), col("PLANNED")),
+    flag("LOAN_COMPLETED", col("COMPLETED") > 0),
 )
 
 _LOAN_AGGREGATES: tuple[Aggregate, ...] = (
@@ -94,15 +92,13 @@ _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
 _LOAN_AGGREGATION = Aggregation(
     PREFIX,
     _LOAN_MEASURES,
-    {"last": pl.col("RANK") == 0, "last3": pl.col("RANK") < 3},
+    {"last": col("RANK") == 0, "last3": col("RANK") < 3},
     _LOAN_AGGREGATES,
 )
 
 
 def features(pos_cash: RowsT) -> RowsT:
     """Aggregate the monthly rows, and the loans they belong to, to one row an applicant."""
-    rows = newest_first(pos_cash, "SK_ID_CURR", ["MONTHS_BALANCE", "SK_ID_PREV"])
-    months = _AGGREGATION.apply(rows)
-    newest = newest_first(loans(pos_cash), "SK_ID_CURR", ["NEWEST_MONTH", "SK_ID_PREV"])
-    by_loan = _LOAN_AGGREGATION.apply(newest)
-    return months.join(by_loan, on="SK_ID_CURR", how="left")
+    months = pos_cash.newest_first(["MONTHS_BALANCE", "SK_ID_PREV"]).aggregated(_AGGREGATION)
+    newest = loans(pos_cash).newest_first(["NEWEST_MONTH", "SK_ID_PREV"])
+    return months.joined(newest.aggregated(_LOAN_AGGREGATION), on=["SK_ID_CURR"])

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from scoring.features.aggregates import (
     Aggregate,
-    Aggregation,
     Measure,
     amount,
     count,
     each,
     flag,
     fraction,
-    newest_first,
     ratio,
     without_sentinel,
 )
-from scoring.tables import DAY_SENTINEL, RowsT
+from scoring.features.aggregation import Aggregation
+from scoring.features.formulas import col, when
+from scoring.features.rows import RowsT
+from scoring.tables import DAY_SENTINEL
 
 PREFIX = "previous"
 
-_STATUS = pl.col("NAME_CONTRACT_STATUS")
-_CREDIT = pl.col("AMT_CREDIT")
+_STATUS = col("NAME_CONTRACT_STATUS")
+_CREDIT = col("AMT_CREDIT")
 _APPROVED = _STATUS == "Approved"
 _REFUSED = _STATUS == "Refused"
 # An approved loan whose end lies at the sentinel is still being paid.
-_RUNNING = _APPROVED & (pl.col("DAYS_LAST_DUE") == DAY_SENTINEL)
-_PORTFOLIO = pl.col("NAME_PORTFOLIO")
-_YIELD = pl.col("NAME_YIELD_GROUP")
-_CHANNEL = pl.col("CHANNEL_TYPE")
+_RUNNING = _APPROVED & (col("DAYS_LAST_DUE") == DAY_SENTINEL)
+_PORTFOLIO = col("NAME_PORTFOLIO")
+_YIELD = col("NAME_YIELD_GROUP")
+_CHANNEL = col("CHANNEL_TYPE")
 # The yearly rate of a loan of P repaid in n monthly instalments of A, by the constant-ratio
 # formula 24 (nA - P) / (P (n + 1)) (Kellison, The Theory of Interest): closed, unlike the exact
 # rate, and in the same order.
-_INSTALMENTS = pl.col("CNT_PAYMENT")
-_INTEREST = pl.when(_INSTALMENTS > 0).then(pl.col("AMT_ANNUITY") * _INSTALMENTS - _CREDIT)
+_INSTALMENTS = col("CNT_PAYMENT")
+_INTEREST = when(_INSTALMENTS > 0).then(col("AMT_ANNUITY") * _INSTALMENTS - _CREDIT)
 _LAST_DUE = without_sentinel("DAYS_LAST_DUE", DAY_SENTINEL)
 _LAST_DUE_PLANNED = without_sentinel("DAYS_LAST_DUE_1ST_VERSION", DAY_SENTINEL)
 
@@ -44,11 +43,11 @@ FILTERS = {
     "running": _RUNNING,
     "cash": _PORTFOLIO == "Cash",
     "pos": _PORTFOLIO == "POS",
-    "last": pl.col("RANK") == 0,
-    "first4": pl.col("AGE_RANK") < 4,
-    "last3": pl.col("RANK") < 3,
-    "12m": pl.col("DAYS_DECISION") >= -365,
-    "24m": pl.col("DAYS_DECISION") >= -730,
+    "last": col("RANK") == 0,
+    "first4": col("AGE_RANK") < 4,
+    "last3": col("RANK") < 3,
+    "12m": col("DAYS_DECISION") >= -365,
+    "24m": col("DAYS_DECISION") >= -730,
 }
 
 MEASURES: tuple[Measure, ...] = (
@@ -56,7 +55,7 @@ MEASURES: tuple[Measure, ...] = (
     amount("AMT_ANNUITY"),
     amount("AMT_APPLICATION"),
     amount("AMT_CREDIT"),
-    fraction("RATE_DOWN_PAYMENT", pl.col("RATE_DOWN_PAYMENT")),
+    fraction("RATE_DOWN_PAYMENT", col("RATE_DOWN_PAYMENT")),
     count("CNT_PAYMENT"),
     count("HOUR_APPR_PROCESS_START"),
     count("SELLERPLACE_AREA"),
@@ -65,32 +64,32 @@ MEASURES: tuple[Measure, ...] = (
     count("DAYS_LAST_DUE_1ST_VERSION", _LAST_DUE_PLANNED),
     count("DAYS_LAST_DUE", _LAST_DUE),
     count("DAYS_ENDED_EARLY", _LAST_DUE_PLANNED - _LAST_DUE),
-    ratio("APPLICATION_TO_CREDIT", pl.col("AMT_APPLICATION"), _CREDIT),
-    ratio("CREDIT_TO_ANNUITY", _CREDIT, pl.col("AMT_ANNUITY")),
+    ratio("APPLICATION_TO_CREDIT", col("AMT_APPLICATION"), _CREDIT),
+    ratio("CREDIT_TO_ANNUITY", _CREDIT, col("AMT_ANNUITY")),
     # What the instalments add up to over what was lent: the price of the loan.
-    ratio("REPAID_TO_CREDIT", pl.col("AMT_ANNUITY") * pl.col("CNT_PAYMENT"), _CREDIT),
+    ratio("REPAID_TO_CREDIT", col("AMT_ANNUITY") * col("CNT_PAYMENT"), _CREDIT),
     ratio("YEARLY_RATE", _INTEREST * 24.0, _CREDIT * (_INSTALMENTS + 1)),
     # What was asked for and not lent: the lender's caution.
-    amount("AMT_CUT", pl.col("AMT_APPLICATION") - _CREDIT),
+    amount("AMT_CUT", col("AMT_APPLICATION") - _CREDIT),
     flag("IS_APPROVED", _APPROVED),
     flag("IS_REFUSED", _REFUSED),
     flag("IS_CANCELED", _STATUS == "Canceled"),
     flag("IS_UNUSED", _STATUS == "Unused offer"),
     flag("IS_RUNNING", _RUNNING),
-    flag("IS_INSURED", pl.col("NFLAG_INSURED_ON_APPROVAL") == 1),
-    flag("IS_WALK_IN", pl.col("NAME_PRODUCT_TYPE") == "walk-in"),
+    flag("IS_INSURED", col("NFLAG_INSURED_ON_APPROVAL") == 1),
+    flag("IS_WALK_IN", col("NAME_PRODUCT_TYPE") == "walk-in"),
     flag("IS_HIGH_YIELD", _YIELD == "high"),
     flag("IS_LOW_YIELD", _YIELD.is_in(["low_normal", "low_action"])),
-    flag("IS_CASH_LOAN", pl.col("NAME_CONTRACT_TYPE") == "Cash loans"),
-    flag("IS_CROSS_SOLD", pl.col("NAME_PRODUCT_TYPE") == "x-sell"),
+    flag("IS_CASH_LOAN", col("NAME_CONTRACT_TYPE") == "Cash loans"),
+    flag("IS_CROSS_SOLD", col("NAME_PRODUCT_TYPE") == "x-sell"),
     flag("AT_AGENT", _CHANNEL == "AP+ (Cash loan)"),
     flag("BY_PHONE", _CHANNEL == "Contact center"),
-    flag("FOR_PHONE", pl.col("NAME_GOODS_CATEGORY") == "Mobile"),
-    flag("HAS_COMPANY", pl.col("NAME_TYPE_SUITE") != "Unaccompanied"),
-    flag("PAYS_AT_BANK", pl.col("NAME_PAYMENT_TYPE") == "Cash through the bank"),
-    flag("REJECTED_BY_SCORE", pl.col("CODE_REJECT_REASON").is_in(["SCO", "SCOFR"])),
-    flag("REJECTED_BY_HC", pl.col("CODE_REJECT_REASON") == "HC"),
-    flag("REJECTED_BY_LIMIT", pl.col("CODE_REJECT_REASON") == "LIMIT"),
+    flag("FOR_PHONE", col("NAME_GOODS_CATEGORY") == "Mobile"),
+    flag("HAS_COMPANY", col("NAME_TYPE_SUITE") != "Unaccompanied"),
+    flag("PAYS_AT_BANK", col("NAME_PAYMENT_TYPE") == "Cash through the bank"),
+    flag("REJECTED_BY_SCORE", col("CODE_REJECT_REASON").is_in(["SCO", "SCOFR"])),
+    flag("REJECTED_BY_HC", col("CODE_REJECT_REASON") == "HC"),
+    flag("REJECTED_BY_LIMIT", col("CODE_REJECT_REASON") == "LIMIT"),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
@@ -135,6 +134,5 @@ _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
 
 def features(previous_application: RowsT) -> RowsT:
     """Aggregate earlier applications to one row an applicant."""
-    rows = newest_first(previous_application, "SK_ID_CURR", ["DAYS_DECISION", "SK_ID_PREV"])
-    age_rank = pl.len().over("SK_ID_CURR").cast(pl.Int64) - 1 - pl.col("RANK")
-    return _AGGREGATION.apply(rows.with_columns(AGE_RANK=age_rank))
+    rows = previous_application.newest_first(["DAYS_DECISION", "SK_ID_PREV"])
+    return rows.with_age_rank("AGE_RANK").aggregated(_AGGREGATION)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from scoring.errors import ScoringError
-from scoring.features import build_features
+from scoring.features import are_few, build_features, features_of_few
 from scoring.tables import TABLES, empty_frame
 
 Vectors = npt.NDArray[np.float32]
@@ -64,6 +64,23 @@ def pack(features: pl.DataFrame) -> Vectors:
     # Two calls for all columns, since each costs more than one applicant's values.
     numbers = features.select(names).with_columns(codes)
     return numbers.to_numpy().astype(np.float32, copy=False)
+
+
+def compute(frames: Mapping[str, pl.DataFrame]) -> Vectors:
+    """What `pack` gives of `build_features`, without a frame between for few applicants."""
+    return (
+        features_of_few(frames).vectors(_codes())
+        if are_few(frames)
+        else pack(build_features(frames))
+    )
+
+
+@cache
+def _codes() -> Mapping[str, Mapping[str, int]]:
+    return {
+        name: {text: code for code, text in enumerate(levels)}
+        for name, levels in layout().levels.items()
+    }
 
 
 def unpack(vectors: Vectors, applicants: Sequence[int]) -> pl.DataFrame:

@@ -9,13 +9,10 @@ defaults cannot add up dozens of weak signs by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
-from operator import add
+from collections.abc import Mapping, Sequence
 
-import polars as pl
-
-from scoring.features.aggregates import over
+from scoring.features.formulas import Formula, Formulas, added, col, number_of, over
+from scoring.features.rows import RowsT
 
 PREFIX = "warnings"
 
@@ -128,51 +125,60 @@ SCORES = (
 )  # fmt: skip
 
 
-def sign(feature: str, harmless: float, alarming: float) -> pl.Expr:
+def sign(feature: str, harmless: float, alarming: float) -> Formula:
     """0 where the feature is harmless, 1 where it is alarming, in proportion between."""
-    values = pl.col(feature)
+    values = col(feature)
     if feature in ALARMING:
-        values = values.is_in(ALARMING[feature]).cast(pl.Float64)
+        values = values.is_in(ALARMING[feature]).real()
     return ((values - harmless) * (1.0 / (alarming - harmless))).clip(0.0, 1.0)
 
 
-def indices() -> list[pl.Expr]:
+def features(rows: RowsT) -> RowsT:
+    """Add the indices to the features of all tables.
+
+    The signs, of which most count in several indices, are columns in passing.
+    """
+    signs = rows.with_columns(_SIGNS).with_columns(_INDICES).with_columns(_TIMES)
+    return signs.only([*rows.names, *_INDICES.names, *_TIMES.names])
+
+
+def _indices() -> dict[str, Formula]:
     """The means of the signs that are known: of a theme, of a table, of all there is."""
-    everything = [item for signs in SIGNS.values() for item in signs]
-    history = [item for item in everything if item[0].startswith(_TABLES)]
-    groups: dict[str, Iterable[Sign]] = dict(SIGNS)
+    everything = [feature for signs in SIGNS.values() for feature, _, _ in signs]
+    history = [feature for feature in everything if feature.startswith(_TABLES)]
+    groups = {theme: [feature for feature, _, _ in signs] for theme, signs in SIGNS.items()}
     for table in _TABLES:
-        groups[table.upper()] = [item for item in everything if item[0].startswith(table)]
+        groups[table.upper()] = [item for item in everything if item.startswith(table)]
     groups |= {"HISTORY": history, "EVERYTHING": everything}
-    return [
-        *(_mean(f"{PREFIX}__{name}__all__mean", signs) for name, signs in groups.items()),
-        _sum(f"{PREFIX}__HISTORY__all__sum", history),
-        _sum(f"{PREFIX}__EVERYTHING__all__sum", everything),
-    ]
+    return {
+        **{f"{PREFIX}__{name}__all__mean": _mean(items) for name, items in groups.items()},
+        f"{PREFIX}__HISTORY__all__sum": _sum(history),
+        f"{PREFIX}__EVERYTHING__all__sum": _sum(everything),
+    }
 
 
-def with_scores() -> list[pl.Expr]:
-    """The signs weighed by how far each external score is from its best."""
-    return [
-        (pl.col(f"{PREFIX}__{name}__all__mean") * (1.0 - pl.col(score))).alias(
-            f"{PREFIX}__{name}__{score.removeprefix('application__')}__times"
+def _mean(features: Sequence[str]) -> Formula:
+    known = number_of(_sign_of(feature).is_not_null() for feature in features)
+    return over(_sum(features), known)
+
+
+def _sum(features: Sequence[str]) -> Formula:
+    return added(_sign_of(feature).fill_null(0.0) for feature in features)
+
+
+def _sign_of(feature: str) -> Formula:
+    return col(f"?{feature}")
+
+
+_SIGNS = Formulas({f"?{item[0]}": sign(*item) for signs in SIGNS.values() for item in signs})
+_INDICES = Formulas(_indices())
+# The signs weighed by how far each external score is from its best.
+_TIMES = Formulas(
+    {
+        f"{PREFIX}__{name}__{score.removeprefix('application__')}__times": (
+            col(f"{PREFIX}__{name}__all__mean") * (1.0 - col(score))
         )
         for name in _SCORED
         for score in SCORES
-    ]
-
-
-def _mean(name: str, signs: Iterable[Sign]) -> pl.Expr:
-    values = [sign(*item) for item in signs]
-    known = [value.is_not_null().cast(pl.Float64) for value in values]
-    filled = [value.fill_null(0.0) for value in values]
-    return over(_added(filled), _added(known)).alias(name)
-
-
-def _sum(name: str, signs: Iterable[Sign]) -> pl.Expr:
-    return _added([sign(*item).fill_null(0.0) for item in signs]).alias(name)
-
-
-def _added(values: Iterable[pl.Expr]) -> pl.Expr:
-    """The sum in the order given: `sum_horizontal` adds many columns in an order of its threads."""
-    return reduce(add, values)
+    }
+)
