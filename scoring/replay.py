@@ -23,7 +23,7 @@ import numpy.typing as npt
 from polars.exceptions import PolarsError
 
 from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import VectorError, Vectors, from_bytes, layout
+from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout
 from scoring.reasons import REASONS, reasons_json
 from scoring.requests import Rows, apart, frames_of, rows_of
 from scoring.scorer import Reason, Scored, Scorer, ScorerError
