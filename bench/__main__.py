@@ -19,12 +19,12 @@ from typing import Annotated
 import orjson
 import polars as pl
 import typer
-from scoring.materialize import materialize
 
 from bench import servers
 from bench.load import Load, at_rate, saturate, write_bodies
 from scoring.batch import example_requests
 from scoring.dataset import Dataset, staged_file
+from scoring.materialize import materialize
 from scoring.store import Store
 
 _CONNECTIONS = 16
