@@ -44,7 +44,7 @@ serve: $(INSTALLED) ## start the API and the Streamlit page on what is there
 	@exec $(BIN)/python -m scoring serve
 
 .PHONY: pipeline
-pipeline: $(STAMPS)/03_drift $(STAMPS)/examples ## everything but the servers
+pipeline: $(STAMPS)/03_drift $(STAMPS)/examples $(STAMPS)/online ## everything but the servers
 
 .PHONY: install
 install: $(INSTALLED) ## create .venv and install the locked packages
@@ -83,6 +83,10 @@ $(NOTEBOOKS:%=$(STAMPS)/%): $(STAMPS)/%: notebooks/%.ipynb
 
 $(STAMPS)/examples: $(STAMPS)/tables
 	$(BIN)/python -m scoring examples data/tables --out data/examples
+	@touch $@
+
+$(STAMPS)/online: $(STAMPS)/tables
+	$(BIN)/python -m scoring materialize data/tables
 	@touch $@
 
 .PHONY: test
