@@ -24,6 +24,7 @@ import serving
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+from waiting import eventually
 
 from api import Settings, example
 from api.settings import SettingsError
@@ -461,6 +462,9 @@ def test_gunicorn_loads_the_model_in_each_worker(
     with serving.running_api(small_model, log, {"WEB_CONCURRENCY": "2"}) as url:
         for _ in range(4):
             assert requests.post(f"{url}/predict", json=body, timeout=60).status_code == 200
-        metrics = requests.get(f"{url}/metrics", timeout=60).text
-    assert "scoring_workers 2.0" in metrics
-    assert "scoring_decisions_total" in metrics
+        assert "scoring_decisions_total" in metrics_of(url)
+        eventually(lambda: "scoring_workers 2.0" in metrics_of(url))
+
+
+def metrics_of(url: str) -> str:
+    return requests.get(f"{url}/metrics", timeout=60).text

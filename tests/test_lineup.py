@@ -7,7 +7,6 @@ import logging
 import random
 import shutil
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import polars as pl
 import pytest
 from databases import prediction
 from prometheus_client import REGISTRY
+from waiting import eventually
 
 from api.lineup import Lineup
 from api.problems import ProblemError
@@ -88,13 +88,6 @@ def kinds(store: Store) -> list[tuple[str, str | None]]:
 
 def loads(result: str) -> float:
     return REGISTRY.get_sample_value("scoring_model_loads_total", {"result": result}) or 0.0
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def test_without_a_champion_nobody_answers_and_it_is_told_once(

@@ -17,6 +17,7 @@ import serving
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import eventually
 
 from api import Settings, access, example, limits, logs, metrics, problems
 from api.openapi import Application
@@ -184,13 +185,6 @@ def served(model: Path, log: Path, workers: int) -> Iterator[tuple[str, subproce
 
 def read(url: str) -> Figures:
     return figures_of(requests.get(f"{url}/metrics", timeout=30).text)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + serving.STARTUP_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def folder_of(server: subprocess.Popen[bytes]) -> Path:

@@ -24,6 +24,7 @@ import pytest
 import requests
 import serving
 from databases import Server
+from waiting import eventually
 
 from api import example
 from scoring.dataset import staged_folder
@@ -85,13 +86,6 @@ def under_load(url: str, clients: int = 4) -> Iterator[Load]:
                 one.result()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
-
-
 def workers_of(server: subprocess.Popen[bytes]) -> list[int]:
     found = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     return [int(pid) for pid in found]
@@ -106,7 +100,7 @@ def test_every_acknowledged_decision_survives_kill_9(
     for _ in range(times):
         with serving.started_api(small_model, tmp_path / "log", {}) as (url, server):
             with under_load(url) as load:
-                wait_for(lambda load=load: len(load.answers) >= 20)  # type: ignore[misc]
+                eventually(lambda load=load: len(load.answers) >= 20)  # type: ignore[misc]
                 # The whole process group at once, as when a machine loses power.
                 for pid in [*workers_of(server), server.pid]:
                     os.kill(pid, signal.SIGKILL)
@@ -127,10 +121,10 @@ def test_a_killed_worker_is_replaced(small_model: Path, tmp_path: Path) -> None:
         url,
         server,
     ):
-        wait_for(lambda: requests.get(f"{url}/ready", timeout=30).status_code == 200)
+        eventually(lambda: requests.get(f"{url}/ready", timeout=30).status_code == 200)
         first = workers_of(server)
         os.kill(first[0], signal.SIGKILL)
-        wait_for(lambda: len(set(workers_of(server)) - set(first)) == 1)
+        eventually(lambda: len(set(workers_of(server)) - set(first)) == 1)
         assert requests.post(f"{url}/predict", json=body(1), timeout=30).status_code == 200
 
 
@@ -142,7 +136,7 @@ def test_models_are_swapped_under_load_without_a_failed_or_mixed_answer(
     expected = {scorer.version: scorer}
     with serving.running_api(folder, tmp_path / "log", {"WEB_CONCURRENCY": "2"}) as url:
         with under_load(url) as load:
-            wait_for(lambda: len(load.answers) > 5)
+            eventually(lambda: len(load.answers) > 5)
             for number in range(1, times + 1):
                 made = replace(
                     scorer,
@@ -152,7 +146,7 @@ def test_models_are_swapped_under_load_without_a_failed_or_mixed_answer(
                 expected[made.version] = made
                 made.save(folder)
                 seen = len(load.answers)
-                wait_for(
+                eventually(
                     lambda seen=seen, number=number: any(  # type: ignore[misc]
                         one["model"]["version"] == str(number) for one in load.answers[seen:]
                     )
@@ -232,7 +226,7 @@ def test_a_full_disk_gives_503_and_no_unrecorded_decision(
         serving.started_api(small_model, tmp_path / "log", {}, command) as (url, _),
         under_load(url) as load,
     ):
-        wait_for(lambda: len(load.problems) > 20, 120)
+        eventually(lambda: len(load.problems) > 20, 120)
     assert set(load.problems) == {503}
     assert len(load.answers) > 20
     store = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
@@ -257,15 +251,15 @@ def test_postgresql_is_stopped_under_load_and_comes_back(
     ):
         for _ in range(times):
             answered, refused = len(load.answers), len(load.problems)
-            wait_for(lambda answered=answered: len(load.answers) > answered + 10)  # type: ignore[misc]
+            eventually(lambda answered=answered: len(load.answers) > answered + 10)  # type: ignore[misc]
             own_postgres.stop(signal.SIGQUIT)
-            wait_for(lambda refused=refused: len(load.problems) > refused + 5)  # type: ignore[misc]
+            eventually(lambda refused=refused: len(load.problems) > refused + 5)  # type: ignore[misc]
             ready = requests.get(f"{address}/ready", timeout=30).status_code
             alive = requests.get(f"{address}/health", timeout=30).status_code
             assert (ready, alive) == (503, 200)
             own_postgres.start()
         answered = len(load.answers)
-        wait_for(lambda: len(load.answers) > answered + 10)
+        eventually(lambda: len(load.answers) > answered + 10)
     assert set(load.problems) == {503}
     assert load.broken == 0
     recorded = {one.id for one in store.predictions()}
@@ -303,7 +297,7 @@ def test_four_forked_workers_decide_at_once(small_model: Path, tmp_path: Path) -
         serving.started_api(small_model, tmp_path / "log", environment) as (url, server),
         under_load(url, clients=12) as load,
     ):
-        wait_for(lambda: len(load.answers) > 150)
+        eventually(lambda: len(load.answers) > 150)
         assert len(workers_of(server)) == 4
         metrics = requests.get(f"{url}/metrics", timeout=30).text
     assert load.problems == []
