@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import IO, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from scoring.dataset import staged_file
 from scoring.errors import ScoringError
@@ -121,15 +121,14 @@ class FolderSource:
             return None
 
     def _look(self, alias: Alias, folder: Path) -> Found:
-        state = repr(_states(folder))
-        last = self._last.get(alias)
-        if last is None or last.state != state:
-            names = os.listdir(folder)  # noqa: PTH208 - an iterator may miss what is renamed
-            if not names:
-                raise FileNotFoundError(f"{folder} is empty")
-            digest = _digest(folder) if MANIFEST_FILE in names else ""
-            last = self._last[alias] = Found(digest, state)
-        return last
+        with _held(folder) as held:
+            state = _state(held)
+            last = self._last.get(alias)
+            if last is not None and last.state == state:
+                return last
+            digest = _digest(held)
+        found = self._last[alias] = Found(digest, state)
+        return found
 
     def remembered(self, alias: Alias) -> Found | None:
         """None: a folder can always tell."""
@@ -140,11 +139,15 @@ class FolderSource:
     def fetched(self, alias: Alias, found: Found) -> Iterator[Path]:
         """As `ModelSource.fetched`: a copy, since an export may replace the folder meanwhile."""
         folder = self._folders[alias]
-        with _readable(folder), tempfile.TemporaryDirectory() as own:
+        with tempfile.TemporaryDirectory() as own:
             copy = Path(own) / "model"
-            _patiently(lambda: _copy(folder, copy), _LOOKS)
-            if (_digest(copy) if (copy / MANIFEST_FILE).is_file() else "") != found.digest:
-                raise SourceError(f"{folder} was replaced while it was read")
+            try:
+                with _readable(folder):
+                    digest = _patiently(lambda: _copy(folder, copy), _LOOKS)
+            except _MissingError as error:
+                raise SourceError(f"{folder} was replaced or removed while it was read") from error
+            if digest != found.digest:
+                raise SourceError(f"{folder} was replaced or removed while it was read")
             try:
                 yield copy
             except ScorerError as error:
@@ -365,17 +368,9 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _states(folder: Path) -> list[tuple[str, int, int, int]]:
-    """What changes when a file does: cheaper than to read it."""
-    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    found = [(str(path.relative_to(folder)), path.stat()) for path in paths]
-    own = folder.stat()
-    files = [(name, stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in found]
-    return [("", own.st_ino, 0, 0), *files]
-
-
-def _copy(folder: Path, copy: Path) -> None:
-    """Copy a folder as it is at one moment.
+@contextmanager
+def _held(folder: Path) -> Iterator[int]:
+    """Open a folder, to see it as it is at one moment.
 
     An open folder stays the same one when an export renames it, and its files are only removed
     after that: where the name still leads to the open folder at the end, nothing was missed.
@@ -385,21 +380,48 @@ def _copy(folder: Path, copy: Path) -> None:
     FileNotFoundError
         If it was replaced meanwhile.
     """
-    shutil.rmtree(copy, ignore_errors=True)
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        for place, _, names, inside in os.fwalk(".", dir_fd=held):
-            (copy / place).mkdir()
-            for name in names:
-                with (
-                    os.fdopen(os.open(name, os.O_RDONLY, dir_fd=inside), "rb") as source,
-                    (copy / place / name).open("wb") as target,
-                ):
-                    shutil.copyfileobj(source, target)
+        yield held
         if not os.path.samestat(folder.stat(), os.fstat(held)):
             raise FileNotFoundError(f"{folder} was replaced while it was read")
     finally:
         os.close(held)
+
+
+def _state(held: int) -> str:
+    """What changes when a file of an open folder does: cheaper than to read it."""
+    found: list[object] = [os.fstat(held).st_ino]
+    for place, folders, names, inside in os.fwalk(".", dir_fd=held):
+        folders.sort()
+        for name in sorted(names):
+            stat = os.stat(name, dir_fd=inside)
+            found.append((place, name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    if len(found) == 1:
+        raise FileNotFoundError("the folder is empty")
+    return repr(found)
+
+
+def _copy(folder: Path, copy: Path) -> str:
+    """Copy a folder as it is at one moment, and tell its digest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was replaced meanwhile.
+    """
+    shutil.rmtree(copy, ignore_errors=True)
+    with _held(folder) as held:
+        for place, _, names, inside in os.fwalk(".", dir_fd=held):
+            (copy / place).mkdir()
+            for name in names:
+                with _opened(name, inside) as source, (copy / place / name).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+        return _digest(held)
+
+
+def _opened(name: str, inside: int) -> IO[bytes]:
+    return os.fdopen(os.open(name, os.O_RDONLY, dir_fd=inside), "rb")
 
 
 def _patiently(look: Callable[[], T], looks: int) -> T:
@@ -423,5 +445,9 @@ def _readable(folder: Path) -> Iterator[None]:
         raise SourceError(f"{folder} cannot be read: {error}") from error
 
 
-def _digest(folder: Path) -> str:
-    return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
+def _digest(held: int) -> str:
+    """The digest of an open folder's manifest; empty where it has none."""
+    if MANIFEST_FILE not in os.listdir(held):
+        return ""
+    with _opened(MANIFEST_FILE, held) as manifest:
+        return hashlib.sha256(manifest.read()).hexdigest()

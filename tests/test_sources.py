@@ -110,13 +110,13 @@ def test_another_model_than_the_one_that_was_found_is_not_fetched(
     assert found is not None
     replace(scorer, version="2").save(folders["champion"])
     with (
-        pytest.raises(SourceError, match="replaced while it was read"),
+        pytest.raises(SourceError, match="while it was read"),
         folder_source.fetched("champion", found),
     ):
         pass
     shutil.rmtree(folders["champion"])
     with (
-        pytest.raises(SourceError, match="cannot be read"),
+        pytest.raises(SourceError, match="while it was read"),
         folder_source.fetched("champion", found),
     ):
         pass
@@ -170,7 +170,7 @@ def test_a_folder_that_is_replaced_all_the_time_is_always_read_whole(
             done.set()
         assert exporting.result() > 20
     assert whole > 0
-    assert all("was replaced while it was read" in told for told in replaced)
+    assert all("while it was read" in told for told in replaced)
 
 
 @dataclass(frozen=True)
