@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -49,7 +50,9 @@ def mlflow(folder: Path, model: str, workers: int) -> Iterator[str]:
         "-m", "mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local",
         "--port", str(port), "--workers", str(workers),
     )  # fmt: skip
-    environment = {"MLFLOW_TRACKING_URI": "sqlite:///mlruns/mlflow.db"}
+    # It calls uvicorn by its name.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"MLFLOW_TRACKING_URI": "sqlite:///mlruns/mlflow.db", "PATH": path}
     with _running(command, environment, folder / "mlflow.log", "/ping", port) as url:
         yield url
 
@@ -69,13 +72,15 @@ def _running(
             env={**os.environ, "PORT": str(port), **environment},
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(f"{url}{ready}", process, log)
         yield url
     finally:
-        process.terminate()
+        # Those that it started too: not all servers hand a signal on.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 
