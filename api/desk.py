@@ -166,18 +166,26 @@ class Desk:
         )
 
     def _decide(self, cases: list[tuple[Case, Vectors | None]]) -> list[Prediction | ProblemError]:
+        routes = [self._lineup.route(case.number) for case, _ in cases]
         try:
-            known = self._known(cases)
-            decided = iter(self._recorded([one for one in known if isinstance(one, _Known)]))
+            known = self._known(cases, rows=any(_needs_rows(route) for route in routes))
+            settled = [
+                (one, route)
+                for one, route in zip(known, routes, strict=True)
+                if isinstance(one, _Known)
+            ]
+            decided = iter(self._recorded(settled))
             return [one if isinstance(one, ProblemError) else next(decided) for one in known]
         except StoreUnavailableError as error:
             metrics.store_failed()
             logger.warning("the store cannot be used: %s", error)
             return [unavailable() for _ in cases]
 
-    def _known(self, cases: list[tuple[Case, Vectors | None]]) -> list[_Known | ProblemError]:
+    def _known(
+        self, cases: list[tuple[Case, Vectors | None]], *, rows: bool
+    ) -> list[_Known | ProblemError]:
         asked = [case.number for case, vector in cases if vector is None]
-        found = self._store.applicants(asked) if asked else {}
+        found = self._store.applicants(asked, rows=rows) if asked else {}
         return [
             _from_store(case, found.get(case.number))
             if vector is None
@@ -185,34 +193,33 @@ class Desk:
             for case, vector in cases
         ]
 
-    def _recorded(self, known: list[_Known]) -> list[Prediction]:
-        if not known:
+    def _recorded(self, settled: list[tuple[_Known, Route]]) -> list[Prediction]:
+        if not settled:
             return []
-        routes = [self._lineup.route(one.case.number) for one in known]
-        judged = self._judged(known, routes)
+        judged = self._judged(settled)
         refer_all = self._lineup.policy.refer_all
         made = [
             self._prediction(one, route, opinions, refer_all=refer_all)
-            for one, route, opinions in zip(known, routes, judged, strict=True)
+            for (one, route), opinions in zip(settled, judged, strict=True)
         ]
         recorded = self._store.record(made)
         new = [kept for kept, own in zip(recorded, made, strict=True) if kept is own]
         metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
         return recorded
 
-    def _judged(self, known: list[_Known], routes: list[Route]) -> list[dict[str, _Judged]]:
+    def _judged(self, settled: list[tuple[_Known, Route]]) -> list[dict[str, _Judged]]:
         """For each applicant what each of its models says, by the model's digest."""
         places: dict[str, list[int]] = defaultdict(list)
         models: dict[str, Live] = {}
-        for place, route in enumerate(routes):
+        for place, (_, route) in enumerate(settled):
             for live in (route.live, *route.shadows):
                 models[live.digest] = live
                 places[live.digest].append(place)
-        answering = {route.live.digest for route in routes}
-        judged: list[dict[str, _Judged]] = [{} for _ in known]
+        answering = {route.live.digest for _, route in settled}
+        judged: list[dict[str, _Judged]] = [{} for _ in settled]
         for digest, live in models.items():
             try:
-                scored = self._score(live.scorer, [known[place] for place in places[digest]])
+                scored = self._score(live.scorer, [settled[place][0] for place in places[digest]])
             except ScoringError as error:
                 if digest in answering:
                     raise
@@ -246,7 +253,7 @@ class Desk:
         self, one: _Known, route: Route, opinions: Mapping[str, _Judged], *, refer_all: bool
     ) -> Prediction:
         own, scorer, caller = opinions[route.live.digest], route.live.scorer, one.case.caller
-        rows, digest = self._kept_rows(one, (route.live, *route.shadows))
+        rows, digest = self._kept_rows(one, route)
         low, high = scorer.refer_band
         return Prediction(
             id=new_id(),
@@ -279,17 +286,21 @@ class Desk:
             ),
         )
 
-    def _kept_rows(self, one: _Known, scored: Sequence[Live]) -> tuple[bytes | None, str]:
+    def _kept_rows(self, one: _Known, route: Route) -> tuple[bytes | None, str]:
         """The rows that are kept with a decision, compressed, and their SHA-256.
 
-        Features suffice where the applicant is known by number, unless a model learnt features
-        that are made from rows.
+        Features suffice where the applicant is known by number, unless a model needs the rows.
         """
-        if one.case.rows is None and not any(live.scorer.learned for live in scored):
+        if one.case.rows is None and not _needs_rows(route):
             return None, ""
         rows = self._rows(one)
         json = body_of(without_applicant(rows) if self._store.pseudonymous else rows)
         return zlib.compress(json, _COMPRESSION), hashlib.sha256(json).hexdigest()
+
+
+def _needs_rows(route: Route) -> bool:
+    """Whether a model learnt features that are made from rows."""
+    return any(live.scorer.learned for live in (route.live, *route.shadows))
 
 
 def _from_store(case: Case, found: OnlineApplicant | None) -> _Known | ProblemError:

@@ -305,9 +305,11 @@ class Store:
         """An applicant by number."""
         return self.applicants([sk_id_curr]).get(sk_id_curr)
 
-    def applicants(self, numbers: Sequence[int]) -> dict[int, OnlineApplicant]:
-        """Those applicants of some numbers that are known."""
-        return self._read(online.find, numbers)
+    def applicants(
+        self, numbers: Sequence[int], *, rows: bool = True
+    ) -> dict[int, OnlineApplicant]:
+        """Those applicants of some numbers that are known, with their rows or without."""
+        return self._read(online.find, numbers, rows)
 
     def add_key(self, name: str, scopes: Iterable[str]) -> tuple[ApiKey, str]:
         """Make an API key; its text is told this once."""

@@ -172,7 +172,7 @@ class OnlineApplicant:
     features : bytes
         As `scoring.features.vectors.to_bytes` gives them.
     rows : bytes
-        zlib of the body that POST /predict takes.
+        zlib of the body that POST /predict takes; empty where they were not asked for.
     dataset : str
         The digest of the dataset.
     materialized_at : datetime
