@@ -22,6 +22,7 @@ import typer
 
 from bench import servers
 from bench.load import Load, at_rate, saturate, write_bodies
+from bench.profile import stages
 from scoring.batch import example_requests
 from scoring.dataset import Dataset, staged_file
 from scoring.materialize import materialize
@@ -57,7 +58,11 @@ def main(
         if peer:
             figures["mlflow"] = _peer(folder, data, seconds, workers)
         slow = _half_load(folder, model, database, bodies, figures, seconds, workers)
-    text = _report(figures, slow, bodies, workers)
+        profiles = {
+            "by id": stages(model, folder / "none", database, bodies.by_id),
+            "from raw rows": stages(model, folder / "none", database, bodies.with_rows),
+        }
+    text = _report(figures, slow, bodies, workers) + _profiled(profiles)
     with staged_file(out) as staged:
         staged.write_text(text, encoding="utf-8")
     typer.echo(text)
@@ -186,6 +191,22 @@ def _report(
             f"{load.p99:.1f} ms.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _profiled(profiles: Mapping[str, Mapping[str, float]]) -> str:
+    """A table of stages for each kind of request."""
+    lines = [
+        "",
+        "Where the time of one request goes (cProfile, which slows pure Python down: the shares "
+        "count):",
+        "",
+    ]
+    for kind, found in profiles.items():
+        total = sum(found.values())
+        lines += [f"| {kind} | ms | share |", "|---|---|---|"]
+        lines += [f"| {stage} | {ms:.2f} | {ms / total:.0%} |" for stage, ms in found.items()]
+        lines += [""]
+    return "\n".join(lines[:-1]) + "\n"
 
 
 if __name__ == "__main__":

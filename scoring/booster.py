@@ -19,7 +19,6 @@ import numpy.typing as npt
 _FLOAT64 = 1
 _ROW_MAJOR = 1
 _RAW_SCORE = 1
-_CONTRIBUTIONS = 3
 _ALL_ITERATIONS = -1
 # One thread: OpenMP's pool does not survive a fork, and a server's workers are its parallelism.
 _PARAMETERS = b"num_threads=1"
@@ -93,9 +92,6 @@ class Booster:
         columns = ctypes.c_int()
         _call("LGBM_BoosterGetNumFeature", self._handle, ctypes.byref(columns))
         self.columns = columns.value
-        nothing_known = np.full((1, self.columns), np.nan)
-        # The last contribution is the same for every row: the mean score of the training rows.
-        self.expected_score = float(self.contributions(nothing_known)[0, -1])
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
@@ -103,23 +99,11 @@ class Booster:
 
     def raw_scores(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Sum of the trees' leaves, in log-odds, of shape (rows,)."""
-        return self._predict(matrix, _RAW_SCORE, width=1)[:, 0]
-
-    def contributions(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Exact Shapley values (TreeSHAP), in log-odds, of shape (rows, columns + 1).
-
-        The last column is the expected score; a row's sum is its raw score.
-        """
-        return self._predict(matrix, _CONTRIBUTIONS, width=self.columns + 1)
-
-    def _predict(
-        self, matrix: npt.NDArray[np.float64], kind: int, width: int
-    ) -> npt.NDArray[np.float64]:
         values = np.ascontiguousarray(matrix, dtype=np.float64)
         rows, columns = values.shape
         if columns != self.columns:
             raise BoosterError(f"the model takes {self.columns} columns, not {columns}")
-        result = np.empty((rows, width), dtype=np.float64)
+        result = np.empty(rows, dtype=np.float64)
         length = ctypes.c_int64()
         _call(
             "LGBM_BoosterPredictForMat",
@@ -129,7 +113,7 @@ class Booster:
             ctypes.c_int32(rows),
             ctypes.c_int32(columns),
             ctypes.c_int(_ROW_MAJOR),
-            ctypes.c_int(kind),
+            ctypes.c_int(_RAW_SCORE),
             ctypes.c_int(0),
             ctypes.c_int(_ALL_ITERATIONS),
             ctypes.c_char_p(_PARAMETERS),

@@ -32,7 +32,9 @@ from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION, PROTECTED, build_features
 from scoring.features.vectors import Vectors, layout, unpack
 from scoring.learned import LEARNED, Learned, LearnedError, Rows, add_learned
+from scoring.shapley import Shapley
 from scoring.tables import TABLES, empty_frame
+from scoring.trees import Trees
 
 # As the registry and every service know the model.
 MODEL_NAME = "credit-scoring"
@@ -192,9 +194,11 @@ class Scorer:
     refer_band: tuple[float, float] = (0.0, 0.0)
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     _booster: Booster = field(init=False, repr=False, compare=False)
+    _shapley: Shapley = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_booster", Booster(self.text))
+        object.__setattr__(self, "_shapley", Shapley(Trees.read(self.text)))
         low, high = self.refer_band
         if low == high:
             object.__setattr__(self, "refer_band", (self.cutoff, self.cutoff))
@@ -306,10 +310,9 @@ class Scorer:
         return self._contributions(encode(features, self.features))
 
     def _contributions(self, matrix: Floats) -> Explanations:
-        values = self._booster.contributions(matrix)
         slope, intercept = self.calibration.slope, self.calibration.intercept
-        base = self._booster.expected_score * slope + intercept
-        return Explanations(values[:, :-1] * slope, base)
+        base = self._shapley.expected_score * slope + intercept
+        return Explanations(self._shapley.values(matrix) * slope, base)
 
     def reasons(self, features: pl.DataFrame, top: int = 4) -> list[list[Reason]]:
         """For each applicant the features that raised the PD most, the strongest first.

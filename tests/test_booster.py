@@ -65,20 +65,6 @@ def test_scores_equal_lightgbm_to_the_last_bit(
         assert booster.raw_scores(rows).tobytes() == np.asarray(expected).tobytes()
 
 
-def test_contributions_equal_lightgbm_and_sum_to_the_score(
-    trained: lightgbm.Booster,
-    text: str,
-    matrix: npt.NDArray[np.float64],
-    odd: npt.NDArray[np.float64],
-) -> None:
-    booster = Booster(text)
-    for rows in (matrix, odd, matrix[:1]):
-        found = booster.contributions(rows)
-        assert found.shape == (len(rows), COLUMNS + 1)
-        assert found.tobytes() == np.asarray(trained.predict(rows, pred_contrib=True)).tobytes()
-        assert found.sum(axis=1) == pytest.approx(booster.raw_scores(rows), abs=1e-12)
-
-
 def test_any_layout_and_type_of_numbers_will_do(text: str, matrix: npt.NDArray[np.float64]) -> None:
     booster = Booster(text)
     expected = booster.raw_scores(matrix)
@@ -89,17 +75,13 @@ def test_any_layout_and_type_of_numbers_will_do(text: str, matrix: npt.NDArray[n
 
 
 def test_no_rows_give_no_scores(text: str) -> None:
-    booster = Booster(text)
-    assert booster.raw_scores(np.empty((0, COLUMNS))).shape == (0,)
-    assert booster.contributions(np.empty((0, COLUMNS))).shape == (0, COLUMNS + 1)
+    assert Booster(text).raw_scores(np.empty((0, COLUMNS))).shape == (0,)
 
 
 @pytest.mark.parametrize("columns", [0, 1, COLUMNS - 1, COLUMNS + 1])
 def test_another_width_is_refused(text: str, columns: int) -> None:
-    booster = Booster(text)
-    for predict in (booster.raw_scores, booster.contributions):
-        with pytest.raises(BoosterError, match=f"takes {COLUMNS} columns, not {columns}"):
-            predict(np.zeros((3, columns)))
+    with pytest.raises(BoosterError, match=f"takes {COLUMNS} columns, not {columns}"):
+        Booster(text).raw_scores(np.zeros((3, columns)))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from scoring.store.records import OnlineApplicant
@@ -14,7 +14,9 @@ _CHUNK = 500
 # PostgreSQL fails over numbers that its column could not hold.
 _LARGEST = 2**31 - 1
 _COLUMNS = tuple(column.name for column in applicants.columns if not column.primary_key)
-_WITHOUT_ROWS = select(*(column for column in applicants.columns if column.name != "rows"))
+_ASKED = applicants.c.applicant.in_(bindparam("numbers", expanding=True))
+_WITH_ROWS = select(applicants).where(_ASKED)
+_WITHOUT_ROWS = select(*(c for c in applicants.columns if c.name != "rows")).where(_ASKED)
 _LITE, _POSTGRES = sqlite.insert(applicants), postgresql.insert(applicants)
 _REPLACING = {
     "sqlite": _LITE.on_conflict_do_update(
@@ -36,11 +38,11 @@ def put(connection: Connection, new: Sequence[OnlineApplicant]) -> None:
 
 def find(connection: Connection, numbers: Sequence[int], rows: bool) -> dict[int, OnlineApplicant]:
     """Those applicants of some numbers that are known; rows are by far the most to read."""
-    query = select(applicants) if rows else _WITHOUT_ROWS
+    query = _WITH_ROWS if rows else _WITHOUT_ROWS
     possible = [number for number in numbers if abs(number) <= _LARGEST]
     found: dict[int, OnlineApplicant] = {}
     for start in range(0, len(possible), _CHUNK):
-        some = applicants.c.applicant.in_(possible[start : start + _CHUNK])
-        for row in connection.execute(query.where(some)).mappings():
+        some = {"numbers": possible[start : start + _CHUNK]}
+        for row in connection.execute(query, some).mappings():
             found[row["applicant"]] = OnlineApplicant(**{"rows": b"", **row})
     return found

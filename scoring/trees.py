@@ -1,0 +1,204 @@
+"""The trees of a LightGBM model as arrays: which way a row goes at every split, and the leaves.
+
+LightGBM's text format says of each split the feature, the threshold and a `decision_type` whose
+bits are: 1, a category; 2, unknown values go left; 4 and 8, what counts as unknown (none, zero,
+or NaN).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+_CATEGORY, _UNKNOWN_LEFT = 1, 2
+_UNKNOWN_SHIFT, _UNKNOWN_IS_ZERO, _UNKNOWN_IS_NAN = 2, 1, 2
+# The bits of a word in the sets of categories.
+_WORD = 32
+
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+_Tree = Mapping[str, str]
+
+
+class TreesError(ValueError):
+    """The trees are of a kind that is not known here."""
+
+
+class Edge(NamedTuple):
+    """A step from a split to one of its sides.
+
+    Attributes
+    ----------
+    split : int
+        Which split, counted over all trees.
+    left : bool
+        To which side.
+    share : float
+        Of the split's training rows, those that went there.
+    """
+
+    split: int
+    left: bool
+    share: float
+
+
+class Leaf(NamedTuple):
+    """What a tree adds to the score, and how it is reached from the root."""
+
+    value: float
+    path: tuple[Edge, ...]
+
+
+@dataclass(frozen=True)
+class Trees:
+    """All splits and leaves of a model.
+
+    Attributes
+    ----------
+    columns : int
+        How many features the model takes.
+    feature : numpy.ndarray of shape (splits,)
+        The column that each split looks at.
+    threshold : numpy.ndarray of shape (splits,)
+        A number up to it goes left.
+    unknown_left : numpy.ndarray of shape (splits,)
+        Whether NaN goes left.
+    categorical : numpy.ndarray of shape (splits by category,)
+        Which splits look at a category.
+    members : numpy.ndarray of shape (splits by category, categories + 1)
+        Whether a category goes left; the last column is for all that was never seen.
+    leaves : tuple of Leaf
+        Of all trees.
+    """
+
+    columns: int
+    feature: Places
+    threshold: Floats
+    unknown_left: Flags
+    categorical: Places
+    members: Flags
+    leaves: tuple[Leaf, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Trees:
+        """Read a model's text, as `lightgbm.Booster.model_to_string` writes it.
+
+        Raises
+        ------
+        TreesError
+            If there are several classes, linear leaves, or zeros that count as unknown.
+        """
+        head, *trees = (dict(_lines(block)) for block in _blocks(text))
+        if head["num_tree_per_iteration"] != "1":
+            raise TreesError("the model has several classes; one score is needed")
+        if any(tree["is_linear"] != "0" for tree in trees):
+            raise TreesError("the model has linear leaves; train it with linear_tree=false")
+        feature = np.concatenate([_integers(tree, "split_feature") for tree in trees])
+        kind = np.concatenate([_integers(tree, "decision_type") for tree in trees])
+        threshold = np.concatenate([_floats(tree, "threshold") for tree in trees])
+        unknown = kind >> _UNKNOWN_SHIFT
+        if (unknown == _UNKNOWN_IS_ZERO).any():
+            raise TreesError("zeros count as unknown; train the model with zero_as_missing=false")
+        categorical = np.flatnonzero(kind & _CATEGORY)
+        return cls(
+            columns=int(head["max_feature_idx"]) + 1,
+            feature=feature,
+            threshold=threshold,
+            # Where training rows were all known, LightGBM takes NaN for 0.
+            unknown_left=np.where(
+                unknown == _UNKNOWN_IS_NAN, (kind & _UNKNOWN_LEFT) > 0, threshold >= 0.0
+            ),
+            categorical=categorical,
+            members=_members([one for tree in trees for one in _sets(tree)]),
+            leaves=tuple(_leaves(trees)),
+        )
+
+    def left(self, matrix: Floats) -> Flags:
+        """At which splits rows of shape (rows, columns) go left; of shape (rows, splits)."""
+        values = matrix.take(self.feature, axis=1)
+        result = np.where(np.isnan(values), self.unknown_left, values <= self.threshold)
+        if self.categorical.size:
+            codes = values[:, self.categorical]
+            never = self.members.shape[1] - 1
+            # A code is cut to a whole number, as LightGBM does.
+            known = (codes > -1.0) & (codes < never)
+            codes = np.where(known, codes, never).astype(np.intp)
+            result[:, self.categorical] = self.members[np.arange(self.categorical.size), codes]
+        return result
+
+
+def _blocks(text: str) -> list[str]:
+    return re.split(r"\n+Tree=\d+\n", text.partition("\nend of trees")[0])
+
+
+def _lines(block: str) -> Iterator[tuple[str, str]]:
+    for line in block.splitlines():
+        name, found, value = line.partition("=")
+        if found:
+            yield name, value
+
+
+def _integers(tree: _Tree, name: str) -> Places:
+    return np.array(tree.get(name, "").split(), dtype=np.intp)
+
+
+def _floats(tree: _Tree, name: str) -> Floats:
+    return np.array(tree.get(name, "").split(), dtype=np.float64)
+
+
+def _sets(tree: _Tree) -> list[list[int]]:
+    """The categories that go left, at each of a tree's splits by category."""
+    words = _integers(tree, "cat_threshold").tolist()
+    sets = [
+        sum(word << (_WORD * place) for place, word in enumerate(words[start:end]))
+        for start, end in pairwise(_integers(tree, "cat_boundaries").tolist())
+    ]
+    kinds, numbers = _integers(tree, "decision_type"), _floats(tree, "threshold")
+    return [
+        [code for code in range(chosen.bit_length()) if chosen >> code & 1]
+        for chosen in (sets[int(number)] for number in numbers[(kinds & _CATEGORY) > 0])
+    ]
+
+
+def _members(sets: list[list[int]]) -> Flags:
+    width = max((code for chosen in sets for code in chosen), default=-1) + 2
+    result = np.zeros((len(sets), width), dtype=np.bool_)
+    for place, chosen in enumerate(sets):
+        result[place, chosen] = True
+    return result
+
+
+def _leaves(trees: list[dict[str, str]]) -> Iterator[Leaf]:
+    first = 0
+    for tree in trees:
+        yield from _tree_leaves(tree, first)
+        first += int(tree["num_leaves"]) - 1
+
+
+def _tree_leaves(tree: _Tree, first: int) -> Iterator[Leaf]:
+    """A tree's leaves; its splits are counted from `first` on.
+
+    A child below 0 is a leaf: the bitwise complement of its number.
+    """
+    values = _floats(tree, "leaf_value").tolist()
+    sides = _integers(tree, "left_child").tolist(), _integers(tree, "right_child").tolist()
+    splits = _integers(tree, "internal_count").tolist()
+    leaves = _integers(tree, "leaf_count").tolist()
+    pending: list[tuple[int, tuple[Edge, ...]]] = [(0 if splits else ~0, ())]
+    while pending:
+        node, path = pending.pop()
+        if node < 0:
+            yield Leaf(values[~node], path)
+            continue
+        for left, children in zip((True, False), sides, strict=True):
+            child = children[node]
+            rows = splits[child] if child >= 0 else leaves[~child]
+            edge = Edge(first + node, left, rows / splits[node])
+            pending.append((child, (*path, edge)))
