@@ -31,6 +31,7 @@ from scoring.training import (
     fit_scorer,
     lineage,
     prepare,
+    with_explanations,
 )
 
 # Enough to see whether the default recipe can be bettered; a search of hundreds gains a
@@ -267,6 +268,7 @@ def train(
     check_credible(choice.validation)
     scorer = finish(choice, data, settings, name)
     held_out = features_of(scorer, data.holdout)
+    scorer = with_explanations(scorer, held_out)
     figures = intervals(
         data.holdout.target, scorer.predict(held_out), scorer.cutoff, costs, seed=seed
     )

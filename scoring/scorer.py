@@ -5,6 +5,7 @@ On disk a Scorer is a directory of plain files, none of which can run code when 
     model.txt      the trees, in LightGBM's own text format
     scorer.json    feature names and levels, texts, calibration, cut-off, costs, versions, digests
     learned/       a folder for each part of the features that was learnt from data
+    profile.json   the applicants that it learnt from, as counts, for later ones to be compared with
     manifest.json  the SHA-256 of all others, checked at every load
 """
 
@@ -32,6 +33,7 @@ from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION, PROTECTED, build_features
 from scoring.features.vectors import Vectors, layout, unpack
 from scoring.learned import LEARNED, Learned, LearnedError, Rows, add_learned
+from scoring.profiles import Profile
 from scoring.shapley import Shapley
 from scoring.tables import TABLES, empty_frame
 from scoring.trees import Trees
@@ -43,11 +45,12 @@ FORMAT = 2
 MODEL_FILE = "model.txt"
 SCORER_FILE = "scorer.json"
 MANIFEST_FILE = "manifest.json"
+PROFILE_FILE = "profile.json"
 LEARNED_FOLDER = "learned"
 
 # The only names that a manifest may hold: nothing outside the folder can be meant.
 _FILE_NAME = re.compile(
-    rf"{re.escape(MODEL_FILE)}|{re.escape(SCORER_FILE)}"
+    rf"{re.escape(MODEL_FILE)}|{re.escape(SCORER_FILE)}|{re.escape(PROFILE_FILE)}"
     rf"|{LEARNED_FOLDER}/[a-z][a-z_]*/[a-z][a-z0-9_]*\.(json|txt|npy)"
 )
 _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
@@ -179,6 +182,9 @@ class Scorer:
         A band of no width refers nobody; it is kept as (cutoff, cutoff).
     texts : mapping of str to mapping
         Each feature in an officer's words, by language ("en", "fr").
+    profile : Profile, optional
+        The applicants that the model learnt from, with PDs of models that had not seen them; the
+        reasons are those of applicants that were kept from it.
     """
 
     name: str
@@ -193,6 +199,7 @@ class Scorer:
     learned: tuple[Learned, ...] = field(default=(), repr=False)
     refer_band: tuple[float, float] = (0.0, 0.0)
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    profile: Profile | None = field(default=None, repr=False, compare=False)
     _booster: Booster = field(init=False, repr=False, compare=False)
     _shapley: Shapley = field(init=False, repr=False, compare=False)
 
@@ -365,6 +372,9 @@ class Scorer:
                 own = staged / LEARNED_FOLDER / part.name
                 own.mkdir(parents=True)
                 part.save(own)
+            if self.profile is not None:
+                text = _dump(self.profile.as_json())
+                (staged / PROFILE_FILE).write_text(text, encoding="utf-8")
             digests = {name: _digest(staged / name) for name in sorted(_files(staged))}
             manifest = {"format": FORMAT, "files": digests}
             (staged / MANIFEST_FILE).write_text(_dump(manifest), encoding="utf-8")
@@ -397,6 +407,7 @@ class Scorer:
                 ),
                 refer_band=_pair(found["refer_band"]),
                 texts={name: dict(texts) for name, texts in found["texts"].items()},
+                profile=_profile(folder / PROFILE_FILE),
             )
         except (
             AttributeError, KeyError, OSError, TypeError, ValueError, BoosterError, LearnedError,
@@ -509,6 +520,13 @@ def _files(folder: Path) -> set[str]:
     """Every file of a model directory but its manifest, by its path inside."""
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     return found - {MANIFEST_FILE}
+
+
+def _profile(path: Path) -> Profile | None:
+    """The profile that was saved; models may have none."""
+    if not path.is_file():
+        return None
+    return Profile.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _pair(values: Sequence[float]) -> tuple[float, float]:

@@ -31,6 +31,7 @@ from scoring.evaluation import figures
 from scoring.features import PROTECTED, build_features
 from scoring.learned import Learned, Learner, Rows, add_learned, cross_fit_all
 from scoring.learned.base import scramble
+from scoring.profiles import Profile
 from scoring.scorer import Calibration, Feature, Scorer, encode
 from scoring.selection import ranking
 
@@ -628,7 +629,7 @@ def fit_scorer(
     model = fit(candidate, features, matrix, examples.target, seed)
     names = {feature.name for feature in features}
     cutoff = validation.costs.cutoff
-    return Scorer(
+    scorer = Scorer(
         name=name,
         version="0",
         features=features,
@@ -641,6 +642,27 @@ def fit_scorer(
         refer_band=refer_band(validation.pds, cutoff),
         texts=wording.texts(feature.name for feature in features),
     )
+    levels = {feature.name: feature.levels for feature in features}
+    decisions = scorer.decide(validation.pds)
+    profile = Profile.of_training(levels, matrix, validation.pds, decisions)
+    return replace(scorer, profile=profile)
+
+
+def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
+    """The Scorer with the reasons and the importance of features in its profile.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        As `fit_scorer` made it.
+    unseen : polars.DataFrame
+        Applicants that the model has not seen, as `Scorer.features_of` gives them.
+    """
+    if scorer.profile is None:
+        raise TrainingError("the model has no profile: fit it with fit_scorer")
+    told = ([reason.feature for reason in own] for own in scorer.reasons(unseen))
+    contributions = scorer.explain(unseen).contributions
+    return replace(scorer, profile=scorer.profile.explained_by(told, contributions))
 
 
 def _training_matrix(

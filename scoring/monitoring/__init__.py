@@ -1,0 +1,1 @@
+"""Watching a model that serves: what came in, what was decided, what came of it."""
