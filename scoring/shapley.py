@@ -74,9 +74,9 @@ class Shapley:
     """
 
     def __init__(self, trees: Trees) -> None:
-        self._trees = trees
+        self._splits = trees.splits
         self.expected_score = float(sum(leaf.value * _share(leaf.path) for leaf in trees.leaves))
-        columns = trees.feature.tolist()
+        columns = trees.splits.feature.tolist()
         ways = [(leaf, _slots(leaf, columns)) for leaf in trees.leaves if leaf.path]
         _check_size(own for _, own in ways)
         # Stable, so that a model's values are always added up in the same order.
@@ -116,7 +116,7 @@ class Shapley:
             A row's sum and the expected score are its score. A row has the same values, to the
             last bit, whatever rows come with it.
         """
-        result = np.empty((len(matrix), self._trees.columns))
+        result = np.empty((len(matrix), self._splits.columns))
         with self._lock:
             for start in range(0, len(matrix), _ROWS):
                 self._look_up(matrix[start : start + _ROWS])
@@ -127,7 +127,7 @@ class Shapley:
     def _look_up(self, matrix: Floats) -> None:
         """Put the values of each leaf's features into `_values`, of at most `_ROWS` rows."""
         rows = len(matrix)
-        left = self._trees.left(matrix)
+        left = self._splits.left(matrix)
         taken = left.take(self._split, axis=1) == self._left
         again = left.take(self._again_split, axis=1) != self._again_left
         which, missed = np.nonzero(again)
@@ -146,7 +146,7 @@ class Shapley:
                 np.take(table, first + case[row], axis=0, out=out, mode="clip")
 
     def _totals(self, values: Floats) -> Floats:
-        totals = np.bincount(self._feature, values, minlength=self._trees.columns)
+        totals = np.bincount(self._feature, values, minlength=self._splits.columns)
         return totals.astype(np.float64, copy=False)
 
 

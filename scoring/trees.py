@@ -57,8 +57,8 @@ class Leaf(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Trees:
-    """All splits and leaves of a model.
+class Splits:
+    """All splits of a model.
 
     Attributes
     ----------
@@ -74,8 +74,6 @@ class Trees:
         Which splits look at a category.
     members : numpy.ndarray of shape (splits by category, categories + 1)
         Whether a category goes left; the last column is for all that was never seen.
-    leaves : tuple of Leaf
-        Of all trees.
     """
 
     columns: int
@@ -84,6 +82,25 @@ class Trees:
     unknown_left: Flags
     categorical: Places
     members: Flags
+
+    def left(self, matrix: Floats) -> Flags:
+        """At which splits rows of shape (rows, columns) go left; of shape (rows, splits)."""
+        values = matrix.take(self.feature, axis=1)
+        result = np.where(np.isnan(values), self.unknown_left, values <= self.threshold)
+        if self.categorical.size:
+            codes = values[:, self.categorical]
+            never = self.members.shape[1] - 1
+            # A code is cut to a whole number, as LightGBM does.
+            known = (codes > -1.0) & (codes < never)
+            codes = np.where(known, codes, never).astype(np.intp)
+            result[:, self.categorical] = self.members[np.arange(self.categorical.size), codes]
+        return result
+
+
+class Trees(NamedTuple):
+    """A model's splits, and the leaves of all its trees."""
+
+    splits: Splits
     leaves: tuple[Leaf, ...]
 
     @classmethod
@@ -106,8 +123,7 @@ class Trees:
         unknown = kind >> _UNKNOWN_SHIFT
         if (unknown == _UNKNOWN_IS_ZERO).any():
             raise TreesError("zeros count as unknown; train the model with zero_as_missing=false")
-        categorical = np.flatnonzero(kind & _CATEGORY)
-        return cls(
+        splits = Splits(
             columns=int(head["max_feature_idx"]) + 1,
             feature=feature,
             threshold=threshold,
@@ -115,23 +131,10 @@ class Trees:
             unknown_left=np.where(
                 unknown == _UNKNOWN_IS_NAN, (kind & _UNKNOWN_LEFT) > 0, threshold >= 0.0
             ),
-            categorical=categorical,
+            categorical=np.flatnonzero(kind & _CATEGORY),
             members=_members([one for tree in trees for one in _sets(tree)]),
-            leaves=tuple(_leaves(trees)),
         )
-
-    def left(self, matrix: Floats) -> Flags:
-        """At which splits rows of shape (rows, columns) go left; of shape (rows, splits)."""
-        values = matrix.take(self.feature, axis=1)
-        result = np.where(np.isnan(values), self.unknown_left, values <= self.threshold)
-        if self.categorical.size:
-            codes = values[:, self.categorical]
-            never = self.members.shape[1] - 1
-            # A code is cut to a whole number, as LightGBM does.
-            known = (codes > -1.0) & (codes < never)
-            codes = np.where(known, codes, never).astype(np.intp)
-            result[:, self.categorical] = self.members[np.arange(self.categorical.size), codes]
-        return result
+        return cls(splits, tuple(_leaves(trees)))
 
 
 def _blocks(text: str) -> list[str]:

@@ -115,7 +115,7 @@ def check(
         assert found["std"] == pytest.approx(statistics.stdev(values), rel=1e-6, abs=tolerance)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows, st.randoms(use_true_random=False))
 def test_neither_order_nor_company_matter(
     values: list[tuple[int, float | None, int | None]], shuffle: random.Random

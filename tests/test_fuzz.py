@@ -22,7 +22,7 @@ CHECKS = (
 )
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [20, pytest.param(600, marks=pytest.mark.slow)])
 def test_no_generated_request_breaks_the_service(
     small_model: Path, tmp_path: Path, examples: int
 ) -> None:

@@ -81,11 +81,12 @@ def test_values_and_the_expected_score_sum_to_the_score() -> None:
 
 def _defined(trees: Trees, row: Floats) -> Floats:
     """Shapley values by their definition: over every set of known features."""
-    (left,) = trees.left(row[np.newaxis])
+    splits = trees.splits
+    (left,) = splits.left(row[np.newaxis])
 
     def game(known: tuple[int, ...]) -> float:
         def part(edge_split: int, edge_left: bool, share: float) -> float:
-            if int(trees.feature[edge_split]) in known:
+            if int(splits.feature[edge_split]) in known:
                 return float(left[edge_split] == edge_left)
             return share
 
@@ -93,11 +94,11 @@ def _defined(trees: Trees, row: Floats) -> Floats:
             leaf.value * math.prod(part(*edge) for edge in leaf.path) for leaf in trees.leaves
         )
 
-    values = np.zeros(trees.columns)
-    for feature in range(trees.columns):
-        others = [other for other in range(trees.columns) if other != feature]
-        for size in range(trees.columns):
-            ways = trees.columns * math.comb(trees.columns - 1, size)
+    values = np.zeros(splits.columns)
+    for feature in range(splits.columns):
+        others = [other for other in range(splits.columns) if other != feature]
+        for size in range(splits.columns):
+            ways = splits.columns * math.comb(splits.columns - 1, size)
             for known in combinations(others, size):
                 values[feature] += (game((*known, feature)) - game(known)) / ways
     return values
