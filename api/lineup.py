@@ -63,6 +63,8 @@ class Lineup:
         Scores somebody, and so proves a model; raises what it likes if it cannot.
     poll_seconds : float
         The time between two looks.
+    rng : random.Random, optional
+        The bandit's dice, where they have to fall the same each time.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Lineup:
         store: Store,
         warm: Callable[[Scorer], None],
         poll_seconds: float,
+        rng: random.Random | None = None,
     ) -> None:
         self._source = source
         self._store = store
@@ -84,7 +87,7 @@ class Lineup:
         self._complaints = _Complaints()
         self._experience_due = float("-inf")
         # Seeded by the system, and made after the fork: each worker throws dice of its own.
-        self._rng = random.Random()  # noqa: S311 - dice, not secrets
+        self._rng = rng or random.Random()  # noqa: S311 - dice, not secrets
         self._stopped = Event()
         self._thread: Thread | None = None
 
@@ -168,6 +171,12 @@ class Lineup:
             with self._changing:
                 self._state = replace(self._state, policy=policy)
         self._complaints.settle("policy")
+
+    def refresh_experience(self) -> None:
+        """Add up what decisions have cost, however lately that was done."""
+        with self._looking:
+            self._experience_due = float("-inf")
+            self._refresh_experience()
 
     def _look(self, alias: Alias) -> None:
         try:

@@ -1,0 +1,1 @@
+"""Time simulated: applicants who change, a model that ages, and what is done about it."""

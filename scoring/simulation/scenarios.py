@@ -1,0 +1,117 @@
+"""How the world of the applicants changes: five courses of time, each a known function of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_YEAR = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What differs from the world that the first model learnt in; zeros are that world.
+
+    Attributes
+    ----------
+    mix : float
+        Who applies (covariate shift): an applicant is drawn with a weight of exp(mix x risk),
+        risk being the place among all applicants as a standard normal number.
+    level : float
+        How many default (label shift): added to everybody's log-odds of default.
+    burden : float
+        Who defaults (concept shift): burden x strain is added to the log-odds, strain being the
+        place by annuity over income, as a standard normal number.
+    """
+
+    mix: float = 0.0
+    level: float = 0.0
+    burden: float = 0.0
+
+    def times(self, strength: float) -> Weather:
+        """The same change, stronger or weaker."""
+        return Weather(self.mix * strength, self.level * strength, self.burden * strength)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A course of time.
+
+    Attributes
+    ----------
+    name, story : str
+        How it is called, and what happens in it.
+    peak : Weather
+        At full strength.
+    strength : callable of (month, months) to float
+        How strong the change is in a month, counted from 0, of so many.
+    """
+
+    name: str
+    story: str
+    peak: Weather
+    strength: Callable[[int, int], float]
+
+    def weather(self, month: int, months: int) -> Weather:
+        """The world in a month."""
+        return self.peak.times(self.strength(month, months))
+
+
+def _never(_month: int, _months: int) -> float:
+    return 0.0
+
+
+def _at_once(month: int, months: int) -> float:
+    return float(month >= months / 3)
+
+
+def _steadily(month: int, months: int) -> float:
+    return month / max(months - 1, 1)
+
+
+def _by_season(month: int, _months: int) -> float:
+    return math.sin(2.0 * math.pi * month / _YEAR)
+
+
+def _for_a_while(month: int, months: int) -> float:
+    """Up within an eighth of the time from its first quarter on, down in the third one's last."""
+    rising = (month / months - 1 / 4) * 8
+    falling = (3 / 4 - month / months) * 8
+    return min(max(min(rising, falling), 0.0), 1.0)
+
+
+SCENARIOS = {
+    one.name: one
+    for one in (
+        Scenario("none", "Nothing changes.", Weather(), _never),
+        Scenario(
+            "sudden",
+            "After a third of the time a new partner brings other applicants, riskier ones, and "
+            "annuities that are heavy for the income go wrong more often.",
+            Weather(mix=0.4, level=0.2, burden=0.8),
+            _at_once,
+        ),
+        Scenario(
+            "gradual",
+            "Month by month more risky applicants come, more of them default, and heavy "
+            "annuities more than others.",
+            Weather(mix=0.4, level=0.4, burden=1.0),
+            _steadily,
+        ),
+        Scenario(
+            "seasonal",
+            "Each year the first half brings riskier applicants and more defaults, the second "
+            "half the opposite; nothing lasts.",
+            Weather(mix=0.4, level=0.3),
+            _by_season,
+        ),
+        Scenario(
+            "recession",
+            "From the first quarter of the time on everybody's odds of default rise, those with "
+            "heavy annuities most; by the end of the third quarter all is as before.",
+            Weather(mix=0.3, level=0.8, burden=0.5),
+            _for_a_while,
+        ),
+    )
+}
