@@ -5,6 +5,7 @@ from __future__ import annotations
 from api import (
     access,
     administration,
+    alerts,
     applicants,
     headers,
     limits,
@@ -28,7 +29,7 @@ _BODIES = (
     administration.PolicyBody,
     prediction.Batch,
 )
-_PARTS = (prediction, records, applicants, outcomes, administration, metrics, status)
+_PARTS = (prediction, records, applicants, outcomes, administration, alerts, metrics, status)
 
 
 def make(settings: Settings) -> Application:

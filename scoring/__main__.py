@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring import service_commands, store_commands
+from scoring import (
+    monitoring_commands,
+    power_commands,
+    service_commands,
+    simulation_commands,
+    store_commands,
+)
 from scoring.console import messages as _console
 from scoring.console import show as _show
 
@@ -505,6 +511,9 @@ def serve(
 
 store_commands.register(app)
 service_commands.register(app)
+monitoring_commands.register(app)
+power_commands.register(app)
+simulation_commands.register(app)
 
 if __name__ == "__main__":
     app(prog_name="python -m scoring")

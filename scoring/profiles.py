@@ -275,7 +275,10 @@ class Profile:
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "columns": {name: _column_json(column) for name, column in self.columns.items()},
+            # A list: their order is the model's.
+            "columns": [
+                {"name": name, **_column_json(column)} for name, column in self.columns.items()
+            ],
             "decisions": dict(self.decisions),
             "reasons": dict(self.reasons),
             "explained": self.explained,
@@ -293,7 +296,7 @@ class Profile:
         """
         try:
             return cls(
-                columns={name: _column(one) for name, one in found["columns"].items()},
+                columns={one["name"]: _column(one) for one in found["columns"]},
                 decisions=dict(found["decisions"]),
                 reasons=dict(found["reasons"]),
                 explained=int(found["explained"]),

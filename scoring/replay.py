@@ -312,7 +312,7 @@ def _replay_features(cases: Sequence[_Case], findings: _Findings) -> set[str]:
     for case in cases:
         same[case.decision.rows_sha256].append(case)
     try:
-        vectors = _vectors([cast("Rows", own[0].rows) for own in same.values()])
+        vectors = recomputed([cast("Rows", own[0].rows) for own in same.values()])
     except _UNREADABLE as error:
         if len(same) > 1:
             return set().union(*(_replay_features(own, findings) for own in same.values()))
@@ -325,7 +325,8 @@ def _replay_features(cases: Sequence[_Case], findings: _Findings) -> set[str]:
     return {case.decision.id for case in cases}
 
 
-def _vectors(applicants: list[Rows]) -> list[Vectors]:
+def recomputed(applicants: list[Rows]) -> list[Vectors]:
+    """The features of some applicants' rows, in their order."""
     vectors: dict[int, Vectors] = {}
     for group in apart(applicants):
         packed = compute(frames_of(applicants[place] for place in group))

@@ -261,15 +261,30 @@ class Scorer:
         ScorerError
             If rows are needed and not there.
         """
+        return self._score(self.matrix(vectors, rows))
+
+    def matrix(self, vectors: Vectors, rows: Rows | None = None) -> Floats:
+        """What the model reads of applicants, of shape (applicants, features).
+
+        Parameters
+        ----------
+        vectors, rows
+            As for `score`.
+
+        Raises
+        ------
+        ScorerError
+            If rows are needed and not there.
+        """
         if not self.learned:
-            return self._score(self._matrix_of(vectors))
+            return self._matrix_of(vectors)
         if rows is None:
             raise ScorerError(
                 f"{self.name} version {self.version} has features that were learnt from data: "
                 "they need the applicants' rows"
             )
         features = unpack(vectors, rows["application"]["SK_ID_CURR"].to_list())
-        return self._score(encode(self.with_learned(rows, features), self.features))
+        return encode(self.with_learned(rows, features), self.features)
 
     def _score(self, matrix: Floats) -> Scored:
         contributions, base = self._contributions(matrix)

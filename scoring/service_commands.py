@@ -63,7 +63,7 @@ def replay(
     from scoring.replay import replay as replay_all
 
     with opened(database) as store:
-        start = None if since is None else _moment(since)
+        start = None if since is None else moment(since, "--since")
         with _counting("decisions") as progress:
             report = replay_all(store, start, progress)
     _tell(report)
@@ -77,13 +77,20 @@ def register(app: typer.Typer) -> None:
     app.command()(replay)
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str, option: str) -> datetime:
+    """A time that was given to an option; UTC if no zone is said.
+
+    Raises
+    ------
+    ScoringError
+        If it is none.
+    """
     from scoring.errors import ScoringError
 
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ScoringError(f"--since takes a time such as {_EXAMPLE}, not {text!r}") from error
+        raise ScoringError(f"{option} takes a time such as {_EXAMPLE}, not {text!r}") from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -731,6 +731,23 @@ def compare(validations: Sequence[Validation]) -> pl.DataFrame:
     )
 
 
+def promises(validation: Validation) -> dict[str, dict[str, float]]:
+    """What a model's decisions should turn out like, of all applicants and of those not refused.
+
+    Only applicants who get a loan show an outcome: the model has taken the clear cases away from
+    them, and ranks the others less well than all together. Left out where too few defaulted.
+    """
+    cutoff, costs = validation.costs.cutoff, validation.costs
+    low, high = refer_band(validation.pds, cutoff)
+    refused = validation.pds > (high if low < high else cutoff)
+    parts = {"all": np.ones_like(refused), "not_refused": ~refused}
+    return {
+        name: figures(validation.target[part], validation.pds[part], cutoff, costs)
+        for name, part in parts.items()
+        if 0 < validation.target[part].sum() < part.sum()
+    }
+
+
 def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]:
     """Where a model comes from, as plain JSON values: what it was trained on, how, how well.
 
@@ -748,5 +765,6 @@ def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]
         "features_learned": candidate.learned,
         "training": dict(record),
         "cross_validation": metrics,
+        "promised": promises(validation),
         "packages": {name: version(name) for name in ("lightgbm", "numpy", "polars")},
     }

@@ -108,6 +108,7 @@ def test_the_alias_moves_and_an_export_follows_it(
     assert sorted(path.name for path in out.iterdir()) == [
         "manifest.json",
         "model.txt",
+        "profile.json",
         "scorer.json",
     ]
 

@@ -27,7 +27,7 @@ from scoring.learned import LEARNERS
 from scoring.scorer import Calibration, Feature, Scorer, ScorerError, check_manifest, encode
 from scoring.training import Examples, cross_validate, fit_scorer
 
-FILES = ("model.txt", "scorer.json", "manifest.json")
+FILES = ("model.txt", "scorer.json", "profile.json", "manifest.json")
 
 
 @pytest.fixture(scope="module")

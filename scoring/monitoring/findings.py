@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from scoring.bootstrap import Interval
+from scoring.business import Costs
 from scoring.comparison import Comparison
 
 
@@ -58,7 +59,8 @@ class Service:
     events : mapping of str to int
         What happened to models, by kind, as the service noted it ("refused" ones too).
     errors : int or None
-        Answers with a status of 500 or more, where the service's metrics were asked.
+        Answers with a status of 500 or more since the last look, where the service's metrics were
+        asked.
     """
 
     decisions: int
@@ -77,7 +79,7 @@ class Performance:
     labelled : int
         How many have an outcome; `defaults` of them defaulted.
     accepted_only : bool
-        Whether no refused applicant is among them: ranking and calibration are then those of the
+        Whether refused applicants are left out: ranking and calibration are then those of the
         accepted, whom the model already chose, and cannot be held against promises for all.
     figures : mapping of str to Interval
         As `scoring.evaluation.intervals` names them, and `observed_to_expected`: defaults over the
@@ -86,8 +88,9 @@ class Performance:
         The same figures on applicants kept from the training, at the time of training; for the
         accepted alone where only they have outcomes.
     by_vintage : polars.DataFrame
-        A row a month of decision: vintage (date), decided, labelled, default_rate, expected,
-        business_cost, cost_low, cost_high.
+        A row a month of decision, as `scoring.monitoring.vintages.by_vintage` gives it.
+    costs : Costs
+        Of the two mistakes, as the model counts them.
     """
 
     labelled: int
@@ -96,6 +99,7 @@ class Performance:
     figures: Mapping[str, Interval]
     promised: Mapping[str, float]
     by_vintage: pl.DataFrame
+    costs: Costs = field(default_factory=Costs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from scoring.plots.decisions import (
     reliability,
     score_distribution,
 )
-from scoring.plots.drift import drift, pd_distributions
+from scoring.plots.drift import binned, drift, pd_distributions
 from scoring.plots.explanation import (
     beeswarm,
     dependence,
@@ -29,9 +29,11 @@ from scoring.plots.explanation import (
     importances,
     waterfall,
 )
+from scoring.plots.power import power_curves
 
 __all__ = [
     "beeswarm",
+    "binned",
     "calibration",
     "cost_curve",
     "cost_ratios",
@@ -49,6 +51,7 @@ __all__ = [
     "importances",
     "missing",
     "pd_distributions",
+    "power_curves",
     "reliability",
     "score_distribution",
     "segments",

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 
 from scoring.store import (
     aftermath,
+    alerts,
     archives,
     keys,
     migrate,
@@ -23,11 +24,15 @@ from scoring.store import (
     policies,
     predictions,
     retention,
+    windows,
 )
+from scoring.store.alerts import Patience
 from scoring.store.engine import connect, make_folder, normalised, understood
 from scoring.store.errors import StoreError, StoreUnavailableError
 from scoring.store.records import (
     SCOPES,
+    Alert,
+    AlertRecord,
     ApiKey,
     CostSummary,
     ModelEvent,
@@ -38,23 +43,32 @@ from scoring.store.records import (
     Prediction,
     RefusalSummary,
     Scope,
+    Severity,
     ShadowScore,
     Strategy,
     new_id,
 )
+from scoring.store.windows import Detail, Headlines, Settled
 
 __all__ = [
     "SCOPES",
+    "Alert",
+    "AlertRecord",
     "ApiKey",
     "CostSummary",
+    "Detail",
+    "Headlines",
     "ModelEvent",
     "OnlineApplicant",
     "Outcome",
     "Override",
+    "Patience",
     "Policy",
     "Prediction",
     "RefusalSummary",
     "Scope",
+    "Settled",
+    "Severity",
     "ShadowScore",
     "Store",
     "StoreError",
@@ -288,6 +302,66 @@ class Store:
     def events(self, limit: int = 100) -> list[ModelEvent]:
         """The last events, the newest first."""
         return self._read(policies.latest_events, limit)
+
+    def settle_alerts(
+        self,
+        found: Sequence[Alert],
+        judged: Mapping[str, Collection[str]],
+        at: datetime,
+        patience: Patience | None = None,
+    ) -> list[AlertRecord]:
+        """Keep what one look at all models has found, and close what it has not.
+
+        Parameters
+        ----------
+        found : sequence of Alert
+            At most one of a rule and a model.
+        judged : mapping of str to collection of str
+            Of every model looked at, by digest, the rules that had enough to judge.
+        at : datetime
+            When the look was.
+        patience : Patience, optional
+            How often the same thing is told.
+
+        Returns
+        -------
+        list of AlertRecord
+            Those to be told; `alerts_told` says that they were.
+        """
+        return self._write(alerts.settle, found, judged, at, patience or Patience())
+
+    def alerts_told(self, numbers: Collection[int], at: datetime) -> None:
+        """Note that alerts were sent, so that they are not sent again."""
+        self._write(alerts.told, numbers, at)
+
+    def alerts(self, limit: int = 100, *, open_only: bool = False) -> list[AlertRecord]:
+        """The alerts on record, the latest found first."""
+        return self._read(alerts.find, limit, open_only=open_only)
+
+    def headlines(self, since: datetime, until: datetime) -> Headlines:
+        """The decisions from `since` on and before `until`, as columns."""
+        return self._read(windows.headlines, since, until)
+
+    def details(self, numbers: Sequence[str]) -> Iterator[list[Detail]]:
+        """What some decisions were taken on, some at a time, in no order."""
+        with self._reading() as connection:
+            yield from windows.details(connection, numbers)
+
+    def kept_rows(self, numbers: Sequence[str]) -> dict[str, bytes]:
+        """The rows kept with some decisions, by id; those without are left out."""
+        return self._read(windows.kept_rows, numbers)
+
+    def settled(self, digest: str, since: datetime | None, until: datetime) -> list[Settled]:
+        """A model's decisions whose outcome was observed from `since` on and before `until`."""
+        return self._read(windows.settled, digest, since, until)
+
+    def decided(self, digest: str, until: datetime) -> dict[date, int]:
+        """How often a model has decided before `until`, by the first day of the month in UTC."""
+        return self._read(windows.decided, digest, until)
+
+    def events_between(self, since: datetime, until: datetime) -> dict[str, int]:
+        """How often each kind of event was noted."""
+        return self._read(windows.events_between, since, until)
 
     def policy(self) -> Policy:
         """How models are used."""

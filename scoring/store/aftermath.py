@@ -98,7 +98,7 @@ def realised_costs(
     The last override counts as the decision. One who was referred and has an outcome was
     given the loan.
     """
-    final = func.coalesce(_latest_override(), predictions.c.decision).label("final")
+    final = func.coalesce(latest_override(), predictions.c.decision).label("final")
     query = (
         select(predictions.c.model_digest, final, outcomes.c.defaulted, func.count().label("n"))
         .join(outcomes, outcomes.c.prediction_id == predictions.c.id)
@@ -127,7 +127,7 @@ def refusals(connection: Connection, since: datetime) -> dict[str, RefusalSummar
 
     The last override counts as the decision.
     """
-    final = func.coalesce(_latest_override(), predictions.c.decision)
+    final = func.coalesce(latest_override(), predictions.c.decision)
     unknown = and_(final == "refuse", outcomes.c.prediction_id.is_(None))
     lost = case((unknown, 1.0 - predictions.c.pd), else_=0.0)
     query = (
@@ -145,7 +145,8 @@ def refusals(connection: Connection, since: datetime) -> dict[str, RefusalSummar
     return {digest: RefusalSummary(*figures) for digest, *figures in connection.execute(query)}
 
 
-def _latest_override() -> ScalarSelect[str]:
+def latest_override() -> ScalarSelect[str]:
+    """What an officer decided last in the place of a prediction's decision, if one did."""
     return (
         select(overrides.c.decision)
         .where(overrides.c.prediction_id == predictions.c.id)

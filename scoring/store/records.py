@@ -11,6 +11,7 @@ from typing import Literal
 
 Strategy = Literal["champion", "shadow", "split", "bandit"]
 Scope = Literal["score", "outcome", "admin"]
+Severity = Literal["warning", "critical"]
 SCOPES: tuple[Scope, ...] = ("score", "outcome", "admin")
 
 
@@ -157,6 +158,72 @@ class Policy:
     strategy: Strategy = "champion"
     challenger_share: float = 0.1
     refer_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a rule has to say of one model in one window.
+
+    Attributes
+    ----------
+    rule : str
+        Which rule; one model has at most one alert of a rule at a time.
+    severity : str
+        "warning": look at it within days; "critical": now.
+    model_version, model_digest : str
+        The model, as decisions name it; empty where the service as a whole is meant.
+    since, until : datetime
+        The window.
+    figure, threshold : float
+        What was found, and the size from which on it is told with this severity.
+    message : str
+        What was found, in a sentence.
+    advice : str
+        What to do about it.
+    subjects : tuple of str
+        The features that it is about, the worst first; none where it is about the whole.
+    """
+
+    rule: str
+    severity: Severity
+    model_version: str
+    model_digest: str
+    since: datetime
+    until: datetime
+    figure: float
+    threshold: float
+    message: str
+    advice: str
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRecord:
+    """An alert as it is kept: the last word of its rule, and how long it has lasted.
+
+    Attributes
+    ----------
+    number : int
+        Its place on record.
+    alert : Alert
+        As it was found last.
+    first_at, last_at : datetime
+        When it was found first and last.
+    times : int
+        In how many looks it was found.
+    told_at : datetime or None
+        When it was sent last; None if it never was.
+    closed_at : datetime or None
+        Since when it is not found any more.
+    """
+
+    number: int
+    alert: Alert
+    first_at: datetime
+    last_at: datetime
+    times: int
+    told_at: datetime | None = None
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

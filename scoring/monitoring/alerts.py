@@ -1,0 +1,86 @@
+"""Alerts on their way: kept in the store, sent once, closed when all is quiet again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from scoring.monitoring.rules import SERVICE_RULES, Verdict
+from scoring.monitoring.senders import Sender, SenderError
+from scoring.store import Alert, AlertRecord, Patience, Store
+
+logger = logging.getLogger(__name__)
+
+QUIET, ALARM = 0, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What was told of one look.
+
+    Attributes
+    ----------
+    news : tuple of AlertRecord
+        Those that had to be told: not the ones that everybody knows already.
+    failures : tuple of str
+        The senders that failed, and why. The alerts are then told again after the next look.
+    """
+
+    news: tuple[AlertRecord, ...]
+    failures: tuple[str, ...]
+
+
+def notify(
+    store: Store,
+    verdicts: Sequence[Verdict],
+    senders: Iterable[Sender],
+    at: datetime,
+    patience: Patience | None = None,
+) -> Notice:
+    """Keep the alerts of one look, and send those that are news.
+
+    News are alerts that are new, have become graver, are about further features, or have lasted
+    for long since they were told. A sender that fails does not keep the others from theirs.
+
+    Parameters
+    ----------
+    store : Store
+        Where alerts are kept.
+    verdicts : sequence of Verdict
+        One a model, of all models that answer: alerts of any other model are closed, unless
+        there was no decision at all. The service's own alerts, which each of them may have, are
+        told once.
+    senders : iterable of Sender
+        Where news are sent.
+    at : datetime
+        When the look was.
+    patience : Patience, optional
+        How often the same thing is told.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be used.
+    """
+    found = {(alert.model_digest, alert.rule): alert for one in verdicts for alert in one.alerts}
+    judged = {one.model_digest: one.judged - SERVICE_RULES for one in verdicts}
+    news = store.settle_alerts(list(found.values()), {**judged, "": SERVICE_RULES}, at, patience)
+    if not news:
+        return Notice((), ())
+    failures = []
+    for sender in senders:
+        try:
+            sender.send(news)
+        except SenderError as error:
+            logger.error("alerts were not sent by %s: %s", sender.name, error)
+            failures.append(f"{sender.name}: {error}")
+    if not failures:
+        store.alerts_told([one.number for one in news], at)
+    return Notice(tuple(news), tuple(failures))
+
+
+def exit_code(alerts: Iterable[Alert]) -> int:
+    """What a command ends with: 3 if an alert is critical, 0 else."""
+    return ALARM if any(one.severity == "critical" for one in alerts) else QUIET

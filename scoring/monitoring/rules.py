@@ -1,0 +1,350 @@
+"""What findings deserve an alert: each rule is one question, its limits are settings.
+
+A rule that tests asks two things: is the change certain, and is it large. P-values are adjusted
+within families (Holm): the features' values and missingness, which `scoring.comparison` adjusts;
+the PD and the decisions; the reasons; the outcomes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import polars as pl
+from scipy import stats
+
+from scoring.bootstrap import Interval
+from scoring.comparison import Comparison
+from scoring.distances import holm
+from scoring.monitoring.findings import Findings, Performance, Quality, Service
+from scoring.monitoring.thresholds import Limit, Thresholds
+from scoring.profiles import PD
+from scoring.store.records import Alert, Severity
+
+__all__ = ["RULES", "SERVICE_RULES", "Alert", "Thresholds", "Verdict", "judge", "verdict"]
+
+_NAMED = 5
+_WIDTH_95 = 2 * float(stats.norm.ppf(0.975))
+
+# What to do on an alert of each rule.
+_APPLICANTS = {
+    "weighted_drift": "See who applies now, and why; if it lasts, retrain on newer applicants.",
+    "pd_drift": "See which features moved the PDs; hold them against outcomes before retraining.",
+    "feature_drift": "See whether these columns are still filled as they were, then who applies.",
+    "missingness": "Ask the source of these columns: values that were there do not arrive.",
+    "decision_mix": "Tell those who plan volumes; see which features moved the PDs.",
+    "reason_mix": "See which features drive the PDs now, and whether they are right.",
+}
+_QUALITY = {
+    "unknown_categories": "Add the new categories to the tables' definitions, or mend the source.",
+    "out_of_range": "Check units and sources of these columns; the model never saw such values.",
+}
+_SKEW = {"skew": "Serving and training compute differently: stop promoting and run replay."}
+_SERVICE = {
+    "silence": "See that the API answers, and that this is its store.",
+    "latency": "See the service's load and its host.",
+    "errors": "Read the service's log for the answers with status 500.",
+    "refused_model": "A model was not taken into service: read the event, mend its files.",
+}
+_OUTCOMES = {
+    "auc": "The ranking has worsened: retrain on the newest outcomes.",
+    "cost": "Decisions cost more than promised: retrain, and look at the cut-off.",
+    "calibration": "Defaults are not what the PDs say: calibrate anew on the newest outcomes.",
+}
+_ADVICE = {**_APPLICANTS, **_QUALITY, **_SKEW, **_SERVICE, **_OUTCOMES}
+RULES = frozenset(_ADVICE)
+# Those about the service as a whole: their alerts name no model.
+SERVICE_RULES = frozenset(_SERVICE)
+
+
+class _Hit(NamedTuple):
+    """What a rule found: how large it is, against what, and in words."""
+
+    rule: str
+    size: float
+    limit: Limit
+    message: str
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules say of one model in one window.
+
+    Attributes
+    ----------
+    model_digest : str
+        The model.
+    alerts : tuple of Alert
+        The critical ones first.
+    judged : frozenset of str
+        The rules that had enough to judge; of others nothing is known.
+    """
+
+    model_digest: str
+    alerts: tuple[Alert, ...]
+    judged: frozenset[str]
+
+
+def judge(findings: Findings, thresholds: Thresholds | None = None) -> list[Alert]:
+    """The alerts that findings deserve, the critical ones first; none if all is quiet.
+
+    Parameters
+    ----------
+    findings : Findings
+        Of one model in one window.
+    thresholds : Thresholds, optional
+        From where on; the defaults if none are given.
+    """
+    return list(verdict(findings, thresholds).alerts)
+
+
+def verdict(findings: Findings, thresholds: Thresholds | None = None) -> Verdict:
+    """The same, with the rules that had enough to judge.
+
+    Parameters
+    ----------
+    findings : Findings
+        Of one model in one window.
+    thresholds : Thresholds, optional
+        From where on; the defaults if none are given.
+    """
+    limits = thresholds or Thresholds()
+    judged, hits = set(_SERVICE), list(_service(findings.service, limits))
+    if findings.comparison and findings.applicants >= limits.least_applicants:
+        judged |= set(_APPLICANTS)
+        hits += _applicants(findings.comparison, limits)
+    if findings.quality.sampled >= limits.least_applicants:
+        judged |= set(_QUALITY)
+        hits += _quality(findings.quality, limits)
+    if findings.quality.recomputed:
+        judged |= set(_SKEW)
+        hits += _skew(findings.quality, limits)
+    if findings.performance and _expected(findings.performance) >= limits.least_defaults:
+        judged |= set(_OUTCOMES)
+        hits += _outcomes(findings.performance, limits)
+    alerts = [_alert(hit, findings) for hit in hits if _severity(hit)]
+    alerts.sort(key=lambda one: one.severity != "critical")
+    return Verdict(findings.model_digest, tuple(alerts), frozenset(judged))
+
+
+def _severity(hit: _Hit) -> Severity | None:
+    if hit.size >= hit.limit.critical:
+        return "critical"
+    return "warning" if hit.size >= hit.limit.warning else None
+
+
+def _alert(hit: _Hit, findings: Findings) -> Alert:
+    severity = _severity(hit) or "warning"
+    of_model = hit.rule not in SERVICE_RULES
+    return Alert(
+        rule=hit.rule,
+        severity=severity,
+        model_version=findings.model_version if of_model else "",
+        model_digest=findings.model_digest if of_model else "",
+        since=findings.window.since,
+        until=findings.window.until,
+        figure=hit.size,
+        threshold=getattr(hit.limit, severity),
+        message=hit.message,
+        advice=_ADVICE[hit.rule],
+        subjects=hit.subjects,
+    )
+
+
+def _applicants(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
+    yield _Hit(
+        "weighted_drift",
+        found.weighted_psi,
+        limits.weighted_psi,
+        f"The applicants have changed: PSI {found.weighted_psi:.3f}, weighted by importance.",
+    )
+    yield from _features(found, limits)
+    yield from _results(found, limits)
+    yield from _reasons(found, limits)
+
+
+def _features(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
+    """Single features that matter, whose values or whose missingness have changed."""
+    moved = pl.col("missing_current") - pl.col("missing_reference")
+    table = found.columns.filter(
+        pl.col("column") != PD, pl.col("importance").fill_null(1.0) >= limits.least_importance
+    ).with_columns(moved=moved.abs())
+    for rule, size, p_value, limit, told in (
+        ("feature_drift", "psi", "p_adjusted", limits.column_psi, "PSI {:.2f}"),
+        ("missingness", "moved", "missing_p_adjusted", limits.missing, "changed by {:.1%}"),
+    ):
+        sure = table.filter(pl.col(p_value) < limits.significance, pl.col(size) >= limit.warning)
+        sizes = dict(
+            sure.sort(size, "column", descending=[True, False]).select("column", size).rows()
+        )
+        what = {
+            "feature_drift": "Features have drifted",
+            "missingness": "Missing shares have moved",
+        }
+        if sizes:
+            yield _of_features(rule, sizes, limit, what[rule], told)
+
+
+def _of_features(rule: str, sizes: Mapping[str, float], limit: Limit, what: str, told: str) -> _Hit:
+    """One alert for many features: the largest are named."""
+    named = [f"{name} ({told.format(size)})" for name, size in list(sizes.items())[:_NAMED]]
+    more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
+    sentence = f"{what}: {', '.join(named)}{more}."
+    return _Hit(rule, max(sizes.values()), limit, sentence, tuple(sizes))
+
+
+def _results(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
+    """The PD, and whom it has accepted and refused."""
+    accepted, refused = found.accepted, found.refused
+    p_values = holm([found.pd["p_value"], accepted.p_value, refused.p_value])
+    sure = p_values < limits.significance
+    if sure[0]:
+        psi = float(found.pd["psi"])
+        yield _Hit("pd_drift", psi, limits.pd_psi, f"The PDs have moved: PSI {psi:.3f}.")
+    if sure[1] or sure[2]:
+        size = max(abs(accepted.change) * sure[1], abs(refused.change) * sure[2])
+        yield _Hit(
+            "decision_mix",
+            float(size),
+            limits.decisions,
+            f"{accepted.current:.1%} are accepted and {refused.current:.1%} refused, "
+            f"{accepted.reference:.1%} and {refused.reference:.1%} when the model was made.",
+        )
+
+
+def _reasons(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
+    change = (pl.col("current") - pl.col("reference")).abs()
+    sure = found.reasons.filter(
+        pl.col("p_adjusted") < limits.significance, change >= limits.reasons.warning
+    )
+    sizes = dict(sure.select("feature", change.alias("size")).rows())
+    if sizes:
+        what = "Reasons are given more or less often"
+        yield _of_features("reason_mix", sizes, limits.reasons, what, "by {:.1%}")
+
+
+def _quality(found: Quality, limits: Thresholds) -> Iterator[_Hit]:
+    for rule, shares, limit, what in (
+        (
+            "unknown_categories",
+            found.unknown_categories,
+            limits.unknown_categories,
+            "Categories are unknown to the model",
+        ),
+        ("out_of_range", found.outside, limits.outside, "Numbers lie beyond the training's"),
+    ):
+        level = limits.significance / max(len(shares), 1)
+        sure = {
+            name: share
+            for name, share in sorted(shares.items(), key=lambda one: (-one[1], one[0]))
+            if share >= limit.warning and _surely_above(share, found.sampled, limit, level)
+        }
+        if sure:
+            yield _of_features(rule, sure, limit, what, "{:.1%} of the applicants")
+
+
+def _surely_above(share: float, sampled: int, limit: Limit, level: float) -> bool:
+    """Whether a sample's share is too large for a population's that is at the limit."""
+    count = round(share * sampled)
+    return float(stats.binom.sf(count - 1, sampled, min(limit.warning, 1.0))) < level
+
+
+def _skew(found: Quality, limits: Thresholds) -> Iterator[_Hit]:
+    shares = {
+        name: times / found.recomputed
+        for name, times in sorted(found.skewed.items(), key=lambda one: (-one[1], one[0]))
+        if times and times / found.recomputed >= limits.skewed.warning
+    }
+    if shares:
+        what = f"Computed again, features of {found.recomputed:,} decisions came out otherwise"
+        yield _of_features("skew", shares, limits.skewed, what, "{:.1%} of them")
+
+
+def _service(found: Service, limits: Thresholds) -> Iterator[_Hit]:
+    once = Limit(1.0, math.inf)
+    if not found.decisions:
+        yield _Hit("silence", 1.0, once, "No decision was recorded.")
+    elif not math.isnan(found.p99_ms):
+        told = f"1 % of the answers took more than {found.p99_ms:,.0f} ms."
+        yield _Hit("latency", found.p99_ms, limits.p99_ms, told)
+    if found.errors:
+        share = found.errors / max(found.decisions, 1)
+        told = (
+            f"{found.errors:,} answers had a status of 500 or more, {share:.2%} of the decisions."
+        )
+        yield _Hit("errors", share, limits.errors, told)
+    if refused := found.events.get("refused", 0):
+        told = f"A model was refused {refused:,} times when it should have been loaded."
+        yield _Hit("refused_model", float(refused), once, told)
+
+
+def _expected(found: Performance) -> float:
+    """The sum of the PDs, by how many defaults there are for each that was expected."""
+    ratio = found.figures.get("observed_to_expected")
+    return found.defaults / ratio.value if ratio and ratio.value > 0.0 else 0.0
+
+
+def _outcomes(found: Performance, limits: Thresholds) -> Iterator[_Hit]:
+    hits = [
+        hit
+        for hit in (_auc(found, limits), _cost(found, limits), _calibration(found, limits))
+        if hit
+    ]
+    adjusted = holm([p_value for p_value, _ in hits])
+    for (_, hit), p_value in zip(hits, adjusted, strict=True):
+        if p_value < limits.significance:
+            yield hit
+
+
+def _auc(found: Performance, limits: Thresholds) -> tuple[float, _Hit] | None:
+    """A lower AUC than promised, by the width of its interval."""
+    if not {"auc"} <= found.figures.keys() & found.promised.keys():
+        return None
+    auc, promised = found.figures["auc"], found.promised["auc"]
+    told = f"The AUC is {auc.value:.3f}, {promised:.3f} was promised."
+    hit = _Hit("auc", promised - auc.value, limits.auc_loss, _of_whom(told, found))
+    return float(stats.norm.sf((promised - auc.value) / _error(auc))), hit
+
+
+def _cost(found: Performance, limits: Thresholds) -> tuple[float, _Hit] | None:
+    """A higher cost than promised.
+
+    Mistakes cost between 0 and the dearest one's price M, so the variance of one applicant's cost
+    of mean m is m (M - m) at most (Bhatia and Davis, "A better bound on the variance", 2000). The
+    interval would be too narrow: it takes the number of defaults for given.
+    """
+    if not {"business_cost"} <= found.figures.keys() & found.promised.keys():
+        return None
+    cost, promised = found.figures["business_cost"].value, found.promised["business_cost"]
+    dearest = max(found.costs.false_negative, found.costs.false_positive)
+    error = math.sqrt(promised * max(dearest - promised, 0.0) / found.labelled)
+    if not error:
+        return None
+    told = f"A decision costs {cost:.3f}, {promised:.3f} was promised."
+    hit = _Hit("cost", cost / promised - 1.0, limits.cost_rise, _of_whom(told, found))
+    return float(stats.norm.sf((cost - promised) / error)), hit
+
+
+def _calibration(found: Performance, limits: Thresholds) -> tuple[float, _Hit]:
+    """Other numbers of defaults than the PDs add up to, by Poisson's distribution.
+
+    It is wider than that of the sum of unequal chances, so the p-value is rather too large.
+    """
+    expected, ratio = _expected(found), found.figures["observed_to_expected"].value
+    below = stats.poisson.cdf(found.defaults, expected)
+    above = stats.poisson.sf(found.defaults - 1, expected)
+    told = f"{found.defaults:,} defaults where {expected:,.0f} were to be expected."
+    hit = _Hit("calibration", abs(ratio - 1.0), limits.calibration, _of_whom(told, found))
+    return min(2.0 * float(min(below, above)), 1.0), hit
+
+
+def _error(figure: Interval) -> float:
+    return max((figure.high - figure.low) / _WIDTH_95, 1e-9)
+
+
+def _of_whom(told: str, found: Performance) -> str:
+    whom = "accepted applicants" if found.accepted_only else "applicants"
+    return f"{told} Of {found.labelled:,} {whom} with a known outcome."

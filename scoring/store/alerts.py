@@ -1,0 +1,149 @@
+"""Alerts: kept while they last, told once, and closed when they are not found any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, text, update
+
+from scoring.store.records import Alert, AlertRecord
+from scoring.store.schema import alerts
+
+_GRAVITY = {None: 0, "warning": 1, "critical": 2}
+_FIELDS = tuple(Alert.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often the same thing is told.
+
+    Attributes
+    ----------
+    remind_after : timedelta
+        An alert that lasts is told again after so long.
+    reopen_within : timedelta
+        One that was closed no longer ago goes on when it is found again, and is not new.
+    """
+
+    remind_after: timedelta = timedelta(days=7)
+    reopen_within: timedelta = timedelta(days=3)
+
+
+def settle(
+    connection: Connection,
+    found: Sequence[Alert],
+    judged: Mapping[str, Collection[str]],
+    at: datetime,
+    patience: Patience,
+) -> list[AlertRecord]:
+    """Hold what was found against what is open.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction.
+    found : sequence of Alert
+        Of all models of one look.
+    judged : mapping of str to collection of str
+        Of every model looked at, by digest, the rules that had enough to judge. Open alerts of
+        these rules that are not found are closed; so are those of all other models, if any model
+        was looked at. What is about none has the empty digest.
+    at : datetime
+        When the look was.
+    patience : Patience
+        How often the same thing is told.
+
+    Returns
+    -------
+    list of AlertRecord
+        Those to be told: new ones, graver ones, those about features that were not told yet, and
+        those that have lasted since they were told. `told` says that they were.
+    """
+    _one_at_a_time(connection)
+    query = select(alerts).order_by(alerts.c.number)
+    latest = {
+        (row["model_digest"], row["rule"]): row for row in connection.execute(query).mappings()
+    }
+    kept = [_kept(connection, one, latest.get(_key(one)), at, patience) for one in found]
+    _close(connection, latest.values(), {_key(one) for one in found}, judged, at)
+    return [_record(row) for row in kept if _is_news(row, at, patience)]
+
+
+def told(connection: Connection, numbers: Collection[int], at: datetime) -> None:
+    """Note that alerts were sent."""
+    query = select(alerts).where(alerts.c.number.in_(numbers))
+    for row in connection.execute(query).mappings().all():
+        subjects = list(dict.fromkeys([*row["told_subjects"], *row["subjects"]]))
+        values = {"told_at": at, "told_severity": row["severity"], "told_subjects": subjects}
+        _update(connection, row["number"], values)
+
+
+def find(connection: Connection, limit: int, *, open_only: bool) -> list[AlertRecord]:
+    """The alerts, the latest found first."""
+    query = select(alerts).order_by(alerts.c.last_at.desc(), alerts.c.number.desc()).limit(limit)
+    if open_only:
+        query = query.where(alerts.c.closed_at.is_(None))
+    return [_record(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Two looks at once would each find an alert new; SQLite has one writer as it is."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE alerts IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _key(one: Alert) -> tuple[str, str]:
+    return one.model_digest, one.rule
+
+
+def _kept(
+    connection: Connection, one: Alert, last: RowMapping | None, at: datetime, patience: Patience
+) -> dict[str, Any]:
+    """The row of an alert, whether it goes on or is new."""
+    values = {**asdict(one), "subjects": list(one.subjects), "last_at": at, "closed_at": None}
+    closed = last["closed_at"] if last else None
+    if last is None or (closed is not None and at - closed > patience.reopen_within):
+        values |= {"first_at": at, "times": 1, "told_subjects": []}
+        made = connection.execute(insert(alerts).returning(alerts.c.number), [values])
+        return {**values, "number": made.scalar_one(), "told_at": None, "told_severity": None}
+    values["times"] = last["times"] + 1
+    _update(connection, last["number"], values)
+    return {**last, **values}
+
+
+def _close(
+    connection: Connection,
+    latest: Collection[RowMapping],
+    found: Collection[tuple[str, str]],
+    judged: Mapping[str, Collection[str]],
+    at: datetime,
+) -> None:
+    answered = any(judged)
+    for row in latest:
+        digest, rule = key = (row["model_digest"], row["rule"])
+        past = rule in judged[digest] if digest in judged else answered
+        if past and key not in found and row["closed_at"] is None:
+            _update(connection, row["number"], {"closed_at": at})
+
+
+def _is_news(row: Mapping[str, Any], at: datetime, patience: Patience) -> bool:
+    return (
+        row["told_at"] is None
+        or _GRAVITY[row["severity"]] > _GRAVITY[row["told_severity"]]
+        or not set(row["subjects"]) <= set(row["told_subjects"])
+        or at - row["told_at"] >= patience.remind_after
+    )
+
+
+def _update(connection: Connection, number: int, values: Mapping[str, Any]) -> None:
+    connection.execute(update(alerts).where(alerts.c.number == number).values(**values))
+
+
+def _record(row: Mapping[str, Any]) -> AlertRecord:
+    fields = {name: row[name] for name in _FIELDS}
+    own = ("number", "first_at", "last_at", "times", "told_at", "closed_at")
+    alert = Alert(**{**fields, "subjects": tuple(row["subjects"])})
+    return AlertRecord(alert=alert, **{name: row[name] for name in own})

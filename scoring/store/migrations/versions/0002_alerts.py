@@ -1,0 +1,50 @@
+"""Make the table of alerts."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make it."""
+    op.create_table(
+        "alerts",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("rule", sa.String(length=40), nullable=False),
+        sa.Column("severity", sa.String(length=16), nullable=False),
+        sa.Column("model_version", sa.String(length=40), nullable=False),
+        sa.Column("model_digest", sa.String(length=64), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("figure", sa.Float(precision=53), nullable=False),
+        sa.Column("threshold", sa.Float(precision=53), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("advice", sa.Text(), nullable=False),
+        sa.Column("subjects", sa.JSON(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_severity", sa.String(length=16), nullable=True),
+        sa.Column("told_subjects", sa.JSON(), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_alerts")),
+    )
+    with op.batch_alter_table("alerts", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_alerts_model_digest"), ["model_digest", "rule"], unique=False
+        )
+
+
+def downgrade() -> None:
+    """Drop it."""
+    with op.batch_alter_table("alerts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_alerts_model_digest"))
+
+    op.drop_table("alerts")

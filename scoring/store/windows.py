@@ -1,0 +1,171 @@
+"""Many recorded decisions at a time, as columns: what monitoring looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from sys import intern
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, func, select
+
+from scoring.store.aftermath import latest_override
+from scoring.store.schema import events, outcomes, predictions
+
+_FETCHED = 20_000
+_CHUNK = 500
+
+Texts = npt.NDArray[np.bytes_]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Headlines:
+    """The decisions of a window, in the order of time, a column each.
+
+    Attributes
+    ----------
+    ids, digests, decisions : numpy.ndarray of bytes of shape (decisions,)
+        The decision's id, the model that answered, what it answered.
+    pds, milliseconds : numpy.ndarray of shape (decisions,)
+        The probability of default; from the request's arrival to the end of scoring.
+    """
+
+    ids: Texts
+    digests: Texts
+    decisions: Texts
+    pds: Floats
+    milliseconds: Floats
+
+    def of_model(self, digest: str) -> Headlines:
+        """Those of one model."""
+        own = self.digests == digest.encode()
+        if own.all():
+            return self
+        return Headlines(
+            self.ids[own], self.digests[own], self.decisions[own], self.pds[own],
+            self.milliseconds[own],
+        )  # fmt: skip
+
+
+class Detail(NamedTuple):
+    """What a decision was taken on, and the reasons that were told."""
+
+    id: str
+    features: bytes
+    feature_set_version: str
+    model_version: str
+    reasons: str
+
+
+class Settled(NamedTuple):
+    """A decision and what came of it; the last override counts as the decision."""
+
+    at: datetime
+    pd: float
+    decision: str
+    defaulted: bool
+
+
+def headlines(connection: Connection, since: datetime, until: datetime) -> Headlines:
+    """The decisions from `since` on and before `until`; an index holds all that is read."""
+    columns = (
+        predictions.c.id, predictions.c.model_digest, predictions.c.decision, predictions.c.pd,
+        predictions.c.milliseconds,
+    )  # fmt: skip
+    query = select(*columns).where(predictions.c.at >= since, predictions.c.at < until)
+    kinds = ("S36", "S64", "S8", "f8", "f8")
+    parts: list[list[npt.NDArray[np.generic]]] = [[np.empty(0, kind)] for kind in kinds]
+    found = connection.execution_options(yield_per=_FETCHED).execute(
+        query.order_by(predictions.c.at, predictions.c.id)
+    )
+    for rows in found.partitions():
+        for part, kind, values in zip(parts, kinds, zip(*rows, strict=True), strict=True):
+            part.append(np.array(values, dtype=kind))
+    ids, digests, decisions, pds, milliseconds = (np.concatenate(part) for part in parts)
+    return Headlines(ids, digests, decisions, pds, milliseconds)
+
+
+def details(connection: Connection, numbers: Sequence[str]) -> Iterator[list[Detail]]:
+    """What some decisions were taken on, some at a time, in no order."""
+    columns = (
+        predictions.c.id, predictions.c.features, predictions.c.feature_set_version,
+        predictions.c.model_version, predictions.c.reasons,
+    )  # fmt: skip
+    for some in _chunks(numbers):
+        query = select(*columns).where(predictions.c.id.in_(some))
+        yield [Detail(*row) for row in connection.execute(query)]
+
+
+def kept_rows(connection: Connection, numbers: Sequence[str]) -> dict[str, bytes]:
+    """The rows kept with some decisions, by id; those without are left out."""
+    found: dict[str, bytes] = {}
+    for some in _chunks(numbers):
+        query = select(predictions.c.id, predictions.c.rows).where(
+            predictions.c.id.in_(some), predictions.c.rows.is_not(None)
+        )
+        found |= {row.id: row.rows for row in connection.execute(query)}
+    return found
+
+
+def settled(
+    connection: Connection, digest: str, since: datetime | None, until: datetime
+) -> list[Settled]:
+    """A model's decisions whose outcome was observed from `since` on and before `until`."""
+    query = (
+        select(
+            predictions.c.at,
+            predictions.c.pd,
+            func.coalesce(latest_override(), predictions.c.decision),
+            outcomes.c.defaulted,
+        )
+        .join(predictions, predictions.c.id == outcomes.c.prediction_id)
+        .where(predictions.c.model_digest == digest, outcomes.c.observed_at < until)
+    )
+    if since is not None:
+        query = query.where(outcomes.c.observed_at >= since)
+    streamed = connection.execution_options(yield_per=_FETCHED)
+    return [
+        # Each row brings a text of its own; there are but three.
+        Settled(at, pd, intern(decision), defaulted)
+        for at, pd, decision, defaulted in streamed.execute(query.order_by(predictions.c.at))
+    ]
+
+
+def decided(connection: Connection, digest: str, until: datetime) -> dict[date, int]:
+    """How often a model has decided before `until`, by the first day of the month in UTC."""
+    own = predictions.c.model_digest == digest
+    first = connection.execute(
+        select(predictions.c.at).where(own).order_by(predictions.c.at).limit(1)
+    ).scalar()
+    counts: dict[date, int] = {}
+    if first is None:
+        return counts
+    start = first.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    while start < until:
+        # From a first day, 31 days later is in the next month.
+        end = (start + timedelta(days=31)).replace(day=1)
+        inside = predictions.c.at >= start, predictions.c.at < min(end, until)
+        query = select(func.count()).select_from(predictions).where(own, *inside)
+        if number := connection.execute(query).scalar_one():
+            counts[start.date()] = number
+        start = end
+    return counts
+
+
+def events_between(connection: Connection, since: datetime, until: datetime) -> dict[str, int]:
+    """How often each kind of event was noted."""
+    query = (
+        select(events.c.kind, func.count())
+        .where(events.c.at >= since, events.c.at < until)
+        .group_by(events.c.kind)
+    )
+    return {kind: count for kind, count in connection.execute(query)}  # noqa: C416 - rows, not pairs
+
+
+def _chunks(numbers: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(numbers), _CHUNK):
+        yield numbers[start : start + _CHUNK]
