@@ -141,7 +141,7 @@ figure {{ margin: 1rem 0; }}
 figure svg {{ max-width: 100%; height: auto; }}
 th, td {{ border: 1px solid #6e7781; padding: .25rem .6rem; text-align: left;
   overflow-wrap: anywhere; vertical-align: top; }}
-thead th {{ background: #eaeef2; }}
+thead th {{ background: #eaeef2; overflow-wrap: break-word; }}
 tbody th {{ font-weight: 600; }}
 td {{ font-variant-numeric: tabular-nums; overflow-wrap: break-word; }}
 </style>

@@ -80,12 +80,12 @@ def _verdict(alerts: Sequence[Alert]) -> Section:
 
 def _french(found: Sequence[Findings], alerts: Sequence[Alert]) -> Section:
     critical = sum(one.severity == "critical" for one in alerts)
-    decided = sum(one.applicants for one in found)
-    told = (
-        f"{decided:,} décisions examinées. {len(alerts)} alerte(s), dont {critical} critique(s)."
-    ).replace(",", "\u202f")
-    if not alerts:
-        told += " Rien n'a changé au-delà des seuils."
+    decided = f"{sum(one.applicants for one in found):,}".replace(",", "\u202f")
+    told = f"{decided} décisions examinées. "
+    if alerts:
+        told += f"Alertes : {len(alerts)}, dont critiques : {critical}."
+    else:
+        told += "Rien n'a changé au-delà des seuils."
     return Section("Résumé", (Paragraph(told, "fr"),), "fr")
 
 
