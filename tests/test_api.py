@@ -287,6 +287,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         "/applicants/{id}",
         "/applicants/{id}/predictions",
         "/outcomes",
+        "/alerts",
         "/model",
         "/policy",
         "/metrics",
