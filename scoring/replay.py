@@ -162,20 +162,28 @@ class _Models:
             If what is kept is not what was put there.
         """
         if model.digest not in self._known:
-            self._known[model.digest] = self._loaded(model)
+            self._known[model.digest] = kept_model(self._store, model.digest)
             if len(self._known) > _MOST_MODELS:
                 self._known.popitem(last=False)
         self._known.move_to_end(model.digest)
         return self._known[model.digest]
 
-    def _loaded(self, model: _Model) -> Scorer | None:
-        with tempfile.TemporaryDirectory() as folder:
-            found = self._store.archived(model.digest, Path(folder) / "model")
-            try:
-                return None if found is None else Scorer.load(found)
-            except ScorerError as error:
-                logger.warning("the model %s is kept and cannot be used: %s", model, error)
-                return None
+
+def kept_model(store: Store, digest: str) -> Scorer | None:
+    """The very model that answered; None if it is not kept, or cannot be used by this code.
+
+    Raises
+    ------
+    StoreError
+        If what is kept is not what was put there.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        found = store.archived(digest, Path(folder) / "model")
+        try:
+            return None if found is None else Scorer.load(found)
+        except ScorerError as error:
+            logger.warning("the model %s is kept and cannot be used: %s", digest[:12], error)
+            return None
 
 
 def _nobody(done: int) -> None:

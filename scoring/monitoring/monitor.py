@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from scoring.monitoring.findings import Findings, Performance, Quality, Service,
 from scoring.monitoring.performance import performance
 from scoring.monitoring.quality import quality
 from scoring.monitoring.window import SAMPLE, profile, sample
+from scoring.replay import kept_model
 from scoring.scorer import Scorer
 from scoring.store import Headlines, Store
 
@@ -85,7 +84,7 @@ def _findings(
     store: Store, own: Headlines, window: Window, service: Service, size: int, seed: int
 ) -> Findings:
     digest = own.digests[0].decode()
-    scorer = _model(store, digest)
+    scorer = kept_model(store, digest)
     if scorer is None:
         return Findings(window, "?", digest, own.ids.size, Quality(0), service)
     refused = own.decisions == b"refuse"
@@ -111,10 +110,3 @@ def _performance(
     lately = store.settled(digest, window.since, window.until)
     ever = [*store.settled(digest, None, window.since), *lately]
     return performance(scorer, lately, ever, seed, store.decided(digest, window.until))
-
-
-def _model(store: Store, digest: str) -> Scorer | None:
-    """The very model that answered; None if the store does not keep it."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = store.archived(digest, Path(folder) / "model")
-        return None if found is None else Scorer.load(found)
