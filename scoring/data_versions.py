@@ -1,0 +1,215 @@
+"""Datasets kept by what is in them: a model's exact training set can be named, checked, restored.
+
+`objects/` holds every file once, named by its SHA-256; `versions/` says for each dataset, by its
+digest, which files it has and what it was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scoring.dataset import MANIFEST, Dataset, Manifest, staged_file, staged_folder
+from scoring.errors import ScoringError
+
+# Of a registry's folder.
+FOLDER = "data"
+_SHORTEST = 6
+
+
+class DataVersionError(ScoringError):
+    """A dataset that is not kept, or whose files are not what they were."""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Labelled decisions that were added to a dataset.
+
+    Attributes
+    ----------
+    parent : str
+        The digest of the dataset that they were added to.
+    decisions : int
+        How many.
+    since, until : str
+        When the first and the last of them was taken (ISO 8601).
+    """
+
+    parent: str
+    decisions: int
+    since: str
+    until: str
+
+
+@dataclass(frozen=True)
+class DataVersion:
+    """A dataset that is kept.
+
+    Attributes
+    ----------
+    digest : str
+        As `Dataset.digest` gives it.
+    kept_at : str
+        When it was first kept (ISO 8601).
+    manifest : Manifest
+        Its files with their rows and SHA-256.
+    made_from : Addition or None
+        Where it comes from, if from another version.
+    """
+
+    digest: str
+    kept_at: str
+    manifest: Manifest
+    made_from: Addition | None = None
+
+
+class DataVersions:
+    """Datasets in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first dataset is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._objects, self._versions = folder / "objects", folder / "versions"
+
+    def keep(self, dataset: Dataset, made_from: Addition | None = None) -> DataVersion:
+        """Copy a dataset's files, those that are not there yet.
+
+        Raises
+        ------
+        DataVersionError
+            If a file is not the one that the dataset's manifest tells of.
+        """
+        entry = self._versions / f"{dataset.digest}.json"
+        if not entry.is_file():
+            for name, file in dataset.manifest["files"].items():
+                self._copy(dataset.folder / name, file["sha256"])
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            version = DataVersion(dataset.digest, now, dataset.manifest, made_from)
+            with staged_file(entry) as staged:
+                staged.write_text(json.dumps(asdict(version), indent=2) + "\n", "utf-8")
+        return self.find(dataset.digest)
+
+    def known(self) -> list[DataVersion]:
+        """Every version, in the order in which they were kept."""
+        found = [self._read(path) for path in self._versions.glob("*.json")]
+        return sorted(found, key=lambda version: (version.kept_at, version.digest))
+
+    def find(self, digest: str) -> DataVersion:
+        """A version by its digest, or by as much of its beginning as no other has.
+
+        Raises
+        ------
+        DataVersionError
+            If there is none, or more than one.
+        """
+        if len(digest) < _SHORTEST:
+            raise DataVersionError(
+                f"{digest!r} is too short for a digest: give at least {_SHORTEST} characters"
+            )
+        found = [
+            path for path in self._versions.glob("*.json") if path.stem.startswith(digest.lower())
+        ]
+        if len(found) != 1:
+            raise DataVersionError(
+                f"{len(found) or 'no'} datasets with the digest {digest!r} are kept in "
+                f"{self._versions.parent}: `python -m scoring data list` tells which there are"
+            )
+        return self._read(found[0])
+
+    def check(self, digest: str) -> DataVersion:
+        """Read every file of a version anew.
+
+        Raises
+        ------
+        DataVersionError
+            If one is gone, or is not what was kept.
+        """
+        version = self.find(digest)
+        for name, file in version.manifest["files"].items():
+            kept = self._objects / file["sha256"]
+            if not kept.is_file():
+                found = "gone"
+            elif _sha256(kept) != file["sha256"]:
+                found = "not what was kept"
+            else:
+                continue
+            raise DataVersionError(
+                f"{name} of dataset {version.digest[:12]} is {found} ({kept}): keep the dataset "
+                "again from where it came from, after removing what is left of that file"
+            )
+        return version
+
+    def restore(self, digest: str, out: Path) -> Dataset:
+        """Write a version out as a dataset's folder, whole or not at all.
+
+        Raises
+        ------
+        DataVersionError
+            If it is not kept, or damaged.
+        DatasetError
+            If `out` holds other things.
+        """
+        version = self.check(digest)
+        with staged_folder(out) as staged:
+            for name, file in version.manifest["files"].items():
+                shutil.copyfile(self._objects / file["sha256"], staged / name)
+            _write_manifest(staged, version)
+        return Dataset.open(out)
+
+    @contextmanager
+    def opened(self, digest: str) -> Iterator[Dataset]:
+        """A version as a dataset to read from, without copying it.
+
+        Raises
+        ------
+        DataVersionError
+            If it is not kept, or damaged.
+        """
+        version = self.check(digest)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, file in version.manifest["files"].items():
+                (Path(folder) / name).symlink_to((self._objects / file["sha256"]).resolve())
+            _write_manifest(Path(folder), version)
+            yield Dataset.open(Path(folder))
+
+    def _copy(self, source: Path, sha256: str) -> None:
+        kept = self._objects / sha256
+        if kept.is_file():
+            return
+        with staged_file(kept) as staged:
+            shutil.copyfile(source, staged)
+            if _sha256(staged) != sha256:
+                raise DataVersionError(
+                    f"{source} is not the file that {MANIFEST} beside it tells of: make the "
+                    "dataset again"
+                )
+
+    def _read(self, path: Path) -> DataVersion:
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            made_from = found.pop("made_from")
+            return DataVersion(**found, made_from=made_from and Addition(**made_from))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataVersionError(
+                f"{path} is damaged ({error}): remove it and keep the dataset again"
+            ) from error
+
+
+def _write_manifest(folder: Path, version: DataVersion) -> None:
+    (folder / MANIFEST).write_text(json.dumps(version.manifest, indent=2) + "\n", "utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
