@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scoring import (
+    data_commands,
     monitoring_commands,
     power_commands,
+    retraining_commands,
     service_commands,
     simulation_commands,
     store_commands,
 )
 from scoring.console import messages as _console
 from scoring.console import show as _show
+from scoring.console import stages as _stages
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from scoring.automatic import Run
     from scoring.gates import Gate
     from scoring.promotions import Event, Registered
@@ -242,21 +241,6 @@ ProtectedOption = Annotated[
 ]
 
 
-@contextmanager
-def _stages(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that shows which stage a training is in."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def report(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
-
-        yield report
-
-
 @app.command()
 def train(
     data: DataOption,
@@ -276,6 +260,7 @@ def train(
 
     from scoring.automatic import TRIALS, Settings
     from scoring.automatic import train as run_training
+    from scoring.data_versions import FOLDER, DataVersions
     from scoring.recipes import opened
     from scoring.registry import CHALLENGER, MODEL_NAME, Store
     from scoring.tracking import track
@@ -286,6 +271,7 @@ def train(
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
         with console.status("registering"):
             store = Store(mlruns)
+            DataVersions(store.folder / FOLDER).keep(dataset)
             scorer = track(store, run, datetime.now(UTC).date().isoformat())
             store.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)
@@ -308,8 +294,10 @@ def _show_training(run: Run) -> None:
         typer.echo(f"\n{title}")
         rows = compare(validations).select(name, *shown).rows()
         _show((name, *shown), ((row[0], *map(_cell, row[1:])) for row in rows))
-    pruned = int(run.search.table["pruned"].sum())
-    typer.echo(f"{run.search.table.height} trials, {pruned} stopped early. {run.choice.sentence}")
+    if run.search is not None:
+        table = run.search.table
+        typer.echo(f"{table.height} trials, {int(table['pruned'].sum())} stopped early.")
+    typer.echo(run.choice.sentence)
     typer.echo(f"\n{run.data.holdout.target.size:,} held-out applicants, 95 % intervals")
     _show(
         ("figure", "value", "low", "high"),
@@ -513,6 +501,8 @@ store_commands.register(app)
 service_commands.register(app)
 monitoring_commands.register(app)
 power_commands.register(app)
+retraining_commands.register(app)
+data_commands.register(app)
 simulation_commands.register(app)
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ model card under reports/.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,14 +219,37 @@ def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Fl
     parts = [part for rows in row_batches(dataset, "train") if (part := _of_held_out(rows))]
     if not parts:
         raise RegistryError("no applicant with an outcome is held out: the dataset is too small")
-    scored = [_scored(rows, scorers) for rows in parts]
-    applications = pl.concat(rows["application"] for rows in parts)
-    held_out = HeldOut(
+    scored = [pds_of(rows, *scorers) for rows in parts]
+    held_out = held_out_of(pl.concat(rows["application"] for rows in parts))
+    return held_out, [np.concatenate(pds) for pds in zip(*scored, strict=True)]
+
+
+def held_out_of(applications: pl.DataFrame) -> HeldOut:
+    """Applications with an outcome that no model has learnt from, as the gates take them."""
+    return HeldOut(
         applications["TARGET"].to_numpy().astype(np.int8),
         attributes(applications).select("sex", "age"),
         HOLDOUT_RULE,
     )
-    return held_out, [np.concatenate(pds) for pds in zip(*scored, strict=True)]
+
+
+def pds_of(rows: Rows, *scorers: Scorer) -> list[Floats]:
+    """The PDs that some models give to the applicants of some tables.
+
+    Parameters
+    ----------
+    rows : mapping of str to polars.DataFrame
+        All seven tables.
+    *scorers : Scorer
+        The models.
+
+    Returns
+    -------
+    list of numpy.ndarray of shape (applicants,)
+        Of each model, in the order of the applications.
+    """
+    features = build_features(rows)
+    return [scorer.predict(scorer.with_learned(rows, features)) for scorer in scorers]
 
 
 def _of_held_out(rows: Rows) -> dict[str, pl.DataFrame] | None:
@@ -245,11 +267,6 @@ def _of_held_out(rows: Rows) -> dict[str, pl.DataFrame] | None:
         if name != "application"
     }
     return {"application": application, **histories}
-
-
-def _scored(rows: Rows, scorers: Sequence[Scorer]) -> list[Floats]:
-    features = build_features(rows)
-    return [scorer.predict(scorer.with_learned(rows, features)) for scorer in scorers]
 
 
 def _publish(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import polars as pl
 
 from scoring.bootstrap import Interval
 from scoring.business import Costs
-from scoring.candidates import first_values
+from scoring.candidates import Candidate, first_values
 from scoring.dataset import Dataset
 from scoring.evaluation import auc_interval, guard, intervals
 from scoring.fairness import price_of_leaving_out, proxy_auc
@@ -106,8 +106,8 @@ class Run:
         The first values of every family.
     remedies : list of Validation
         The served family with each remedy for imbalance.
-    search : Search
-        The trials.
+    search : Search or None
+        The trials; None if a configuration was taken over.
     choice : Choice
         What is served, and why.
     price : mapping of str to Interval
@@ -126,7 +126,7 @@ class Run:
     data: Data
     tried: Sequence[Validation]
     remedies: Sequence[Validation]
-    search: Search
+    search: Search | None
     choice: Choice
     price: Mapping[str, Interval]
     proxy: Separability
@@ -142,7 +142,17 @@ class Run:
     @property
     def configurations(self) -> int:
         """How many candidates were tried in all."""
-        return len(self.tried) + len(self.remedies) - 1 + self.search.table.height
+        trials = 0 if self.search is None else self.search.table.height
+        return len(self.tried) + len(self.remedies) - 1 + trials
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What was compared on the way to a choice: fields of a `Run`."""
+
+    families: Sequence[Validation]
+    remedies: Sequence[Validation]
+    search: Search | None = None
 
 
 def load(dataset: Dataset, use_protected: bool = False) -> Data:
@@ -265,25 +275,72 @@ def train(
     )
     best = cross_validate(found.best, folds, costs, progress=progress)
     choice = choose(remedy.validation, best, "The best trial")
+    return _measured(choice, folds, Tried(tried, treated, found), data, settings, name)
+
+
+def retrain(
+    data: Data,
+    candidate: Candidate,
+    newest: Collection[int],
+    settings: Settings,
+    name: str,
+    why: str,
+    progress: Progress | None = None,
+) -> Run:
+    """Fit a configuration that is known on other data, and measure it.
+
+    Parameters
+    ----------
+    data : Data
+        What to learn from.
+    candidate : Candidate
+        The configuration.
+    newest : collection of int
+        SK_ID_CURR of those on whose outcomes the PDs are calibrated.
+    settings : Settings
+        What distinguishes this training; there are no trials.
+    name : str
+        Of the registered model.
+    why : str
+        A sentence: why this configuration.
+    progress : callable of (stage, done, total), optional
+        Told as each stage goes on.
+
+    Raises
+    ------
+    SuspectedLeakageError
+        If the model ranks better than is credible.
+    """
+    learners = learners_for(data.development) if candidate.learned else ()
+    folds = prepare(data.development, learners, settings.folds, settings.seed, progress)
+    found = cross_validate(candidate, folds, settings.costs, progress=progress)
+    known = data.development.frame["SK_ID_CURR"].is_in(pl.Series(newest, dtype=pl.Int32).implode())
+    validation = replace(found, newest=known.to_numpy())
+    choice = Choice(validation, 0.0, 0.0, why)
+    return _measured(choice, folds, Tried([validation], [validation]), data, settings, name)
+
+
+def _measured(
+    choice: Choice, folds: Folds, tried: Tried, data: Data, settings: Settings, name: str
+) -> Run:
+    """Fit what was chosen and hold it against the held-out applicants."""
     check_credible(choice.validation)
     scorer = finish(choice, data, settings, name)
     held_out = features_of(scorer, data.holdout)
     scorer = with_explanations(scorer, held_out)
-    figures = intervals(
-        data.holdout.target, scorer.predict(held_out), scorer.cutoff, costs, seed=seed
-    )
+    pds, seed = scorer.predict(held_out), settings.seed
     return Run(
         settings=settings,
         data=data,
-        tried=tried,
-        remedies=treated,
-        search=found,
+        tried=tried.families,
+        remedies=tried.remedies,
+        search=tried.search,
         choice=choice,
         price=price(choice.validation, folds, data, settings),
         proxy=proxy_auc(data.development.frame, seed=seed),
         scorer=scorer,
         held_out=held_out,
-        figures=figures,
+        figures=intervals(data.holdout.target, pds, scorer.cutoff, settings.costs, seed=seed),
     )
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "conform",
     "ingest",
     "staged_folder",
+    "write_dataset",
     "write_manifest",
     "write_table",
 ]
@@ -288,6 +289,27 @@ def write_manifest(folder: Path, source: str) -> Manifest:
     manifest: Manifest = {"format": FORMAT, "source": source, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
     return manifest
+
+
+def write_dataset(
+    tables: Mapping[str, pl.DataFrame | pl.LazyFrame], out: Path, source: str
+) -> Dataset:
+    """Write tables that are typed and checked already as a dataset, whole or not at all.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame or LazyFrame
+        Rows in any order, by the names of `FILES`.
+    out : Path
+        The dataset's folder.
+    source : str
+        What the rows are: "home-credit" or "synthetic".
+    """
+    with staged_folder(out) as staged:
+        for name, frame in tables.items():
+            write_table(_sorted(frame.lazy().collect(), FILES[name]), staged, name)
+        write_manifest(staged, source)
+    return Dataset.open(out)
 
 
 def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Dataset:

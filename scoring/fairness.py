@@ -243,7 +243,9 @@ def four_fifths(
         lowest, highest = (drawn[name, group]["acceptance_rate"] for group in (least, most))
         if rates[most] == 0:
             continue
-        ratio = bootstrap.interval(rates[least] / rates[most], lowest / highest)
+        # In a resample in which nobody is accepted there is no ratio.
+        some = highest > 0
+        ratio = bootstrap.interval(rates[least] / rates[most], lowest[some] / highest[some])
         verdict = {"alert": ratio.value < FOUR_FIFTHS, "certain": ratio.high < FOUR_FIFTHS}
         rows.append(
             {"attribute": name, "least": least, "most": most, "ratio": ratio.value}

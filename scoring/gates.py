@@ -51,7 +51,8 @@ class Margins:
         that is worse beyond doubt (the whole 95 % interval of the difference), by however little.
     worst_ece : float
         The largest calibration error of any champion; a larger one is let through where so few
-        are held out that perfect PDs could show it (`chance_ece`).
+        are held out that perfect PDs could show it (`chance_ece`), and where the champion's is
+        larger still beyond doubt.
     suspect_auc : float
         An AUC above it is taken for leakage.
     enough_defaults : int
@@ -214,11 +215,13 @@ def judge(
         Of the bootstrap intervals of the differences.
     """
     allowed = margins or Margins()
+    differences = _differences(challenger, champion, held_out, resamples, seed)
     gates = [
         _feature_set(challenger.scorer),
         _held_out(challenger.scorer, champion, held_out),
-        *_absolute(challenger, held_out, allowed, resamples, seed),
-        *_against(challenger, champion, held_out, allowed, resamples, seed),
+        _credible(challenger, held_out, allowed, resamples, seed),
+        _calibrated(challenger, held_out, allowed, differences.get("ece"), seed),
+        *_against(differences, allowed),
         *_fairness(challenger, champion, held_out, allowed),
         _card(challenger.scorer, card),
     ]
@@ -259,18 +262,45 @@ def _held_out(
     return Gate(name, True, asked, asked, "No model has learnt from the applicants scored here.")
 
 
-def _absolute(
-    challenger: Scored, held_out: HeldOut, allowed: Margins, resamples: int, seed: int
-) -> Iterator[Gate]:
+def _differences(
+    challenger: Scored,
+    champion: Scored | Incomparable | None,
+    held_out: HeldOut,
+    resamples: int,
+    seed: int,
+) -> dict[str, Interval]:
+    """Figures of the challenger minus the champion's; none where there is no comparison."""
+    if not isinstance(champion, Scored):
+        return {}
+    return paired_difference(
+        held_out.target,
+        challenger.pds,
+        champion.pds,
+        challenger.scorer.cutoff,
+        champion.scorer.cutoff,
+        challenger.scorer.costs,
+        resamples,
+        seed,
+    )
+
+
+def _calibrated(
+    challenger: Scored,
+    held_out: HeldOut,
+    allowed: Margins,
+    difference: Interval | None,
+    seed: int,
+) -> Gate:
+    """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
     scorer = challenger.scorer
-    found = figures(held_out.target, challenger.pds, scorer.cutoff, scorer.costs)
-    yield _credible(challenger, held_out, allowed, resamples, seed)
-    ece = found["ece"]
+    ece = figures(held_out.target, challenger.pds, scorer.cutoff, scorer.costs)["ece"]
     bound = max(allowed.worst_ece, chance_ece(challenger.pds, seed))
-    yield Gate(
-        "calibration", ece <= bound, ece, bound,
-        f"PDs are off by {ece:.4f} on average (at most {bound:.4f}).",
-    )  # fmt: skip
+    better = difference is not None and difference.high < 0
+    told = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
+    if ece > bound and better:
+        told += ", beyond doubt less than the champion's"
+    passed = ece <= bound or better
+    return Gate("calibration", passed, ece, bound, f"{told}.", alert=passed and ece > bound)
 
 
 def _credible(
@@ -319,29 +349,10 @@ _COMPARED = (
 _CHANCE_DRAWS = 200
 
 
-def _against(
-    challenger: Scored,
-    champion: Scored | Incomparable | None,
-    held_out: HeldOut,
-    allowed: Margins,
-    resamples: int,
-    seed: int,
-) -> Iterator[Gate]:
-    if not isinstance(champion, Scored):
-        return
-    found = paired_difference(
-        held_out.target,
-        challenger.pds,
-        champion.pds,
-        challenger.scorer.cutoff,
-        champion.scorer.cutoff,
-        challenger.scorer.costs,
-        resamples,
-        seed,
-    )
-    for name, words, more_is_better in _COMPARED:
+def _against(differences: Mapping[str, Interval], allowed: Margins) -> Iterator[Gate]:
+    for name, words, more_is_better in _COMPARED if differences else ():
         margin = getattr(allowed, name)
-        yield _not_worse(words, found[name], margin, more_is_better)
+        yield _not_worse(words, differences[name], margin, more_is_better)
 
 
 def _not_worse(words: str, difference: Interval, margin: float, more_is_better: bool) -> Gate:

@@ -333,7 +333,7 @@ def _replay_features(cases: Sequence[_Case], findings: _Findings) -> set[str]:
     return {case.decision.id for case in cases}
 
 
-def recomputed(applicants: list[Rows]) -> list[Vectors]:
+def recomputed(applicants: Sequence[Rows]) -> list[Vectors]:
     """The features of some applicants' rows, in their order."""
     vectors: dict[int, Vectors] = {}
     for group in apart(applicants):

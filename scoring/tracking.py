@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from scoring import plots
 from scoring.approval import register
@@ -46,17 +47,27 @@ def track(store: Store, run: Run, created: str) -> Scorer:
             _log(store, name, described(item.candidate), item.metrics)
         for name, parameters, metrics in _trials(run):
             _log(store, name, parameters, metrics)
-        figures = {
-            "families.png": plots.families(compare(run.families)),
-            "imbalance.png": plots.imbalance(compare(run.remedies)),
-            "trials.png": plots.trials(run.search.table),
-            "calibration.png": plots.calibration(chosen),
-            "cost_curve.png": plots.cost_curve(chosen),
-        }
+        figures = _figures(run)
         store.log(chosen.metrics, figures)
         for figure in figures.values():
             plt.close(figure)
         return register(store, run, created)
+
+
+def _figures(run: Run) -> dict[str, Figure]:
+    """Plots by file name; without a search there is nothing to compare."""
+    chosen = run.choice.validation
+    found = {
+        "calibration.png": plots.calibration(chosen),
+        "cost_curve.png": plots.cost_curve(chosen),
+    }
+    if run.search is not None:
+        found |= {
+            "families.png": plots.families(compare(run.families)),
+            "imbalance.png": plots.imbalance(compare(run.remedies)),
+            "trials.png": plots.trials(run.search.table),
+        }
+    return found
 
 
 def described(candidate: Candidate) -> dict[str, Any]:
@@ -85,6 +96,8 @@ def _validations(run: Run) -> Iterator[tuple[str, Validation]]:
 
 
 def _trials(run: Run) -> Iterator[tuple[str, dict[str, Any], dict[str, float]]]:
+    if run.search is None:
+        return
     noted = ("objective", *NOTED)
     for row in run.search.table.iter_rows(named=True):
         parameters = {key: value for key, value in row.items() if key not in {"trial", *noted}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -38,6 +39,7 @@ from scoring.selection import ranking
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.intp]
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -52,6 +54,11 @@ HOLDOUT_RULE = (
 )
 # Of the cross-validation.
 FOLDS = 5
+# With fewer the level of PDs that newer outcomes set is no more than chance, and with fewer than
+# the second the slope is: its standard error is about one over the root of the defaults.
+LEAST_DEFAULTS = 20
+_DEFAULTS_FOR_SLOPE = 100
+_MOST_STEPS = 50
 # Models fitted at a time, at most: each holds its training rows.
 _MOST_WORKERS = 4
 # Folds within the training rows, for features that are learnt from outcomes.
@@ -185,7 +192,7 @@ def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
 
 
 def _check_outcomes(target: Labels) -> None:
-    fewest = min(int(target.sum()), int((target == 0).sum()))
+    fewest = _rarer(target)
     if fewest < 10:
         raise TrainingError(
             f"only {fewest} applicants of the rarer outcome among {target.size}: training "
@@ -369,6 +376,8 @@ class Validation:
         What mistakes cost.
     train_auc, train_cost, fit_seconds, predict_seconds : list of float
         One value a fold; the first two on rows that the fold's model has seen.
+    newest : numpy.ndarray of bool of shape (applicants,), optional
+        Whose outcomes alone the PDs are calibrated on; everybody's by default.
     """
 
     candidate: Candidate
@@ -380,16 +389,27 @@ class Validation:
     train_cost: list[float] = field(default_factory=list)
     fit_seconds: list[float] = field(default_factory=list)
     predict_seconds: list[float] = field(default_factory=list)
+    newest: Mask | None = None
 
     @cached_property
     def pds(self) -> Floats:
         """Calibrated PDs; each fold's calibration is fitted on the other folds."""
         result = np.empty_like(self.scores)
         for out in self._folds():
-            result[out] = calibrate(self.scores[~out], self.target[~out]).probability(
-                self.scores[out]
-            )
+            result[out] = self._calibrated(~out).probability(self.scores[out])
         return result
+
+    @property
+    def calibration(self) -> Calibration:
+        """From scores to PDs, fitted on everybody."""
+        return self._calibrated(np.ones(self.target.size, dtype=np.bool_))
+
+    def _calibrated(self, rows: Mask) -> Calibration:
+        found = calibrate(self.scores[rows], self.target[rows])
+        if self.newest is None:
+            return found
+        chosen = rows & self.newest
+        return renewed(found, self.scores[chosen], self.target[chosen])
 
     @property
     def raw_pds(self) -> Floats:
@@ -432,7 +452,7 @@ class Validation:
             "predict_seconds": float(np.mean(self.predict_seconds)),
         }
 
-    def _folds(self) -> list[npt.NDArray[np.bool_]]:
+    def _folds(self) -> list[Mask]:
         return [self.fold == number for number in np.unique(self.fold)]
 
 
@@ -597,6 +617,35 @@ def calibrate(scores: Floats, target: Labels) -> Calibration:
     return Calibration(float(model.coef_[0, 0]), float(model.intercept_[0]))
 
 
+def renewed(calibration: Calibration, scores: Floats, target: Labels) -> Calibration:
+    """A calibration fitted anew on the newest outcomes, as far as there are enough of them.
+
+    Old outcomes still teach who is riskier than whom when they no longer tell how risky. With
+    few new ones only the level is moved, so that the PDs sum up to the defaults there were.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        Fitted on all outcomes.
+    scores, target : numpy.ndarray of shape (applicants,)
+        Of applicants with new outcomes, whom the model has not seen. With fewer than
+        `LEAST_DEFAULTS` of either outcome the calibration stays as it is: all would be chance.
+    """
+    if _rarer(target) < LEAST_DEFAULTS:
+        return calibration
+    if _rarer(target) >= _DEFAULTS_FOR_SLOPE:
+        return calibrate(scores, target)
+    intercept = calibration.intercept
+    for _ in range(_MOST_STEPS):
+        pds = replace(calibration, intercept=intercept).probability(scores)
+        # Newton's method; a long step would leave the range in which it converges.
+        step = (int(target.sum()) - pds.sum()) / (pds * (1.0 - pds)).sum()
+        intercept += float(np.clip(step, -1.0, 1.0))
+        if math.isclose(step, 0.0, abs_tol=1e-9):
+            break
+    return replace(calibration, intercept=intercept)
+
+
 def fit_scorer(
     validation: Validation,
     examples: Examples,
@@ -633,7 +682,7 @@ def fit_scorer(
         name=name,
         version="0",
         features=features,
-        calibration=calibrate(validation.scores, validation.target),
+        calibration=validation.calibration,
         cutoff=cutoff,
         costs=validation.costs,
         text=model.booster_.model_to_string(),
@@ -735,17 +784,29 @@ def promises(validation: Validation) -> dict[str, dict[str, float]]:
     """What a model's decisions should turn out like, of all applicants and of those not refused.
 
     Only applicants who get a loan show an outcome: the model has taken the clear cases away from
-    them, and ranks the others less well than all together. Left out where too few defaulted.
+    them, and ranks the others less well than all together. Where the newest outcomes set the level
+    of the PDs, the promise for those not refused is theirs. Left out where too few defaulted.
     """
     cutoff, costs = validation.costs.cutoff, validation.costs
     low, high = refer_band(validation.pds, cutoff)
-    refused = validation.pds > (high if low < high else cutoff)
-    parts = {"all": np.ones_like(refused), "not_refused": ~refused}
+    kept = validation.pds <= (high if low < high else cutoff)
+    if (
+        validation.newest is not None
+        and _rarer(validation.target[kept & validation.newest]) >= LEAST_DEFAULTS
+    ):
+        kept &= validation.newest
+    parts = {"all": np.ones_like(kept), "not_refused": kept}
     return {
         name: figures(validation.target[part], validation.pds[part], cutoff, costs)
         for name, part in parts.items()
         if 0 < validation.target[part].sum() < part.sum()
     }
+
+
+def _rarer(target: Labels) -> int:
+    """How many have the rarer outcome."""
+    defaults = int(target.sum())
+    return min(defaults, target.size - defaults)
 
 
 def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]:

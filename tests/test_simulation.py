@@ -18,12 +18,13 @@ from typer.testing import CliRunner
 from scoring.__main__ import app
 from scoring.business import Costs
 from scoring.candidates import LIGHTGBM_DEFAULTS
+from scoring.configuration import Configuration
 from scoring.dataset import Dataset
 from scoring.scorer import Calibration, Scorer
 from scoring.simulation.arrivals import STRAIN, Pool, SimulationError, draw
 from scoring.simulation.branch import Branch, Event, Ledger
 from scoring.simulation.figures import by_month, paired_saving, summary
-from scoring.simulation.learning import Configuration, Labelled, School
+from scoring.simulation.learning import Labelled, School
 from scoring.simulation.policies import Every, OnAlert, Rivals, by_likelihood
 from scoring.simulation.report import conclusions, write
 from scoring.simulation.run import Course, Settings, World, begun, course, simulate
@@ -314,14 +315,6 @@ def test_the_reference_of_a_new_model_is_what_it_says_of_those_who_came_last(
     decisions = made.decide(made.predict(frame))
     assert made.profile is not None
     assert made.profile.decisions == {name: decisions.count(name) for name in set(decisions)}
-
-
-def test_the_configuration_is_that_of_the_model(model: Scorer) -> None:
-    known = {"parameters": {"n_estimators": 7}, "resampling": "none", "features_kept": 40}
-    found = Configuration.of(replace(model, lineage=known)).candidate
-    assert (found.parameters, found.kept, found.learned) == ({"n_estimators": 7}, 40, False)
-    with pytest.raises(SimulationError, match="does not tell its parameters"):
-        Configuration.of(replace(model, lineage={}))
 
 
 def test_time_alone_makes_a_model_each_time_but_not_without_outcomes(

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from scoring.scorer import Scorer
 from scoring.simulation.arrivals import Arrivals
-from scoring.simulation.learning import LEAST_DEFAULTS, Labelled, School
+from scoring.simulation.learning import Labelled, School
 from scoring.simulation.service import Service
 from scoring.store import Prediction, Strategy
-from scoring.training import Positions
+from scoring.training import LEAST_DEFAULTS, Positions
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -8,34 +8,26 @@ up. And the level of the PDs is that of the newest outcomes alone.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from scoring.business import Costs
-from scoring.candidates import LOWERS_PD, Candidate, boosted_trees
+from scoring.configuration import Configuration
 from scoring.profiles import Profile
-from scoring.resampling import Resampling
-from scoring.scorer import MODEL_NAME, Calibration, Scorer, encode
-from scoring.simulation.arrivals import Pool, SimulationError
+from scoring.scorer import MODEL_NAME, Scorer, encode
+from scoring.simulation.arrivals import Pool
 from scoring.training import (
     Examples,
     Positions,
-    Validation,
     cross_validate,
     fit_scorer,
-    log_odds,
 )
 
 Floats = npt.NDArray[np.float64]
 
-# With fewer a new model is no more than chance, and the level of its PDs neither.
-LEAST_DEFAULTS = 20
 _FOLDS = 2
 
 
@@ -63,43 +55,6 @@ class Labelled:
         """The newest of them."""
         start = max(self.place.size - number, 0)
         return Labelled(self.place[start:], self.defaulted[start:])
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What boosted trees are made by; unlike a `Candidate` it can go to another process.
-
-    Attributes
-    ----------
-    parameters : mapping of str to Any
-        LightGBM's.
-    resampling : Resampling
-        What is done about imbalance.
-    kept : int or None
-        How many features are kept; None for all.
-    """
-
-    parameters: Mapping[str, Any]
-    resampling: Resampling = "none"
-    kept: int | None = None
-
-    @classmethod
-    def of(cls, model: Scorer) -> Configuration:
-        """How a model was made, as its lineage tells; features learnt from data are left out."""
-        try:
-            found = model.lineage
-            return cls(found["parameters"], found["resampling"], found["features_kept"])
-        except KeyError as error:
-            raise SimulationError(
-                f"model {model.name} {model.version} does not tell its {error.args[0]}, so that "
-                "none can be made like it: name one that `python -m scoring train` made"
-            ) from error
-
-    @property
-    def candidate(self) -> Candidate:
-        """The trees, not fitted."""
-        found = boosted_trees(dict(self.parameters), LOWERS_PD)
-        return replace(found, resampling=self.resampling, kept=self.kept)
 
 
 @dataclass(frozen=True)
@@ -161,10 +116,11 @@ class School:
         validation = cross_validate(
             self.configuration.candidate, examples, self.costs, folds=_FOLDS, seed=self.seed
         )
-        made = fit_scorer(validation, examples, MODEL_NAME, {}, self.seed)
-        calibration = _levelled(made.calibration, validation, newest)
-        profile = self._reference(made, calibration, recent)
-        return replace(made, version=version, calibration=calibration, profile=profile)
+        is_newest = np.arange(examples.target.size) >= examples.target.size - newest
+        made = fit_scorer(
+            replace(validation, newest=is_newest), examples, MODEL_NAME, {}, self.seed
+        )
+        return replace(made, version=version, profile=self._reference(made, recent))
 
     def _examples(
         self, current: Scorer, known: Labelled, recent: Positions
@@ -182,12 +138,11 @@ class School:
         frame = pl.concat([self.first.frame[old], self.pool.features[new.place]])
         return Examples(frame, target, self.first.features), new.place.size
 
-    def _reference(self, scorer: Scorer, calibration: Calibration, recent: Positions) -> Profile:
-        """The profile of those who came last, under another calibration of the same slope."""
+    def _reference(self, scorer: Scorer, recent: Positions) -> Profile:
+        """The profile of those who came last."""
         frame = self.pool.features[recent]
         levels = {feature.name: feature.levels for feature in scorer.features}
-        moved = calibration.intercept - scorer.calibration.intercept
-        pds = Calibration(1.0, moved).probability(log_odds(scorer.predict(frame)))
+        pds = scorer.predict(frame)
         matrix = encode(frame, scorer.features)
         told = ([reason.feature for reason in own] for own in scorer.reasons(frame))
         return Profile.of_training(levels, matrix, pds, scorer.decide(pds)).explained_by(
@@ -202,22 +157,3 @@ def _refuses(scorer: Scorer, features: pl.DataFrame) -> npt.NDArray[np.bool_]:
 
 def _some(rng: np.random.Generator, places: Positions, number: int) -> Positions:
     return rng.permutation(places)[: max(number, 0)]
-
-
-def _levelled(calibration: Calibration, validation: Validation, newest: int) -> Calibration:
-    """The calibration moved so that the newest PDs sum up to the defaults there were.
-
-    Old outcomes still teach who is riskier than whom when they no longer tell how risky.
-    """
-    scores = validation.scores[validation.target.size - newest :]
-    defaults = int(validation.target[validation.target.size - newest :].sum())
-    if defaults < LEAST_DEFAULTS:
-        return calibration
-    intercept = calibration.intercept
-    for _ in range(20):
-        pds = replace(calibration, intercept=intercept).probability(scores)
-        step = (defaults - pds.sum()) / (pds * (1.0 - pds)).sum()
-        intercept += float(np.clip(step, -1.0, 1.0))
-        if math.isclose(step, 0.0, abs_tol=1e-9):
-            break
-    return replace(calibration, intercept=intercept)

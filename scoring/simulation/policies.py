@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from scoring.simulation.branch import RECENT_MONTHS, Branch, Flags, Floats
-from scoring.simulation.learning import LEAST_DEFAULTS
 from scoring.simulation.watch import Limits, of_applicants, of_outcomes
 from scoring.store import Strategy
+from scoring.training import LEAST_DEFAULTS
 
 # Of the applicants, for a challenger of whom a bandit knows nothing yet.
 _TRIAL_SHARE = 0.2

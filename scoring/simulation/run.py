@@ -5,18 +5,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from scoring.business import Costs
+from scoring.configuration import Configuration
 from scoring.dataset import Dataset
 from scoring.scorer import Scorer
 from scoring.simulation.arrivals import Arrivals, Floats, divide, draw
 from scoring.simulation.branch import Branch, Event, Ledger
-from scoring.simulation.learning import Configuration, School
+from scoring.simulation.learning import School
 from scoring.simulation.policies import policies
 from scoring.simulation.scenarios import SCENARIOS
 from scoring.simulation.service import running
@@ -140,12 +141,14 @@ def world_of(dataset: Dataset, champion: Scorer, settings: Settings, folder: Pat
 
     Raises
     ------
-    SimulationError
+    ScoringError
         If the champion does not tell how it was made.
     TrainingError
         If there are too few applicants of either outcome.
     """
-    made, costs = Configuration.of(champion), champion.costs
+    # Features learnt from data would be learnt anew with every model, for minutes each.
+    made = replace(Configuration.of(champion), learned=False)
+    costs = champion.costs
     first, pool = divide(examples_of(dataset), made.candidate, costs, settings.seed)
     school = School(first, pool, made, costs, settings.learn_from, settings.seed)
     return begun(school, folder)

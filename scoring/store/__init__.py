@@ -19,6 +19,7 @@ from scoring.store import (
     alerts,
     archives,
     keys,
+    labelled,
     migrate,
     online,
     policies,
@@ -29,6 +30,7 @@ from scoring.store import (
 from scoring.store.alerts import Patience
 from scoring.store.engine import connect, make_folder, normalised, understood
 from scoring.store.errors import StoreError, StoreUnavailableError
+from scoring.store.labelled import Labelled
 from scoring.store.records import (
     SCOPES,
     Alert,
@@ -58,6 +60,7 @@ __all__ = [
     "CostSummary",
     "Detail",
     "Headlines",
+    "Labelled",
     "ModelEvent",
     "OnlineApplicant",
     "Outcome",
@@ -350,6 +353,10 @@ class Store:
     def kept_rows(self, numbers: Sequence[str]) -> dict[str, bytes]:
         """The rows kept with some decisions, by id; those without are left out."""
         return self._read(windows.kept_rows, numbers)
+
+    def labelled(self, until: datetime) -> list[Labelled]:
+        """The last decision on each applicant whose outcome was observed before a time."""
+        return self._read(labelled.labelled, until)
 
     def settled(self, digest: str, since: datetime | None, until: datetime) -> list[Settled]:
         """A model's decisions whose outcome was observed from `since` on and before `until`."""

@@ -1,0 +1,305 @@
+"""From recorded decisions with outcomes to a new champion, or to the reason why not."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from scoring import approval, automatic
+from scoring.automatic import Settings
+from scoring.configuration import Configuration
+from scoring.data_versions import FOLDER, Addition, DataVersionError, DataVersions
+from scoring.dataset import Dataset
+from scoring.errors import ScoringError
+from scoring.gates import Verdict, judge
+from scoring.promotions import Event
+from scoring.registry import CHALLENGER, CHAMPION, MODEL_NAME
+from scoring.registry import Store as Registry
+from scoring.retraining.combined import applicants_of, combined, new_keys
+from scoring.retraining.history import History, Keys, history_of, numbers_of
+from scoring.retraining.trial import Trial, Window, held
+from scoring.scorer import Scorer
+from scoring.store import Labelled, Store
+from scoring.tracking import track
+from scoring.training import LEAST_DEFAULTS, is_held_out
+
+Progress = Callable[[str, int, int], None]
+
+WINDOW = timedelta(days=90)
+
+
+class NothingToLearnError(ScoringError):
+    """There are too few outcomes to make a new model, or to tell whether it is better."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a new model is made of.
+
+    Attributes
+    ----------
+    champion : Scorer
+        Whose configuration is taken over.
+    dataset : str
+        The digest of what is learnt from, as it is kept.
+    addition : Addition
+        What was added to the champion's data.
+    history : History
+        The labelled decisions that are learnt from.
+    newest : tuple of int
+        SK_ID_CURR of those of them on whom the PDs are calibrated.
+    window : Window
+        The decisions after them, on which champion and challenger are compared.
+    """
+
+    champion: Scorer
+    dataset: str
+    addition: Addition
+    history: History
+    newest: tuple[int, ...]
+    window: Window
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A new model, and whether it became the champion.
+
+    Attributes
+    ----------
+    material : Material
+        What it was made of.
+    trial : Trial
+        What it did beside the champion.
+    verdict : Verdict
+        Of the gates.
+    promotion : Event or None
+        None if it stays the challenger.
+    why : str
+        A sentence.
+    """
+
+    material: Material
+    trial: Trial
+    verdict: Verdict
+    promotion: Event | None
+    why: str
+
+
+def gather(
+    registry: Registry,
+    store: Store,
+    window: timedelta,
+    now: datetime,
+    original: Dataset | None = None,
+) -> Material:
+    """Put the labelled decisions to the champion's data, but for the newest ones.
+
+    Parameters
+    ----------
+    registry : Registry
+        With a champion; what is learnt from is kept in its folder.
+    store : Store
+        The decisions.
+    window : timedelta
+        How long a time is kept for the comparison, before the last decision with an outcome.
+    now : datetime
+        Outcomes observed before it count.
+    original : Dataset, optional
+        What the champion learnt from, if it is not kept.
+
+    Raises
+    ------
+    NothingToLearnError
+        If there are too few outcomes, or none that is new.
+    DataVersionError
+        If the champion's data are neither kept nor given.
+    """
+    version = registry.version_of(CHAMPION)
+    champion = registry.load(version)
+    decisions = store.labelled(now)
+    if not decisions:
+        raise NothingToLearnError("no decision has an outcome yet: POST /outcomes tells them")
+    since = decisions[-1].at - window
+    before = [one for one in decisions if one.at < since]
+    after = [one for one in decisions if one.at >= since]
+    _check_enough(before, f"before the newest {window.days} days")
+    kept = DataVersions(registry.folder / FOLDER)
+    with _original(kept, champion, original) as parent:
+        numbers = numbers_of(store, decisions, applicants_of(parent))
+        unseen = _unseen(after, numbers, parent)
+        _check_enough(unseen, f"in the newest {window.days} days, of applicants not learnt from")
+        history = history_of(store, before, numbers, new_keys(parent))
+        newest = history_of(store, unseen, numbers, Keys())
+        _check_enough(history.decisions, "whose rows are known")
+        _check_enough(newest.decisions, "in the window whose rows are known")
+        addition = _addition(parent, history)
+        digest = _kept(kept, parent, history, addition)
+    _check_new(registry, digest)
+    return Material(
+        champion, digest, addition, history, _newest(history, window),
+        _window(store, newest, since, decisions[-1].at),
+    )  # fmt: skip
+
+
+def attempt(
+    registry: Registry,
+    material: Material,
+    by: str,
+    why: str,
+    now: datetime,
+    *,
+    seed: int = 0,
+    export: Path,
+    reports: Path,
+    promote: bool = True,
+    progress: Progress | None = None,
+) -> Attempt:
+    """Make a challenger, compare it with the champion, and promote it if it is better.
+
+    Parameters
+    ----------
+    registry, material
+        As for `gather`.
+    by, why : str
+        Who asks for it, and for which motive.
+    now : datetime
+        The date for the model card.
+    seed : int
+        Of everything random.
+    export : Path
+        The directory that the API serves; the challenger's is beside it.
+    reports : Path
+        The folder of the model card.
+    promote : bool
+        Whether it may become the champion.
+    progress : callable of (stage, done, total), optional
+        Told as each stage goes on.
+    """
+    champion = material.champion
+    with DataVersions(registry.folder / FOLDER).opened(material.dataset) as dataset:
+        run = _trained(dataset, material, seed, progress)
+        challenger = track(registry, run, now.date().isoformat())
+        registry.export(export.with_name(CHALLENGER), CHALLENGER)
+        trial = held(challenger, champion, material.window, dataset, seed)
+    card = approval.kept_card(registry, challenger.version)
+    verdict = judge(trial.challenger, trial.champion, trial.held_out, card)
+    reason = _reason(trial, verdict)
+    event = None
+    if trial.cheaper and verdict.passed and promote:
+        event = approval.promote(
+            registry, verdict, by, f"{why} {reason}", export=export, reports=reports
+        )
+    return Attempt(material, trial, verdict, event, reason)
+
+
+def _trained(
+    dataset: Dataset, material: Material, seed: int, progress: Progress | None
+) -> automatic.Run:
+    champion = material.champion
+    protected = bool(champion.lineage["training"].get("use_protected"))
+    settings = Settings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
+    return automatic.retrain(
+        automatic.load(dataset, protected),
+        Configuration.of(champion).candidate,
+        material.newest,
+        settings,
+        MODEL_NAME,
+        f"The configuration of version {champion.version} was taken over, and "
+        f"{len(material.history.decisions):,} decisions with their outcomes added to its data.",
+        progress,
+    )
+
+
+@contextmanager
+def _original(kept: DataVersions, champion: Scorer, given: Dataset | None) -> Iterator[Dataset]:
+    """What the champion learnt from."""
+    digest = str(champion.lineage.get("training", {}).get("dataset", ""))
+    if given is not None:
+        if given.digest != digest:
+            raise DataVersionError(
+                f"version {champion.version} learnt from dataset {digest[:12]}, and "
+                f"{given.folder} is {given.digest[:12]}: give the former"
+            )
+        kept.keep(given)
+    if digest not in {version.digest for version in kept.known()}:
+        raise DataVersionError(
+            f"dataset {digest[:12]}, which version {champion.version} learnt from, is not kept: "
+            "name its folder with --data"
+        )
+    with kept.opened(digest) as dataset:
+        yield dataset
+
+
+def _unseen(
+    decisions: Sequence[Labelled], numbers: dict[str, int], parent: Dataset
+) -> list[Labelled]:
+    """Those about applicants of whom the champion has learnt nothing."""
+    train = parent.frames("train")["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
+    learnt = set(train.filter(~is_held_out(train)))
+    return [one for one in decisions if numbers[one.applicant] not in learnt]
+
+
+def _check_enough(decisions: Sequence[Labelled], which: str) -> None:
+    defaults = sum(one.defaulted for one in decisions)
+    if min(defaults, len(decisions) - defaults) < LEAST_DEFAULTS:
+        raise NothingToLearnError(
+            f"{len(decisions):,} decisions {which} have an outcome, {defaults} of them a default: "
+            f"it takes at least {LEAST_DEFAULTS} of either kind"
+        )
+
+
+def _addition(parent: Dataset, history: History) -> Addition:
+    first, last = history.decisions[0], history.decisions[-1]
+    return Addition(
+        parent.digest, len(history.decisions), first.at.isoformat(), last.at.isoformat()
+    )
+
+
+def _kept(kept: DataVersions, parent: Dataset, history: History, addition: Addition) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        made = combined(parent, history, Path(folder) / "dataset")
+        return kept.keep(made, addition).digest
+
+
+def _check_new(registry: Registry, digest: str) -> None:
+    same = [item.version for item in registry.versions() if item.dataset == digest]
+    if same:
+        raise NothingToLearnError(
+            f"version {same[0]} has learnt from all outcomes that there are to learn from"
+        )
+
+
+def _newest(history: History, span: timedelta) -> tuple[int, ...]:
+    """On whom the PDs are calibrated: the last ones, or all if these are too few."""
+    since = history.decisions[-1].at - span
+    recent = np.array([one.at >= since for one in history.decisions])
+    defaulted = np.array([one.defaulted for one in history.decisions])
+    if int(defaulted[recent].sum()) < LEAST_DEFAULTS:
+        recent[:] = True
+    return tuple(np.array(history.numbers)[recent].tolist())
+
+
+def _window(store: Store, newest: History, since: datetime, last: datetime) -> Window:
+    until = last + timedelta(microseconds=1)
+    decisions = store.headlines(since, until).decisions
+    return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
+
+
+def _reason(trial: Trial, verdict: Verdict) -> str:
+    value, low, high = trial.cost
+    told = (
+        f"On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
+        f"[{low:+.4f}, {high:+.4f}] an applicant more than the champion"
+    )
+    if not trial.cheaper:
+        return f"{told}: not cheaper beyond chance."
+    refused = verdict.refused_by()
+    if refused:
+        return f"{told}, but gates refuse it: " + " ".join(gate.sentence for gate in refused)
+    return f"{told}: cheaper beyond chance."

@@ -1,0 +1,389 @@
+"""A new champion from recorded decisions, with a real service, registry and database."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import polars as pl
+import pytest
+import serving
+from typer.testing import CliRunner
+
+from scoring import approval, automatic
+from scoring.__main__ import app
+from scoring.automatic import Settings
+from scoring.batch import example_requests
+from scoring.candidates import lightgbm
+from scoring.data_versions import FOLDER, DataVersions
+from scoring.dataset import Dataset, write_dataset
+from scoring.errors import ScoringError
+from scoring.features import build_features
+from scoring.features.vectors import from_bytes, pack
+from scoring.materialize import materialize
+from scoring.registry import MODEL_NAME
+from scoring.registry import Store as Registry
+from scoring.retraining.combined import applicants_of, combined, new_keys
+from scoring.retraining.history import Keys, history_of, numbers_of
+from scoring.retraining.retrain import NothingToLearnError, attempt, gather
+from scoring.retraining.trial import held
+from scoring.scorer import Scorer
+from scoring.store import Outcome, Store
+from scoring.synthetic import write_sample
+from scoring.tables import TABLES
+from scoring.tracking import track
+from scoring.training import is_held_out
+
+_ORIGINAL, _LATER, _BY_NUMBER = 1000, 800, 20
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+WINDOW = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class World:
+    """A champion that has learnt from some applicants, and its decisions on later ones."""
+
+    everything: Dataset
+    original: Dataset
+    registry: Registry
+    database: Path
+    targets: dict[int, int]
+    amounts: dict[int, float]
+
+    @property
+    def store(self) -> Store:
+        return Store(f"sqlite:///{self.database}")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Everybody is decided on; nobody's outcome is known yet."""
+    before = mlflow.get_tracking_uri()
+    folder = tmp_path_factory.mktemp("world")
+    everything = write_sample(folder / "all", _ORIGINAL + _LATER, seed=11)
+    first, later = divided(everything)
+    original = write_dataset(first, folder / "original", "synthetic")
+    registry = Registry(folder / "mlruns")
+    make_champion(registry, original, folder)
+    decide(everything, later, registry.folder / "champion", folder)
+    known = later.select("SK_ID_CURR", "TARGET", "AMT_CREDIT").rows()
+    yield World(
+        everything, original, registry, folder / "scoring.db",
+        {number: target for number, target, _ in known},
+        {number: amount for number, _, amount in known},
+    )  # fmt: skip
+    mlflow.set_tracking_uri(before)
+
+
+def divided(everything: Dataset) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """The tables of the first applicants, and the applications of the others."""
+    applications = everything.frames("train")["application"].collect()
+    first, later = applications.head(_ORIGINAL), applications.slice(_ORIGINAL)
+    tables = {"application_train": first}
+    chosen = first.select("SK_ID_CURR")
+    for name, rows in everything.frames("train").items():
+        if name not in ("application", "bureau_balance"):
+            tables[name] = rows.collect().join(chosen, on="SK_ID_CURR", how="semi")
+    loans = tables["bureau"].select("SK_ID_BUREAU")
+    balance = everything.frames("train")["bureau_balance"].collect()
+    tables["bureau_balance"] = balance.join(loans, on="SK_ID_BUREAU", how="semi")
+    return tables, later
+
+
+def make_champion(registry: Registry, original: Dataset, folder: Path) -> None:
+    """A quick one; of so few applicants the gates would refuse any."""
+    candidate = replace(lightgbm(n_estimators=40), kept=60)
+    DataVersions(registry.folder / FOLDER).keep(original)
+    run = automatic.retrain(
+        automatic.load(original), candidate, (), Settings(folds=2), MODEL_NAME, "The first."
+    )
+    track(registry, run, "2024-01-01")
+    verdict = approval.judged(registry, original)
+    approval.promote(
+        registry, verdict, "ana", "the first", force=True, export=registry.folder / "champion"
+    )
+    assert folder in registry.folder.parents
+
+
+def decide(everything: Dataset, later: pl.DataFrame, model: Path, folder: Path) -> None:
+    """One decision a few hours for 400 days, the first ones by number."""
+    numbers = later["SK_ID_CURR"].to_list()
+    start, at = datetime(2024, 6, 1, tzinfo=UTC), {}
+    with serving.running_app(serving.settings(model, folder)) as served:
+        store: Store = served.extensions["service"].store
+        few = pl.DataFrame({"SK_ID_CURR": numbers[:_BY_NUMBER]}, schema={"SK_ID_CURR": pl.Int32})
+        materialize(only(everything, few, folder / "few"), store)
+        client = served.test_client()
+        bodies = example_requests(everything, numbers)
+        for place, (number, body) in enumerate(zip(numbers, bodies, strict=True)):
+            asked = {"SK_ID_CURR": number} if place < _BY_NUMBER else body
+            answer = client.post("/predict", json=asked)
+            assert answer.status_code == 200, answer.text
+            at[answer.get_json()["id"]] = start + timedelta(days=400 * place / len(numbers))
+    with sqlite3.connect(folder / "scoring.db") as database:
+        database.executemany(
+            "UPDATE predictions SET at = ? WHERE id = ?",
+            [(f"{when:%Y-%m-%d %H:%M:%S.%f}", number) for number, when in at.items()],
+        )
+
+
+def only(everything: Dataset, applicants: pl.DataFrame, out: Path) -> Dataset:
+    tables = {"application_train": everything.frames("train")["application"].collect()}
+    tables |= {
+        name: rows.collect()
+        for name, rows in everything.frames("train").items()
+        if name != "application"
+    }
+    chosen = {
+        name: rows.join(applicants, on="SK_ID_CURR", how="semi")
+        if "SK_ID_CURR" in rows.columns
+        else rows
+        for name, rows in tables.items()
+    }
+    return write_dataset(chosen, out, "synthetic")
+
+
+@pytest.fixture
+def living(world: World, tmp_path: Path) -> World:
+    """The same decisions in a database of one's own."""
+    copy = tmp_path / "scoring.db"
+    with sqlite3.connect(world.database) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    return replace(world, database=copy)
+
+
+def tell(world: World, changed: bool) -> None:
+    """Outcomes a year later of all who were not refused; changed: only large loans go wrong."""
+    large = float(np.quantile(list(world.amounts.values()), 0.6))
+    store, told = world.store, []
+    for one in list(store.predictions()):
+        number = int(one.applicant)
+        defaulted = world.targets[number] == 1
+        if changed:
+            defaulted = world.amounts[number] > large and number % 3 == 0
+        if one.decision != "refuse":
+            observed = one.at + timedelta(days=365)
+            told.append(Outcome(one.applicant, one.id, defaulted, observed, NOW, "test"))
+    store.record_outcomes(told)
+
+
+def learnt_from(registry: Registry, digest: str) -> set[int]:
+    """Who may have been learnt from: all of a dataset but those held out."""
+    with DataVersions(registry.folder / FOLDER).opened(digest) as dataset:
+        numbers = dataset.frames("train")["application"].select("SK_ID_CURR").collect()
+    return set(numbers["SK_ID_CURR"].filter(~is_held_out(numbers["SK_ID_CURR"])))
+
+
+def test_rows_of_decisions_give_the_features_that_were_decided_on(living: World) -> None:
+    tell(living, changed=False)
+    store = living.store
+    decisions = store.labelled(NOW)
+    numbers = numbers_of(store, decisions, [])
+    history = history_of(store, decisions, numbers, Keys(1_000_000, 2_000_000))
+    assert sum(history.left_out.values()) == 0
+    assert {one.source for one in history.decisions} == {"id", "rows"}
+    assert history.numbers == tuple(int(one.applicant) for one in history.decisions)
+    recorded = {one.id: one.features for one in store.predictions()}
+    expected = np.stack([from_bytes(recorded[one.id]) for one in history.decisions])
+    assert np.array_equal(pack(build_features(history.frames)), expected, equal_nan=True)
+    outcomes = history.frames["application"]["TARGET"].to_list()
+    assert outcomes == [living.targets[number] for number in history.numbers]
+    assert history.frames["bureau"]["SK_ID_BUREAU"].is_unique().all()
+    assert history.frames["bureau"]["SK_ID_BUREAU"].min() == 1_000_000
+    assert history.frames["previous_application"]["SK_ID_PREV"].min() == 2_000_000
+
+
+def test_rows_by_number_that_have_changed_since_are_left_out(living: World) -> None:
+    tell(living, changed=False)
+    store = living.store
+    decisions = [one for one in store.labelled(NOW) if one.source == "id"]
+    changed, gone = int(decisions[0].applicant), int(decisions[1].applicant)
+    known = store.applicants([changed, int(decisions[2].applicant)])
+    store.put_applicants([replace(known[int(decisions[2].applicant)], applicant=changed)])
+    with sqlite3.connect(living.database) as database:
+        database.execute("DELETE FROM applicants WHERE applicant = ?", [gone])
+    history = history_of(store, decisions, numbers_of(store, decisions, []), Keys())
+    assert set(history.numbers) == {int(one.applicant) for one in decisions} - {changed, gone}
+    assert dict(+history.left_out) == {
+        "applicant no longer known by number": 1,
+        "applicant's rows have changed since": 1,
+    }
+
+
+def test_pseudonyms_are_recognised_with_their_key_alone(tmp_path: Path, living: World) -> None:
+    tell(living, changed=False)
+    store = Store(f"sqlite:///{tmp_path / 'scoring.db'}", "secret")
+    decisions = [
+        one._replace(applicant=store.applicant_key(int(one.applicant)))
+        for one in living.store.labelled(NOW)[:3]
+    ]
+    known = [int(one.applicant) for one in living.store.labelled(NOW)[:2]]
+    numbers = numbers_of(store, decisions, known)
+    assert [numbers[one.applicant] for one in decisions[:2]] == known
+    assert 1_000_000_000 <= numbers[decisions[2].applicant] < 2_000_000_000
+    with pytest.raises(ScoringError, match="set PSEUDONYM_KEY"):
+        numbers_of(living.store, decisions, known)
+
+
+def test_an_applicant_in_both_is_taken_from_the_decision(living: World, tmp_path: Path) -> None:
+    tell(living, changed=False)
+    store, everything = living.store, living.everything
+    decisions = store.labelled(NOW)[:50]
+    keys = new_keys(everything)
+    history = history_of(store, decisions, numbers_of(store, decisions, []), keys)
+    made = combined(everything, history, tmp_path / "both")
+    assert made.rows("application_train") == everything.rows("application_train")
+    assert sorted(applicants_of(made)) == sorted(applicants_of(everything))
+    frames = {name: rows.collect() for name, rows in made.frames("train").items()}
+    for name in ("bureau", "previous_application"):
+        assert frames[name].height == everything.rows(name)
+        assert frames[name].select(TABLES[name].key).is_unique().all()
+    same = pack(build_features(frames))
+    first = pack(build_features(everything.frames("train")).collect())
+    assert np.allclose(same, first, rtol=1e-5, equal_nan=True)
+
+
+def test_what_the_comparison_is_made_on_is_learnt_from_by_neither(living: World) -> None:
+    tell(living, changed=True)
+    material = gather(living.registry, living.store, WINDOW, NOW)
+    newest = set(material.window.history.numbers)
+    assert len(newest) >= 40
+    assert newest.isdisjoint(learnt_from(living.registry, living.original.digest))
+    with DataVersions(living.registry.folder / FOLDER).opened(material.dataset) as dataset:
+        assert newest.isdisjoint(applicants_of(dataset))
+    assert set(material.history.numbers) <= set(living.targets)
+    assert material.addition.parent == living.original.digest
+    assert material.addition.decisions == len(material.history.decisions)
+    last = material.history.decisions[-1]
+    assert last.at < material.window.since <= material.window.history.decisions[0].at
+    assert set(material.newest) <= set(material.history.numbers)
+
+
+def test_stand_ins_are_refused_held_out_applicants_in_the_share_of_refusals(
+    living: World,
+) -> None:
+    tell(living, changed=True)
+    material = gather(living.registry, living.store, WINDOW, NOW)
+    window = replace(material.window, decided=100, refused=10)
+    champion = material.champion
+    with DataVersions(living.registry.folder / FOLDER).opened(material.dataset) as dataset:
+        trial = held(champion, champion, window, dataset)
+    labelled = len(window.history.decisions)
+    assert trial.wanted == round(labelled / 9)
+    assert 0 < trial.stand_ins <= trial.wanted
+    assert trial.held_out.target.size == labelled + trial.stand_ins
+    assert set(champion.decide(trial.champion.pds[labelled:])) == {"refuse"}
+    assert trial.cost == (0.0, 0.0, 0.0)
+    assert not trial.cheaper
+
+
+def test_a_changed_world_gets_a_new_champion(living: World, tmp_path: Path) -> None:
+    registry, export, reports = copied(living.registry, tmp_path), tmp_path / "c", tmp_path / "r"
+    tell(living, changed=True)
+    run = CliRunner().invoke(
+        app,
+        ["retrain", "--mlruns", str(registry.folder), "--export", str(export), "--reports",
+         str(reports), "--database", f"sqlite:///{living.database}", "--by", "ana"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    told = json.loads((reports / "retraining.json").read_text())
+    assert told["promoted"], run.output
+    assert told["differences"]["business_cost"][2] < 0
+    assert told["figures"]["challenger"]["auc"] > told["figures"]["champion"]["auc"]
+    assert "version 2 is the champion" in run.stdout
+    model = Scorer.load(export)
+    assert model.version == registry.champion() == "2"
+    assert model.lineage["training"]["dataset"] == told["dataset"]
+    event = registry.history()[-1]
+    assert (event.by, event.previous) == ("ana", "1")
+    assert "cheaper beyond chance" in event.why
+    page = (reports / "retraining.html").read_text()
+    assert "version 2, the new champion" in page
+    assert 'lang="fr"' in page
+    assert (reports / "model_card.html").is_file()
+
+
+def copied(registry: Registry, folder: Path) -> Registry:
+    """A registry of one's own; its first model's files stay where they are."""
+    shutil.copytree(registry.folder, folder / "mlruns")
+    return Registry(folder / "mlruns")
+
+
+def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_path: Path) -> None:
+    registry, export, reports = copied(living.registry, tmp_path), tmp_path / "c", tmp_path / "r"
+    tell(living, changed=False)
+    material = gather(registry, living.store, timedelta(days=250), NOW)
+    found = attempt(registry, material, "ana", "why", NOW, export=export, reports=reports)
+    assert found.promotion is None
+    assert found.trial.cheaper is False
+    assert "not cheaper beyond chance" in found.why
+    assert registry.champion() == "1"
+    assert registry.version_of("challenger") == found.trial.challenger.version == "2"
+    assert not export.exists()
+    with pytest.raises(NothingToLearnError, match="version 2 has learnt from all outcomes"):
+        gather(registry, living.store, timedelta(days=250), NOW)
+
+
+def test_what_is_better_may_be_held_back(living: World, tmp_path: Path) -> None:
+    registry, export, reports = copied(living.registry, tmp_path), tmp_path / "c", tmp_path / "r"
+    tell(living, changed=True)
+    material = gather(registry, living.store, WINDOW, NOW)
+    found = attempt(
+        registry, material, "ana", "why", NOW, export=export, reports=reports, promote=False
+    )
+    assert found.trial.cheaper
+    assert found.promotion is None
+    assert registry.champion() == "1"
+    assert Scorer.load(export.with_name("challenger")).version == "2"
+
+
+def command(world: World, *words: str) -> tuple[int, str]:
+    run = CliRunner().invoke(
+        app,
+        ["retrain", "--mlruns", str(world.registry.folder), "--database",
+         f"sqlite:///{world.database}", *words],
+    )  # fmt: skip
+    return run.exit_code, run.output
+
+
+def test_nothing_is_made_unless_it_is_called_for(living: World) -> None:
+    code, told = command(living, "--if-older-than", "90d", "--if-alert")
+    assert code == 0
+    assert "not yet 90 days" in told
+    assert "No open alert" in told
+    assert living.registry.latest_version() == 1
+
+
+def test_too_few_outcomes_are_told(living: World) -> None:
+    code, told = command(living)
+    assert (code, "no decision has an outcome yet" in told) == (0, True)
+    tell(living, changed=False)
+    code, told = command(living, "--window", "400d")
+    assert code == 0
+    assert "0 decisions before the newest 400 days have an outcome" in told
+
+
+@pytest.mark.parametrize("words", [("--window", "soon"), ("--if-older-than", "3m")])
+def test_a_time_that_is_none_is_told(living: World, words: tuple[str, str]) -> None:
+    code, told = command(living, *words)
+    assert code == 1
+    assert f"{words[0]} takes a time such as 90d or 12w, not {words[1]!r}" in told
+
+
+def test_data_that_are_not_kept_have_to_be_given(living: World, tmp_path: Path) -> None:
+    tell(living, changed=True)
+    registry = copied(living.registry, tmp_path)
+    shutil.rmtree(registry.folder / FOLDER)
+    with pytest.raises(ScoringError, match="is not kept: name its folder with --data"):
+        gather(registry, living.store, WINDOW, NOW)
+    with pytest.raises(ScoringError, match="give the former"):
+        gather(registry, living.store, WINDOW, NOW, living.everything)
+    material = gather(registry, living.store, WINDOW, NOW, living.original)
+    assert material.addition.parent == living.original.digest
