@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring import (
+    lineage_commands,
     monitoring_commands,
     power_commands,
     service_commands,
@@ -511,6 +512,7 @@ def serve(
 
 store_commands.register(app)
 service_commands.register(app)
+lineage_commands.register(app)
 monitoring_commands.register(app)
 power_commands.register(app)
 simulation_commands.register(app)
