@@ -10,6 +10,7 @@ import typer
 
 from scoring import (
     data_commands,
+    lineage_commands,
     monitoring_commands,
     power_commands,
     retraining_commands,
@@ -499,6 +500,7 @@ def serve(
 
 store_commands.register(app)
 service_commands.register(app)
+lineage_commands.register(app)
 monitoring_commands.register(app)
 power_commands.register(app)
 retraining_commands.register(app)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from scoring import provenance
 from scoring.automatic import Run
 from scoring.batch import row_batches
 from scoring.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
@@ -30,7 +31,7 @@ CARD_FILE = "model_card"
 
 
 def register(store: Store, run: Run, created: str, owner: str = OWNER) -> Scorer:
-    """Register a training's model as the challenger, with its figures and its model card.
+    """Register a training's model as the challenger: figures, model card, where it comes from.
 
     Parameters
     ----------
@@ -56,7 +57,9 @@ def register(store: Store, run: Run, created: str, owner: str = OWNER) -> Scorer
     card = card_of(run, created, owner=owner)
     check_complete(card)
     store.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
-    registered = store.register(run.scorer)
+    made_by = provenance.provenance_of(store.champion(run.scorer.name))
+    registered = store.register(run.scorer, made_by.tags)
+    provenance.keep(store, registered.version, registered.name, made_by, run.data.manifest)
     identity = replace(card.identity, version=registered.version)
     keep_card(store, replace(card, identity=identity))
     return registered

@@ -12,7 +12,7 @@ import polars as pl
 from scoring.bootstrap import Interval
 from scoring.business import Costs
 from scoring.candidates import Candidate, first_values
-from scoring.dataset import Dataset
+from scoring.dataset import Dataset, Manifest
 from scoring.evaluation import auc_interval, guard, intervals
 from scoring.fairness import price_of_leaving_out, proxy_auc
 from scoring.features import FEATURE_SET_VERSION
@@ -26,6 +26,7 @@ from scoring.training import (
     Examples,
     Folds,
     Validation,
+    applicants_digest,
     cross_validate,
     examples_of,
     fit_scorer,
@@ -85,6 +86,8 @@ class Data:
         Applicants to learn from, and those that play no part in any choice.
     including : Examples
         The development applicants with the protected attributes.
+    manifest : Manifest
+        What the dataset's dataset.json says.
     """
 
     digest: str
@@ -92,6 +95,7 @@ class Data:
     development: Examples
     holdout: Examples
     including: Examples
+    manifest: Manifest
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ def load(dataset: Dataset, use_protected: bool = False) -> Data:
         development,
         holdout,
         development.with_protected(),
+        dataset.manifest,
     )
 
 
@@ -174,6 +179,8 @@ def record(data: Data, settings: Settings) -> dict[str, Any]:
         "source": data.source,
         "holdout": HOLDOUT_RULE,
         "applicants": data.development.target.size,
+        "defaults": int(data.development.target.sum()),
+        "applicants_sha256": applicants_digest(data.development),
         "features": len(data.development.features),
         "feature_set_version": FEATURE_SET_VERSION,
         "folds": settings.folds,

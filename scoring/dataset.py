@@ -11,11 +11,11 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import polars as pl
 
@@ -60,12 +60,37 @@ class FileEntry(TypedDict):
     sha256: str
 
 
+class RawFile(TypedDict):
+    """A file as it was given, before anything was made of it; a zip is one file."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Origin(TypedDict, total=False):
+    """Where the rows come from, as far as it is known; the digest of a dataset is without it.
+
+    Attributes
+    ----------
+    raw : list of RawFile
+        What was ingested.
+    made : dict of str to int
+        What sample applicants were drawn by.
+    """
+
+    raw: list[RawFile]
+    made: dict[str, int]
+
+
 class Manifest(TypedDict):
     """The contents of dataset.json."""
 
     format: int
     source: str
     files: dict[str, FileEntry]
+    raw: NotRequired[list[RawFile]]
+    made: NotRequired[dict[str, int]]
 
 
 def _application(population: Population) -> Table:
@@ -268,7 +293,7 @@ def write_table(frame: pl.DataFrame | pl.LazyFrame, folder: Path, name: str) -> 
         frame.write_parquet(path, compression="lz4")
 
 
-def write_manifest(folder: Path, source: str) -> Manifest:
+def write_manifest(folder: Path, source: str, origin: Origin | None = None) -> Manifest:
     """Write dataset.json for the tables in a folder.
 
     Parameters
@@ -277,17 +302,17 @@ def write_manifest(folder: Path, source: str) -> Manifest:
         Holds the Parquet files.
     source : str
         What the rows are: "home-credit" or "synthetic".
+    origin : Origin, optional
+        Where they come from.
     """
     files: dict[str, FileEntry] = {}
     for name in FILES:
         path = folder / f"{name}.parquet"
         if path.is_file():
-            with path.open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
             rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-            files[path.name] = {"rows": rows, "sha256": digest}
-    manifest: Manifest = {"format": FORMAT, "source": source, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+            files[path.name] = {"rows": rows, "sha256": _sha256(path)}
+    manifest: Manifest = {"format": FORMAT, "source": source, "files": files, **(origin or {})}
+    (folder / MANIFEST).write_text(manifest_text(manifest), "utf-8")
     return manifest
 
 
@@ -310,6 +335,16 @@ def write_dataset(
             write_table(_sorted(frame.lazy().collect(), FILES[name]), staged, name)
         write_manifest(staged, source)
     return Dataset.open(out)
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """A manifest as dataset.json has it."""
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Dataset:
@@ -344,7 +379,8 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
                 _ingest_table(name, table, files[name], staged, known, progress)
             else:
                 _warn_missing(name, str(source))
-        write_manifest(staged, _source_kind(source))
+        kind, origin = _source_of(source, files.values())
+        write_manifest(staged, kind, origin)
     return Dataset.open(out)
 
 
@@ -420,12 +456,40 @@ def _check_apart(source: Path, out: Path) -> None:
         )
 
 
-def _source_kind(source: Path) -> str:
-    """Sample applicants ingested again stay sample applicants."""
+def _source_of(source: Path, files: Iterable[SourceFile]) -> tuple[str, Origin]:
+    """What the rows are, and the files that they were read from.
+
+    Sample applicants ingested again stay sample applicants, and files that a manifest knows come
+    from where it says.
+    """
+    raw = _raw_files(source, files)
     try:
-        return str(json.loads((source / MANIFEST).read_text("utf-8"))["source"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "home-credit"
+        before: Manifest = json.loads((source / MANIFEST).read_text("utf-8"))
+        kind = str(before["source"])
+        digests = {name: entry["sha256"] for name, entry in before["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "home-credit", {"raw": raw}
+    same = all(digests.get(file["name"]) == file["sha256"] for file in raw)
+    return kind, (_origin_of(before) if same else {}) or {"raw": raw}
+
+
+def _origin_of(manifest: Manifest) -> Origin:
+    found: Origin = {}
+    if "raw" in manifest:
+        found["raw"] = manifest["raw"]
+    if "made" in manifest:
+        found["made"] = manifest["made"]
+    return found
+
+
+def _raw_files(source: Path, files: Iterable[SourceFile]) -> list[RawFile]:
+    """Name, size and SHA-256 of the files that tables were read from, each once."""
+    # A table in an archive tells the archive's name first.
+    names = dict.fromkeys(file.where.split("/")[0] for file in files)
+    paths = [source / name if source.is_dir() else source for name in names]
+    return [
+        {"name": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in paths
+    ]
 
 
 def _warn_missing(name: str, where: str) -> None:

@@ -108,13 +108,15 @@ class Store:
         for file, figure in (figures or {}).items():
             mlflow.log_figure(figure, file)
 
-    def register(self, scorer: Scorer) -> Scorer:
+    def register(self, scorer: Scorer, notes: Mapping[str, str] | None = None) -> Scorer:
         """Log a Scorer with the open run and register it as the next version, the challenger.
 
         Parameters
         ----------
         scorer : Scorer
             Its version is set to the one that the registry gives.
+        notes : mapping of str to str, optional
+            Further tags of the version.
 
         Returns
         -------
@@ -137,7 +139,7 @@ class Store:
                 info.model_uri,
                 run_id=info.run_id,
                 model_id=info.model_id,
-                tags=_tags(numbered, digest),
+                tags={**(notes or {}), **_tags(numbered, digest)},
             )
             if str(registered.version) == numbered.version:
                 self.client.set_registered_model_alias(scorer.name, CHALLENGER, numbered.version)

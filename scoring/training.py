@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
@@ -189,6 +190,17 @@ def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
     frames = dataset.frames("train")
     rows = dict(zip(frames, pl.collect_all(frames.values()), strict=True))
     return Examples.of(build_features(rows), rows["application"], use_protected, rows)
+
+
+def applicants_digest(examples: Examples) -> str:
+    """SHA-256 of who was learnt from with which outcome, whatever their order.
+
+    It is that of a text with a line for each applicant, SK_ID_CURR and TARGET with a comma
+    between, by rising numbers.
+    """
+    outcome = pl.Series("TARGET", examples.target)
+    known = examples.frame.select("SK_ID_CURR", outcome).sort("SK_ID_CURR")
+    return hashlib.sha256(known.write_csv(include_header=False).encode()).hexdigest()
 
 
 def _check_outcomes(target: Labels) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import polars as pl
 import pytest
 from cards import filled_card
 from sklearn.metrics import roc_auc_score
+from trained import run_of
 
 from scoring.approval import kept_card, register
-from scoring.automatic import Data, Run, Settings, record
+from scoring.automatic import Run
 from scoring.bootstrap import Interval
 from scoring.card import (
     NOT_APPROVED,
@@ -35,12 +35,9 @@ from scoring.card import (
 from scoring.card.fields import Family, Figure
 from scoring.card.making import background_of
 from scoring.card.pages import sections
-from scoring.evaluation import intervals
-from scoring.fairness import price_of_leaving_out
+from scoring.dataset import Dataset
 from scoring.registry import CHALLENGER, Store
 from scoring.scorer import Scorer
-from scoring.search import Choice, Search
-from scoring.separability import Separability
 from scoring.training import HOLDOUT_RULE, Examples, Validation
 
 
@@ -301,28 +298,10 @@ def test_the_summary_speaks_french_numbers(scorer: Scorer, made: Callable[[Score
 
 
 @pytest.fixture(scope="module")
-def run(scorer: Scorer, sample_examples: Examples, sample_validation: Validation) -> Run:
-    """What a training leaves behind, put together without one."""
-    settings = Settings(trials=2)
-    data = Data("0" * 64, "synthetic", sample_examples, sample_examples, sample_examples)
-    training = {"training": record(data, settings)}
-    model = replace(scorer, lineage=training)
-    pds = model.predict(sample_examples.frame)
-    figures = intervals(sample_examples.target, pds, model.cutoff, model.costs, resamples=50)
-    same = price_of_leaving_out(sample_examples.target, pds, pds, model.costs, resamples=50)
-    return Run(
-        settings=settings,
-        data=data,
-        tried=[sample_validation],
-        remedies=[sample_validation],
-        search=Search(sample_validation.candidate, pl.DataFrame({"trial": [0, 1]})),
-        choice=Choice(sample_validation, 0.0, 0.1, "The best trial is not chosen."),
-        price=same,
-        proxy=Separability(Interval(0.8, 0.75, 0.85), 800, 0.35, (("a", 0.1),)),
-        scorer=model,
-        held_out=sample_examples.frame,
-        figures=figures,
-    )
+def run(
+    scorer: Scorer, sample: Dataset, sample_examples: Examples, sample_validation: Validation
+) -> Run:
+    return run_of(scorer, sample, sample_examples, sample_validation)
 
 
 def test_a_card_tells_what_a_training_found(run: Run) -> None:

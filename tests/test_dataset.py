@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import logging
 import zipfile
@@ -181,6 +182,49 @@ def test_sample_applicants_ingested_again_stay_sample_applicants(source: Path, o
     assert ingest(source, out).manifest["source"] == "home-credit"
     write_manifest(out, "synthetic")
     assert ingest(out, out.with_name("again")).manifest["source"] == "synthetic"
+
+
+def test_a_dataset_names_the_files_it_was_made_from(source: Path, out: Path) -> None:
+    dataset = ingest(source, out)
+    raw = {file["name"]: file for file in dataset.manifest["raw"]}
+    assert raw.keys() == {f"{name}.csv" for name in FILES}
+    for name, file in raw.items():
+        content = (source / name).read_bytes()
+        assert file["bytes"] == len(content)
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    archive = out.with_name("kaggle.zip")
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path in source.iterdir():
+            opened.write(path, path.name)
+    (whole,) = ingest(archive, out.with_name("zipped")).manifest["raw"]
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert whole == {"name": archive.name, "bytes": archive.stat().st_size, "sha256": digest}
+
+
+def test_the_digest_is_of_the_rows_alone(source: Path, out: Path) -> None:
+    first = ingest(source, out)
+    digest = first.digest
+    path = out / "dataset.json"
+    manifest = json.loads(path.read_text())
+    del manifest["raw"]
+    path.write_text(json.dumps(manifest))
+    assert Dataset.open(out).digest == digest
+    text = (source / "bureau.csv").read_text()
+    (source / "bureau.csv").write_text(text.replace("\n", "\r\n"))
+    again = ingest(source, out.with_name("again"))
+    assert again.digest == digest
+    assert again.manifest["raw"] != first.manifest["raw"]
+
+
+def test_only_the_files_that_a_manifest_knows_come_from_where_it_says(
+    source: Path, out: Path
+) -> None:
+    first = ingest(source, out)
+    assert ingest(out, out.with_name("same")).manifest["raw"] == first.manifest["raw"]
+    path = out / "bureau.parquet"
+    pl.read_parquet(path).head(3).write_parquet(path)
+    raw = ingest(out, out.with_name("changed")).manifest["raw"]
+    assert {file["name"] for file in raw} == {f"{name}.parquet" for name in FILES}
 
 
 def test_loose_parquet_types_are_tightened(source: Path, out: Path) -> None:

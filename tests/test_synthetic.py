@@ -65,6 +65,14 @@ def test_equal_seeds_give_equal_rows(small: Dataset, tmp_path: Path) -> None:
         assert_frame_equal(rows, rows_of(again)[name], check_exact=True)
 
 
+def test_a_sample_says_what_it_was_drawn_by(small: Dataset, tmp_path: Path) -> None:
+    made = {"applicants": 300, "test_applicants": 75, "seed": 5}
+    assert small.manifest["made"] == made
+    again = ingest(small.folder, tmp_path / "again")
+    assert again.manifest["made"] == made
+    assert "raw" not in again.manifest
+
+
 def test_seeds_differ(small: Dataset, tmp_path: Path) -> None:
     other = write_sample(tmp_path / "other", 300, seed=6)
     assert small.digest != other.digest

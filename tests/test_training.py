@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from scoring.training import (
     Folds,
     TrainingError,
     Validation,
+    applicants_digest,
     calibrate,
     compare,
     cross_validate,
@@ -351,6 +353,20 @@ def test_the_lineage_is_json_and_holds_no_timing(validation: Validation, scorer:
     assert found["cross_validation"]["auc"] == validation.metrics["auc"]
     assert not any("seconds" in name for name in found["cross_validation"])
     assert scorer.lineage["packages"].keys() == {"lightgbm", "numpy", "polars"}
+
+
+def test_who_was_learnt_from_has_a_digest_that_anyone_can_compute(sample: Dataset) -> None:
+    examples = examples_of(sample)
+    known = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
+    lines = "".join(f"{number},{target}\n" for number, target in sorted(known.rows()))
+    digest = applicants_digest(examples)
+    assert digest == hashlib.sha256(lines.encode()).hexdigest()
+    backwards = np.arange(examples.target.size)[::-1]
+    assert applicants_digest(examples.take(backwards)) == digest
+    assert applicants_digest(examples.take(backwards[1:])) != digest
+    other = examples.target.copy()
+    other[0] = 1 - other[0]
+    assert applicants_digest(replace(examples, target=other)) != digest
 
 
 def test_sample_applicants_can_be_told_apart(sample_validation: Validation) -> None:

@@ -20,6 +20,7 @@ from scoring.store import (
     archives,
     keys,
     labelled,
+    lives,
     migrate,
     online,
     policies,
@@ -31,6 +32,7 @@ from scoring.store.alerts import Patience
 from scoring.store.engine import connect, make_folder, normalised, understood
 from scoring.store.errors import StoreError, StoreUnavailableError
 from scoring.store.labelled import Labelled
+from scoring.store.lives import Life
 from scoring.store.records import (
     SCOPES,
     Alert,
@@ -61,6 +63,7 @@ __all__ = [
     "Detail",
     "Headlines",
     "Labelled",
+    "Life",
     "ModelEvent",
     "OnlineApplicant",
     "Outcome",
@@ -120,6 +123,11 @@ class Store:
     def embedded(self) -> bool:
         """Whether the database is a file of our own, with no server behind it."""
         return self._engine.dialect.name == "sqlite"
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a database to ask: a file of our own may not have been made yet."""
+        return not self.embedded or Path(self._url.database or "").is_file()
 
     @property
     def pseudonymous(self) -> bool:
@@ -365,6 +373,10 @@ class Store:
     def decided(self, digest: str, until: datetime) -> dict[date, int]:
         """How often a model has decided before `until`, by the first day of the month in UTC."""
         return self._read(windows.decided, digest, until)
+
+    def life_of(self, digest: str) -> Life:
+        """What the model of a digest has decided."""
+        return self._read(lives.life_of, digest)
 
     def events_between(self, since: datetime, until: datetime) -> dict[str, int]:
         """How often each kind of event was noted."""

@@ -93,7 +93,8 @@ def write_sample(
                 done += task.applicants
                 if progress:
                     progress(done)
-        write_manifest(staged, SOURCE)
+        made = {"applicants": applicants, "test_applicants": tests, "seed": seed}
+        write_manifest(staged, SOURCE, {"made": made})
     return Dataset.open(out)
 
 
