@@ -261,7 +261,7 @@ def train(
 
     from scoring.automatic import TRIALS, Settings
     from scoring.automatic import train as run_training
-    from scoring.data_versions import FOLDER, DataVersions
+    from scoring.data_versions import DataVersions
     from scoring.recipes import opened
     from scoring.registry import CHALLENGER, MODEL_NAME, Store
     from scoring.tracking import track
@@ -272,7 +272,7 @@ def train(
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
         with console.status("registering"):
             store = Store(mlruns)
-            DataVersions(store.folder / FOLDER).keep(dataset)
+            DataVersions.beside(store.folder).keep(dataset)
             scorer = track(store, run, datetime.now(UTC).date().isoformat())
             store.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)

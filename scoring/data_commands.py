@@ -60,9 +60,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _kept(mlruns: Path) -> DataVersions:
-    from scoring.data_versions import FOLDER, DataVersions
+    from scoring.data_versions import DataVersions
 
-    return DataVersions(mlruns / FOLDER)
+    return DataVersions.beside(mlruns)
 
 
 def _digest(mlruns: Path, version: str) -> str:

@@ -6,7 +6,6 @@ digest, which files it has and what it was made from.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -15,12 +14,20 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
-from scoring.dataset import MANIFEST, Dataset, Manifest, staged_file, staged_folder
+from scoring.dataset import (
+    MANIFEST,
+    Dataset,
+    Manifest,
+    manifest_text,
+    sha256_of,
+    staged_file,
+    staged_folder,
+)
 from scoring.errors import ScoringError
 
-# Of a registry's folder.
-FOLDER = "data"
+_FOLDER = "data"
 _SHORTEST = 6
 
 
@@ -82,6 +89,11 @@ class DataVersions:
     def __init__(self, folder: Path) -> None:
         self._objects, self._versions = folder / "objects", folder / "versions"
 
+    @classmethod
+    def beside(cls, models: Path) -> Self:
+        """The datasets of the models in a registry's folder."""
+        return cls(models / _FOLDER)
+
     def keep(self, dataset: Dataset, made_from: Addition | None = None) -> DataVersion:
         """Copy a dataset's files, those that are not there yet.
 
@@ -140,7 +152,7 @@ class DataVersions:
             kept = self._objects / file["sha256"]
             if not kept.is_file():
                 found = "gone"
-            elif _sha256(kept) != file["sha256"]:
+            elif sha256_of(kept) != file["sha256"]:
                 found = "not what was kept"
             else:
                 continue
@@ -189,7 +201,7 @@ class DataVersions:
             return
         with staged_file(kept) as staged:
             shutil.copyfile(source, staged)
-            if _sha256(staged) != sha256:
+            if sha256_of(staged) != sha256:
                 raise DataVersionError(
                     f"{source} is not the file that {MANIFEST} beside it tells of: make the "
                     "dataset again"
@@ -207,9 +219,4 @@ class DataVersions:
 
 
 def _write_manifest(folder: Path, version: DataVersion) -> None:
-    (folder / MANIFEST).write_text(json.dumps(version.manifest, indent=2) + "\n", "utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    (folder / MANIFEST).write_text(manifest_text(version.manifest), "utf-8")

@@ -310,7 +310,7 @@ def write_manifest(folder: Path, source: str, origin: Origin | None = None) -> M
         path = folder / f"{name}.parquet"
         if path.is_file():
             rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-            files[path.name] = {"rows": rows, "sha256": _sha256(path)}
+            files[path.name] = {"rows": rows, "sha256": sha256_of(path)}
     manifest: Manifest = {"format": FORMAT, "source": source, "files": files, **(origin or {})}
     (folder / MANIFEST).write_text(manifest_text(manifest), "utf-8")
     return manifest
@@ -342,7 +342,8 @@ def manifest_text(manifest: Manifest) -> str:
     return json.dumps(manifest, indent=2) + "\n"
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
@@ -488,7 +489,8 @@ def _raw_files(source: Path, files: Iterable[SourceFile]) -> list[RawFile]:
     names = dict.fromkeys(file.where.split("/")[0] for file in files)
     paths = [source / name if source.is_dir() else source for name in names]
     return [
-        {"name": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in paths
+        {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in paths
     ]
 
 

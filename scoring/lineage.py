@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from scoring import provenance
-from scoring.data_versions import FOLDER, Addition, DataVersion, DataVersions
+from scoring.data_versions import DataVersion, DataVersions
 from scoring.dataset import Manifest
 from scoring.promotions import Event, Registered, RegistryError, iso
 from scoring.provenance import Provenance
@@ -118,27 +118,26 @@ def _model(store: Store, version: str) -> Scorer | str:
 
 
 def _data(store: Store, own: Registered) -> Iterator[Step]:
-    versions = {item.digest: item for item in DataVersions(store.folder / FOLDER).known()}
+    versions = {item.digest: item for item in DataVersions.beside(store.folder).known()}
     manifest = provenance.kept_manifest(store, own.version)
     datasets = list(_datasets(own.dataset, manifest, versions))
     yield Step("raw files", _raw(datasets[0].manifest))
     for one in datasets:
-        if one.added is not None:
-            yield Step("decisions added", {**asdict(one.added)})
-        yield Step(
-            "dataset",
-            {
-                "digest": one.digest or None,
-                "source": own.source or None,
-                "rows": _rows(one.manifest),
-            },
-        )
+        if one.kept is not None and one.kept.made_from is not None:
+            yield Step("decisions added", asdict(one.kept.made_from))
+        facts = {
+            "digest": one.digest or None,
+            "source": own.source or None,
+            "rows": _rows(one.manifest),
+            "kept": "no" if one.kept is None else f"since {one.kept.kept_at}",
+        }
+        yield Step("dataset", facts)
 
 
 class _Dataset(NamedTuple):
     digest: str
     manifest: Manifest | None
-    added: Addition | None
+    kept: DataVersion | None
 
 
 def _datasets(
@@ -146,10 +145,9 @@ def _datasets(
 ) -> Iterator[_Dataset]:
     """The datasets that one was made from, the first one first, and itself."""
     kept = versions.get(digest)
-    added = kept.made_from if kept else None
-    if added is not None:
-        yield from _datasets(added.parent, None, versions)
-    yield _Dataset(digest, manifest or (kept.manifest if kept else None), added)
+    if kept is not None and kept.made_from is not None:
+        yield from _datasets(kept.made_from.parent, None, versions)
+    yield _Dataset(digest, manifest or (kept.manifest if kept else None), kept)
 
 
 def _raw(manifest: Manifest | None) -> dict[str, Any]:

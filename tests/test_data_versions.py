@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
-from scoring.data_versions import FOLDER, Addition, DataVersionError, DataVersions
+from scoring.data_versions import Addition, DataVersionError, DataVersions
 from scoring.dataset import Dataset, DatasetError
 from scoring.synthetic import write_sample
 
@@ -23,7 +23,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture
 def kept(small: Dataset, tmp_path: Path) -> DataVersions:
-    versions = DataVersions(tmp_path / FOLDER)
+    versions = DataVersions.beside(tmp_path)
     versions.keep(small)
     return versions
 
@@ -44,7 +44,7 @@ def test_a_kept_dataset_is_read_without_a_copy_and_survives_the_original(
     small: Dataset, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(small.folder, tmp_path / "copy")
-    versions = DataVersions(tmp_path / FOLDER)
+    versions = DataVersions.beside(tmp_path)
     versions.keep(Dataset.open(copy))
     shutil.rmtree(copy)
     with versions.opened(small.digest) as dataset:
@@ -53,11 +53,11 @@ def test_a_kept_dataset_is_read_without_a_copy_and_survives_the_original(
 
 
 def test_the_same_dataset_is_kept_once_and_keeps_its_origin(small: Dataset, tmp_path: Path) -> None:
-    versions = DataVersions(tmp_path / FOLDER)
+    versions = DataVersions.beside(tmp_path)
     first = versions.keep(small, ADDITION)
-    before = sorted((tmp_path / FOLDER).rglob("*"))
+    before = sorted((tmp_path / "data").rglob("*"))
     assert versions.keep(small) == first
-    assert sorted((tmp_path / FOLDER).rglob("*")) == before
+    assert sorted((tmp_path / "data").rglob("*")) == before
     assert versions.known() == [first]
     assert versions.find(small.digest).made_from == ADDITION
 
@@ -68,7 +68,7 @@ def test_datasets_share_the_files_that_they_have_in_common(
     other = write_sample(tmp_path / "other", 12, seed=2, processes=1)
     kept.keep(other)
     files = {entry["sha256"] for one in (small, other) for entry in one.manifest["files"].values()}
-    assert {path.name for path in (tmp_path / FOLDER / "objects").iterdir()} == files
+    assert {path.name for path in (tmp_path / "data" / "objects").iterdir()} == files
     assert {one.digest for one in kept.known()} == {small.digest, other.digest}
 
 
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_named(
     kept: DataVersions, small: Dataset, tmp_path: Path, damage: str
 ) -> None:
     entry = small.manifest["files"]["bureau.parquet"]
-    kept_file = tmp_path / FOLDER / "objects" / entry["sha256"]
+    kept_file = tmp_path / "data" / "objects" / entry["sha256"]
     if damage == "gone":
         kept_file.unlink()
     else:
@@ -93,7 +93,7 @@ def test_a_damaged_file_is_named(
 def test_a_file_that_is_not_the_manifests_is_not_kept(small: Dataset, tmp_path: Path) -> None:
     copy = shutil.copytree(small.folder, tmp_path / "copy")
     shutil.copy(copy / "bureau.parquet", copy / "previous_application.parquet")
-    versions = DataVersions(tmp_path / FOLDER)
+    versions = DataVersions.beside(tmp_path)
     with pytest.raises(DataVersionError, match=r"is not the file that dataset\.json"):
         versions.keep(Dataset.open(copy))
     assert versions.known() == []
@@ -108,7 +108,7 @@ def test_a_digest_that_is_none_is_told(kept: DataVersions, digest: str, message:
 
 
 def test_a_damaged_entry_is_named(kept: DataVersions, small: Dataset, tmp_path: Path) -> None:
-    entry = tmp_path / FOLDER / "versions" / f"{small.digest}.json"
+    entry = tmp_path / "data" / "versions" / f"{small.digest}.json"
     entry.write_text("{}")
     with pytest.raises(DataVersionError, match=r"\.json is damaged"):
         kept.known()

@@ -51,9 +51,11 @@ def test_workflows_are_valid_and_deploy_waits_for_the_tests() -> None:
     assert workflows
     lint = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
     subprocess.run([*lint, *workflows], check=True, capture_output=True, timeout=60)
-    text = (ROOT / ".github/workflows/tests-and-deploy.yml").read_text()
-    deploy = text.split("\n  deploy:")[1]
-    assert "needs: tests" in deploy
+    for name, before in (("tests-and-deploy", "tests"), ("monitor", "watch")):
+        text = (ROOT / f".github/workflows/{name}.yml").read_text()
+        deploy = text.split("\n  deploy:")[1]
+        assert f"needs: {before}\n" in deploy
+        assert "uses: ./.github/workflows/deploy.yml" in deploy
 
 
 @pytest.mark.parametrize("target", ["run", "test", "pipeline", "serve", "mlflow", "help"])

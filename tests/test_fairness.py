@@ -101,6 +101,13 @@ def test_nobody_accepted_is_no_ratio() -> None:
     assert four_fifths(groups, target, pds, -1.0, resamples=10).is_empty()
 
 
+def test_resamples_in_which_nobody_is_accepted_have_no_ratio() -> None:
+    groups, target, pds = portfolio(400, 0.0)
+    second = float(np.sort(pds)[1])
+    found = four_fifths(groups, target, pds, second, resamples=200).row(0, named=True)
+    assert 0 <= found["low"] <= found["high"] < np.inf
+
+
 def test_the_same_seed_gives_the_same_table() -> None:
     people = portfolio(500, 0.3)
     first = by_group(*people, CUTOFF, resamples=50, seed=1)

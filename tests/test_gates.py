@@ -198,6 +198,19 @@ def test_a_miscalibrated_model_is_refused_although_it_ranks_as_well(
     assert gate_of(against, "AUC against the champion").passed
 
 
+def test_a_miscalibrated_model_may_follow_one_that_is_worse_beyond_doubt(
+    model: Model, truth: Floats, held_out: HeldOut, card: Card
+) -> None:
+    wrong, worse = expit(logit(truth) + 0.6), expit(logit(truth) + 1.2)
+    gate = gate_of(judge(model("2", wrong), model("1", worse), held_out, card), "calibration")
+    assert gate.passed
+    assert gate.alert
+    assert gate.figure > gate.bound
+    assert "beyond doubt less than the champion's" in gate.sentence
+    equal = judge(model("2", wrong), model("1", wrong), held_out, card)
+    assert refused(equal) == ["calibration"]
+
+
 def test_calibration_is_not_refused_for_what_few_applicants_do(
     model: Model, truth: Floats, held_out: HeldOut, card: Card
 ) -> None:

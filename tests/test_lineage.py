@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from scoring import provenance
 from scoring.__main__ import app
 from scoring.approval import register
-from scoring.data_versions import FOLDER, Addition, DataVersions
+from scoring.data_versions import Addition, DataVersions
 from scoring.dataset import Dataset
 from scoring.gates import Gate, Verdict
 from scoring.lineage import NOT_RECORDED, lineage_of
@@ -90,7 +90,7 @@ def added_to(
     """A version that learnt from data to which decisions were added, and the data."""
     data = write_sample(tmp_path_factory.mktemp("grown") / "dataset", 40, seed=9, processes=1)
     del data.manifest["made"]
-    versions = DataVersions(registry.folder / FOLDER)
+    versions = DataVersions.beside(registry.folder)
     versions.keep(sample)
     versions.keep(data, Addition(sample.digest, *ADDED))
     run = run_of(scorer, data, sample_examples, sample_validation)
@@ -132,6 +132,7 @@ def test_the_chain_goes_from_raw_files_to_predictions(
     assert found["raw files"] == {"drawn": sample.manifest["made"]}
     assert found["dataset"]["digest"] == sample.digest
     assert found["dataset"]["rows"]["application_train"] == 800
+    assert found["dataset"]["kept"] == "no"
     assert found["applicants"]["learnt_from"] == 800
     assert found["applicants"]["defaults"] == int(sample_examples.target.sum())
     assert found["applicants"]["sha256"] == applicants_digest(sample_examples)
@@ -199,6 +200,7 @@ def test_decisions_that_were_added_stand_between_the_data_before_and_after(
     assert raw.facts == {"drawn": sample.manifest["made"]}
     assert before.facts["digest"] == added.facts["parent"] == sample.digest
     assert before.facts["rows"]["application_train"] == 800
+    assert before.facts["kept"].startswith("since 20")
     decisions, since, until = ADDED
     assert added.facts == {
         "parent": sample.digest, "decisions": decisions, "since": since, "until": until,

@@ -22,7 +22,7 @@ from scoring.__main__ import app
 from scoring.automatic import Settings
 from scoring.batch import example_requests
 from scoring.candidates import lightgbm
-from scoring.data_versions import FOLDER, DataVersions
+from scoring.data_versions import DataVersions
 from scoring.dataset import Dataset, write_dataset
 from scoring.errors import ScoringError
 from scoring.features import build_features
@@ -100,7 +100,7 @@ def divided(everything: Dataset) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]
 def make_champion(registry: Registry, original: Dataset, folder: Path) -> None:
     """A quick one; of so few applicants the gates would refuse any."""
     candidate = replace(lightgbm(n_estimators=40), kept=60)
-    DataVersions(registry.folder / FOLDER).keep(original)
+    DataVersions.beside(registry.folder).keep(original)
     run = automatic.retrain(
         automatic.load(original), candidate, (), Settings(folds=2), MODEL_NAME, "The first."
     )
@@ -176,7 +176,7 @@ def tell(world: World, changed: bool) -> None:
 
 def learnt_from(registry: Registry, digest: str) -> set[int]:
     """Who may have been learnt from: all of a dataset but those held out."""
-    with DataVersions(registry.folder / FOLDER).opened(digest) as dataset:
+    with DataVersions.beside(registry.folder).opened(digest) as dataset:
         numbers = dataset.frames("train")["application"].select("SK_ID_CURR").collect()
     return set(numbers["SK_ID_CURR"].filter(~is_held_out(numbers["SK_ID_CURR"])))
 
@@ -256,7 +256,7 @@ def test_what_the_comparison_is_made_on_is_learnt_from_by_neither(living: World)
     newest = set(material.window.history.numbers)
     assert len(newest) >= 40
     assert newest.isdisjoint(learnt_from(living.registry, living.original.digest))
-    with DataVersions(living.registry.folder / FOLDER).opened(material.dataset) as dataset:
+    with DataVersions.beside(living.registry.folder).opened(material.dataset) as dataset:
         assert newest.isdisjoint(applicants_of(dataset))
     assert set(material.history.numbers) <= set(living.targets)
     assert material.addition.parent == living.original.digest
@@ -273,7 +273,7 @@ def test_stand_ins_are_refused_held_out_applicants_in_the_share_of_refusals(
     material = gather(living.registry, living.store, WINDOW, NOW)
     window = replace(material.window, decided=100, refused=10)
     champion = material.champion
-    with DataVersions(living.registry.folder / FOLDER).opened(material.dataset) as dataset:
+    with DataVersions.beside(living.registry.folder).opened(material.dataset) as dataset:
         trial = held(champion, champion, window, dataset)
     labelled = len(window.history.decisions)
     assert trial.wanted == round(labelled / 9)
@@ -380,7 +380,7 @@ def test_a_time_that_is_none_is_told(living: World, words: tuple[str, str]) -> N
 def test_data_that_are_not_kept_have_to_be_given(living: World, tmp_path: Path) -> None:
     tell(living, changed=True)
     registry = copied(living.registry, tmp_path)
-    shutil.rmtree(registry.folder / FOLDER)
+    shutil.rmtree(registry.folder / "data")
     with pytest.raises(ScoringError, match="is not kept: name its folder with --data"):
         gather(registry, living.store, WINDOW, NOW)
     with pytest.raises(ScoringError, match="give the former"):

@@ -82,6 +82,27 @@ def test_decisions_are_settled_when_their_outcome_is_observed(store: Store) -> N
     assert store.settled("0" * 64, None, end) == []
 
 
+def test_the_last_decision_on_an_applicant_is_labelled_when_its_outcome_is_observed(
+    store: Store,
+) -> None:
+    made = [prediction(at=NOON + i * HOUR, applicant=str(i % 3)) for i in range(5)]
+    store.record([*made, prediction(at=NOON, applicant="9")])
+    store.record_outcomes(
+        [
+            Outcome(one.applicant, one.id, i == 4, NOON + timedelta(days=100 + i), NOON, "k")
+            for i, one in enumerate(made)
+        ]
+    )
+    found = store.labelled(NOON + timedelta(days=110))
+    assert [one.id for one in found] == [made[i].id for i in (2, 3, 4)]
+    assert [one.defaulted for one in found] == [False, False, True]
+    assert [one.at for one in found] == [made[i].at for i in (2, 3, 4)]
+    # The day itself is not over, and what was not known by then is not used.
+    assert [one.id for one in store.labelled(NOON + timedelta(days=102))] == [
+        made[0].id, made[1].id,
+    ]  # fmt: skip
+
+
 def test_decisions_are_counted_by_month_and_model(store: Store) -> None:
     times = [
         datetime(2025, 12, 31, 23, 59, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC),

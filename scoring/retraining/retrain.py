@@ -14,7 +14,7 @@ import numpy as np
 from scoring import approval, automatic
 from scoring.automatic import Settings
 from scoring.configuration import Configuration
-from scoring.data_versions import FOLDER, Addition, DataVersionError, DataVersions
+from scoring.data_versions import Addition, DataVersionError, DataVersions
 from scoring.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.gates import Verdict, judge
@@ -129,7 +129,7 @@ def gather(
     before = [one for one in decisions if one.at < since]
     after = [one for one in decisions if one.at >= since]
     _check_enough(before, f"before the newest {window.days} days")
-    kept = DataVersions(registry.folder / FOLDER)
+    kept = DataVersions.beside(registry.folder)
     with _original(kept, champion, original) as parent:
         numbers = numbers_of(store, decisions, applicants_of(parent))
         unseen = _unseen(after, numbers, parent)
@@ -182,7 +182,7 @@ def attempt(
         Told as each stage goes on.
     """
     champion = material.champion
-    with DataVersions(registry.folder / FOLDER).opened(material.dataset) as dataset:
+    with DataVersions.beside(registry.folder).opened(material.dataset) as dataset:
         run = _trained(dataset, material, seed, progress)
         challenger = track(registry, run, now.date().isoformat())
         registry.export(export.with_name(CHALLENGER), CHALLENGER)
