@@ -45,6 +45,7 @@ from scoring.approval import judged, promote
 from scoring.automatic import Settings, train
 from scoring.batch import write_parquet
 from scoring.business import Costs, study_cutoff
+from scoring.data_versions import DataVersions
 from scoring.dataset import Dataset
 from scoring.evaluation import SUSPECT_AUC, cost_ratios, reliability
 from scoring.registry import MODEL_NAME, Store
@@ -313,6 +314,7 @@ print(f"sex from the remaining features: AUC {run.proxy.auc.value:.3f}")
 
 # %%
 store = Store(Path(MLRUNS))
+DataVersions.beside(store.folder).keep(dataset)
 registered = track(store, run, datetime.now(UTC).date().isoformat())
 verdict = judged(store, dataset, registered.version)
 pl.DataFrame(
