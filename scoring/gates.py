@@ -31,6 +31,7 @@ from scoring.scorer import Scorer
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
 
 _HELD_OUT = "held out"
 
@@ -160,11 +161,21 @@ class HeldOut:
     rule : str
         Which applicants these are; it has to stand in the lineage of a model that is measured
         on them, as training.holdout.
+    current : numpy.ndarray of bool of shape (applicants,), optional
+        Whose outcomes are recent enough to tell how high PDs should be: calibration and Brier
+        score are measured on them. Everybody's by default.
     """
 
     target: Labels
     groups: pl.DataFrame
     rule: str
+    current: Mask | None = None
+
+    @property
+    def levels(self) -> Mask:
+        """Those on whom the level of PDs is measured."""
+        everybody = np.ones(self.target.size, dtype=np.bool_)
+        return everybody if self.current is None else self.current
 
 
 @dataclass(frozen=True)
@@ -216,11 +227,12 @@ def judge(
     """
     allowed = margins or Margins()
     differences = _differences(challenger, champion, held_out, resamples, seed)
+    ece = differences["ece"] if differences else None
     gates = [
         _feature_set(challenger.scorer),
         _held_out(challenger.scorer, champion, held_out),
         _credible(challenger, held_out, allowed, resamples, seed),
-        _calibrated(challenger, held_out, allowed, differences.get("ece"), seed),
+        _calibrated(challenger, held_out, allowed, ece, seed),
         *_against(differences, allowed),
         *_fairness(challenger, champion, held_out, allowed),
         _card(challenger.scorer, card),
@@ -272,16 +284,25 @@ def _differences(
     """Figures of the challenger minus the champion's; none where there is no comparison."""
     if not isinstance(champion, Scored):
         return {}
-    return paired_difference(
-        held_out.target,
-        challenger.pds,
-        champion.pds,
-        challenger.scorer.cutoff,
-        champion.scorer.cutoff,
-        challenger.scorer.costs,
-        resamples,
-        seed,
-    )
+
+    def on(rows: Mask) -> dict[str, Interval]:
+        return paired_difference(
+            held_out.target[rows],
+            challenger.pds[rows],
+            champion.pds[rows],
+            challenger.scorer.cutoff,
+            champion.scorer.cutoff,
+            challenger.scorer.costs,
+            resamples,
+            seed,
+        )
+
+    everybody = np.ones(held_out.target.size, dtype=np.bool_)
+    found = on(everybody)
+    if held_out.current is not None:
+        levels = on(held_out.current)
+        found |= {name: levels[name] for name in _LEVELS}
+    return found
 
 
 def _calibrated(
@@ -292,9 +313,10 @@ def _calibrated(
     seed: int,
 ) -> Gate:
     """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
-    scorer = challenger.scorer
-    ece = figures(held_out.target, challenger.pds, scorer.cutoff, scorer.costs)["ece"]
-    bound = max(allowed.worst_ece, chance_ece(challenger.pds, seed))
+    scorer, rows = challenger.scorer, held_out.levels
+    pds = challenger.pds[rows]
+    ece = figures(held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
+    bound = max(allowed.worst_ece, chance_ece(pds, seed))
     better = difference is not None and difference.high < 0
     told = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
     if ece > bound and better:
@@ -346,6 +368,8 @@ _COMPARED = (
     ("brier", "Brier score", False),
     ("ece", "calibration error", False),
 )
+# Those of them that depend on how high PDs are, not on how they rank alone.
+_LEVELS = ("brier", "ece")
 _CHANCE_DRAWS = 200
 
 

@@ -211,6 +211,24 @@ def test_a_miscalibrated_model_may_follow_one_that_is_worse_beyond_doubt(
     assert refused(equal) == ["calibration"]
 
 
+def test_the_level_of_pds_is_measured_on_recent_outcomes_alone(
+    model: Model, truth: Floats, held_out: HeldOut, card: Card
+) -> None:
+    rng = np.random.default_rng(5)
+    current = rng.random(APPLICANTS) < 0.3
+    raised = expit(logit(truth) + 1.0)
+    target = np.where(current, rng.random(APPLICANTS) < raised, held_out.target).astype(np.int8)
+    changed = HeldOut(target, NO_GROUPS, RULE)
+    models = model("2", raised), model("1", truth)
+    on_all = judge(*models, changed, card)
+    assert "calibration" in refused(on_all)
+    on_recent = judge(*models, replace(changed, current=current), card)
+    assert refused(on_recent) == []
+    names = "AUC against the champion", "business cost against the champion"
+    for name in names:
+        assert gate_of(on_recent, name) == gate_of(on_all, name)
+
+
 def test_calibration_is_not_refused_for_what_few_applicants_do(
     model: Model, truth: Floats, held_out: HeldOut, card: Card
 ) -> None:

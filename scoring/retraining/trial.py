@@ -133,7 +133,8 @@ def held(
         wanted=wanted,
         challenger=Scored(challenger, pds[0]),
         champion=Scored(champion, pds[1]),
-        held_out=HeldOut(target, groups, newest.rule),
+        # Stand-ins tell what refusals cost, but their outcomes are of another time.
+        held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
         on_labelled=_differences(models, pds, target, size, seed),
         on_all=_differences(models, pds, target, target.size, seed),
     )
