@@ -304,12 +304,13 @@ def test_estimates_see_a_change_of_the_applicants_and_not_one_of_the_world() -> 
 
 def test_realised_cost_is_that_of_the_decisions_not_of_the_pds(scorer: Scorer) -> None:
     day = datetime(2026, 1, 5, tzinfo=UTC)
-    settled = [
-        Settled(day, 0.5, "accept", True),
-        Settled(day, 0.01, "refuse", False),
-        Settled(day, 0.01, "accept", False),
-        Settled(day + timedelta(days=40), 0.02, "accept", False),
+    rows = [
+        (day, 0.5, "accept", True),
+        (day, 0.01, "refuse", False),
+        (day, 0.01, "accept", False),
+        (day + timedelta(days=40), 0.02, "accept", False),
     ]
+    settled = Settled.of(rows)
     promised = {"promised": {"all": {"auc": 0.7}, "not_refused": {"auc": 0.6}}}
     found = performance(replace(scorer, lineage=promised), settled, settled)
     assert found is not None
@@ -317,4 +318,4 @@ def test_realised_cost_is_that_of_the_decisions_not_of_the_pds(scorer: Scorer) -
     assert not found.accepted_only
     assert found.promised == {"auc": 0.7}
     assert found.by_vintage["labelled"].to_list() == [3, 1]
-    assert performance(scorer, settled[1:], settled) is None
+    assert performance(scorer, Settled.of(rows[1:]), settled) is None

@@ -35,19 +35,21 @@ def _pds(size: int, seed: int, shift: float = 0.0) -> Floats:
 
 def _settled(
     pds: Floats, seed: int, everybody: bool = True, worse: float = 1.0, months: int = 1
-) -> list[Settled]:
+) -> Settled:
     """Decisions at the cut-off and their outcomes, of defaults `worse` times as frequent."""
     chance = np.random.default_rng(seed).random(pds.size)
-    return [
-        Settled(
-            START + timedelta(days=31 * (i % months)),
-            float(pd),
-            "refuse" if pd > COSTS.cutoff else "accept",
-            bool(chance[i] < min(pd * worse, 1.0)),
-        )
-        for i, pd in enumerate(pds)
-        if everybody or pd <= COSTS.cutoff
-    ]
+    return Settled.of(
+        [
+            (
+                START + timedelta(days=31 * (i % months)),
+                float(pd),
+                "refuse" if pd > COSTS.cutoff else "accept",
+                bool(chance[i] < min(pd * worse, 1.0)),
+            )
+            for i, pd in enumerate(pds)
+            if everybody or pd <= COSTS.cutoff
+        ]
+    )
 
 
 def _promising(scorer: Scorer, pds: Floats, seed: int) -> Scorer:
@@ -76,8 +78,9 @@ def test_the_accepted_are_held_against_what_was_promised_for_them(scorer: Scorer
 def test_a_few_refused_ones_with_an_outcome_do_not_stand_for_all(scorer: Scorer) -> None:
     model = _promising(scorer, _pds(20_000, 0), 1)
     accepted = _settled(_pds(4_000, 2), 3, everybody=False)
-    strays = [Settled(START, 0.5, "refuse", True)] * 20
-    found, without = (performance(model, some, some) for some in ([*accepted, *strays], accepted))
+    strays = Settled.of([(START, 0.5, "refuse", True)] * 20)
+    both = Settled.joined([accepted, strays])
+    found, without = (performance(model, some, some) for some in (both, accepted))
     assert found is not None
     assert without is not None
     assert found.accepted_only
@@ -123,11 +126,11 @@ def test_vintages_say_of_how_many_the_outcome_is_known(scorer: Scorer) -> None:
 def test_a_vintage_with_hardly_a_default_has_no_ranking(scorer: Scorer) -> None:
     many = _settled(_pds(2_000, 4), 5)
     later = START + timedelta(days=31)
-    few = [Settled(later, 0.02 + i / 1000, "accept", i < 4) for i in range(50)]
-    table = by_vintage(scorer, [*few, *many], {})
+    few = Settled.of([(later, 0.02 + i / 1000, "accept", i < 4) for i in range(50)])
+    table = by_vintage(scorer, Settled.joined([few, many]), {})
     assert table["auc"].is_null().to_list() == [False, True]
     assert table["decided"].to_list() == [2_000, 50]
-    assert by_vintage(scorer, [], {}).is_empty()
+    assert by_vintage(scorer, Settled.of([]), {}).is_empty()
 
 
 @pytest.mark.parametrize("shift", [-0.5, 0.0, 0.8])

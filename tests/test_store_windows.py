@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from databases import prediction
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from scoring.store import ModelEvent, Outcome, Override, Store
 
@@ -74,12 +77,13 @@ def test_decisions_are_settled_when_their_outcome_is_observed(store: Store) -> N
     store.record_override(Override(made[1].id, "refuse", "Zoë", "knows more", NOON, "k"))
     start, end = NOON + timedelta(days=101), NOON + timedelta(days=103)
     digest = made[0].model_digest
-    assert [(one.pd, one.decision, one.defaulted) for one in store.settled(digest, start, end)] == [
-        (0.1, "refuse", False),
-        (0.2, "accept", True),
-    ]
+    found = store.settled(digest, start, end)
+    assert found.at.tolist() == [one.at.replace(tzinfo=None) for one in made[1:3]]
+    assert found.pds.tolist() == [0.1, 0.2]
+    assert found.refused.tolist() == [True, False]
+    assert found.defaulted.tolist() == [False, True]
     assert len(store.settled(digest, None, end)) == 3
-    assert store.settled("0" * 64, None, end) == []
+    assert len(store.settled("0" * 64, None, end)) == 0
 
 
 def test_the_last_decision_on_an_applicant_is_labelled_when_its_outcome_is_observed(
@@ -122,7 +126,7 @@ def test_events_are_counted_by_kind(store: Store) -> None:
     assert store.events_between(NOON, NOON + 5 * HOUR) == {"loaded": 1, "refused": 2}
 
 
-def test_the_index_holds_all_that_a_window_reads(tmp_path: object) -> None:
+def test_the_index_holds_all_that_a_window_reads(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/scoring.db"
     store = Store(url)
     store.migrate()
@@ -137,3 +141,26 @@ def test_the_index_holds_all_that_a_window_reads(tmp_path: object) -> None:
     engine.dispose()
     assert "COVERING INDEX ix_predictions_at" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_outcomes_are_read_along_that_index_too(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/scoring.db")
+    store.migrate()
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        asked.append((statement, given))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        store.settled("0" * 64, NOON, NOON + HOUR)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+        store.close()
+    statement, given = asked[-1]
+    with sqlite3.connect(tmp_path / "scoring.db") as database:
+        plan = " ".join(
+            row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", given)
+        )
+    assert "SCAN predictions USING COVERING INDEX ix_predictions_at" in plan
+    assert "TEMP B-TREE" not in plan.split("CORRELATED")[0]

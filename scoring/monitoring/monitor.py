@@ -16,7 +16,7 @@ from scoring.monitoring.quality import quality
 from scoring.monitoring.window import SAMPLE, profile, sample
 from scoring.replay import kept_model
 from scoring.scorer import Scorer
-from scoring.store import Headlines, Store
+from scoring.store import Headlines, Settled, Store
 
 
 class MonitorError(ScoringError):
@@ -108,5 +108,5 @@ def _performance(
     store: Store, scorer: Scorer, digest: str, window: Window, seed: int
 ) -> Performance | None:
     lately = store.settled(digest, window.since, window.until)
-    ever = [*store.settled(digest, None, window.since), *lately]
+    ever = Settled.joined([store.settled(digest, None, window.since), lately])
     return performance(scorer, lately, ever, seed, store.decided(digest, window.until))

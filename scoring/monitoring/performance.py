@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
@@ -30,8 +30,8 @@ _FIGURES = ("auc", "ks", "brier", "ece")
 
 def performance(
     scorer: Scorer,
-    lately: Sequence[Settled],
-    ever: Sequence[Settled],
+    lately: Settled,
+    ever: Settled,
     seed: int = 0,
     decided: Mapping[date, int] | None = None,
 ) -> Performance | None:
@@ -46,9 +46,9 @@ def performance(
     ----------
     scorer : Scorer
         The model, with its promises in its lineage.
-    lately : sequence of Settled
+    lately : Settled
         Its decisions whose outcome was observed in the window.
-    ever : sequence of Settled
+    ever : Settled
         All of its decisions whose outcome is known.
     seed : int
         Of the intervals.
@@ -62,11 +62,9 @@ def performance(
         None while not both outcomes are among them.
     """
     promised = scorer.lineage.get("promised", {})
-    refused = np.array([one.decision == "refuse" for one in lately], dtype=np.bool_)
-    everybody = _everybody(refused, promised)
-    counted = np.ones_like(refused) if everybody else ~refused
-    defaulted = np.array([one.defaulted for one in lately], dtype=np.bool_)[counted]
-    pds = np.array([one.pd for one in lately])[counted]
+    everybody = _everybody(lately.refused, promised)
+    counted = np.ones_like(lately.refused) if everybody else ~lately.refused
+    defaulted, pds = lately.defaulted[counted], lately.pds[counted]
     if not 0 < defaulted.sum() < defaulted.size:
         return None
     return Performance(
@@ -75,7 +73,7 @@ def performance(
         accepted_only=not everybody,
         figures={
             **_figures(scorer, defaulted, pds, seed),
-            "business_cost": realised_cost(defaulted, refused[counted], scorer.costs),
+            "business_cost": realised_cost(defaulted, lately.refused[counted], scorer.costs),
             "observed_to_expected": observed_to_expected(defaulted, pds),
         },
         promised=promised.get("all" if everybody else "not_refused", {}),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,11 @@ _LEAST_OF_EACH = 5
 _RESAMPLES = 100
 # Figures of more would take minutes and tell the same.
 _MOST = 10_000
-# The dates of a million decisions at once take as much memory as all the rest.
-_PIECE = 50_000
 _RANKED = ("auc", "ks", "brier")
-
-_SCHEMA = {"vintage": pl.Date, "pd": pl.Float64, "defaulted": pl.Boolean, "refused": pl.Boolean}
 
 
 def by_vintage(
-    scorer: Scorer, ever: Sequence[Settled], decided: Mapping[date, int], seed: int = 0
+    scorer: Scorer, ever: Settled, decided: Mapping[date, int], seed: int = 0
 ) -> pl.DataFrame:
     """A row a month of decision, of all decisions whose outcome is known so far.
 
@@ -42,7 +38,7 @@ def by_vintage(
     ----------
     scorer : Scorer
         The model that decided.
-    ever : sequence of Settled
+    ever : Settled
         Its decisions whose outcome is known.
     decided : mapping of date to int
         All of its decisions, by the first day of the month.
@@ -57,29 +53,13 @@ def by_vintage(
         cost_high; auc, ks and brier, each with _low and _high: null where fewer than five
         defaulted, or fewer than five did not.
     """
-    starts = range(0, len(ever), _PIECE)
-    parts = [_table(ever[start : start + _PIECE]) for start in starts] or [_table([])]
-    table = pl.concat(parts).sort("vintage", maintain_order=True)
-    months = table.partition_by("vintage", maintain_order=True) if ever else []
+    columns = {"pd": ever.pds, "defaulted": ever.defaulted, "refused": ever.refused}
+    table = pl.DataFrame({"vintage": ever.at, **columns}).with_columns(
+        pl.col("vintage").dt.date().dt.month_start()
+    )
+    months = table.sort("vintage", maintain_order=True).partition_by("vintage", maintain_order=True)
     rows = [_vintage(month, scorer, decided, seed) for month in months]
     return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def _table(some: Sequence[Settled]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "vintage": [month_of(one.at) for one in some],
-            "pd": [one.pd for one in some],
-            "defaulted": [one.defaulted for one in some],
-            "refused": [one.decision == "refuse" for one in some],
-        },
-        schema=_SCHEMA,
-    )
-
-
-def month_of(at: datetime) -> date:
-    """The first day of a time's month, in UTC."""
-    return at.astimezone(UTC).date().replace(day=1)
 
 
 def _vintage(

@@ -366,7 +366,7 @@ class Store:
         """The last decision on each applicant whose outcome was observed before a time."""
         return self._read(labelled.labelled, until)
 
-    def settled(self, digest: str, since: datetime | None, until: datetime) -> list[Settled]:
+    def settled(self, digest: str, since: datetime | None, until: datetime) -> Settled:
         """A model's decisions whose outcome was observed from `since` on and before `until`."""
         return self._read(windows.settled, digest, since, until)
 

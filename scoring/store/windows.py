@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from sys import intern
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,8 @@ _CHUNK = 500
 
 Texts = npt.NDArray[np.bytes_]
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Times = npt.NDArray[np.datetime64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,46 @@ class Detail(NamedTuple):
     reasons: str
 
 
-class Settled(NamedTuple):
-    """A decision and what came of it; the last override counts as the decision."""
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Decisions and what came of them, a column each; the last override counts as the decision.
 
-    at: datetime
-    pd: float
-    decision: str
-    defaulted: bool
+    Attributes
+    ----------
+    at : numpy.ndarray of datetime64 of shape (decisions,)
+        When they were taken, in UTC.
+    pds : numpy.ndarray of shape (decisions,)
+        The probability of default.
+    refused, defaulted : numpy.ndarray of bool of shape (decisions,)
+        What was decided, and what happened.
+    """
+
+    at: Times
+    pds: Floats
+    refused: Flags
+    defaulted: Flags
+
+    def __len__(self) -> int:
+        return self.pds.size
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Any]]) -> Self:
+        """From a time aware of its zone, a PD, a decision and an outcome each."""
+        moments, pds, decisions, defaulted = zip(*rows, strict=True) if rows else ((),) * 4
+        return cls(
+            np.array([at.timestamp() * 1e6 for at in moments]).astype("M8[us]"),
+            np.array(pds, np.float64),
+            np.array([decision == "refuse" for decision in decisions], np.bool_),
+            np.array(defaulted, np.bool_),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Settled]) -> Self:
+        """Those of all parts, in their order."""
+        names = ("at", "pds", "refused", "defaulted")
+        # Without any, the columns have their types all the same.
+        columns = ([getattr(part, name) for part in (cls.of(()), *parts)] for name in names)
+        return cls(*map(np.concatenate, columns))
 
 
 def headlines(connection: Connection, since: datetime, until: datetime) -> Headlines:
@@ -113,8 +147,11 @@ def kept_rows(connection: Connection, numbers: Sequence[str]) -> dict[str, bytes
 
 def settled(
     connection: Connection, digest: str, since: datetime | None, until: datetime
-) -> list[Settled]:
+) -> Settled:
     """A model's decisions whose outcome was observed from `since` on and before `until`."""
+    # As an expression: by the index of this column SQLite would look each decision up where its
+    # rows and features lie, instead of reading along the index that has all that is asked for.
+    observed = func.coalesce(outcomes.c.observed_at, outcomes.c.recorded_at)
     query = (
         select(
             predictions.c.at,
@@ -123,16 +160,14 @@ def settled(
             outcomes.c.defaulted,
         )
         .join(predictions, predictions.c.id == outcomes.c.prediction_id)
-        .where(predictions.c.model_digest == digest, outcomes.c.observed_at < until)
+        .where(predictions.c.model_digest == digest, observed < until)
     )
     if since is not None:
-        query = query.where(outcomes.c.observed_at >= since)
-    streamed = connection.execution_options(yield_per=_FETCHED)
-    return [
-        # Each row brings a text of its own; there are but three.
-        Settled(at, pd, intern(decision), defaulted)
-        for at, pd, decision, defaulted in streamed.execute(query.order_by(predictions.c.at))
-    ]
+        query = query.where(observed >= since)
+    found = connection.execution_options(yield_per=_FETCHED).execute(
+        query.order_by(predictions.c.at, predictions.c.id)
+    )
+    return Settled.joined([Settled.of(rows) for rows in found.partitions()])
 
 
 def decided(connection: Connection, digest: str, until: datetime) -> dict[date, int]:
