@@ -11,6 +11,8 @@ from api import (
     limits,
     logs,
     metrics,
+    model_features,
+    monitoring,
     outcomes,
     prediction,
     problems,
@@ -18,6 +20,7 @@ from api import (
     records,
     service,
     status,
+    what_if,
 )
 from api.openapi import Application
 from api.settings import Settings
@@ -29,7 +32,10 @@ _BODIES = (
     administration.PolicyBody,
     prediction.Batch,
 )
-_PARTS = (prediction, records, applicants, outcomes, administration, alerts, metrics, status)
+_PARTS = (
+    prediction, what_if, records, applicants, outcomes, administration, model_features, alerts,
+    monitoring, metrics, status,
+)  # fmt: skip
 
 
 def make(settings: Settings) -> Application:

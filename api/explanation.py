@@ -20,7 +20,6 @@ from scoring.requests import frames_of, rows_of
 from scoring.scorer import Reason, Scored, Scorer
 from scoring.store import Prediction, Store
 
-LANGUAGES = ("en", "fr")
 # Each keeps a few megabytes; explanations are mostly asked for decisions of late.
 _MOST_MODELS = 3
 
@@ -105,15 +104,18 @@ def explain(prediction: Prediction, scorer: Scorer, language: str) -> dict[str, 
     return {
         "id": prediction.id,
         "language": language,
-        "base": scored.base,
-        "logit": _logit(scored),
         "probability_of_default": prediction.pd,
-        "contributions": [_told(step, language) for step in scorer.steps_of(scored)],
+        **contributions_of(scorer, scored, language),
     }
 
 
-def _logit(scored: Scored) -> float:
-    return float(scored.base + scored.contributions[0].sum())
+def contributions_of(scorer: Scorer, scored: Scored, language: str) -> dict[str, Any]:
+    """What one applicant's score is made of: base, logit, and contributions in words."""
+    return {
+        "base": scored.base,
+        "logit": float(scored.base + scored.contributions[0].sum()),
+        "contributions": [_told(step, language) for step in scorer.steps_of(scored)],
+    }
 
 
 def _told(step: Reason, language: str) -> dict[str, Any]:

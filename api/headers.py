@@ -19,7 +19,13 @@ _DOCUMENTATION = (
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'"
 )
+# A report has its styles and pictures in itself, and no script.
+_REPORT = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'none'"
+)
 _DOCUMENTATION_PATH = "/docs/"
+_REPORT_PATH = "/monitoring/report"
 _YEAR = 365 * 24 * 3600
 
 
@@ -32,14 +38,18 @@ def _add(response: Response) -> Response:
     headers = response.headers
     for name, value in _ALWAYS:
         headers.add(name, value)
-    headers.add(
-        _POLICY, _DOCUMENTATION if request.path.startswith(_DOCUMENTATION_PATH) else _NOTHING
-    )
+    headers.add(_POLICY, _policy(request.path))
     # The files of the documentation's page say themselves how long they keep.
     headers.setdefault("Cache-Control", "no-store")
     if _came_by_https():
         headers.add("Strict-Transport-Security", f"max-age={_YEAR}")
     return response
+
+
+def _policy(path: str) -> str:
+    if path.startswith(_DOCUMENTATION_PATH):
+        return _DOCUMENTATION
+    return _REPORT if path == _REPORT_PATH else _NOTHING
 
 
 def _came_by_https() -> bool:

@@ -183,6 +183,16 @@ def applicant_body(example: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def rows_body(example: dict[str, Any]) -> dict[str, Any]:
+    """The request body of an operation that takes an applicant's rows and no number alone."""
+    content = {"schema": {"$ref": f"{_SCHEMAS}/{_BODY}"}, "example": example}
+    return {
+        "required": True,
+        "description": "One applicant's rows, with Kaggle's own column names",
+        "content": {"application/json": content},
+    }
+
+
 def problem(
     status: int, description: str, detail: str, errors: Sequence[FieldError] = ()
 ) -> dict[str, Any]:
@@ -234,6 +244,9 @@ _HEADERS: dict[str, tuple[dict[str, Any], ...]] = {
     "predict": (IDEMPOTENCY,),
     "predict_batch": (IDEMPOTENCY,),
     "explanation": (LANGUAGE,),
+    "what_if": (LANGUAGE,),
+    "model_features": (LANGUAGE,),
+    "model_feature": (LANGUAGE,),
 }
 
 

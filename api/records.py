@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import orjson
-from flask import Response, request
+from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.access import current_client, scope
 from api.decision import Record, record_of
-from api.explanation import LANGUAGES, Explanation, explain
+from api.explanation import Explanation, explain
+from api.languages import asked_language, spoken
 from api.openapi import BAD_BODY, KEY, NOT_FOUND, STORE_AWAY, problem, request_body
 from api.problems import ProblemError
 from api.reading import JSON, Body, LongText, Text, read_model
@@ -76,12 +77,9 @@ def explanation(path: PredictionPath) -> Response:
     In French or English, as Accept-Language prefers.
     """
     found = _find(path.id)
-    language = _language()
+    language = asked_language()
     scorer = current_service().models.get(found.model_digest)
-    response = _json(explain(found, scorer, language))
-    response.headers["Content-Language"] = language
-    response.headers["Vary"] = "Accept-Language"
-    return response
+    return spoken(explain(found, scorer, language), language)
 
 
 @blueprint.post(
@@ -109,12 +107,6 @@ def override(path: PredictionPath) -> Response:
     response = _record(found)
     response.status_code = 201
     return response
-
-
-def _language() -> str:
-    """The language that the caller likes best among ours, a region's for its country's too."""
-    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
-    return next((tag for tag in wanted if tag in LANGUAGES), LANGUAGES[0])
 
 
 def _find(number: str) -> Prediction:

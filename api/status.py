@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from flask import Response, redirect, url_for
 from flask_openapi3.blueprint import APIBlueprint
@@ -10,6 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from api.lineup import Live
 from api.openapi import NOT_READY
 from api.service import current_service
 
@@ -33,6 +34,17 @@ class ReadyModel(BaseModel):
     version: str
     feature_set_version: str = Field(description="The version of the features' definitions")
     digest: str = Field(description="SHA-256 of the manifest of the model's files")
+
+    @classmethod
+    def of(cls, live: Live) -> Self:
+        """What names a model that is live."""
+        scorer = live.scorer
+        return cls(
+            name=scorer.name,
+            version=scorer.version,
+            feature_set_version=scorer.feature_set_version,
+            digest=live.digest,
+        )
 
 
 class Readiness(BaseModel):
@@ -78,16 +90,7 @@ def ready() -> Response:
     service = current_service()
     live = service.lineup.champion()
     service.check_store()
-    return _json(
-        Readiness(
-            model=ReadyModel(
-                name=live.scorer.name,
-                version=live.scorer.version,
-                feature_set_version=live.scorer.feature_set_version,
-                digest=live.digest,
-            )
-        )
-    )
+    return _json(Readiness(model=ReadyModel.of(live)))
 
 
 @blueprint.get("/", doc_ui=False)

@@ -78,6 +78,7 @@ def _looked(
     from scoring.monitoring.rules import verdict
     from scoring.monitoring.senders import senders_of
     from scoring.monitoring.thresholds import Thresholds
+    from scoring.store import Report
 
     # What is wrong with settings is told before anything is done.
     thresholds, senders = Thresholds.from_settings(), senders_of()
@@ -86,13 +87,13 @@ def _looked(
     found = look(store, since, until, errors=errors)
     verdicts = [verdict(one, thresholds) for one in found]
     alerts = [alert for one in verdicts for alert in one.alerts]
-    for name, text in (
-        ("monitoring.html", page.html(found, alerts)),
-        ("monitoring.json", json.dumps(page.values(found, alerts) | {COUNTED: number}, indent=1)),
-    ):
+    values = json.dumps(page.values(found, alerts) | {COUNTED: number}, indent=1)
+    html, now = page.html(found, alerts), datetime.now(UTC)
+    for name, text in (("monitoring.html", html), ("monitoring.json", values)):
         with staged_file(out / name) as staged:
             staged.write_text(text, encoding="utf-8")
-    notify(store, verdicts, senders, datetime.now(UTC))
+    store.keep_report(Report("monitoring", now, values.encode(), html.encode()))
+    notify(store, verdicts, senders, now)
     return found, alerts
 
 

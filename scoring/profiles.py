@@ -29,6 +29,7 @@ _BINS = 20
 _FEWEST = 50
 
 Numbers = npt.NDArray[np.floating[Any]]
+Flags = npt.NDArray[np.bool_]
 
 
 class ProfileError(ValueError):
@@ -54,6 +55,10 @@ class Column:
         where no applicant has one.
     outside : int
         How many numbers are below low or above high.
+    defaults : tuple of int
+        How many in each bin defaulted; empty where outcomes are not known.
+    missing_defaults : int
+        How many of those without a value did.
     """
 
     edges: tuple[float, ...]
@@ -63,6 +68,8 @@ class Column:
     low: float = math.nan
     high: float = math.nan
     outside: int = 0
+    defaults: tuple[int, ...] = ()
+    missing_defaults: int = 0
 
     @classmethod
     def of_numbers(cls, values: Numbers) -> Column:
@@ -108,23 +115,44 @@ class Column:
             Numbers, or the places of levels; NaN is missing.
         """
         known = values[~np.isnan(values)]
+        # No comparison with NaN is true: of categories nothing is outside.
+        outside = np.count_nonzero((known < self.low) | (known > self.high))
+        return replace(
+            self,
+            counts=self._by_bin(known),
+            missing=values.size - known.size,
+            outside=int(outside),
+            defaults=(),
+            missing_defaults=0,
+        )
+
+    def with_outcomes(self, values: Numbers, defaulted: Flags) -> Column:
+        """The same column with the defaults among the applicants that were counted.
+
+        Parameters
+        ----------
+        values : numpy.ndarray of shape (applicants,)
+            As they were counted.
+        defaulted : numpy.ndarray of bool of shape (applicants,)
+            What happened.
+        """
+        missing = np.isnan(values)
+        return replace(
+            self,
+            defaults=self._by_bin(values[~missing & defaulted]),
+            missing_defaults=int(np.count_nonzero(missing & defaulted)),
+        )
+
+    def _by_bin(self, known: Numbers) -> tuple[int, ...]:
         places = (
             known.astype(np.intp)
             if self.levels
             else np.searchsorted(np.asarray(self.edges), known, side="left")
         )
-        counts = np.bincount(places, minlength=len(self.counts))
-        # No comparison with NaN is true: of categories nothing is outside.
-        outside = np.count_nonzero((known < self.low) | (known > self.high))
-        return replace(
-            self,
-            counts=tuple(counts.tolist()),
-            missing=values.size - known.size,
-            outside=int(outside),
-        )
+        return tuple(np.bincount(places, minlength=len(self.counts)).tolist())
 
     def plus(self, other: Column) -> Column:
-        """Both populations together.
+        """Both populations together; outcomes are of one alone.
 
         Raises
         ------
@@ -138,6 +166,8 @@ class Column:
             counts=tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
             missing=self.missing + other.missing,
             outside=self.outside + other.outside,
+            defaults=(),
+            missing_defaults=0,
         )
 
 
@@ -178,6 +208,7 @@ class Profile:
         matrix: Numbers,
         pds: Numbers,
         decisions: Iterable[str],
+        defaulted: Flags | None = None,
     ) -> Profile:
         """The profile that later populations are held against.
 
@@ -192,6 +223,8 @@ class Profile:
             is more extreme than what it says of others, who would then seem to have changed.
         decisions : iterable of str
             What those PDs mean.
+        defaulted : numpy.ndarray of bool of shape (applicants,), optional
+            What happened.
         """
         columns = {
             name: Column.of_categories(matrix[:, i], levels)
@@ -199,6 +232,11 @@ class Profile:
             else Column.of_numbers(matrix[:, i])
             for i, (name, levels) in enumerate(features.items())
         }
+        if defaulted is not None:
+            columns = {
+                name: column.with_outcomes(matrix[:, i], defaulted)
+                for i, (name, column) in enumerate(columns.items())
+            }
         return cls({**columns, PD: Column.of_numbers(pds)}, dict(Counter(decisions)))
 
     def explained_by(self, reasons: Iterable[Iterable[str]], contributions: Numbers) -> Profile:
@@ -307,6 +345,7 @@ class Profile:
 
 
 def _column_json(column: Column) -> dict[str, Any]:
+    outcomes = {"defaults": list(column.defaults), "missing_defaults": column.missing_defaults}
     # JSON has no NaN.
     return {
         "edges": list(column.edges),
@@ -315,6 +354,7 @@ def _column_json(column: Column) -> dict[str, Any]:
         "missing": column.missing,
         "range": None if math.isnan(column.low) else [column.low, column.high],
         "outside": column.outside,
+        **(outcomes if column.defaults else {}),
     }
 
 
@@ -328,4 +368,6 @@ def _column(found: Mapping[str, Any]) -> Column:
         low=low,
         high=high,
         outside=found["outside"],
+        defaults=tuple(found.get("defaults", ())),
+        missing_defaults=found.get("missing_defaults", 0),
     )

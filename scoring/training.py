@@ -705,7 +705,7 @@ def fit_scorer(
     )
     levels = {feature.name: feature.levels for feature in features}
     decisions = scorer.decide(validation.pds)
-    profile = Profile.of_training(levels, matrix, validation.pds, decisions)
+    profile = Profile.of_training(levels, matrix, validation.pds, decisions, examples.target == 1)
     return replace(scorer, profile=profile)
 
 

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +95,19 @@ def _counted(profile: Profile, scorer: Scorer, features: pl.DataFrame) -> Profil
     pds = scorer.predict(features)
     told = [[reason.feature for reason in own] for own in scorer.reasons(features)]
     return profile.counted(encode(features, scorer.features), pds, scorer.decide(pds), told)
+
+
+@given(numbers, st.randoms())
+def test_defaults_are_counted_by_the_same_bins(values: Floats, random: Random) -> None:
+    given_values = values.astype(float)
+    defaulted = np.array([random.random() < 0.3 for _ in given_values], dtype=np.bool_)
+    column = Column.of_numbers(given_values).with_outcomes(given_values, defaulted)
+    alone = Column.of_numbers(given_values).counted(given_values[defaulted])
+    assert column.defaults == alone.counts
+    assert column.missing_defaults == alone.missing
+    assert all(part <= whole for part, whole in zip(column.defaults, column.counts, strict=True))
+    assert column.counted(given_values).defaults == ()
+    assert column.plus(column).defaults == ()
 
 
 def test_a_training_leaves_its_profile_in_the_model(

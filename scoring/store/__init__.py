@@ -25,6 +25,7 @@ from scoring.store import (
     online,
     policies,
     predictions,
+    reports,
     retention,
     windows,
 )
@@ -52,6 +53,7 @@ from scoring.store.records import (
     Strategy,
     new_id,
 )
+from scoring.store.reports import Report
 from scoring.store.windows import Detail, Headlines, Settled
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "Policy",
     "Prediction",
     "RefusalSummary",
+    "Report",
     "Scope",
     "Settled",
     "Severity",
@@ -348,6 +351,14 @@ class Store:
     def alerts(self, limit: int = 100, *, open_only: bool = False) -> list[AlertRecord]:
         """The alerts on record, the latest found first."""
         return self._read(alerts.find, limit, open_only=open_only)
+
+    def keep_report(self, report: Report) -> None:
+        """Keep a report in the place of the last one of its kind."""
+        self._write(reports.keep, report)
+
+    def report(self, kind: str) -> Report | None:
+        """The newest report of a kind, None if there never was one."""
+        return self._read(reports.find, kind)
 
     def headlines(self, since: datetime, until: datetime) -> Headlines:
         """The decisions from `since` on and before `until`, as columns."""

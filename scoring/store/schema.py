@@ -193,6 +193,15 @@ alerts = Table(
     Index("ix_alerts_model_digest", "model_digest", "rule"),
 )
 
+reports = Table(
+    "reports",
+    metadata,
+    Column("kind", String(40), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("values", LargeBinary, nullable=False),
+    Column("page", LargeBinary, nullable=False),
+)
+
 applicants = Table(
     "applicants",
     metadata,

@@ -1,0 +1,93 @@
+"""POST /what-if: what the champion would make of an applicant, without deciding anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from api import example
+from api.access import scope
+from api.decision import Reason
+from api.explanation import Contribution, contributions_of
+from api.languages import asked_language, spoken
+from api.openapi import KEY, NOT_READY, rows_body
+from api.prediction import NOT_JSON, NOT_SAID_TO_BE_JSON, TOO_LARGE, WRONG_FIELDS
+from api.reading import JSON, parse, read_body
+from api.service import current_service
+from api.status import ReadyModel
+from scoring.business import Decision
+from scoring.features.vectors import compute
+from scoring.reasons import REASONS, reasons_json
+from scoring.requests import frames_of
+from scoring.scorer import Scored, Scorer
+
+blueprint = APIBlueprint(
+    "what_if",
+    __name__,
+    abp_tags=[Tag(name="prediction", description="Decisions on applications")],
+    abp_security=KEY,
+)
+
+
+class Supposition(BaseModel):
+    """What would be decided; base + contributions = logit."""
+
+    probability_of_default: float = Field(ge=0, le=1)
+    cutoff: float
+    refer_band: list[float] = Field(min_length=2, max_length=2)
+    decision: Decision = Field(description="What the probability means; nothing was decided")
+    base: float = Field(description="The log-odds of an average applicant of the training data")
+    logit: float = Field(description="The log-odds of the probability")
+    reasons: list[Reason] = Field(max_length=REASONS, description="As a decision would have them")
+    contributions: list[Contribution] = Field(
+        description="All that are not zero, the largest in size first"
+    )
+    model: ReadyModel
+
+
+@blueprint.post(
+    "/what-if",
+    operation_id="what_if",
+    summary="See what changed rows would mean, deciding nothing",
+    responses={
+        200: Supposition,
+        400: NOT_JSON,
+        413: TOO_LARGE,
+        415: NOT_SAID_TO_BE_JSON,
+        422: WRONG_FIELDS,
+        503: NOT_READY,
+    },
+    openapi_extensions={"requestBody": rows_body(example.REQUEST)},
+)
+@scope("score")
+def what_if() -> Response:
+    """The champion's probability, decision and contributions for an applicant's rows.
+
+    Nothing is recorded, and no policy applies: it is no decision on anybody. Texts are in
+    French or English, as Accept-Language prefers.
+    """
+    service, language = current_service(), asked_language()
+    live = service.lineup.champion()
+    frames = frames_of([service.reader.read(parse(read_body(JSON))).rows])
+    scorer = live.scorer
+    scored = scorer.score(compute(frames), frames if scorer.learned else None)
+    told = _told(scorer, scored, language)
+    return spoken({**told, "model": ReadyModel.of(live).model_dump()}, language)
+
+
+def _told(scorer: Scorer, scored: Scored, language: str) -> dict[str, Any]:
+    pd = float(scored.pds[0])
+    (reasons,) = scorer.reasons_of(scored, top=REASONS)
+    return {
+        "probability_of_default": pd,
+        "cutoff": float(scorer.cutoff),
+        "refer_band": list(scorer.refer_band),
+        "decision": scorer.decide([pd])[0],
+        "reasons": orjson.Fragment(reasons_json(reasons)),
+        **contributions_of(scorer, scored, language),
+    }
