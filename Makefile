@@ -91,7 +91,7 @@ $(STAMPS)/online: $(STAMPS)/tables
 
 .PHONY: test
 test: $(INSTALLED) ## install what is needed and run the tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy and the workflows' schema

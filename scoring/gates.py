@@ -223,7 +223,7 @@ def judge(
     margins : Margins, optional
         What is tolerated.
     resamples, seed : int
-        Of the bootstrap intervals of the differences.
+        Of the bootstrap intervals.
     """
     allowed = margins or Margins()
     differences = _differences(challenger, champion, held_out, resamples, seed)
@@ -234,7 +234,7 @@ def judge(
         _credible(challenger, held_out, allowed, resamples, seed),
         _calibrated(challenger, held_out, allowed, ece, seed),
         *_against(differences, allowed),
-        *_fairness(challenger, champion, held_out, allowed),
+        *_fairness(challenger, champion, held_out, allowed, resamples, seed),
         _card(challenger.scorer, card),
     ]
     return Verdict(
@@ -402,9 +402,13 @@ def _fairness(
     champion: Scored | Incomparable | None,
     held_out: HeldOut,
     allowed: Margins,
+    resamples: int,
+    seed: int,
 ) -> Iterator[Gate]:
-    ours = _ratios(challenger, held_out)
-    theirs = _ratios(champion, held_out) if isinstance(champion, Scored) else {}
+    ours, theirs = (
+        _ratios(one, held_out, resamples, seed) if isinstance(one, Scored) else {}
+        for one in (challenger, champion)
+    )
     for attribute in held_out.groups.columns:
         if attribute not in ours:
             yield _unknown(attribute)
@@ -417,9 +421,11 @@ def _fairness(
         yield _fair(attribute, ours[attribute], bound, compared)
 
 
-def _ratios(scored: Scored, held_out: HeldOut) -> dict[str, Interval]:
+def _ratios(scored: Scored, held_out: HeldOut, resamples: int, seed: int) -> dict[str, Interval]:
     """The ratio of each attribute that has two groups large enough."""
-    found = four_fifths(held_out.groups, held_out.target, scored.pds, scored.scorer.cutoff)
+    found = four_fifths(
+        held_out.groups, held_out.target, scored.pds, scored.scorer.cutoff, resamples, seed
+    )
     rows = found.select("attribute", "ratio", "low", "high").iter_rows()
     return {attribute: Interval(*ratio) for attribute, *ratio in rows}
 

@@ -41,7 +41,7 @@ from scoring.tables import TABLES
 from scoring.tracking import track
 from scoring.training import is_held_out
 
-_ORIGINAL, _LATER, _BY_NUMBER = 1000, 800, 20
+_ORIGINAL, _LATER, _BY_NUMBER, _AT_ONCE = 1000, 800, 20, 80
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 WINDOW = timedelta(days=90)
 
@@ -121,12 +121,13 @@ def decide(everything: Dataset, later: pl.DataFrame, model: Path, folder: Path) 
         few = pl.DataFrame({"SK_ID_CURR": numbers[:_BY_NUMBER]}, schema={"SK_ID_CURR": pl.Int32})
         materialize(only(everything, few, folder / "few"), store)
         client = served.test_client()
-        bodies = example_requests(everything, numbers)
-        for place, (number, body) in enumerate(zip(numbers, bodies, strict=True)):
-            asked = {"SK_ID_CURR": number} if place < _BY_NUMBER else body
-            answer = client.post("/predict", json=asked)
-            assert answer.status_code == 200, answer.text
-            at[answer.get_json()["id"]] = start + timedelta(days=400 * place / len(numbers))
+        known = [{"SK_ID_CURR": number} for number in numbers[:_BY_NUMBER]]
+        asked = [*known, *example_requests(everything, numbers[_BY_NUMBER:])]
+        for first in range(0, len(asked), _AT_ONCE):
+            answer = client.post("/predict/batch", json=asked[first : first + _AT_ONCE])
+            for place, one in enumerate(answer.get_json()["results"], first):
+                days = 400 * place / len(numbers)
+                at[one["prediction"]["id"]] = start + timedelta(days=days)
     with sqlite3.connect(folder / "scoring.db") as database:
         database.executemany(
             "UPDATE predictions SET at = ? WHERE id = ?",
