@@ -4,21 +4,26 @@ apart, and none of them says anything that words beside it do not say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from dashboard.bins import Bins
 from dashboard.texts import Language, percent
 
-BLUE, YELLOW, ORANGE, INK = "#56B4E9", "#F0E442", "#E69F00", "#1A1A1A"
+BLUE, YELLOW, ORANGE, DEEP_BLUE, INK = "#56B4E9", "#F0E442", "#E69F00", "#0072B2", "#1A1A1A"
 
-_FONT = {"size": 15}
+_FONT = {"size": 14, "color": INK, "family": "Source Sans, Source Sans Pro, sans-serif"}
+_MARGIN = {"t": 10, "b": 10, "l": 10, "r": 10}
+_WRAPPED, _LONGEST = 34, 64
 
 
-def gauge(
-    pd: float, cutoff: float, band: Sequence[float], texts: dict[str, str], language: Language
+def scale(
+    pd: float, cutoff: float, band: Sequence[float], texts: Mapping[str, str], language: Language
 ) -> go.Figure:
-    """The probability of default against the cut-off and the band that an officer decides in.
+    """The probability of default on a line, with the cut-off and the band that officers decide in.
 
     Parameters
     ----------
@@ -26,7 +31,7 @@ def gauge(
         Both in [0, 1].
     band : (float, float)
         From where to where an officer decides; twice the cut-off for nowhere.
-    texts : dict
+    texts : mapping
         The page's words.
     language : Language
         How numbers are written.
@@ -34,69 +39,211 @@ def gauge(
     # Cut-offs are low: on a scale to 100% everything that matters would be in a corner.
     low, high = band
     end = min(1.0, max(4 * cutoff, 1.25 * pd, 1.25 * high))
-    marks = {
-        0.0: percent(0, language),
-        low / 2: texts["accepted_zone"],
-        cutoff: f"{texts['cutoff']} {percent(cutoff, language)}",
-        (high + end) / 2: texts["refused_zone"],
-        end: percent(end, language),
-    }
-    indicator = go.Indicator(
-        mode="gauge+number",
-        value=100 * pd,
-        number={"suffix": " %" if language == "fr" else "%", "valueformat": ".1f"},
-        gauge={
-            "axis": {
-                "range": [0, 100 * end],
-                "tickvals": [100 * place for place in marks],
-                "ticktext": list(marks.values()),
-            },
-            "bar": {"color": INK, "thickness": 0.25},
-            "steps": [
-                {"range": [0, 100 * low], "color": BLUE},
-                {"range": [100 * low, 100 * high], "color": YELLOW},
-                {"range": [100 * high, 100 * end], "color": ORANGE},
-            ],
-            "threshold": {"value": 100 * cutoff, "line": {"color": INK, "width": 4}},
-        },
+    zones = (
+        (0.0, low, BLUE, texts["accepted_zone"]),
+        (low, high, YELLOW, texts["officer_zone"]),
+        (high, end, ORANGE, texts["refused_zone"]),
     )
-    separators = ", " if language == "fr" else ".,"
-    margin = {"t": 40, "b": 10, "l": 60, "r": 60}
-    return go.Figure(indicator).update_layout(
-        height=260, margin=margin, font=_FONT, separators=separators
-    )
+    figure = go.Figure()
+    for start, stop, colour, name in zones:
+        if stop > start:
+            figure.add_bar(
+                x=[stop - start], base=[start], y=[""], orientation="h", marker_color=colour,
+                name=name, hoverinfo="skip", marker_line={"color": INK, "width": 1},
+            )  # fmt: skip
+    figure.add_annotation(
+        x=pd, y=0.45, text=f"<b>{percent(pd, language)}</b>", font={"size": 20, "color": INK},
+        showarrow=False, yanchor="bottom",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[pd], y=[""], mode="markers",
+        marker={"symbol": "diamond", "size": 18, "color": INK}, showlegend=False, cliponaxis=False,
+        hovertemplate=f"{texts['gauge']} {percent(pd, language)}<extra></extra>",
+    )  # fmt: skip
+    marks = {0.0: percent(0, language), end: percent(end, language)}
+    marks[cutoff] = f"{texts['cutoff']}<br>{percent(cutoff, language)}"
+    figure.update_xaxes(range=[0, end], tickvals=list(marks), ticktext=list(marks.values()))
+    figure.update_yaxes(visible=False, range=[-0.5, 1.0])
+    legend = {"orientation": "h", "y": -0.55, "x": 0}
+    figure.update_layout(
+        barmode="overlay", bargap=0.5, height=210, margin=_MARGIN | {"l": 30, "r": 30},
+        legend=legend,
+    )  # fmt: skip
+    return _dressed(figure)
 
 
-def reason_bars(labels: Sequence[str], contributions: Sequence[float], axis: str) -> go.Figure:
-    """Contributions as horizontal bars, the strongest at the top.
+def waterfall(
+    labels: Sequence[str], contributions: Sequence[float], ends: tuple[str, str], base: float
+) -> go.Figure:
+    """From the average applicant to this one, a step a reason.
 
     Parameters
     ----------
     labels : sequence of str
         A feature and its value each.
     contributions : sequence of float
-        In log-odds, strongest first.
-    axis : str
-        The horizontal axis's title.
+        In log-odds, in the order in which they are drawn.
+    ends : (str, str)
+        What the first and the last bar are called.
+    base : float
+        The log-odds that the steps begin from.
     """
+    names = [ends[0], *labels, ends[1]]
     figure = go.Figure(
-        go.Bar(
-            x=list(contributions),
-            y=list(range(len(labels))),
+        go.Waterfall(
             orientation="h",
-            marker_color=ORANGE,
-            text=list(labels),
-            textposition="none",
-            hovertemplate="%{text}: %{x:+.3f}<extra></extra>",
+            measure=["absolute", *["relative"] * len(contributions), "total"],
+            x=[base, *contributions, 0],
+            y=list(range(len(names))),
+            text=[f"{base:+.2f}", *(f"{step:+.2f}" for step in contributions), ""],
+            textposition="outside",
+            increasing={"marker": {"color": ORANGE, "line": {"color": INK, "width": 1}}},
+            decreasing={"marker": {"color": BLUE, "line": {"color": INK, "width": 1}}},
+            totals={"marker": {"color": "#767676"}},
+            customdata=names,
+            hovertemplate="%{customdata}: %{text}<extra></extra>",
+            cliponaxis=False,
         )
     )
     figure.update_yaxes(
         autorange="reversed",
-        tickvals=list(range(len(labels))),
-        ticktext=list(labels),
+        tickvals=list(range(len(names))),
+        ticktext=[wrapped(shortened(name)) for name in names],
         automargin=True,
     )
-    figure.update_xaxes(title=axis, rangemode="tozero")
-    return figure.update_layout(
-        height=90 + 45 * len(labels), margin={"t": 10, "b": 10, "l": 10, "r": 10}, font=_FONT
+    # The bars begin at an arbitrary figure: it is the steps that are told.
+    reached = [base, *(base + sum(contributions[: i + 1]) for i in range(len(contributions)))]
+    room = 0.2 * (max(reached) - min(reached) or 1.0)
+    figure.update_xaxes(range=[min(reached) - room, max(reached) + room], showticklabels=False)
+    figure.update_layout(height=90 + 46 * len(names), margin=_MARGIN | {"r": 30}, showlegend=False)
+    return _dressed(figure)
+
+
+def distribution(bins: Bins, value: object, texts: Mapping[str, str]) -> go.Figure:
+    """How applicants are distributed, and how often those of each bin defaulted.
+
+    Parameters
+    ----------
+    bins : Bins
+        The applicants, and the one bin that is the applicant's own.
+    value : object
+        The applicant's own value.
+    texts : mapping
+        The page's words.
+    """
+    rates = bins.rates
+    rows = 1 if rates is None else 2
+    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    _add_bins(figure, 1, bins, bins.heights)
+    figure.update_yaxes(title=texts["spread_axis"], showticklabels=False, row=1, col=1)
+    if rates is not None:
+        _add_bins(figure, 2, bins, [100 * (rate or 0.0) for rate in rates])
+        figure.update_yaxes(title=texts["rate_axis"], ticksuffix=" %", row=2, col=1)
+        if bins.average is not None:
+            figure.add_hline(
+                100 * bins.average, row=2, col=1, line={"color": INK, "dash": "dash"},
+                annotation={"text": texts["average"], "font": {"color": INK}},
+            )  # fmt: skip
+    if bins.numeric and isinstance(value, int | float):
+        low, high = bins.places[0] - bins.widths[0] / 2, bins.places[-1] + bins.widths[-1] / 2
+        figure.add_vline(min(max(value, low), high), line={"color": INK, "width": 3})
+    elif not bins.numeric:
+        names = [wrapped(shortened(label, 30), 16) for label in bins.labels]
+        figure.update_xaxes(tickvals=list(bins.places), ticktext=names)
+    figure.update_layout(height=150 + 150 * rows, margin=_MARGIN, bargap=0.0)
+    return _dressed(figure)
+
+
+def _add_bins(figure: go.Figure, row: int, bins: Bins, heights: Sequence[float]) -> None:
+    own = [i == bins.own for i in range(len(bins.labels))]
+    figure.add_bar(
+        x=bins.places, y=heights, width=bins.widths, row=row, col=1, customdata=bins.labels,
+        showlegend=False,
+        marker={
+            "color": [ORANGE if mark else BLUE for mark in own],
+            "line": {"color": "white", "width": 1},
+            "pattern": {"shape": ["/" if mark else "" for mark in own], "fgcolor": INK},
+        },
+        hovertemplate="%{customdata}<extra></extra>"
+        if row == 1
+        else "%{customdata}: %{y:.1f} %<extra></extra>",
+    )  # fmt: skip
+
+
+def shares(labels: Sequence[str], values: Sequence[float], axis: str) -> go.Figure:
+    """Shares as horizontal bars, the largest at the top.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        What each is of.
+    values : sequence of float
+        In [0, 1].
+    axis : str
+        The horizontal axis's title.
+    """
+    places = list(range(len(labels)))
+    figure = go.Figure(
+        go.Bar(
+            x=[100 * value for value in values],
+            y=places,
+            orientation="h",
+            marker_color=DEEP_BLUE,
+            customdata=list(labels),
+            hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
+        )
     )
+    names = [wrapped(shortened(label)) for label in labels]
+    figure.update_yaxes(autorange="reversed", tickvals=places, ticktext=names, automargin=True)
+    figure.update_xaxes(title=axis, rangemode="tozero", ticksuffix=" %")
+    figure.update_layout(height=100 + 40 * len(labels), margin=_MARGIN)
+    return _dressed(figure)
+
+
+def vintages(table: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
+    """Default rate by month of decision, with its interval, beside the one that was expected."""
+    months = [row["vintage"][:7] for row in table]
+    rates, low, high = (
+        [100 * row[name] for row in table] for name in ("default_rate", "rate_low", "rate_high")
+    )
+    figure = go.Figure()
+    figure.add_scatter(
+        x=months, y=rates, name=texts["observed"], mode="lines+markers",
+        line={"color": DEEP_BLUE}, marker={"symbol": "circle", "size": 9},
+        error_y={
+            "array": [top - rate for top, rate in zip(high, rates, strict=True)],
+            "arrayminus": [rate - bottom for bottom, rate in zip(low, rates, strict=True)],
+        },
+    )  # fmt: skip
+    figure.add_scatter(
+        x=months, y=[100 * row["expected"] for row in table], name=texts["expected"],
+        mode="lines+markers", line={"color": ORANGE, "dash": "dash"},
+        marker={"symbol": "diamond", "size": 9},
+    )  # fmt: skip
+    figure.update_xaxes(title=texts["month"], type="category")
+    figure.update_yaxes(title=texts["rate_axis"], ticksuffix=" %", rangemode="tozero")
+    figure.update_layout(height=340, margin=_MARGIN, legend={"orientation": "h", "y": 1.15})
+    return _dressed(figure)
+
+
+def _dressed(figure: go.Figure) -> go.Figure:
+    """The same in ink that is read on paper white, and without what nobody needs."""
+    axis = {"tickfont": {"color": INK}, "title_font": {"color": INK}, "gridcolor": "#D9D9D9"}
+    figure.update_xaxes(automargin=True, **axis).update_yaxes(automargin=True, **axis)
+    return figure.update_layout(paper_bgcolor="white", plot_bgcolor="white", font=_FONT)
+
+
+def shortened(text: str, length: int = _LONGEST) -> str:
+    """A text that a chart has room for; the tables have it whole."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def wrapped(text: str, width: int = _WRAPPED) -> str:
+    """A text in lines, as charts break them."""
+    lines: list[str] = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + len(word) >= width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return "<br>".join(lines)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import requests
 
-Failure = Literal["down", "slow", "not_ready", "refused", "failed"]
+Failure = Literal[
+    "down", "slow", "not_ready", "no_key", "no_scope", "too_often", "missing", "refused", "failed"
+]
 
 _CONNECT_SECONDS = 3.0
+_BY_STATUS: dict[int, Failure] = {
+    401: "no_key",
+    403: "no_scope",
+    404: "missing",
+    429: "too_often",
+    503: "not_ready",
+}
 
 
 class FieldError(NamedTuple):
@@ -20,59 +31,174 @@ class FieldError(NamedTuple):
 
 
 class ApiError(Exception):
-    """The API gave no decision.
+    """The API did not do what it was asked.
 
     Parameters
     ----------
     failure : Failure
         down: nothing answers at the address; slow: it did not answer in time; not_ready: it has
-        no model; refused: the request is wrong; failed: anything else.
+        no model or no store; no_key: it does not know the key; no_scope: the key may not do this;
+        too_often: it asks for patience; missing: there is no such thing; refused: the request is
+        wrong; failed: anything else.
     detail : str
         The API's own words, or the library's.
     errors : tuple of FieldError
         The wrong fields of a refused request.
+    wait : str
+        After how many seconds to try again, where it says so.
     """
 
     def __init__(
-        self, failure: Failure, detail: str = "", errors: tuple[FieldError, ...] = ()
+        self,
+        failure: Failure,
+        detail: str = "",
+        errors: tuple[FieldError, ...] = (),
+        wait: str = "",
     ) -> None:
         super().__init__(detail)
-        self.failure, self.detail, self.errors = failure, detail, errors
+        self.failure, self.detail, self.errors, self.wait = failure, detail, errors, wait
 
 
-def ask_decision(url: str, body: bytes, timeout: float) -> dict[str, Any]:
-    """Send a request body, as it is, to `POST /predict`.
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API as somebody may use it.
 
-    Parameters
+    Attributes
     ----------
     url : str
-        The API's address.
-    body : bytes
-        JSON, or what somebody takes for it: the API is the one to judge.
+        Its address.
+    key : str
+        The caller's key; empty where none is needed.
+    language : str
+        Of texts: "fr" or "en".
     timeout : float
-        Seconds to wait for the answer.
-
-    Raises
-    ------
-    ApiError
-        If no decision came back.
+        Seconds to wait for an answer.
     """
-    try:
-        response = requests.post(
-            f"{url.rstrip('/')}/predict",
-            data=body,
+
+    url: str
+    key: str
+    language: str
+    timeout: float
+
+    def ready(self) -> dict[str, Any]:
+        """The model that answers."""
+        return self._object("GET", "/ready")
+
+    def schema(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return self._object("GET", "/docs/openapi.json")
+
+    def decide(self, body: bytes) -> dict[str, Any]:
+        """Send a request body, as it is, to `POST /predict`: the API is the one to judge."""
+        found = self._object("POST", "/predict", body)
+        if "probability_of_default" not in found:
+            raise ApiError("failed", str(found)[:200])
+        return found
+
+    def decide_all(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A result for each of many applicants: a prediction or a problem."""
+        found: list[dict[str, Any]] = self._object("POST", "/predict/batch", _json(items))[
+            "results"
+        ]
+        return found
+
+    def what_if(self, rows: Mapping[str, Any]) -> dict[str, Any]:
+        """What rows would mean; nothing is decided."""
+        return self._object("POST", "/what-if", _json(rows))
+
+    def record(self, number: str) -> dict[str, Any]:
+        """A decision with what came after it."""
+        return self._object("GET", f"/predictions/{number}")
+
+    def explanation(self, number: str) -> dict[str, Any]:
+        """Every contribution to a decision."""
+        return self._object("GET", f"/predictions/{number}/explanation")
+
+    def override(self, number: str, decision: str, actor: str, motive: str) -> dict[str, Any]:
+        """Decide otherwise."""
+        body = {"decision": decision, "actor": actor, "motive": motive}
+        return self._object("POST", f"/predictions/{number}/override", _json(body))
+
+    def applicant(self, number: int) -> dict[str, Any]:
+        """A known applicant's rows."""
+        return self._object("GET", f"/applicants/{number}")
+
+    def history(self, number: int) -> list[dict[str, Any]]:
+        """Earlier decisions on an applicant, the newest first."""
+        found: list[dict[str, Any]] = self._object("GET", f"/applicants/{number}/predictions")[
+            "decisions"
+        ]
+        return found
+
+    def model(self) -> dict[str, Any]:
+        """Champion and challenger."""
+        return self._object("GET", "/model")
+
+    def features(self) -> list[dict[str, Any]]:
+        """What the champion looks at, the most important first."""
+        found: list[dict[str, Any]] = self._object("GET", "/model/features")["features"]
+        return found
+
+    def distribution(self, feature: str) -> dict[str, Any]:
+        """How applicants are distributed in a feature."""
+        return self._object("GET", f"/model/features/{feature}")
+
+    def policy(self) -> dict[str, Any]:
+        """How models are used."""
+        return self._object("GET", "/policy")
+
+    def set_policy(self, change: Mapping[str, Any]) -> dict[str, Any]:
+        """Change how models are used."""
+        return self._object("PUT", "/policy", _json(change))
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """What monitoring has found and still finds."""
+        found: list[dict[str, Any]] = self._object("GET", "/alerts")["alerts"]
+        return found
+
+    def monitoring(self) -> dict[str, Any]:
+        """The figures of the last look."""
+        return self._object("GET", "/monitoring")
+
+    def monitoring_report(self) -> str:
+        """The page of the last look."""
+        return self._sent("GET", "/monitoring/report", None).text
+
+    def _object(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+        response = self._sent(method, path, body)
+        found = _json_object(response)
+        if not found:
+            raise ApiError("failed", response.text[:200])
+        return found
+
+    def _sent(self, method: str, path: str, body: bytes | None) -> requests.Response:
+        headers = {
+            "Accept-Language": self.language,
             # One question, one connection: an idle one would make the API wait before it stops.
-            headers={"Content-Type": "application/json", "Connection": "close"},
-            timeout=(_CONNECT_SECONDS, timeout),
-        )
-    except requests.Timeout as error:
-        raise ApiError("slow", str(error)) from error
-    except requests.RequestException as error:
-        raise ApiError("down", str(error)) from error
-    answer = _json_object(response)
-    if response.ok and "probability_of_default" in answer:
-        return answer
-    raise _failure(response.status_code, answer)
+            "Connection": "close",
+            **({"X-API-Key": self.key} if self.key else {}),
+            **({"Content-Type": "application/json"} if body is not None else {}),
+        }
+        try:
+            response = requests.request(
+                method,
+                f"{self.url}{path}",
+                data=body,
+                headers=headers,
+                timeout=(_CONNECT_SECONDS, self.timeout),
+            )
+        except requests.Timeout as error:
+            raise ApiError("slow", str(error)) from error
+        except (requests.RequestException, ValueError) as error:
+            # A key may hold what no header can.
+            raise ApiError("down", str(error)) from error
+        if not response.ok:
+            raise _failure(response)
+        return response
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _json_object(response: requests.Response) -> dict[str, Any]:
@@ -83,11 +209,17 @@ def _json_object(response: requests.Response) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _failure(status: int, problem: Mapping[str, Any]) -> ApiError:
-    detail = str(problem.get("detail", f"HTTP {status}"))
-    if status == requests.codes.service_unavailable:
-        return ApiError("not_ready", detail)
-    if 400 <= status < 500 and "detail" in problem:
-        errors = [FieldError(e["pointer"], e["detail"]) for e in problem.get("errors", [])]
-        return ApiError("refused", detail, tuple(errors))
-    return ApiError("failed", detail)
+def _failure(response: requests.Response) -> ApiError:
+    problem = _json_object(response)
+    if "detail" not in problem:
+        # Whoever answers, it is not the API.
+        return ApiError("failed", f"HTTP {response.status_code}")
+    status = response.status_code
+    by_class: Failure = "refused" if status < requests.codes.server_error else "failed"
+    errors = [FieldError(one["pointer"], one["detail"]) for one in problem.get("errors", [])]
+    return ApiError(
+        _BY_STATUS.get(status, by_class),
+        str(problem["detail"]),
+        tuple(errors),
+        response.headers.get("Retry-After", ""),
+    )

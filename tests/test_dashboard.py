@@ -8,22 +8,53 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import requests
 import serving
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
-from dashboard.charts import gauge, reason_bars
 from dashboard.samples import sample_files
 from dashboard.texts import TEXTS, number, percent
+from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
+from scoring.materialize import materialize
 from scoring.scorer import Scorer
+from scoring.store import Outcome, Report, Store
+from scoring.training import Examples, with_explanations
 
 APP = str(serving.ROOT / "dashboard" / "app.py")
+Environment = pytest.MonkeyPatch
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+class Service(NamedTuple):
+    """A running API that knows two applicants, and its store."""
+
+    url: str
+    store: Store
+    numbers: list[int]
+
+
+@pytest.fixture(scope="module")
+def service(
+    scorer: Scorer,
+    sample: Dataset,
+    sample_examples: Examples,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("page")
+    with_explanations(scorer, sample_examples.frame.head(100)).save(folder / "champion")
+    store = Store(f"sqlite:///{folder / 'scoring.db'}")
+    store.migrate()
+    materialize(sample, store)
+    with serving.running_api(folder / "champion", folder / "log") as url:
+        yield Service(url, store, serving.applicants(sample, 2))
+    store.close()
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +67,18 @@ def examples(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, examples: Path) -> pytest.MonkeyPatch:
+def environment(monkeypatch: Environment, examples: Path, service: Service) -> Environment:
     monkeypatch.setenv("EXAMPLES_DIR", str(examples))
     monkeypatch.setenv("API_TIMEOUT", "60")
+    monkeypatch.setenv("API_URL", service.url)
+    monkeypatch.delenv("API_KEY", raising=False)
     return monkeypatch
 
 
-def opened(language: str = "en") -> AppTest:
+def opened(language: str = "en", source: str = "file") -> AppTest:
     page = AppTest.from_file(APP, default_timeout=90).run()
-    return page.radio(key="language").set_value(language).run()
+    page.radio(key="language").set_value(language).run()
+    return page.radio(key="source").set_value(source).run()
 
 
 def words(page: AppTest) -> str:
@@ -55,84 +89,273 @@ def words(page: AppTest) -> str:
 
 
 def asked(language: str = "en") -> AppTest:
-    return opened(language).button[0].click().run()
+    return opened(language).button(key="ask").click().run()
 
 
-def test_it_opens_in_french_with_the_samples(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("API_URL", "http://127.0.0.1:9")
+def at_tab(page: AppTest, name: str, language: str = "en") -> AppTest:
+    """The same page with another tab open."""
+    page.session_state[f"tabs_{language}"] = TEXTS[language][f"{name}_tab"]
+    return page.run()
+
+
+def in_detail(page: AppTest, name: str, language: str = "en") -> AppTest:
+    page.session_state[f"details_{language}"] = TEXTS[language][f"{name}_tab"]
+    return page.run()
+
+
+def test_it_opens_in_french_and_asks_whom_it_is_about() -> None:
     page = AppTest.from_file(APP, default_timeout=90).run()
     assert TEXTS["fr"]["title"] in words(page)
-    assert page.selectbox(key="sample").options == ["1", "2"]
-    assert page.metric[0].label == TEXTS["fr"]["credit"]
+    assert page.radio(key="source").value == "number"
+    assert not page.button
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
-def test_it_shows_the_decision_of_the_api(
-    environment: pytest.MonkeyPatch, api_url: str, examples: Path, language: Any
-) -> None:
-    environment.setenv("API_URL", api_url)
+def test_it_shows_the_decision_of_the_api(service: Service, examples: Path, language: Any) -> None:
     page = asked(language)
     body = (examples / "1.json").read_bytes()
-    answer = requests.post(
-        f"{api_url}/predict", data=body, headers={"Content-Type": "application/json"}, timeout=60
-    ).json()
+    headers = {"Content-Type": "application/json", "Accept-Language": language}
+    answer = requests.post(f"{service.url}/predict", data=body, headers=headers, timeout=60).json()
     said = words(page)
     assert f"**{TEXTS[language][answer['decision']]}.**" in said
     assert percent(answer["probability_of_default"], language) in said
     assert percent(answer["cutoff"], language) in said
-    assert TEXTS[language]["model"].format(**answer["model"]) in said
+    explained = requests.get(
+        f"{service.url}/predictions/{answer['id']}/explanation", headers=headers, timeout=60
+    ).json()["contributions"]
     table = page.dataframe[0].value
-    assert len(table) == len(answer["reasons"])
-    first = answer["reasons"][0]
-    named = first["texts"].get(language) or first["feature"].replace("__", " · ")
-    assert table.iloc[0, 0] == named
+    assert len(table) == len(explained)
+    assert table.iloc[0, 0] == explained[0]["text"]
+    assert table.iloc[0, 3] == round(explained[0]["contribution"], 3)
     assert len(page.get("plotly_chart")) == 2
-    assert [item.label for item in page.expander] == [
-        TEXTS[language]["request"],
-        TEXTS[language]["answer"],
-    ]
 
 
-def test_a_referred_application_and_reasons_in_words(
-    environment: pytest.MonkeyPatch, small_model: Path, tmp_path: Path
+def test_a_known_applicant_is_found_by_number(service: Service) -> None:
+    page = opened(source="number")
+    page.text_input(key="number").set_value(str(service.numbers[0])).run()
+    assert page.metric[0].label == TEXTS["en"]["credit"]
+    page.button(key="ask").click().run()
+    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    assert (newest.applicant, newest.source) == (str(service.numbers[0]), "id")
+    assert newest.id in words(page)
+
+
+@pytest.mark.parametrize(("typed", "said"), [("x1", "not_a_number"), ("999999", "missing")])
+def test_a_number_of_nobody_is_told(typed: str, said: str) -> None:
+    page = opened(source="number")
+    page.text_input(key="number").set_value(typed).run()
+    assert TEXTS["en"][said] in words(page)
+    assert not page.button
+
+
+def test_a_form_is_made_from_the_document_and_begins_with_the_last_application(
+    examples: Path,
 ) -> None:
-    scorer = Scorer.load(small_model)
-    texts = {f.name: {"en": f"Said of {f.name}"} for f in scorer.features}
-    replace(scorer, refer_band=(0.001, 0.999), texts=texts).save(tmp_path / "model")
-    with serving.running_api(tmp_path / "model", tmp_path / "log") as url:
-        environment.setenv("API_URL", url)
-        page = asked("en")
-        said = words(page)
-        assert f"**{TEXTS['en']['refer']}.**" in said
-        assert "from 0.1% to 99.9%, an officer decides" in said
-        assert page.dataframe[0].value.iloc[0, 0].startswith("Said of ")
-        # No French words in this model: the feature's name is better than nothing.
-        french = page.radio(key="language").set_value("fr").run()
-        assert "Said of" not in french.dataframe[0].value.iloc[0, 0]
+    page = asked()
+    before = json.loads((examples / "1.json").read_bytes())
+    page.radio(key="source").set_value("form").run()
+    number = before["application"]["SK_ID_CURR"]
+    credit = page.number_input(key=f"form_{number}_AMT_CREDIT")
+    assert credit.value == before["application"]["AMT_CREDIT"]
+    kind = page.selectbox(key=f"form_{number}_NAME_CONTRACT_TYPE")
+    assert kind.options == ["Cash loans", "Revolving loans"]
+    credit.set_value(1_234_567.0)
+    page.button[0].click().run()
+    assert page.metric[0].value == "1,234,567"
+    # The histories stay with the application.
+    assert page.metric[3].value == number_of_rows(before)
 
 
-def test_another_applicant_does_not_keep_the_answer(
-    environment: pytest.MonkeyPatch, api_url: str
+def number_of_rows(request: dict[str, Any]) -> str:
+    rows = sum(len(rows) for name, rows in request.items() if name != "application")
+    return number(rows, "en")
+
+
+def test_an_applicant_is_compared_with_those_that_the_model_learnt_from(service: Service) -> None:
+    page = in_detail(asked(), "comparison")
+    chosen = page.multiselect(key="compared").value
+    assert len(chosen) == 3
+    found = requests.get(f"{service.url}/model/features/{chosen[0]}", timeout=60).json()
+    table = page.dataframe[0].value
+    assert table.iloc[:-1, 1].to_list() == found["counts"]
+    assert (table.iloc[:, 3] == TEXTS["en"]["here"]).sum() <= 1
+    assert "of the applicants" in words(page)
+
+
+def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
+    service: Service, examples: Path
 ) -> None:
-    environment.setenv("API_URL", api_url)
+    page = in_detail(asked(), "what_if")
+    assert TEXTS["en"]["nothing_changed"] in words(page)
+    recorded = len(list(service.store.predictions()))
+    rows = json.loads((examples / "1.json").read_bytes())
+    key = f"what_if_{rows['application']['SK_ID_CURR']}_EXT_SOURCE_3"
+    page.number_input(key=key).set_value(0.01).run()
+    rows["application"]["EXT_SOURCE_3"] = 0.01
+    after = requests.post(f"{service.url}/what-if", json=rows, timeout=60).json()
+    shown = [metric.value for metric in page.metric]
+    assert (
+        f"{percent(after['probability_of_default'], 'en')} · {TEXTS['en'][after['decision']]}"
+        in shown
+    )
+    assert len(list(service.store.predictions())) == recorded
+
+
+def test_an_officer_decides_otherwise(service: Service) -> None:
+    page = in_detail(asked(), "history")
+    page.radio(key="override_decision_0").set_value("refuse")
+    page.text_area(key="override_motive_0").set_value("The employer has closed.")
+    sent = next(one for one in page.button if one.label == TEXTS["en"]["override_send"])
+    sent.click().run()
+    assert TEXTS["en"]["who_and_why"] in words(page)
+    page.text_input(key="actor").set_value("C. Martin")
+    next(one for one in page.button if one.label == TEXTS["en"]["override_send"]).click().run()
+    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    (kept,) = service.store.overrides(newest.id)
+    assert (kept.decision, kept.actor, kept.motive) == (
+        "refuse", "C. Martin", "The employer has closed.",
+    )  # fmt: skip
+    said = words(page)
+    assert TEXTS["en"]["override_kept"] in said
+    assert "The employer has closed." in said
+    assert newest.id in page.dataframe[0].value["id"].to_list()
+
+
+def test_another_applicant_does_not_keep_the_answer() -> None:
     page = asked()
     assert page.dataframe
     page.selectbox(key="sample").select_index(1).run()
     assert not page.dataframe
-    assert not page.expander
 
 
-def test_an_uploaded_file_goes_before_the_samples(
-    environment: pytest.MonkeyPatch, api_url: str
-) -> None:
-    environment.setenv("API_URL", api_url)
+def test_an_uploaded_file_goes_before_the_samples() -> None:
     page = opened()
     page.file_uploader[0].upload("mine.json", b'{"application": {}}', "application/json")
-    page.run().button[0].click().run()
+    page.run().button(key="ask").click().run()
     assert TEXTS["en"]["refused"] in words(page)
 
 
-def test_it_says_that_the_api_is_down(environment: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_of_many_is_decided_on(service: Service, sample: Dataset, ending: str) -> None:
+    rows = sample.frames("train")["application"].head(105).collect().to_pandas()
+    rows.loc[3, "AMT_CREDIT"] = -5.0
+    content = rows.to_csv(index=False, sep=";") if ending == "csv" else rows.to_parquet()
+    page = at_tab(opened(), "batch")
+    raw = content.encode() if isinstance(content, str) else content
+    page.file_uploader(key="batch_file").upload(f"many.{ending}", raw, "text/csv")
+    page.run().button(key="batch_send").click().run()
+    table = page.dataframe[0].value
+    assert table["SK_ID_CURR"].to_list() == rows["SK_ID_CURR"].to_list()
+    assert table["decision"].isna().to_list() == [i == 3 for i in range(105)]
+    assert "AMT_CREDIT" in table.loc[3, "problem"]
+    assert page.metric[3].value == "1"
+    recorded = list(service.store.predictions(limit=104, newest_first=True))
+    assert {one.id for one in recorded} == set(table["id"].dropna())
+
+
+def test_a_file_of_numbers_alone_is_decided_on_by_number(service: Service) -> None:
+    page = at_tab(opened(), "batch")
+    content = "SK_ID_CURR\n" + "\n".join(map(str, service.numbers))
+    page.file_uploader(key="batch_file").upload("numbers.csv", content.encode(), "text/csv")
+    page.run().button(key="batch_send").click().run()
+    assert page.dataframe[0].value["decision"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.parquet", b"nothing", "batch_unreadable"),
+        ("a.csv", b"\xff\xfe\x00", "batch_unreadable"),
+        ("a.csv", b"", "batch_unreadable"),
+        ("a.csv", b"A,B\n1,2", "batch_no_number"),
+        ("a.csv", b"SK_ID_CURR\n" + b"1\n" * 5001, "batch_too_long"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told(name: str, content: bytes, said: str) -> None:
+    page = at_tab(opened(), "batch")
+    page.file_uploader(key="batch_file").upload(name, content, "text/csv")
+    page.run()
+    assert TEXTS["en"][said].partition("{")[0] in words(page)
+    assert not page.button
+
+
+def test_what_monitoring_found_is_shown(service: Service, tmp_path: Path) -> None:
+    page = at_tab(opened(), "monitoring")
+    assert TEXTS["en"]["missing"] in words(page)
+    asked()
+    (one,) = list(service.store.predictions(limit=1, newest_first=True))
+    now = datetime.now(UTC)
+    service.store.record_outcomes([Outcome(one.applicant, one.id, True, now, now, "test")])
+    command = ["monitor", "--database", service.store.url, "--out", str(tmp_path)]
+    assert CliRunner().invoke(command_line, command).exit_code in (0, 3)
+    page = at_tab(opened(), "monitoring")
+    said = words(page)
+    kept = service.store.report("monitoring")
+    assert isinstance(kept, Report)
+    told = json.loads(kept.values)
+    shown = TEXTS["en"]["model_decided"].format(
+        version="0", decisions=number(told["models"][0]["decisions"], "en")
+    )
+    assert shown in said
+    assert TEXTS["en"]["alerts"] in said
+    psi = round(told["models"][0]["comparison"]["weighted_psi"], 3)
+    assert page.metric[0].value == number(psi, "en")
+
+
+def test_the_model_and_what_it_looks_at_are_shown(service: Service) -> None:
+    said = words(at_tab(opened("fr"), "model", "fr"))
+    assert TEXTS["fr"]["champion"] in said
+    assert TEXTS["fr"]["no_challenger"] in said
+    page = at_tab(opened(), "model")
+    found = requests.get(f"{service.url}/model/features", timeout=60).json()["features"]
+    table = page.dataframe[0].value
+    assert table.iloc[:, 0].to_list() == [one["text"] for one in found[:20]]
+
+
+def test_the_policy_is_changed_with_who_and_why(service: Service) -> None:
+    page = at_tab(opened(), "model")
+    page.selectbox(key="strategy").set_value("split")
+    page.slider(key="challenger_share").set_value(25)
+    send = page.button[0]
+    send.click().run()
+    assert TEXTS["en"]["who_and_why"] in words(page)
+    page.text_input(key="actor").set_value("C. Martin")
+    page.text_input(key="policy_motive").set_value("To try the new one.")
+    page.button[0].click().run()
+    assert TEXTS["en"]["policy_kept"] in words(page)
+    found = service.store.policy()
+    assert (found.strategy, found.challenger_share) == ("split", 0.25)
+
+
+def test_keys_are_asked_for_and_sent(
+    environment: Environment, small_model: Path, tmp_path: Path
+) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
+    store.migrate()
+    _, score = store.add_key("officer", ["score"])
+    with serving.running_api(small_model, tmp_path / "log", {"REQUIRE_KEYS": "yes"}) as url:
+        environment.setenv("API_URL", url)
+        page = asked()
+        assert TEXTS["en"]["no_key"] in words(page)
+        page.text_input(key="api_key").set_value(score).run()
+        assert TEXTS["en"]["model_said"].partition("{")[0] in words(
+            page.button(key="ask").click().run()
+        )
+        assert TEXTS["en"]["no_scope"] in words(at_tab(page, "monitoring"))
+        environment.setenv("API_KEY", score)
+        assert TEXTS["en"]["no_key"] not in words(asked())
+
+
+def test_it_asks_for_patience(environment: Environment, small_model: Path, tmp_path: Path) -> None:
+    with serving.running_api(small_model, tmp_path / "log", {"RATE_LIMIT": "3/hour"}) as url:
+        environment.setenv("API_URL", url)
+        page = asked()
+        for _ in range(3):
+            page.button(key="ask").click().run()
+        assert TEXTS["en"]["too_often"] in words(page)
+
+
+def test_it_says_that_the_api_is_down(environment: Environment) -> None:
     url = f"http://127.0.0.1:{serving.free_port()}"
     environment.setenv("API_URL", url)
     said = words(asked())
@@ -140,14 +363,14 @@ def test_it_says_that_the_api_is_down(environment: pytest.MonkeyPatch) -> None:
     assert url in said
 
 
-def test_it_says_that_the_api_is_slow(environment: pytest.MonkeyPatch) -> None:
+def test_it_says_that_the_api_is_slow(environment: Environment) -> None:
     environment.setenv("API_TIMEOUT", "0.2")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         environment.setenv("API_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert TEXTS["en"]["slow"] in words(asked())
 
 
-def test_it_says_that_the_api_is_not_ready(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_says_that_the_api_is_not_ready(environment: Environment, tmp_path: Path) -> None:
     with serving.running_api(tmp_path / "no model", tmp_path / "log") as url:
         environment.setenv("API_URL", url)
         assert TEXTS["en"]["not_ready"] in words(asked())
@@ -164,18 +387,17 @@ def test_it_says_that_the_api_is_not_ready(environment: pytest.MonkeyPatch, tmp_
     ],
 )
 def test_it_shows_what_the_api_refuses(
-    environment: pytest.MonkeyPatch, api_url: str, tmp_path: Path, body: str, field: str | None
+    environment: Environment, tmp_path: Path, body: str, field: str | None
 ) -> None:
     (tmp_path / "wrong.json").write_text(body)
     environment.setenv("EXAMPLES_DIR", str(tmp_path))
-    environment.setenv("API_URL", api_url)
     page = asked()
     assert TEXTS["en"]["refused"] in words(page)
     if field:
         assert field in page.dataframe[0].value.iloc[:, 0].to_list()
 
 
-def test_it_says_that_something_else_answers(environment: pytest.MonkeyPatch) -> None:
+def test_it_says_that_something_else_answers(environment: Environment) -> None:
     with _file_server() as url:
         environment.setenv("API_URL", url)
         assert TEXTS["en"]["failed"] in words(asked())
@@ -196,9 +418,7 @@ def _file_server() -> Iterator[str]:
             server.terminate()
 
 
-def test_without_samples_it_says_how_to_make_some(
-    environment: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_samples_it_says_how_to_make_some(environment: Environment, tmp_path: Path) -> None:
     environment.setenv("EXAMPLES_DIR", str(tmp_path / "nowhere"))
     page = opened()
     assert "scoring examples" in words(page)
@@ -224,27 +444,6 @@ def test_numbers_are_written_as_each_language_does() -> None:
     assert (percent(0.0714, "en"), percent(0.0714, "fr")) == ("7.1%", "7,1\u202f%")
     assert (number(432000.0, "en"), number(432000.0, "fr")) == ("432,000", "432\u202f000")
     assert (number(0.12345, "en"), number(1.5, "fr")) == ("0.1235", "1,50")
-
-
-@pytest.mark.parametrize(("pd", "cutoff"), [(0.0, 0.09), (0.09, 0.09), (1.0, 0.09), (0.2, 0.9)])
-def test_the_gauge_holds_both_figures(pd: float, cutoff: float) -> None:
-    drawn = gauge(pd, cutoff, (cutoff, cutoff), TEXTS["en"], "en").data[0]
-    low, high = drawn.gauge.axis.range
-    assert low <= 100 * pd <= high <= 100
-    assert low < drawn.gauge.threshold.value == 100 * cutoff <= high
-    assert drawn.value == 100 * pd
-
-
-def test_the_gauge_shows_where_an_officer_decides() -> None:
-    drawn = gauge(0.08, 0.09, (0.05, 0.5), TEXTS["en"], "en").data[0].gauge
-    assert [step.range for step in drawn.steps][:2] == [(0, 5), (5, 50)]
-    assert len({step.color for step in drawn.steps}) == 3
-    assert drawn.axis.range[1] > 50
-
-
-def test_bars_keep_features_of_one_name_apart() -> None:
-    bars = reason_bars(["same", "same"], [0.5, 0.2], "axis").data[0]
-    assert len(set(bars.y)) == 2
 
 
 def test_the_page_knows_nothing_of_the_service_or_the_library() -> None:

@@ -1,0 +1,167 @@
+"""The applicant's part of the page: who it is about, the decision, and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from dashboard import decision, history, known, what_if
+from dashboard.client import ApiError
+from dashboard.context import Page, failures_told, show_failure
+from dashboard.form import ask_application
+from dashboard.samples import history_rows, parsed, sample_files
+
+_SOURCES = ("number", "file", "form")
+_DETAILS = ("reasons", "comparison", "what_if", "history")
+
+
+class Chosen(NamedTuple):
+    """An applicant to ask about.
+
+    Attributes
+    ----------
+    body : bytes
+        What is sent to the API.
+    rows : dict
+        The applicant's rows, as far as they are understood; empty if they are not.
+    """
+
+    body: bytes
+    rows: dict[str, Any]
+
+    @property
+    def number(self) -> int | None:
+        """SK_ID_CURR, if there is one."""
+        found = self.rows.get("application")
+        number = found.get("SK_ID_CURR") if isinstance(found, dict) else None
+        return number if isinstance(number, int) else None
+
+
+def show(page: Page) -> None:
+    """Choose an applicant, ask for a decision, and look into it."""
+    with failures_told(page):
+        chosen = _choose(page)
+        if chosen is None:
+            return
+        _summarise(page, chosen.rows)
+        if st.button(page.say("ask"), type="primary", key="ask"):
+            with st.spinner(page.say("asking")):
+                st.session_state["outcome"] = (chosen.body, _asked(page, chosen.body))
+        body, outcome = st.session_state.get("outcome", (None, None))
+        if body != chosen.body:
+            return
+        if isinstance(outcome, ApiError):
+            show_failure(page, outcome)
+        elif outcome is not None:
+            _show_decision(page, chosen, outcome)
+
+
+def _choose(page: Page) -> Chosen | None:
+    source = st.radio(
+        page.say("source"),
+        _SOURCES,
+        format_func=lambda one: page.say(f"source_{one}"),
+        horizontal=True,
+        key="source",
+    )
+    if source == "number":
+        return _by_number(page)
+    return _from_file(page) if source == "file" else _from_form(page)
+
+
+def _by_number(page: Page) -> Chosen | None:
+    samples = sample_files(page.settings.examples)
+    hint = page.say("for_example", number=samples[0].stem) if samples else ""
+    typed = st.text_input(page.say("number"), key="number", help=hint, placeholder=hint).strip()
+    if not typed:
+        return None
+    if not (typed.isascii() and typed.isdigit() and len(typed) <= 10):
+        st.warning(page.say("not_a_number"), icon=":material/warning:")
+        return None
+    found = page.api.applicant(int(typed))
+    return Chosen(json.dumps({"SK_ID_CURR": int(typed)}).encode(), found["rows"])
+
+
+def _from_file(page: Page) -> Chosen | None:
+    """The chosen sample; an uploaded file goes before it."""
+    files = sample_files(page.settings.examples)
+    chosen = None
+    if files:
+        chosen = st.selectbox(
+            page.say("sample"), files, format_func=lambda path: path.stem, key="sample"
+        )
+    else:
+        folder = page.settings.examples
+        st.info(page.say("no_samples", folder=folder), icon=":material/folder_off:")
+    uploaded = st.file_uploader(page.say("upload"), type="json", key="upload")
+    if uploaded is not None:
+        st.caption(page.say("upload_used"))
+        return Chosen(uploaded.getvalue(), parsed(uploaded.getvalue()) or {})
+    return (
+        None if chosen is None else Chosen(chosen.read_bytes(), parsed(chosen.read_bytes()) or {})
+    )
+
+
+def _from_form(page: Page) -> Chosen | None:
+    """An application that is typed in, beginning with the one looked at last."""
+    columns = known.columns(page.api)
+    start: dict[str, Any] = st.session_state.get("rows") or {"application": {}}
+    st.write(page.say("form_intro", rows=history_rows(start)))
+    with st.form("application", enter_to_submit=False):
+        begun = start["application"]
+        application = ask_application(page, columns, begun, f"form_{begun.get('SK_ID_CURR', '')}")
+        if st.form_submit_button(page.say("form_done")):
+            rows = {**start, "application": application}
+            st.session_state["typed"] = Chosen(json.dumps(rows).encode(), rows)
+    typed: Chosen | None = st.session_state.get("typed")
+    return typed
+
+
+def _summarise(page: Page, rows: Mapping[str, Any]) -> None:
+    application = rows.get("application")
+    if not isinstance(application, dict):
+        return
+    amounts = {
+        "credit": application.get("AMT_CREDIT"),
+        "annuity": application.get("AMT_ANNUITY"),
+        "income": application.get("AMT_INCOME_TOTAL"),
+        "history_rows": history_rows(dict(rows)),
+    }
+    for place, (name, amount) in zip(st.columns(len(amounts)), amounts.items(), strict=True):
+        place.metric(page.say(name), page.value(amount))
+
+
+def _asked(page: Page, body: bytes) -> dict[str, Any] | ApiError:
+    try:
+        return page.api.decide(body)
+    except ApiError as error:
+        return error
+
+
+def _show_decision(page: Page, chosen: Chosen, answer: dict[str, Any]) -> None:
+    # The form begins from whoever was decided on last.
+    st.session_state["rows"] = chosen.rows
+    decision.show_verdict(page, answer)
+    st.caption(page.say("model_said", id=answer["id"], **answer["model"]))
+    names = [page.say(f"{name}_tab") for name in _DETAILS]
+    for name, tab in zip(
+        _DETAILS, st.tabs(names, key=f"details_{page.language}", on_change="rerun"), strict=True
+    ):
+        # What is not looked at is not asked for.
+        if tab.open:
+            with tab, failures_told(page):
+                _show_detail(page, name, chosen, answer)
+
+
+def _show_detail(page: Page, name: str, chosen: Chosen, answer: dict[str, Any]) -> None:
+    if name == "reasons":
+        decision.show_reasons(page, page.api.explanation(answer["id"]))
+    elif name == "comparison":
+        decision.show_comparison(page, page.api.explanation(answer["id"]))
+    elif name == "what_if":
+        what_if.show(page, chosen.rows)
+    else:
+        history.show(page, answer, chosen.number)

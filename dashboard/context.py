@@ -1,0 +1,69 @@
+"""What every part of the page works with: the API, the language, who is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import streamlit as st
+
+from dashboard.client import Api, ApiError
+from dashboard.settings import Settings
+from dashboard.texts import TEXTS, Language, number, percent
+
+
+class Page(NamedTuple):
+    """The page as somebody has opened it."""
+
+    api: Api
+    settings: Settings
+    language: Language
+    actor: str
+
+    def say(self, key: str, **values: object) -> str:
+        """A text in the page's language, with its places filled."""
+        return TEXTS[self.language][key].format(**values)
+
+    def percent(self, share: float) -> str:
+        """A share as the language writes it."""
+        return percent(share, self.language)
+
+    def number(self, value: float) -> str:
+        """A number as the language writes it."""
+        return number(value, self.language)
+
+    def value(self, found: object) -> str:
+        """Any value of a feature or a field."""
+        if found is None:
+            return self.say("unknown")
+        if isinstance(found, int | float) and not isinstance(found, bool):
+            return self.number(found)
+        return str(found)
+
+
+@contextmanager
+def failures_told(page: Page) -> Iterator[None]:
+    """Say in words what the API did not do, and go on after it."""
+    try:
+        yield
+    except ApiError as error:
+        show_failure(page, error)
+
+
+def show_failure(page: Page, error: ApiError) -> None:
+    """What went wrong, and what to do about it."""
+    advice = page.say(
+        f"{error.failure}_help",
+        url=page.settings.api_url,
+        timeout=f"{page.settings.timeout:g}",
+        wait=error.wait or "60",
+    )
+    st.error(f"**{page.say(error.failure)}.** {advice}", icon=":material/error:")
+    if error.errors:
+        st.dataframe(
+            [{page.say("field"): e.pointer, page.say("why"): e.detail} for e in error.errors],
+            hide_index=True,
+        )
+    elif error.failure in ("refused", "failed", "missing", "no_scope") and error.detail:
+        st.write(page.say("said"), error.detail)

@@ -1,0 +1,147 @@
+"""A decision: what it is, what drove it, and how the applicant compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard.bins import Bins, bins_of
+from dashboard.charts import distribution, scale, waterfall
+from dashboard.context import Page, failures_told
+from dashboard.texts import TEXTS
+
+CHART = {"displayModeBar": False}
+_ICONS = {
+    "accept": ":material/check_circle:",
+    "refuse": ":material/cancel:",
+    "refer": ":material/support_agent:",
+}
+_BOXES = {"accept": st.success, "refuse": st.error, "refer": st.warning}
+_STEPS = 8
+_COMPARED = 3
+
+
+def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
+    """The decision in words, and the probability beside the cut-off."""
+    pd, cutoff, decision = answer["probability_of_default"], answer["cutoff"], answer["decision"]
+    low, high = band = answer["refer_band"]
+    figures = {
+        name: page.percent(value)
+        for name, value in {"pd": pd, "cutoff": cutoff, "low": low, "high": high}.items()
+    }
+    # Everything may be referred, whatever the probability.
+    asked = decision == "refer" and answer.get("model_decision", decision) != decision
+    why = page.say("refer_all_why" if asked else f"{decision}_why", **figures)
+    _BOXES[decision](f"**{page.say(decision)}.** {why}", icon=_ICONS[decision])
+    st.plotly_chart(
+        scale(pd, cutoff, band, TEXTS[page.language], page.language),
+        config=CHART,
+        theme=None,
+        alt=page.say("gauge_alt", **figures),
+    )
+
+
+def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
+    """The steps from the average applicant to this one, the largest first, the rest as one."""
+    told = explained["contributions"]
+    most, rest = told[:_STEPS], told[_STEPS:]
+    if not told:
+        st.write(page.say("no_reasons"))
+        return
+    labels = [f"{one['text']}{page.say('colon')} {page.value(one['value'])}" for one in most]
+    steps = [one["contribution"] for one in most]
+    if rest:
+        labels.append(page.say("other_steps", count=len(rest)))
+        steps.append(sum(one["contribution"] for one in rest))
+    ends = page.say("average_applicant"), page.say("this_applicant")
+    st.write(page.say("reasons_intro"))
+    st.plotly_chart(
+        waterfall(labels, steps, ends, explained["base"]),
+        config=CHART,
+        theme=None,
+        alt=page.say("reasons_alt", strongest=labels[0]),
+    )
+    with st.expander(page.say("all_contributions", count=len(told))):
+        st.dataframe(contribution_table(page, told), hide_index=True)
+
+
+def contribution_table(page: Page, told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Contributions in words, a row each."""
+    return [
+        {
+            page.say("feature"): one["text"],
+            page.say("value"): page.value(one["value"]),
+            page.say("effect"): page.say("raises" if one["contribution"] > 0 else "lowers"),
+            page.say("contribution"): round(one["contribution"], 3),
+        }
+        for one in told
+    ]
+
+
+def show_comparison(page: Page, explained: Mapping[str, Any]) -> None:
+    """The applicant beside those that the model learnt from, in the features one chooses."""
+    told = {one["feature"]: one for one in explained["contributions"]}
+    st.write(page.say("comparison_intro"))
+    chosen = st.multiselect(
+        page.say("compared_features"),
+        list(told),
+        default=list(told)[:_COMPARED],
+        format_func=lambda name: str(told[name]["text"]),
+        max_selections=6,
+        key="compared",
+    )
+    for name in chosen:
+        with failures_told(page):
+            _compare(page, told[name], page.api.distribution(name))
+
+
+def _compare(page: Page, one: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    bins = bins_of(found, one["value"], page.number)
+    st.subheader(one["text"])
+    words = _in_words(page, one["value"], bins)
+    st.write(words)
+    st.plotly_chart(
+        distribution(bins, one["value"], TEXTS[page.language]),
+        config=CHART,
+        theme=None,
+        alt=page.say("distribution_alt", feature=one["text"], words=words),
+        key=f"distribution_{one['feature']}",
+    )
+    with st.expander(page.say("as_table", what=one["text"])):
+        st.dataframe(_bin_table(page, bins), hide_index=True)
+
+
+def _bin_table(page: Page, bins: Bins) -> list[dict[str, Any]]:
+    rates = bins.rates or [None] * len(bins.labels)
+    rows = [*zip(bins.labels, bins.counts, rates, strict=True)]
+    rows.append((page.say("unknown"), bins.missing, bins.missing_rate))
+    return [
+        {
+            page.say("range"): label,
+            page.say("applicants"): count,
+            page.say("rate_axis"): page.say("untold") if rate is None else page.percent(rate),
+            page.say("own_bin"): page.say("here") if i == bins.own else "",
+        }
+        for i, (label, count, rate) in enumerate(rows)
+    ]
+
+
+def _in_words(page: Page, value: object, bins: Bins) -> str:
+    """Where the applicant stands among the others, and how often their like defaulted."""
+    if value is None:
+        share = page.percent(bins.missing / max(bins.applicants, 1))
+        told, rate = page.say("value_missing", share=share), bins.missing_rate
+    elif bins.own is None:
+        return page.say("value_unseen", value=page.value(value))
+    else:
+        told = page.say("value_is", value=page.value(value))
+        rate = None if bins.rates is None else bins.rates[bins.own]
+        if bins.numeric:
+            told += " " + page.say("value_above", share=page.percent(bins.below))
+    if rate is not None and bins.average is not None:
+        told += " " + page.say(
+            "like_defaulted", rate=page.percent(rate), average=page.percent(bins.average)
+        )
+    return told

@@ -1,0 +1,76 @@
+"""Earlier decisions on an applicant, and an officer's own in the place of the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard.context import Page, failures_told
+
+
+def show(page: Page, answer: Mapping[str, Any], number: int | None) -> None:
+    """The record of this decision, a form to decide otherwise, and the decisions before it."""
+    record = page.api.record(answer["id"])
+    _show_record(page, record)
+    _ask_override(page, record)
+    st.subheader(page.say("earlier"))
+    earlier = [] if number is None else page.api.history(number)
+    if not earlier:
+        st.write(page.say("no_earlier"))
+        return
+    st.dataframe(
+        [
+            {
+                page.say("when"): one["at"][:16].replace("T", " "),
+                page.say("decision"): page.say(one["decision"]),
+                page.say("pd"): page.percent(one["probability_of_default"]),
+                page.say("cutoff_row"): page.percent(one["cutoff"]),
+                page.say("version"): one["model"]["version"],
+                "id": one["id"],
+            }
+            for one in earlier
+        ],
+        hide_index=True,
+    )
+
+
+def _show_record(page: Page, record: Mapping[str, Any]) -> None:
+    st.write(page.say("stands", decision=page.say(record["final_decision"])))
+    for one in record["overrides"]:
+        st.write(
+            page.say(
+                "overridden",
+                when=one["at"][:16].replace("T", " "),
+                actor=one["actor"],
+                decision=page.say(one["decision"]),
+                motive=one["motive"],
+            )
+        )
+    if record["outcome"] is not None:
+        st.write(page.say("defaulted" if record["outcome"]["defaulted"] else "repaid"))
+
+
+def _ask_override(page: Page, record: Mapping[str, Any]) -> None:
+    # What was typed stays until it is recorded; the next override begins empty.
+    count = len(record["overrides"])
+    with st.form("override"), failures_told(page):
+        st.subheader(page.say("override"))
+        chosen = st.radio(
+            page.say("decision"),
+            ("accept", "refuse"),
+            index=None,
+            format_func=page.say,
+            horizontal=True,
+            key=f"override_decision_{count}",
+        )
+        motive = st.text_area(page.say("motive"), key=f"override_motive_{count}", max_chars=2000)
+        if not st.form_submit_button(page.say("override_send")):
+            return
+        if chosen is None or not (motive.strip() and page.actor.strip()):
+            st.warning(page.say("who_and_why"), icon=":material/warning:")
+            return
+        page.api.override(record["id"], chosen, page.actor.strip(), motive.strip())
+        st.session_state["said"] = page.say("override_kept")
+        st.rerun()

@@ -1,0 +1,121 @@
+"""The models in the service: where they come from, what they look at, how they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard import known
+from dashboard.charts import shares
+from dashboard.context import Page, failures_told
+from dashboard.decision import CHART
+
+_TOP = 20
+_STRATEGIES = ("champion", "shadow", "split", "bandit")
+_FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
+
+
+def show(page: Page) -> None:
+    """Champion and challenger, importance, and the policy for those who may change it."""
+    with failures_told(page):
+        found = page.api.model()
+        for role in ("champion", "challenger"):
+            _show_model(page, role, found[role])
+        _show_importance(page)
+    with failures_told(page):
+        _show_policy(page, page.api.policy())
+
+
+def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
+    st.subheader(page.say(role))
+    if model is None:
+        st.write(page.say("no_challenger"))
+        return
+    training = model["lineage"].get("training", {})
+    costs = model["costs"]
+    rows = {
+        page.say("version"): f"{model['name']} {model['version']}",
+        page.say("cutoff_row"): page.percent(model["cutoff"]),
+        page.say("band_row"): " – ".join(map(page.percent, model["refer_band"])),
+        page.say("costs"): page.say(
+            "costs_are",
+            false_negative=page.number(costs["false_negative"]),
+            false_positive=page.number(costs["false_positive"]),
+        ),
+        page.say("features_used"): page.number(model["features"]),
+        page.say("learnt_from"): page.say(
+            "learnt_from_are",
+            applicants=page.value(training.get("applicants")),
+            source=page.value(training.get("source")),
+        ),
+        page.say("family"): page.value(model["lineage"].get("candidate")),
+        page.say("digest"): model["digest"][:12],
+    }
+    st.table([{page.say("what"): what, page.say("value"): told} for what, told in rows.items()])
+    measured = model["lineage"].get("metrics", {})
+    if measured:
+        places = st.columns(3)
+        for i, name in enumerate(one for one in _FIGURES if one in measured):
+            told = page.number(round(measured[name], 3))
+            places[i % len(places)].metric(page.say(f"figure_{name}"), told)
+        st.caption(page.say("cross_validated"))
+
+
+def _show_importance(page: Page) -> None:
+    api = page.api
+    told = known.features(api.url, api.key, api.language, api.timeout)[:_TOP]
+    st.subheader(page.say("importance"))
+    if not told or told[0]["importance"] is None:
+        st.write(page.say("no_importance"))
+        return
+    labels, values = [one["text"] for one in told], [one["importance"] for one in told]
+    st.write(page.say("importance_intro", count=len(told)))
+    st.plotly_chart(
+        shares(labels, values, page.say("importance_axis")),
+        config=CHART,
+        theme=None,
+        alt=page.say("importance_alt", strongest=labels[0]),
+    )
+    with st.expander(page.say("as_table", what=page.say("importance"))):
+        st.dataframe(
+            [
+                {page.say("feature"): label, page.say("importance"): page.percent(value)}
+                for label, value in zip(labels, values, strict=True)
+            ],
+            hide_index=True,
+        )
+
+
+def _show_policy(page: Page, policy: Mapping[str, Any]) -> None:
+    with st.form("policy"):
+        st.subheader(page.say("policy"))
+        strategy = st.selectbox(
+            page.say("strategy"),
+            _STRATEGIES,
+            _STRATEGIES.index(policy["strategy"]),
+            format_func=lambda one: page.say(f"strategy_{one}"),
+            key="strategy",
+        )
+        share = st.slider(
+            page.say("challenger_share"), 0, 100, round(100 * policy["challenger_share"]),
+            format="%d %%", key="challenger_share",
+        )  # fmt: skip
+        refer_all = st.checkbox(page.say("refer_all"), policy["refer_all"], key="refer_all")
+        motive = st.text_input(page.say("motive"), key="policy_motive", max_chars=2000)
+        if not st.form_submit_button(page.say("policy_send")):
+            return
+        if not (motive.strip() and page.actor.strip()):
+            st.warning(page.say("who_and_why"), icon=":material/warning:")
+            return
+        change = {
+            "strategy": strategy,
+            "challenger_share": share / 100,
+            "refer_all": refer_all,
+            "actor": page.actor.strip(),
+            "motive": motive.strip(),
+        }
+        with failures_told(page):
+            page.api.set_policy(change)
+            st.success(page.say("policy_kept"), icon=":material/check_circle:")

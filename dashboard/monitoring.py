@@ -1,0 +1,141 @@
+"""What monitoring has found: alerts, drift, realised cost, and the whole report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard.charts import vintages
+from dashboard.context import Page, failures_told
+from dashboard.decision import CHART
+from dashboard.texts import TEXTS
+
+_DRIFTED = 15
+_SHARES = ("accepted", "referred", "refused")
+_ICONS = {"critical": ":material/error:", "warning": ":material/warning:"}
+
+
+def show(page: Page) -> None:
+    """The last look at the service, the most pressing first."""
+    with failures_told(page):
+        found = page.api.monitoring()
+        when = {name: found[name][:16].replace("T", " ") for name in ("at", "since", "until")}
+        st.caption(page.say("looked", **when))
+        _show_alerts(page, page.api.alerts())
+        for model in found["models"]:
+            _show_model(page, model)
+        with st.expander(page.say("whole_report"), key="whole_report", on_change="rerun") as report:
+            if report.open:
+                # Made by the project itself, which has no script in it.
+                st.iframe(page.api.monitoring_report(), height=900, alt=page.say("whole_report"))
+
+
+def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
+    st.subheader(page.say("alerts"))
+    if not alerts:
+        st.success(page.say("no_alerts"), icon=":material/check_circle:")
+    for one in alerts:
+        box = st.error if one["severity"] == "critical" else st.warning
+        version = one["model_version"] or page.say("service")
+        box(
+            f"**{page.say(one['severity'])}** ({page.say('version')} {version}){page.say('colon')} "
+            f"{one['message']} {one['advice']}",
+            icon=_ICONS[one["severity"]],
+        )
+
+
+def _show_model(page: Page, model: Mapping[str, Any]) -> None:
+    st.subheader(
+        page.say(
+            "model_decided",
+            version=model["model_version"],
+            decisions=page.number(model["decisions"]),
+        )
+    )
+    if model["comparison"] is not None:
+        _show_drift(page, model["comparison"])
+    if model["performance"] is None:
+        st.write(page.say("no_outcomes"))
+        if model["estimate"] is not None:
+            _show_estimate(page, model["estimate"])
+    else:
+        _show_performance(page, model["performance"])
+
+
+def _show_drift(page: Page, comparison: Mapping[str, Any]) -> None:
+    places = st.columns(1 + len(_SHARES))
+    places[0].metric(
+        page.say("weighted_psi"), page.number(round(comparison["weighted_psi"], 3)),
+        help=page.say("psi_help"),
+    )  # fmt: skip
+    for place, name in zip(places[1:], _SHARES, strict=True):
+        share = comparison[name]
+        moved = 100 * (share["current"] - share["reference"])
+        place.metric(
+            page.say(f"share_{name}"),
+            page.percent(share["current"]),
+            page.say("points", points=page.number(round(moved, 1))),
+            delta_color="off",
+            delta_arrow="off",
+        )
+    most = [one for one in comparison["columns"] if one["level"] not in (None, "none")][:_DRIFTED]
+    st.write(page.say("drifted" if most else "nothing_drifted", count=len(most)))
+    if most:
+        st.dataframe(
+            [
+                {
+                    page.say("feature"): one["column"],
+                    "PSI": round(one["psi"], 3) if one["psi"] is not None else None,
+                    page.say("importance"): page.percent(one["importance"] or 0.0),
+                    page.say("missing_before"): page.percent(one["missing_reference"]),
+                    page.say("missing_now"): page.percent(one["missing_current"]),
+                }
+                for one in most
+            ],
+            hide_index=True,
+        )
+
+
+def _show_estimate(page: Page, estimate: Mapping[str, Any]) -> None:
+    places = st.columns(len(estimate))
+    for place, (name, figure) in zip(places, estimate.items(), strict=True):
+        place.metric(page.say(f"figure_{name}"), page.number(round(figure["value"], 3)))
+    st.caption(page.say("estimated"))
+
+
+def _show_performance(page: Page, performance: Mapping[str, Any]) -> None:
+    st.write(
+        page.say(
+            "outcomes_known",
+            labelled=page.number(performance["labelled"]),
+            defaults=page.number(performance["defaults"]),
+        )
+    )
+    promised = performance["promised"]
+    st.dataframe(
+        [
+            {
+                page.say("figure"): page.say(f"figure_{name}"),
+                page.say("realised"): page.number(round(figure["value"], 3)),
+                page.say("interval"): f"{page.number(round(figure['low'], 3))} – "
+                f"{page.number(round(figure['high'], 3))}",
+                page.say("promised"): page.number(round(promised[name], 3))
+                if name in promised
+                else "",
+            }
+            for name, figure in performance["figures"].items()
+        ],
+        hide_index=True,
+    )
+    table = performance["by_vintage"]
+    if table:
+        st.plotly_chart(
+            vintages(table, TEXTS[page.language]),
+            config=CHART,
+            theme=None,
+            alt=page.say("vintages_alt"),
+        )
+        with st.expander(page.say("as_table", what=page.say("month"))):
+            st.dataframe(table, hide_index=True)

@@ -1,0 +1,89 @@
+"""What if: change values of the application and see what the model would say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard import known
+from dashboard.context import Page, failures_told
+from dashboard.decision import show_verdict
+from dashboard.form import Field, ask
+
+_FIRST = ("AMT_CREDIT", "AMT_ANNUITY", "EXT_SOURCE_2", "EXT_SOURCE_3")
+_MOVED = 8
+
+
+@st.fragment
+def show(page: Page, rows: Mapping[str, Any]) -> None:
+    """Widgets for the values that one chooses to change, and the answer before and after."""
+    st.write(page.say("what_if_intro"))
+    with failures_told(page):
+        application = dict(rows["application"])
+        changed = _changed(page, application, known.columns(page.api))
+        before = page.api.what_if(rows)
+        if not changed:
+            st.info(page.say("nothing_changed"), icon=":material/info:")
+            return
+        after = page.api.what_if({**rows, "application": {**application, **changed}})
+        _show_difference(page, before, after)
+
+
+def _changed(
+    page: Page, application: Mapping[str, Any], columns: Mapping[str, Field]
+) -> dict[str, Any]:
+    """The columns that were given another value."""
+    names = [name for name in columns if name != "SK_ID_CURR"]
+    chosen = st.multiselect(
+        page.say("changed_fields"),
+        names,
+        default=[name for name in _FIRST if name in columns],
+        format_func=lambda name: columns[name].label,
+        key="changed",
+    )
+    found = {}
+    across = st.columns(2)
+    for place, name in enumerate(chosen):
+        with across[place % 2]:
+            key = f"what_if_{application.get('SK_ID_CURR', '')}_{name}"
+            found[name] = ask(page, columns[name], application.get(name), key)
+    return {name: value for name, value in found.items() if value != application.get(name)}
+
+
+def _show_difference(page: Page, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    first, second = (one["probability_of_default"] for one in (before, after))
+    show_verdict(page, after)
+    old, new = st.columns(2)
+    old.metric(page.say("before"), f"{page.percent(first)} · {page.say(before['decision'])}")
+    new.metric(page.say("after"), f"{page.percent(second)} · {page.say(after['decision'])}")
+    moved = _moves(before, after)[:_MOVED]
+    st.write(page.say("moved"))
+    st.dataframe(
+        [
+            {
+                page.say("feature"): text,
+                page.say("before"): round(old_step, 3),
+                page.say("after"): round(new_step, 3),
+                page.say("difference"): round(new_step - old_step, 3),
+            }
+            for text, old_step, new_step in moved
+        ],
+        hide_index=True,
+    )
+
+
+def _moves(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """The contributions that have changed, the most first."""
+    steps = [
+        {one["feature"]: one["contribution"] for one in found["contributions"]}
+        for found in (before, after)
+    ]
+    texts = {
+        one["feature"]: one["text"] for found in (before, after) for one in found["contributions"]
+    }
+    moves = [
+        (text, steps[0].get(name, 0.0), steps[1].get(name, 0.0)) for name, text in texts.items()
+    ]
+    return sorted((move for move in moves if move[1] != move[2]), key=lambda m: -abs(m[2] - m[1]))
