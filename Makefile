@@ -93,6 +93,11 @@ $(STAMPS)/online: $(STAMPS)/tables
 test: $(INSTALLED) ## install what is needed and run the tests
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
+.PHONY: screenshots
+screenshots: $(INSTALLED) ## use the page in a browser and keep its pictures in reports/screenshots
+	@mkdir -p reports/screenshots
+	@SCREENSHOTS=reports/screenshots $(BIN)/python -m pytest tests/test_journeys.py -m "slow or not slow"
+
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy and the workflows' schema
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.charts import vintages
+from dashboard.client import ApiError
 from dashboard.context import Page, failures_told
 from dashboard.decision import CHART
 from dashboard.texts import TEXTS
@@ -20,7 +21,10 @@ _ICONS = {"critical": ":material/error:", "warning": ":material/warning:"}
 def show(page: Page) -> None:
     """The last look at the service, the most pressing first."""
     with failures_told(page):
-        found = page.api.monitoring()
+        found = _last_look(page)
+        if found is None:
+            st.info(page.say("never_looked"), icon=":material/info:")
+            return
         when = {name: found[name][:16].replace("T", " ") for name in ("at", "since", "until")}
         st.caption(page.say("looked", **when))
         _show_alerts(page, page.api.alerts())
@@ -32,15 +36,25 @@ def show(page: Page) -> None:
                 st.iframe(page.api.monitoring_report(), height=900, alt=page.say("whole_report"))
 
 
+def _last_look(page: Page) -> dict[str, Any] | None:
+    try:
+        return page.api.monitoring()
+    except ApiError as error:
+        if error.failure == "missing":
+            return None
+        raise
+
+
 def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
     st.subheader(page.say("alerts"))
     if not alerts:
         st.success(page.say("no_alerts"), icon=":material/check_circle:")
     for one in alerts:
         box = st.error if one["severity"] == "critical" else st.warning
-        version = one["model_version"] or page.say("service")
+        about = page.say("about_version", version=one["model_version"])
+        whom = about if one["model_version"] else page.say("about_service")
         box(
-            f"**{page.say(one['severity'])}** ({page.say('version')} {version}){page.say('colon')} "
+            f"**{page.say(one['severity'])}** ({whom}){page.say('colon')} "
             f"{one['message']} {one['advice']}",
             icon=_ICONS[one["severity"]],
         )

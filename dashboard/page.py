@@ -34,15 +34,22 @@ def show() -> None:
     if said := st.session_state.pop("said", None):
         st.success(said, icon=":material/check_circle:")
     names = [page.say(name) for name in _TABS]
-    # Another language has other names, and the same place.
-    last = st.session_state.get("tab", 0)
-    tabs = st.tabs(names, default=names[last], key=f"tabs_{page.language}", on_change="rerun")
+    tabs = st.tabs(names, key=_key_of_tabs(page, names), on_change="rerun")
     for place, (draw, tab) in enumerate(zip(_TABS.values(), tabs, strict=True)):
         # Only what is looked at asks the API.
         if tab.open:
             st.session_state["tab"] = place
             with tab:
                 draw(page)
+
+
+def _key_of_tabs(page: Page, names: list[str]) -> str:
+    """The tabs' key; another language has other names, and the same place."""
+    key = f"tabs_{page.language}"
+    if st.session_state.get("drawn", page.language) != page.language:
+        st.session_state[key] = names[st.session_state["tab"]]
+    st.session_state["drawn"] = page.language
+    return key
 
 
 def _sidebar(settings: Settings) -> Page:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
@@ -22,6 +22,9 @@ from scoring.business import Costs
 from scoring.candidates import lightgbm
 from scoring.dataset import Dataset
 from scoring.features import build_features
+from scoring.materialize import materialize
+from scoring.scorer import Scorer
+from scoring.store import Store
 from scoring.training import Examples, cross_validate, fit_scorer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +113,26 @@ def started_api(
     finally:
         server.terminate()
         server.wait(timeout=30)
+
+
+class Service(NamedTuple):
+    """A running API that knows the sample applicants by number, and its store."""
+
+    url: str
+    store: Store
+    numbers: list[int]
+
+
+@contextmanager
+def running_service(scorer: Scorer, dataset: Dataset, folder: Path) -> Iterator[Service]:
+    """A service as a page meets it: a model with explanations, applicants in the store."""
+    scorer.save(folder / "champion")
+    store = Store(f"sqlite:///{folder / 'scoring.db'}")
+    store.migrate()
+    materialize(dataset, store)
+    with running_api(folder / "champion", folder / "log") as url:
+        yield Service(url, store, applicants(dataset, 2))
+    store.close()
 
 
 def wait_until_it_answers(url: str, server: subprocess.Popen[bytes]) -> bool:

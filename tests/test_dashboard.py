@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import requests
 import serving
+from serving import Service
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
@@ -22,7 +23,6 @@ from dashboard.samples import sample_files
 from dashboard.texts import TEXTS, number, percent
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
-from scoring.materialize import materialize
 from scoring.scorer import Scorer
 from scoring.store import Outcome, Report, Store
 from scoring.training import Examples, with_explanations
@@ -32,14 +32,6 @@ Environment = pytest.MonkeyPatch
 pytestmark = pytest.mark.usefixtures("environment")
 
 
-class Service(NamedTuple):
-    """A running API that knows two applicants, and its store."""
-
-    url: str
-    store: Store
-    numbers: list[int]
-
-
 @pytest.fixture(scope="module")
 def service(
     scorer: Scorer,
@@ -47,14 +39,9 @@ def service(
     sample_examples: Examples,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("page")
-    with_explanations(scorer, sample_examples.frame.head(100)).save(folder / "champion")
-    store = Store(f"sqlite:///{folder / 'scoring.db'}")
-    store.migrate()
-    materialize(sample, store)
-    with serving.running_api(folder / "champion", folder / "log") as url:
-        yield Service(url, store, serving.applicants(sample, 2))
-    store.close()
+    explained = with_explanations(scorer, sample_examples.frame.head(100))
+    with serving.running_service(explained, sample, tmp_path_factory.mktemp("page")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +158,9 @@ def number_of_rows(request: dict[str, Any]) -> str:
     return number(rows, "en")
 
 
-def test_an_applicant_is_compared_with_those_that_the_model_learnt_from(service: Service) -> None:
+def test_an_applicant_is_compared_with_those_that_the_model_learnt_from(
+    service: Service,
+) -> None:
     page = in_detail(asked(), "comparison")
     chosen = page.multiselect(key="compared").value
     assert len(chosen) == 3
@@ -281,7 +270,7 @@ def test_a_file_that_cannot_be_used_is_told(name: str, content: bytes, said: str
 
 def test_what_monitoring_found_is_shown(service: Service, tmp_path: Path) -> None:
     page = at_tab(opened(), "monitoring")
-    assert TEXTS["en"]["missing"] in words(page)
+    assert TEXTS["en"]["never_looked"] in words(page)
     asked()
     (one,) = list(service.store.predictions(limit=1, newest_first=True))
     now = datetime.now(UTC)

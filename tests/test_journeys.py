@@ -1,0 +1,226 @@
+"""The page as people use it: five journeys in a browser, against a real API and a real page.
+
+With SCREENSHOTS set to a folder, each journey leaves its pictures there: `make screenshots`.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import serving
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from typer.testing import CliRunner
+
+from dashboard.texts import TEXTS, Language, percent
+from scoring.__main__ import app as command_line
+from scoring.dataset import Dataset
+from scoring.scorer import Scorer
+from scoring.training import Examples, with_explanations
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDE, NARROW = {"width": 1280, "height": 2000}, {"width": 390, "height": 2600}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no browser is installed: apt-get install chromium")
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def service(
+    scorer: Scorer,
+    sample: Dataset,
+    sample_examples: Examples,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[serving.Service]:
+    explained = with_explanations(scorer, sample_examples.frame.head(100))
+    with serving.running_service(explained, sample, tmp_path_factory.mktemp("page")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(service: serving.Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running page."""
+    port = serving.free_port()
+    command = [
+        sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
+        "--server.address", "127.0.0.1", "--server.port", str(port),
+    ]  # fmt: skip
+    own = {**os.environ, "API_URL": service.url, "EXAMPLES_DIR": "nowhere"}
+    with (tmp_path_factory.mktemp("streamlit") / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=serving.ROOT, env=own, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    assert serving.wait_until_it_answers(f"{url}/_stcore/health", server)
+    yield url
+    server.terminate()
+    server.wait(timeout=30)
+
+
+# The same steps with other words: `make screenshots` takes both.
+@pytest.fixture(params=["fr", pytest.param("en", marks=pytest.mark.slow)])
+def language(request: pytest.FixtureRequest) -> Language:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, language: Language) -> Iterator[Page]:
+    """The page in a language; it asks nobody on the internet for anything."""
+    opened = browser.new_page(viewport=WIDE, locale=language)
+    opened.set_default_timeout(60_000)
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(address)
+    opened.get_by_role("heading", name=TEXTS["fr"]["title"]).wait_for()
+    if language == "en":
+        opened.get_by_text("English").click()
+        opened.get_by_role("heading", name=TEXTS["en"]["title"]).wait_for()
+    yield opened
+    outside = [url for url in asked if not url.startswith((address, "data:", "blob:", "ws:"))]
+    opened.close()
+    assert outside == []
+
+
+def settled(page: Page) -> None:
+    """Wait until Streamlit has drawn everything."""
+    page.wait_for_timeout(300)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
+def looked_at(page: Page, name: str, language: Language) -> None:
+    """No serious finding of axe-core at either width, and nothing wider than the screen."""
+    folder = os.environ.get("SCREENSHOTS")
+    for viewport in (WIDE, NARROW):
+        page.set_viewport_size(viewport)  # type: ignore[arg-type]
+        settled(page)
+        found = Axe().run(page).response["violations"]
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        if folder:
+            path = Path(folder) / f"{name}_{language}_{viewport['width']}.png"
+            page.screenshot(path=path, full_page=True)
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+    settled(page)
+
+
+def go_to(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+    settled(page)
+
+
+def decide_on(page: Page, number: int, texts: dict[str, str]) -> None:
+    page.get_by_role("textbox", name=texts["number"]).fill(str(number))
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=texts["ask"]).click()
+    page.get_by_test_id("stAlert").first.wait_for()
+    settled(page)
+
+
+def test_a_known_applicant_is_decided_on_and_the_reasons_are_read(
+    page: Page, service: serving.Service, language: Language
+) -> None:
+    texts = TEXTS[language]
+    decide_on(page, service.numbers[0], texts)
+    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    assert newest.applicant == str(service.numbers[0])
+    shown = page.get_by_test_id("stAlert").first.inner_text()
+    assert texts[newest.decision] in shown
+    assert percent(newest.pd, language) in shown
+    looked_at(page, "decision", language)
+    go_to(page, texts["comparison_tab"])
+    expect(page.get_by_text(texts["comparison_intro"])).to_be_visible()
+    looked_at(page, "comparison", language)
+
+
+def test_a_changed_value_changes_the_answer_and_nothing_is_recorded(
+    page: Page, service: serving.Service, language: Language
+) -> None:
+    texts = TEXTS[language]
+    decide_on(page, service.numbers[0], texts)
+    go_to(page, texts["what_if_tab"])
+    recorded = len(list(service.store.predictions()))
+    score = page.get_by_role("spinbutton").nth(3)
+    score.fill("0.01")
+    score.press("Enter")
+    page.get_by_text(texts["moved"]).wait_for()
+    settled(page)
+    (before, after) = (page.get_by_test_id("stMetricValue").nth(i).inner_text() for i in (4, 5))
+    assert before != after
+    assert len(list(service.store.predictions())) == recorded
+    looked_at(page, "what_if", language)
+
+
+def test_an_officer_decides_otherwise_with_a_motive(
+    page: Page, service: serving.Service, language: Language
+) -> None:
+    texts = TEXTS[language]
+    page.get_by_role("textbox", name=texts["actor"]).fill("C. Martin")
+    decide_on(page, service.numbers[1], texts)
+    go_to(page, texts["history_tab"])
+    form = page.get_by_test_id("stForm")
+    form.get_by_text(texts["refuse"], exact=True).click()
+    form.get_by_role("textbox", name=texts["motive"]).fill("The employer has closed.")
+    page.get_by_role("button", name=texts["override_send"]).click()
+    page.get_by_text(texts["override_kept"]).wait_for()
+    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    (kept,) = service.store.overrides(newest.id)
+    assert (kept.decision, kept.actor) == ("refuse", "C. Martin")
+    looked_at(page, "override", language)
+
+
+def test_a_file_of_many_comes_back_with_decisions(
+    page: Page, service: serving.Service, sample: Dataset, language: Language, tmp_path: Path
+) -> None:
+    texts = TEXTS[language]
+    numbers = serving.applicants(sample, 30)
+    sent = tmp_path / "applicants.csv"
+    sent.write_text("SK_ID_CURR\n" + "\n".join(map(str, [*numbers, 1])))
+    go_to(page, texts["batch_tab"])
+    page.locator("input[type=file]").set_input_files(sent)
+    page.get_by_role("button", name=texts["batch_send"]).click()
+    with page.expect_download() as taken:
+        page.get_by_role("button", name=texts["batch_take"]).click()
+    content = Path(taken.value.path()).read_text("utf-8-sig")
+    rows = list(csv.DictReader(content.splitlines(), delimiter=";" if language == "fr" else ","))
+    assert [int(row["SK_ID_CURR"]) for row in rows] == [*numbers, 1]
+    known = {one.id: one.decision for one in service.store.predictions(limit=30, newest_first=True)}
+    assert {row["id"]: row["decision"] for row in rows[:-1]} == known
+    assert rows[-1]["problem"]
+    looked_at(page, "batch", language)
+
+
+def test_those_in_charge_see_what_was_found_and_change_the_policy(
+    page: Page, service: serving.Service, language: Language, tmp_path: Path
+) -> None:
+    texts = TEXTS[language]
+    command = ["monitor", "--database", service.store.url, "--out", str(tmp_path)]
+    assert CliRunner().invoke(command_line, command).exit_code in (0, 3)
+    page.get_by_role("textbox", name=texts["actor"]).fill("C. Martin")
+    go_to(page, texts["monitoring_tab"])
+    page.get_by_text(texts["whole_report"]).first.click()
+    frame = page.frame_locator("iframe").first
+    expect(frame.get_by_role("heading", level=1)).to_contain_text("Monitoring")
+    looked_at(page, "monitoring", language)
+    go_to(page, texts["model_tab"])
+    share = "split" if language == "fr" else "shadow"
+    page.get_by_role("combobox", name=texts["strategy"]).click()
+    page.get_by_role("option", name=texts[f"strategy_{share}"]).click()
+    page.get_by_role("textbox", name=texts["motive"]).fill("To try the new one.")
+    page.get_by_role("button", name=texts["policy_send"]).click()
+    page.get_by_text(texts["policy_kept"]).wait_for()
+    assert service.store.policy().strategy == share
+    looked_at(page, "model", language)
