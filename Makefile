@@ -44,7 +44,7 @@ serve: $(INSTALLED) ## start the API and the Streamlit page on what is there
 	@exec $(BIN)/python -m scoring serve
 
 .PHONY: pipeline
-pipeline: $(STAMPS)/03_drift $(STAMPS)/examples $(STAMPS)/online ## everything but the servers
+pipeline: $(STAMPS)/overview $(STAMPS)/examples $(STAMPS)/online ## everything but the servers
 
 .PHONY: install
 install: $(INSTALLED) ## create .venv and install the locked packages
@@ -79,6 +79,10 @@ $(STAMPS)/03_drift: $(STAMPS)/02_modelling
 
 $(NOTEBOOKS:%=$(STAMPS)/%): $(STAMPS)/%: notebooks/%.ipynb
 	$(BIN)/python -m scoring notebook notebooks/$*.ipynb --out reports/notebooks/$*.ipynb
+	@touch $@
+
+$(STAMPS)/overview: $(STAMPS)/03_drift
+	$(BIN)/python -m scoring overview
 	@touch $@
 
 $(STAMPS)/examples: $(STAMPS)/tables
@@ -146,5 +150,5 @@ lock: $(INSTALLED) ## resolve the packages anew into both requirements files
 .PHONY: clean
 clean: ## remove everything that runs left behind, except .venv
 	@rm -rf data/tables data/examples data/features.parquet $(STAMPS) mlruns/* reports/notebooks \
-	  reports/drift.html reports/drift.json \
-	  reports/model_card.md reports/model_card.html
+	  $(foreach name,drift model_card monitoring retraining simulation,reports/$(name).*) \
+	  reports/index.html reports/benchmarks.html

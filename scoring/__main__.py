@@ -462,6 +462,17 @@ def notebook(
             keep(out, source)
 
 
+@app.command()
+def overview(
+    reports: Annotated[Path, typer.Option(help="The folder of reports.")] = Path("reports"),
+) -> None:
+    """Write index.html, which leads to every report there is, and notebooks as HTML beside it."""
+    from scoring.overview import write
+
+    with _console():
+        typer.echo(f"written: {write(reports)}")
+
+
 def _value(text: str) -> object:
     """A number, true, false or null where the text is one, else the text."""
     try:

@@ -38,7 +38,21 @@ class Picture(NamedTuple):
     alternative: str
 
 
-Block = Paragraph | Bullets | Table | Picture
+class Link(NamedTuple):
+    """An address beside the document, what it is called, and what is found there."""
+
+    address: str
+    text: str
+    explanation: str
+
+
+class Links(NamedTuple):
+    """A list of links."""
+
+    items: tuple[Link, ...]
+
+
+Block = Paragraph | Bullets | Table | Picture | Links
 
 
 class Section(NamedTuple):
@@ -67,6 +81,11 @@ def html(title: str, sections: Iterable[Section]) -> str:
         + "\n</section>"
         for section in sections
     )
+    return page_of(title, body)
+
+
+def page_of(title: str, body: str) -> str:
+    """A body of HTML that loads nothing, as a page."""
     return _PAGE.format(title=escape(title), body=body)
 
 
@@ -77,6 +96,11 @@ def _markdown_block(block: Block) -> Iterable[str]:
         return [f"*{_markdown_text(block.alternative)}*"]
     if isinstance(block, Bullets):
         return [f"- {_markdown_text(item)}" for item in block.items]
+    if isinstance(block, Links):
+        return [
+            f"- [{_markdown_text(one.text)}]({one.address}): {_markdown_text(one.explanation)}"
+            for one in block.items
+        ]
     return [
         f"*{block.caption}*",
         "",
@@ -104,6 +128,13 @@ def _html_block(block: Block) -> str:
         return f'<figure role="img" aria-label="{label}">{block.svg}</figure>'
     if isinstance(block, Bullets):
         return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in block.items) + "</ul>"
+    if isinstance(block, Links):
+        items = (
+            f'<li><a href="{escape(one.address)}">{escape(one.text)}</a>: '
+            f"{escape(one.explanation)}</li>"
+            for one in block.items
+        )
+        return f"<ul>{''.join(items)}</ul>"
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in block.header)
     rows = "\n".join(
         f'<tr><th scope="row">{escape(first)}</th>'

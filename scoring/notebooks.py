@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 from scoring.dataset import staged_file
@@ -16,6 +17,10 @@ from scoring.errors import ScoringError
 # The kernel listens on loopback only; it would warn at every start that it does not encrypt.
 _KERNEL_ARGUMENTS = ["--log-level=40"]
 
+# The exporter's own addresses of scripts on the internet; nothing here needs them.
+_NO_SCRIPTS = dict.fromkeys(
+    ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url", "widget_renderer_url"), ""
+)
 # What of a notebook's metadata is the author's, not the run's.
 _LASTING = ("kernelspec", "jupytext")
 
@@ -73,3 +78,11 @@ def keep(executed: Path, notebook: Path) -> None:
         cell.id = f"cell-{number:02d}"
     with staged_file(notebook) as staged:
         nbformat.write(content, staged)
+
+
+def as_html(executed: Path) -> str:
+    """An executed notebook as one file of HTML that loads nothing."""
+    content = nbformat.read(executed, as_version=4)
+    exporter = HTMLExporter(template_name="lab", **_NO_SCRIPTS)
+    body, _ = exporter.from_notebook_node(content, {"metadata": {"name": executed.stem}})
+    return str(body)

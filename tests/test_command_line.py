@@ -15,7 +15,7 @@ from scoring.dataset import Dataset
 COMMANDS = (
     "ingest", "sample", "features", "predict", "examples", "export", "promote", "rollback",
     "models", "card", "train", "validate", "notebook", "serve", "materialize", "replay",
-    "migrate", "keys", "purge", "bundle", "simulate", "lineage",
+    "migrate", "keys", "purge", "bundle", "simulate", "lineage", "overview",
 )  # fmt: skip
 
 
