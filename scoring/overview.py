@@ -24,16 +24,14 @@ class Entry(NamedTuple):
     ----------
     file : str
         In the folder of reports.
-    title : str
-        What it is called.
-    says : dict of str to str
-        What is in it, by language.
+    title, says : dict of str to str
+        What it is called and what is in it, by language.
     made_by : str
         The command that makes it.
     """
 
     file: str
-    title: str
+    title: dict[str, str]
     says: dict[str, str]
     made_by: str
 
@@ -41,7 +39,7 @@ class Entry(NamedTuple):
 NOTEBOOKS = (
     Entry(
         "notebooks/01_preprocessing.html",
-        "Notebook 1: preprocessing",
+        {"en": "Notebook 1: preprocessing", "fr": "Carnet 1 : préparation"},
         {
             "en": "Tables, features, what is known of whom.",
             "fr": "Tables, variables, ce que l'on sait de qui.",
@@ -50,7 +48,7 @@ NOTEBOOKS = (
     ),
     Entry(
         "notebooks/02_modelling.html",
-        "Notebook 2: modelling",
+        {"en": "Notebook 2: modelling", "fr": "Carnet 2 : modélisation"},
         {
             "en": "Models from simple to complex, business cost, calibration, importance.",
             "fr": "Modèles du simple au complexe, coût métier, calibration, importance, équité.",
@@ -59,7 +57,7 @@ NOTEBOOKS = (
     ),
     Entry(
         "notebooks/03_drift.html",
-        "Notebook 3: drift",
+        {"en": "Notebook 3: drift", "fr": "Carnet 3 : dérive"},
         {
             "en": "Training applicants against test applicants, with a conclusion.",
             "fr": "Demandeurs d'apprentissage et de test comparés, avec une conclusion.",
@@ -70,7 +68,7 @@ NOTEBOOKS = (
 MODEL = (
     Entry(
         "model_card.html",
-        "Model card",
+        {"en": "Model card", "fr": "Fiche du modèle"},
         {
             "en": "What the champion is for, learnt from and measured to do; its limits, and its "
             "fairness by sex, age and family status.",
@@ -80,7 +78,7 @@ MODEL = (
     ),
     Entry(
         "benchmarks.html",
-        "Benchmarks",
+        {"en": "Benchmarks", "fr": "Mesures de vitesse"},
         {
             "en": "How fast the API answers, beside a bare Flask application.",
             "fr": "Vitesse de l'API, comparée à une application Flask nue.",
@@ -91,7 +89,7 @@ MODEL = (
 WATCH = (
     Entry(
         "drift.html",
-        "Drift report",
+        {"en": "Drift report", "fr": "Rapport de dérive"},
         {
             "en": "Every column of train and test compared, by Evidently and by PSI.",
             "fr": "Dérive entre apprentissage et test, colonne par colonne.",
@@ -100,7 +98,7 @@ WATCH = (
     ),
     Entry(
         "monitoring.html",
-        "Monitoring",
+        {"en": "Monitoring", "fr": "Surveillance"},
         {
             "en": "The last look at what the API recorded: drift, quality, alerts, performance.",
             "fr": "Dernier examen des décisions enregistrées.",
@@ -109,7 +107,7 @@ WATCH = (
     ),
     Entry(
         "retraining.html",
-        "Retraining",
+        {"en": "Retraining", "fr": "Réentraînement"},
         {
             "en": "The last challenger from recorded outcomes, and why it was promoted or not.",
             "fr": "Dernier réentraînement, et pourquoi il a été retenu ou non.",
@@ -118,7 +116,7 @@ WATCH = (
     ),
     Entry(
         "power.html",
-        "Power of the alerts",
+        {"en": "Power of the alerts", "fr": "Puissance des alertes"},
         {
             "en": "How many applicants it takes to see a change, and how rare false alarms are.",
             "fr": "Combien de demandeurs avant qu'un changement soit vu.",
@@ -127,7 +125,7 @@ WATCH = (
     ),
     Entry(
         "simulation.html",
-        "Simulation",
+        {"en": "Simulation", "fr": "Simulation"},
         {
             "en": "What two years cost with a model that is never retrained, and with others.",
             "fr": "Coût de deux années selon la politique de réentraînement.",
@@ -174,12 +172,12 @@ def markdown_html(text: Path) -> str:
 def _section(reports: Path, language: str, title: str, entries: tuple[Entry, ...]) -> Section:
     there = [entry for entry in entries if (reports / entry.file).is_file()]
     blocks: list[Block] = [
-        Paragraph(f"{one.title}: {_NOT_YET[language]}{one.made_by}", language)
+        Paragraph(f"{one.title[language]}: {_NOT_YET[language]}{one.made_by}", language)
         for one in entries
         if one not in there
     ]
     if there:
-        links = (Link(one.file, one.title, one.says[language]) for one in there)
+        links = (Link(one.file, one.title[language], one.says[language]) for one in there)
         blocks.insert(0, Links(tuple(links)))
     return Section(title, tuple(blocks), language)
 
