@@ -95,7 +95,7 @@ $(STAMPS)/online: $(STAMPS)/tables
 
 .PHONY: test
 test: $(INSTALLED) ## install what is needed and run the tests
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: screenshots
 screenshots: $(INSTALLED) ## use the page in a browser and keep its pictures in reports/screenshots

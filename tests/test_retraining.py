@@ -332,6 +332,8 @@ def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_p
         gather(registry, living.store, timedelta(days=250), NOW)
 
 
+# The same training as that of the test before.
+@pytest.mark.slow
 def test_what_is_better_may_be_held_back(living: World, tmp_path: Path) -> None:
     registry, export, reports = copied(living.registry, tmp_path), tmp_path / "c", tmp_path / "r"
     tell(living, changed=True)
