@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.console import messages, show, stages
-from scoring.store_commands import DATABASE, DatabaseOption
+from scoring.store_commands import DATABASE, DatabaseOption, in_use
 
 if TYPE_CHECKING:
     from scoring.registry import Store as Registry
@@ -69,6 +67,7 @@ def retrain(
     from scoring.registry import Store as Registry
     from scoring.retraining.retrain import NothingToLearnError, attempt, gather
     from scoring.retraining.triggers import Triggers
+    from scoring.store import Store
 
     now = datetime.now(UTC)
     with messages() as console:
@@ -76,7 +75,7 @@ def retrain(
         oldest = None if if_older_than is None else _days("--if-older-than", if_older_than)
         original = None if data is None else Dataset.open(data)
         registry = Registry(mlruns)
-        with _opened(database) as store:
+        with in_use(Store(database, os.environ.get("PSEUDONYM_KEY") or None)) as store:
             call = _call(registry, store, Triggers(oldest, if_alert), now)
             typer.echo(call.why)
             if not call.due:
@@ -99,20 +98,6 @@ def retrain(
 def register(app: typer.Typer) -> None:
     """Give an app these commands."""
     app.command()(retrain)
-
-
-@contextmanager
-def _opened(database: str) -> Iterator[Store]:
-    """The store with the key of its pseudonyms, as the API has it."""
-    from scoring.store import Store
-
-    store = Store(database, os.environ.get("PSEUDONYM_KEY") or None)
-    try:
-        if store.embedded:
-            store.migrate()
-        yield store
-    finally:
-        store.close()
 
 
 def _call(registry: Registry, store: Store, triggers: Triggers, now: datetime) -> Call:

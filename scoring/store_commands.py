@@ -32,14 +32,19 @@ def opened(database: str) -> Iterator[Store]:
     """The store of an address, ready to be used if it is a file of our own."""
     from scoring.store import Store
 
-    with messages():
-        store = Store(database)
-        try:
-            if store.embedded:
-                store.migrate()
-            yield store
-        finally:
-            store.close()
+    with messages(), in_use(Store(database)) as store:
+        yield store
+
+
+@contextmanager
+def in_use(store: Store) -> Iterator[Store]:
+    """A store with its tables, if it is a file of our own, and closed at the end."""
+    try:
+        if store.embedded:
+            store.migrate()
+        yield store
+    finally:
+        store.close()
 
 
 def migrate(database: DatabaseOption = DATABASE) -> None:
