@@ -103,7 +103,7 @@ def separability(
     scores, gains = np.empty(group.size), np.zeros(len(columns))
     for rows, out in splitter.split(matrix, group):
         model = _model(seed).fit(matrix[rows], group[rows])
-        scores[out] = model.booster_.predict(matrix[out])
+        scores[out] = model.booster_.predict(matrix[out], num_threads=1)
         gains += model.booster_.feature_importance("gain")
     shares = gains / max(gains.sum(), 1e-12)
     first = sorted(range(len(columns)), key=lambda i: (-shares[i], columns[i]))[:top]

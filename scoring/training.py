@@ -610,7 +610,10 @@ def _told(parts: Iterable[R], name: str, expected: Sized, progress: Progress | N
 def scores_of(model: ClassifierMixin, matrix: Matrix) -> Floats:
     """Log-odds of default that a fitted candidate gives to encoded rows."""
     if isinstance(model, lightgbm.LGBMClassifier):
-        return np.asarray(model.booster_.predict(matrix, raw_score=True), dtype=np.float64)
+        # LightGBM keeps the number of threads for the whole process: a prediction that left it out
+        # would raise it while another thread fills a data set made for one, past its end.
+        scores = model.booster_.predict(matrix, raw_score=True, num_threads=1)
+        return np.asarray(scores, dtype=np.float64)
     return log_odds(model.predict_proba(matrix)[:, 1])
 
 

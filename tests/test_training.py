@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+from lightgbm import Booster
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
@@ -134,6 +135,20 @@ def test_every_applicant_is_left_out_once_in_balanced_folds(validation: Validati
     rates = [validation.target[validation.fold == number].mean() for number in range(4)]
     assert np.ptp(rates) < 0.01
     assert np.isfinite(validation.scores).all()
+
+
+def test_models_fitted_side_by_side_all_keep_to_one_thread(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict, asked = Booster.predict, list[object]()
+
+    def recorded(self: Booster, *arguments: Any, **options: Any) -> Any:
+        asked.append(options.get("num_threads"))
+        return predict(self, *arguments, **options)
+
+    monkeypatch.setattr(Booster, "predict", recorded)
+    cross_validate(QUICK, examples, Costs(), folds=4)
+    assert set(asked) == {1}
 
 
 def test_progress_is_told_after_each_fold(examples: Examples) -> None:
