@@ -22,6 +22,7 @@ from databases import (  # noqa: F401 - pytest finds fixtures by name
     postgres_url,
     store,
 )
+from hypothesis import settings
 
 from scoring.business import Costs
 from scoring.candidates import lightgbm
@@ -33,6 +34,10 @@ from scoring.training import Examples, Validation, cross_validate, fit_scorer, l
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+# The same cases every time; HYPOTHESIS_PROFILE=default looks for others.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

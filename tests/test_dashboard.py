@@ -59,6 +59,8 @@ def environment(monkeypatch: Environment, examples: Path, service: Service) -> E
     monkeypatch.setenv("API_TIMEOUT", "60")
     monkeypatch.setenv("API_URL", service.url)
     monkeypatch.delenv("API_KEY", raising=False)
+    # The page becomes the main module, which processes of later tests would run.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     return monkeypatch
 
 

@@ -124,6 +124,14 @@ def test_numpy_computes_what_polars_computes(formula: Formula, values: Values) -
     assert differing(by_numpy, by_polars) == []
 
 
+def test_a_zero_below_zero_stays_one() -> None:
+    frame = pl.DataFrame({"A": [-0.125, None], "B": [-0.25, -0.25]})
+    below, other = col("A").round(), col("B").round()
+    formulas = {"one": -total([below]), "two": -total([below, other])}
+    by_polars, by_numpy = both(formulas, frame)
+    assert differing(by_numpy, by_polars) == []
+
+
 def test_an_unknown_condition_is_neither_true_nor_false() -> None:
     frame = pl.DataFrame({"A": [1.0, -1.0, None, None], "B": [1.0, 1.0, 1.0, -1.0]})
     positive, known = col("A") > 0, col("B") > 0

@@ -153,10 +153,12 @@ def added(*terms: Array) -> Array:
 
 
 def total(*terms: Array) -> Array:
-    """The sum of whole numbers, which have no order; null counts as zero."""
+    """The sum of whole numbers; null counts as zero.
+
+    They have no order, but `sum` begins at zero and so gives 0 for -0 alone.
+    """
     stacked = np.array(terms)
-    result: Array = np.where(np.isnan(stacked), 0.0, stacked).sum(axis=0)
-    return result
+    return added(*np.where(np.isnan(stacked), 0.0, stacked))
 
 
 def number_of(*conditions: Array) -> Array:
