@@ -102,6 +102,20 @@ screenshots: $(INSTALLED) ## use the page in a browser and keep its pictures in 
 	@mkdir -p reports/screenshots
 	@SCREENSHOTS=reports/screenshots $(BIN)/python -m pytest tests/test_journeys.py -m "slow or not slow"
 
+.PHONY: presentation
+presentation: $(STAMPS)/overview ## slides of the talk, from the last run, into reports/presentation.pptx
+	@$(BIN)/python -m presentation slides --author "$(strip $(FIRST) $(NAME))"
+
+ifneq ($(filter deliverables,$(MAKECMDGOALS)),)
+$(foreach word,NAME FIRST DATE,$(if $($(word)),,$(error $(word) is missing: \
+make deliverables NAME=Dupont FIRST=Jean DATE=012027)))
+endif
+
+.PHONY: deliverables
+deliverables: presentation ## the course's six files: make deliverables NAME=Dupont FIRST=Jean DATE=012027
+	@$(BIN)/python -m presentation deliverables --name "$(NAME)" --first "$(FIRST)" \
+	  --date "$(DATE)" --api "$(API)"
+
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy and the workflows' schema
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from scoring.errors import ScoringError
 
@@ -22,6 +24,7 @@ from scoring.errors import ScoringError
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.1
+_LAST_WORDS = 2000
 
 
 class ServeError(ScoringError):
@@ -92,6 +95,34 @@ def run(chosen: tuple[Server, ...], started: Callable[[], None]) -> None:
 
 
 @contextmanager
+def running(server: Server) -> Iterator[None]:
+    """Have a server answer for as long as the block lasts, and say nothing.
+
+    Raises
+    ------
+    ServeError
+        If its port is taken, or it does not answer in time or ends by itself; with its last words.
+    """
+    _check_free(server)
+    with tempfile.TemporaryFile() as log, _processes((server,), log) as processes:
+        try:
+            _wait_until_ready((server,), processes, threading.Event())
+        except ServeError as error:
+            log.seek(0)
+            words = log.read().decode(errors="replace").strip()
+            raise ServeError(f"{error}\n{words[-_LAST_WORDS:]}") from error
+        yield
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
 def _stop_requests() -> Iterator[threading.Event]:
     stop = threading.Event()
     previous = {
@@ -106,10 +137,12 @@ def _stop_requests() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _processes(chosen: tuple[Server, ...]) -> Iterator[list[subprocess.Popen[bytes]]]:
+def _processes(
+    chosen: tuple[Server, ...], log: IO[bytes] | None = None
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        processes.extend(_start(server) for server in chosen)
+        processes.extend(_start(server, log) for server in chosen)
         yield processes
     finally:
         _stop(processes)
@@ -128,11 +161,13 @@ def _check_free(server: Server) -> None:
             ) from error
 
 
-def _start(server: Server) -> subprocess.Popen[bytes]:
+def _start(server: Server, log: IO[bytes] | None) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops
     # the servers in good order.
     environment = {**os.environ, **server.environment}
-    return subprocess.Popen(server.command, env=environment, start_new_session=True)
+    return subprocess.Popen(
+        server.command, env=environment, start_new_session=True, stdout=log, stderr=log
+    )
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -165,7 +200,7 @@ def _check_alive(chosen: tuple[Server, ...], processes: list[subprocess.Popen[by
     for server, process in zip(chosen, processes, strict=True):
         if process.poll() is not None:
             raise ServeError(
-                f"the {server.name} ended with status {process.returncode}: its own words are above"
+                f"the {server.name} ended with status {process.returncode}: its own words say why"
             )
 
 

@@ -12,9 +12,13 @@ import polars.selectors as cs
 import pytest
 import requests
 import serving
+import slides
 
+from presentation.__main__ import build
+from presentation.figures import Figures
 from scoring import registry
 from scoring.batch import example_requests, score
+from scoring.card.french import number
 from scoring.dataset import Dataset
 from scoring.notebooks import execute, keep
 from scoring.scorer import Scorer
@@ -26,8 +30,11 @@ NOTEBOOKS = serving.ROOT / "notebooks"
 def line(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the three notebooks ran on the small dataset."""
     folder = tmp_path_factory.mktemp("line")
-    features = {"FEATURES": str(folder / "features.parquet")}
-    pds = {"UNSEEN_PDS": str(folder / "unseen_pds.parquet")}
+    data = folder / "data"
+    data.mkdir()
+    (data / "tables").symlink_to(sample.folder)
+    features = {"FEATURES": str(data / "features.parquet")}
+    pds = {"UNSEEN_PDS": str(data / "unseen_pds.parquet")}
     parameters: dict[str, dict[str, Any]] = {
         "01_preprocessing": features,
         "02_modelling": {
@@ -36,7 +43,7 @@ def line(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
         "03_drift": {
             "MLRUNS": str(folder / "mlruns"), "MODEL": str(folder / "champion"),
-            "REPORT": str(folder / "drift.html"), "TOP": 3, **pds, **features,
+            "REPORT": str(folder / "reports" / "drift.html"), "TOP": 3, **pds, **features,
         },
     }  # fmt: skip
     for name, own in parameters.items():
@@ -94,11 +101,29 @@ def test_mlflow_loads_the_champion_by_its_alias(line: Path, sample: Dataset) -> 
 
 
 def test_the_drift_report_loads_nothing_from_elsewhere(line: Path) -> None:
-    html = (line / "drift.html").read_text()
+    html = (line / "reports" / "drift.html").read_text()
     assert len(html) < 6_000_000
     assert '<script src="http' not in html
     assert '<link href="http' not in html
-    assert (line / "drift.json").is_file()
+    assert (line / "reports" / "drift.json").is_file()
+
+
+def test_the_talk_is_made_of_what_the_line_left(line: Path, tmp_path: Path) -> None:
+    figures = Figures.of(line)
+    assert figures.synthetic
+    assert figures.families[0].name == "dummy"
+    assert {model.name for model in figures.remedies} >= {"none", "SMOTE"}
+    assert len(figures.trials) == 2
+    assert figures.target.sum() > 0
+    deck = build(figures, slides.evidence(), slides.PICTURE, "Jean Dupont", "today")
+    deck.save(tmp_path / "talk.pptx")
+    assert 20 <= len(deck) <= 30
+    assert deck.seconds <= 20 * 60
+    slides.check(tmp_path / "talk.pptx")
+    words = "\n".join(slides.words(tmp_path / "talk.pptx"))
+    cost = next(item for item in figures.card.holdout if item.name == "business_cost").value
+    assert number(cost, 3) in words
+    assert "Jean Dupont" in words
 
 
 def test_kept_notebooks_do_not_change_when_run_again(line: Path, tmp_path: Path) -> None:

@@ -49,19 +49,19 @@ def _learning(data: Data) -> str:
     people = "fictifs" if data.source == "synthetic" else "de Home Credit"
     return (
         "Ce modèle estime la probabilité qu'un demandeur de crédit à la consommation fasse défaut. "
-        f"Il a appris sur {_number(data.development)} demandeurs {people} et a été évalué sur "
-        f"{_number(data.held_out)} autres, qu'il n'avait jamais vus."
+        f"Il a appris sur {number(data.development)} demandeurs {people} et a été évalué sur "
+        f"{number(data.held_out)} autres, qu'il n'avait jamais vus."
     )
 
 
 def _figures(found: Mapping[str, Interval]) -> str:
     auc, cost, error = found["auc"], found["business_cost"], 100 * found["ece"].value
     return (
-        f"Sur ceux-ci, son AUC est de {_number(auc.value, 3)} (intervalle à 95 % : de "
-        f"{_number(auc.low, 3)} à {_number(auc.high, 3)}), le coût métier de "
-        f"{_number(cost.value, 3)} par demandeur (de {_number(cost.low, 3)} à "
-        f"{_number(cost.high, 3)}), et la probabilité annoncée s'écarte en moyenne de "
-        f"{_number(error, 1)} {'points' if error >= 2 else 'point'} de la fréquence observée."
+        f"Sur ceux-ci, son AUC est de {number(auc.value, 3)} (intervalle à 95 % : de "
+        f"{number(auc.low, 3)} à {number(auc.high, 3)}), le coût métier de "
+        f"{number(cost.value, 3)} par demandeur (de {number(cost.low, 3)} à "
+        f"{number(cost.high, 3)}), et la probabilité annoncée s'écarte en moyenne de "
+        f"{number(error, 1)} {'points' if error >= 2 else 'point'} de la fréquence observée."
     )
 
 
@@ -69,13 +69,13 @@ def _rule(deciding: Deciding) -> str:
     ratio = deciding.false_negative / deciding.false_positive
     digits = 0 if ratio == round(ratio) else 1
     told = (
-        f"Un défaut accepté coûte {_number(ratio, digits)} fois plus qu'un bon client refusé : une "
-        f"demande est refusée au-dessus d'une probabilité de {_percent(deciding.cutoff)}."
+        f"Un défaut accepté coûte {number(ratio, digits)} fois plus qu'un bon client refusé : une "
+        f"demande est refusée au-dessus d'une probabilité de {percent(deciding.cutoff)}."
     )
     if deciding.refer_low == deciding.refer_high:
         return told
     return (
-        f"{told} Entre {_percent(deciding.refer_low)} et {_percent(deciding.refer_high)}, le "
+        f"{told} Entre {percent(deciding.refer_low)} et {percent(deciding.refer_high)}, le "
         "dossier est confié à un chargé de crédit."
     )
 
@@ -95,10 +95,11 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _number(value: float, digits: int = 0) -> str:
+def number(value: float, digits: int = 0) -> str:
     """A number with a comma, and narrow spaces between thousands that never break a line."""
     return f"{value:,.{digits}f}".replace(",", "\u202f").replace(".", ",")
 
 
-def _percent(share: float) -> str:
-    return f"{_number(100 * share, 1)}\u00a0%"
+def percent(share: float, digits: int = 1) -> str:
+    """A share in percent, its sign on the same line."""
+    return f"{number(100 * share, digits)}\u00a0%"

@@ -1,0 +1,160 @@
+"""The six deliverables of the course, named by its rule: Nom_Prénom_n_nom_mmaaaa."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scoring.dataset import staged_folder
+from scoring.errors import ScoringError
+
+CONTENTS = "LISEZMOI.txt"
+# What tests the API: the page, its theme, and nothing of the library.
+_PAGE = ("dashboard/*.py", ".streamlit/config.toml")
+_HERE = "http://127.0.0.1:8000"
+_STARTED = """\
+L'API se lance sur place : make run, puis {api}/docs (documentation) et {api}/predict.
+Une fois déployée sur Heroku, son adresse se donne ainsi :
+make deliverables NAME=... FIRST=... DATE=... API=https://NOM-DE-L-APPLICATION.herokuapp.com
+"""
+
+
+class DeliverablesError(ScoringError):
+    """A deliverable cannot be made."""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Who hands in, and when.
+
+    Attributes
+    ----------
+    name, first : str
+        Family name and first name, letters and hyphens.
+    date : str
+        Month and year of the project's start, mmaaaa.
+    """
+
+    name: str
+    first: str
+    date: str
+
+    def __post_init__(self) -> None:
+        for word, value in (("NAME", self.name), ("FIRST", self.first)):
+            if not re.fullmatch(r"[^\W\d_]+(-[^\W\d_]+)*", value):
+                raise DeliverablesError(
+                    f"{word}={value!r}: letters and hyphens, as in NAME=Dupont FIRST=Jean"
+                )
+        if not re.fullmatch(r"(0[1-9]|1[0-2])\d{4}", self.date):
+            raise DeliverablesError(
+                f"DATE={self.date!r}: month and year in six digits, as in DATE=012027"
+            )
+
+    def of(self, number: int, what: str, ending: str) -> str:
+        """The file name of a deliverable."""
+        return f"{self.name}_{self.first}_{number}_{what}_{self.date}{ending}"
+
+
+def pack(root: Path, out: Path, naming: Naming, api: str | None = None) -> list[Path]:
+    """Put the six deliverables into a folder, whole or not at all.
+
+    Parameters
+    ----------
+    root : Path
+        A clone of the project after a run, with the slides made.
+    out : Path
+        The folder to write; replaced if it is one of these.
+    naming : Naming
+        Who hands in, and when.
+    api : str, optional
+        The address of the deployed API; without it the file says how to start one.
+
+    Returns
+    -------
+    list of Path
+        The six files.
+
+    Raises
+    ------
+    DeliverablesError
+        If something has not been made yet, or git fails.
+    """
+    makers: list[tuple[str, str, Callable[[Path], None]]] = [
+        ("API", ".md", lambda file: _link(file, api)),
+        (
+            "notebook_modélisation",
+            ".ipynb",
+            _copy_of(root / "reports/notebooks/02_modelling.ipynb"),
+        ),
+        ("dossier_code", ".zip", lambda file: _code(root, file)),
+        ("tableau_HTML_data_drift_evidently", ".html", _copy_of(root / "reports/drift.html")),
+        ("application_test_API", ".zip", lambda file: _page(root, file)),
+        ("présentation", ".pptx", _copy_of(root / "reports/presentation.pptx")),
+    ]
+    with staged_folder(out, marker=CONTENTS) as staged:
+        names = []
+        for number, (what, ending, make) in enumerate(makers, start=1):
+            names.append(naming.of(number, what, ending))
+            make(staged / names[-1])
+        (staged / CONTENTS).write_text("\n".join([*names, ""]), encoding="utf-8")
+    return [out / name for name in names]
+
+
+def _copy_of(path: Path) -> Callable[[Path], None]:
+    def copy(file: Path) -> None:
+        if not path.is_file():
+            command = "make presentation" if path.suffix == ".pptx" else "make run"
+            raise DeliverablesError(f"{path} is not there: {command} makes it")
+        shutil.copyfile(path, file)
+
+    return copy
+
+
+def _link(file: Path, api: str | None) -> None:
+    address = (api or _HERE).rstrip("/")
+    how = "" if api else f"\n{_STARTED.format(api=address)}"
+    file.write_text(
+        f"# API de prédiction\n\n- Documentation : <{address}/docs>\n"
+        f"- Prédiction : `POST {address}/predict`\n- État : <{address}/ready>\n{how}",
+        encoding="utf-8",
+    )
+
+
+def _code(root: Path, file: Path) -> None:
+    """What git has of the last commit: no data, no model, nobody's environment."""
+    try:
+        subprocess.run(
+            ("git", "archive", "--format=zip", f"--output={file}", "HEAD"),
+            cwd=root, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise DeliverablesError(
+            "git is not installed: the code comes from its last commit"
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise DeliverablesError(f"git archive failed: {error.stderr.strip()}") from error
+
+
+def _page(root: Path, file: Path) -> None:
+    """The page with the packages it needs, at the versions it is tested with."""
+    needed = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    extras: Iterable[str] = needed["project"]["optional-dependencies"]["dashboard"]
+    names = {re.split(r"[<>=\[]", extra, maxsplit=1)[0] for extra in extras}
+    locked = (root / "requirements.txt").read_text("utf-8").splitlines()
+    wanted = [line for line in locked if line.split("==")[0] in names]
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for pattern in _PAGE:
+            for path in sorted(root.glob(pattern)):
+                archive.write(path, path.relative_to(root))
+        archive.writestr("requirements.txt", "\n".join([*wanted, ""]))
+        archive.writestr(
+            CONTENTS,
+            "pip install -r requirements.txt\n"
+            f"API_URL={_HERE} python -m streamlit run dashboard/app.py\n",
+        )
