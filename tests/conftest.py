@@ -9,6 +9,8 @@ from pathlib import Path
 # LightGBM's threads would otherwise spin while they wait, which takes minutes where the cores
 # are shared with others. OpenMP reads this when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# As the API sets it: of so few rows a second thread only costs. A test of the features has more.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 import carrying
 import polars as pl

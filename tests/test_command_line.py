@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import serving
+from typer.testing import CliRunner
 
+from scoring.__main__ import app
 from scoring.dataset import Dataset
 
 COMMANDS = (
@@ -36,8 +38,8 @@ def test_help_names_every_command() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str) -> None:
-    done = scoring(name, "--help")
-    assert done.returncode == 0
+    done = CliRunner().invoke(app, [name, "--help"], prog_name="python -m scoring")
+    assert done.exit_code == 0
     assert f"python -m scoring {name}" in done.stdout
 
 

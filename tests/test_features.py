@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import polars.selectors as cs
 import pytest
+import serving
 from exact import Rows, as_frame, collected, differing, lazy, own_rows, shuffled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -100,6 +105,26 @@ def test_real_applicants_alone_equal_the_batch_bit_for_bit(real_dataset: Dataset
     others = spread(everyone, 1_000)
     rows = own_rows_of(everyone, sorted({*chosen, *others}))
     assert assert_alone_equals_batch(rows, chosen, ALONE_LAZY) >= 20
+
+
+def test_the_number_of_threads_changes_no_bit(sample: Dataset, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; import polars; "
+        "from scoring.dataset import Dataset; from scoring.features import build_features; "
+        "rows = build_features(Dataset.open(Path(sys.argv[1])).frames()).collect(); "
+        "rows.write_parquet(sys.argv[2]); print(polars.thread_pool_size())"
+    )
+    made: list[pl.DataFrame] = []
+    for threads in ("1", "4"):
+        file = tmp_path / f"{threads}.parquet"
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(sample.folder), str(file)],
+            env={**os.environ, "POLARS_MAX_THREADS": threads, "PYTHONPATH": str(serving.ROOT)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == threads
+        made.append(pl.read_parquet(file))
+    assert differing(*made) == []
 
 
 def own_rows_of(frames: Rows, applicants: list[int]) -> dict[str, pl.DataFrame]:

@@ -27,7 +27,7 @@ CHECKS = (
 ALIKE = ("predict_batch", "what_if")
 
 
-@pytest.mark.parametrize("examples", [20, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [8, pytest.param(600, marks=pytest.mark.slow)])
 def test_no_generated_request_breaks_the_service(
     small_model: Path, tmp_path: Path, examples: int
 ) -> None:
@@ -35,7 +35,7 @@ def test_no_generated_request_breaks_the_service(
     with serving.running_api(small_model, log, {"RATE_LIMIT": "1000000/minute"}) as url:
         others = generated(url, examples, tmp_path, "exclude")
         alike = generated(url, examples, tmp_path, "include", "--phases", "examples,fuzzing")
-    assert others >= 3000
+    assert others >= 1000
     assert alike >= examples * len(ALIKE)
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     statuses = {line["status"] for line in lines if line["event"] == "answered"}

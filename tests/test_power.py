@@ -156,9 +156,9 @@ def test_changes_do_what_they_say(world: World, without: Population) -> None:
 
 def test_the_table_is_the_same_for_the_same_seed_and_in_several_processes(world: World) -> None:
     changes = (NoChange(), CovariateShift(0, 1.0))
-    alone = power(world, changes, (200, 400), windows=20, seed=4)
+    alone = power(world, changes, (200, 400), windows=8, seed=4)
     done: list[int] = []
-    together = power(world, changes, (200, 400), 20, 4, processes=2, progress=done.append)
+    together = power(world, changes, (200, 400), 8, 4, processes=2, progress=done.append)
     assert alone.equals(together)
     assert done == [1, 2]
     seen = alone.filter(kind="covariate shift")
