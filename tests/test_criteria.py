@@ -38,3 +38,14 @@ def test_every_section_that_is_named_is_in_its_notebook() -> None:
             script = (ROOT / f"notebooks/{NOTEBOOKS[number[1]]}.py").read_text("utf-8")
             headings = set(re.findall(r"^# #+ (.+)$", script, re.MULTILINE))
             assert set(re.findall(r'"([^"]+)"', part)) <= headings
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    links = [
+        (document, link)
+        for document in documents
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text("utf-8"))
+    ]
+    assert len(links) > 20
+    assert [link for document, link in links if not (document.parent / link).exists()] == []
