@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import decision, history, known, what_if
 from dashboard.client import ApiError
-from dashboard.context import Page, failures_told, show_failure
+from dashboard.context import Page, beside, failures_told, show_failure
 from dashboard.form import ask_application
 from dashboard.samples import history_rows, parsed, sample_files
 
@@ -130,8 +130,9 @@ def _summarise(page: Page, rows: Mapping[str, Any]) -> None:
         "income": application.get("AMT_INCOME_TOTAL"),
         "history_rows": history_rows(dict(rows)),
     }
-    for place, (name, amount) in zip(st.columns(len(amounts)), amounts.items(), strict=True):
-        place.metric(page.say(name), page.value(amount))
+    with beside():
+        for name, amount in amounts.items():
+            st.metric(page.say(name), page.value(amount), width="content")
 
 
 def _asked(page: Page, body: bytes) -> dict[str, Any] | ApiError:

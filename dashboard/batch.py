@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import known
-from dashboard.context import Page, failures_told
+from dashboard.context import Page, beside, failures_told
 from dashboard.form import Field
 
 _CHUNK = 100
@@ -133,11 +133,12 @@ def _show_results(page: Page, results: Sequence[Mapping[str, Any]]) -> None:
     table = pd.DataFrame(results)
     counts = table["decision"].value_counts()
     kinds = ("accept", "refer", "refuse")
-    places = st.columns(len(kinds) + 1)
-    for place, kind in zip(places, kinds, strict=False):
-        place.metric(page.say(kind), page.number(int(counts.get(kind, 0))))
     wrong = int(table["decision"].isna().sum())
-    places[-1].metric(page.say("batch_wrong"), page.number(wrong))
+    with beside():
+        for kind in kinds:
+            told = page.number(int(counts.get(kind, 0)))
+            st.metric(page.say(kind), told, width="content")
+        st.metric(page.say("batch_wrong"), page.number(wrong), width="content")
     st.dataframe(table.head(_SHOWN), hide_index=True)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))

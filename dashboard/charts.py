@@ -11,13 +11,15 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.bins import Bins
-from dashboard.texts import Language, percent
+from dashboard.texts import Language, percent, signed
 
 BLUE, YELLOW, ORANGE, DEEP_BLUE, INK = "#56B4E9", "#F0E442", "#E69F00", "#0072B2", "#1A1A1A"
 
 _FONT = {"size": 14, "color": INK, "family": "Source Sans, Source Sans Pro, sans-serif"}
 _MARGIN = {"t": 10, "b": 10, "l": 10, "r": 10}
 _WRAPPED, _LONGEST = 34, 64
+# As many letters as a telephone is wide.
+_LINE, _LINE_HEIGHT = 44, 19
 
 
 def scale(
@@ -73,9 +75,13 @@ def scale(
 
 
 def waterfall(
-    labels: Sequence[str], contributions: Sequence[float], ends: tuple[str, str], base: float
+    labels: Sequence[str],
+    contributions: Sequence[float],
+    ends: tuple[str, str],
+    base: float,
+    language: Language,
 ) -> go.Figure:
-    """From the average applicant to this one, a step a reason.
+    """From the average applicant to this one, a step a reason, its name above it.
 
     Parameters
     ----------
@@ -87,15 +93,19 @@ def waterfall(
         What the first and the last bar are called.
     base : float
         The log-odds that the steps begin from.
+    language : Language
+        How numbers are written.
     """
     names = [ends[0], *labels, ends[1]]
+    told = [signed(step, language) for step in (base, *contributions)]
     figure = go.Figure(
         go.Waterfall(
             orientation="h",
             measure=["absolute", *["relative"] * len(contributions), "total"],
             x=[base, *contributions, 0],
             y=list(range(len(names))),
-            text=[f"{base:+.2f}", *(f"{step:+.2f}" for step in contributions), ""],
+            text=[*told, signed(base + sum(contributions), language)],
+            width=0.3,
             textposition="outside",
             increasing={"marker": {"color": ORANGE, "line": {"color": INK, "width": 1}}},
             decreasing={"marker": {"color": BLUE, "line": {"color": INK, "width": 1}}},
@@ -105,17 +115,20 @@ def waterfall(
             cliponaxis=False,
         )
     )
-    figure.update_yaxes(
-        autorange="reversed",
-        tickvals=list(range(len(names))),
-        ticktext=[wrapped(shortened(name)) for name in names],
-        automargin=True,
-    )
+    # Above the bars names have the whole width, on a telephone too.
+    words = [wrapped(name, _LINE) for name in names]
+    for place, text in enumerate(words):
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=place - 0.15, yanchor="bottom", align="left",
+            text=text, showarrow=False, bgcolor="rgba(255, 255, 255, 0.85)", borderpad=0,
+        )  # fmt: skip
+    row = 32 + _LINE_HEIGHT * max(text.count("<br>") + 1 for text in words)
+    figure.update_yaxes(range=[len(names) - 0.7, -0.9], visible=False)
     # The bars begin at an arbitrary figure: it is the steps that are told.
     reached = [base, *(base + sum(contributions[: i + 1]) for i in range(len(contributions)))]
-    room = 0.2 * (max(reached) - min(reached) or 1.0)
+    room = 0.25 * (max(reached) - min(reached) or 1.0)
     figure.update_xaxes(range=[min(reached) - room, max(reached) + room], showticklabels=False)
-    figure.update_layout(height=90 + 46 * len(names), margin=_MARGIN | {"r": 30}, showlegend=False)
+    figure.update_layout(height=row * len(names), margin=_MARGIN, showlegend=False)
     return _dressed(figure)
 
 

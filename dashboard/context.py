@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.client import Api, ApiError
 from dashboard.settings import Settings
-from dashboard.texts import TEXTS, Language, number, percent
+from dashboard.texts import TEXTS, Language, number, percent, signed
 
 
 class Page(NamedTuple):
@@ -29,9 +30,13 @@ class Page(NamedTuple):
         """A share as the language writes it."""
         return percent(share, self.language)
 
-    def number(self, value: float) -> str:
+    def number(self, value: float, decimals: int | None = None) -> str:
         """A number as the language writes it."""
-        return number(value, self.language)
+        return number(value, self.language, decimals)
+
+    def signed(self, value: float, decimals: int = 2) -> str:
+        """A difference."""
+        return signed(value, self.language, decimals)
 
     def value(self, found: object) -> str:
         """Any value of a feature or a field."""
@@ -40,6 +45,11 @@ class Page(NamedTuple):
         if isinstance(found, int | float) and not isinstance(found, bool):
             return self.number(found)
         return str(found)
+
+
+def beside() -> DeltaGenerator:
+    """A place where figures stand side by side, as many as there is room for."""
+    return st.container(horizontal=True, gap="medium")
 
 
 @contextmanager

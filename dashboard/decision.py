@@ -58,7 +58,7 @@ def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
     ends = page.say("average_applicant"), page.say("this_applicant")
     st.write(page.say("reasons_intro"))
     st.plotly_chart(
-        waterfall(labels, steps, ends, explained["base"]),
+        waterfall(labels, steps, ends, explained["base"], page.language),
         config=CHART,
         theme=None,
         alt=page.say("reasons_alt", strongest=labels[0]),
@@ -74,7 +74,7 @@ def contribution_table(page: Page, told: Sequence[Mapping[str, Any]]) -> list[di
             page.say("feature"): one["text"],
             page.say("value"): page.value(one["value"]),
             page.say("effect"): page.say("raises" if one["contribution"] > 0 else "lowers"),
-            page.say("contribution"): round(one["contribution"], 3),
+            page.say("contribution"): page.signed(one["contribution"], 3),
         }
         for one in told
     ]
@@ -99,7 +99,7 @@ def show_comparison(page: Page, explained: Mapping[str, Any]) -> None:
 
 def _compare(page: Page, one: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     bins = bins_of(found, one["value"], page.number)
-    st.subheader(one["text"])
+    st.header(one["text"])
     words = _in_words(page, one["value"], bins)
     st.write(words)
     st.plotly_chart(

@@ -150,7 +150,7 @@ def ask_application(
     found: dict[str, Any] = {}
     grouped = {name for group in GROUPS.values() for name in group}
     for title, names in GROUPS.items():
-        st.subheader(page.say(title))
+        st.header(page.say(title))
         found |= _ask_some(page, [columns[name] for name in names if name in columns], start, key)
     rest = [field for name, field in columns.items() if name not in grouped]
     with st.expander(page.say("other_fields", count=len(rest))):

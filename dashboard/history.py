@@ -15,7 +15,7 @@ def show(page: Page, answer: Mapping[str, Any], number: int | None) -> None:
     record = page.api.record(answer["id"])
     _show_record(page, record)
     _ask_override(page, record)
-    st.subheader(page.say("earlier"))
+    st.header(page.say("earlier"))
     earlier = [] if number is None else page.api.history(number)
     if not earlier:
         st.write(page.say("no_earlier"))
@@ -56,7 +56,7 @@ def _ask_override(page: Page, record: Mapping[str, Any]) -> None:
     # What was typed stays until it is recorded; the next override begins empty.
     count = len(record["overrides"])
     with st.form("override"), failures_told(page):
-        st.subheader(page.say("override"))
+        st.header(page.say("override"))
         chosen = st.radio(
             page.say("decision"),
             ("accept", "refuse"),

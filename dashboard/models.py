@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import known
 from dashboard.charts import shares
-from dashboard.context import Page, failures_told
+from dashboard.context import Page, beside, failures_told
 from dashboard.decision import CHART
 
 _TOP = 20
@@ -29,7 +29,7 @@ def show(page: Page) -> None:
 
 
 def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
-    st.subheader(page.say(role))
+    st.header(page.say(role))
     if model is None:
         st.write(page.say("no_challenger"))
         return
@@ -56,17 +56,17 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
     st.table([{page.say("what"): what, page.say("value"): told} for what, told in rows.items()])
     measured = model["lineage"].get("metrics", {})
     if measured:
-        places = st.columns(3)
-        for i, name in enumerate(one for one in _FIGURES if one in measured):
-            told = page.number(round(measured[name], 3))
-            places[i % len(places)].metric(page.say(f"figure_{name}"), told)
+        with beside():
+            for name in (one for one in _FIGURES if one in measured):
+                told = page.number(measured[name], 3)
+                st.metric(page.say(f"figure_{name}"), told, width="content")
         st.caption(page.say("cross_validated"))
 
 
 def _show_importance(page: Page) -> None:
     api = page.api
     told = known.features(api.url, api.key, api.language, api.timeout)[:_TOP]
-    st.subheader(page.say("importance"))
+    st.header(page.say("importance"))
     if not told or told[0]["importance"] is None:
         st.write(page.say("no_importance"))
         return
@@ -90,7 +90,7 @@ def _show_importance(page: Page) -> None:
 
 def _show_policy(page: Page, policy: Mapping[str, Any]) -> None:
     with st.form("policy"):
-        st.subheader(page.say("policy"))
+        st.header(page.say("policy"))
         strategy = st.selectbox(
             page.say("strategy"),
             _STRATEGIES,

@@ -7,9 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard import known
 from dashboard.charts import vintages
 from dashboard.client import ApiError
-from dashboard.context import Page, failures_told
+from dashboard.context import Page, beside, failures_told
 from dashboard.decision import CHART
 from dashboard.texts import TEXTS
 
@@ -46,7 +47,7 @@ def _last_look(page: Page) -> dict[str, Any] | None:
 
 
 def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
-    st.subheader(page.say("alerts"))
+    st.header(page.say("alerts"))
     if not alerts:
         st.success(page.say("no_alerts"), icon=":material/check_circle:")
     for one in alerts:
@@ -61,7 +62,7 @@ def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _show_model(page: Page, model: Mapping[str, Any]) -> None:
-    st.subheader(
+    st.header(
         page.say(
             "model_decided",
             version=model["model_version"],
@@ -79,28 +80,32 @@ def _show_model(page: Page, model: Mapping[str, Any]) -> None:
 
 
 def _show_drift(page: Page, comparison: Mapping[str, Any]) -> None:
-    places = st.columns(1 + len(_SHARES))
-    places[0].metric(
-        page.say("weighted_psi"), page.number(round(comparison["weighted_psi"], 3)),
-        help=page.say("psi_help"),
-    )  # fmt: skip
-    for place, name in zip(places[1:], _SHARES, strict=True):
-        share = comparison[name]
-        moved = 100 * (share["current"] - share["reference"])
-        place.metric(
-            page.say(f"share_{name}"),
-            page.percent(share["current"]),
-            page.say("points", points=page.number(round(moved, 1))),
-            delta_color="off",
-            delta_arrow="off",
-        )
+    with beside():
+        st.metric(
+            page.say("weighted_psi"), page.number(comparison["weighted_psi"], 3),
+            help=page.say("psi_help"), width="content",
+        )  # fmt: skip
+        for name in _SHARES:
+            share = comparison[name]
+            moved = 100 * (share["current"] - share["reference"])
+            st.metric(
+                page.say(f"share_{name}"),
+                page.percent(share["current"]),
+                page.say("points", points=page.signed(moved, 1)),
+                delta_color="off",
+                delta_arrow="off",
+                width="content",
+            )
     most = [one for one in comparison["columns"] if one["level"] not in (None, "none")][:_DRIFTED]
     st.write(page.say("drifted" if most else "nothing_drifted", count=len(most)))
     if most:
+        api = page.api
+        told = known.features(api.url, api.key, api.language, api.timeout)
+        texts = {one["feature"]: one["text"] for one in told}
         st.dataframe(
             [
                 {
-                    page.say("feature"): one["column"],
+                    page.say("feature"): texts.get(one["column"], one["column"]),
                     "PSI": round(one["psi"], 3) if one["psi"] is not None else None,
                     page.say("importance"): page.percent(one["importance"] or 0.0),
                     page.say("missing_before"): page.percent(one["missing_reference"]),
@@ -113,9 +118,10 @@ def _show_drift(page: Page, comparison: Mapping[str, Any]) -> None:
 
 
 def _show_estimate(page: Page, estimate: Mapping[str, Any]) -> None:
-    places = st.columns(len(estimate))
-    for place, (name, figure) in zip(places, estimate.items(), strict=True):
-        place.metric(page.say(f"figure_{name}"), page.number(round(figure["value"], 3)))
+    with beside():
+        for name, figure in estimate.items():
+            told = page.number(figure["value"], 3)
+            st.metric(page.say(f"figure_{name}"), told, width="content")
     st.caption(page.say("estimated"))
 
 
@@ -132,12 +138,10 @@ def _show_performance(page: Page, performance: Mapping[str, Any]) -> None:
         [
             {
                 page.say("figure"): page.say(f"figure_{name}"),
-                page.say("realised"): page.number(round(figure["value"], 3)),
-                page.say("interval"): f"{page.number(round(figure['low'], 3))} – "
-                f"{page.number(round(figure['high'], 3))}",
-                page.say("promised"): page.number(round(promised[name], 3))
-                if name in promised
-                else "",
+                page.say("realised"): page.number(figure["value"], 3),
+                page.say("interval"): f"{page.number(figure['low'], 3)} – "
+                f"{page.number(figure['high'], 3)}",
+                page.say("promised"): page.number(promised[name], 3) if name in promised else "",
             }
             for name, figure in performance["figures"].items()
         ],

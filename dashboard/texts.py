@@ -25,16 +25,29 @@ def percent(share: float, language: Language) -> str:
     return f"{figure}%" if language == "en" else f"{figure.replace('.', ',')}\u202f%"
 
 
-def number(value: float, language: Language) -> str:
-    """A number with at most four significant decimals and groups of thousands.
+def number(value: float, language: Language, decimals: int | None = None) -> str:
+    """A number with groups of thousands, and the decimals that its size asks for unless told.
 
     Examples
     --------
     >>> number(432000.0, "en")
     '432,000'
     """
-    decimals = 0 if value == round(value) else 4 if abs(value) < 1 else 2
+    if decimals is None:
+        decimals = 0 if value == round(value) else 4 if abs(value) < 1 else 2
     figure = f"{value:,.{decimals}f}"
     if language == "en":
         return figure
     return figure.replace(",", "\u202f").replace(".", ",")
+
+
+def signed(value: float, language: Language, decimals: int = 2) -> str:
+    """A difference: with its sign, and a minus as long as a plus.
+
+    Examples
+    --------
+    >>> signed(-0.441, "fr")
+    '−0,44'
+    """
+    figure = f"{value:+.{decimals}f}".replace("-", "\u2212")
+    return figure if language == "en" else figure.replace(".", ",")

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import known
-from dashboard.context import Page, failures_told
+from dashboard.context import Page, beside, failures_told
 from dashboard.decision import show_verdict
 from dashboard.form import Field, ask
 
@@ -55,18 +55,18 @@ def _changed(
 def _show_difference(page: Page, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     first, second = (one["probability_of_default"] for one in (before, after))
     show_verdict(page, after)
-    old, new = st.columns(2)
-    old.metric(page.say("before"), f"{page.percent(first)} · {page.say(before['decision'])}")
-    new.metric(page.say("after"), f"{page.percent(second)} · {page.say(after['decision'])}")
+    with beside():
+        st.metric(page.say("before"), f"{page.percent(first)} · {page.say(before['decision'])}")
+        st.metric(page.say("after"), f"{page.percent(second)} · {page.say(after['decision'])}")
     moved = _moves(before, after)[:_MOVED]
     st.write(page.say("moved"))
     st.dataframe(
         [
             {
                 page.say("feature"): text,
-                page.say("before"): round(old_step, 3),
-                page.say("after"): round(new_step, 3),
-                page.say("difference"): round(new_step - old_step, 3),
+                page.say("before"): page.signed(old_step, 3),
+                page.say("after"): page.signed(new_step, 3),
+                page.say("difference"): page.signed(new_step - old_step, 3),
             }
             for text, old_step, new_step in moved
         ],

@@ -72,7 +72,7 @@ def opened(language: str = "en", source: str = "file") -> AppTest:
 
 def words(page: AppTest) -> str:
     assert not page.exception
-    places = (page.title, page.subheader, page.markdown, page.caption, page.info)
+    places = (page.title, page.header, page.markdown, page.caption, page.info)
     boxes = (page.success, page.error, page.warning)
     return "\n".join(str(item.value) for kind in (*places, *boxes) for item in kind)
 
@@ -290,7 +290,7 @@ def test_what_monitoring_found_is_shown(service: Service, tmp_path: Path) -> Non
     assert shown in said
     assert TEXTS["en"]["alerts"] in said
     psi = round(told["models"][0]["comparison"]["weighted_psi"], 3)
-    assert page.metric[0].value == number(psi, "en")
+    assert page.metric[0].value == number(psi, "en", 3)
 
 
 def test_the_model_and_what_it_looks_at_are_shown(service: Service) -> None:

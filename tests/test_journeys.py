@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import serving
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
 from typer.testing import CliRunner
 
 from dashboard.texts import TEXTS, Language, percent
@@ -112,9 +112,21 @@ def looked_at(page: Page, name: str, language: Language) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
         if folder:
             path = Path(folder) / f"{name}_{language}_{viewport['width']}.png"
-            page.screenshot(path=path, full_page=True)
+            page.screenshot(path=path, clip=filled(page, viewport))
     page.set_viewport_size(WIDE)  # type: ignore[arg-type]
     settled(page)
+
+
+def filled(page: Page, viewport: dict[str, int]) -> FloatRect:
+    """The upper part of the window, down to the last thing that is seen."""
+    ends = page.get_by_test_id("stMainBlockContainer").get_by_test_id("stVerticalBlock")
+    below = max((box["y"] + box["height"] for box in map(_box, ends.all()) if box), default=0)
+    height = min(below + 40, viewport["height"])
+    return {"x": 0, "y": 0, "width": viewport["width"], "height": height}
+
+
+def _box(found: Locator) -> FloatRect | None:
+    return found.bounding_box() if found.is_visible() else None
 
 
 def go_to(page: Page, name: str) -> None:
