@@ -20,7 +20,7 @@ import orjson
 import polars as pl
 import typer
 
-from bench import servers
+from bench import page, servers
 from bench.load import Load, at_rate, saturate, write_bodies
 from bench.profile import stages
 from scoring.batch import example_requests
@@ -29,6 +29,7 @@ from scoring.materialize import materialize
 from scoring.store import Store
 
 _CONNECTIONS = 16
+_REDRAWN = 9
 _MLFLOW = "models:/credit-scoring@champion"
 
 
@@ -58,11 +59,13 @@ def main(
         if peer:
             figures["mlflow"] = _peer(folder, data, seconds, workers)
         slow = _half_load(folder, model, database, bodies, figures, seconds, workers)
+        with servers.api(folder, model, database, workers) as url:
+            shown = page.interactions(url, orjson.loads(bodies.by_id[0])["SK_ID_CURR"], _REDRAWN)
         profiles = {
             "by id": stages(model, folder / "none", database, bodies.by_id),
             "from raw rows": stages(model, folder / "none", database, bodies.with_rows),
         }
-    text = _report(figures, slow, bodies, workers) + _profiled(profiles)
+    text = _report(figures, slow, bodies, workers) + _profiled(profiles) + page.table(shown)
     with staged_file(out) as staged:
         staged.write_text(text, encoding="utf-8")
     typer.echo(text)

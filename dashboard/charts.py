@@ -20,6 +20,7 @@ _MARGIN = {"t": 10, "b": 10, "l": 10, "r": 10}
 _WRAPPED, _LONGEST = 34, 64
 # As many letters as a telephone is wide.
 _LINE, _LINE_HEIGHT = 44, 19
+_BAR = 0.3
 
 
 def scale(
@@ -105,7 +106,7 @@ def waterfall(
             x=[base, *contributions, 0],
             y=list(range(len(names))),
             text=[*told, signed(base + sum(contributions), language)],
-            width=0.3,
+            width=_BAR,
             textposition="outside",
             increasing={"marker": {"color": ORANGE, "line": {"color": INK, "width": 1}}},
             decreasing={"marker": {"color": BLUE, "line": {"color": INK, "width": 1}}},
@@ -115,20 +116,12 @@ def waterfall(
             cliponaxis=False,
         )
     )
-    # Above the bars names have the whole width, on a telephone too.
-    words = [wrapped(name, _LINE) for name in names]
-    for place, text in enumerate(words):
-        figure.add_annotation(
-            x=0, xref="paper", xanchor="left", y=place - 0.15, yanchor="bottom", align="left",
-            text=text, showarrow=False, bgcolor="rgba(255, 255, 255, 0.85)", borderpad=0,
-        )  # fmt: skip
-    row = 32 + _LINE_HEIGHT * max(text.count("<br>") + 1 for text in words)
-    figure.update_yaxes(range=[len(names) - 0.7, -0.9], visible=False)
+    height = _named_above(figure, names)
     # The bars begin at an arbitrary figure: it is the steps that are told.
     reached = [base, *(base + sum(contributions[: i + 1]) for i in range(len(contributions)))]
     room = 0.25 * (max(reached) - min(reached) or 1.0)
     figure.update_xaxes(range=[min(reached) - room, max(reached) + room], showticklabels=False)
-    figure.update_layout(height=row * len(names), margin=_MARGIN, showlegend=False)
+    figure.update_layout(height=height, margin=_MARGIN, showlegend=False)
     return _dressed(figure)
 
 
@@ -201,15 +194,15 @@ def shares(labels: Sequence[str], values: Sequence[float], axis: str) -> go.Figu
             x=[100 * value for value in values],
             y=places,
             orientation="h",
+            width=_BAR,
             marker_color=DEEP_BLUE,
             customdata=list(labels),
             hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
         )
     )
-    names = [wrapped(shortened(label)) for label in labels]
-    figure.update_yaxes(autorange="reversed", tickvals=places, ticktext=names, automargin=True)
+    height = _named_above(figure, labels) + 60
     figure.update_xaxes(title=axis, rangemode="tozero", ticksuffix=" %")
-    figure.update_layout(height=100 + 40 * len(labels), margin=_MARGIN)
+    figure.update_layout(height=height, margin=_MARGIN)
     return _dressed(figure)
 
 
@@ -237,6 +230,19 @@ def vintages(table: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go
     figure.update_yaxes(title=texts["rate_axis"], ticksuffix=" %", rangemode="tozero")
     figure.update_layout(height=340, margin=_MARGIN, legend={"orientation": "h", "y": 1.15})
     return _dressed(figure)
+
+
+def _named_above(figure: go.Figure, names: Sequence[str]) -> int:
+    """Names above horizontal bars, where they have the whole width; returns the height it takes."""
+    words = [wrapped(name, _LINE) for name in names]
+    for place, text in enumerate(words):
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=place - _BAR / 2, yanchor="bottom", align="left",
+            text=text, showarrow=False, bgcolor="rgba(255, 255, 255, 0.85)", borderpad=0,
+        )  # fmt: skip
+    figure.update_yaxes(range=[len(names) - 0.7, -0.9], visible=False)
+    most = max((text.count("<br>") + 1 for text in words), default=1)
+    return (32 + _LINE_HEIGHT * most) * len(names)
 
 
 def _dressed(figure: go.Figure) -> go.Figure:

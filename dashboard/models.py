@@ -12,7 +12,7 @@ from dashboard.charts import shares
 from dashboard.context import Page, beside, failures_told
 from dashboard.decision import CHART
 
-_TOP = 20
+_TOP = 10
 _STRATEGIES = ("champion", "shadow", "split", "bandit")
 _FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
 
@@ -49,7 +49,9 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
             "learnt_from_are",
             applicants=page.value(training.get("applicants")),
             source=page.value(training.get("source")),
-        ),
+        )
+        if training
+        else page.say("unknown"),
         page.say("family"): page.value(model["lineage"].get("candidate")),
         page.say("digest"): model["digest"][:12],
     }

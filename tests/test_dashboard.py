@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dashboard.samples import sample_files
-from dashboard.texts import TEXTS, number, percent
+from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
 from scoring.scorer import Scorer
@@ -115,7 +115,7 @@ def test_it_shows_the_decision_of_the_api(service: Service, examples: Path, lang
     table = page.dataframe[0].value
     assert len(table) == len(explained)
     assert table.iloc[0, 0] == explained[0]["text"]
-    assert table.iloc[0, 3] == round(explained[0]["contribution"], 3)
+    assert table.iloc[0, 3] == signed(explained[0]["contribution"], language, 3)
     assert len(page.get("plotly_chart")) == 2
 
 
