@@ -12,7 +12,8 @@ from dashboard.charts import shares
 from dashboard.context import Page, beside, failures_told
 from dashboard.decision import CHART
 
-_TOP = 10
+# Features in the table, and of these in the chart.
+_TOP, _DRAWN = 20, 10
 _STRATEGIES = ("champion", "shadow", "split", "bandit")
 _FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
 
@@ -73,9 +74,9 @@ def _show_importance(page: Page) -> None:
         st.write(page.say("no_importance"))
         return
     labels, values = [one["text"] for one in told], [one["importance"] for one in told]
-    st.write(page.say("importance_intro", count=len(told)))
+    st.write(page.say("importance_intro", count=len(labels[:_DRAWN])))
     st.plotly_chart(
-        shares(labels, values, page.say("importance_axis")),
+        shares(labels[:_DRAWN], values[:_DRAWN], page.say("importance_axis")),
         config=CHART,
         theme=None,
         alt=page.say("importance_alt", strongest=labels[0]),
