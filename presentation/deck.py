@@ -407,7 +407,7 @@ class Slide:
         box : Box
             Its place.
         limits : "free" or (left, right, low, high)
-            Of the axes.
+            What the axes have to hold; they end on round numbers.
         size : int
             Of the letters.
         """
@@ -431,8 +431,10 @@ class Slide:
         if limits != "free":
             ends = chart.category_axis, chart.value_axis
             for axis, low, high in zip(ends, limits[::2], limits[1::2], strict=True):
-                axis.minimum_scale, axis.maximum_scale = low, high
-                axis.major_unit = _round_step((high - low) / 6)
+                step = _round_step((high - low) / 6)
+                axis.minimum_scale = round(math.floor(low / step) * step, 9)
+                axis.maximum_scale = round(math.ceil(high / step) * step, 9)
+                axis.major_unit = step
         for drawn, line in zip(chart.plots[0].series, lines, strict=True):
             _draw(drawn, line)
 

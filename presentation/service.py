@@ -134,6 +134,9 @@ def page(deck: Deck, picture: Path) -> None:
     )
     # The page is long: its two halves side by side, without the column of settings.
     slide.picture(
-        picture, "La page : décision et probabilité", BODY.part(0.0, 0.56), (0.26, 0.04, 0.98, 0.48)
+        picture,
+        "La page : décision et probabilité",
+        BODY.part(0.0, 0.56),
+        (0.26, 0.035, 0.98, 0.42),
     )
-    slide.picture(picture, "La page : motifs", BODY.part(0.56, 1.0), (0.26, 0.48, 0.98, 0.97))
+    slide.picture(picture, "La page : motifs", BODY.part(0.56, 1.0), (0.26, 0.425, 0.98, 0.81))

@@ -26,7 +26,7 @@ from scoring.scorer import Scorer
 from scoring.training import Examples, with_explanations
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WIDE, NARROW = {"width": 1280, "height": 2000}, {"width": 390, "height": 2600}
+WIDE, NARROW = {"width": 1280, "height": 2400}, {"width": 390, "height": 3200}
 
 
 @pytest.fixture(scope="module")
