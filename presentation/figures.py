@@ -88,7 +88,7 @@ class Figures:
         Raises
         ------
         MissingFigureError
-            If the run left something out.
+            If the run left something out, or the champion comes from another run.
         """
         store = Store(_there(root / "mlruns" / "mlflow.db").parent)
         version = store.version_of()
@@ -97,6 +97,11 @@ class Figures:
             raise MissingFigureError(f"version {version} has no model card: make run makes one")
         trained = _compared(training_of(store, version), _runs(store), card)
         dataset = Dataset.open(root / "data" / "tables")
+        if dataset.digest != card.data.digest:
+            raise MissingFigureError(
+                f"version {version} has not learnt from the tables in {dataset.folder}: run make "
+                "with the DATA that it was trained on"
+            )
         outcomes = _outcomes(dataset, _there(root / "data" / UNSEEN_PDS))
         return cls(
             card=card,

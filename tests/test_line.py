@@ -15,13 +15,14 @@ import serving
 import slides
 
 from presentation.__main__ import build
-from presentation.figures import Figures
+from presentation.figures import Figures, MissingFigureError
 from scoring import registry
 from scoring.batch import example_requests, score
 from scoring.card.french import number
 from scoring.dataset import Dataset
 from scoring.notebooks import execute, keep
 from scoring.scorer import Scorer
+from scoring.synthetic import write_sample
 
 NOTEBOOKS = serving.ROOT / "notebooks"
 
@@ -124,6 +125,14 @@ def test_the_talk_is_made_of_what_the_line_left(line: Path, tmp_path: Path) -> N
     cost = next(item for item in figures.card.holdout if item.name == "business_cost").value
     assert number(cost, 3) in words
     assert "Jean Dupont" in words
+
+
+def test_a_talk_about_one_model_and_other_tables_is_refused(line: Path, tmp_path: Path) -> None:
+    for name in ("mlruns", "reports"):
+        (tmp_path / name).symlink_to(line / name)
+    write_sample(tmp_path / "data" / "tables", 40, seed=4, processes=1)
+    with pytest.raises(MissingFigureError, match="version 1 has not learnt from the tables in"):
+        Figures.of(tmp_path)
 
 
 def test_kept_notebooks_do_not_change_when_run_again(line: Path, tmp_path: Path) -> None:
