@@ -126,7 +126,8 @@ lint: $(INSTALLED) ## ruff, mypy and the workflows' schema
 .PHONY: mlflow
 mlflow: $(INSTALLED) ## MLflow's page on the tracked runs and registered models
 	@mkdir -p mlruns
-	@exec $(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	  exec $(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
 	  --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(or $(MLFLOW_PORT),5000)
 
 ifneq ($(and $(DATA),$(filter notebooks,$(MAKECMDGOALS))),)

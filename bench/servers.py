@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.load import BenchError
+from scoring.serve import free_port
 
 _START_SECONDS = 120.0
 _GUNICORN = ("-m", "gunicorn", "--config", "api/gunicorn.conf.py")
@@ -45,7 +45,7 @@ def echo(folder: Path, workers: int) -> Iterator[str]:
 @contextmanager
 def mlflow(folder: Path, model: str, workers: int) -> Iterator[str]:
     """The same model behind `mlflow models serve`, which takes features and gives no reasons."""
-    port = _free_port()
+    port = free_port()
     command = (
         "-m", "mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local",
         "--port", str(port), "--workers", str(workers),
@@ -65,7 +65,7 @@ def _running(
     ready: str,
     port: int | None = None,
 ) -> Iterator[str]:
-    port = port or _free_port()
+    port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -99,9 +99,3 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         else:
             return
     raise BenchError(f"{url} did not answer:\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

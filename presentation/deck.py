@@ -151,7 +151,7 @@ class Slide:
         _write(heading.text_frame.paragraphs[0], title, size, bold=True)
         heading.text_frame.paragraphs[0].alignment = PP_ALIGN.LEFT
         if number > 1:
-            self._line(MARGIN, 1.32, 1.2)
+            self._panel(Box(MARGIN, 1.32, 1.2, 0.05), ORANGE)
             page = self._textbox(Box(WIDTH - 1.4, 7.02, 0.8, 0.35))
             _write(page.paragraphs[0], str(number), 12, color=GREY)
             page.paragraphs[0].alignment = PP_ALIGN.RIGHT
@@ -180,12 +180,7 @@ class Slide:
 
     def says(self, text: str, box: Box, size: int = TEXT) -> None:
         """A sentence in a frame of its own: what to remember."""
-        shape = self._shapes.add_shape(MSO_SHAPE.RECTANGLE, *_inches(box))
-        shape.fill.solid()
-        shape.fill.fore_color.rgb = PALE
-        shape.line.fill.background()
-        shape.shadow.inherit = False
-        frame = shape.text_frame
+        frame = self._panel(box, PALE).text_frame
         frame.word_wrap = True
         frame.vertical_anchor = MSO_ANCHOR.MIDDLE
         frame.margin_left = frame.margin_right = Inches(0.2)
@@ -275,15 +270,9 @@ class Slide:
         size = min(
             inner[0] * 72 / (longest * _WIDE_CHARACTER), inner[1] * 72 / (len(lines) * 1.25), 18
         )
-        shape = self._shapes.add_shape(
-            MSO_SHAPE.RECTANGLE,
-            *_inches(box._replace(height=len(lines) * size * 1.25 / 72 + 0.3)),
-        )
-        shape.fill.solid()
-        shape.fill.fore_color.rgb = INK
-        shape.line.fill.background()
-        shape.shadow.inherit = False
-        frame = shape.text_frame
+        frame = self._panel(
+            box._replace(height=len(lines) * size * 1.25 / 72 + 0.3), INK
+        ).text_frame
         frame.word_wrap = False
         frame.vertical_anchor = MSO_ANCHOR.TOP
         frame.margin_left = frame.margin_right = Inches(0.2)
@@ -444,12 +433,14 @@ class Slide:
         frame.margin_left = frame.margin_right = 0
         return frame
 
-    def _line(self, left: float, top: float, width: float) -> None:
-        shape = self._shapes.add_shape(MSO_SHAPE.RECTANGLE, *_inches(Box(left, top, width, 0.05)))
+    def _panel(self, box: Box, color: RGBColor) -> Any:
+        """A rectangle of one colour."""
+        shape = self._shapes.add_shape(MSO_SHAPE.RECTANGLE, *_inches(box))
         shape.fill.solid()
-        shape.fill.fore_color.rgb = ORANGE
+        shape.fill.fore_color.rgb = color
         shape.line.fill.background()
         shape.shadow.inherit = False
+        return shape
 
 
 def _inches(box: Box) -> tuple[Any, Any, Any, Any]:

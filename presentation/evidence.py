@@ -184,7 +184,10 @@ def _mlflow_pages(root: Path, pictures: Path) -> tuple[Path, Path]:
         "--artifacts-destination", str(root / "mlruns" / "artifacts"), "--host", "127.0.0.1",
         "--port", str(port), "--workers", "1",
     )  # fmt: skip
-    server = Server("MLflow page", (sys.executable, "-m", *command), {}, port, f"{address}/health")
+    # Nothing is run on a schedule here, and what would run it takes seconds to start.
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    program = (sys.executable, "-m", *command)
+    server = Server("MLflow page", program, quiet, port, f"{address}/health")
     runs, registry = pictures / "mlflow_runs.png", pictures / "mlflow_registry.png"
     with running(server), _browser() as page:
         page.goto(f"{address}/#/experiments/{_compared(Store(root / 'mlruns'))}")

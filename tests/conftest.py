@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,14 @@ from scoring.dataset import Dataset, ingest
 from scoring.features import build_features
 from scoring.scorer import Scorer
 from scoring.synthetic import write_sample
-from scoring.training import Examples, Validation, cross_validate, fit_scorer, lineage
+from scoring.training import (
+    Examples,
+    Validation,
+    cross_validate,
+    fit_scorer,
+    lineage,
+    with_explanations,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -124,3 +132,26 @@ def api_url(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """The address of a running API that serves the small model."""
     with serving.running_api(small_model, tmp_path_factory.mktemp("api") / "log") as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Leave the log as it was: commands show it on the terminal."""
+    log = logging.getLogger("scoring")
+    handlers, level = log.handlers, log.level
+    yield
+    log.handlers = handlers
+    log.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def service(
+    scorer: Scorer,
+    sample: Dataset,
+    sample_examples: Examples,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[serving.Service]:
+    """A running API whose model tells importance and distributions, as the page shows them."""
+    explained = with_explanations(scorer, sample_examples.frame.head(100))
+    with serving.running_service(explained, sample, tmp_path_factory.mktemp("page")) as found:
+        yield found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from scoring.dataset import Dataset
 from scoring.features import build_features
 from scoring.materialize import materialize
 from scoring.scorer import Scorer
+from scoring.serve import free_port as free_port
 from scoring.store import Store
 from scoring.training import Examples, cross_validate, fit_scorer
 
@@ -70,12 +70,6 @@ def running_app(found: Settings) -> Iterator[Application]:
         yield app
     finally:
         app.extensions["service"].close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

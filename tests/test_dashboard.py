@@ -23,25 +23,11 @@ from dashboard.samples import sample_files
 from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
-from scoring.scorer import Scorer
 from scoring.store import Outcome, Report, Store
-from scoring.training import Examples, with_explanations
 
 APP = str(serving.ROOT / "dashboard" / "app.py")
 Environment = pytest.MonkeyPatch
 pytestmark = pytest.mark.usefixtures("environment")
-
-
-@pytest.fixture(scope="module")
-def service(
-    scorer: Scorer,
-    sample: Dataset,
-    sample_examples: Examples,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Service]:
-    explained = with_explanations(scorer, sample_examples.frame.head(100))
-    with serving.running_service(explained, sample, tmp_path_factory.mktemp("page")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,6 @@ from typer.testing import CliRunner
 from dashboard.texts import TEXTS, Language, percent
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
-from scoring.scorer import Scorer
-from scoring.training import Examples, with_explanations
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 2400}, {"width": 390, "height": 3200}
@@ -38,18 +36,6 @@ def browser() -> Iterator[Browser]:
         found = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield found
         found.close()
-
-
-@pytest.fixture(scope="module")
-def service(
-    scorer: Scorer,
-    sample: Dataset,
-    sample_examples: Examples,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[serving.Service]:
-    explained = with_explanations(scorer, sample_examples.frame.head(100))
-    with serving.running_service(explained, sample, tmp_path_factory.mktemp("page")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

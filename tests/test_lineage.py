@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,16 +36,6 @@ STEPS = [
     "raw files", "dataset", "applicants", "features", "training", "code", "model", "registered",
     "parents", "predictions",
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def own_log() -> Iterator[None]:
-    """Leave the log as it was: commands show it on the terminal."""
-    log = logging.getLogger("scoring")
-    handlers, level = log.handlers, log.level
-    yield
-    log.handlers = handlers
-    log.setLevel(level)
 
 
 def verdict(version: str, champion: str | None, *failed: str) -> Verdict:

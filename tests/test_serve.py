@@ -14,7 +14,7 @@ import pytest
 import requests
 import serving
 
-from scoring.serve import ServeError, Server, run
+from scoring.serve import ServeError, Server, run, running
 
 
 @pytest.fixture
@@ -77,6 +77,16 @@ def test_a_port_that_is_taken_ends_both_with_a_message(
     assert done.returncode == 1
     assert "of the API is taken" in done.stderr
     assert "PORT" in done.stderr
+
+
+def test_a_server_that_ends_before_it_answers_is_told_with_its_last_words() -> None:
+    script = "print('no model here'); raise SystemExit(3)"
+    short = Server("short", (sys.executable, "-c", script), {}, serving.free_port(), "x://")
+    with (
+        pytest.raises(ServeError, match=r"ended with status 3(.|\n)*no model here"),
+        running(short),
+    ):
+        raise AssertionError("it never answered")
 
 
 def test_a_server_that_ends_stops_the_other(tmp_path: Path) -> None:

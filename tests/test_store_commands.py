@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,16 +25,6 @@ DEPLOYED = (
     f"import sys; sys.modules.update(dict.fromkeys({TRAINING!r}))\n"
     "from scoring.__main__ import app; app(prog_name='python -m scoring')"
 )
-
-
-@pytest.fixture(autouse=True)
-def own_log() -> Iterator[None]:
-    """Leave the log as it was: commands show it on the terminal."""
-    log = logging.getLogger("scoring")
-    handlers, level = log.handlers, log.level
-    yield
-    log.handlers = handlers
-    log.setLevel(level)
 
 
 def scoring(*words: str, database: str = "") -> Result:
