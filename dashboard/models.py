@@ -51,7 +51,7 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
             applicants=page.value(training.get("applicants")),
             source=page.value(training.get("source")),
         )
-        if training
+        if "applicants" in training
         else page.say("unknown"),
         page.say("family"): page.value(model["lineage"].get("candidate")),
         page.say("digest"): model["digest"][:12],
