@@ -20,13 +20,20 @@ def document(url: str, key: str, timeout: float) -> dict[str, Any]:
 
 
 @st.cache_data(ttl=_SECONDS, show_spinner=False)
-def features(url: str, key: str, language: str, timeout: float) -> list[dict[str, Any]]:
-    """What the champion looks at, the most important first."""
+def _features(url: str, key: str, language: str, timeout: float) -> list[dict[str, Any]]:
     return Api(url, key, language, timeout).features()
+
+
+def features(api: Api) -> list[dict[str, Any]]:
+    """What the champion looks at, the most important first."""
+    return _features(api.url, api.key, api.language, api.timeout)
+
+
+def labels(api: Api) -> dict[str, str]:
+    """What the champion's features mean, by their names."""
+    return {one["feature"]: one["text"] for one in features(api)}
 
 
 def columns(api: Api) -> Mapping[str, Field]:
     """The application's columns, called by what the champion's features of that name mean."""
-    told = features(api.url, api.key, api.language, api.timeout)
-    labels = {one["feature"]: one["text"] for one in told}
-    return fields(document(api.url, api.key, api.timeout), labels)
+    return fields(document(api.url, api.key, api.timeout), labels(api))

@@ -67,16 +67,16 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
 
 
 def _show_importance(page: Page) -> None:
-    api = page.api
-    told = known.features(api.url, api.key, api.language, api.timeout)[:_TOP]
+    told = known.features(page.api)[:_TOP]
     st.header(page.say("importance"))
     if not told or told[0]["importance"] is None:
         st.write(page.say("no_importance"))
         return
     labels, values = [one["text"] for one in told], [one["importance"] for one in told]
-    st.write(page.say("importance_intro", count=len(labels[:_DRAWN])))
+    drawn = labels[:_DRAWN]
+    st.write(page.say("importance_intro", count=len(drawn)))
     st.plotly_chart(
-        shares(labels[:_DRAWN], values[:_DRAWN], page.say("importance_axis")),
+        shares(drawn, values[:_DRAWN], page.say("importance_axis")),
         config=CHART,
         theme=None,
         alt=page.say("importance_alt", strongest=labels[0]),

@@ -99,9 +99,7 @@ def _show_drift(page: Page, comparison: Mapping[str, Any]) -> None:
     most = [one for one in comparison["columns"] if one["level"] not in (None, "none")][:_DRIFTED]
     st.write(page.say("drifted" if most else "nothing_drifted", count=len(most)))
     if most:
-        api = page.api
-        told = known.features(api.url, api.key, api.language, api.timeout)
-        texts = {one["feature"]: one["text"] for one in told}
+        texts = known.labels(page.api)
         st.dataframe(
             [
                 {
