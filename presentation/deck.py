@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pptx import Presentation
 from pptx.chart.data import CategoryChartData, XyChartData
@@ -165,15 +165,13 @@ class Slide:
         run = heading.text_frame.paragraphs[0].runs[0]
         run.font.size, run.font.color.rgb = Pt(44), WHITE
         frame = self._textbox(Box(1.0, 4.1, WIDTH - 2.0, 2.2))
-        for number, line in enumerate(lines):
-            paragraph = frame.paragraphs[0] if number == 0 else frame.add_paragraph()
+        for paragraph, line in _filled(frame, lines):
             _write(paragraph, line, 24, color=WHITE)
 
     def bullets(self, lines: Sequence[str], box: Box = BODY, size: int = TEXT) -> None:
         """Sentences, one below the other; **these words** are bold."""
         frame = self._textbox(box)
-        for number, line in enumerate(lines):
-            paragraph = frame.paragraphs[0] if number == 0 else frame.add_paragraph()
+        for paragraph, line in _filled(frame, lines):
             paragraph.space_after = Pt(size * 0.55)
             _bullet(paragraph, size)
             _write(paragraph, line, size)
@@ -241,6 +239,10 @@ class Slide:
             made.columns[number].width = Inches(box.width * share)
         for row in made.rows:
             row.height = Emu(int(Inches(height) / (len(rows) + 1)))
+        numeric = [
+            column > 0 and _are_numbers([row[column] for row in rows])
+            for column in range(len(header))
+        ]
         for place, cells in enumerate([header, *rows]):
             for column, words in enumerate(cells):
                 cell = made.cell(place, column)
@@ -249,8 +251,7 @@ class Slide:
                 cell.fill.solid()
                 cell.fill.fore_color.rgb = INK if place == 0 else (PALE if place % 2 else WHITE)
                 paragraph = cell.text_frame.paragraphs[0]
-                numeric = column > 0 and _are_numbers([row[column] for row in rows])
-                paragraph.alignment = PP_ALIGN.RIGHT if numeric else PP_ALIGN.LEFT
+                paragraph.alignment = PP_ALIGN.RIGHT if numeric[column] else PP_ALIGN.LEFT
                 color = WHITE if place == 0 else INK
                 _write(paragraph, words, size, color=color, bold=place == 0 or place - 1 in strong)
 
@@ -276,8 +277,7 @@ class Slide:
         frame.word_wrap = False
         frame.vertical_anchor = MSO_ANCHOR.TOP
         frame.margin_left = frame.margin_right = Inches(0.2)
-        for number, line in enumerate(lines):
-            paragraph = frame.paragraphs[0] if number == 0 else frame.add_paragraph()
+        for number, (paragraph, line) in enumerate(_filled(frame, lines)):
             paragraph.alignment = PP_ALIGN.LEFT
             _write(paragraph, line, size, color=WHITE, bold=number == 0, font=FIXED, marks=False)
 
@@ -343,13 +343,8 @@ class Slide:
         data.categories = list(next(iter(series.values())))
         for name, values in series.items():
             data.add_series(name, list(values.values()))
-        frame = self._shapes.add_chart(XL_CHART_TYPE.BAR_CLUSTERED, *_inches(box), data)
-        _describe(frame, alternative)
-        chart = frame.chart
-        chart.font.size, chart.font.name = Pt(size), FONT
-        chart.has_title = False
-        chart.has_legend = len(series) > 1
-        if chart.has_legend:
+        chart = self._chart(XL_CHART_TYPE.BAR_CLUSTERED, data, alternative, box, size)
+        if len(series) > 1:
             _legend(chart, size)
         chart.category_axis.reverse_order = True
         chart.category_axis.tick_labels.offset = 0
@@ -380,7 +375,7 @@ class Slide:
         alternative: str,
         axes: tuple[str, str],
         box: Box = BODY,
-        limits: Literal["free"] | tuple[float, float, float, float] = "free",
+        limits: tuple[float, float, float, float] | None = None,
         size: int = SMALL,
     ) -> None:
         """Lines and marks over two axes.
@@ -395,7 +390,7 @@ class Slide:
             Titles of the axes, with units.
         box : Box
             Its place.
-        limits : "free" or (left, right, low, high)
+        limits : (left, right, low, high), optional
             What the axes have to hold; they end on round numbers.
         size : int
             Of the letters.
@@ -405,19 +400,13 @@ class Slide:
             series = data.add_series(line.name)
             for x, y in line.points:
                 series.add_data_point(x, y)
-        frame = self._shapes.add_chart(
-            XL_CHART_TYPE.XY_SCATTER_LINES_NO_MARKERS, *_inches(box), data
-        )
-        _describe(frame, alternative)
-        chart = frame.chart
-        chart.font.size, chart.font.name = Pt(size), FONT
-        chart.has_title = False
-        chart.has_legend = True
+        kind = XL_CHART_TYPE.XY_SCATTER_LINES_NO_MARKERS
+        chart = self._chart(kind, data, alternative, box, size)
         _legend(chart, size)
         for axis, words in zip((chart.category_axis, chart.value_axis), axes, strict=True):
             axis.has_major_gridlines = False
             _axis_title(axis, words, size)
-        if limits != "free":
+        if limits is not None:
             ends = chart.category_axis, chart.value_axis
             for axis, low, high in zip(ends, limits[::2], limits[1::2], strict=True):
                 step = _round_step((high - low) / 6)
@@ -426,6 +415,14 @@ class Slide:
                 axis.major_unit = step
         for drawn, line in zip(chart.plots[0].series, lines, strict=True):
             _draw(drawn, line)
+
+    def _chart(self, kind: Any, data: Any, alternative: str, box: Box, size: int) -> Any:
+        """A chart without a title, which is the slide's, and without a legend yet."""
+        frame = self._shapes.add_chart(kind, *_inches(box), data)
+        _describe(frame, alternative)
+        frame.chart.font.size, frame.chart.font.name = Pt(size), FONT
+        frame.chart.has_title = frame.chart.has_legend = False
+        return frame.chart
 
     def _textbox(self, box: Box) -> Any:
         frame = self._shapes.add_textbox(*_inches(box)).text_frame
@@ -450,6 +447,12 @@ def _inches(box: Box) -> tuple[Any, Any, Any, Any]:
 
 def _place(shape: Any, box: Box) -> None:
     shape.left, shape.top, shape.width, shape.height = _inches(box)
+
+
+def _filled(frame: Any, lines: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    """A paragraph for each line; a frame comes with its first."""
+    for number, line in enumerate(lines):
+        yield frame.paragraphs[0] if number == 0 else frame.add_paragraph(), line
 
 
 def _write(
@@ -495,6 +498,7 @@ def _are_numbers(cells: Sequence[str]) -> bool:
 
 
 def _legend(chart: Any, size: int) -> None:
+    chart.has_legend = True
     chart.legend.position = XL_LEGEND_POSITION.BOTTOM
     chart.legend.include_in_layout = False
     chart.legend.font.size = Pt(size)

@@ -95,37 +95,34 @@ class Figures:
         card = kept_card(store, version)
         if card is None:
             raise MissingFigureError(f"version {version} has no model card: make run makes one")
-        trained = _compared(training_of(store, version), _runs(store), card)
+        training, runs = training_of(store, version), _runs(store)
+        trained = _compared(training, runs, card)
         dataset = Dataset.open(root / "data" / "tables")
         if dataset.digest != card.data.digest:
             raise MissingFigureError(
                 f"version {version} has not learnt from the tables in {dataset.folder}: run make "
                 "with the DATA that it was trained on"
             )
+        files = dataset.manifest["files"]
         outcomes = _outcomes(dataset, _there(root / "data" / UNSEEN_PDS))
         return cls(
             card=card,
-            rows={name: dataset.rows(name) for name in TABLES},
+            rows={Path(name).stem: file["rows"] for name, file in files.items()},
             families=trained["family"],
             remedies=trained["imbalance"],
             trials=trained["trial"],
             target=outcomes["TARGET"],
             pds=outcomes["probability_of_default"],
             drift=json.loads(_there(root / "reports" / "drift.json").read_text("utf-8")),
-            folds=int(training_of(store, version).data.params["folds"]),
+            folds=int(training.data.params["folds"]),
             versions=len(store.versions()),
-            runs=len(_runs(store)),
+            runs=len(runs),
         )
 
     @property
     def synthetic(self) -> bool:
         """Whether the applicants are invented."""
         return self.card.data.source == "synthetic"
-
-    @property
-    def best_reference(self) -> Trained:
-        """The simplest model that is no constant."""
-        return self.families[1]
 
     def holdout(self, name: str) -> tuple[float, float, float]:
         """A figure on held-out applicants, with its 95 % interval."""
@@ -134,18 +131,6 @@ class Figures:
                 return figure.value, figure.low, figure.high
         known = ", ".join(figure.name for figure in self.card.holdout)
         raise MissingFigureError(f"the model card has no {name!r} on held-out applicants: {known}")
-
-
-TABLES = (
-    "application_train",
-    "application_test",
-    "bureau",
-    "bureau_balance",
-    "previous_application",
-    "POS_CASH_balance",
-    "installments_payments",
-    "credit_card_balance",
-)
 
 
 def _there(path: Path) -> Path:

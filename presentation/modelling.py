@@ -13,6 +13,7 @@ from scoring.business import Costs, cost_curve
 from scoring.card.fields import Ratio
 from scoring.card.french import number, percent
 from scoring.evaluation import reliability
+from scoring.fairness import FOUR_FIFTHS
 from scoring.wording import describe
 
 FAMILIES = {
@@ -51,7 +52,6 @@ _GROUPS = {
     "Single / not married": "célibataires",
     "Widow": "veufs",
 }
-_FOUR_FIFTHS = 0.8
 _MOST_REASONS = 6
 
 
@@ -426,7 +426,8 @@ def fairness(deck: Deck, figures: Figures) -> None:
     )
     slide.bullets(
         [
-            "Rapport des taux d'acceptation ; la règle des quatre cinquièmes demande 0,80",
+            "Rapport des taux d'acceptation ; la règle des quatre cinquièmes demande "
+            f"{number(FOUR_FIFTHS, 2)}",
             "Le sexe se devine encore des autres variables : AUC de "
             f"{number(found.proxy_auc.value, 2)}",
             "Une version qui creuse un écart n'est pas promue",
@@ -436,9 +437,9 @@ def fairness(deck: Deck, figures: Figures) -> None:
 
 
 def _verdict(ratio: Ratio) -> str:
-    if ratio.ratio.low >= _FOUR_FIFTHS:
+    if ratio.ratio.low >= FOUR_FIFTHS:
         return "tenue"
-    return "non tenue" if ratio.ratio.value < _FOUR_FIFTHS else "incertaine"
+    return "non tenue" if ratio.ratio.value < FOUR_FIFTHS else "incertaine"
 
 
 def _family(model: Trained) -> str:

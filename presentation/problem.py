@@ -5,6 +5,7 @@ from __future__ import annotations
 from presentation.deck import BODY, Box, Deck
 from presentation.figures import Figures
 from scoring.card.french import number, percent
+from scoring.evaluation import SUSPECT_AUC
 
 _TABLES = {
     "application_train": "Demandes, résultat connu",
@@ -179,11 +180,12 @@ _SOURCES = {
 
 def honesty(deck: Deck, figures: Figures) -> None:
     """Leakage and the split."""
+    suspect = number(SUSPECT_AUC, 2)
     slide = deck.slide(
         "Aucune fuite : ce qui est mesuré n'a jamais été vu",
         "Un cinquième des demandeurs est mis de côté par une règle fixe sur leur identifiant, la "
         "même pour toutes les versions. Tout ce qui s'apprend est appris dans les plis. Nous "
-        "avons aussi un garde-fou : sur ces données, une AUC au-dessus de 0,82 n'est pas "
+        f"avons aussi un garde-fou : sur ces données, une AUC au-dessus de {suspect} n'est pas "
         "crédible et la version est refusée.",
         40,
     )
@@ -198,7 +200,7 @@ def honesty(deck: Deck, figures: Figures) -> None:
             "**Permuter les résultats** ramène l'AUC à 0,5 : un test le vérifie",
             "**Le résultat d'un demandeur** ne change pas sa propre probabilité : un test le "
             "vérifie",
-            "**AUC supérieure à 0,82** : la version est refusée, car il y aurait une fuite",
+            f"**AUC supérieure à {suspect}** : la version est refusée, car il y aurait une fuite",
         ],
         BODY.above(3.9),
     )

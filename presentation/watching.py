@@ -8,11 +8,18 @@ from typing import Any
 from presentation.deck import BODY, Deck
 from presentation.figures import Figures
 from scoring.card.french import number, percent
+from scoring.drift.verdict import ACCEPTANCE, PD_PSI, WEIGHTED_PSI, Effect
+from scoring.monitoring.thresholds import Limit, Thresholds
 from scoring.wording import describe
 
 _MOST_COLUMNS = 5
-# The limits that the conclusion on drift names, of the population stability index.
-_PSI_SEEN, _PSI_LARGE = 0.1, 0.25
+# What the drift report concludes, in a title's words.
+_ANSWERS: dict[Effect, str] = {
+    "none": "Non : le modèle s'appuie peu sur ce qui a changé",
+    "inputs": "Non : le modèle s'appuie peu sur ce qui a changé",
+    "noticeable": "À suivre : une part de ce qui compte a changé",
+    "serious": "Oui : le modèle s'appuie sur ce qui a changé",
+}
 
 
 def drift(deck: Deck, figures: Figures) -> None:
@@ -60,31 +67,30 @@ def verdict(deck: Deck, figures: Figures) -> None:
     """Is it serious?"""
     found = figures.drift["metrics"]
     weighted, own = found["weighted_psi"], found["pd_psi"]
-    serious = max(weighted, own) >= _PSI_LARGE
-    seen = max(weighted, own) >= _PSI_SEEN
-    title = (
-        "Est-ce grave ? Oui : le modèle s'appuie sur ce qui a changé"
-        if serious
-        else "Est-ce grave ? À suivre : une part de ce qui compte a changé"
-        if seen
-        else "Est-ce grave ? Non : le modèle s'appuie peu sur ce qui a changé"
-    )
+    effect = figures.drift["effect"]
     slide = deck.slide(
-        title,
+        f"Est-ce grave ? {_ANSWERS[effect]}",
         "Une colonne qui dérive n'est grave que si le modèle s'appuie sur elle. Nous pondérons "
         "donc le PSI par l'importance, et nous regardons la distribution des probabilités et les "
         "décisions. Ce rapport ne peut pas voir un changement du lien entre variables et défaut "
         ": il faut pour cela les résultats.",
         35,
     )
-    limit = number(_PSI_SEEN, 1)
     slide.table(
         ("Indicateur", "Valeur", "Alerte à partir de"),
         [
-            ("PSI des variables, pondéré par l'importance", number(weighted, 3), limit),
-            ("PSI de la probabilité de défaut", number(own, 3), limit),
+            (
+                "PSI des variables, pondéré par l'importance",
+                number(weighted, 3),
+                number(WEIGHTED_PSI[0], 1),
+            ),
+            ("PSI de la probabilité de défaut", number(own, 3), number(PD_PSI[0], 1)),
             ("Acceptés, avant", percent(found["accepted_reference"]), ""),
-            ("Acceptés, maintenant", percent(found["accepted_current"]), "± 5 points"),
+            (
+                "Acceptés, maintenant",
+                percent(found["accepted_current"]),
+                f"± {_points(ACCEPTANCE[0])}",
+            ),
         ],
         BODY.above(2.8),
         18,
@@ -93,7 +99,7 @@ def verdict(deck: Deck, figures: Figures) -> None:
     slide.bullets(
         [
             "**Action** : réexaminer le modèle sur des résultats récents"
-            if serious
+            if effect == "serious"
             else "**Action** : demander aux sources pourquoi leurs colonnes ont changé ; ne pas "
             "réentraîner pour cette seule raison",
             "**Limite** : le lien entre variables et défaut ne se juge que sur des résultats "
@@ -105,6 +111,7 @@ def verdict(deck: Deck, figures: Figures) -> None:
 
 def strategy(deck: Deck) -> None:
     """Who does what on which sign."""
+    limits = Thresholds()
     slide = deck.slide(
         "Surveiller : chaque alerte a un seuil, et quelqu'un qui agit",
         "L'API enregistre chaque décision avec ses variables. Un flux quotidien compare la "
@@ -116,16 +123,24 @@ def strategy(deck: Deck) -> None:
     slide.table(
         ("Ce qui est suivi", "Alerte, critique", "Qui, quoi"),
         [
-            ("PSI pondéré, PSI des probabilités", "0,1 ; 0,25", "science des données : examiner"),
+            (
+                "PSI pondéré, PSI des probabilités",
+                _both(limits.weighted_psi),
+                "science des données : examiner",
+            ),
             (
                 "Valeurs manquantes d'une variable",
-                "± 10 ; ± 50 points",
+                _moved(limits.missing),
                 "données : réparer la source",
             ),
-            ("Taux d'acceptation", "± 5 ; ± 15 points", "risque : vérifier la population"),
+            ("Taux d'acceptation", _moved(limits.decisions), "risque : vérifier la population"),
             ("Variables recalculées autrement", "dès la première", "API : revenir en arrière"),
-            ("AUC sous la promesse", "0,03 ; 0,06", "science des données : réentraîner"),
-            ("Coût au-dessus de la promesse", "15 % ; 30 %", "risque : resserrer, réentraîner"),
+            ("AUC sous la promesse", _both(limits.auc_loss), "science des données : réentraîner"),
+            (
+                "Coût au-dessus de la promesse",
+                _shares(limits.cost_rise),
+                "risque : resserrer, réentraîner",
+            ),
         ],
         BODY.above(4.0),
         widths=(0.36, 0.24, 0.4),
@@ -192,3 +207,23 @@ def conclusion(deck: Deck, figures: Figures) -> None:
         22,
     )
     slide.says("Merci. Vos questions ?", BODY.below(4.6).above(0.8), 24)
+
+
+def _both(limit: Limit) -> str:
+    return f"{_plain(limit.warning)} ; {_plain(limit.critical)}"
+
+
+def _moved(limit: Limit) -> str:
+    return f"± {number(100 * limit.warning)} ; ± {_points(limit.critical)}"
+
+
+def _shares(limit: Limit) -> str:
+    return f"{percent(limit.warning, 0)} ; {percent(limit.critical, 0)}"
+
+
+def _points(share: float) -> str:
+    return f"{number(100 * share)} points"
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}".replace(".", ",")

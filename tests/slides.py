@@ -8,6 +8,7 @@ from typing import Any
 
 import serving
 from pptx import Presentation
+from pptx.enum.shapes import MSO_SHAPE_TYPE
 from pptx.util import Pt
 
 from api.example import REQUEST
@@ -59,7 +60,7 @@ def check(file: Path) -> None:
             assert shape.top >= 0, where
             assert shape.left + shape.width <= talk.slide_width * 1.001, where
             assert shape.top + shape.height <= talk.slide_height, where
-            if shape.has_chart or shape.shape_type == 13:
+            if shape.has_chart or shape.shape_type == MSO_SHAPE_TYPE.PICTURE:
                 assert shape._element.xpath(".//p:cNvPr")[0].get("descr"), where
             if shape.is_placeholder:
                 assert shape.text_frame.text, where

@@ -40,6 +40,14 @@ def test_each_kind_of_thing_on_a_slide_is_whole(tmp_path: Path) -> None:
     assert "strong and not" in list(slides.words(tmp_path / "talk.pptx"))
 
 
+def test_a_table_without_rows_has_its_header_alone(tmp_path: Path) -> None:
+    deck = Deck("A talk", "Jean")
+    deck.slide("A message", "What is said.", 40).table(("what", "how much"), [])
+    deck.save(tmp_path / "talk.pptx")
+    slides.check(tmp_path / "talk.pptx")
+    assert list(slides.words(tmp_path / "talk.pptx")) == ["A message", "what", "how much"]
+
+
 def test_output_too_long_for_a_slide_is_refused() -> None:
     slide = Deck("A talk", "Jean").slide("A message", "What is said.", 40)
     with pytest.raises(ValueError, match="41 lines are too many"):
