@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import example
+from api.service import current_service
 from scoring.business import Decision
 from scoring.features import FEATURE_SET_VERSION
 from scoring.reasons import REASONS
@@ -36,6 +37,10 @@ class Model(BaseModel):
     digest: str = Field(description="SHA-256 of the manifest of the model's files")
     role: Literal["champion", "challenger"] = Field(description="What it was when it answered")
     why: str = Field(description="Why this model answered")
+    demonstration: bool | None = Field(
+        description="Whether it learnt from invented applicants: it decides on nobody real; null "
+        "where the model is not kept any more"
+    )
 
 
 class Answer(BaseModel):
@@ -139,6 +144,7 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
             "digest": prediction.model_digest,
             "role": prediction.role,
             "why": prediction.why,
+            "demonstration": current_service().models.demonstrates(prediction.model_digest),
         },
     }
 
@@ -181,6 +187,7 @@ class ModelFacts(BaseModel):
     refer_band: list[float]
     costs: dict[str, float] = Field(description="What a wrong decision costs, by kind")
     features: int = Field(description="How many features it reads")
+    demonstration: bool = Field(description="Whether it learnt from invented applicants")
     lineage: dict[str, Any] = Field(description="Where it comes from: data, figures, parameters")
 
 
@@ -199,5 +206,6 @@ def facts_of(scorer: Scorer, digest: str, role: str) -> dict[str, Any]:
             "false_positive": scorer.costs.false_positive,
         },
         "features": len(scorer.features),
+        "demonstration": scorer.demonstration,
         "lineage": dict(scorer.lineage),
     }

@@ -121,5 +121,6 @@ ANSWER: dict[str, Any] = {
         "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "role": "champion",
         "why": "champion",
+        "demonstration": False,
     },
 }

@@ -17,7 +17,7 @@ from api.problems import ProblemError
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import from_bytes
 from scoring.requests import frames_of, rows_of
-from scoring.scorer import Reason, Scored, Scorer
+from scoring.scorer import Reason, Scored, Scorer, ScorerError
 from scoring.store import Prediction, Store
 
 # Each keeps a few megabytes; explanations are mostly asked for decisions of late.
@@ -53,7 +53,20 @@ class Models:
         self._lineup = lineup
         self._store = store
         self._earlier: OrderedDict[str, Scorer] = OrderedDict()
+        self._demonstrations: dict[str, bool | None] = {}
         self._lock = Lock()
+
+    def demonstrates(self, digest: str) -> bool | None:
+        """Whether a model learnt from sample applicants, None if nobody has it any more."""
+        for live in self._lineup.live():
+            if live.digest == digest:
+                return live.scorer.demonstration
+        if digest not in self._demonstrations:
+            try:
+                self._demonstrations[digest] = self.get(digest).demonstration
+            except (ProblemError, ScorerError):
+                self._demonstrations[digest] = None
+        return self._demonstrations[digest]
 
     def get(self, digest: str) -> Scorer:
         """The model with a digest.

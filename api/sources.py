@@ -20,8 +20,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, Protocol, TypeVar
 
-from scoring.dataset import staged_file
 from scoring.errors import ScoringError
+from scoring.files import staged_file
 from scoring.scorer import MANIFEST_FILE, ScorerError, check_manifest
 
 Alias = Literal["champion", "challenger"]
@@ -272,7 +272,8 @@ class RegistrySource:
 
     def _forget_others(self, folder: Path) -> None:
         """Remove models that nobody has fetched for the longest time."""
-        models = [path.parent for path in self._cache.glob(f"*/{MANIFEST_FILE}")]
+        found = (path.parent for path in self._cache.glob(f"*/{MANIFEST_FILE}"))
+        models = [path for path in found if _SHA256.fullmatch(path.name)]
         models.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for old in models[_KEPT:]:
             if old != folder:

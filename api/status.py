@@ -34,6 +34,7 @@ class ReadyModel(BaseModel):
     version: str
     feature_set_version: str = Field(description="The version of the features' definitions")
     digest: str = Field(description="SHA-256 of the manifest of the model's files")
+    demonstration: bool = Field(description="Whether it learnt from invented applicants")
 
     @classmethod
     def of(cls, live: Live) -> Self:
@@ -44,6 +45,7 @@ class ReadyModel(BaseModel):
             version=scorer.version,
             feature_set_version=scorer.feature_set_version,
             digest=live.digest,
+            demonstration=scorer.demonstration,
         )
 
 
@@ -59,6 +61,7 @@ class Readiness(BaseModel):
                     "version": "3",
                     "feature_set_version": "2",
                     "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "demonstration": False,
                 },
             }
         }

@@ -24,10 +24,12 @@ from bench import page, servers
 from bench.load import Load, at_rate, saturate, write_bodies
 from bench.profile import stages
 from scoring.batch import example_requests
-from scoring.dataset import Dataset, staged_file
+from scoring.dataset import Dataset
+from scoring.files import check_file, staged_file
 from scoring.materialize import materialize
 from scoring.store import Store
 
+_TITLE = "# Benchmarks"
 _CONNECTIONS = 16
 _REDRAWN = 9
 _MLFLOW = "models:/credit-scoring@champion"
@@ -51,6 +53,7 @@ def main(
     peer: Annotated[bool, typer.Option(help="Measure mlflow models serve too.")] = True,
 ) -> None:
     """Measure the API against a bare echo, and write the report."""
+    check_file(out, _TITLE.encode())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         database = f"sqlite:///{folder / 'bench.db'}"
@@ -66,7 +69,7 @@ def main(
             "from raw rows": stages(model, folder / "none", database, bodies.with_rows),
         }
     text = _report(figures, slow, bodies, workers) + _profiled(profiles) + page.table(shown)
-    with staged_file(out) as staged:
+    with staged_file(out, _TITLE.encode()) as staged:
         staged.write_text(text, encoding="utf-8")
     typer.echo(text)
 
@@ -154,7 +157,7 @@ def _report(
 ) -> str:
     size = int(median(len(body) for body in bodies.with_rows) / 1000)
     lines = [
-        "# Benchmarks",
+        _TITLE,
         "",
         f"Made by `make bench` on {datetime.now(UTC):%d %B %Y}: {os.cpu_count()} cores, "
         f"{platform.machine()}, Python {platform.python_version()}, {workers} worker(s), the load "

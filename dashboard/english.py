@@ -8,6 +8,8 @@ TEXTS = {
     "for as long as this page is open only.",
     "api": "API in use: {url}",
     "ready": "The API answers; the model in use is version {version}.",
+    "demonstration": "A demonstration: the model learnt from invented applicants. Nobody real may "
+    "be decided on with it.",
     "applicant_tab": "Application",
     "batch_tab": "Batch",
     "monitoring_tab": "Monitoring",

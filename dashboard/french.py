@@ -8,6 +8,8 @@ TEXTS = {
     "n'est gardée que le temps de cette page.",
     "api": "API interrogée : {url}",
     "ready": "L'API répond ; modèle en place : version {version}.",
+    "demonstration": "Démonstration : le modèle a appris de demandeurs fictifs. Il ne doit servir "
+    "à aucune décision réelle.",
     "applicant_tab": "Demande",
     "batch_tab": "Lot",
     "monitoring_tab": "Surveillance",

@@ -31,6 +31,8 @@ def show() -> None:
     st.set_page_config(page_title="Credit scoring", layout="wide")
     page = _sidebar(settings)
     st.title(page.say("title"))
+    if st.session_state.get("demonstration"):
+        st.warning(page.say("demonstration"), icon=":material/science:")
     if said := st.session_state.pop("said", None):
         st.success(said, icon=":material/check_circle:")
     names = [page.say(name) for name in _TABS]
@@ -78,4 +80,5 @@ def _show_state(page: Page) -> None:
     except ApiError as error:
         show_failure(page, error)
     else:
+        st.session_state["demonstration"] = model.get("demonstration")
         st.caption(f":material/check_circle: {page.say('ready', version=model['version'])}")

@@ -15,7 +15,7 @@ from presentation.deliverables import Naming, pack
 from presentation.evidence import Evidence, gathered
 from presentation.figures import Figures, MissingFigureError
 from scoring.console import messages
-from scoring.dataset import staged_file
+from scoring.files import staged_file
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = Path("reports/screenshots/decision_fr_1280.png")

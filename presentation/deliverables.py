@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scoring.dataset import staged_folder
 from scoring.errors import ScoringError
+from scoring.files import staged_folder
 
 CONTENTS = "LISEZMOI.txt"
 # What tests the API: the page, its theme, and nothing of the library.
@@ -97,7 +97,7 @@ def pack(root: Path, out: Path, naming: Naming, api: str | None = None) -> list[
         ("application_test_API", ".zip", lambda file: _page(root, file)),
         ("présentation", ".pptx", _copy_of(root / "reports/presentation.pptx")),
     ]
-    with staged_folder(out, marker=CONTENTS) as staged:
+    with staged_folder(out, kind="deliverables") as staged:
         names = []
         for number, (what, ending, make) in enumerate(makers, start=1):
             names.append(naming.of(number, what, ending))

@@ -144,7 +144,8 @@ def _deployed(root: Path) -> tuple[Printed, dict[str, Any], dict[str, Any]]:
     """Make a bundle, start it as the platform does, and ask it for a decision and its reasons."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
-        made = _run(root, sys.executable, "-m", "scoring", "bundle", "--out", str(bundle))
+        make = ("-m", "scoring", "bundle", "--demonstration", "--out", str(bundle))
+        made = _run(root, sys.executable, *make)
         address = f"http://127.0.0.1:{(port := free_port())}"
         command = ("gunicorn", "--chdir", str(bundle), "--config", "api/gunicorn.conf.py")
         settings = {"PORT": str(port), "DATABASE_URL": f"sqlite:///{folder}/scoring.db"}

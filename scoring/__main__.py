@@ -148,11 +148,13 @@ def predict(
     model: ModelOption = _CHAMPION,
 ) -> None:
     """Score every applicant of a dataset: probability of default and decision."""
-    from scoring.batch import score, write_parquet
+    from scoring.batch import PARQUET, score, write_parquet
     from scoring.dataset import Dataset
+    from scoring.files import check_file
     from scoring.scorer import Scorer
 
     with _console() as console, console.status("scoring"):
+        check_file(out, PARQUET)
         scorer = Scorer.load(model)
         scored = score(Dataset.open(dataset), scorer)
         write_parquet(scored, out)
@@ -187,11 +189,14 @@ def export(
     mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
 ) -> None:
     """Copy a registered model out of MLflow as a directory that the API serves or tries."""
+    from scoring import approval
     from scoring.registry import Store
 
     folder = out or _CHAMPION.with_name(alias)
     with _console() as console, console.status("exporting"):
-        scorer = Store(mlruns).export(folder, alias)
+        store = Store(mlruns)
+        approval.settle(store)
+        scorer = store.export(folder, alias)
     typer.echo(f"{scorer.name} version {scorer.version} ({alias}) in {folder}")
 
 
@@ -199,12 +204,16 @@ def export(
 def bundle(
     out: Annotated[Path, typer.Option(help="The folder to write; replaced if it is a bundle.")],
     model: ModelOption = _CHAMPION,
+    demonstration: Annotated[
+        bool, typer.Option("--demonstration", help="Take a model of sample applicants too.")
+    ] = False,
 ) -> None:
     """Gather what a platform runs: API, model, locked requirements, Procfile."""
     from scoring.bundle import bundle as gather
 
     with _console():
-        scorer = gather(model, out)
+        _catch_up(model)
+        scorer = gather(model, out, demonstration=demonstration)
     typer.echo(f"{scorer.name} version {scorer.version} and the API in {out}")
 
 
@@ -259,6 +268,7 @@ def train(
     """
     from datetime import UTC, datetime
 
+    from scoring import approval
     from scoring.automatic import TRIALS, Settings
     from scoring.automatic import train as run_training
     from scoring.data_versions import DataVersions
@@ -272,6 +282,7 @@ def train(
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
         with console.status("registering"):
             store = Store(mlruns)
+            approval.settle(store)
             DataVersions.beside(store.folder).keep(dataset)
             scorer = track(store, run, datetime.now(UTC).date().isoformat())
             store.export(mlruns / CHALLENGER, CHALLENGER)
@@ -377,10 +388,15 @@ def promote(
     """Hold a challenger against the gates; if it passes, make it the champion and export it."""
     from scoring import approval
     from scoring.dataset import Dataset
-    from scoring.registry import Store
+    from scoring.registry import CHALLENGER, Store
 
     with _console() as console:
         store = Store(mlruns)
+        mended = approval.settle(store, export)
+        champion = store.champion()
+        if mended and version in (None, champion) and not store.find(CHALLENGER):
+            typer.echo(f"version {champion} is the champion; exported to {export}")
+            return
         with console.status("scoring the held-out applicants"):
             verdict = approval.judged(store, Dataset.open(data), version)
         _show(("", "gate", "figure", "bound", "in words"), map(_gate_row, verdict.gates))
@@ -404,7 +420,9 @@ def rollback(
     from scoring.registry import Store
 
     with _console():
-        event = approval.rollback(Store(mlruns), by, why, export=export, reports=reports)
+        store = Store(mlruns)
+        approval.settle(store, export)
+        event = approval.rollback(store, by, why, export=export, reports=reports)
     typer.echo(
         f"version {event.version} is the champion again, in the place of version {event.previous}; "
         f"exported to {export}"
@@ -414,10 +432,12 @@ def rollback(
 @app.command()
 def models(mlruns: StoreOption = _MLRUNS) -> None:
     """List the registered versions, the newest first, and every change of champion."""
+    from scoring import approval
     from scoring.registry import Store
 
     with _console():
         store = Store(mlruns)
+        approval.settle(store)
         found, events = store.versions(), store.history()
     _show(_VERSION_HEADER, map(_version_row, found))
     _show(_EVENT_HEADER, map(_event_row, events))
@@ -506,7 +526,19 @@ def serve(
         )
 
     with _console():
+        _catch_up(model)
         run(servers(port, dashboard_port, model, requests), tell)
+
+
+def _catch_up(model: Path) -> None:
+    """Export the champion again where the registry beside it names another one than is there."""
+    from scoring.promotions import is_behind
+
+    if is_behind(model):
+        from scoring import approval
+        from scoring.registry import Store
+
+        approval.settle(Store(model.parent), model)
 
 
 store_commands.register(app)

@@ -7,6 +7,7 @@ model card under reports/.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +18,19 @@ from scoring import provenance
 from scoring.automatic import Run
 from scoring.batch import row_batches
 from scoring.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
-from scoring.dataset import Dataset, staged_file
+from scoring.dataset import Dataset
+from scoring.errors import ScoringError
 from scoring.fairness import attributes
 from scoring.features import build_features
+from scoring.files import staged_file
 from scoring.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
 from scoring.learned import Rows
 from scoring.promotions import Event
 from scoring.registry import CHALLENGER, CHAMPION, RegistryError, Store
 from scoring.scorer import Floats, Scorer, ScorerError
 from scoring.training import HOLDOUT_RULE, is_held_out
+
+logger = logging.getLogger(__name__)
 
 CARD_FILE = "model_card"
 
@@ -180,10 +185,8 @@ def promote(
         The folder of model_card.md and model_card.html.
     """
     event = store.promote(verdict, by, why, force=force)
-    overridden = [gate.name for gate in verdict.gates if not gate.passed]
-    told = f"forced past: {', '.join(overridden)}" if overridden else "every gate passed"
     sentences = tuple(f"{gate.name}: {gate.sentence}" for gate in verdict.gates)
-    _publish(store, event, Approval(by, why, event.at, told, sentences), export, reports)
+    _publish(store, event, sentences, export, reports)
     return event
 
 
@@ -195,11 +198,53 @@ def rollback(
     Parameters are those of `promote`; `Store.rollback` says what is raised.
     """
     event = store.rollback(by, why)
-    card = kept_card(store, event.version)
-    gates = card.approval.gates if card else ()
-    told = f"put back in the place of version {event.previous}"
-    _publish(store, event, Approval(by, why, event.at, told, gates), export, reports)
+    _publish(store, event, (), export, reports)
     return event
+
+
+def settle(store: Store, export: Path | None = None) -> bool:
+    """Finish what killed commands left half done: alias, record, exports, model card.
+
+    Parameters
+    ----------
+    store : Store
+        Where the models are.
+    export : Path, optional
+        The directory that the API serves; by default `champion` in the store's folder. That of
+        the challenger is beside it.
+
+    Returns
+    -------
+    bool
+        Whether the champion or its directory was another one. All is logged, also what cannot be
+        mended, which stops nobody.
+    """
+    champion = export or store.folder / CHAMPION
+    event = store.finish()
+    if event is not None:
+        logger.warning("the %s of version %s was half done: finished", event.action, event.version)
+    mended = event is not None
+    for alias, folder in ((CHAMPION, champion), (CHALLENGER, champion.with_name(CHALLENGER))):
+        if store.is_exported(folder, alias):
+            continue
+        try:
+            version = store.export(folder, alias).version
+        except (ScoringError, OSError) as error:
+            logger.warning("%s is not the %s, and cannot be made it: %s", folder, alias, error)
+            continue
+        mended = mended or alias == CHAMPION
+        logger.warning("%s was not version %s, the %s: exported again", folder, version, alias)
+    store.withdraw(champion.with_name(CHALLENGER))
+    _complete_card(store)
+    return mended
+
+
+def _complete_card(store: Store) -> None:
+    """Say in the champion's model card what its last event says."""
+    events = [event for event in store.history() if event.version == store.champion()]
+    card = kept_card(store, events[-1].version) if events else None
+    if card is not None and card.approval.at != events[-1].at:
+        keep_card(store, _approved(card, events[-1]))
 
 
 def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Floats]]:
@@ -272,8 +317,26 @@ def _of_held_out(rows: Rows) -> dict[str, pl.DataFrame] | None:
     return {"application": application, **histories}
 
 
+def _approved(card: Card, event: Event, sentences: tuple[str, ...] = ()) -> Card:
+    """The card with an event's approval; sentences are those of the gates, where they are known."""
+    if event.action == "rollback":
+        verdict = f"put back in the place of version {event.previous}"
+        sentences = tuple(card.approval.gates)
+    else:
+        overridden = [name for name, (passed, *_) in event.gates.items() if not passed]
+        verdict = f"forced past: {', '.join(overridden)}" if overridden else "every gate passed"
+        sentences = sentences or tuple(
+            f"{name}: {figure} against {bound}" for name, (_, figure, bound) in event.gates.items()
+        )
+    return replace(card, approval=Approval(event.by, event.why, event.at, verdict, sentences))
+
+
 def _publish(
-    store: Store, event: Event, approval: Approval, export: Path | None, reports: Path | None
+    store: Store,
+    event: Event,
+    sentences: tuple[str, ...],
+    export: Path | None,
+    reports: Path | None,
 ) -> None:
     if export is not None:
         store.export(export)
@@ -282,7 +345,7 @@ def _publish(
     card = kept_card(store, event.version)
     if card is None:
         return
-    approved = replace(card, approval=approval)
+    approved = _approved(card, event, sentences)
     keep_card(store, approved)
     if reports is not None:
         write_card(approved, reports)

@@ -9,13 +9,16 @@ from typing import Any
 
 import polars as pl
 
-from scoring.dataset import Dataset, Population, staged_file
+from scoring.dataset import Dataset, Population
 from scoring.features import build_features
+from scoring.files import check_file, staged_file, staged_folder
 from scoring.scorer import Scorer
 from scoring.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 
 # Applicants whose features are computed at once: bounds the memory whatever the portfolio.
 BATCH_SIZE = 25_000
+# How a Parquet file begins, which a file has to do to be replaced by one.
+PARQUET = b"PAR1"
 
 
 def feature_batches(
@@ -92,6 +95,7 @@ def write_features(dataset: Dataset, out: Path, *populations: Population) -> tup
     rows, columns : int
         What was written, SK_ID_CURR included.
     """
+    check_file(out, PARQUET)
     whole = pl.concat(feature_batches(dataset, *populations), rechunk=False)
     write_parquet(whole, out)
     return whole.shape
@@ -99,7 +103,7 @@ def write_features(dataset: Dataset, out: Path, *populations: Population) -> tup
 
 def write_parquet(frame: pl.DataFrame, out: Path) -> None:
     """Write a Parquet file, whole or not at all."""
-    with staged_file(out) as staged:
+    with staged_file(out, PARQUET) as staged:
         frame.write_parquet(staged, compression="lz4", statistics=False)
 
 
@@ -161,15 +165,13 @@ def write_examples(dataset: Dataset, out: Path, number: int) -> list[Path]:
     list of Path
         One JSON file an applicant, named by SK_ID_CURR.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    for old in out.glob("*.json"):
-        old.unlink()
-    paths = []
-    for body in example_requests(dataset, _varied(dataset, number)):
-        path = out / f"{body['application']['SK_ID_CURR']}.json"
-        path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-        paths.append(path)
-    return paths
+    names = []
+    with staged_folder(out, kind="examples") as staged:
+        for body in example_requests(dataset, _varied(dataset, number)):
+            names.append(f"{body['application']['SK_ID_CURR']}.json")
+            text = json.dumps(body, indent=1) + "\n"
+            (staged / names[-1]).write_text(text, encoding="utf-8")
+    return [out / name for name in names]
 
 
 def _varied(dataset: Dataset, number: int) -> list[int]:

@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from scoring.dataset import staged_folder
 from scoring.errors import ScoringError
+from scoring.files import staged_folder
 from scoring.scorer import Scorer
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = Path("mlruns/champion")
-MARKER = "Procfile"
+_PROCFILE = "Procfile"
 
 _PACKAGES = ("api", "scoring")
 _KINDS = (".py", ".json", ".mako")
@@ -30,7 +30,7 @@ class BundleError(ScoringError):
     """A bundle cannot be made from here."""
 
 
-def bundle(model: Path, out: Path) -> Scorer:
+def bundle(model: Path, out: Path, *, demonstration: bool = False) -> Scorer:
     """Gather what the deployed API needs in a folder, whole or not at all.
 
     Parameters
@@ -39,6 +39,8 @@ def bundle(model: Path, out: Path) -> Scorer:
         The exported champion.
     out : Path
         The folder to write; replaced if it is a bundle.
+    demonstration : bool
+        Take a model of sample applicants too, whose answers say what it is.
 
     Returns
     -------
@@ -48,19 +50,24 @@ def bundle(model: Path, out: Path) -> Scorer:
     Raises
     ------
     BundleError
-        If the project's files are not beside the library, as in an installed package.
+        If the project's files are not beside the library, as in an installed package, or the
+        model decides on nobody real.
     ScorerError
         If the model is not whole.
     """
-    missing = [name for name in (MARKER, ".python-version", _REQUIREMENTS)
+    missing = [name for name in (_PROCFILE, ".python-version", _REQUIREMENTS)
                if not (ROOT / name).is_file()]  # fmt: skip
     if missing:
         raise BundleError(f"{ROOT} has no {missing[0]}: run this in a clone of the project")
-    Scorer.load(model)
-    with staged_folder(out, marker=MARKER) as staged:
+    if Scorer.load(model).demonstration and not demonstration:
+        raise BundleError(
+            f"{model} learnt from sample applicants, whom this project invents: promote a model of "
+            "real ones, or say --demonstration"
+        )
+    with staged_folder(out, kind="bundle") as staged:
         for path in _sources():
             _copy(ROOT / path, staged / path)
-        for name in (MARKER, ".python-version"):
+        for name in (_PROCFILE, ".python-version"):
             _copy(ROOT / name, staged / name)
         _copy(ROOT / _REQUIREMENTS, staged / "requirements.txt")
         hook = staged / "bin" / "post_compile"

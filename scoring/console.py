@@ -27,7 +27,10 @@ def _show_log(console: Console) -> None:
 
 @contextmanager
 def messages() -> Iterator[Console]:
-    """A console for messages; what a user can mend is told in a line and ends with status 1."""
+    """A console for messages; what a user can mend is told in a line and ends with status 1.
+
+    So is what the system refuses: a folder that cannot be written, a disk that is full.
+    """
     from rich.console import Console
 
     from scoring.errors import ScoringError
@@ -36,7 +39,7 @@ def messages() -> Iterator[Console]:
     _show_log(console)
     try:
         yield console
-    except ScoringError as error:
+    except (ScoringError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 

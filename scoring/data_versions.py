@@ -16,16 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from scoring.dataset import (
-    MANIFEST,
-    Dataset,
-    Manifest,
-    manifest_text,
-    sha256_of,
-    staged_file,
-    staged_folder,
-)
+from scoring.dataset import MANIFEST, Dataset, Manifest, manifest_text
 from scoring.errors import ScoringError
+from scoring.files import sha256_of, staged_file, staged_folder
 
 _FOLDER = "data"
 _SHORTEST = 6
@@ -169,11 +162,11 @@ class DataVersions:
         ------
         DataVersionError
             If it is not kept, or damaged.
-        DatasetError
+        FilesError
             If `out` holds other things.
         """
         version = self.check(digest)
-        with staged_folder(out) as staged:
+        with staged_folder(out, kind="dataset") as staged:
             for name, file in version.manifest["files"].items():
                 shutil.copyfile(self._objects / file["sha256"], staged / name)
             _write_manifest(staged, version)

@@ -9,10 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
@@ -26,6 +23,7 @@ from scoring.conform import (
     packed_key,
     warn_unknown_categories,
 )
+from scoring.files import sha256_of, staged_folder
 from scoring.sources import SourceFile, find_files, read
 from scoring.tables import APPLICATION, HISTORY, TABLES, Table, empty_frame
 
@@ -36,7 +34,6 @@ __all__ = [
     "Population",
     "conform",
     "ingest",
-    "staged_folder",
     "write_dataset",
     "write_manifest",
     "write_table",
@@ -208,82 +205,6 @@ class Dataset:
         return pl.scan_parquet(self.folder / f"{name}.parquet", glob=False)
 
 
-@contextmanager
-def staged_folder(out: Path, *, marker: str = MANIFEST) -> Iterator[Path]:
-    """Write a folder whole or not at all.
-
-    Parameters
-    ----------
-    out : Path
-        The folder to make or replace.
-    marker : str
-        A file that an existing `out` must hold: a folder with anything else is not replaced.
-
-    Yields
-    ------
-    Path
-        An empty folder beside `out`. It takes the place of `out` when the block ends, and is
-        removed when the block raises.
-
-    Raises
-    ------
-    DatasetError
-        If `out` is a file, or a folder that holds other things.
-    """
-    out = out.resolve()
-    _check_replaceable(out, marker)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    staged.mkdir()
-    try:
-        yield staged
-        _put_in_place(staged, out)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-
-
-@contextmanager
-def staged_file(out: Path) -> Iterator[Path]:
-    """Write a file whole or not at all.
-
-    Yields
-    ------
-    Path
-        A name beside `out` to write to. It takes the place of `out` when the block ends, and is
-        removed when the block raises.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        yield staged
-        staged.replace(out)
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-def _check_replaceable(out: Path, marker: str) -> None:
-    if not out.exists() or (out.is_dir() and ((out / marker).is_file() or not any(out.iterdir()))):
-        return
-    raise DatasetError(
-        f"{out} exists and was not made by this command, so it is not replaced",
-        mend="Name another folder, or remove it yourself",
-    )
-
-
-def _put_in_place(staged: Path, out: Path) -> None:
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    if not out.exists():
-        staged.rename(out)
-        return
-    out.rename(old)
-    try:
-        staged.rename(out)
-    except OSError:
-        old.rename(out)
-        raise
-    shutil.rmtree(old)
-
-
 def write_table(frame: pl.DataFrame | pl.LazyFrame, folder: Path, name: str) -> None:
     """Write one file of a dataset: rows with the types of `FILES[name]`, already sorted."""
     path = folder / f"{name}.parquet"
@@ -330,7 +251,7 @@ def write_dataset(
     source : str
         What the rows are: "home-credit" or "synthetic".
     """
-    with staged_folder(out) as staged:
+    with staged_folder(out, kind="dataset") as staged:
         for name, frame in tables.items():
             write_table(_sorted(frame.lazy().collect(), FILES[name]), staged, name)
         write_manifest(staged, source)
@@ -340,12 +261,6 @@ def write_dataset(
 def manifest_text(manifest: Manifest) -> str:
     """A manifest as dataset.json has it."""
     return json.dumps(manifest, indent=2) + "\n"
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Dataset:
@@ -373,7 +288,7 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
             ".parquet) at its top",
         )
     _check_apart(source, out)
-    with staged_folder(out) as staged:
+    with staged_folder(out, kind="dataset") as staged:
         known = _Known()
         for name, table in FILES.items():
             if name in files:

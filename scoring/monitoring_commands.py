@@ -70,7 +70,7 @@ def _looked(
 ) -> tuple[list[Findings], list[Alert]]:
     import json
 
-    from scoring.dataset import staged_file
+    from scoring.files import staged_file
     from scoring.monitoring import page
     from scoring.monitoring.alerts import notify
     from scoring.monitoring.answers import COUNTED, counted, since_last

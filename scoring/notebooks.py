@@ -11,8 +11,8 @@ import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from scoring.dataset import staged_file
 from scoring.errors import ScoringError
+from scoring.files import FilesError, check_file, staged_file
 
 # The kernel listens on loopback only; it would warn at every start that it does not encrypt.
 _KERNEL_ARGUMENTS = ["--log-level=40"]
@@ -45,7 +45,12 @@ def execute(notebook: Path, out: Path, parameters: Mapping[str, Any]) -> None:
     ------
     NotebookError
         If a cell raises.
+    FilesError
+        If `out` is there already and no executed copy, the notebook itself for example.
     """
+    check_file(out)
+    if out.exists() and b'"papermill"' not in out.read_bytes():
+        raise FilesError(f"{out} is not replaced: it was not executed here. Name another file")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(

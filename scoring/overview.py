@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 
-from scoring.dataset import staged_file
 from scoring.document import Block, Link, Links, Paragraph, Section, html, page_of
+from scoring.files import staged_file
 from scoring.notebooks import as_html
 
 INDEX = "index.html"
@@ -158,7 +158,9 @@ def write(reports: Path) -> Path:
         for language in ("fr", "en")
         for titles, entries in _PARTS
     ]
-    _write(reports / INDEX, html("Credit scoring: the reports", sections))
+    page = html("Credit scoring: the reports", sections)
+    # Many a folder has an index that is somebody else's.
+    _write(reports / INDEX, page, page.partition("</title>")[0].encode())
     return reports / INDEX
 
 
@@ -182,6 +184,6 @@ def _section(reports: Path, language: str, title: str, entries: tuple[Entry, ...
     return Section(title, tuple(blocks), language)
 
 
-def _write(path: Path, content: str) -> None:
-    with staged_file(path) as staged:
+def _write(path: Path, content: str, begins: bytes | None = None) -> None:
+    with staged_file(path, begins) as staged:
         staged.write_text(content, encoding="utf-8")

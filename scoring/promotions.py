@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from scoring.errors import ScoringError
 
 # A motive has to fit, with the figures, into the 5,000 characters of a tag in MLflow's database.
 _LONGEST_MOTIVE = 1_000
+# A change of champion that was begun, as a tag of the model.
+PENDING = "pending_promotion"
+_PENDING_OF = "SELECT 1 FROM registered_model_tags WHERE key = ?"
+_DIGEST_OF = (
+    "SELECT tag.value FROM registered_model_aliases alias JOIN model_version_tags tag "
+    "USING (name, version) WHERE alias.alias = ? AND tag.key = 'manifest_sha256'"
+)
 
 
 class RegistryError(ScoringError):
@@ -74,6 +85,27 @@ class Registered:
     feature_set_version: str
     figures: Mapping[str, float]
     event: Event | None
+
+
+def is_behind(export: Path) -> bool:
+    """Whether the registry in whose folder an exported champion is names another one.
+
+    MLflow's own tables are read, since to import it takes seconds; what cannot be read is not
+    told of.
+    """
+    database = export.parent / "mlflow.db"
+    if export.name != "champion" or not database.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(database)) as opened:
+            pending = opened.execute(_PENDING_OF, (PENDING,)).fetchone()
+            noted = opened.execute(_DIGEST_OF, (export.name,)).fetchone()
+        exported = hashlib.sha256((export / "manifest.json").read_bytes()).hexdigest()
+    except sqlite3.Error:
+        return False
+    except FileNotFoundError:
+        exported = ""
+    return pending is not None or (noted is not None and noted[0] != exported)
 
 
 def champions(events: Sequence[Event]) -> list[str]:

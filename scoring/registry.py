@@ -38,9 +38,18 @@ from mlflow.models.model import ModelInfo
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from scoring.dataset import staged_folder
+from scoring.files import remove_folder, staged_folder
 from scoring.gates import Verdict
-from scoring.promotions import Event, Registered, RegistryError, champions, check_motive, iso, now
+from scoring.promotions import (
+    PENDING,
+    Event,
+    Registered,
+    RegistryError,
+    champions,
+    check_motive,
+    iso,
+    now,
+)
 from scoring.scorer import MANIFEST_FILE, MODEL_NAME, Scorer
 
 __all__ = [
@@ -194,6 +203,7 @@ class Store:
                 + " ".join(gate.sentence for gate in refused)
             )
         with self._locked():
+            self._finish(name)
             champion = self.champion(name)
             if champion != verdict.champion:
                 raise StaleVerdictError(
@@ -201,7 +211,7 @@ class Store:
                     f"and the champion is now version {champion}: judge it again"
                 )
             self._version(verdict.challenger, name)
-            event = self._record(
+            return self._change(
                 name,
                 Event(
                     number=0,
@@ -215,10 +225,6 @@ class Store:
                     gates=verdict.summary(),
                 ),
             )
-            self.client.set_registered_model_alias(name, CHAMPION, event.version)
-            if self._find(CHALLENGER, name) == event.version:
-                self.client.delete_registered_model_alias(name, CHALLENGER)
-        return event
 
     def rollback(self, by: str, why: str, name: str = MODEL_NAME) -> Event:
         """Make the previous champion the champion again, and record it.
@@ -233,6 +239,7 @@ class Store:
         """
         check_motive(by, why)
         with self._locked():
+            self._finish(name)
             reigns = champions(self.history(name))
             champion = self.champion(name)
             if reigns[-1:] != ([champion] if champion else []):
@@ -243,11 +250,12 @@ class Store:
             if len(reigns) < 2:
                 raise RegistryError(f"there is no champion before version {champion}")
             self.load(reigns[-2], name)
-            event = self._record(
-                name, Event(0, "rollback", reigns[-2], champion, by, why, at=now())
-            )
-            self.client.set_registered_model_alias(name, CHAMPION, event.version)
-        return event
+            return self._change(name, Event(0, "rollback", reigns[-2], champion, by, why, at=now()))
+
+    def finish(self, name: str = MODEL_NAME) -> Event | None:
+        """Finish the change of champion that a killed process began; None if there is none."""
+        with self._locked():
+            return self._finish(name)
 
     def history(self, name: str = MODEL_NAME) -> list[Event]:
         """Every promotion and rollback, the oldest first."""
@@ -281,7 +289,7 @@ class Store:
 
     def champion(self, name: str = MODEL_NAME) -> str | None:
         """The champion's version, None where there is none yet."""
-        return self._find(CHAMPION, name)
+        return self.find(CHAMPION, name)
 
     def version_of(self, alias: str = CHAMPION, name: str = MODEL_NAME) -> str:
         """The version that has an alias.
@@ -291,12 +299,19 @@ class Store:
         RegistryError
             If no version has it.
         """
-        version = self._find(alias, name)
+        version = self.find(alias, name)
         if version is None:
             raise RegistryError(
                 f"no model {name!r} with the alias {alias!r} in {self.folder}: train one first"
             )
         return version
+
+    def find(self, alias: str, name: str = MODEL_NAME) -> str | None:
+        """The version that has an alias, None where none has it."""
+        try:
+            return str(self.client.get_model_version_by_alias(name, alias).version)
+        except MlflowException:
+            return None
 
     def tags(self, version: str, name: str = MODEL_NAME) -> dict[str, str]:
         """What was noted about a version when it was registered.
@@ -331,20 +346,27 @@ class Store:
         ScorerError
             If the copy is not whole; `out` is then left as it was.
         """
+        if out.resolve().is_relative_to(self.folder / "artifacts"):
+            raise RegistryError(f"{out} is where MLflow keeps the versions: name another folder")
         # The lock keeps a slow export from putting an earlier champion over a later one.
         with self._locked(), self._downloaded(self.version_of(alias, name), name) as (data, scorer):
-            with staged_folder(out, marker=MANIFEST_FILE) as staged:
+            with staged_folder(out, kind="model") as staged:
                 shutil.copytree(data, staged, dirs_exist_ok=True)
             return scorer
+
+    def is_exported(self, out: Path, alias: str = CHAMPION, name: str = MODEL_NAME) -> bool:
+        """Whether a directory holds the model that has an alias; true where none has it."""
+        version = self.find(alias, name)
+        noted = None if version is None else self.tags(version, name).get("manifest_sha256")
+        if noted is None:
+            return True
+        return (out / MANIFEST_FILE).is_file() and _digest(out) == noted
 
     def withdraw(self, out: Path, alias: str = CHALLENGER, name: str = MODEL_NAME) -> None:
         """Remove an exported directory, if no version has its alias any more."""
         with self._locked():
-            if self._find(alias, name) is None and (out / MANIFEST_FILE).is_file():
-                # A service that reads it meanwhile never sees half of it.
-                gone = out.with_name(f".{out.name}.{os.getpid()}.old")
-                out.rename(gone)
-                shutil.rmtree(gone)
+            if self.find(alias, name) is None:
+                remove_folder(out, kind="model")
 
     def attach(self, version: str, texts: Mapping[str, str], name: str = MODEL_NAME) -> None:
         """Keep texts (by file name) with a version, in its run; those of the same name give way."""
@@ -384,22 +406,31 @@ class Store:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _record(self, name: str, event: Event) -> Event:
-        """Append an event; called with the lock, before the alias moves.
+    def _change(self, name: str, event: Event) -> Event:
+        """Change the champion, and record it; called with the lock.
 
-        A crash in between leaves an event of a promotion that did not happen, which `rollback`
-        notices, rather than a promotion that nobody knows of.
+        What is about to be done is noted first: killed at any moment, it was not begun or will be
+        finished by whoever comes next.
         """
         numbered = replace(event, number=len(self.history(name)) + 1)
-        key = f"{_EVENT}{numbered.number:06d}"
-        self.client.set_registered_model_tag(name, key, json.dumps(asdict(numbered)))
+        self.client.set_registered_model_tag(name, PENDING, json.dumps(asdict(numbered)))
+        self._finish(name)
         return numbered
 
-    def _find(self, alias: str, name: str) -> str | None:
-        try:
-            return str(self.client.get_model_version_by_alias(name, alias).version)
-        except MlflowException:
+    def _finish(self, name: str) -> Event | None:
+        """Do what was noted, once or again; called with the lock."""
+        if not self.client.search_registered_models(f"name = '{name}'"):
             return None
+        noted = self.client.get_registered_model(name).tags.get(PENDING)
+        if noted is None:
+            return None
+        event = Event(**json.loads(noted))
+        self.client.set_registered_model_tag(name, f"{_EVENT}{event.number:06d}", noted)
+        self.client.set_registered_model_alias(name, CHAMPION, event.version)
+        if event.action == "promote" and self.find(CHALLENGER, name) == event.version:
+            self.client.delete_registered_model_alias(name, CHALLENGER)
+        self.client.delete_registered_model_tag(name, PENDING)
+        return event
 
     def _version(self, version: str, name: str) -> ModelVersion:
         try:

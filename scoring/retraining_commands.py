@@ -63,6 +63,7 @@ def retrain(
     newest ones: on these, challenger and champion are compared, with stand-ins for the refused.
     With --if-older-than and --if-alert either is enough.
     """
+    from scoring import approval
     from scoring.dataset import Dataset
     from scoring.registry import Store as Registry
     from scoring.retraining.retrain import NothingToLearnError, attempt, gather
@@ -75,6 +76,7 @@ def retrain(
         oldest = None if if_older_than is None else _days("--if-older-than", if_older_than)
         original = None if data is None else Dataset.open(data)
         registry = Registry(mlruns)
+        approval.settle(registry, export)
         with in_use(Store(database, os.environ.get("PSEUDONYM_KEY") or None)) as store:
             call = _call(registry, store, Triggers(oldest, if_alert), now)
             typer.echo(call.why)
@@ -114,7 +116,7 @@ def _call(registry: Registry, store: Store, triggers: Triggers, now: datetime) -
 def _write(found: Attempt, reports: Path) -> None:
     import json
 
-    from scoring.dataset import staged_file
+    from scoring.files import staged_file
     from scoring.retraining import report
 
     for name, text in (

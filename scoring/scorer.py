@@ -28,10 +28,10 @@ import polars as pl
 
 from scoring.booster import Booster, BoosterError
 from scoring.business import Costs, Decision
-from scoring.dataset import staged_folder
 from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION, PROTECTED, build_features
 from scoring.features.vectors import Vectors, layout, unpack
+from scoring.files import staged_folder
 from scoring.learned import LEARNED, Learned, LearnedError, Rows, add_learned
 from scoring.profiles import Profile
 from scoring.shapley import Shapley
@@ -214,6 +214,12 @@ class Scorer:
                 f"the refer band {self.refer_band} must hold the cut-off {self.cutoff}, from 0 to 1"
             )
 
+    @property
+    def demonstration(self) -> bool:
+        """Whether it learnt from sample applicants: it may be shown, and decides on nobody real."""
+        training = self.lineage.get("training")
+        return isinstance(training, Mapping) and training.get("source") == "synthetic"
+
     def features_of(self, frames: Rows) -> pl.DataFrame:
         """The features of some applicants, those that were learnt from data included.
 
@@ -380,7 +386,7 @@ class Scorer:
 
     def save(self, folder: Path) -> None:
         """Write the directory, whole or not at all."""
-        with staged_folder(folder, marker=MANIFEST_FILE) as staged:
+        with staged_folder(folder, kind="model") as staged:
             (staged / MODEL_FILE).write_text(self.text, encoding="utf-8")
             (staged / SCORER_FILE).write_text(_dump(self._description()), encoding="utf-8")
             for part in self.learned:

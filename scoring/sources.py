@@ -12,12 +12,17 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
 from scoring.conform import DatasetError
 from scoring.tables import Table
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +32,19 @@ ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".parquet")
 
 _GET_AGAIN = "Download or export it again"
 _SAVE_AS_UTF8 = "Save the file as UTF-8"
+# What is read of one table, packed or not: Kaggle's largest is 0.7 GB, its widest has 122 columns.
+MOST_BYTES = 2 * 1024**3
+MOST_COLUMNS = 500
+MOST_HEADER_BYTES = 64 * 1024
+# How often its own size a packed file may unpack to; Kaggle's tables shrink to a tenth at most.
+MOST_RATIO = 100
+RATIO_FROM_BYTES = 64 * 1024**2
+# The list of what is in a zip; a thousand names need no more.
+MOST_DIRECTORY_BYTES = 1024**2
+_PIECE = 1024**2
+_END_OF_ZIP_BYTES = 22 + 65_535
+_NOT_KAGGLES = "Look at what it is: none of Kaggle's files is like that"
+_BROKEN_PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
 
 
@@ -140,13 +158,13 @@ def _in_folder(folder: Path, names: tuple[str, ...]) -> dict[str, SourceFile]:
             others = ", ".join(path.name for path in paths[1:])
             logger.warning("table %s is there more than once: %s read, %s ignored",
                            name, first.name, others)  # fmt: skip
-        found[name] = SourceFile(first.name, first.name.removeprefix(name), first.read_bytes)
+        found[name] = SourceFile(first.name, first.name.removeprefix(name), partial(_whole, first))
     return found
 
 
 def _in_zip(archive: Path, names: tuple[str, ...]) -> dict[str, SourceFile]:
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with archive.open("rb") as file, _zip(file) as opened:
             members = {PurePosixPath(member).name: member for member in opened.namelist()
                        if not member.startswith("__MACOSX/")}  # fmt: skip
     except _DAMAGED as error:
@@ -154,8 +172,8 @@ def _in_zip(archive: Path, names: tuple[str, ...]) -> dict[str, SourceFile]:
 
     def member(filename: str) -> Callable[[], bytes]:
         def load() -> bytes:
-            with zipfile.ZipFile(archive) as opened:
-                return opened.read(members[filename])
+            with archive.open("rb") as file, _zip(file) as opened:
+                return _member(opened, members[filename])
 
         return load
 
@@ -172,7 +190,9 @@ def _unpack(file: SourceFile) -> bytes:
         data = file.load()
         if not data or file.ending in (".csv", ".parquet"):
             return data
-        return gzip.decompress(data) if file.ending == ".csv.gz" else _only_member(data)
+        if file.ending == ".csv.zip":
+            return _only_member(data)
+        return _bounded(gzip.GzipFile(fileobj=io.BytesIO(data)), len(data))
     except _DAMAGED as error:
         raise _damaged(error) from error
     except RuntimeError as error:
@@ -181,7 +201,7 @@ def _unpack(file: SourceFile) -> bytes:
 
 
 def _only_member(data: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(data)) as opened:
+    with _zip(io.BytesIO(data)) as opened:
         members = [name for name in opened.namelist()
                    if name.endswith(".csv") and not name.startswith("__MACOSX/")]  # fmt: skip
         if len(members) != 1:
@@ -189,7 +209,44 @@ def _only_member(data: bytes) -> bytes:
                 f"the zip holds {len(members)} CSV files, not one",
                 mend="Zip the table's file alone",
             )
-        return opened.read(members[0])
+        return _member(opened, members[0])
+
+
+def _whole(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return _bounded(opened, MOST_BYTES)
+
+
+def _zip(file: IO[bytes]) -> zipfile.ZipFile:
+    """Open a zip, unless the list of what is in it is a flood itself."""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - _END_OF_ZIP_BYTES))
+    _, mark, end = file.read().rpartition(b"PK\5\6")
+    if mark and int.from_bytes(end[8:12], "little") > MOST_DIRECTORY_BYTES:
+        raise DatasetError("the zip holds thousands of files", mend=_NOT_KAGGLES)
+    return zipfile.ZipFile(file)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as opened:
+        return _bounded(opened, archive.getinfo(name).compress_size)
+
+
+def _bounded(opened: IO[bytes] | gzip.GzipFile, packed: int) -> bytes:
+    """Read a file that is `packed` bytes long on the disk, and no more than it may hold."""
+    most = min(MOST_BYTES, max(RATIO_FROM_BYTES, packed * MOST_RATIO))
+    data = io.BytesIO()
+    while piece := opened.read(_PIECE):
+        data.write(piece)
+        if data.tell() > most:
+            raise DatasetError(f"the file holds more than {most:,} bytes", mend=_NOT_KAGGLES)
+    return data.getvalue()
+
+
+def _check_width(columns: int) -> None:
+    if columns > MOST_COLUMNS:
+        raise DatasetError(
+            f"the file has {columns:,} columns; at most {MOST_COLUMNS} are read", mend=_NOT_KAGGLES
+        )
 
 
 def _damaged(error: Exception, where: str = "") -> DatasetError:
@@ -197,13 +254,31 @@ def _damaged(error: Exception, where: str = "") -> DatasetError:
 
 
 def _read_parquet(data: bytes) -> pl.DataFrame:
+    # Where the API runs it is not installed, nor is anything ingested.
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_metadata
+
     try:
+        _check_parquet(read_metadata(io.BytesIO(data)))
         frame = pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+    except (*_BROKEN_PARQUET, ArrowException) as error:
         # Polars panics on some damaged pages.
         raise _damaged(error) from error
     # NaN is how pandas and Spark write a missing number; in text it would be a mistake.
     return frame.fill_nan(None)
+
+
+def _check_parquet(metadata: FileMetaData) -> None:
+    """See that a Parquet file is no larger unpacked than other files may be."""
+    _check_width(metadata.num_columns)
+    groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
+    packed = sum(group.total_byte_size for group in groups)
+    # Equal values are counted, not repeated: eight bytes each is what they take when they are read.
+    size = max(packed, metadata.num_rows * metadata.num_columns * 8)
+    if size > MOST_BYTES:
+        raise DatasetError(
+            f"the file holds {size:,} bytes; at most {MOST_BYTES:,} are read", mend=_NOT_KAGGLES
+        )
 
 
 def _read_csv(data: bytes, table: Table, file: SourceFile) -> pl.DataFrame:
@@ -242,8 +317,13 @@ def _check_encoding(data: bytes) -> None:
 
 
 def _header(data: bytes) -> list[str]:
+    end = data.find(b"\n", 0, MOST_HEADER_BYTES) + 1
+    if not end and len(data) >= MOST_HEADER_BYTES:
+        raise DatasetError(
+            f"the header is longer than {MOST_HEADER_BYTES:,} bytes", mend=_NOT_KAGGLES
+        )
     try:
-        line = data[: data.find(b"\n") + 1 or None].decode("utf-8-sig")
+        line = data[: end or None].decode("utf-8-sig")
         names = next(csv.reader([line]), [])
     except UnicodeDecodeError as error:
         raise DatasetError("the header is not UTF-8", mend=_SAVE_AS_UTF8) from error
@@ -251,6 +331,7 @@ def _header(data: bytes) -> list[str]:
         raise DatasetError(
             f"the header cannot be read ({error})", mend="End the lines with a line feed"
         ) from error
+    _check_width(len(names))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DatasetError(

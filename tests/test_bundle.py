@@ -15,7 +15,7 @@ import serving
 
 from api import example
 from scoring.bundle import BundleError, bundle
-from scoring.dataset import DatasetError
+from scoring.files import LIST, FilesError
 from scoring.scorer import Scorer, ScorerError
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - as on a platform
@@ -53,7 +53,7 @@ def procfile(folder: Path) -> dict[str, str]:
 def test_the_bundle_holds_what_runs_and_no_more(folder: Path) -> None:
     top = {path.name for path in folder.iterdir()}
     assert top == {
-        "Procfile", "requirements.txt", ".python-version", "api", "scoring", "mlruns", "bin",
+        "Procfile", "requirements.txt", ".python-version", "api", "scoring", "mlruns", "bin", LIST,
     }  # fmt: skip
     assert procfile(folder).keys() == {"release", "web"}
     assert not list(folder.rglob("__pycache__"))
@@ -114,7 +114,7 @@ def test_the_procfile_runs_against_postgresql(
 
 def test_only_a_bundle_is_replaced(small_model: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
-    with pytest.raises(DatasetError):
+    with pytest.raises(FilesError):
         bundle(small_model, tmp_path)
     assert (tmp_path / "precious").read_text() == "kept"
 

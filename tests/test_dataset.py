@@ -23,10 +23,10 @@ from scoring.dataset import (
     Population,
     conform,
     ingest,
-    staged_folder,
     write_manifest,
     write_table,
 )
+from scoring.files import FilesError, staged_folder
 from scoring.sources import find_files
 from scoring.sources import read as read_source
 from scoring.tables import APPLICATION, BUREAU, HISTORY, Column, Table, empty_frame
@@ -618,7 +618,7 @@ def test_a_good_rerun_replaces_the_old_dataset_whole(source: Path, out: Path) ->
 
 
 def test_a_folder_of_other_things_is_never_replaced(source: Path) -> None:
-    with pytest.raises(DatasetError, match="is not replaced"):
+    with pytest.raises(FilesError, match="is not replaced"):
         ingest(source, source)
     assert (source / "bureau.csv").is_file()
 
@@ -633,7 +633,7 @@ def test_a_dataset_that_holds_the_source_is_not_replaced(source: Path, out: Path
 
 def test_staging_leaves_nothing_when_interrupted(out: Path) -> None:
     def interrupted() -> None:
-        with staged_folder(out) as staged:
+        with staged_folder(out, kind="dataset") as staged:
             (staged / "half").write_text("written")
             raise KeyboardInterrupt
 

@@ -18,6 +18,7 @@ from presentation.deck import BODY, Deck, Line
 from presentation.deliverables import DeliverablesError, Naming, pack
 from presentation.evidence import EvidenceError, Printed
 from presentation.figures import Figures, MissingFigureError
+from scoring.files import LIST
 
 DUPONT = Naming("Dupont", "Jean", "012027")
 
@@ -116,7 +117,10 @@ def test_six_deliverables_are_named_by_the_rule(project: Path, tmp_path: Path) -
         "Dupont_Jean_5_application_test_API_012027.zip",
         "Dupont_Jean_6_présentation_012027.pptx",
     ]
-    assert {file.name for file in out.iterdir()} == {file.name for file in files} | {"LISEZMOI.txt"}
+    assert {file.name for file in out.iterdir()} == {file.name for file in files} | {
+        "LISEZMOI.txt",
+        LIST,
+    }
     assert "https://example.org/predict" in files[0].read_text()
     assert sorted(zipfile.ZipFile(files[2]).namelist()) == [
         "dashboard/", "dashboard/app.py", "pyproject.toml"

@@ -27,7 +27,7 @@ from databases import Server
 from waiting import eventually
 
 from api import example
-from scoring.dataset import staged_folder
+from scoring.files import staged_folder
 from scoring.scorer import Calibration, Scorer
 from scoring.store import Store
 
@@ -192,7 +192,7 @@ def test_a_broken_model_never_replaces_the_one_that_serves(
     with serving.running_app(settings) as app:
         service, client = app.extensions["service"], app.test_client()
         before = client.post("/predict", json=body(1)).json
-        with staged_folder(folder, marker="manifest.json") as staged:
+        with staged_folder(folder, kind="model") as staged:
             replace(scorer, version="2").save(staged / "new")
             for path in (staged / "new").iterdir():
                 path.rename(staged / path.name)

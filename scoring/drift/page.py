@@ -17,10 +17,10 @@ from evidently.core.report import Snapshot
 from matplotlib.figure import Figure
 
 from scoring import plots
-from scoring.dataset import staged_file
 from scoring.drift.checks import Checks
 from scoring.drift.study import Study
 from scoring.drift.verdict import conclusion, verdict
+from scoring.files import staged_file
 from scoring.profiles import PD
 from scoring.wording import describe
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import polars as pl
 
 from scoring.batch import row_batches
-from scoring.dataset import Dataset, staged_file
+from scoring.dataset import Dataset
 from scoring.evaluation import wilson
+from scoring.files import staged_file
 from scoring.monitoring.power import (
     NO_CHANGE,
     POWER,

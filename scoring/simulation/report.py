@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import polars as pl
 from matplotlib.figure import Figure
 
-from scoring.dataset import staged_file
 from scoring.document import Bullets, Paragraph, Picture, Section, Table, html
+from scoring.files import staged_file
 from scoring.simulation.figures import by_month, summary
 from scoring.simulation.plots import simulation
 from scoring.simulation.run import Course, Settings

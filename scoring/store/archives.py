@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from scoring.dataset import staged_folder
+from scoring.files import staged_folder
 from scoring.store.errors import StoreError
 from scoring.store.schema import archives
 
@@ -88,7 +88,7 @@ def unpack(content: bytes, digest: str, into: Path) -> None:
     StoreError
         If it is damaged, holds anything but files with plain names, is not the model of the
         digest, or cannot be written.
-    DatasetError
+    FilesError
         If the folder holds other things.
     """
     try:
@@ -98,7 +98,7 @@ def unpack(content: bytes, digest: str, into: Path) -> None:
         raise StoreError(f"the kept model {digest} cannot be read: {error}") from error
     _check(files, digest, "what is kept")
     try:
-        with staged_folder(into, marker=_MANIFEST) as staged:
+        with staged_folder(into, kind="model") as staged:
             for name, data in files.items():
                 path = staged / name
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.dataset import FILES, Dataset, staged_folder, write_manifest
+from scoring.dataset import FILES, Dataset, write_manifest
 from scoring.errors import ScoringError
+from scoring.files import staged_folder
 from scoring.synthetic.chunks import CHUNK, HISTORIES, POPULATIONS, ChunkMaker, Population
 from scoring.tables import empty_frame
 
@@ -78,14 +79,14 @@ def write_sample(
     ------
     SampleError
         If a number is out of range.
-    DatasetError
+    FilesError
         If `out` holds something else.
     """
     tests = applicants // 4 if test_applicants is None else test_applicants
     _check(applicants, tests, seed)
     tasks = list(_tasks({"train": applicants, "test": tests}, seed))
     workers = min(processes or MOST_PROCESSES, os.cpu_count() or 1, len(tasks))
-    with staged_folder(out) as staged:
+    with staged_folder(out, kind="dataset") as staged:
         with _Writer(staged) as writer:
             done = 0
             for task, tables in zip(tasks, _drawn(tasks, workers), strict=True):
