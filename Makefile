@@ -23,7 +23,6 @@ export PORT DASHBOARD_PORT
 PYTHON ?= $(firstword $(shell command -v python3.11 python3 python))
 BIN := .venv/bin
 UV := $(BIN)/uv
-UV_VERSION := 0.13.9
 STAMPS := data/.stamps
 INSTALLED := .venv/.installed
 LIBRARY := $(shell find scoring -name '*.py' -o -name '*.json')
@@ -31,7 +30,7 @@ NOTEBOOKS := 01_preprocessing 02_modelling 03_drift
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  DATA=FOLDER uses Kaggle's files instead of the sample applicants (make run DATA=...)"
 
@@ -51,9 +50,11 @@ install: $(INSTALLED) ## create .venv and install the locked packages
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@test -x $(UV) || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --require-hashes \
+	  --requirement <(sed -n '/^uv==/,/[^\\]$$/p' requirements.txt)
 	@echo "installing the locked packages into .venv"
-	@VIRTUAL_ENV=.venv $(UV) pip sync --quiet requirements.txt
+	@VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes requirements.txt
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # What the tables are made of; changes only when the choice changes.
@@ -143,8 +144,9 @@ notebooks: $(STAMPS)/tables ## run the notebooks on the sample and keep their ou
 	done
 
 .PHONY: bundle
-bundle: $(STAMPS)/02_modelling ## gather what the deployed API runs in build/bundle
-	@$(BIN)/python -m scoring bundle --out build/bundle
+bundle: $(STAMPS)/02_modelling ## gather what the deployed API runs; DEMONSTRATION=true: sample's model
+	@$(BIN)/python -m scoring bundle --out build/bundle \
+	  $(if $(filter true,$(DEMONSTRATION)),--demonstration)
 
 .PHONY: bench
 bench: $(STAMPS)/02_modelling ## measure the API against a bare Flask echo into reports/benchmarks.md
@@ -152,18 +154,25 @@ bench: $(STAMPS)/02_modelling ## measure the API against a bare Flask echo into 
 
 .PHONY: lock
 lock: $(INSTALLED) ## resolve the packages anew into both requirements files
-	@$(UV) pip compile --quiet --upgrade --all-extras --no-header pyproject.toml \
+	@$(UV) pip compile --quiet --upgrade --all-extras --no-header --generate-hashes pyproject.toml \
 	  --output-file requirements.txt.partial
 	@$(UV) pip compile --quiet --no-header --generate-hashes --constraint requirements.txt.partial \
 	  pyproject.toml --output-file api/requirements.txt.partial
-	@(echo "# Made by make lock: everything for notebooks, API and tests."; echo "-e ."; \
+	@(echo "# Made by make lock: everything for notebooks, API and tests, with hashes. The project"; \
+	  echo "# itself has none: pip install --no-deps --no-build-isolation --editable . comes after it."; \
 	  cat requirements.txt.partial) > requirements.txt
 	@(echo "# Made by make lock: what the deployed API needs, with hashes."; \
 	  cat api/requirements.txt.partial) > api/requirements.txt
 	@rm requirements.txt.partial api/requirements.txt.partial
 
 .PHONY: clean
-clean: ## remove everything that runs left behind, except .venv
-	@rm -rf data/tables data/examples data/features.parquet $(STAMPS) mlruns/* reports/notebooks \
+clean: ## remove what runs left behind, except .venv and the registry in mlruns
+	@rm -rf data/tables data/examples data/features.parquet $(STAMPS) reports/notebooks \
 	  $(foreach name,drift model_card monitoring retraining simulation,reports/$(name).*) \
 	  reports/index.html reports/benchmarks.html
+
+.PHONY: clean-registry
+clean-registry: ## remove models, runs, kept data and who promoted what and why: CONFIRM=yes
+	@test "$(CONFIRM)" = yes || { echo "mlruns holds every model, the data that it learnt from, and who \
+	promoted it and why: make clean-registry CONFIRM=yes removes them for good" >&2; exit 1; }
+	@rm -rf mlruns/*

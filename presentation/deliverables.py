@@ -147,7 +147,8 @@ def _page(root: Path, file: Path) -> None:
     extras: Iterable[str] = needed["project"]["optional-dependencies"]["dashboard"]
     names = {re.split(r"[<>=\[]", extra, maxsplit=1)[0] for extra in extras}
     locked = (root / "requirements.txt").read_text("utf-8").splitlines()
-    wanted = [line for line in locked if line.split("==")[0] in names]
+    # Without hashes: packages that these need are not among them.
+    wanted = [line.removesuffix(" \\") for line in locked if line.split("==")[0] in names]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for pattern in _PAGE:
             for path in sorted(root.glob(pattern)):

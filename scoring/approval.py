@@ -22,7 +22,7 @@ from scoring.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.fairness import attributes
 from scoring.features import build_features
-from scoring.files import staged_file
+from scoring.files import clear_leftovers, staged_file
 from scoring.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
 from scoring.learned import Rows
 from scoring.promotions import Event
@@ -225,6 +225,7 @@ def settle(store: Store, export: Path | None = None) -> bool:
         logger.warning("the %s of version %s was half done: finished", event.action, event.version)
     mended = event is not None
     for alias, folder in ((CHAMPION, champion), (CHALLENGER, champion.with_name(CHALLENGER))):
+        clear_leftovers(folder)
         if store.is_exported(folder, alias):
             continue
         try:

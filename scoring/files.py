@@ -252,7 +252,7 @@ def _write_list(folder: Path, kind: Kind) -> None:
 def _beside(out: Path) -> Iterator[Path]:
     """A folder of our own beside `out`, held for as long as the block lasts, then removed."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    _clear_leftovers(out)
+    clear_leftovers(out)
     held = None
     while held is None:
         own = out.with_name(f".{out.name}.{secrets.token_hex(8)}.partial")
@@ -278,8 +278,10 @@ def _hold(own: Path) -> int | None:
     return None
 
 
-def _clear_leftovers(out: Path) -> None:
+def clear_leftovers(out: Path) -> None:
     """Remove what killed processes left, after putting back what one had taken away."""
+    if not out.parent.is_dir():
+        return
     ours = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{16}}\.partial")
     for left in [path for path in out.parent.iterdir() if ours.fullmatch(path.name)]:
         held = None if left.is_symlink() else _hold(left)

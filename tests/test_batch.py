@@ -21,6 +21,7 @@ from scoring.batch import (
 )
 from scoring.dataset import FILES, Dataset, conform, write_manifest, write_table
 from scoring.features import build_features
+from scoring.files import LIST, FilesError
 from scoring.scorer import Scorer
 from scoring.tables import HISTORY, TABLES
 
@@ -88,16 +89,16 @@ def test_a_failure_leaves_the_old_features(sample: Dataset, tmp_path: Path) -> N
     dataset = Dataset.open(folder)
     (folder / "bureau.parquet").write_bytes(b"PAR1 no Parquet PAR1")
     out = tmp_path / "features.parquet"
-    out.write_bytes(b"old")
+    out.write_bytes(b"PAR1 old")
     with pytest.raises(pl.exceptions.ComputeError):
         write_features(dataset, out)
-    assert out.read_bytes() == b"old"
+    assert out.read_bytes() == b"PAR1 old"
     assert not list(tmp_path.glob("**/*.partial"))
 
 
 def test_a_file_that_cannot_be_put_in_place_leaves_no_partial_one(tmp_path: Path) -> None:
     (tmp_path / "out" / "inside").mkdir(parents=True)
-    with pytest.raises(OSError, match="out"):
+    with pytest.raises(FilesError, match="out is not replaced: it is a folder"):
         write_parquet(pl.DataFrame({"a": [1]}), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -196,7 +197,7 @@ def read_back(text: str) -> dict[str, pl.DataFrame]:
 def test_examples_go_from_no_history_to_the_longest(sample: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "examples"
     paths = write_examples(sample, out, 6)
-    assert sorted(out.iterdir()) == sorted(paths)
+    assert sorted(out.iterdir()) == sorted([*paths, out / LIST])
     assert len(paths) == 6
     bodies = [json.loads(path.read_text()) for path in paths]
     assert [f"{body['application']['SK_ID_CURR']}.json" for body in bodies] == [
@@ -219,11 +220,16 @@ def rows_of(body: dict[str, list[object]]) -> int:
     return sum(len(body[name]) for name in linked)
 
 
-def test_examples_of_another_time_are_removed(sample: Dataset, tmp_path: Path) -> None:
-    (tmp_path / "1.json").write_text("{}")
-    assert len(write_examples(sample, tmp_path, 1)) == 1
-    assert not (tmp_path / "1.json").exists()
-    assert len(write_examples(sample, tmp_path, 10_000)) == 200
+def test_examples_of_another_time_are_removed_and_nothing_else(
+    sample: Dataset, tmp_path: Path
+) -> None:
+    out = tmp_path / "examples"
+    assert len(write_examples(sample, out, 10_000)) == 200
+    assert len(write_examples(sample, out, 1)) == len(list(out.glob("*.json"))) == 1
+    (out / "1.json").write_text("{}")
+    with pytest.raises(FilesError, match=r"holds 1\.json"):
+        write_examples(sample, out, 1)
+    assert (out / "1.json").read_text() == "{}"
 
 
 def test_scores_survive_parquet(sample: Dataset, scorer: Scorer, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from scoring.__main__ import app
 from scoring.data_versions import Addition, DataVersionError, DataVersions
-from scoring.dataset import Dataset, DatasetError
+from scoring.dataset import Dataset
+from scoring.files import FilesError
 from scoring.synthetic import write_sample
 
 ADDITION = Addition("a" * 64, 7, "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
@@ -120,7 +121,7 @@ def test_another_folder_is_not_overwritten(
     out = tmp_path / "out"
     out.mkdir()
     (out / "letter.txt").write_text("dear")
-    with pytest.raises(DatasetError, match="not made by this command"):
+    with pytest.raises(FilesError, match="not made by this command"):
         kept.restore(small.digest, out)
     assert contents(out) == {"letter.txt": b"dear"}
 
