@@ -160,6 +160,7 @@ class Lineup:
         self._stopped.set()
         for thread in filter(Thread.is_alive, self._threads):
             thread.join(_FAREWELL_SECONDS)
+        self._flush()
 
     def wait(self, seconds: float) -> bool:
         """Wait until everything was looked at once, and tell whether it was in that time."""

@@ -189,14 +189,18 @@ class RegistrySource:
     """
 
     def __init__(self, uri: str, name: str, cache: Path) -> None:
-        parts = urllib.parse.urlsplit(uri)
+        try:
+            parts = urllib.parse.urlsplit(uri)
+            port = parts.port
+        except ValueError as error:
+            raise SourceError(f"MODEL_REGISTRY is no http:// address: {error}") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SourceError("MODEL_REGISTRY must be an http:// or https:// address")
         host = parts.netloc.rpartition("@")[2]
         self._path = parts.path.rstrip("/")
         self._uri = urllib.parse.urlunsplit((parts.scheme, host, self._path, "", ""))
         self._secure = ssl.create_default_context() if parts.scheme == "https" else None
-        self._address = parts.hostname, parts.port or (443 if self._secure else 80)
+        self._address = parts.hostname, port or (443 if self._secure else 80)
         self._headers = _credentials(parts.username, parts.password)
         self._name = name
         self._cache = cache
@@ -332,12 +336,10 @@ class RegistrySource:
         address = f"{self._uri}{path}"
         try:
             with self._asked(f"{self._path}{path}", until) as response:
-                body = _read(response, address, largest)
+                body = _read(response, address, until, largest)
         except (OSError, HTTPException) as error:
             late = "timed out: " if time.monotonic() >= until else ""
             raise SourceError(f"{address}: {late}{error}") from error
-        if time.monotonic() >= until:
-            raise SourceError(f"{address} timed out: it arrives too slowly")
         if response.status != 200:
             kind = _MissingError if _is_missing(response.status, body) else SourceError
             raise kind(f"{address}: HTTP {response.status} {response.reason}")
@@ -414,13 +416,15 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read(response: HTTPResponse, address: str, largest: int) -> bytes:
+def _read(response: HTTPResponse, address: str, until: float, largest: int) -> bytes:
     """A whole answer; one that is cut short is an error, not a shorter answer."""
     body = bytearray()
     while piece := response.read1(_PIECE):
         body += piece
         if len(body) > largest:
             raise SourceError(f"{address} is larger than {largest:,} bytes")
+    if time.monotonic() >= until:
+        raise SourceError(f"{address} timed out: it arrives too slowly")
     told = response.headers.get("Content-Length", str(len(body)))
     if told != str(len(body)):
         raise SourceError(f"{address} was cut short: {len(body)} of {told} bytes")
@@ -449,9 +453,10 @@ def _names(manifest: bytes) -> list[str]:
 
 def _state(handle: int) -> str:
     """What changes when a file of an open folder does: cheaper than to read it."""
-    files = []
+    files: list[tuple[object, ...]] = []
     for number, (path, entry, _) in enumerate(entries(handle)):
         if number == MOST_FILES:
+            files.append(("more",))
             break
         if not entry.is_dir(follow_symlinks=False):
             stat = entry.stat(follow_symlinks=False)

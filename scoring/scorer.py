@@ -417,13 +417,13 @@ class Scorer:
             told = Description.read(files[SCORER_FILE])
             if told.feature_set_version != FEATURE_SET_VERSION:
                 raise ScorerError(
-                    f"{folder}: the model was trained on version {told.feature_set_version} of the "
-                    f"features and this code computes version {FEATURE_SET_VERSION}: retrain it"
+                    f"it was trained on version {told.feature_set_version} of the features and "
+                    f"this code computes version {FEATURE_SET_VERSION}: retrain it"
                 )
             prove(files[name].decode() for name in files if name.endswith(".txt"))
             scorer = cls._of(told, files, folder / LEARNED_FOLDER)
             scorer.try_out()
-        except (ScorerError, OSError, MemoryError):
+        except (OSError, MemoryError):
             raise
         except Exception as error:  # whatever a model breaks, it is not used
             words = error if isinstance(error, ValueError) else repr(error)

@@ -192,13 +192,13 @@ def _check(tree: _Tree, last_feature: int) -> None:
         _OF_LEAVES if splits else (), leaves
     )
     for name, length in {**lengths, "leaf_value": leaves}.items():
-        if len(tree.get(name, "").split()) != length:
+        if len(_words(tree, name)) != length:
             raise TreesError(f"{name} is not of {length} numbers")
     within = [
         ("split_feature", 0, last_feature), ("decision_type", 0, _HIGHEST_KIND),
         ("leaf_count", 1, 2**31), ("internal_count", 1, 2**31),
         ("leaf_value", -_FURTHEST, _FURTHEST), ("threshold", -np.inf, np.inf),
-        ("cat_threshold", 0, 2**_WORD - 1),
+        ("cat_threshold", 0, 2**_WORD - 1), ("shrinkage", -_FURTHEST, _FURTHEST),
     ]  # fmt: skip
     for name, low, high in within:
         values = _floats(tree, name)
@@ -249,11 +249,16 @@ def _lines(block: str) -> _Tree:
 
 
 def _integers(tree: _Tree, name: str) -> Places:
-    return np.array(tree.get(name, "").split(), dtype=np.intp)
+    return np.array(_words(tree, name), dtype=np.intp)
 
 
 def _floats(tree: _Tree, name: str) -> Floats:
-    return np.array(tree.get(name, "").split(), dtype=np.float64)
+    return np.array(_words(tree, name), dtype=np.float64)
+
+
+def _words(tree: _Tree, name: str) -> list[str]:
+    # Python takes 1_0 for 10, and LightGBM does not.
+    return tree.get(name, "").replace("_", "?").split()
 
 
 def _sets(tree: _Tree) -> list[list[int]]:
