@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "create_app"]
 
 
-def create_app(settings: Settings | None = None) -> Application:
+def create_app(settings: Settings | None = None, patience: float = 60.0) -> Application:
     """Make the Flask app.
 
     Parameters
     ----------
     settings : Settings, optional
         Default: from the environment.
+    patience : float
+        How long to wait, in seconds, until the models that there are have been loaded. They are
+        loaded all the same when it is over; until then there are no decisions.
 
     Raises
     ------
@@ -29,4 +32,4 @@ def create_app(settings: Settings | None = None) -> Application:
     # Polars, whose threads do not survive a fork, nor the metrics before their folder is known.
     from api.app import make
 
-    return make(settings or Settings.from_environment())
+    return make(settings or Settings.from_environment(), patience)

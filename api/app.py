@@ -38,13 +38,15 @@ _PARTS = (
 )  # fmt: skip
 
 
-def make(settings: Settings) -> Application:
-    """Make the Flask app, load the models and watch them.
+def make(settings: Settings, patience: float) -> Application:
+    """Make the Flask app, and watch the models.
 
     Parameters
     ----------
     settings : Settings
         What was set.
+    patience : float
+        How long to wait for the models, in seconds.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def make(settings: Settings) -> Application:
     problems.init_app(app)
     reading.init_app(app)
     headers.init_app(app)
-    parts = service.init_app(app, settings)
+    parts = service.init_app(app, settings, patience)
     access.init_app(app, settings, parts.store)
     limits.init_app(app, settings)
     metrics.init_app(app)

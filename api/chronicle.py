@@ -9,6 +9,7 @@ import tempfile
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 from scoring.scorer import Scorer
@@ -16,6 +17,7 @@ from scoring.store import ModelEvent, Store
 
 # A store that is away for long loses the oldest events, not the process its memory.
 _MOST_EVENTS = 200
+_LONGEST_DETAIL = 1_000
 
 
 class _Model(NamedTuple):
@@ -38,6 +40,8 @@ class Chronicle:
         self._events: deque[ModelEvent] = deque(maxlen=_MOST_EVENTS)
         self._models: dict[str, _Model] = {}
         self._archived: set[str] = set()
+        # Not held while the store is asked: nobody who has something to keep waits for it.
+        self._changing = Lock()
 
     def keep(self, digest: str, scorer: Scorer, folder: Path) -> None:
         """Have a model's directory archived; it may go away when this returns.
@@ -47,11 +51,12 @@ class Chronicle:
         OSError
             If there is no room for a copy that waits.
         """
-        if digest in self._archived or digest in self._models:
-            return
-        copy = tempfile.TemporaryDirectory()
-        shutil.copytree(folder, copy.name, dirs_exist_ok=True)
-        self._models[digest] = _Model(scorer.name, scorer.version, copy)
+        with self._changing:
+            if digest in self._archived or digest in self._models:
+                return
+            copy = tempfile.TemporaryDirectory()
+            shutil.copytree(folder, copy.name, dirs_exist_ok=True)
+            self._models[digest] = _Model(scorer.name, scorer.version, copy)
 
     def note(
         self,
@@ -62,12 +67,14 @@ class Chronicle:
         digest: str | None = None,
         version: str | None = None,
     ) -> None:
-        """Have an event recorded."""
-        now = datetime.now(UTC)
-        self._events.append(ModelEvent(now, kind, digest, version, role, detail, _worker()))
+        """Have an event recorded; what a model made an error say is told as a store can keep it."""
+        told = "".join(one if one.isprintable() else " " for one in detail[:_LONGEST_DETAIL])
+        event = ModelEvent(datetime.now(UTC), kind, digest, version, role, told, _worker())
+        with self._changing:
+            self._events.append(event)
 
     def flush(self) -> None:
-        """Give the store what waits.
+        """Give the store what waits; for one thread at a time.
 
         Raises
         ------
@@ -78,11 +85,16 @@ class Chronicle:
         """
         for digest, model in list(self._models.items()):
             self._store.archive(digest, model.name, model.version, Path(model.folder.name))
-            self._archived.add(digest)
-            self._models.pop(digest).folder.cleanup()
+            with self._changing:
+                self._archived.add(digest)
+                self._models.pop(digest).folder.cleanup()
         while self._events:
-            self._store.add_event(self._events[0])
-            self._events.popleft()
+            event = self._events[0]
+            self._store.add_event(event)
+            with self._changing:
+                # The oldest may have given way to a newer one meanwhile.
+                if self._events and self._events[0] is event:
+                    self._events.popleft()
 
 
 def _worker() -> str:

@@ -20,9 +20,8 @@ import numpy as np
 
 from api import metrics
 from api.batcher import Batcher
-from api.lineup import Lineup, Live, Route
+from api.lineup import FAILURES, Lineup, Live, Route
 from api.problems import ProblemError, unavailable
-from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import Vectors, compute, from_bytes, to_bytes
 from scoring.reasons import REASONS, reasons_json
@@ -115,14 +114,8 @@ class _Judged:
     live: Live
     scored: Scored
     row: int
-
-    @property
-    def pd(self) -> float:
-        return float(self.scored.pds[self.row])
-
-    @property
-    def decision(self) -> str:
-        return self.live.scorer.decide([self.pd])[0]
+    pd: float
+    decision: str
 
 
 class Desk:
@@ -219,16 +212,32 @@ class Desk:
         judged: list[dict[str, _Judged]] = [{} for _ in settled]
         for digest, live in models.items():
             try:
-                scored = self._score(live.scorer, [settled[place][0] for place in places[digest]])
-            except ScoringError as error:
+                opinions = self._opinions(live, [settled[place][0] for place in places[digest]])
+            except FAILURES as error:
                 if digest in answering:
                     raise
-                # A model that is only tried never keeps an answer back.
-                logger.warning("shadow model %s failed: %s", live.scorer.version, error)
+                # A model that is only tried never keeps an answer back, whatever it breaks.
+                metrics.shadow_failed()
+                logger.warning("shadow model %s failed: %r", live.scorer.version, error)
                 continue
-            for row, place in enumerate(places[digest]):
-                judged[place][digest] = _Judged(live, scored, row)
+            for place, opinion in zip(places[digest], opinions, strict=True):
+                judged[place][digest] = opinion
         return judged
+
+    def _opinions(self, live: Live, known: list[_Known]) -> list[_Judged]:
+        """What a model says of applicants, its decisions included.
+
+        Raises
+        ------
+        ScorerError
+            If a PD is no probability: nobody is accepted on it.
+        """
+        scored = self._score(live.scorer, known)
+        decisions = live.scorer.decide(scored.pds)
+        return [
+            _Judged(live, scored, row, float(scored.pds[row]), decision)
+            for row, decision in enumerate(decisions)
+        ]
 
     def _score(self, scorer: Scorer, known: list[_Known]) -> Scored:
         if not scorer.learned:
@@ -253,7 +262,7 @@ class Desk:
         self, one: _Known, route: Route, opinions: Mapping[str, _Judged], *, refer_all: bool
     ) -> Prediction:
         own, scorer, caller = opinions[route.live.digest], route.live.scorer, one.case.caller
-        rows, digest = self._kept_rows(one, route)
+        rows, digest = self._kept_rows(one, opinions)
         low, high = scorer.refer_band
         return Prediction(
             id=new_id(),
@@ -286,12 +295,13 @@ class Desk:
             ),
         )
 
-    def _kept_rows(self, one: _Known, route: Route) -> tuple[bytes | None, str]:
+    def _kept_rows(self, one: _Known, opinions: Mapping[str, _Judged]) -> tuple[bytes | None, str]:
         """The rows that are kept with a decision, compressed, and their SHA-256.
 
-        Features suffice where the applicant is known by number, unless a model needs the rows.
+        Features suffice where the applicant is known by number, unless a model has read the rows.
         """
-        if one.case.rows is None and not _needs_rows(route):
+        read = any(opinion.live.scorer.learned for opinion in opinions.values())
+        if one.case.rows is None and not read:
             return None, ""
         rows = self._rows(one)
         json = body_of(without_applicant(rows) if self._store.pseudonymous else rows)

@@ -17,7 +17,8 @@ from pathlib import Path
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-wsgi_app = "api:create_app()"
+# The worker waits for its models itself, and says meanwhile that it lives (`post_worker_init`).
+wsgi_app = "api:create_app(patience=0)"
 
 # Loopback unless told otherwise: whoever opens the service to a network says so with HOST.
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
@@ -40,6 +41,9 @@ control_socket_disable = True
 # One applicant's rows are too few to share between threads, and workers share the cores.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# For models to be there before the first request, and between two signs of life meanwhile.
+_PATIENCE_SECONDS, _NOTICE_SECONDS = 5.0, 0.5
 
 # Where prometheus_client keeps figures of several processes; it reads this when it is imported.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -79,11 +83,20 @@ def when_ready(server: Arbiter) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Let the garbage collector leave alone what was made to start: it stays to the end.
+    """Say that the worker lives, wait for its models, and leave them out of garbage collections.
 
-    No request is answered while it goes through all of it, which takes longer than most answers.
+    A worker that took requests before its models are there would refuse what others could answer.
+    After a while it does, and says so: what keeps a model away may keep it away for long.
+
+    No request is answered while the collector goes through all that was made to start, which takes
+    longer than most answers; and all of that stays to the end.
     """
-    del worker
+    until = time.monotonic() + _PATIENCE_SECONDS
+    worker.notify()
+    while worker.alive and time.monotonic() < until:
+        if worker.wsgi.extensions["service"].lineup.wait(_NOTICE_SECONDS):
+            break
+        worker.notify()
     gc.collect()
     gc.freeze()
 

@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Lock, Thread
 from typing import get_args
+
+from polars.exceptions import PanicException
 
 from api import metrics
 from api.chronicle import Chronicle
@@ -25,7 +28,12 @@ __all__ = ["Lineup", "Live", "Route"]
 
 logger = logging.getLogger(__name__)
 
+# Whatever a model or its source breaks. Polars ends some of its failures as if the process was to
+# end with them.
+FAILURES = (Exception, PanicException)
+
 _RETRY_SECONDS = "5"
+_FAREWELL_SECONDS = 2.0
 # How far back the bandit looks, and how often at most: outcomes come in over months.
 _MEMORY = timedelta(days=365)
 _EXPERIENCE_SECONDS = 60.0
@@ -40,7 +48,8 @@ class _State:
 
     champion: Live | None = None
     challenger: Live | None = None
-    policy: Policy = field(default_factory=Policy)
+    # Until the store has said how models are used, nobody is decided on without an officer.
+    policy: Policy = field(default_factory=lambda: Policy(refer_all=True))
     experience: Mapping[str, Experience] = field(default_factory=dict)
 
     def live(self, alias: Alias) -> Live | None:
@@ -50,8 +59,10 @@ class _State:
 class Lineup:
     """The champion, its challenger, and how they are used.
 
-    A thread looks at the source and at the store again and again. Requests only read the last
-    state: they neither wait for a model that is loaded nor see half of a change.
+    Threads look at the source and at the store again and again: one for each alias, one for the
+    policy, one for what waits for the store, so that none of them waits for what another asks.
+    Requests only read the last state: they neither wait for a model that is loaded nor see half of
+    a change.
 
     Parameters
     ----------
@@ -80,8 +91,19 @@ class Lineup:
         self._warm = warm
         self._poll_seconds = poll_seconds
         self._state = _State()
-        # The last is held for an assignment only; nobody who serves waits for the first.
-        self._looking, self._reading, self._changing = Lock(), Lock(), Lock()
+        self._jobs: dict[str, Callable[[], None]] = {
+            "policy": self._read_policy,
+            **{alias: partial(self._look, alias) for alias in get_args(Alias)},
+            "store": self._keep_up,
+        }
+        self._threads = [
+            Thread(target=self._watch, args=(name,), name=f"lineup-{name}", daemon=True)
+            for name in self._jobs
+        ]
+        # Whoever serves waits for none of these; the last is held for an assignment only.
+        self._doing = {name: Lock() for name in self._jobs}
+        self._flushing, self._changing = Lock(), Lock()
+        self._looked = {name: Event() for name in self._jobs}
         self._handled: dict[Alias, Found] = {}
         self._chronicle = Chronicle(store)
         self._complaints = _Complaints()
@@ -89,7 +111,6 @@ class Lineup:
         # Seeded by the system, and made after the fork: each worker throws dice of its own.
         self._rng = rng or random.Random()  # noqa: S311 - dice, not secrets
         self._stopped = Event()
-        self._thread: Thread | None = None
 
     def champion(self) -> Live:
         """The model that answers by default.
@@ -130,53 +151,64 @@ class Lineup:
         )
 
     def start(self) -> None:
-        """Watch from now on, in a thread of this process."""
-        self._thread = Thread(target=self._watch, name="lineup", daemon=True)
-        self._thread.start()
+        """Look at everything from now on, in threads of this process."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Look no longer; a look that takes long is left to its deadline."""
         self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in filter(Thread.is_alive, self._threads):
+            thread.join(_FAREWELL_SECONDS)
+        self._flush()
 
-    def _watch(self) -> None:
-        while not self._stopped.wait(self._poll_seconds):
-            try:
-                self.refresh()
-            except Exception as error:  # noqa: BLE001
-                # A watch that ends would leave an old model in service for ever.
-                self._complaints.tell("watch", f"looking for models failed: {error!r}", error)
-            else:
-                self._complaints.settle("watch")
+    def wait(self, seconds: float) -> bool:
+        """Wait until everything was looked at once, and tell whether it was in that time."""
+        until = time.monotonic() + seconds
+        return all(one.wait(max(until - time.monotonic(), 0.0)) for one in self._looked.values())
+
+    def _watch(self, name: str) -> None:
+        while not self._stopped.is_set():
+            self._do(name)
+            self._stopped.wait(self._poll_seconds)
 
     def refresh(self) -> None:
-        """Look once: at each alias, at what waits for the store, at the policy and the costs."""
-        with self._looking:
-            for alias in get_args(Alias):
-                self._look(alias)
-            self._flush()
-            self.refresh_policy()
-            self._refresh_experience()
+        """Look once: at the policy, each alias, what waits for the store, and the costs."""
+        for name in self._jobs:
+            self._do(name)
 
     def refresh_policy(self) -> None:
         """Look at the policy alone, after it was changed here."""
-        # Two who read at once could put the earlier policy over the later one.
-        with self._reading:
-            try:
-                policy = self._store.policy()
-            except StoreError as error:
-                self._complaints.tell("policy", f"the policy cannot be read: {error}")
-                return
-            with self._changing:
-                self._state = replace(self._state, policy=policy)
-        self._complaints.settle("policy")
+        self._do("policy")
 
     def refresh_experience(self) -> None:
         """Add up what decisions have cost, however lately that was done."""
-        with self._looking:
-            self._experience_due = float("-inf")
-            self._refresh_experience()
+        self._experience_due = float("-inf")
+        self._do("store")
+
+    def _do(self, name: str) -> None:
+        """Look at one thing. Two who look at once could put what is earlier over what is later."""
+        with self._doing[name]:
+            try:
+                self._jobs[name]()
+            except FAILURES as error:
+                # A watch that ends would leave an old model, or policy, in service for ever.
+                self._complaints.tell(name, f"looking at the {name} failed: {error!r}", error)
+        self._looked[name].set()
+
+    def _read_policy(self) -> None:
+        try:
+            policy = self._store.policy()
+        except StoreError as error:
+            self._complaints.tell("policy", f"the policy cannot be read: {error}")
+            return
+        with self._changing:
+            self._state = replace(self._state, policy=policy)
+        self._complaints.settle("policy")
+
+    def _keep_up(self) -> None:
+        self._flush()
+        self._refresh_experience()
 
     def _look(self, alias: Alias) -> None:
         try:
@@ -223,7 +255,7 @@ class Lineup:
             # Nothing is said about the model itself.
             self._complaints.tell(alias, f"the {alias} cannot be fetched: {error}")
             return False
-        except Exception as error:  # noqa: BLE001 - whatever a model breaks, it is refused
+        except FAILURES as error:
             self._refuse(alias, found, error)
         else:
             # Archived first, so that no decision is taken by a model that could be lost.
@@ -258,7 +290,8 @@ class Lineup:
 
     def _flush(self) -> None:
         try:
-            self._chronicle.flush()
+            with self._flushing:
+                self._chronicle.flush()
         except (StoreError, OSError) as error:
             self._complaints.tell("store", f"models and events wait for the store: {error}")
         else:

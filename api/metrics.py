@@ -47,6 +47,7 @@ DECISIONS = Counter("scoring_decisions", "Decisions recorded", ["decision", "ver
 BATCH_SIZE = Histogram("scoring_batch_size", "Decisions recorded at once", buckets=_SIZES)
 STORE_ERRORS = Counter("scoring_store_errors", "Times that the store could not be used")
 MODEL_LOADS = Counter("scoring_model_loads", "Models taken into service or refused", ["result"])
+SHADOW_FAILURES = Counter("scoring_shadow_failures", "Times that a shadow model failed")
 # Sums over the workers that live: two versions of a role at a time are a swap, or one that failed.
 MODEL = Gauge(
     "scoring_model_workers",
@@ -97,6 +98,11 @@ def model_dropped(role: str) -> None:
 def model_refused() -> None:
     """Count a model that was not taken."""
     MODEL_LOADS.labels("refused").inc()
+
+
+def shadow_failed() -> None:
+    """Count a time that a model which is only scored along failed; the answer went out without."""
+    SHADOW_FAILURES.inc()
 
 
 def init_app(app: Flask) -> None:

@@ -75,8 +75,8 @@ class Service:
         self.store.close()
 
 
-def init_app(app: Flask, settings: Settings) -> Service:
-    """Make the parts, load the models if there are any, and watch them from then on."""
+def init_app(app: Flask, settings: Settings, patience: float) -> Service:
+    """Make the parts, watch the models, and wait some seconds for those that there are."""
     store = Store(settings.database_url, settings.pseudonym_key)
     if store.embedded:
         try:
@@ -86,8 +86,8 @@ def init_app(app: Flask, settings: Settings) -> Service:
             logger.error("%s", error)
     reader = ApplicantReader(settings.row_limit)
     lineup = Lineup(_source(settings), store, _warm, settings.poll_seconds)
-    lineup.refresh()
     lineup.start()
+    lineup.wait(patience)
     service = Service(settings, reader, store, lineup, Desk(lineup, store), Models(lineup, store))
     app.extensions["service"] = service
     app.register_error_handler(StoreError, _store_failed)

@@ -8,21 +8,33 @@ import json
 import os
 import re
 import shutil
+import socket
+import ssl
 import tempfile
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from http.client import HTTPException
+from contextlib import AbstractContextManager, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, Protocol, TypeVar
+from threading import Timer
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from scoring.errors import ScoringError
 from scoring.files import staged_file
-from scoring.scorer import MANIFEST_FILE, ScorerError, check_manifest
+from scoring.model_files import (
+    LARGEST_MODEL,
+    MANIFEST_FILE,
+    MOST_FILES,
+    ScorerError,
+    check_manifest,
+    entries,
+    held,
+    read_file,
+    read_files,
+    read_json,
+)
 
 Alias = Literal["champion", "challenger"]
 T = TypeVar("T")
@@ -36,15 +48,17 @@ _FILES = "/model-versions/get-artifact"
 _DESCRIPTION = "MLmodel"
 # Where a description says that our own files are inside the logged model.
 _DATA = re.compile(r"^\s+data: (\S+)$", re.MULTILINE)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256, _VERSION = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9]{1,18}")
 # Plain names inside a folder: nothing outside it can be meant.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,4}")
-# For a server to say something; and for a whole model to arrive, however slowly it trickles.
+# For a server to answer, however it drips; and for a whole model to arrive, which is less than a
+# worker may take for anything.
 _SILENCE_SECONDS = 5.0
-_MODEL_SECONDS = 60.0
-_LARGEST = 100 * 1024 * 1024
-_MOST_FILES = 200
+_MODEL_SECONDS = 25.0
+_LARGEST, _LARGEST_ANSWER = LARGEST_MODEL, 1024 * 1024
 _PIECE = 64 * 1024
+# What a worker that was killed was downloading is nobody's after that time.
+_STAGED, _ABANDONED_SECONDS = ".download-", 3600.0
 # Downloaded models that are kept: the two in service, and what a rollback would ask for.
 _KEPT = 4
 
@@ -121,12 +135,12 @@ class FolderSource:
             return None
 
     def _look(self, alias: Alias, folder: Path) -> Found:
-        with _held(folder) as held:
-            state = _state(held)
+        with held(folder) as handle:
+            state = _state(handle)
             last = self._last.get(alias)
             if last is not None and last.state == state:
                 return last
-            digest = _digest(held)
+            digest = _digest(handle)
         found = self._last[alias] = Found(digest, state)
         return found
 
@@ -144,15 +158,15 @@ class FolderSource:
             try:
                 with _readable(folder):
                     digest = _patiently(lambda: _copy(folder, copy), _LOOKS)
+                if digest != found.digest:
+                    raise SourceError(f"{folder} was replaced or removed while it was read")
+                yield copy
             except _MissingError as error:
                 raise SourceError(f"{folder} was replaced or removed while it was read") from error
-            if digest != found.digest:
-                raise SourceError(f"{folder} was replaced or removed while it was read")
-            try:
-                yield copy
             except ScorerError as error:
                 # Nobody finds the copy that it names.
-                raise ScorerError(str(error).replace(str(copy), str(folder))) from error
+                told = str(error).removeprefix(f"{copy}: ")
+                raise ScorerError(f"{folder}: {told}") from error
 
 
 class RegistrySource:
@@ -175,13 +189,19 @@ class RegistrySource:
     """
 
     def __init__(self, uri: str, name: str, cache: Path) -> None:
-        parts = urllib.parse.urlsplit(uri)
+        try:
+            parts = urllib.parse.urlsplit(uri)
+            port = parts.port
+        except ValueError as error:
+            raise SourceError(f"MODEL_REGISTRY is no http:// address: {error}") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SourceError("MODEL_REGISTRY must be an http:// or https:// address")
         host = parts.netloc.rpartition("@")[2]
-        self._uri = urllib.parse.urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        self._path = parts.path.rstrip("/")
+        self._uri = urllib.parse.urlunsplit((parts.scheme, host, self._path, "", ""))
+        self._secure = ssl.create_default_context() if parts.scheme == "https" else None
+        self._address = parts.hostname, port or (443 if self._secure else 80)
         self._headers = _credentials(parts.username, parts.password)
-        self._opener = urllib.request.build_opener(_NoRedirection())
         self._name = name
         self._cache = cache
 
@@ -190,15 +210,17 @@ class RegistrySource:
         query = urllib.parse.urlencode({"name": self._name, "alias": alias})
         path = f"{_API}/registered-models/alias?{query}"
         try:
-            answer = self._bytes(path, time.monotonic() + _SILENCE_SECONDS)
+            answer = self._bytes(path, time.monotonic() + _SILENCE_SECONDS, _LARGEST_ANSWER)
         except _MissingError:
             return None
         try:
-            version = json.loads(answer)["model_version"]
+            version = read_json(answer)["model_version"]
             tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
             found = Found(str(tags.get("manifest_sha256")), str(version["version"]))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise SourceError(f"{self._uri}{path} is not what MLflow answers") from error
+        if not _VERSION.fullmatch(found.state):
+            raise SourceError(f"{self._uri}{path} is not what MLflow answers")
         if not _SHA256.fullmatch(found.digest):
             raise SourceError(
                 f"version {found.state} of {self._name} was registered without manifest_sha256: "
@@ -209,50 +231,75 @@ class RegistrySource:
     def remembered(self, alias: Alias) -> Found | None:
         """As `ModelSource.remembered`, if it is still in the cache."""
         try:
-            found = Found(**json.loads(self._note(alias).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            with held(self._cache) as handle:
+                digest, state = read_json(read_file(f"{alias}.json", handle)).values()
+            # It becomes the name of a folder.
+            sound = _SHA256.fullmatch(digest) and _VERSION.fullmatch(state)
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
-        return found if (self._cache / found.digest / MANIFEST_FILE).is_file() else None
+        return Found(digest, state) if sound and self._has(digest) else None
 
     @contextmanager
     def fetched(self, alias: Alias, found: Found) -> Iterator[Path]:
         """As `ModelSource.fetched`: from the cache, downloaded if it is not whole there."""
+        folder = self._cache / found.digest
         with _readable(self._cache):
-            folder = self._cache / found.digest
+            self._cache.mkdir(parents=True, exist_ok=True)
             with self._locked():
-                if not _is_whole(folder):
-                    self._replace(folder, found)
+                whole = self._has(found.digest)
+            if not whole:
+                self._replace(folder, found)
+            with self._locked():
                 os.utime(folder)
                 self._forget_others(folder)
         yield folder
-        with _readable(self._cache), self._locked(), staged_file(self._note(alias)) as note:
+        # Only a start without the registry needs the note.
+        with suppress(OSError), staged_file(self._note(alias)) as note:
             note.write_text(json.dumps(found._asdict()), encoding="utf-8")
 
     def _note(self, alias: Alias) -> Path:
         return self._cache / f"{alias}.json"
 
+    def _has(self, digest: str) -> bool:
+        """Whether the very model is in the cache, and whole."""
+        try:
+            check_manifest(self._cache / digest)
+            with held(self._cache / digest) as handle:
+                return _digest(handle) == digest
+        except (ScorerError, OSError):
+            return False
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One worker downloads; the others find what it has downloaded."""
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with (self._cache / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        """Let one worker at a time change the cache; it is never held while a server is asked."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
+        handle = os.open(self._cache / ".lock", flags, 0o600)
+        try:
+            until = time.monotonic() + _SILENCE_SECONDS
+            while not _got(handle, patient=time.monotonic() < until):
+                time.sleep(_PAUSE_SECONDS)
             yield
+        finally:
+            os.close(handle)
 
     def _replace(self, folder: Path, found: Found) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=self._cache, prefix=".") as own:
+        with tempfile.TemporaryDirectory(dir=self._cache, prefix=_STAGED) as own:
             staged = Path(own) / "model"
             self._download(found, staged)
             check_manifest(staged)
-            staged.rename(folder)
+            with self._locked():
+                # Another worker may have been quicker.
+                if not self._has(found.digest):
+                    _remove(folder)
+                    staged.rename(folder)
 
     def _download(self, found: Found, folder: Path) -> None:
         until = time.monotonic() + _MODEL_SECONDS
-        inside = _DATA.search(self._file(found, _DESCRIPTION, until).decode(errors="replace"))
+        description = self._file(found, _DESCRIPTION, until, _LARGEST_ANSWER)
+        inside = _DATA.search(description.decode(errors="replace"))
         if inside is None or not _PLAIN.fullmatch(inside[1]):
             raise ScorerError(f"version {found.state} of {self._name} is no Scorer")
-        manifest = self._file(found, f"{inside[1]}/{MANIFEST_FILE}", until)
+        manifest = self._file(found, f"{inside[1]}/{MANIFEST_FILE}", until, _LARGEST_ANSWER)
         if hashlib.sha256(manifest).hexdigest() != found.digest:
             raise ScorerError(
                 f"the files of {self._name} version {found.state} are not those that were "
@@ -262,7 +309,7 @@ class RegistrySource:
         (folder / MANIFEST_FILE).write_bytes(manifest)
         left = _LARGEST
         for name in _names(manifest):
-            content = self._file(found, f"{inside[1]}/{name}", until)
+            content = self._file(found, f"{inside[1]}/{name}", until, _LARGEST)
             left -= len(content)
             if left < 0:
                 raise ScorerError(f"the model is larger than {_LARGEST:,} bytes")
@@ -277,35 +324,55 @@ class RegistrySource:
         models.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for old in models[_KEPT:]:
             if old != folder:
-                shutil.rmtree(old, ignore_errors=True)
+                _remove(old)
+        for left in self._cache.glob(f"{_STAGED}*"):
+            if left.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                _remove(left)
 
-    def _file(self, found: Found, path: str, until: float) -> bytes:
+    def _file(self, found: Found, path: str, until: float, largest: int) -> bytes:
         query = urllib.parse.urlencode({"name": self._name, "version": found.state, "path": path})
-        return self._bytes(f"{_FILES}?{query}", until)
+        return self._bytes(f"{_FILES}?{query}", until, largest)
 
-    def _bytes(self, path: str, until: float) -> bytes:
+    def _bytes(self, path: str, until: float, largest: int) -> bytes:
         address = f"{self._uri}{path}"
-        request = urllib.request.Request(address, headers=self._headers)  # noqa: S310
         try:
-            with self._opener.open(request, timeout=_SILENCE_SECONDS) as response:
-                return _read(response, address, until)
-        except urllib.error.HTTPError as error:
-            with error:
-                kind = _MissingError if _is_missing(error) else SourceError
-            raise kind(f"{address}: {error}") from error
+            with self._asked(f"{self._path}{path}", until) as response:
+                body = _read(response, address, until, largest)
         except (OSError, HTTPException) as error:
-            raise SourceError(f"{address}: {error}") from error
+            late = "timed out: " if time.monotonic() >= until else ""
+            raise SourceError(f"{address}: {late}{error}") from error
+        if response.status != 200:
+            kind = _MissingError if _is_missing(response.status, body) else SourceError
+            raise kind(f"{address}: HTTP {response.status} {response.reason}")
+        return body
+
+    @contextmanager
+    def _asked(self, path: str, until: float) -> Iterator[HTTPResponse]:
+        """Ask for something, straight from the address and wherever it may lead never.
+
+        A server that drips never lets a single wait run out: the connection is cut in the end.
+        """
+        patience = min(max(until - time.monotonic(), 0.001), _SILENCE_SECONDS)
+        with socket.create_connection(self._address, patience) as plain, plain.dup() as other:
+            cut = Timer(max(until - time.monotonic(), 0.0), _cut, [other])
+            cut.daemon = True
+            cut.start()
+            connection = HTTPConnection(*self._address)
+            try:
+                connection.sock = (
+                    self._secure.wrap_socket(plain, server_hostname=self._address[0])
+                    if self._secure
+                    else plain
+                )
+                connection.request("GET", path, headers=self._headers)
+                yield connection.getresponse()
+            finally:
+                cut.cancel()
+                connection.close()
 
 
 class _MissingError(SourceError):
     """There is nothing of that name."""
-
-
-class _NoRedirection(urllib.request.HTTPRedirectHandler):
-    """Leaves an answer that leads elsewhere as the error that it is."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Follow nothing."""
 
 
 def _credentials(user: str | None, password: str | None) -> dict[str, str]:
@@ -315,26 +382,50 @@ def _credentials(user: str | None, password: str | None) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
-def _is_missing(error: urllib.error.HTTPError) -> bool:
+def _is_missing(status: int, body: bytes) -> bool:
     """Whether MLflow says so; for an alias that nothing has it is a wrong parameter to it."""
-    if error.code != 400:
-        return error.code == 404
+    if status != 400:
+        return status == 404
     try:
-        told = json.loads(error.read(_PIECE))
+        told = read_json(body)
         return "alias" in told["message"] and "not found" in told["message"]
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return False
 
 
-def _read(response: Any, address: str, until: float) -> bytes:
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _got(handle: int, *, patient: bool) -> bool:
+    """Whether a file could be locked; without patience it is an error that it could not."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not patient:
+            raise
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Remove whatever stands where a folder should."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _read(response: HTTPResponse, address: str, until: float, largest: int) -> bytes:
     """A whole answer; one that is cut short is an error, not a shorter answer."""
     body = bytearray()
     while piece := response.read1(_PIECE):
         body += piece
-        if len(body) > _LARGEST:
-            raise SourceError(f"{address} is larger than {_LARGEST:,} bytes")
-        if time.monotonic() > until:
-            raise SourceError(f"{address} arrives too slowly")
+        if len(body) > largest:
+            raise SourceError(f"{address} is larger than {largest:,} bytes")
+    if time.monotonic() >= until:
+        raise SourceError(f"{address} timed out: it arrives too slowly")
     told = response.headers.get("Content-Length", str(len(body)))
     if told != str(len(body)):
         raise SourceError(f"{address} was cut short: {len(body)} of {told} bytes")
@@ -350,57 +441,30 @@ def _names(manifest: bytes) -> list[str]:
         If it is none, or names anything but plain files of a model.
     """
     try:
-        names = [str(name) for name in json.loads(manifest)["files"]]
+        names = [str(name) for name in read_json(manifest)["files"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ScorerError(f"no readable {MANIFEST_FILE}: {error}") from error
-    if len(names) > _MOST_FILES:
-        raise ScorerError(f"a model of {len(names)} files: {_MOST_FILES} are the most")
+    if len(names) > MOST_FILES:
+        raise ScorerError(f"a model of {len(names)} files: {MOST_FILES} are the most")
     for name in names:
         if not _PLAIN.fullmatch(name):
             raise ScorerError(f"{name!r} is no file of a model")
     return names
 
 
-def _is_whole(folder: Path) -> bool:
-    try:
-        check_manifest(folder)
-    except ScorerError:
-        return False
-    return True
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[int]:
-    """Open a folder, to see it as it is at one moment.
-
-    An open folder stays the same one when an export renames it, and its files are only removed
-    after that: where the name still leads to the open folder at the end, nothing was missed.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it was replaced meanwhile.
-    """
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield held
-        if not os.path.samestat(folder.stat(), os.fstat(held)):
-            raise FileNotFoundError(f"{folder} was replaced while it was read")
-    finally:
-        os.close(held)
-
-
-def _state(held: int) -> str:
+def _state(handle: int) -> str:
     """What changes when a file of an open folder does: cheaper than to read it."""
-    found: list[object] = [os.fstat(held).st_ino]
-    for place, folders, names, inside in os.fwalk(".", dir_fd=held):
-        folders.sort()
-        for name in sorted(names):
-            stat = os.stat(name, dir_fd=inside)
-            found.append((place, name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
-    if len(found) == 1:
+    files: list[tuple[object, ...]] = []
+    for number, (path, entry, _) in enumerate(entries(handle)):
+        if number == MOST_FILES:
+            files.append(("more",))
+            break
+        if not entry.is_dir(follow_symlinks=False):
+            stat = entry.stat(follow_symlinks=False)
+            files.append((path, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    if not files:
         raise FileNotFoundError("the folder is empty")
-    return repr(found)
+    return repr((os.fstat(handle).st_ino, sorted(files)))
 
 
 def _copy(folder: Path, copy: Path) -> str:
@@ -412,17 +476,12 @@ def _copy(folder: Path, copy: Path) -> str:
         If it was replaced meanwhile.
     """
     shutil.rmtree(copy, ignore_errors=True)
-    with _held(folder) as held:
-        for place, _, names, inside in os.fwalk(".", dir_fd=held):
-            (copy / place).mkdir()
-            for name in names:
-                with _opened(name, inside) as source, (copy / place / name).open("wb") as target:
-                    shutil.copyfileobj(source, target)
-        return _digest(held)
-
-
-def _opened(name: str, inside: int) -> IO[bytes]:
-    return os.fdopen(os.open(name, os.O_RDONLY, dir_fd=inside), "rb")
+    with held(folder) as handle:
+        for name, content in read_files(handle).items():
+            path = copy / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return _digest(handle)
 
 
 def _patiently(look: Callable[[], T], looks: int) -> T:
@@ -446,9 +505,9 @@ def _readable(folder: Path) -> Iterator[None]:
         raise SourceError(f"{folder} cannot be read: {error}") from error
 
 
-def _digest(held: int) -> str:
-    """The digest of an open folder's manifest; empty where it has none."""
-    if MANIFEST_FILE not in os.listdir(held):
+def _digest(handle: int) -> str:
+    """The digest of an open folder's manifest; empty where it has none that can be read."""
+    try:
+        return hashlib.sha256(read_file(MANIFEST_FILE, handle)).hexdigest()
+    except (ScorerError, FileNotFoundError):
         return ""
-    with _opened(MANIFEST_FILE, held) as manifest:
-        return hashlib.sha256(manifest.read()).hexdigest()

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from scoring.trees import TreesError, parsed
+
 _FLOAT64 = 1
 _ROW_MAJOR = 1
 _RAW_SCORE = 1
@@ -70,17 +72,22 @@ class Booster:
     Parameters
     ----------
     text : str
-        What `lightgbm.Booster.model_to_string` wrote. It has to be trusted or checked by its
-        digest first, as the Scorer does: LightGBM may end the process on altered numbers.
+        What `lightgbm.Booster.model_to_string` wrote. Its structure is checked first; from
+        anywhere else it has to be proved too, as the Scorer does (`scoring.proving`): LightGBM may
+        end the process on altered numbers.
 
     Raises
     ------
     BoosterError
-        If LightGBM cannot read the text.
+        If LightGBM cannot read the text, or would read beside it.
     """
 
     def __init__(self, text: str) -> None:
         _check_whole(text)
+        try:
+            parsed(text)
+        except TreesError as error:
+            raise BoosterError(str(error)) from error
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
         _call(

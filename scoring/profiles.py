@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 # The PD among the columns of a profile.
 PD = "probability_of_default"
@@ -333,15 +334,74 @@ class Profile:
             If it is something else.
         """
         try:
-            return cls(
-                columns={one["name"]: _column(one) for one in found["columns"]},
-                decisions=dict(found["decisions"]),
-                reasons=dict(found["reasons"]),
-                explained=int(found["explained"]),
-                importance=dict(found["importance"]),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ProfileError(f"not a profile: {error}") from error
+            saved = _Saved.model_validate(found)
+        except ValidationError as error:
+            raise ProfileError(f"not a profile: {error.errors()[0]['msg']}") from error
+        values = {name: getattr(saved, name) for name in _Saved.model_fields if name != "columns"}
+        return cls(columns={one.name: one.column() for one in saved.columns}, **values)
+
+    def check_columns(self, features: Mapping[str, Sequence[str]]) -> None:
+        """See that the columns are those of a model, in its order.
+
+        Parameters
+        ----------
+        features : mapping of str to sequence of str
+            As for `of_training`.
+
+        Raises
+        ------
+        ProfileError
+            If they are not.
+        """
+        own = {name: one.levels for name, one in self.columns.items()}
+        if list(own.items()) != [*features.items(), (PD, ())]:
+            raise ProfileError("the profile is of other features than the model")
+
+
+_Count = Annotated[int, Field(ge=0)]
+
+
+class _SavedColumn(BaseModel):
+    """A column as `as_json` gives it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    edges: list[float]
+    levels: list[str]
+    counts: list[_Count]
+    missing: _Count
+    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    outside: _Count
+    defaults: list[_Count] = []
+    missing_defaults: _Count = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        bins = len(self.levels) if self.levels else len(self.edges) + 1
+        if len(self.counts) != bins or len(self.defaults) not in (0, bins):
+            raise ValueError(f"{self.name} has not one count a bin")
+        if sorted(set(self.edges)) != self.edges or (self.levels and self.edges):
+            raise ValueError(f"the bins of {self.name} do not rise")
+        return self
+
+    def column(self) -> Column:
+        low, high = self.range or (math.nan, math.nan)
+        parts = self.model_dump(exclude={"name", "range"})
+        lists = {key: tuple(part) for key, part in parts.items() if isinstance(part, list)}
+        return Column(**{**parts, **lists}, low=low, high=high)
+
+
+class _Saved(BaseModel):
+    """A profile as `as_json` gives it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    columns: list[_SavedColumn]
+    decisions: dict[str, _Count]
+    reasons: dict[str, _Count]
+    explained: _Count
+    importance: dict[str, float]
 
 
 def _column_json(column: Column) -> dict[str, Any]:
@@ -356,18 +416,3 @@ def _column_json(column: Column) -> dict[str, Any]:
         "outside": column.outside,
         **(outcomes if column.defaults else {}),
     }
-
-
-def _column(found: Mapping[str, Any]) -> Column:
-    low, high = found["range"] or (math.nan, math.nan)
-    return Column(
-        edges=tuple(found["edges"]),
-        levels=tuple(found["levels"]),
-        counts=tuple(found["counts"]),
-        missing=found["missing"],
-        low=low,
-        high=high,
-        outside=found["outside"],
-        defaults=tuple(found.get("defaults", ())),
-        missing_defaults=found.get("missing_defaults", 0),
-    )

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,14 +25,29 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.booster import Booster, BoosterError
+from scoring.booster import Booster
 from scoring.business import Costs, Decision
-from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION, PROTECTED, build_features
 from scoring.features.vectors import Vectors, layout, unpack
 from scoring.files import staged_folder
-from scoring.learned import LEARNED, Learned, LearnedError, Rows, add_learned
+from scoring.learned import LEARNED, Learned, Rows, add_learned
+from scoring.learned.base import APPLICANT
+from scoring.model_files import (
+    FORMAT,
+    LEARNED_FOLDER,
+    MODEL_FILE,
+    PROFILE_FILE,
+    SCORER_FILE,
+    held,
+    read_files,
+    read_json,
+)
+from scoring.model_files import MANIFEST_FILE as MANIFEST_FILE
+from scoring.model_files import ScorerError as ScorerError
+from scoring.model_files import check_manifest as check_manifest
 from scoring.profiles import Profile
+from scoring.proving import prove
+from scoring.scorer_file import Description
 from scoring.shapley import Shapley
 from scoring.tables import TABLES, empty_frame
 from scoring.trees import Trees
@@ -41,18 +55,6 @@ from scoring.trees import Trees
 # As the registry and every service know the model.
 MODEL_NAME = "credit-scoring"
 
-FORMAT = 2
-MODEL_FILE = "model.txt"
-SCORER_FILE = "scorer.json"
-MANIFEST_FILE = "manifest.json"
-PROFILE_FILE = "profile.json"
-LEARNED_FOLDER = "learned"
-
-# The only names that a manifest may hold: nothing outside the folder can be meant.
-_FILE_NAME = re.compile(
-    rf"{re.escape(MODEL_FILE)}|{re.escape(SCORER_FILE)}|{re.escape(PROFILE_FILE)}"
-    rf"|{LEARNED_FOLDER}/[a-z][a-z_]*/[a-z][a-z0-9_]*\.(json|txt|npy)"
-)
 _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 _EMPTY = {name: empty_frame(table) for name, table in TABLES.items()}
 
@@ -60,10 +62,6 @@ _EMPTY = {name: empty_frame(table) for name, table in TABLES.items()}
 _LIMIT = 700.0
 
 Floats = npt.NDArray[np.float64]
-
-
-class ScorerError(ScoringError):
-    """A model directory cannot be used, or features do not fit the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +326,9 @@ class Scorer:
         return [self._decision(pd) for pd in np.asarray(pds)]
 
     def _decision(self, pd: float) -> Decision:
+        if not 0.0 <= pd <= 1.0:
+            # No comparison with NaN is true: it would be accepted.
+            raise ScorerError(f"{self.name} version {self.version}: a PD of {pd} is none")
         low, high = self.refer_band
         if low < high and low <= pd <= high:
             return "refer"
@@ -396,7 +397,9 @@ class Scorer:
             if self.profile is not None:
                 text = _dump(self.profile.as_json())
                 (staged / PROFILE_FILE).write_text(text, encoding="utf-8")
-            digests = {name: _digest(staged / name) for name in sorted(_files(staged))}
+            with held(staged) as handle:
+                files = sorted(read_files(handle).items())
+            digests = {name: hashlib.sha256(content).hexdigest() for name, content in files}
             manifest = {"format": FORMAT, "files": digests}
             (staged / MANIFEST_FILE).write_text(_dump(manifest), encoding="utf-8")
 
@@ -404,42 +407,73 @@ class Scorer:
     def load(cls, folder: Path) -> Scorer:
         """Read a directory that `save` wrote, after checking every file against the manifest.
 
+        The one door for a model from a disk, a registry or a store: whatever is in the folder is
+        read with a bound, checked, tried in a process of its own and made to decide once.
+
         Raises
         ------
         ScorerError
             If a file is missing, changed, truncated or unknown, or of another format, or made
-            for another version of the features.
+            for another version of the features; or if the model cannot decide.
+        OSError, MemoryError
+            If this machine cannot try it now: nothing is said about the model.
         """
-        check_manifest(folder)
+        files = check_manifest(folder)
         try:
-            found = json.loads((folder / SCORER_FILE).read_text(encoding="utf-8"))
-            scorer = cls(
-                name=found["name"],
-                version=found["version"],
-                features=tuple(Feature(f["name"], tuple(f["levels"])) for f in found["features"]),
-                calibration=Calibration(**found["calibration"]),
-                cutoff=found["cutoff"],
-                costs=Costs(**found["costs"]),
-                text=(folder / MODEL_FILE).read_text(encoding="utf-8"),
-                lineage=found["lineage"],
-                feature_set_version=found["feature_set_version"],
-                learned=tuple(
-                    LEARNED[name].load(folder / LEARNED_FOLDER / name) for name in found["learned"]
-                ),
-                refer_band=_pair(found["refer_band"]),
-                texts={name: dict(texts) for name, texts in found["texts"].items()},
-                profile=_profile(folder / PROFILE_FILE),
-            )
-        except (
-            AttributeError, KeyError, OSError, TypeError, ValueError, BoosterError, LearnedError,
-        ) as error:  # fmt: skip
-            raise ScorerError(f"{folder}: not a usable model: {error}") from error
-        if scorer.feature_set_version != FEATURE_SET_VERSION:
-            raise ScorerError(
-                f"{folder}: the model was trained on version {scorer.feature_set_version} of the "
-                f"features and this code computes version {FEATURE_SET_VERSION}: retrain it"
-            )
+            told = Description.read(files[SCORER_FILE])
+            if told.feature_set_version != FEATURE_SET_VERSION:
+                raise ScorerError(
+                    f"it was trained on version {told.feature_set_version} of the features and "
+                    f"this code computes version {FEATURE_SET_VERSION}: retrain it"
+                )
+            prove(files[name].decode() for name in files if name.endswith(".txt"))
+            scorer = cls._of(told, files, folder / LEARNED_FOLDER)
+            scorer.try_out()
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # whatever a model breaks, it is not used
+            words = error if isinstance(error, ValueError) else repr(error)
+            raise ScorerError(f"{folder}: not a usable model: {words}") from error
         return scorer
+
+    @classmethod
+    def _of(cls, told: Description, files: Mapping[str, bytes], learned: Path) -> Scorer:
+        profile = files.get(PROFILE_FILE)
+        return cls(
+            name=told.name,
+            version=told.version,
+            features=tuple(Feature(one.name, one.levels) for one in told.features),
+            calibration=Calibration(**dict(told.calibration)),
+            cutoff=told.cutoff,
+            costs=Costs(**dict(told.costs)),
+            text=files[MODEL_FILE].decode(),
+            lineage=told.lineage,
+            feature_set_version=told.feature_set_version,
+            learned=tuple(LEARNED[name].load(learned / name) for name in told.learned),
+            refer_band=told.refer_band,
+            texts=told.texts,
+            profile=None if profile is None else Profile.from_json(read_json(profile)),
+        )
+
+    def try_out(self) -> None:
+        """Decide on somebody of whom nothing is known, and on somebody who is nought in all.
+
+        Raises
+        ------
+        ScorerError
+            If a PD is no probability, or is not what its contributions add up to.
+        """
+        nothing, noughts = np.full(len(layout().names), np.nan), np.zeros(len(layout().names))
+        vectors = np.array([nothing, noughts], dtype=np.float32)
+        rows = {**_EMPTY, "application": pl.DataFrame({APPLICANT: [1, 2]})}
+        scored = self.score(vectors, rows)
+        self.decide(scored.pds)
+        self.reasons_of(scored)
+        totals = scored.contributions.sum(axis=1) + scored.base
+        if not np.allclose(Calibration().probability(totals), scored.pds, rtol=0.0, atol=1e-6):
+            raise ScorerError("the contributions do not add up to the probability")
+        if self.profile is not None:
+            self.profile.check_columns({one.name: one.levels for one in self.features})
 
     def _description(self) -> dict[str, Any]:
         return {
@@ -499,65 +533,5 @@ def _told(feature: Feature, value: float) -> float | str | None:
     return feature.levels[int(value)] if feature.levels else float(str(np.float32(value)))
 
 
-def check_manifest(folder: Path) -> None:
-    """Compare every file of a model directory with its manifest.
-
-    Raises
-    ------
-    ScorerError
-        Naming the first file that is missing, unknown to the manifest or changed.
-    """
-    digests = _manifest(folder)
-    strange = [name for name in digests if not _FILE_NAME.fullmatch(name)]
-    strange += [name for name in sorted(_files(folder)) if name not in digests]
-    if strange:
-        raise ScorerError(f"{folder}: {strange[0]!r} is no file of a model: export it again")
-    for name in sorted({MODEL_FILE, SCORER_FILE, *digests}):
-        if not (folder / name).is_file():
-            raise ScorerError(f"{folder}: {name} is missing: export the model again")
-        if digests.get(name) != _digest(folder / name):
-            raise ScorerError(
-                f"{folder}: {name} is not the file that was saved (its SHA-256 differs from the "
-                "manifest): export the model again"
-            )
-
-
-def _manifest(folder: Path) -> dict[str, str]:
-    """The digests that were saved, by file name."""
-    try:
-        manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-        written, digests = manifest["format"], dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ScorerError(f"{folder}: no readable {MANIFEST_FILE}: {error}") from error
-    if written != FORMAT:
-        raise ScorerError(
-            f"{folder}: format {written}, and this code reads format {FORMAT}: export the model "
-            "again, or train one with this code"
-        )
-    return digests
-
-
-def _files(folder: Path) -> set[str]:
-    """Every file of a model directory but its manifest, by its path inside."""
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    return found - {MANIFEST_FILE}
-
-
-def _profile(path: Path) -> Profile | None:
-    """The profile that was saved; models may have none."""
-    if not path.is_file():
-        return None
-    return Profile.from_json(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _pair(values: Sequence[float]) -> tuple[float, float]:
-    low, high = values
-    return float(low), float(high)
-
-
 def _dump(value: object) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,8 +19,26 @@ import numpy.typing as npt
 
 _CATEGORY, _UNKNOWN_LEFT = 1, 2
 _UNKNOWN_SHIFT, _UNKNOWN_IS_ZERO, _UNKNOWN_IS_NAN = 2, 1, 2
-# The bits of a word in the sets of categories.
-_WORD = 32
+# All bits but those of zeros, and none above.
+_HIGHEST_KIND = 11
+# The bits of a word in the sets of categories, and more words than any category of ours needs.
+_WORD, _MOST_WORDS = 32, 64
+# No leaf is that far from the others: beyond, sums and products of leaves would overflow.
+_FURTHEST = 1e6
+
+# What LightGBM writes in front of the trees; anything else would change what they mean.
+_HEAD = frozenset(
+    {
+        "", "tree", "version", "num_class", "num_tree_per_iteration", "label_index",
+        "max_feature_idx", "objective", "feature_names", "monotone_constraints", "feature_infos",
+        "tree_sizes",
+    }
+)  # fmt: skip
+_OF_SPLITS = (
+    "split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child",
+    "internal_value", "internal_weight", "internal_count",
+)  # fmt: skip
+_OF_LEAVES = ("leaf_weight", "leaf_count")
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -110,13 +129,10 @@ class Trees(NamedTuple):
         Raises
         ------
         TreesError
-            If there are several classes, linear leaves, or zeros that count as unknown.
+            If there are several classes, linear leaves, or zeros that count as unknown; or if the
+            numbers are not those of trees.
         """
-        head, *trees = (dict(_lines(block)) for block in _blocks(text))
-        if head["num_tree_per_iteration"] != "1":
-            raise TreesError("the model has several classes; one score is needed")
-        if any(tree["is_linear"] != "0" for tree in trees):
-            raise TreesError("the model has linear leaves; train it with linear_tree=false")
+        head, trees = parsed(text)
         feature = np.concatenate([_integers(tree, "split_feature") for tree in trees])
         kind = np.concatenate([_integers(tree, "decision_type") for tree in trees])
         threshold = np.concatenate([_floats(tree, "threshold") for tree in trees])
@@ -137,23 +153,112 @@ class Trees(NamedTuple):
         return cls(splits, tuple(_leaves(trees)))
 
 
+@lru_cache(maxsize=1)
+def parsed(text: str) -> tuple[_Tree, list[_Tree]]:
+    """The lines of a model's head and of each of its trees, by name.
+
+    LightGBM believes what the text says of its numbers: it would look for features beside a row,
+    follow children in a circle, and make room for any number of leaves. A text is read for it and
+    for the reasons, one right after the other.
+
+    Raises
+    ------
+    TreesError
+        If the trees are of another kind, or their numbers do not fit together.
+    """
+    head, *trees = [_lines(block) for block in _blocks(text)]
+    if head.get("num_tree_per_iteration") != "1" or head.get("num_class") != "1":
+        raise TreesError("the model has several classes; one score is needed")
+    if head.keys() - _HEAD:
+        raise TreesError(f"the model's head has a line {min(head.keys() - _HEAD)!r} of its own")
+    if any(tree.get("is_linear") != "0" for tree in trees):
+        raise TreesError("the model has linear leaves; train it with linear_tree=false")
+    if len(trees) != len(head.get("tree_sizes", "").split()):
+        raise TreesError("the model has other trees than its head says")
+    for number, tree in enumerate(trees):
+        try:
+            _check(tree, int(head["max_feature_idx"]))
+        except (LookupError, ValueError) as error:
+            raise TreesError(f"tree {number} of the model is damaged: {error}") from error
+    return head, trees
+
+
+def _check(tree: _Tree, last_feature: int) -> None:
+    """See that a tree's numbers are as many as it says and in their ranges, its splits a tree."""
+    leaves = int(tree["num_leaves"])
+    splits, categories = leaves - 1, int(tree["num_cat"])
+    # Of a tree without a split LightGBM writes its leaf's value alone, and at times its count.
+    lengths = dict.fromkeys(_OF_SPLITS, splits) | dict.fromkeys(
+        _OF_LEAVES if splits else (), leaves
+    )
+    for name, length in {**lengths, "leaf_value": leaves}.items():
+        if len(_words(tree, name)) != length:
+            raise TreesError(f"{name} is not of {length} numbers")
+    within = [
+        ("split_feature", 0, last_feature), ("decision_type", 0, _HIGHEST_KIND),
+        ("leaf_count", 1, 2**31), ("internal_count", 1, 2**31),
+        ("leaf_value", -_FURTHEST, _FURTHEST), ("threshold", -np.inf, np.inf),
+        ("cat_threshold", 0, 2**_WORD - 1), ("shrinkage", -_FURTHEST, _FURTHEST),
+    ]  # fmt: skip
+    for name, low, high in within:
+        values = _floats(tree, name)
+        # Not so of NaN either; a threshold may be infinite, where only unknown values go right.
+        if not ((low <= values) & (values <= high)).all():
+            raise TreesError(f"{name} has a number out of its range")
+    _check_children(_integers(tree, "left_child"), _integers(tree, "right_child"))
+    _check_categories(tree, categories)
+
+
+def _check_children(left: Places, right: Places) -> None:
+    """See that every split but the first, and every leaf, is below one split that comes before."""
+    sides, before = np.concatenate([left, right]), np.tile(np.arange(left.size), 2)
+    every = np.arange(-left.size - 1, left.size)
+    expected = every[every != 0] if left.size else sides
+    inner = sides >= 0
+    if not np.array_equal(np.sort(sides), expected) or (sides <= before)[inner].any():
+        raise TreesError("left_child and right_child make no tree")
+
+
+def _check_categories(tree: _Tree, categories: int) -> None:
+    """See that the sets of categories are there, and of a size that applicants' categories have."""
+    bounds, words = _integers(tree, "cat_boundaries"), _integers(tree, "cat_threshold")
+    widths = np.diff(bounds) if categories else bounds
+    chosen = _floats(tree, "threshold")[(_integers(tree, "decision_type") & _CATEGORY) > 0]
+    if (
+        widths.size != categories
+        or (categories and (bounds[0] != 0 or bounds[-1] != words.size))
+        or ((widths < 1) | (widths > _MOST_WORDS)).any()
+        or ((chosen < 0) | (chosen >= categories) | (chosen % 1 != 0)).any()
+    ):
+        raise TreesError("the sets of categories do not fit the splits")
+
+
 def _blocks(text: str) -> list[str]:
+    if not text.isascii() or not text.replace("\n", "").isprintable():
+        raise TreesError("the model's text is not of printable lines")
     return re.split(r"\n+Tree=\d+\n", text.partition("\nend of trees")[0])
 
 
-def _lines(block: str) -> Iterator[tuple[str, str]]:
-    for line in block.splitlines():
-        name, found, value = line.partition("=")
-        if found:
-            yield name, value
+def _lines(block: str) -> _Tree:
+    found: dict[str, str] = {}
+    for name, sign, value in (line.partition("=") for line in block.split("\n")):
+        if sign and name in found:
+            raise TreesError(f"the model says {name} twice in one place")
+        found[name] = value
+    return found
 
 
 def _integers(tree: _Tree, name: str) -> Places:
-    return np.array(tree.get(name, "").split(), dtype=np.intp)
+    return np.array(_words(tree, name), dtype=np.intp)
 
 
 def _floats(tree: _Tree, name: str) -> Floats:
-    return np.array(tree.get(name, "").split(), dtype=np.float64)
+    return np.array(_words(tree, name), dtype=np.float64)
+
+
+def _words(tree: _Tree, name: str) -> list[str]:
+    # Python takes 1_0 for 10, and LightGBM does not.
+    return tree.get(name, "").replace("_", "?").split()
 
 
 def _sets(tree: _Tree) -> list[list[int]]:
@@ -178,7 +283,7 @@ def _members(sets: list[list[int]]) -> Flags:
     return result
 
 
-def _leaves(trees: list[dict[str, str]]) -> Iterator[Leaf]:
+def _leaves(trees: list[_Tree]) -> Iterator[Leaf]:
     first = 0
     for tree in trees:
         yield from _tree_leaves(tree, first)

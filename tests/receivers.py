@@ -5,10 +5,12 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,3 +100,28 @@ def web_server(status: int = 200) -> Iterator[Hook]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def dripping(begin: bytes, pause: float = 0.05) -> Iterator[str]:
+    """A server that accepts, and answers a byte at a time without an end."""
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(16) as pool:
+
+        def drip(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                connection.sendall(begin)
+                while not done.wait(pause):
+                    connection.sendall(b"x")
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    pool.submit(drip, listening.accept()[0])
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            done.set()
+            listening.shutdown(socket.SHUT_RDWR)

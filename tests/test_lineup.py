@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hostile
 import polars as pl
 import pytest
 from databases import prediction
@@ -386,6 +387,77 @@ def test_the_watch_outlives_what_goes_wrong_and_tells_it_once(
             lineup.stop()
     told = [line for line in caplog.messages if str(error) in line]
     assert len(told) == len(set(told)) <= 2
+
+
+class HangingSource(FolderSource):
+    """A source that does not come back when it is asked for some aliases."""
+
+    def __init__(self, folders: dict[Alias, Path], hangs: set[Alias]) -> None:
+        super().__init__(folders)
+        self.hangs, self.free = hangs, threading.Event()
+
+    def find(self, alias: Alias) -> Found | None:
+        if alias in self.hangs:
+            assert self.free.wait(DEADLINE_SECONDS)
+        return super().find(alias)
+
+
+@pytest.mark.parametrize("hangs", [{"challenger"}, {"champion"}, {"champion", "challenger"}])
+def test_what_hangs_keeps_nothing_else_from_being_done(
+    models: list[Path],
+    served: dict[Alias, Path],
+    store: Store,
+    warm: Scoring,
+    hangs: set[Alias],
+) -> None:
+    source = HangingSource(served, hangs)
+    lineup = Lineup(source, store, warm, poll_seconds=0.005)
+    # Until the policy is known, an officer decides.
+    assert lineup.policy.refer_all
+    for folder in served.values():
+        export(models[0], folder)
+    lineup.start()
+    try:
+        expected = {alias for alias in served if alias not in hangs}
+        eventually(lambda: {live.role for live in lineup.live()} == expected)
+        eventually(lambda: not lineup.policy.refer_all)
+        store.set_policy(Policy(refer_all=True), "ana", "a test")
+        eventually(lambda: lineup.policy.refer_all)
+        store.set_policy(Policy(), "ana", "a test")
+        lineup.refresh_policy()
+        assert not lineup.policy.refer_all
+        assert not lineup.wait(0.0)
+    finally:
+        source.free.set()
+        eventually(lambda: lineup.wait(0.0))
+        lineup.stop()
+    assert len(versions(lineup)) == 2
+
+
+@pytest.mark.parametrize("what", [name for name in hostile.FOLDERS if "link" not in name])
+def test_what_lies_in_a_folder_never_ends_the_watch(
+    lineup: Lineup, store: Store, models: list[Path], served: dict[Alias, Path], what: str
+) -> None:
+    export(models[0], served["champion"])
+    lineup.refresh()
+    export(models[1], served["champion"])
+    hostile.FOLDERS[what][0](served["champion"])
+    for _ in range(3):
+        lineup.refresh()
+    assert versions(lineup) == [("champion", "1")]
+    assert kinds(store) == [("loaded", "champion"), ("refused", "champion")]
+    assert str(served["champion"]) in store.events()[0].detail
+
+
+def test_a_folder_that_leads_in_a_circle_is_complained_of(
+    lineup: Lineup, models: list[Path], served: dict[Alias, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    served["challenger"].symlink_to(served["challenger"].name)
+    export(models[0], served["champion"])
+    for _ in range(2):
+        lineup.refresh()
+    assert versions(lineup) == [("champion", "1")]
+    assert len([line for line in caplog.messages if "the challenger cannot be" in line]) == 1
 
 
 @pytest.mark.parametrize("swaps", [10, pytest.param(50, marks=pytest.mark.slow)])

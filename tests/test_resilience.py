@@ -6,6 +6,8 @@ The short forms run always; `pytest -m slow` runs the long ones.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -24,12 +26,13 @@ import pytest
 import requests
 import serving
 from databases import Server
+from receivers import dripping
 from waiting import eventually
 
 from api import example
 from scoring.files import staged_folder
 from scoring.scorer import Calibration, Scorer
-from scoring.store import Store
+from scoring.store import Policy, Store
 
 
 def short_and_long(short: int, long: int) -> Any:
@@ -208,6 +211,46 @@ def test_a_broken_model_never_replaces_the_one_that_serves(
         replace(scorer, version="3").save(folder)
         service.lineup.refresh()
         assert client.post("/predict", json=body(1)).json["model"]["version"] == "3"
+
+
+def test_a_dripping_registry_keeps_neither_a_worker_nor_the_switch_waiting(
+    small_model: Path, tmp_path: Path
+) -> None:
+    """Though it answers a byte at a time for longer than a worker may be silent."""
+    store = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
+    store.migrate()
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"]
+    with (
+        dripping(b"HTTP/1.1 200 OK\r\nX: ") as registry,
+        serving.started_api(
+            small_model,
+            tmp_path / "log",
+            {"MODEL_REGISTRY": registry, "MODEL_CACHE": str(cache)},
+            [*command, "--timeout", "3"],
+        ) as (url, server),
+    ):
+        workers = workers_of(server)
+        assert requests.get(f"{url}/ready", timeout=30).status_code == 503
+        # What an earlier start would have left there.
+        digest = hashlib.sha256((small_model / "manifest.json").read_bytes()).hexdigest()
+        shutil.copytree(small_model, cache / digest)
+        (cache / "champion.json").write_text(json.dumps({"digest": digest, "state": "1"}))
+        eventually(lambda: requests.get(f"{url}/ready", timeout=30).status_code == 200)
+        usual = requests.post(f"{url}/predict", json=body(1), timeout=30).json()
+        assert usual["decision"] == usual["model_decision"]
+        store.set_policy(Policy(refer_all=True), "ana", "a test")
+        start = time.monotonic()
+        eventually(
+            lambda: (
+                requests.post(f"{url}/predict", json=body(1), timeout=30).json()["decision"]
+                == "refer"
+            )
+        )
+        # A look at the registry takes five seconds, and the policy waits for none.
+        assert time.monotonic() - start < 5.0
+        assert workers_of(server) == workers
+    store.close()
 
 
 def test_a_full_disk_gives_503_and_no_unrecorded_decision(

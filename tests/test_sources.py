@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ import mlflow
 import pytest
 import requests
 from mlflow.tracking import MlflowClient
+from receivers import dripping
 from serving import free_port
 
 from api import sources
@@ -441,6 +443,9 @@ def version(digest: str) -> tuple[int, dict[str, str], bytes]:
         ((500, {}, b"trouble"), "500"),
         ((400, {}, b"not found"), "400"),
         ((400, {}, b'{"message": "the name is wrong"}'), "400"),
+        ((200, {}, b"[" * 100_000), "not what MLflow answers"),
+        ((200, {}, b'{"model_version": {"version": "../1", "tags": []}}'), "not what MLflow"),
+        ((200, {}, b" " * 1_100_000), "larger than 1,048,576 bytes"),
         ((200, {"Content-Length": "1000"}, b'{"model_version": {}}'), "cut short"),
         ((200, {}, version("../../etc")[2]), "train the model again"),
     ],
@@ -516,6 +521,75 @@ def test_a_server_that_says_nothing_is_given_up(
             RegistrySource(url, MODEL_NAME, tmp_path).find("champion")
 
 
+@pytest.mark.parametrize(
+    "begin", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n",
+              b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 500 No\r\n\r\n"],
+)  # fmt: skip
+def test_a_server_that_drips_is_given_up_in_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes
+) -> None:
+    monkeypatch.setattr(sources, "_SILENCE_SECONDS", 0.5)
+    with dripping(begin) as url:
+        start = time.monotonic()
+        with pytest.raises(SourceError, match="timed out"):
+            RegistrySource(url, MODEL_NAME, tmp_path).find("champion")
+        assert time.monotonic() - start < 5.0
+
+
+def test_a_download_that_drips_is_given_up_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_MODEL_SECONDS", 0.5)
+    with dripping(b"HTTP/1.1 200 OK\r\n\r\n") as url:
+        source = RegistrySource(url, MODEL_NAME, tmp_path)
+        with pytest.raises(SourceError, match="timed out"):
+            source.fetched("champion", Found("0" * 64, "1")).__enter__()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["", "[]", "[" * 100_000, '{"digest": 5, "state": "1"}', '{"digest": "../..", "state": "1"}',
+     f'{{"digest": "{"a" * 64}", "state": "1"}}', '{"digest": "1"}', "\xff" * 9_000_000],
+)  # fmt: skip
+def test_a_note_that_says_nothing_sensible_is_no_model(tmp_path: Path, note: str) -> None:
+    (tmp_path / "champion.json").write_text(note, encoding="latin-1")
+    source = RegistrySource("http://127.0.0.1:1", MODEL_NAME, tmp_path)
+    assert source.remembered("champion") is None
+    (tmp_path / "champion.json").unlink()
+    os.mkfifo(tmp_path / "champion.json")
+    assert source.remembered("champion") is None
+
+
+def test_junk_in_the_cache_keeps_no_model_away(
+    server: Server, challenger: Scorer, scorer: Scorer, tmp_path: Path
+) -> None:
+    """Files for folders, pipes for files, another model under the name of the right one."""
+    digest = server.store.tags(challenger.version)["manifest_sha256"]
+    source = RegistrySource(server.url, MODEL_NAME, tmp_path)
+    os.mkfifo(tmp_path / ".lock")
+    (tmp_path / "challenger.json").mkdir()
+    (tmp_path / digest).write_text("no folder")
+    assert fetch(source, "challenger") == challenger
+    shutil.rmtree(tmp_path / digest)
+    replace(scorer, version="99", cutoff=0.5, refer_band=(0.5, 0.5)).save(tmp_path / digest)
+    assert fetch(source, "challenger") == challenger
+    (tmp_path / digest / "model.txt").unlink()
+    os.mkfifo(tmp_path / digest / "model.txt")
+    assert fetch(source, "challenger") == challenger
+
+
+def test_a_cache_that_somebody_holds_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_SILENCE_SECONDS", 0.1)
+    source = RegistrySource("http://127.0.0.1:1", MODEL_NAME, tmp_path)
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SourceError, match="cannot be read"):
+            source.fetched("champion", Found("0" * 64, "1")).__enter__()
+
+
 def test_a_password_is_sent_and_never_told(tmp_path: Path) -> None:
     with answering({"champion": version("0" * 64)}) as (url, asked):
         source = RegistrySource(
@@ -531,7 +605,9 @@ def test_a_password_is_sent_and_never_told(tmp_path: Path) -> None:
     assert "404" in str(refused.value)
 
 
-@pytest.mark.parametrize("uri", ["file:///etc/passwd", "ftp://host/x", "sqlite:///x.db", "http://"])
+@pytest.mark.parametrize(
+    "uri", ["http://h:99999", "file:///etc/passwd", "ftp://host/x", "sqlite:///x.db", "http://"]
+)
 def test_only_addresses_of_http_are_asked(tmp_path: Path, uri: str) -> None:
     with pytest.raises(SourceError, match="http"):
         RegistrySource(uri, MODEL_NAME, tmp_path)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from scoring.errors import ScoringError
+from scoring.model_files import read_json
 
 # Typed tables of some applicants by Kaggle's names, as `Dataset.frames()` collected. All seven
 # are there; they may hold applicants that are not asked for.
@@ -242,6 +243,31 @@ def quotient(
     return np.where(np.isfinite(values), values, np.nan)
 
 
+def saved_json(path: Path) -> Any:
+    """What `write_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is anything that a file of a model may not hold.
+    """
+    return read_json(path.read_bytes())
+
+
+def finite(values: Iterable[object]) -> tuple[float, ...]:
+    """Numbers that were saved.
+
+    Raises
+    ------
+    ValueError
+        If one is something else.
+    """
+    found = tuple(values)
+    if any(type(one) not in (int, float) for one in found):
+        raise ValueError("something that was saved as a number is none")
+    return tuple(float(cast("float", one)) for one in found)
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a value of plain JSON types; floats come back to the same bits."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
@@ -253,5 +279,5 @@ def readable(folder: Path) -> Iterator[None]:
     """Turn what goes wrong while files are read into a LearnedError that names the folder."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise LearnedError(f"{folder}: not usable: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +18,11 @@ from scoring.learned.base import (
     Rows,
     codes,
     columns_frame,
+    finite,
     numbers,
     quotient,
     readable,
+    saved_json,
     write_json,
 )
 
@@ -153,11 +154,9 @@ class TargetMeans:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            parts = json.loads((folder / _FILE).read_text(encoding="utf-8"))["groups"]
+            parts = saved_json(folder / _FILE)["groups"]
             groupings = tuple(_grouping(part) for part in parts)
-            rates = tuple(
-                tuple(map(float, _whole(part["rates"], _grouping(part).size))) for part in parts
-            )
+            rates = tuple(finite(_whole(part["rates"], _grouping(part).size)) for part in parts)
             return cls(groupings, rates)
 
 
@@ -246,12 +245,13 @@ class GroupMedians:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            parts = json.loads((folder / _FILE).read_text(encoding="utf-8"))["groups"]
+            parts = saved_json(folder / _FILE)["groups"]
             groupings = tuple(_grouping(part) for part in parts)
             medians = tuple(
                 tuple(_whole(row, _grouping(part).size) for row in part["medians"])
                 for part in parts
             )
+            finite(one for table in medians for row in table for one in row if one is not None)
             return cls(groupings, medians)
 
 

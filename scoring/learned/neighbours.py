@@ -8,7 +8,6 @@ the order of the rows nor on who is asked about at the same time.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +21,11 @@ from scoring.learned.base import (
     Labels,
     Rows,
     columns_frame,
+    finite,
     numbers,
     quotient,
     readable,
+    saved_json,
     write_json,
 )
 
@@ -101,14 +102,22 @@ class Neighbours:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            points = np.load(folder / _POINTS, allow_pickle=False)
-            defaults = np.load(folder / _DEFAULTS, allow_pickle=False)
-            scale = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-            if points.shape != (defaults.size, _DIMENSIONS) or not 0 < scale["k"] <= defaults.size:
-                raise ValueError(f"{points.shape} places for {defaults.size} outcomes")
-            return cls(
-                points, defaults, scale["k"], tuple(scale["centres"]), tuple(scale["spreads"])
+            # Mapped, so that a head that promises more than there is makes no room for it.
+            points, defaults = (
+                np.array(np.load(folder / name, mmap_mode="r", allow_pickle=False))
+                for name in (_POINTS, _DEFAULTS)
             )
+            scale = saved_json(folder / _DESCRIPTION)
+            k, centres, spreads = scale["k"], finite(scale["centres"]), finite(scale["spreads"])
+            if points.shape != (defaults.size, _DIMENSIONS) or not 0 < k <= defaults.size:
+                raise ValueError(f"{points.shape} places for {defaults.size} outcomes")
+            if (points.dtype.str, defaults.dtype.str) != ("<i2", "|i1") or type(k) is not int:
+                raise ValueError("the places and outcomes are of other types")
+            if not np.isin(defaults, (0, 1)).all():
+                raise ValueError("an outcome is neither 0 nor 1")
+            if not (len(centres) == len(spreads) == _DIMENSIONS and min(spreads) > 0):
+                raise ValueError("the scale is not of all coordinates")
+            return cls(points, defaults, k, centres, spreads)
 
     def __eq__(self, other: object) -> bool:
         """Whether both learnt the same."""

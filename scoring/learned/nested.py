@@ -11,7 +11,6 @@ Scores are rounded to millionths: whole numbers have the same sum in any order.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +30,7 @@ from scoring.learned.base import (
     columns_frame,
     quotient,
     readable,
+    saved_json,
     scramble,
     write_json,
 )
@@ -241,7 +241,7 @@ class Nested:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            seen_by = json.loads((folder / _FILE).read_text(encoding="utf-8"))["seen"]
+            seen_by = saved_json(folder / _FILE)["seen"]
             texts = [_text(folder, seen, seen_by) for seen in ROW_TABLES]
         try:
             return cls(tuple(texts))

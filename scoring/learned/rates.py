@@ -8,7 +8,6 @@ application was made. The outcomes of the applications are not looked at.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
@@ -28,6 +27,7 @@ from scoring.learned.base import (
     numbers,
     quotient,
     readable,
+    saved_json,
     write_json,
 )
 from scoring.learned.boosting import fit_booster
@@ -110,7 +110,7 @@ class Rates:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            saved = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            saved = saved_json(folder / _FILE)
             if tuple(saved["inputs"]) != INPUTS:
                 raise ValueError("the regressors were made of other columns")
             texts = [

@@ -1,0 +1,203 @@
+"""The files of a model's directory, read as what they are until they are checked: anybody's.
+
+Where a file should be there may be a pipe, a device, a link or ten gigabytes; and JSON may name a
+thing twice, be nested without end, or hold numbers that are none. None of it may stop, fill or
+mislead whoever looks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from scoring.errors import ScoringError
+
+FORMAT = 2
+MODEL_FILE = "model.txt"
+SCORER_FILE = "scorer.json"
+MANIFEST_FILE = "manifest.json"
+PROFILE_FILE = "profile.json"
+LEARNED_FOLDER = "learned"
+
+# The only names that a manifest may hold: nothing outside the folder can be meant.
+_FILE_NAME = re.compile(
+    rf"{re.escape(MODEL_FILE)}|{re.escape(SCORER_FILE)}|{re.escape(PROFILE_FILE)}"
+    rf"|{LEARNED_FOLDER}/[a-z][a-z_]*/[a-z][a-z0-9_]*\.(json|txt|npy)"
+)
+MOST_FILES = 200
+# A model of 500 features and 600 trees takes a tenth of it.
+LARGEST = {".json": 8 * 1024**2, ".txt": 16 * 1024**2, ".npy": 32 * 1024**2}
+LARGEST_MODEL = 100 * 1024**2
+_DEEPEST = 4
+_MEND = "export the model again"
+
+
+class ScorerError(ScoringError):
+    """A model directory cannot be used, or features do not fit the model."""
+
+
+def entries(held: int, inside: str = "") -> Iterator[tuple[str, os.DirEntry[str], int]]:
+    """What is in an open folder, at any depth that a model has: path, entry, and folder of it."""
+    with os.scandir(held) as listing:
+        for entry in listing:
+            path = inside + entry.name
+            yield path, entry, held
+            if entry.is_dir(follow_symlinks=False) and path.count("/") < _DEEPEST:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                below = os.open(entry.name, flags, dir_fd=held)
+                try:
+                    yield from entries(below, f"{path}/")
+                finally:
+                    os.close(below)
+
+
+def read_files(held: int) -> dict[str, bytes]:
+    """The files of a model by their path in an open folder, none of them larger than it may be.
+
+    Raises
+    ------
+    ScorerError
+        If there is anything but plain files of a model's names, or too much of it.
+    OSError
+        If a file cannot be read, or went away meanwhile.
+    """
+    files: dict[str, bytes] = {}
+    for number, (path, entry, folder) in enumerate(entries(held)):
+        if number == MOST_FILES:
+            raise ScorerError(f"a model of more than {MOST_FILES} files: {_MEND}")
+        if entry.is_dir(follow_symlinks=False) and path.count("/") < _DEEPEST:
+            continue
+        if path != MANIFEST_FILE and not _FILE_NAME.fullmatch(path):
+            raise ScorerError(f"{path!r} is no file of a model: {_MEND}")
+        files[path] = read_file(entry.name, folder)
+        if sum(map(len, files.values())) > LARGEST_MODEL:
+            raise ScorerError(f"the model is larger than {LARGEST_MODEL:,} bytes")
+    return files
+
+
+def read_file(name: str, folder: int) -> bytes:
+    """One file of an open folder, as `read_files` reads it."""
+    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        raise ScorerError(f"{name} is no plain file: {_MEND}")
+    # Should it have been exchanged meanwhile: nobody waits for who would write into a pipe.
+    handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=folder)
+    largest = LARGEST[Path(name).suffix]
+    with os.fdopen(handle, "rb") as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise ScorerError(f"{name} is larger than {largest:,} bytes, which no model needs")
+    return content
+
+
+def check_manifest(folder: Path) -> dict[str, bytes]:
+    """Read every file of a model directory, and compare it with its manifest.
+
+    Returns
+    -------
+    dict of str to bytes
+        The files by their path inside.
+
+    Raises
+    ------
+    ScorerError
+        Naming the first file that is missing, unknown to the manifest, changed, or no plain file
+        of a size that a model may have.
+    """
+    try:
+        with held(folder) as handle:
+            files = read_files(handle)
+    except OSError as error:
+        raise ScorerError(f"{folder}: no readable {MANIFEST_FILE}: {error}") from error
+    except ScorerError as error:
+        raise ScorerError(f"{folder}: {error}") from error
+    digests = _digests(folder, files.pop(MANIFEST_FILE, b""))
+    strange = [name for name in digests if not _FILE_NAME.fullmatch(name)]
+    strange += [name for name in sorted(files) if name not in digests]
+    if strange:
+        raise ScorerError(f"{folder}: {strange[0]!r} is no file of a model: {_MEND}")
+    for name in sorted({MODEL_FILE, SCORER_FILE, *digests}):
+        if name not in files:
+            raise ScorerError(f"{folder}: {name} is missing: {_MEND}")
+        if digests.get(name) != hashlib.sha256(files[name]).hexdigest():
+            raise ScorerError(
+                f"{folder}: {name} is not the file that was saved (its SHA-256 differs from the "
+                f"manifest): {_MEND}"
+            )
+    return files
+
+
+def _digests(folder: Path, manifest: bytes) -> dict[str, str]:
+    """The digests that were saved, by file name."""
+    try:
+        found = read_json(manifest)
+        written, digests = found["format"], dict(found["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ScorerError(f"{folder}: no readable {MANIFEST_FILE}: {error}") from error
+    if written != FORMAT:
+        raise ScorerError(
+            f"{folder}: format {written}, and this code reads format {FORMAT}: export the model "
+            "again, or train one with this code"
+        )
+    return digests
+
+
+def read_json(content: bytes) -> Any:
+    """A JSON text that says one thing only.
+
+    Raises
+    ------
+    ValueError
+        If it is none, is nested too deeply, names a thing twice, or holds a number that is not
+        finite or a text that cannot be written as UTF-8.
+    """
+    try:
+        found = json.loads(
+            content.decode(), object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite
+        )
+        json.dumps(found, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("it names a thing twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number")
+    return number
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[int]:
+    """Open a folder, to see it as it is at one moment.
+
+    An open folder stays the same one when an export renames it, and its files are only removed
+    after that: where the name still leads to the open folder at the end, nothing was missed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was replaced meanwhile.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
+        if not os.path.samestat(folder.stat(), os.fstat(handle)):
+            raise FileNotFoundError(f"{folder} was replaced while it was read")
+    finally:
+        os.close(handle)
