@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import suppress
 from typing import Annotated, TypeVar
 
 import orjson
-from flask import Flask, Response, request
+from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.columns import nearest_name
 from api.problems import FieldError, ProblemError
@@ -41,23 +40,6 @@ class Body(BaseModel):
     """A request's body: unknown fields and values of other types are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-def init_app(app: Flask) -> None:
-    """Read what is left of a body before a request is refused.
-
-    A client may send head and body apart. Where the answer leaves before the body has come, the
-    server reads on for it later, together with the beginning of the connection's next request,
-    which it then forgets until the client gives up.
-    """
-
-    def read_on(response: Response) -> Response:
-        # Beyond the limit nothing is read on: the client has to make a new connection.
-        with suppress(HTTPException):
-            request.get_data(cache=False)
-        return response
-
-    app.after_request(read_on)
 
 
 def read_body(*accepted: str) -> bytes:

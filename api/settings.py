@@ -45,6 +45,8 @@ class Settings:
         The most rows a history table of one applicant may have (ROWS_PER_TABLE).
     batch_limit : int
         The most applicants of one batch (BATCH_LIMIT).
+    address_limit : int
+        The most connections of an address that may be slow at a time (CONNECTIONS_PER_ADDRESS).
     log_level : str
         The least level that is logged (LOG_LEVEL).
     """
@@ -64,6 +66,7 @@ class Settings:
     batch_body_limit: int = 64 * 1024 * 1024
     row_limit: int = 10_000
     batch_limit: int = 1_000
+    address_limit: int = 64
     log_level: str = "INFO"
 
     @classmethod
@@ -98,6 +101,7 @@ class Settings:
             batch_body_limit=_limit(environment, "BATCH_BODY_LIMIT", usual.batch_body_limit),
             row_limit=_limit(environment, "ROWS_PER_TABLE", usual.row_limit),
             batch_limit=_limit(environment, "BATCH_LIMIT", usual.batch_limit),
+            address_limit=_limit(environment, "CONNECTIONS_PER_ADDRESS", usual.address_limit),
         )
 
 
