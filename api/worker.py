@@ -198,7 +198,7 @@ class Connection:
         return b"\r\n" in self.came[self._chunk_at :]
 
 
-class Worker(ThreadWorker):
+class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker with threads, which wait for no client."""
 
     connections: dict[Connection, None]

@@ -147,7 +147,7 @@ def test_a_key_is_not_used_for_two_requests(client: FlaskClient, body: dict[str,
     assert "Idempotency-Key" in json.loads(response.data)["detail"]
 
 
-@pytest.mark.parametrize("key", ["a b", "é", "x" * 201, " "])
+@pytest.mark.parametrize("key", ["é", "x" * 201, " ", "a\tb"])
 def test_a_key_that_cannot_be_one_is_refused(
     client: FlaskClient, body: dict[str, Any], key: str
 ) -> None:
@@ -221,8 +221,8 @@ def test_a_batch_sent_again_gets_the_first_answers(
     sent = [body, {"SK_ID_CURR": 98}, other]
     first = client.post("/predict/batch", json=sent, headers=headers).json
     assert client.post("/predict/batch", json=sent, headers=headers).json == first
-    swapped = client.post("/predict/batch", json=sent[::-1], headers=headers).json["results"]
-    assert [item["problem"]["status"] for item in swapped] == [422, 404, 422]
+    swapped = client.post("/predict/batch", json=sent[::-1], headers=headers)
+    assert (swapped.status_code, swapped.content_type) == (422, PROBLEM)
 
 
 def test_a_body_larger_than_one_applicants_may_be_a_batch(
