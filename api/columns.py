@@ -6,7 +6,7 @@ All three come from `scoring.tables`, so that the three cannot disagree with it.
 from __future__ import annotations
 
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import lru_cache
 from heapq import nlargest
 from itertools import pairwise
 from typing import Any
@@ -102,21 +102,12 @@ def nearest_name(name: object, known: tuple[str, ...]) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _nearest(name: str, known: tuple[str, ...]) -> str | None:
-    pairs = _pairs(name)
-    # Comparing letter by letter costs milliseconds for all names, and little for the likeliest.
-    likely = nlargest(3, _folded(known), key=lambda folded: len(pairs & _pairs(folded)))
+    folded = {candidate.casefold(): candidate for candidate in known}
+    # Comparing letter by letter is slow, and only worth it for those that share most pairs.
+    pairs = set(pairwise(name))
+    likely = nlargest(3, folded, key=lambda other: len(pairs.intersection(pairwise(other))))
     matches = get_close_matches(name, likely, n=1)
-    return _folded(known)[matches[0]] if matches else None
-
-
-@cache
-def _folded(known: tuple[str, ...]) -> dict[str, str]:
-    return {name.casefold(): name for name in known}
-
-
-@lru_cache(maxsize=4096)
-def _pairs(name: str) -> frozenset[str]:
-    return frozenset(map("".join, pairwise(f"^{name}$")))
+    return folded[matches[0]] if matches else None
 
 
 def _shown(value: object) -> str:

@@ -15,7 +15,6 @@ from scoring.reasons import REASONS
 from scoring.scorer import Scorer
 from scoring.store import Outcome, Override, Prediction
 
-
 ReferBand = Annotated[
     list[float],
     Field(

@@ -1,8 +1,8 @@
-"""How gunicorn's workers wait for clients: no thread is held up by one who is slow.
+"""How gunicorn's workers wait for clients: none that is slow holds a thread up.
 
-gunicorn's own threads read and write as slowly as the client does, so that a few clients stop all
-of them. Here one loop keeps every connection until its request has come as a whole; a thread
-then answers from memory, and the loop sends what the client does not take at once.
+gunicorn's own threads read and write as slowly as a client does, so that a few clients stop all of
+them. Here one loop keeps a connection until its request has come as a whole; a thread answers it
+from memory, and the loop sends what the client does not take at once.
 """
 
 from __future__ import annotations
@@ -29,27 +29,24 @@ from gunicorn.workers.gthread import ThreadWorker
 from api.problems import MEDIA_TYPE, ProblemError, document
 from api.settings import Settings
 
-# A head, a body or an answer has so long, and longer by what has moved: a client that is slower
-# than this rate over all is not waited for.
+# A request and an answer have so long each, and longer by what has moved, at this rate.
 _SECONDS = 10.0
 _LEAST_RATE = 256 * 1024
-# A connection that is closed is read from until the client has seen the answer: bytes that nobody
-# read would have the client's system throw the answer away.
+# After the last answer a client is read from until it has seen that: bytes that nobody has read
+# would have its system throw the answer away.
 _LEAVING_SECONDS = 2.0
 _MOST_UNREAD = 64 * 1024 * 1024
 _LARGEST_HEAD = 64 * 1024
-# Larger bodies are read by a thread, once the caller's key was checked, and few at a time.
+# Larger bodies are read by a thread, after the caller's key was checked, and few at a time.
 _LARGEST_KEPT = 1024 * 1024
 _MOST_KEPT = 64 * _LARGEST_KEPT
 _PIECE = 64 * 1024
-# As gunicorn reads: its parsers copy what is left of a piece for each kilobyte.
+# gunicorn's parsers copy what is left of a piece for each kilobyte.
 _PARSED_PIECE = 8 * 1024
-# Whoever has been served is not displaced by others so soon.
 _PATIENCE_SECONDS = 1.0
 _SWEEP_SECONDS = 0.25
-# Who is refused has to come anew, whatever is still on its way.
+# Who is refused so has to connect anew, whatever is on its way still.
 _PARTING = ("401", "403", "408", "413", "415", "429")
-
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 _IDLE, _ASKING, _BUSY, _ANSWERED, _LEAVING = range(5)
@@ -59,54 +56,40 @@ _STATUSES: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+    errors.InvalidHTTPVersion: HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
 }
-_BUSY_PROBLEM = ProblemError(
-    503, "Too many large requests at once. Try again in a moment.", headers={"Retry-After": "1"}
-)
-_SLOW_PROBLEM = ProblemError(
-    408, f"The request did not come within {_SECONDS:.0f} s, or too slowly. Send it again."
-)
 
 
 class Connection:
     """A client's socket, what came from it and is unread, and what is to be sent to it.
 
-    gunicorn's parsers read from it as from its `Unreader`, its responses write to it as to a
-    socket.
+    To gunicorn's parsers it is their `Unreader`, and to its responses a socket.
     """
 
     def __init__(self, sock: socket.socket, client: Any, server: Any, lane: Semaphore) -> None:
         self.sock, self.client, self.server = sock, client, server
         self.came, self.leaves = bytearray(), bytearray()
-        self.keeps = True
         self.watched = 0
         self._lane, self._in_lane = lane, False
-        self.forget()
-        self.become(_ASKING)
+        self.begin(_ASKING)
 
-    def forget(self) -> None:
-        """Be ready for the next request."""
+    def begin(self, state: int) -> None:
+        """Wait for another request, which may have begun to come."""
         self.request: Any = None
-        self.streams = False
-        self._chunk_at = 0
+        self.streams, self.keeps, self._chunk_at = False, True, 0
+        self.become(state)
 
     def become(self, state: int) -> None:
         """Change the state; its deadline counts from now."""
         self.state, self.since, self.moved = state, time.monotonic(), 0
 
-    def seconds_left(self, keepalive: float) -> float:
+    def seconds_left(self, idle: float = 0.0) -> float:
         """How long the client may take for what it does now."""
-        given = {_IDLE: keepalive, _LEAVING: _LEAVING_SECONDS}.get(self.state, _SECONDS)
+        given = {_IDLE: idle, _LEAVING: _LEAVING_SECONDS}.get(self.state, _SECONDS)
         return self.since + given + self.moved / _LEAST_RATE - time.monotonic()
 
     def is_whole(self, cfg: Any) -> bool:
-        """Whether a thread can have the request: all is there, or it is too large to be kept.
-
-        Raises
-        ------
-        Exception
-            What gunicorn's parser says of a head.
-        """
+        """Whether a thread can have the request: all is there, or it is too large to be kept."""
         if self.request is None:
             if b"\r\n\r\n" not in self.came and len(self.came) <= _LARGEST_HEAD:
                 return False
@@ -123,25 +106,16 @@ class Connection:
         return whole or self.streams
 
     def take_body(self) -> None:
-        """Take the body out of what came, so that the next request is all that is left."""
+        """Take the body out of what came, of which the next request is left."""
         reader = self.request.body.reader
-        if self.streams:
-            return
-        if isinstance(reader, LengthReader):
-            body = bytes(self.came[: reader.length])
+        if isinstance(reader, LengthReader) and not self.streams:
+            self.request.body = io.BytesIO(self.came[: reader.length])
             del self.came[: reader.length]
-        else:
-            body = reader.read(_LARGEST_KEPT)
-        self.request.body = io.BytesIO(body)
+        elif not self.streams:
+            self.request.body = io.BytesIO(reader.read(_LARGEST_KEPT))
 
     def read(self) -> bytes:
-        """The next bytes; none where all that came is read, unless the body is read as it comes.
-
-        Raises
-        ------
-        ProblemError
-            503 if too many bodies are read so, 408 if this one comes too slowly.
-        """
+        """The next bytes; those that did not come yet only where the body is read as it comes."""
         piece = bytes(self.came[:_PARSED_PIECE])
         del self.came[:_PARSED_PIECE]
         return self._awaited() if self.streams and not piece else piece
@@ -171,19 +145,19 @@ class Connection:
         if not self._in_lane:
             self._in_lane = self._lane.acquire(blocking=False)
             if not self._in_lane:
-                raise _BUSY_PROBLEM
+                raise _crowded()
             self.become(_BUSY)
             self._invite()
-        self.sock.settimeout(max(self.seconds_left(0), 1e-3))
+        self.sock.settimeout(max(self.seconds_left(), 1e-3))
         try:
             data = self.sock.recv(_PARSED_PIECE)
         except TimeoutError:
-            raise _SLOW_PROBLEM from None
+            raise _slow() from None
         self.moved += len(data)
         return data
 
     def _invite(self) -> None:
-        """Tell a client that waits to be told to send its body."""
+        """Ask for the body where the client waits to be asked."""
         if self.request._expected_100_continue:
             self.request._expected_100_continue = False
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -201,11 +175,9 @@ class Connection:
 class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker with threads, which wait for no client."""
 
-    connections: dict[Connection, None]
-
     def init_process(self) -> None:
         """Prepare, and run until told to stop."""
-        self.connections = {}
+        self.connections: dict[Connection, None] = {}
         self._lane = Semaphore(max(1, self.cfg.threads // 4))
         self._per_address = Settings.from_environment().address_limit
         self._swept = 0.0
@@ -216,7 +188,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             sock, client = listener.accept()
         except OSError:
-            # It is gone again, another worker has it, or there is no room for more files.
+            # Another worker has it, it is gone again, or no more files may be opened.
             return
         sock.setblocking(False)
         connection = Connection(sock, client, listener.getsockname(), self._lane)
@@ -231,8 +203,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.take_body()
             keeps = self._answer(conn)
         except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
-            self.handle_error(conn.request, conn, conn.client, error)
             keeps = False
+            conn.leaves[:] = self._failure(error)
         with suppress(OSError):
             conn.flush()
         return keeps
@@ -255,16 +227,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for conn in list(self.connections):
             if conn.state != _BUSY and conn.seconds_left(self.cfg.keepalive) < 0:
                 self._expire(conn)
-
-    def handle_error(self, req: Any, client: Connection, addr: Any, exc: Exception) -> None:
-        """Answer what is no request, or what nobody foresaw, with a problem document."""
-        del req, addr
-        status = _status_of(exc)
-        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.log.exception("Error handling request")
-        else:
-            self.log.warning("Invalid request")
-        client.leaves[:] = _problem(ProblemError(status, f"{status.description or status.phrase}."))
 
     def _answer(self, conn: Connection) -> bool:
         response, environ = wsgi.create(conn.request, conn, conn.client, conn.server, self.cfg)
@@ -289,11 +251,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 parts.close()
         return not response.should_close()
 
+    def _failure(self, error: Exception) -> bytes:
+        """The answer to what is no request, or to what nobody foresaw."""
+        # An OSError is what gunicorn says of chunks that are none.
+        its = isinstance(error, errors.ParseException | OSError)
+        status = _STATUSES.get(type(error), HTTPStatus.BAD_REQUEST if its else 500)
+        log = self.log.warning if its else self.log.exception
+        log("Invalid request" if its else "Error handling request")
+        return _answer_of(ProblemError(status, HTTPStatus(status).description or "No request."))
+
     def _ready(self, conn: Connection, _sock: socket.socket) -> None:
         """Do what a connection's state asks for, now that its socket is ready."""
         try:
             if conn.state == _BUSY:
-                # More came than the request; it is looked at once that is answered.
+                # The next request; it is read once this one is answered.
                 self._watch(conn, 0)
             elif conn.state == _ANSWERED:
                 conn.flush()
@@ -317,7 +288,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if conn.state == _ASKING:
             conn.came += data
             if conn.moved > _PIECE and self._is_full():
-                self._refuse(conn, _BUSY_PROBLEM)
+                self._leave(conn, _crowded())
             else:
                 self._advance(conn)
 
@@ -326,7 +297,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if not conn.is_whole(self.cfg):
                 return
         except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
-            self.handle_error(None, conn, conn.client, error)
+            conn.leaves[:] = self._failure(error)
             self._leave(conn)
             return
         if conn.streams:
@@ -338,18 +309,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not conn.keeps:
             self._leave(conn)
             return
-        conn.forget()
-        conn.become(_ASKING if conn.came else _IDLE)
+        conn.begin(_ASKING if conn.came else _IDLE)
         self._watch(conn, selectors.EVENT_READ)
         if conn.came:
             self._advance(conn)
 
-    def _refuse(self, conn: Connection, problem: ProblemError) -> None:
-        conn.leaves[:] = _problem(problem)
-        self._leave(conn)
-
-    def _leave(self, conn: Connection) -> None:
+    def _leave(self, conn: Connection, problem: ProblemError | None = None) -> None:
         """Send what can be sent, and close once the client has had time to read it."""
+        if problem is not None:
+            conn.leaves[:] = _answer_of(problem)
         try:
             conn.sock.setblocking(False)
             conn.flush()
@@ -370,70 +338,51 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _expire(self, conn: Connection) -> None:
         if conn.state == _ASKING and conn.moved:
-            self._refuse(conn, _SLOW_PROBLEM)
+            self._leave(conn, _slow())
         else:
             self._drop(conn)
 
     def _displace(self, client: Any) -> None:
-        """Part with the slowest where an address, or all, have too many that wait."""
-        waiting = [one for one in self.connections if one.state in (_ASKING, _IDLE)]
-        own = [
-            one
-            for one in waiting
-            if one.state == _ASKING and _address(one.client) == _address(client)
-        ]
-        crowd = own if len(own) >= self._per_address and not self._is_proxy(client) else waiting
-        if crowd is own or len(self.connections) >= self.worker_connections - 1:
-            slowest = min(crowd, key=lambda one: one.since, default=None)
-            if slowest and time.monotonic() - slowest.since > _PATIENCE_SECONDS:
-                self._expire(slowest)
-
-    def _is_proxy(self, client: Any) -> bool:
-        """Whether an address may speak for others, as FORWARDED_ALLOW_IPS says."""
-        networks = self.cfg.forwarded_allow_networks()
-        allowed = self.cfg.forwarded_allow_ips
-        return not isinstance(client, tuple) or _ip_in_allow_list(client[0], allowed, networks)
+        """Part with the slowest where an address, or all together, have too many."""
+        crowd = [one for one in self.connections if one.state in (_IDLE, _ASKING)]
+        if len(self.connections) < self.worker_connections - 1:
+            allowed, networks = self.cfg.forwarded_allow_ips, self.cfg.forwarded_allow_networks()
+            # Proxies, and who comes by a unix socket, speak for many.
+            if not client or _ip_in_allow_list(client[0], allowed, networks):
+                return
+            crowd = [one for one in crowd if one.state and one.client[0] == client[0]]
+            if len(crowd) < self._per_address:
+                return
+        slowest = min(crowd, key=lambda one: one.since, default=None)
+        if slowest and time.monotonic() > slowest.since + _PATIENCE_SECONDS:
+            self._expire(slowest)
 
     def _is_full(self) -> bool:
         kept = sum(len(one.came) + len(one.leaves) for one in self.connections)
         return kept > _MOST_KEPT
 
     def _watch(self, conn: Connection, events: int) -> None:
-        if events and conn.watched:
-            if events != conn.watched:
-                self.poller.modify(conn.sock, events, partial(self._ready, conn))
-        elif events:
-            self.poller.register(conn.sock, events, partial(self._ready, conn))
-        elif conn.watched:
+        if events and events != conn.watched:
+            change = self.poller.modify if conn.watched else self.poller.register
+            change(conn.sock, events, partial(self._ready, conn))
+        elif conn.watched and not events:
             self.poller.unregister(conn.sock)
         conn.watched = events
 
 
-def _address(client: Any) -> str:
-    return str(client[0]) if isinstance(client, tuple) else ""
+def _crowded() -> ProblemError:
+    headers = {"Retry-After": "1"}
+    return ProblemError(503, "Too many large requests at once. Try again.", headers=headers)
 
 
-def _status_of(error: Exception) -> HTTPStatus:
-    if isinstance(error, errors.InvalidHTTPVersion) and isinstance(error.version, tuple):
-        return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
-    for kind, status in _STATUSES.items():
-        if isinstance(error, kind):
-            return status
-    # An OSError is what gunicorn says of bodies in chunks that are none.
-    if isinstance(error, errors.ParseException | OSError):
-        return HTTPStatus.BAD_REQUEST
-    return HTTPStatus.INTERNAL_SERVER_ERROR
+def _slow() -> ProblemError:
+    return ProblemError(408, f"The request did not come within {_SECONDS:.0f} s, or too slowly.")
 
 
-def _problem(problem: ProblemError) -> bytes:
-    """A whole answer, for who has not come as far as the app."""
+def _answer_of(problem: ProblemError) -> bytes:
+    """A whole answer, to who has not come as far as the app."""
     body = orjson.dumps(document(problem.status, problem.detail))
-    headers = {
-        "Content-Type": MEDIA_TYPE,
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-        **problem.headers,
-    }
-    lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}"]
+    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **problem.headers}
+    lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
