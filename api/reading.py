@@ -26,6 +26,7 @@ _KEY = re.compile(KEY_PATTERN)
 _LONGEST_NAME = 80
 _MOST_ITEMS = 500_000
 
+_BLANK = b" \t\r\n"
 _ARRAY = re.compile(rb"[ \t\r\n]*\[")
 _TELLS = np.isin(np.arange(256), list(b'[]{},"'))
 _STEPS = np.zeros(256, np.int8)
@@ -103,16 +104,16 @@ def split(body: bytes, most: int, *, lines: bool) -> list[bytes]:
         400 or 422 if the body is no array, 422 if it has more than `most`.
     """
     if lines:
-        # Lines of JSON often end with an empty one.
         parts = body.split(b"\n", 2 * most)
         many = b"\n" in parts[-1]
-        parts = [part for part in parts if part.strip()]
     else:
         places = _commas(body, most)
         many = len(places) > most + 1
         parts = [body[start + 1 : end] for start, end in pairwise(places[: most + 1])]
-        if len(parts) == 1 and not parts[0].strip():
-            return []
+    parts = [part.strip(_BLANK) for part in parts]
+    # Lines of JSON often end with an empty one, and an array may hold nothing.
+    if lines or parts == [b""]:
+        parts = [part for part in parts if part]
     if many or len(parts) > most:
         raise ProblemError(422, f"More than {most:,} applicants, which is the most of a batch.")
     return parts
@@ -140,7 +141,7 @@ def _commas(body: bytes, most: int) -> list[int]:
         if at.size:
             depth, quotes = int(depths[-1]), int(quoted[-1])
         ends += int(np.count_nonzero(depths == 0))
-    if ends != 1 or places[-1] != len(body.rstrip(b" \t\r\n")) - 1:
+    if ends != 1 or places[-1] != len(body.rstrip(_BLANK)) - 1:
         raise _not_json("the array does not end, or something comes after it")
     return places
 

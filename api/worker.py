@@ -76,7 +76,7 @@ class Connection:
     def begin(self, state: int) -> None:
         """Wait for another request, which may have begun to come."""
         self.request: Any = None
-        self.streams, self.keeps, self._chunk_at = False, True, 0
+        self.streams, self.keeps, self._waits, self._chunk_at = False, True, False, 0
         self.become(state)
 
     def become(self, state: int) -> None:
@@ -91,9 +91,15 @@ class Connection:
     def is_whole(self, cfg: Any) -> bool:
         """Whether a thread can have the request: all is there, or it is too large to be kept."""
         if self.request is None:
-            if b"\r\n\r\n" not in self.came and len(self.came) <= _LARGEST_HEAD:
-                return False
+            if b"\r\n\r\n" not in self.came:
+                if len(self.came) <= _LARGEST_HEAD:
+                    return False
+                is_line = b"\r\n" not in self.came
+                raise (errors.LimitRequestLine if is_line else errors.LimitRequestHeaders)("")
             self.request = Request(cfg, self, self.client)
+            # gunicorn would ask for the body before the key was checked.
+            self._waits = self.request._expected_100_continue
+            self.request._expected_100_continue = False
         reader = self.request.body.reader
         if isinstance(reader, LengthReader):
             self.streams = reader.length > _LARGEST_KEPT
@@ -158,8 +164,8 @@ class Connection:
 
     def _invite(self) -> None:
         """Ask for the body where the client waits to be asked."""
-        if self.request._expected_100_continue:
-            self.request._expected_100_continue = False
+        if self._waits:
+            self._waits = False
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _has_last_chunk(self) -> bool:
