@@ -124,11 +124,14 @@ def _commas(body: bytes, most: int) -> list[int]:
     if not _ARRAY.match(body):
         parse(body)
         raise ProblemError(422, "The body must be an array of applicants.")
-    # Escaped quotes end no text.
-    plain = np.frombuffer(body.replace(rb"\\", b"__").replace(rb"\"", b"__"), np.uint8)
-    places, depth, ends, quotes = [body.index(b"[")], 0, 0, 0
-    for start in range(0, plain.size, _BLOCK):
-        block = plain[start : start + _BLOCK]
+    places, depth, ends, quotes, escaped = [body.index(b"[")], 0, 0, 0, False
+    for start in range(0, len(body), _BLOCK):
+        part = body[start : start + _BLOCK]
+        # Escaped quotes end no text.
+        part = b"_" + part[1:] if escaped else part
+        part = part.replace(rb"\\", b"__").replace(rb"\"", b"__")
+        escaped = part.endswith(b"\\")
+        block = np.frombuffer(part, np.uint8)
         at = np.flatnonzero(_TELLS[block])
         marks = block[at]
         quoted = quotes + np.cumsum(marks == ord('"'))
