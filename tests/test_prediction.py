@@ -411,11 +411,13 @@ def test_readiness_is_looked_at_now_and_then_by_one_at_a_time(
     assert {ready() for _ in range(20)} == {200}
     assert len(looked) <= 1
     # While one hangs with it nobody else waits, and what was found is too old in the end.
+    looked.clear()
+    hangs.set()
     remember(0.0)
     monkeypatch.setattr("api.service._STALE_SECONDS", 0.5)
-    hangs.set()
     with ThreadPoolExecutor(1) as pool:
         one = pool.submit(ready)
+        eventually(lambda: looked != [])
         eventually(lambda: ready() == 503)
         assert not one.done()
         wrong.set()
