@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from flask import Flask, current_app, g, request
 
 from api import limits
 from api.problems import ProblemError
-from api.settings import Settings
+from api.settings import Settings, is_loopback
 from scoring.store import ApiKey, Scope, Store
 
 P = ParamSpec("P")
@@ -24,6 +25,9 @@ T = TypeVar("T")
 TRUST_SECONDS = 5.0
 _MOST_TRUSTED = 1_000
 _LONGEST_KEY = 200
+# A web page may have its own name resolved to this machine, but not send another name for it.
+_LOCAL_HOST = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Gate:
         """
         text = _sent_key()
         if text is None:
-            if self._require_keys:
+            if self._require_keys or not _is_local():
                 raise _unauthorized("Send an API key: Authorization: Bearer cs_..., or X-API-Key.")
             return _LOOPBACK
         key = self._verified(text)
@@ -84,8 +88,10 @@ class Gate:
 
 
 def init_app(app: Flask, settings: Settings, store: Store) -> None:
-    """Prepare the verification of keys."""
+    """Prepare the verification of keys; without any, answer only who asks for this machine."""
     app.extensions["gate"] = Gate(store, require_keys=settings.require_keys)
+    if not settings.require_keys:
+        app.before_request(_refuse_other_hosts)
 
 
 def scope(name: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -113,6 +119,25 @@ def current_client() -> Client:
     if "client" not in g:
         g.client = cast("Gate", current_app.extensions["gate"]).client()
     return cast("Client", g.client)
+
+
+def _is_local() -> bool:
+    """Whether a process of this machine asks at an address that no other machine reaches.
+
+    gunicorn takes both addresses from the sockets; a unix socket has none.
+    """
+    sockets = (request.environ.get(name, "") for name in ("SERVER_NAME", "REMOTE_ADDR"))
+    return all(map(is_loopback, sockets)) and not any(map(request.environ.get, _FORWARDED))
+
+
+def _refuse_other_hosts() -> None:
+    host = request.environ.get("HTTP_HOST", "localhost")
+    if _is_local() and not _LOCAL_HOST.fullmatch(host):
+        raise ProblemError(
+            421,
+            "Without REQUIRE_KEYS=yes only localhost, 127.0.0.1 and [::1] are answered as Host "
+            "on loopback.",
+        )
 
 
 def _sent_key() -> str | None:

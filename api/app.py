@@ -16,7 +16,6 @@ from api import (
     outcomes,
     prediction,
     problems,
-    reading,
     records,
     service,
     status,
@@ -65,7 +64,6 @@ def make(settings: Settings, patience: float) -> Application:
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     logs.init_app(app, settings)
     problems.init_app(app)
-    reading.init_app(app)
     headers.init_app(app)
     parts = service.init_app(app, settings, patience)
     access.init_app(app, settings, parts.store)

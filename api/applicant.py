@@ -12,12 +12,14 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_sch
 
 from api.columns import checker, expectation, nearest_name
 from api.problems import FieldError, ProblemError
+from api.reading import parse
 from scoring.requests import Row, Rows
 from scoring.tables import APPLICATION, HISTORY, TABLES, Column, Table
 
 _APPLICANT = "SK_ID_CURR"
 # Enough to mend a request by; more would only cost time and room.
 _MOST_ERRORS = 50
+_MOST_HINTS = 5
 _LONGEST_NAME = 80
 
 
@@ -66,8 +68,21 @@ class ApplicantReader:
 
     def __init__(self, row_limit: int) -> None:
         self.row_limit = row_limit
+        columns = sum(len(_names(table.name)) + 1 for table in TABLES.values())
+        # Some categories have commas too.
+        self._most_items = 1_000 + 2 * row_limit * columns
         self._body = SchemaValidator(_body_schema())
         self._row = {name: SchemaValidator(_row_schema(table)) for name, table in TABLES.items()}
+
+    def parse(self, body: bytes) -> object:
+        """The JSON of a body, which has no more in it than an applicant may have.
+
+        Raises
+        ------
+        ProblemError
+            400 if it is not JSON in UTF-8, 422 if it has.
+        """
+        return parse(body, self._most_items)
 
     def read(self, document: object) -> Applicant:
         """Check the JSON of a body.
@@ -201,9 +216,8 @@ def _refuse(errors: Iterator[FieldError]) -> None:
 def _unknown_names(
     given: Mapping[str, object], known: tuple[str, ...], at: str
 ) -> Iterator[FieldError]:
-    for name in given:
-        if name not in known:
-            yield _unknown_name(name, known, at)
+    for place, name in enumerate(name for name in given if name not in known):
+        yield _unknown_name(name, known if place < _MOST_HINTS else (), at)
 
 
 def _unknown_name(name: str, known: tuple[str, ...], place: str) -> FieldError:

@@ -6,6 +6,9 @@ All three come from `scoring.tables`, so that the three cannot disagree with it.
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import lru_cache
+from heapq import nlargest
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -94,8 +97,16 @@ def nearest_name(name: object, known: tuple[str, ...]) -> str | None:
     """The known name most like another one, whatever the capitals; None if none is like it."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
         return None
+    return _nearest(name.casefold(), known)
+
+
+@lru_cache(maxsize=1024)
+def _nearest(name: str, known: tuple[str, ...]) -> str | None:
     folded = {candidate.casefold(): candidate for candidate in known}
-    matches = get_close_matches(name.casefold(), folded, n=1)
+    # Comparing letter by letter is slow, and only worth it for those that share most pairs.
+    pairs = set(pairwise(name))
+    likely = nlargest(3, folded, key=lambda other: len(pairs.intersection(pairwise(other))))
+    matches = get_close_matches(name, likely, n=1)
     return folded[matches[0]] if matches else None
 
 

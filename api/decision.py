@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,16 @@ from scoring.features import FEATURE_SET_VERSION
 from scoring.reasons import REASONS
 from scoring.scorer import Scorer
 from scoring.store import Outcome, Override, Prediction
+
+ReferBand = Annotated[
+    list[float],
+    Field(
+        min_length=2,
+        max_length=2,
+        description="From which to which probability, both included, an officer decides; twice "
+        "the cut-off where nothing is referred",
+    ),
+]
 
 
 class Reason(BaseModel):
@@ -57,12 +67,7 @@ class Answer(BaseModel):
     cutoff: float = Field(
         ge=0, le=1, description="The probability above which an application is refused"
     )
-    refer_band: list[float] = Field(
-        min_length=2,
-        max_length=2,
-        description="From which to which probability, both included, an officer decides; twice "
-        "the cut-off where nothing is referred",
-    )
+    refer_band: ReferBand
     decision: Decision = Field(
         description="accept, refuse, or refer: too close to the cut-off, an officer decides"
     )
@@ -184,7 +189,7 @@ class ModelFacts(BaseModel):
     digest: str
     role: Literal["champion", "challenger"]
     cutoff: float
-    refer_band: list[float]
+    refer_band: ReferBand
     costs: dict[str, float] = Field(description="What a wrong decision costs, by kind")
     features: int = Field(description="How many features it reads")
     demonstration: bool = Field(description="Whether it learnt from invented applicants")

@@ -23,9 +23,9 @@ from api.batcher import Batcher
 from api.lineup import FAILURES, Lineup, Live, Route
 from api.problems import ProblemError, unavailable
 from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import Vectors, compute, from_bytes, to_bytes
+from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, to_bytes
 from scoring.reasons import REASONS, reasons_json
-from scoring.requests import Rows, apart, body_of, frames_of, rows_of, without_applicant
+from scoring.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of, without_applicant
 from scoring.scorer import Scored, Scorer
 from scoring.store import (
     OnlineApplicant,
@@ -104,7 +104,7 @@ class _Known:
     case: Case
     vector: Vectors
     packed: bytes
-    stored: bytes | None = None
+    stored: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +254,7 @@ class Desk:
         )
 
     def _rows(self, one: _Known) -> Rows:
-        if one.case.rows is not None:
-            return one.case.rows
-        return rows_of(cast("bytes", one.stored), one.case.number)
+        return one.case.rows or cast("Rows", one.stored)
 
     def _prediction(
         self, one: _Known, route: Route, opinions: Mapping[str, _Judged], *, refer_all: bool
@@ -316,9 +314,19 @@ def _needs_rows(route: Route) -> bool:
 def _from_store(case: Case, found: OnlineApplicant | None) -> _Known | ProblemError:
     try:
         applicant = fresh(found, case.number)
+        rows = rows_of(applicant.rows, case.number) if applicant.rows else None
+        if rows is not None:
+            frames_of([rows])
+        return _Known(case, from_bytes(applicant.features), applicant.features, rows)
     except ProblemError as problem:
         return problem
-    return _Known(case, from_bytes(applicant.features), applicant.features, applicant.rows)
+    except (VectorError, *UNREADABLE) as error:
+        logger.error("what is stored of an applicant is damaged: %s", type(error).__name__)
+        return ProblemError(
+            409,
+            f"What is stored of applicant {case.number} is damaged. Materialise it again, or send "
+            "the rows.",
+        )
 
 
 def fresh(found: OnlineApplicant | None, number: int) -> OnlineApplicant:

@@ -21,15 +21,22 @@ from gunicorn.workers.base import Worker
 wsgi_app = "api:create_app(patience=0)"
 
 # Loopback unless told otherwise: whoever opens the service to a network says so with HOST.
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+_host = os.environ.get("HOST", "127.0.0.1")
+bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 
 # Each worker makes its own app, so that the model is loaded after the fork: threads of Polars and
 # OpenMP do not survive one.
 preload_app = False
-# Threads wait for the model and the database together, so that their work is done in batches.
-worker_class = "gthread"
+# Threads wait for the model and the database together, so that their work is done in batches, and
+# for no client.
+worker_class = "api.worker.Worker"
 threads = int(os.environ.get("GTHREADS", "16"))
+# Below the files that a process may usually open.
+worker_connections = 500
+# Only proxies that are named may say where a request came from and how, and none moves paths.
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")
+forwarder_headers = ""
 keepalive = 75
 # A platform's routers give up after 30 s; nothing here should take a tenth of it.
 timeout = 30

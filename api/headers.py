@@ -41,7 +41,8 @@ def _add(response: Response) -> Response:
     headers.add(_POLICY, _policy(request.path))
     # The files of the documentation's page say themselves how long they keep.
     headers.setdefault("Cache-Control", "no-store")
-    if _came_by_https():
+    # A proxy that ends HTTPS has to be named for that.
+    if request.is_secure:
         headers.add("Strict-Transport-Security", f"max-age={_YEAR}")
     return response
 
@@ -50,9 +51,3 @@ def _policy(path: str) -> str:
     if path.startswith(_DOCUMENTATION_PATH):
         return _DOCUMENTATION
     return _REPORT if path == _REPORT_PATH else _NOTHING
-
-
-def _came_by_https() -> bool:
-    """Whether the client spoke HTTPS, to this server or to the router before it."""
-    told = request.headers.get("X-Forwarded-Proto", "")
-    return request.is_secure or told.partition(",")[0].strip().lower() == "https"

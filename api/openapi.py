@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from api.applicant import accepted_columns, must_be_given
 from api.columns import json_schema
 from api.problems import MEDIA_TYPE, FieldError, Problem, document
+from api.reading import KEY_PATTERN
 from scoring.tables import APPLICATION, HISTORY, TABLES, Table
 
 _SCHEMAS = "#/components/schemas"
@@ -38,7 +39,7 @@ IDEMPOTENCY: dict[str, Any] = {
     "in": "header",
     "required": False,
     "description": "Makes a repeated request known: it gets the first answer",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": KEY_PATTERN},
 }
 LANGUAGE: dict[str, Any] = {
     "name": "Accept-Language",

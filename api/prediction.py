@@ -20,7 +20,7 @@ from api.decision import Answer, answer_of
 from api.desk import Caller, Case
 from api.openapi import KEY, NOT_READY, applicant_body, batch_body, problem
 from api.problems import FieldError, Problem, ProblemError, document
-from api.reading import JSON, JSON_LINES, digest_of, idempotency_key, parse, read_body
+from api.reading import JSON, JSON_LINES, digest_of, idempotency_key, read_body, split
 from api.service import current_service
 from scoring.store import Prediction
 
@@ -63,10 +63,14 @@ WRONG_FIELDS = problem(
 UNKNOWN = problem(404, "Nobody is known by that number", "No applicant 100002 is known.")
 STALE = problem(
     409,
-    "The applicant's stored features are of another version than this service's",
+    "What is stored of the applicant is damaged, or of another version than this service's",
     "The features of applicant 100002 are of version 1 and this service scores version 2. "
     "Materialise them again, or send the rows.",
 )
+
+
+class _OtherRequestError(ProblemError):
+    """A key that stands for another request."""
 
 
 class Item(BaseModel):
@@ -110,12 +114,10 @@ def predict() -> Response:
     """
     key, body = idempotency_key(), read_body(JSON)
     caller = _caller(key, digest_of(body))
-    first = _first_answer(caller)
-    if first is None:
-        case = _case(parse(body), caller)
-        (decided,) = current_service().desk.decide([case])
-        return _json(answer_of(_checked(decided, caller), case.number))
-    return _json(answer_of(first, _number(parse(body))))
+    first = None if key is None else _first_answer(caller, key)
+    case = _case(body, caller)
+    (decided,) = [first] if first else current_service().desk.decide([case])
+    return _json(answer_of(_checked(decided, caller), case.number))
 
 
 @blueprint.post(
@@ -143,31 +145,32 @@ def predict_batch() -> Response:
     """A decision or a problem for each applicant, as POST /predict would give it.
 
     One that is wrong does not spoil the others. With an Idempotency-Key, a batch that is sent
-    again gets the first answers.
+    again gets the first answers, and goes on where it was interrupted.
     """
-    service = current_service()
-    request.max_content_length = service.settings.batch_body_limit
+    settings = current_service().settings
+    request.max_content_length = settings.batch_body_limit
     key, body = idempotency_key(), read_body(JSON, JSON_LINES)
     lines = request.mimetype == JSON_LINES
-    documents = body.splitlines() if lines else _array(parse(body))
-    # Lines of JSON often end with an empty one.
-    documents = [one for one in documents if one != b""]
-    if len(documents) > service.settings.batch_limit:
-        most = service.settings.batch_limit
-        raise ProblemError(422, f"{len(documents):,} applicants; at most {most:,} are taken.")
+    applicants = split(body, settings.batch_limit, lines=lines)
     caller = _caller(None, digest_of(body))
-    cases = [_batch_case(one, caller, key, index) for index, one in enumerate(documents)]
-    items = list(_items(cases))
+    if key is not None:
+        # Whichever of its applicants were decided on, a batch of that key is this very one.
+        _first_answer(caller, *(_own_key(key, index) for index in range(settings.batch_limit)))
+    items = list(_items(applicants, caller, key))
     if lines:
         return Response(b"".join(orjson.dumps(item) + b"\n" for item in items), mimetype=JSON_LINES)
     return _json({"results": items})
 
 
-def _items(cases: list[Case | ProblemError]) -> Iterator[dict[str, Any]]:
+def _items(applicants: list[bytes], caller: Caller, key: str | None) -> Iterator[dict[str, Any]]:
     """The batch's results; a store that fails in the middle fails the whole answer."""
     desk = current_service().desk
-    for start in range(0, len(cases), _CHUNK):
-        chunk = cases[start : start + _CHUNK]
+    for start in range(0, len(applicants), _CHUNK):
+        # Only those decided on together are parsed at a time.
+        chunk = [
+            _batch_case(one, caller, key, index)
+            for index, one in enumerate(applicants[start : start + _CHUNK], start)
+        ]
         decided = iter(desk.decide([case for case in chunk if isinstance(case, Case)]))
         for index, case in enumerate(chunk, start):
             yield _item(index, case, case if isinstance(case, ProblemError) else next(decided))
@@ -181,50 +184,50 @@ def _item(
             raise case
         prediction = _checked(decided, case.caller)
     except ProblemError as problem:
-        if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if problem.status == HTTPStatus.SERVICE_UNAVAILABLE or isinstance(
+            problem, _OtherRequestError
+        ):
             raise
         told = document(problem.status, problem.detail, problem.errors)
         return {"index": index, "problem": told}
     return {"index": index, "prediction": answer_of(prediction, case.number)}
 
 
-def _batch_case(given: object, caller: Caller, key: str | None, index: int) -> Case | ProblemError:
-    """One applicant of a batch, given as a line of JSON or as what an array held."""
+def _batch_case(given: bytes, caller: Caller, key: str | None, index: int) -> Case | ProblemError:
+    """One applicant of a batch, as it was written."""
     try:
-        one = parse(given) if isinstance(given, bytes) else given
+        largest = current_service().settings.body_limit
+        if len(given) > largest:
+            raise ProblemError(413, f"The applicant is larger than {largest:,} bytes.")
         if key is not None:
-            own = given if isinstance(given, bytes) else orjson.dumps(given)
-            caller = replace(
-                caller, idempotency_key=f"{key} {index}", request_sha256=digest_of(own)
-            )
-        return _case(one, caller)
+            caller = replace(caller, idempotency_key=_own_key(key, index))
+        return _case(given, caller)
     except ProblemError as problem:
         return problem
 
 
-def _array(found: object) -> list[object]:
-    if not isinstance(found, list):
-        raise ProblemError(422, "The body must be an array of applicants.")
-    return found
+def _own_key(key: str, index: int) -> str:
+    """The key of one applicant of a batch: none that a caller can send."""
+    return f"{key}\t{index}"
 
 
 def _caller(key: str | None, digest: str) -> Caller:
     return Caller(current_client().id, g.request_id, key, digest, g.arrived)
 
 
-def _case(found: object, caller: Caller) -> Case:
+def _case(body: bytes, caller: Caller) -> Case:
+    reader = current_service().reader
+    found = reader.parse(body)
     number = known_number(found)
     if number is not None:
         return Case(number, None, caller)
-    applicant = current_service().reader.read(found)
+    applicant = reader.read(found)
     return Case(applicant.id, applicant.rows, caller)
 
 
-def _first_answer(caller: Caller) -> Prediction | None:
-    """The prediction that the caller's key stands for already."""
-    if caller.idempotency_key is None:
-        return None
-    first = current_service().store.answered(caller.id, caller.idempotency_key)
+def _first_answer(caller: Caller, *keys: str) -> Prediction | None:
+    """A prediction that one of the caller's keys stands for already."""
+    first = current_service().store.answered(caller.id, *keys)
     return first and _checked(first, caller)
 
 
@@ -233,16 +236,10 @@ def _checked(decided: Prediction | ProblemError, caller: Caller) -> Prediction:
     if isinstance(decided, ProblemError):
         raise decided
     if decided.request_sha256 != caller.request_sha256:
-        raise ProblemError(
+        raise _OtherRequestError(
             422, "This Idempotency-Key was used for another request. Take a new one."
         )
     return decided
-
-
-def _number(found: object) -> int:
-    """SK_ID_CURR of a body that was decided on before."""
-    number = known_number(found)
-    return current_service().reader.read(found).id if number is None else number
 
 
 def _json(answer: object) -> Response:

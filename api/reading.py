@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import suppress
+from itertools import pairwise
 from typing import Annotated, TypeVar
 
+import numpy as np
 import orjson
-from flask import Flask, Response, request
+from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.columns import nearest_name
 from api.problems import FieldError, ProblemError
@@ -20,8 +21,18 @@ JSON_LINES = "application/x-ndjson"
 
 _UNICODE = ("utf-8", "utf8")
 # What may be sent as an Idempotency-Key: printable, and short enough to be kept with each answer.
-_KEY = re.compile(r"[!-~]{1,200}")
+KEY_PATTERN = "^[!-~]([ -~]{0,198}[!-~])?$"
+_KEY = re.compile(KEY_PATTERN)
 _LONGEST_NAME = 80
+_MOST_ITEMS = 500_000
+
+_BLANK = b" \t\r\n"
+_ARRAY = re.compile(rb"[ \t\r\n]*\[")
+_TELLS = np.isin(np.arange(256), list(b'[]{},"'))
+_STEPS = np.zeros(256, np.int8)
+_STEPS[list(b"[{")] = 1
+_STEPS[list(b"]}")] = -1
+_BLOCK = 1024 * 1024
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -41,23 +52,6 @@ class Body(BaseModel):
     """A request's body: unknown fields and values of other types are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-def init_app(app: Flask) -> None:
-    """Read what is left of a body before a request is refused.
-
-    A client may send head and body apart. Where the answer leaves before the body has come, the
-    server reads on for it later, together with the beginning of the connection's next request,
-    which it then forgets until the client gives up.
-    """
-
-    def read_on(response: Response) -> Response:
-        # Beyond the limit nothing is read on: the client has to make a new connection.
-        with suppress(HTTPException):
-            request.get_data(cache=False)
-        return response
-
-    app.after_request(read_on)
 
 
 def read_body(*accepted: str) -> bytes:
@@ -82,21 +76,77 @@ def read_body(*accepted: str) -> bytes:
     return body
 
 
-def parse(body: bytes) -> object:
+def parse(body: bytes, most: int = _MOST_ITEMS) -> object:
     """The JSON of a body.
 
     Raises
     ------
     ProblemError
-        400 if it is not JSON in UTF-8.
+        400 if it is not JSON in UTF-8, 422 if it has more commas and brackets than `most`.
     """
+    # An item of two bytes would take some sixty in memory.
+    if sum(map(body.count, (b",", b"[", b"{"))) > most:
+        raise ProblemError(422, f"The JSON has too many items: at most {most:,} are taken.")
     if b"\0" in body:
         raise ProblemError(400, "The body holds NUL bytes. Send JSON in UTF-8.")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        detail = f"The body is not JSON in UTF-8 (RFC 8259): {error}."
-        raise ProblemError(400, detail) from None
+        raise _not_json(str(error)) from None
+
+
+def split(body: bytes, most: int, *, lines: bool) -> list[bytes]:
+    """The lines, or the items of an array, as they are written: each is parsed by itself.
+
+    Raises
+    ------
+    ProblemError
+        400 or 422 if the body is no array, 422 if it has more than `most`.
+    """
+    if lines:
+        parts = body.split(b"\n", 2 * most)
+        many = b"\n" in parts[-1]
+    else:
+        places = _commas(body, most)
+        many = len(places) > most + 1
+        parts = [body[start + 1 : end] for start, end in pairwise(places[: most + 1])]
+    parts = [part.strip(_BLANK) for part in parts]
+    # Lines of JSON often end with an empty one, and an array may hold nothing.
+    if lines or parts == [b""]:
+        parts = [part for part in parts if part]
+    if many or len(parts) > most:
+        raise ProblemError(422, f"More than {most:,} applicants, which is the most of a batch.")
+    return parts
+
+
+def _commas(body: bytes, most: int) -> list[int]:
+    """Where an array begins, its own commas, and where it ends; the first ones if it has more."""
+    if not _ARRAY.match(body):
+        parse(body)
+        raise ProblemError(422, "The body must be an array of applicants.")
+    places, depth, ends, quotes, escaped = [body.index(b"[")], 0, 0, 0, False
+    for start in range(0, len(body), _BLOCK):
+        part = body[start : start + _BLOCK]
+        # Escaped quotes end no text.
+        part = b"_" + part[1:] if escaped else part
+        part = part.replace(rb"\\", b"__").replace(rb"\"", b"__")
+        escaped = part.endswith(b"\\")
+        block = np.frombuffer(part, np.uint8)
+        at = np.flatnonzero(_TELLS[block])
+        marks = block[at]
+        quoted = quotes + np.cumsum(marks == ord('"'))
+        outside = quoted % 2 == 0
+        depths = depth + np.cumsum(_STEPS[marks] * outside)
+        cuts = outside & ((depths == 0) | (depths == 1) & (marks == ord(",")))
+        places += (start + at[cuts]).tolist()
+        if len(places) > most + 1:
+            return places
+        if at.size:
+            depth, quotes = int(depths[-1]), int(quoted[-1])
+        ends += int(np.count_nonzero(depths == 0))
+    if ends != 1 or places[-1] != len(body.rstrip(_BLANK)) - 1:
+        raise _not_json("the array does not end, or something comes after it")
+    return places
 
 
 def read_model(model: type[BodyT]) -> BodyT:
@@ -132,6 +182,10 @@ def _field_error(model: type[BaseModel], place: list[str], kind: str, message: s
     return FieldError(pointer="".join(f"/{part}" for part in parts), detail=detail)
 
 
+def _not_json(why: str) -> ProblemError:
+    return ProblemError(400, f"The body is not JSON in UTF-8 (RFC 8259): {why}.")
+
+
 def idempotency_key() -> str | None:
     """The key with which the caller makes repeated requests known, None if there is none.
 
@@ -143,7 +197,8 @@ def idempotency_key() -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _KEY.fullmatch(key):
         raise ProblemError(
-            400, "Idempotency-Key must be 1 to 200 printable ASCII characters without spaces."
+            400,
+            "Idempotency-Key must be 1 to 200 printable ASCII characters, no space at the ends.",
         )
     return key
 

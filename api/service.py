@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 from typing import cast
 
 from flask import Flask, Response, current_app
@@ -23,6 +28,10 @@ from scoring.scorer import MODEL_NAME, Scorer
 from scoring.store import Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
+
+# Whoever asks whether the service is ready may ask as often as they like.
+_SECONDS = 1.0
+_STALE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class Service:
         Where applicants are decided on.
     models : Models
         Models that answered once, for explanations.
+    check_store : callable
+        Raises StoreError where decisions cannot be recorded.
     """
 
     settings: Settings
@@ -51,28 +62,51 @@ class Service:
     lineup: Lineup
     desk: Desk
     models: Models
-
-    def check_store(self) -> None:
-        """See that decisions can be recorded; a file of our own gets its tables if it has none.
-
-        Raises
-        ------
-        StoreError
-            If they cannot.
-        """
-        try:
-            self.store.check()
-        except StoreUnavailableError:
-            raise
-        except StoreError:
-            if not self.store.embedded:
-                raise
-            self.store.migrate()
+    check_store: Callable[[], None]
 
     def close(self) -> None:
         """Stop watching models, and let go of the database."""
         self.lineup.stop()
         self.store.close()
+
+
+class _Recently:
+    """What a check of the store found, at most a second ago where it answers."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+        self._turn = Lock()
+        self._at = -math.inf
+        self._wrong = ""
+
+    def __call__(self) -> None:
+        # Nobody waits for another's check: that would hold all threads up where the store hangs.
+        if self._age() > _SECONDS and self._turn.acquire(blocking=False):
+            try:
+                self._check()
+                self._wrong = ""
+            except StoreError as error:
+                self._wrong = str(error)
+            finally:
+                self._at = time.monotonic()
+                self._turn.release()
+        if self._wrong or self._age() > _STALE_SECONDS:
+            raise StoreUnavailableError(self._wrong or "the store has not answered yet")
+
+    def _age(self) -> float:
+        return time.monotonic() - self._at
+
+
+def _see_to(store: Store) -> None:
+    """See that decisions can be recorded; a file of our own gets its tables if it has none."""
+    try:
+        store.check()
+    except StoreUnavailableError:
+        raise
+    except StoreError:
+        if not store.embedded:
+            raise
+        store.migrate()
 
 
 def init_app(app: Flask, settings: Settings, patience: float) -> Service:
@@ -88,7 +122,9 @@ def init_app(app: Flask, settings: Settings, patience: float) -> Service:
     lineup = Lineup(_source(settings), store, _warm, settings.poll_seconds)
     lineup.start()
     lineup.wait(patience)
-    service = Service(settings, reader, store, lineup, Desk(lineup, store), Models(lineup, store))
+    check = _Recently(partial(_see_to, store))
+    desk, models = Desk(lineup, store), Models(lineup, store)
+    service = Service(settings, reader, store, lineup, desk, models, check)
     app.extensions["service"] = service
     app.register_error_handler(StoreError, _store_failed)
     return service

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -31,10 +32,8 @@ class Settings:
         The store (DATABASE_URL).
     pseudonym_key : str or None
         With it applicants' numbers are stored as keyed hashes only (PSEUDONYM_KEY).
-    host : str
-        The address that the server listens on (HOST).
     require_keys : bool
-        Whether callers need an API key (REQUIRE_KEYS); by default unless the host is loopback.
+        Whether callers on loopback need an API key (REQUIRE_KEYS); all others always do.
     rate_limit : str
         What one caller may ask, such as "600/minute" (RATE_LIMIT).
     workers : int
@@ -45,6 +44,8 @@ class Settings:
         The most rows a history table of one applicant may have (ROWS_PER_TABLE).
     batch_limit : int
         The most applicants of one batch (BATCH_LIMIT).
+    address_limit : int
+        The most connections of an address that may be slow at a time (CONNECTIONS_PER_ADDRESS).
     log_level : str
         The least level that is logged (LOG_LEVEL).
     """
@@ -56,7 +57,6 @@ class Settings:
     poll_seconds: float = 2.0
     database_url: str = "sqlite:///data/scoring.db"
     pseudonym_key: str | None = None
-    host: str = "127.0.0.1"
     require_keys: bool = False
     rate_limit: str = "6000/minute"
     workers: int = 1
@@ -64,6 +64,7 @@ class Settings:
     batch_body_limit: int = 64 * 1024 * 1024
     row_limit: int = 10_000
     batch_limit: int = 1_000
+    address_limit: int = 64
     log_level: str = "INFO"
 
     @classmethod
@@ -76,7 +77,8 @@ class Settings:
             If a limit is not a whole number above zero, or a switch neither yes nor no.
         """
         usual = cls()
-        host = environment.get("HOST", usual.host)
+        host = environment.get("HOST", "127.0.0.1")
+        beyond = not is_loopback(host)
         settings = replace(
             usual,
             model_dir=Path(environment.get("MODEL_DIR", usual.model_dir)),
@@ -85,11 +87,12 @@ class Settings:
             model_cache=Path(environment.get("MODEL_CACHE", usual.model_cache)),
             database_url=environment.get("DATABASE_URL") or usual.database_url,
             pseudonym_key=environment.get("PSEUDONYM_KEY") or None,
-            host=host,
-            require_keys=_switch(environment, "REQUIRE_KEYS", default=not _is_loopback(host)),
+            require_keys=_switch(environment, "REQUIRE_KEYS", default=beyond),
             rate_limit=environment.get("RATE_LIMIT", usual.rate_limit),
             log_level=environment.get("LOG_LEVEL", usual.log_level).upper(),
         )
+        if beyond and not settings.require_keys:
+            raise SettingsError(f"REQUIRE_KEYS=no holds on loopback only, and HOST is {host}")
         return replace(
             settings,
             poll_seconds=_seconds(environment, "POLL_SECONDS", usual.poll_seconds),
@@ -98,10 +101,13 @@ class Settings:
             batch_body_limit=_limit(environment, "BATCH_BODY_LIMIT", usual.batch_body_limit),
             row_limit=_limit(environment, "ROWS_PER_TABLE", usual.row_limit),
             batch_limit=_limit(environment, "BATCH_LIMIT", usual.batch_limit),
+            address_limit=_limit(environment, "CONNECTIONS_PER_ADDRESS", usual.address_limit),
         )
 
 
-def _is_loopback(host: str) -> bool:
+@lru_cache(maxsize=256)
+def is_loopback(host: str) -> bool:
+    """Whether an address is one that only this machine reaches."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -12,12 +12,12 @@ from pydantic import BaseModel, Field
 
 from api import example
 from api.access import scope
-from api.decision import Reason
+from api.decision import Reason, ReferBand
 from api.explanation import Contribution, contributions_of
 from api.languages import asked_language, spoken
 from api.openapi import KEY, NOT_READY, rows_body
 from api.prediction import NOT_JSON, NOT_SAID_TO_BE_JSON, TOO_LARGE, WRONG_FIELDS
-from api.reading import JSON, parse, read_body
+from api.reading import JSON, read_body
 from api.service import current_service
 from api.status import ReadyModel
 from scoring.business import Decision
@@ -39,7 +39,7 @@ class Supposition(BaseModel):
 
     probability_of_default: float = Field(ge=0, le=1)
     cutoff: float
-    refer_band: list[float] = Field(min_length=2, max_length=2)
+    refer_band: ReferBand
     decision: Decision = Field(description="What the probability means; nothing was decided")
     base: float = Field(description="The log-odds of an average applicant of the training data")
     logit: float = Field(description="The log-odds of the probability")
@@ -73,7 +73,7 @@ def what_if() -> Response:
     """
     service, language = current_service(), asked_language()
     live = service.lineup.champion()
-    frames = frames_of([service.reader.read(parse(read_body(JSON))).rows])
+    frames = frames_of([service.reader.read(service.reader.parse(read_body(JSON))).rows])
     scorer = live.scorer
     scored = scorer.score(compute(frames), frames if scorer.learned else None)
     told = _told(scorer, scored, language)

@@ -515,8 +515,10 @@ def serve(
     """Start the API and the Streamlit page; Ctrl-C or SIGTERM stops both."""
     from scoring.serve import run, servers
 
+    chosen = servers(port, dashboard_port, model, requests)
+
     def tell() -> None:
-        url = f"http://127.0.0.1:{port}"
+        url = chosen[0].ready.removesuffix("/ready")
         example = next(iter(sorted(requests.glob("*.json"))), requests / "APPLICANT.json")
         typer.echo(f"\n  API    {url}   (documentation: {url}/docs)")
         typer.echo(f"  page   http://127.0.0.1:{dashboard_port}\n")
@@ -527,7 +529,7 @@ def serve(
 
     with _console():
         _catch_up(model)
-        run(servers(port, dashboard_port, model, requests), tell)
+        run(chosen, tell)
 
 
 def _catch_up(model: Path) -> None:

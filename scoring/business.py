@@ -180,7 +180,7 @@ def refer_band(pd: npt.ArrayLike, cutoff: float, share: float = REFER_SHARE) -> 
     Returns
     -------
     low, high : float
-        Applications with low < PD <= high are referred; both equal the cut-off where none is.
+        Applications with low <= PD <= high are referred; both equal the cut-off where none is.
 
     Raises
     ------

@@ -14,18 +14,15 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-import numpy.typing as npt
-from polars.exceptions import PolarsError
 
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout
 from scoring.reasons import REASONS, reasons_json
-from scoring.requests import Rows, apart, frames_of, rows_of
+from scoring.requests import UNREADABLE, Rows, apart, frames_of, rows_of
 from scoring.scorer import Reason, Scored, Scorer, ScorerError
 from scoring.store import Prediction, Store, StoreError, StoreUnavailableError
 
@@ -41,12 +38,6 @@ _MOST_MODELS = 4
 _MOST_TOLD = 20
 _LONGEST_TEXT = 60
 _BEFORE = 20
-
-# What reading rows raises that are not those of a checked request.
-_UNREADABLE = (
-    zlib.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
-    PolarsError,
-)  # fmt: skip
 
 
 class Difference(NamedTuple):
@@ -263,27 +254,7 @@ def _case(one: Prediction, stand_in: int, findings: _Findings) -> _Case | None:
     except VectorError as error:
         findings.differs(one, "features", "damaged", error)
         return None
-    if not _has_known_categories(vector):
-        findings.differs(one, "features", "damaged", "categories that there are")
-        return None
     return _Case(one, vector, _rows(one, stand_in, findings))
-
-
-def _has_known_categories(vector: Vectors) -> bool:
-    places, numbers = _categories()
-    codes = vector[places]
-    # Damaged ones may be infinite, which numpy would warn of.
-    with np.errstate(invalid="ignore"):
-        known = (codes >= 0) & (codes < numbers) & (codes % 1 == 0)
-    return bool(np.all(known | np.isnan(codes)))
-
-
-@cache
-def _categories() -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Where in a vector categories stand, and how many values each has."""
-    names, levels = layout().names, layout().levels
-    places = [names.index(name) for name in levels]
-    return np.array(places, np.intp), np.array([len(own) for own in levels.values()], np.intp)
 
 
 def _rows(one: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
@@ -296,7 +267,7 @@ def _rows(one: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
         digest = hashlib.sha256(zlib.decompress(one.rows)).hexdigest()
         rows = rows_of(one.rows, stand_in)
         number = str(rows["application"][0]["SK_ID_CURR"])
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         findings.differs(one, "rows", "damaged", error)
         return None
     if digest != one.rows_sha256:
@@ -321,7 +292,7 @@ def _replay_features(cases: Sequence[_Case], findings: _Findings) -> set[str]:
         same[case.decision.rows_sha256].append(case)
     try:
         vectors = recomputed([cast("Rows", own[0].rows) for own in same.values()])
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         if len(same) > 1:
             return set().union(*(_replay_features(own, findings) for own in same.values()))
         for case in cases:

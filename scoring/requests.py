@@ -8,12 +8,18 @@ from typing import Any
 
 import orjson
 import polars as pl
+from polars.exceptions import PolarsError
 
 from scoring.tables import TABLES
 
 Row = dict[str, Any]
 # One applicant's rows by table name; a table without rows may be left out.
 Rows = Mapping[str, Sequence[Row]]
+# What reading rows raises that are not those of a checked request.
+UNREADABLE = (
+    zlib.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
+    PolarsError,
+)  # fmt: skip
 
 
 def frames_of(applicants: Iterable[Rows]) -> dict[str, pl.DataFrame]:

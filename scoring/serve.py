@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from scoring.errors import ScoringError
 
@@ -43,8 +44,8 @@ class Server:
 
 
 def servers(port: int, dashboard_port: int, model: Path, examples: Path) -> tuple[Server, ...]:
-    """The API and the page that calls it, on loopback."""
-    api_url = f"http://127.0.0.1:{port}"
+    """The API where HOST says, and the page that calls it on loopback."""
+    api_url = f"http://{reached_at(os.environ.get('HOST', ''))}:{port}"
     page_url = f"http://127.0.0.1:{dashboard_port}"
     gunicorn = (sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py")
     streamlit = (
@@ -68,6 +69,12 @@ def servers(port: int, dashboard_port: int, model: Path, examples: Path) -> tupl
             f"{page_url}/_stcore/health",
         ),
     )
+
+
+def reached_at(host: str) -> str:
+    """How this machine asks for a server that listens on an address."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host
 
 
 def run(chosen: tuple[Server, ...], started: Callable[[], None]) -> None:
@@ -150,10 +157,11 @@ def _processes(
 
 def _check_free(server: Server) -> None:
     """Somebody else's server on the port would answer in the place of ours."""
-    with socket.socket() as probe:
+    host = urlsplit(server.ready).hostname or "127.0.0.1"
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", server.port))
+            probe.bind((host, server.port))
         except OSError as error:
             raise ServeError(
                 f"port {server.port} of the {server.name} is taken ({error.strerror}): stop what "

@@ -391,12 +391,16 @@ def test_settings_come_from_the_environment() -> None:
         ({"HOST": "::1"}, False),
         ({"HOST": EVERYWHERE}, True),
         ({"HOST": "scoring.example"}, True),
-        ({"HOST": EVERYWHERE, "REQUIRE_KEYS": "no"}, False),
         ({"REQUIRE_KEYS": "yes"}, True),
     ],
 )
 def test_keys_are_required_beyond_loopback(environment: dict[str, str], *, required: bool) -> None:
     assert Settings.from_environment(environment).require_keys is required
+
+
+def test_keys_cannot_be_waived_beyond_loopback() -> None:
+    with pytest.raises(SettingsError, match="REQUIRE_KEYS=no holds on loopback only"):
+        Settings.from_environment({"HOST": EVERYWHERE, "REQUIRE_KEYS": "no"})
 
 
 def test_serving_imports_no_training_library(small_model: Path, tmp_path: Path) -> None:
@@ -442,14 +446,14 @@ def test_a_body_that_comes_after_its_refusal_does_not_hold_up_the_next_request(
     api_url: str,
 ) -> None:
     host, port = api_url.removeprefix("http://").split(":")
-    head = b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    head = b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         for _ in range(20):
             connection.sendall(head)
             time.sleep(0.01)
             connection.sendall(b"too late.")
             assert answered(connection) == 405
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert answered(connection) == 200
 
 

@@ -192,7 +192,7 @@ def test_a_servers_whole_log_is_json_and_names_nobody(small_model: Path, tmp_pat
         for path in (f"applicants/{APPLICANT}", f"applicants/{APPLICANT}/predictions",
                      f"predictions/{found}", f"{APPLICANT}"):  # fmt: skip
             requests.get(f"{url}/{path}", timeout=30)
-        assert b" 400 " in send_raw(url, b"GET /applicants/%d HTTP/9\r\n\r\n" % APPLICANT)
+        assert b" 505 " in send_raw(url, b"GET /applicants/%d HTTP/9\r\n\r\n" % APPLICANT)
         assert b" 400 " in send_raw(url, b"GET / HTTP/1.1\r\nSK_ID %d\r\n\r\n" % APPLICANT)
     text = log.read_text()
     lines = [json.loads(line) for line in text.splitlines()]

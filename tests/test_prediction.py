@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
+import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +18,16 @@ import orjson
 import pytest
 import serving
 from flask.testing import FlaskClient
+from waiting import eventually
 
 from api import example
 from api.service import Service
 from scoring.dataset import Dataset
 from scoring.features import FEATURE_SET_VERSION, build_features
-from scoring.features.vectors import pack, to_bytes
+from scoring.features.vectors import from_bytes, layout, pack, to_bytes
 from scoring.requests import body_of, frames_of
 from scoring.scorer import Scorer
-from scoring.store import OnlineApplicant, Store
+from scoring.store import OnlineApplicant, Store, StoreUnavailableError
 
 PROBLEM = "application/problem+json"
 LINES = "application/x-ndjson"
@@ -147,7 +152,7 @@ def test_a_key_is_not_used_for_two_requests(client: FlaskClient, body: dict[str,
     assert "Idempotency-Key" in json.loads(response.data)["detail"]
 
 
-@pytest.mark.parametrize("key", ["a b", "é", "x" * 201, " "])
+@pytest.mark.parametrize("key", ["é", "x" * 201, " ", "a\tb"])
 def test_a_key_that_cannot_be_one_is_refused(
     client: FlaskClient, body: dict[str, Any], key: str
 ) -> None:
@@ -221,8 +226,118 @@ def test_a_batch_sent_again_gets_the_first_answers(
     sent = [body, {"SK_ID_CURR": 98}, other]
     first = client.post("/predict/batch", json=sent, headers=headers).json
     assert client.post("/predict/batch", json=sent, headers=headers).json == first
-    swapped = client.post("/predict/batch", json=sent[::-1], headers=headers).json["results"]
-    assert [item["problem"]["status"] for item in swapped] == [422, 404, 422]
+    swapped = client.post("/predict/batch", json=sent[::-1], headers=headers)
+    assert (swapped.status_code, swapped.content_type) == (422, PROBLEM)
+
+
+def test_a_key_may_have_spaces(client: FlaskClient, body: dict[str, Any]) -> None:
+    key = "application 4711, first try"
+    assert ask(client, body, key).json == ask(client, body, key).json
+    # A batch's applicants have keys of their own, which nobody can send.
+    batch = client.post("/predict/batch", json=[body], headers={"Idempotency-Key": "application"})
+    assert batch.status_code == 200
+    assert ask(client, body, "application 0").json["id"] not in batch.text
+
+
+@pytest.mark.parametrize("kind", ["array", "lines"])
+def test_a_batchs_key_is_not_used_for_another_batch(
+    client: FlaskClient, body: dict[str, Any], kind: str
+) -> None:
+    def send(*bodies: object) -> Any:
+        lines = b"\n".join(orjson.dumps(one) for one in bodies)
+        data, mime = (lines, LINES) if kind == "lines" else (orjson.dumps(bodies), None)
+        headers = {"Idempotency-Key": f"a batch of {kind}"}
+        return client.post(
+            "/predict/batch", data=data, content_type=mime or "application/json", headers=headers
+        )
+
+    store = service(client).store
+    # Only the last is decided on, which another batch has no place for.
+    first = send({"SK_ID_CURR": 97}, {}, body)
+    recorded = len(list(store.predictions()))
+    for other in ([body], [body, body], [{}, {}, body], [body] * 40, []):
+        refused = send(*other)
+        assert (refused.status_code, refused.content_type) == (422, PROBLEM)
+        assert "Idempotency-Key" in json.loads(refused.data)["detail"]
+    assert len(list(store.predictions())) == recorded
+    assert send({"SK_ID_CURR": 97}, {}, body).data == first.data
+
+
+def test_a_batch_that_was_interrupted_goes_on_where_it_stopped(
+    client: FlaskClient, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, store = service(client).desk, service(client).store
+    before = len(list(store.predictions()))
+    with monkeypatch.context() as context:
+        chunks = iter([desk.decide])
+
+        def decide(cases: Any) -> Any:
+            decided = next(chunks, None)
+            if decided is None:
+                raise StoreUnavailableError("gone")
+            return decided(cases)
+
+        context.setattr("api.desk.Desk.decide", lambda _, cases: decide(cases))
+        headers = {"Idempotency-Key": "interrupted"}
+        sent = [body] * 40
+        assert client.post("/predict/batch", json=sent, headers=headers).status_code == 503
+    kept = {one.id for one in store.predictions()}
+    assert len(kept) == before + 32
+    answers = client.post("/predict/batch", json=sent, headers=headers).json["results"]
+    told = {item["prediction"]["id"] for item in answers}
+    assert len(told) == 40
+    assert len(told & kept) == 32
+    assert len(list(store.predictions())) == before + 40
+
+
+def damaged_category(packed: bytes) -> bytes:
+    vector = from_bytes(packed).copy()
+    vector[layout().names.index(next(iter(layout().levels)))] = 999.0
+    return to_bytes(vector)
+
+
+DAMAGES = {
+    "features cut short": lambda one: {"features": one.features[:-9]},
+    "no such category": lambda one: {"features": damaged_category(one.features)},
+    "rows cut short": lambda one: {"rows": one.rows[:-9]},
+    "no rows": lambda _: {"rows": zlib.compress(b"{}")},
+    "rows of no table": lambda _: {"rows": zlib.compress(b'{"application": {}, "other": []}')},
+    "a text for a number": lambda one: {
+        "rows": zlib.compress(
+            zlib.decompress(one.rows).replace(b'"AMT_CREDIT":', b'"AMT_CREDIT":"much","x":')
+        ),
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def learned(
+    learned_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FlaskClient]:
+    """A client of an app whose model needs the rows of known applicants too."""
+    folder = tmp_path_factory.mktemp("learned")
+    learned_scorer.save(folder / "champion")
+    with serving.running_app(serving.settings(folder / "champion", folder)) as app:
+        yield app.test_client()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_applicant_spoils_no_batch(
+    learned: FlaskClient, body: dict[str, Any], damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    body["application"]["SK_ID_CURR"] = 900_555
+    number = known(learned, body)
+    store = service(learned).store
+    found = store.applicant(number)
+    assert found is not None
+    store.put_applicants([replace(found, **DAMAGES[damage](found))])
+    sent = [{"SK_ID_CURR": number}, body, {"SK_ID_CURR": number}]
+    results = learned.post("/predict/batch", json=sent).json["results"]
+    assert [item.get("problem", {}).get("status") for item in results] == [409, None, 409]
+    assert "damaged" in results[0]["problem"]["detail"]
+    assert ask(learned, {"SK_ID_CURR": number}).status_code == 409
+    assert "what is stored of an applicant is damaged" in caplog.text
+    assert str(number) not in caplog.text
 
 
 def test_a_body_larger_than_one_applicants_may_be_a_batch(
@@ -270,6 +385,52 @@ def test_learned_features_are_made_for_known_applicants_too(
             body: dict[str, Any] = serving.request_of(sample, number)
             by_id = ask(client, {"SK_ID_CURR": known(client, body)}).json
             assert comparable(by_id) == comparable(ask(client, body).json)
+
+
+def test_readiness_is_looked_at_now_and_then_by_one_at_a_time(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[float] = []
+    hangs, wrong = threading.Event(), threading.Event()
+
+    def check(_: Store) -> None:
+        looked.append(time.monotonic())
+        if hangs.is_set():
+            assert wrong.wait(30)
+        if wrong.is_set():
+            raise StoreUnavailableError("gone")
+
+    def ready() -> int:
+        return client.application.test_client().get("/ready").status_code
+
+    def remember(seconds: float) -> None:
+        monkeypatch.setattr("api.service._SECONDS", seconds)
+
+    monkeypatch.setattr("scoring.store.Store.check", check)
+    remember(3_600.0)
+    assert {ready() for _ in range(20)} == {200}
+    assert len(looked) <= 1
+    # While one hangs with it nobody else waits, and what was found is too old in the end.
+    looked.clear()
+    hangs.set()
+    remember(0.0)
+    monkeypatch.setattr("api.service._STALE_SECONDS", 0.5)
+    with ThreadPoolExecutor(1) as pool:
+        one = pool.submit(ready)
+        eventually(lambda: looked != [])
+        eventually(lambda: ready() == 503)
+        assert not one.done()
+        wrong.set()
+        assert one.result(60) == 503
+    # What is wrong is remembered as well.
+    remember(3_600.0)
+    looked.clear()
+    assert {ready() for _ in range(20)} == {503}
+    assert looked == []
+    remember(0.0)
+    hangs.clear()
+    wrong.clear()
+    assert ready() == 200
 
 
 def test_a_store_that_is_away_gives_no_decision(

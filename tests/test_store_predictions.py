@@ -124,6 +124,15 @@ def test_a_batch_is_recorded_whole_or_not_at_all(store: Store) -> None:
     assert store.record([good, keyed]) == [good, keyed]
 
 
+def test_one_of_many_keys_is_found(store: Store) -> None:
+    one = prediction(caller="a", idempotency_key="batch\t999")
+    store.record([one, prediction(caller="b", idempotency_key="batch\t3")])
+    keys = [f"batch\t{index}" for index in range(1_000)]
+    assert store.answered("a", *keys) == one
+    assert store.answered("a", *keys[:999]) is None
+    assert store.answered("c", *keys) is None
+
+
 def test_processes_that_race_for_keys_are_told_the_same(database_url: str) -> None:
     store = Store(database_url)
     store.migrate()

@@ -26,7 +26,7 @@ _COMPRESSION = 1
 
 
 class VectorError(ScoringError):
-    """Stored features do not have the length that this code's features have."""
+    """Stored features are damaged, or not those of this code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +119,23 @@ def from_bytes(stored: bytes) -> Vectors:
             f"{vector.size} features are stored and this code has {len(layout().names)}: "
             "run `python -m scoring materialize` again"
         )
+    if not _has_known_categories(vector):
+        raise VectorError("stored features have categories that there are not")
     return vector.astype(np.float32, copy=False)
+
+
+def _has_known_categories(vector: Vectors) -> bool:
+    places, numbers = _categories()
+    codes = vector[places]
+    # Damaged ones may be infinite, which numpy would warn of.
+    with np.errstate(invalid="ignore"):
+        known = (codes >= 0) & (codes < numbers) & (codes % 1 == 0)
+    return bool(np.all(known | np.isnan(codes)))
+
+
+@cache
+def _categories() -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Where in a vector categories stand, and how many values each has."""
+    names, levels = layout().names, layout().levels
+    places = [names.index(name) for name in levels]
+    return np.array(places, np.intp), np.array([len(own) for own in levels.values()], np.intp)

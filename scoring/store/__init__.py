@@ -211,9 +211,9 @@ class Store:
         """
         return self._write(predictions.record, new) if new else []
 
-    def answered(self, caller: str, idempotency_key: str) -> Prediction | None:
-        """The decision that a caller's idempotency key stands for."""
-        return self._read(predictions.answered, caller, idempotency_key)
+    def answered(self, caller: str, *keys: str) -> Prediction | None:
+        """A decision that one of a caller's idempotency keys stands for."""
+        return self._read(predictions.answered, caller, keys)
 
     def prediction(self, number: str) -> Prediction | None:
         """The decision of an id."""

@@ -73,10 +73,10 @@ def _key(one: Prediction) -> _Key:
     return one.caller, one.idempotency_key
 
 
-def answered(connection: Connection, caller: str, key: str) -> Prediction | None:
-    """The prediction that a caller's idempotency key stands for."""
-    where = and_(predictions.c.caller == caller, predictions.c.idempotency_key == key)
-    return next(iter(_read(connection, select(predictions).where(where))), None)
+def answered(connection: Connection, caller: str, keys: Sequence[str]) -> Prediction | None:
+    """A prediction that one of a caller's idempotency keys stands for."""
+    where = and_(predictions.c.caller == caller, predictions.c.idempotency_key.in_(keys))
+    return next(iter(_read(connection, select(predictions).where(where).limit(1))), None)
 
 
 def find(connection: Connection, number: str) -> Prediction | None:
