@@ -22,6 +22,7 @@ _UNICODE = ("utf-8", "utf8")
 # What may be sent as an Idempotency-Key: printable, and short enough to be kept with each answer.
 _KEY = re.compile(r"[!-~]{1,200}")
 _LONGEST_NAME = 80
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -146,6 +147,15 @@ def idempotency_key() -> str | None:
             400, "Idempotency-Key must be 1 to 200 printable ASCII characters without spaces."
         )
     return key
+
+
+def seen_numbers() -> frozenset[int] | None:
+    """The numbers, as ETags, of which If-Match wants one; None where any will do."""
+    if "If-Match" not in request.headers or request.if_match.star_tag:
+        return None
+    # Proxies that compress answers make their tags weak; a number is exact all the same.
+    tags = request.if_match.as_set(include_weak=True)
+    return frozenset(int(tag) for tag in tags if _NUMBER.fullmatch(tag))
 
 
 def digest_of(body: bytes) -> str:
