@@ -1,8 +1,7 @@
-"""Processes that change the same things at the same time: no word is lost, nobody waits in a ring."""
+"""Processes that change the same things at once: no word is lost, nobody waits in a ring."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,11 +16,11 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def migrated_url(database_url: str) -> Iterator[str]:
+def migrated_url(database_url: str) -> str:
     store = Store(database_url)
     store.migrate()
     store.close()
-    yield database_url
+    return database_url
 
 
 def word(number: str, seconds: int) -> Outcome:
