@@ -111,7 +111,9 @@ def _postgresql(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if USUAL_SECONDS < (seconds := left()) < math.inf:
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {seconds * 1000:.0f}")
+            longer = f"SET LOCAL statement_timeout = {seconds * 1000:.0f}"
+            # What follows may be asked for in pieces; this cannot be.
+            connection.exec_driver_sql(longer, execution_options={"yield_per": None})
 
     return engine
 
