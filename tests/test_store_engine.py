@@ -176,7 +176,7 @@ def test_whoever_has_time_waits_for_a_long_statement(
 
     with pytest.raises(StoreUnavailableError, match="statement timeout"):
         store._read(sleep)
-    monkeypatch.setattr(store_module, "_LONG", (sleep,))
+    monkeypatch.setattr(store_module, "_LONG", {sleep: 60.0})
     store._read(sleep)
     store.close()
 

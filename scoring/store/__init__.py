@@ -95,10 +95,10 @@ T = TypeVar("T")
 
 _PSEUDONYM = "p-"
 # What commands ask for: they read many rows, or delete them.
-_LONG = (
-    labelled.labelled, lives.life_of, online.put, retention.purge_events,
-    retention.purge_predictions, windows.decided, windows.headlines, windows.kept_rows,
-    windows.settled,
+_LONG: dict[Callable[..., Any], float] = dict.fromkeys(
+    (labelled.labelled, lives.life_of, online.put, retention.purge_events,
+     retention.purge_predictions, windows.decided, windows.headlines, windows.kept_rows,
+     windows.settled), LONG_SECONDS,
 )  # fmt: skip
 
 
@@ -169,13 +169,13 @@ class Store:
     def _read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        with self._reading(_seconds(function)) as connection:
+        with self._reading(_LONG.get(function, USUAL_SECONDS)) as connection:
             return function(connection, *args, **kwargs)
 
     def _write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        with self._writing(_seconds(function)) as connection:
+        with self._writing(_LONG.get(function, USUAL_SECONDS)) as connection:
             return function(connection, *args, **kwargs)
 
     def migrate(self) -> None:
@@ -491,8 +491,3 @@ class Store:
             if not some["predictions"]:
                 return dict(counts)
             time.sleep(retention.PAUSE_SECONDS)
-
-
-def _seconds(function: Callable[..., Any]) -> float:
-    """How long it may take."""
-    return LONG_SECONDS if function in _LONG else USUAL_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Connection, ScalarSelect, and_, case, func, insert, select
@@ -31,7 +32,8 @@ def record_outcomes(connection: Connection, new: Sequence[Outcome]) -> int:
         if before is None:
             counts[one.prediction_id] = one
         elif (before.defaulted, before.observed_at) != (one.defaulted, one.observed_at):
-            earlier, counts[one.prediction_id] = sorted((before, one), key=_order)
+            both = sorted((before, one), key=lambda word: (word.observed_at, word.recorded_at))
+            earlier, counts[one.prediction_id] = both
             history.append({name: getattr(earlier, name) for name in _HISTORY})
         else:
             continue
@@ -40,12 +42,8 @@ def record_outcomes(connection: Connection, new: Sequence[Outcome]) -> int:
     if history:
         connection.execute(insert(outcome_history), history)
     if changed:
-        connection.execute(_REPLACING[connection.dialect.name], [_row(one) for one in changed])
+        connection.execute(_REPLACING[connection.dialect.name], list(map(asdict, changed)))
     return told
-
-
-def _order(one: Outcome) -> tuple[datetime, datetime]:
-    return one.observed_at, one.recorded_at
 
 
 def _lock(connection: Connection, numbers: Sequence[str]) -> None:
@@ -76,32 +74,9 @@ def outcome(connection: Connection, number: str) -> Outcome | None:
     return _outcomes(connection, [number]).get(number)
 
 
-def _row(one: Outcome) -> dict[str, object]:
-    return {
-        "applicant": one.applicant,
-        "prediction_id": one.prediction_id,
-        "defaulted": one.defaulted,
-        "observed_at": one.observed_at,
-        "recorded_at": one.recorded_at,
-        "caller": one.caller,
-    }
-
-
 def record_override(connection: Connection, one: Override) -> None:
     """Record an officer's own decision."""
-    connection.execute(
-        insert(overrides),
-        [
-            {
-                "prediction_id": one.prediction_id,
-                "decision": one.decision,
-                "actor": one.actor,
-                "motive": one.motive,
-                "at": one.at,
-                "caller": one.caller,
-            }
-        ],
-    )
+    connection.execute(insert(overrides), [asdict(one)])
 
 
 def overrides_of(connection: Connection, number: str) -> list[Override]:

@@ -88,14 +88,14 @@ def connect(url: URL) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
+    from scoring.store.postgresql import PatientConnection
+
     # A server that was restarted leaves dead connections behind: each is tried before it is used.
     engine = _engine(url, _POSTGRESQL, pool_pre_ping=True)
 
     @event.listens_for(engine, "do_connect")
-    def reach(dialect: Any, entry: Any, words: list[Any], options: dict[str, Any]) -> Any:
-        del dialect, entry
-        from scoring.store.postgresql import PatientConnection
-
+    def reach(*given: Any) -> Any:
+        *_, words, options = given
         return PatientConnection.connect(*words, **options)
 
     @event.listens_for(engine, "connect")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,14 +37,8 @@ def change(
     if expected is not None and before.number not in expected:
         raise StoreChangedError(f"the policy was changed meanwhile: it is number {before.number}")
     policy, now = replace(before, **changes), datetime.now(UTC)
-    row = {
-        "at": now,
-        "strategy": policy.strategy,
-        "challenger_share": policy.challenger_share,
-        "refer_all": policy.refer_all,
-        "by": by,
-        "why": why,
-    }
+    row = {**asdict(policy), "at": now, "by": by, "why": why}
+    del row["number"]
     number = connection.execute(insert(policies).returning(policies.c.number), [row]).scalar_one()
     everything = ", everything referred" if policy.refer_all else ""
     told = f"{policy.strategy}, challenger's share {policy.challenger_share:g}{everything}"
@@ -54,16 +48,7 @@ def change(
 
 def add_event(connection: Connection, event: ModelEvent) -> None:
     """Record an event."""
-    row = {
-        "at": event.at,
-        "kind": event.kind,
-        "model_digest": event.model_digest,
-        "model_version": event.model_version,
-        "role": event.role,
-        "detail": event.detail,
-        "worker": event.worker,
-    }
-    connection.execute(insert(events), [row])
+    connection.execute(insert(events), [asdict(event)])
 
 
 def latest_events(connection: Connection, limit: int) -> list[ModelEvent]:
