@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 from flask import Response
@@ -12,10 +12,11 @@ from pydantic import BaseModel, Field
 
 from api.access import scope
 from api.decision import ModelFacts, facts_of
-from api.openapi import BAD_BODY, KEY, NOT_READY, STORE_AWAY, request_body
-from api.reading import JSON, Body, LongText, Text, read_model
+from api.openapi import BAD_BODY, KEY, NOT_READY, STORE_AWAY, problem, request_body
+from api.problems import ProblemError
+from api.reading import JSON, Body, LongText, Text, read_model, seen_numbers
 from api.service import current_service
-from scoring.store import Policy
+from scoring.store import Policy, StoreChangedError
 
 blueprint = APIBlueprint(
     "administration",
@@ -25,6 +26,8 @@ blueprint = APIBlueprint(
 )
 
 Strategy = Literal["champion", "shadow", "split", "bandit"]
+
+_STALE = "The policy was changed meanwhile: nothing is changed. GET /policy tells what it is now."
 
 
 class Models(BaseModel):
@@ -81,41 +84,47 @@ def model() -> Response:
 )
 @scope("admin")
 def policy() -> Response:
-    """The policy as the store has it; every process follows it within some seconds."""
-    return _json(_told(current_service().store.policy()))
+    """The policy as the store has it; every process follows it within some seconds.
+
+    Its ETag, sent back as If-Match, lets a change be made to this policy only.
+    """
+    return _answer(current_service().store.policy())
 
 
 @blueprint.put(
     "/policy",
     operation_id="set_policy",
     summary="Change how models are used",
-    responses={200: PolicyAnswer, **BAD_BODY, 503: STORE_AWAY},
+    responses={
+        200: PolicyAnswer,
+        412: problem(412, "The policy is not the one of If-Match any more", _STALE),
+        **BAD_BODY,
+        503: STORE_AWAY,
+    },
     openapi_extensions={"requestBody": request_body("PolicyBody")},
 )
 @scope("admin")
 def set_policy() -> Response:
-    """Change the strategy or the share, or refer everything; who and why is kept."""
+    """Change the strategy or the share, or refer everything; who and why is kept.
+
+    What is left out stays as it is, whoever changes it at the same time: without If-Match,
+    refer_all alone can be set at any time.
+    """
     body = read_model(PolicyBody)
-    service = current_service()
-    now = service.store.policy()
-    changed = Policy(
-        strategy=now.strategy if body.strategy is None else body.strategy,
-        challenger_share=now.challenger_share
-        if body.challenger_share is None
-        else body.challenger_share,
-        refer_all=now.refer_all if body.refer_all is None else body.refer_all,
-    )
-    service.store.set_policy(changed, by=body.actor, why=body.motive)
+    service, expected = current_service(), seen_numbers()
+    changes = body.model_dump(exclude_none=True, exclude={"actor", "motive"})
+    try:
+        changed = service.store.change_policy(changes, body.actor, body.motive, expected)
+    except StoreChangedError:
+        raise ProblemError(412, _STALE) from None
     service.lineup.refresh_policy()
-    return _json(_told(changed))
+    return _answer(changed)
 
 
-def _told(chosen: Policy) -> dict[str, Any]:
-    return {
-        "strategy": chosen.strategy,
-        "challenger_share": chosen.challenger_share,
-        "refer_all": chosen.refer_all,
-    }
+def _answer(chosen: Policy) -> Response:
+    response = _json({name: getattr(chosen, name) for name in PolicyAnswer.model_fields})
+    response.set_etag(str(chosen.number))
+    return response
 
 
 def _json(answer: object) -> Response:

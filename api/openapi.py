@@ -49,6 +49,13 @@ LANGUAGE: dict[str, Any] = {
     "schema": {"type": "string"},
     "example": "fr",
 }
+IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of what is changed: 412 if it is another one by now",
+    "schema": {"type": "string"},
+}
 _METHODS = ("get", "post", "put")
 
 
@@ -244,6 +251,7 @@ _REFUSALS = {
 _HEADERS: dict[str, tuple[dict[str, Any], ...]] = {
     "predict": (IDEMPOTENCY,),
     "predict_batch": (IDEMPOTENCY,),
+    "set_policy": (IF_MATCH,),
     "explanation": (LANGUAGE,),
     "what_if": (LANGUAGE,),
     "model_features": (LANGUAGE,),

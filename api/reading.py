@@ -33,6 +33,7 @@ _STEPS = np.zeros(256, np.int8)
 _STEPS[list(b"[{")] = 1
 _STEPS[list(b"]}")] = -1
 _BLOCK = 1024 * 1024
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -201,6 +202,15 @@ def idempotency_key() -> str | None:
             "Idempotency-Key must be 1 to 200 printable ASCII characters, no space at the ends.",
         )
     return key
+
+
+def seen_numbers() -> frozenset[int] | None:
+    """The numbers, as ETags, of which If-Match wants one; None where any will do."""
+    if "If-Match" not in request.headers or request.if_match.star_tag:
+        return None
+    # Proxies that compress answers make their tags weak; a number is exact all the same.
+    tags = request.if_match.as_set(include_weak=True)
+    return frozenset(int(tag) for tag in tags if _NUMBER.fullmatch(tag))
 
 
 def digest_of(body: bytes) -> str:

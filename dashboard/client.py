@@ -10,14 +10,16 @@ from typing import Any, Literal, NamedTuple
 import requests
 
 Failure = Literal[
-    "down", "slow", "not_ready", "no_key", "no_scope", "too_often", "missing", "refused", "failed"
-]
+    "down", "slow", "not_ready", "no_key", "no_scope", "too_often", "missing", "changed", "refused",
+    "failed",
+]  # fmt: skip
 
 _CONNECT_SECONDS = 3.0
 _BY_STATUS: dict[int, Failure] = {
     401: "no_key",
     403: "no_scope",
     404: "missing",
+    412: "changed",
     429: "too_often",
     503: "not_ready",
 }
@@ -38,8 +40,8 @@ class ApiError(Exception):
     failure : Failure
         down: nothing answers at the address; slow: it did not answer in time; not_ready: it has
         no model or no store; no_key: it does not know the key; no_scope: the key may not do this;
-        too_often: it asks for patience; missing: there is no such thing; refused: the request is
-        wrong; failed: anything else.
+        too_often: it asks for patience; missing: there is no such thing; changed: it is not
+        what the caller has seen any more; refused: the request is wrong; failed: anything else.
     detail : str
         The API's own words, or the library's.
     errors : tuple of FieldError
@@ -144,12 +146,12 @@ class Api:
         return self._object("GET", f"/model/features/{feature}")
 
     def policy(self) -> dict[str, Any]:
-        """How models are used."""
-        return self._object("GET", "/policy")
+        """How models are used, with the tag of that state."""
+        return _policy(self._sent("GET", "/policy", None))
 
-    def set_policy(self, change: Mapping[str, Any]) -> dict[str, Any]:
-        """Change how models are used."""
-        return self._object("PUT", "/policy", _json(change))
+    def set_policy(self, change: Mapping[str, Any], tag: str) -> dict[str, Any]:
+        """Change how models are used, if they are still used as the tag says."""
+        return _policy(self._sent("PUT", "/policy", _json(change), {"If-Match": tag}))
 
     def alerts(self) -> list[dict[str, Any]]:
         """What monitoring has found and still finds."""
@@ -165,14 +167,13 @@ class Api:
         return self._sent("GET", "/monitoring/report", None).text
 
     def _object(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
-        response = self._sent(method, path, body)
-        found = _json_object(response)
-        if not found:
-            raise ApiError("failed", response.text[:200])
-        return found
+        return _found(self._sent(method, path, body))
 
-    def _sent(self, method: str, path: str, body: bytes | None) -> requests.Response:
+    def _sent(
+        self, method: str, path: str, body: bytes | None, extra: Mapping[str, str] = {}
+    ) -> requests.Response:
         headers = {
+            **extra,
             "Accept-Language": self.language,
             # One question, one connection: an idle one would make the API wait before it stops.
             "Connection": "close",
@@ -199,6 +200,17 @@ class Api:
 
 def _json(value: object) -> bytes:
     return json.dumps(value).encode()
+
+
+def _found(response: requests.Response) -> dict[str, Any]:
+    found = _json_object(response)
+    if not found:
+        raise ApiError("failed", response.text[:200])
+    return found
+
+
+def _policy(response: requests.Response) -> dict[str, Any]:
+    return {**_found(response), "tag": response.headers.get("ETag", "")}
 
 
 def _json_object(response: requests.Response) -> dict[str, Any]:

@@ -220,6 +220,9 @@ TEXTS = {
     "too_often_help": "Try again in {wait} s.",
     "missing": "Not found",
     "missing_help": "The API does not know it.",
+    "changed": "Somebody else has changed it meanwhile",
+    "changed_help": "Nothing of yours was changed. Look at what it is now, then send your change "
+    "again if it is still wanted.",
     "refused": "The API does not accept this request",
     "refused_help": "Correct the request, then send it again.",
     "failed": "The API failed",

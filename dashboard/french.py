@@ -224,6 +224,9 @@ TEXTS = {
     "too_often_help": "Réessayez dans {wait} s.",
     "missing": "Introuvable",
     "missing_help": "L'API ne le connaît pas.",
+    "changed": "Quelqu'un d'autre l'a changé entre-temps",
+    "changed_help": "Rien n'a été changé de votre part. Regardez l'état actuel, puis renvoyez "
+    "votre changement s'il est toujours voulu.",
     "refused": "L'API n'accepte pas cette requête",
     "refused_help": "Corrigez la requête, puis renvoyez-la.",
     "failed": "L'API a échoué",

@@ -9,7 +9,8 @@ import streamlit as st
 
 from dashboard import known
 from dashboard.charts import shares
-from dashboard.context import Page, beside, failures_told
+from dashboard.client import ApiError
+from dashboard.context import Page, beside, failures_told, show_failure
 from dashboard.decision import CHART
 
 # Features in the table, and of these in the chart.
@@ -26,7 +27,7 @@ def show(page: Page) -> None:
             _show_model(page, role, found[role])
         _show_importance(page)
     with failures_told(page):
-        _show_policy(page, page.api.policy())
+        _show_policy(page)
 
 
 def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
@@ -91,21 +92,27 @@ def _show_importance(page: Page) -> None:
         )
 
 
-def _show_policy(page: Page, policy: Mapping[str, Any]) -> None:
+def _show_policy(page: Page) -> None:
+    state = st.session_state
+    if "policy_failure" in state:
+        show_failure(page, state.pop("policy_failure"))
+    # The form shows one state of the policy until it is sent, and changes no other.
+    if "policy_seen" not in state or "strategy" not in state:
+        state["policy_seen"] = policy = page.api.policy()
+        state["strategy"], state["refer_all"] = policy["strategy"], policy["refer_all"]
+        state["challenger_share"] = round(100 * policy["challenger_share"])
     with st.form("policy"):
         st.header(page.say("policy"))
         strategy = st.selectbox(
             page.say("strategy"),
             _STRATEGIES,
-            _STRATEGIES.index(policy["strategy"]),
             format_func=lambda one: page.say(f"strategy_{one}"),
             key="strategy",
         )
         share = st.slider(
-            page.say("challenger_share"), 0, 100, round(100 * policy["challenger_share"]),
-            format="%d %%", key="challenger_share",
-        )  # fmt: skip
-        refer_all = st.checkbox(page.say("refer_all"), policy["refer_all"], key="refer_all")
+            page.say("challenger_share"), 0, 100, format="%d %%", key="challenger_share"
+        )
+        refer_all = st.checkbox(page.say("refer_all"), key="refer_all")
         motive = st.text_input(page.say("motive"), key="policy_motive", max_chars=2000)
         if not st.form_submit_button(page.say("policy_send")):
             return
@@ -119,6 +126,12 @@ def _show_policy(page: Page, policy: Mapping[str, Any]) -> None:
             "actor": page.actor.strip(),
             "motive": motive.strip(),
         }
-        with failures_told(page):
-            page.api.set_policy(change)
-            st.success(page.say("policy_kept"), icon=":material/check_circle:")
+        try:
+            state["policy_seen"] = page.api.set_policy(change, state["policy_seen"]["tag"])
+        except ApiError as error:
+            if error.failure != "changed":
+                raise
+            del state["policy_seen"]
+            state["policy_failure"] = error
+            st.rerun()
+        st.success(page.say("policy_kept"), icon=":material/check_circle:")

@@ -62,6 +62,22 @@ class Server:
             assert time.monotonic() < deadline, "the server does not stop"
             time.sleep(0.02)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All of its processes stopped meanwhile, as on a machine that hangs: it says nothing."""
+        pid = self._server.get_pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        # From now on it starts no other.
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        try:
+            for child in found:
+                os.kill(int(child), signal.SIGSTOP)
+            yield
+        finally:
+            for one in (*map(int, found), pid):
+                os.kill(one, signal.SIGCONT)
+
     def start(self) -> None:
         self._server.ensure_postgres_running()
 

@@ -14,7 +14,15 @@ from typing import Any
 
 from databases import prediction
 
-from scoring.store import ShadowScore, Store, StoreUnavailableError
+from scoring.store import (
+    OnlineApplicant,
+    Outcome,
+    Policy,
+    Report,
+    ShadowScore,
+    Store,
+    StoreUnavailableError,
+)
 
 # One process imports what takes long, and is forked for each of the others.
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -68,6 +76,32 @@ def recorded_by_key(url: str, batches: Sequence[Sequence[str]]) -> dict[str, str
         told |= {key: one.id for key, one in zip(batch, kept, strict=True)}
     found.close()
     return told
+
+
+def policy_changed(url: str, changes: Sequence[dict[str, Any]]) -> list[Policy]:
+    """What the policy was after each change of a process."""
+    found = Store(url)
+    told = [found.change_policy(change, "a process", "to try it") for change in changes]
+    found.close()
+    return told
+
+
+def outcomes_told(url: str, calls: Sequence[Sequence[Outcome]]) -> list[int]:
+    """How many outcomes were recorded by each call of a process."""
+    found = Store(url)
+    told = [found.record_outcomes(call) for call in calls]
+    found.close()
+    return told
+
+
+def kept(url: str, report: Report, applicants: Sequence[OnlineApplicant], times: int) -> bool:
+    """Whether a process could keep the same things again and again."""
+    found = Store(url)
+    for _ in range(times):
+        found.keep_report(report)
+        found.put_applicants(applicants)
+    found.close()
+    return True
 
 
 def recorded_by_threads(url: str, threads: int, times: int) -> list[str]:

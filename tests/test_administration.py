@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,61 @@ def test_the_policy_is_told_and_changed_piece_by_piece(client: FlaskClient) -> N
     assert client.get("/policy").json == changed
     events = client.application.extensions["service"].store.events()
     assert "A trial." in next(event.detail for event in events if event.kind == "policy")
+
+
+def test_a_switch_that_is_pulled_stays_pulled_whatever_else_is_changed(
+    client: FlaskClient,
+) -> None:
+    barrier = threading.Barrier(3)
+
+    def put(**changes: Any) -> None:
+        own = client.application.test_client()
+        barrier.wait()
+        for _ in range(8):
+            assert change(own, **changes).status_code == 200
+
+    for pulled in (True, False):
+        with ThreadPoolExecutor(3) as pool:
+            shares = {"challenger_share": 0.3 if pulled else 0.7}
+            work = [{"refer_all": pulled}, shares, {"strategy": "split"}]
+            for done in [pool.submit(put, **one) for one in work]:
+                done.result()
+        expected = {"strategy": "split", **shares, "refer_all": pulled}
+        assert client.get("/policy").json == expected
+
+
+def test_a_change_may_be_tied_to_what_was_seen(client: FlaskClient) -> None:
+    def put(if_match: str, **changes: Any) -> tuple[int, str | None]:
+        response = client.put(
+            "/policy",
+            json={"actor": "C. Martin", "motive": "A trial.", **changes},
+            headers={"If-Match": if_match},
+        )
+        return response.status_code, response.headers.get("ETag")
+
+    seen = client.get("/policy").headers["ETag"]
+    status, now = put(seen, strategy="shadow")
+    assert status == 200
+    assert now == client.get("/policy").headers["ETag"] != seen
+    for stale in (seen, f"W/{seen}", '"no number"', f'"{"9" * 5000}"', ""):
+        assert put(stale, challenger_share=0.9) == (412, None)
+    told = client.put("/policy", json={"actor": "A", "motive": "B"}, headers={"If-Match": seen})
+    assert told.content_type == "application/problem+json"
+    assert client.get("/policy").json["challenger_share"] == 0.1
+    # The switch is nobody's change but its own.
+    assert change(client, refer_all=True).status_code == 200
+    assert put("*", challenger_share=0.2)[0] == 200
+    last = client.get("/policy").headers["ETag"]
+    # A proxy that compresses answers makes tags weak.
+    assert put(f"{seen}, W/{last}", challenger_share=0.3)[0] == 200
+    expected = {"strategy": "shadow", "challenger_share": 0.3, "refer_all": True}
+    assert client.get("/policy").json == expected
+
+
+def test_the_condition_is_documented(client: FlaskClient) -> None:
+    told = client.get("/docs/openapi.json").json["paths"]["/policy"]["put"]
+    assert "If-Match" in [one["name"] for one in told["parameters"]]
+    assert "application/problem+json" in told["responses"]["412"]["content"]
 
 
 @pytest.mark.parametrize(

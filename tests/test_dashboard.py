@@ -304,6 +304,34 @@ def test_the_policy_is_changed_with_who_and_why(service: Service) -> None:
     assert (found.strategy, found.challenger_share) == ("split", 0.25)
 
 
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_policy_that_somebody_else_has_changed_is_told_and_not_overwritten(
+    service: Service, language: str
+) -> None:
+    service.store.change_policy({"strategy": "champion", "refer_all": False}, "A test", "to begin")
+    page = at_tab(opened(language), "model", language)
+    page.slider(key="challenger_share").set_value(40)
+    page.text_input(key="actor").set_value("C. Martin")
+    page.text_input(key="policy_motive").set_value("To try the new one.")
+    seen = service.store.change_policy({"refer_all": True}, "Zoë", "a flood")
+    page.button[0].click().run()
+    assert TEXTS[language]["changed"] in words(page)
+    assert service.store.policy().number == seen.number
+    # The form shows what it is now, and can be sent again.
+    assert page.checkbox(key="refer_all").value
+    page.slider(key="challenger_share").set_value(40)
+    page.button[0].click().run()
+    assert TEXTS[language]["changed"] not in words(page)
+    assert TEXTS[language]["policy_kept"] in words(page)
+    now = service.store.policy()
+    assert (now.challenger_share, now.refer_all) == (0.4, True)
+    # What was kept is what is seen from then on.
+    page.slider(key="challenger_share").set_value(50)
+    page.button[0].click().run()
+    assert TEXTS[language]["policy_kept"] in words(page)
+    service.store.change_policy({"refer_all": False}, "Zoë", "it is over")
+
+
 def test_keys_are_asked_for_and_sent(
     environment: Environment, small_model: Path, tmp_path: Path
 ) -> None:

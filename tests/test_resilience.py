@@ -309,6 +309,43 @@ def test_postgresql_is_stopped_under_load_and_comes_back(
     assert {one["id"] for one in load.answers} <= recorded
 
 
+@short_and_long(1, 5)
+def test_postgresql_freezes_under_load_and_comes_back(
+    small_model: Path, own_postgres: Server, times: int, tmp_path: Path
+) -> None:
+    url = own_postgres.url()
+    store = Store(url)
+    store.migrate()
+    slowest = 0.0
+    with (
+        serving.running_api(small_model, tmp_path / "log", {"DATABASE_URL": url}) as address,
+        under_load(address, clients=20) as load,
+    ):
+        for _ in range(times):
+            answered = len(load.answers)
+            eventually(lambda answered=answered: len(load.answers) > answered + 20)  # type: ignore[misc]
+            refused, start = len(load.problems), time.monotonic()
+            with own_postgres.frozen():
+                # More clients than threads, and all that a client can do to the store.
+                eventually(lambda refused=refused: len(load.problems) > refused + 20)  # type: ignore[misc]
+                calls = [("GET", "/ready"), ("PUT", "/policy"), ("GET", "/predictions/a")]
+                for method, path in calls:
+                    said = requests.request(
+                        method, f"{address}{path}", json={"actor": "A", "motive": "B"}, timeout=30
+                    )
+                    assert (said.status_code, "Retry-After" in said.headers) == (503, True)
+                assert requests.get(f"{address}/health", timeout=30).status_code == 200
+                slowest = max(slowest, time.monotonic() - start)
+        answered = len(load.answers)
+        eventually(lambda: len(load.answers) > answered + 10)
+    assert slowest < 25
+    assert set(load.problems) == {503}
+    assert load.broken == 0
+    recorded = {one.id for one in store.predictions()}
+    assert {one["id"] for one in load.answers} <= recorded
+    store.close()
+
+
 @short_and_long(400, 4000)
 def test_many_clients_at_once_are_all_answered(
     small_model: Path, tmp_path: Path, times: int

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from scoring.store import CostSummary, Outcome, Override, Store, StoreError
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 def outcome(prediction_id: str, *, defaulted: bool, days: int = 0) -> Outcome:
@@ -62,10 +63,29 @@ def test_an_outcome_is_recorded_once_and_corrected_with_a_history(
     assert store.record_outcomes([bad, outcome(second.id, defaulted=False)]) == 2
     assert store.outcome(first.id) == bad
     assert history(database_url) == [(first.id, False)]
+    # What was observed before does not count any more, whenever it is told.
+    assert store.record_outcomes([replace(good, recorded_at=NOON + timedelta(days=99))]) == 1
+    assert store.outcome(first.id) == bad
+    assert history(database_url) == [(first.id, False)] * 2
+
+
+def test_of_outcomes_observed_at_once_the_last_recorded_counts(
+    store: Store, database_url: str
+) -> None:
+    made = prediction()
+    store.record([made])
+    good = outcome(made.id, defaulted=False)
+    bad, older = (replace(good, defaulted=True, recorded_at=at) for at in (NOON, NOON - DAY))
+    # What counts already is no new word.
+    assert store.record_outcomes([bad, good, good]) == 2
+    assert store.record_outcomes([older]) == 1
+    assert store.outcome(made.id) == good
+    assert history(database_url) == [(made.id, True)] * 2
     # The last word of one call counts.
-    assert store.record_outcomes([good, bad, good]) == 1
-    assert store.outcome(first.id) == good
-    assert history(database_url) == [(first.id, False), (first.id, True)]
+    at_once = replace(good, defaulted=True), replace(good, caller="other")
+    assert store.record_outcomes(at_once) == 2
+    assert store.outcome(made.id) == at_once[1]
+    assert [word for _, word in history(database_url)] == [True, True, False, True]
 
 
 def test_outcomes_are_recorded_all_or_none(store: Store) -> None:

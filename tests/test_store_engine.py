@@ -6,8 +6,10 @@ import signal
 import socket
 import sqlite3
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,10 @@ from processes import (
     refused_as_read_only,
     run_at_once,
 )
+from sqlalchemy import Connection
+from waiting import eventually
 
+from scoring import store as store_module
 from scoring.store import Prediction, ShadowScore, Store, StoreError, StoreUnavailableError
 from scoring.store import engine as engine_module
 
@@ -123,6 +128,56 @@ def test_a_server_that_comes_back_is_used_again(own_postgres: Server, how: signa
     acknowledged += store.record([prediction()])
     store.check()
     assert list(store.predictions()) == acknowledged
+    store.close()
+
+
+def test_a_frozen_server_is_given_up_and_used_again(own_postgres: Server) -> None:
+    store = Store(own_postgres.url())
+    store.migrate()
+    acknowledged: list[str] = []
+
+    def use(number: int) -> tuple[bool, float]:
+        start = time.monotonic()
+        try:
+            if number % 2:
+                store.policy()
+            else:
+                acknowledged.append(store.record([prediction()])[0].id)
+        except StoreUnavailableError:
+            return False, time.monotonic() - start
+        return True, time.monotonic() - start
+
+    with ThreadPoolExecutor(24) as pool:
+        assert all(answered for answered, _ in pool.map(use, range(24)))
+        with own_postgres.frozen():
+            first = list(pool.map(use, range(24), timeout=60))
+            # They do not wait again, one after the other, for what the first have waited for.
+            then = [use(number) for number in range(50)]
+        assert not any(answered for answered, _ in (*first, *then))
+        assert max(seconds for _, seconds in first) < 25
+        assert sum(seconds for _, seconds in then) < 5
+        eventually(lambda: use(0)[0])
+        assert all(answered for answered, _ in pool.map(use, range(24)))
+    found = {one.id for one in store.predictions()}
+    assert set(acknowledged) <= found
+    # Nothing was done for those who had been told that it could not be.
+    assert len(found) == len(acknowledged)
+    store.close()
+
+
+def test_whoever_has_time_waits_for_a_long_statement(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_STATEMENT_SECONDS", 0.2)
+    store = Store(postgres_url)
+
+    def sleep(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT pg_sleep(0.5)")
+
+    with pytest.raises(StoreUnavailableError, match="statement timeout"):
+        store._read(sleep)
+    monkeypatch.setattr(store_module, "_LONG", {sleep: 60.0})
+    store._read(sleep)
     store.close()
 
 

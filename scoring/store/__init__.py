@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, text
 
@@ -30,8 +32,9 @@ from scoring.store import (
     windows,
 )
 from scoring.store.alerts import Patience
+from scoring.store.deadlines import LONG_SECONDS, USUAL_SECONDS, Breaker, within
 from scoring.store.engine import connect, make_folder, normalised, understood
-from scoring.store.errors import StoreError, StoreUnavailableError
+from scoring.store.errors import StoreChangedError, StoreError, StoreUnavailableError
 from scoring.store.labelled import Labelled
 from scoring.store.lives import Life
 from scoring.store.records import (
@@ -80,6 +83,7 @@ __all__ = [
     "Severity",
     "ShadowScore",
     "Store",
+    "StoreChangedError",
     "StoreError",
     "StoreUnavailableError",
     "Strategy",
@@ -90,6 +94,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PSEUDONYM = "p-"
+# What commands ask for: they read many rows, or delete them.
+_LONG: dict[Callable[..., Any], float] = dict.fromkeys(
+    (labelled.labelled, lives.life_of, online.put, retention.purge_events,
+     retention.purge_predictions, windows.decided, windows.headlines, windows.kept_rows,
+     windows.settled), LONG_SECONDS,
+)  # fmt: skip
 
 
 class Store:
@@ -115,6 +125,7 @@ class Store:
         self._url = normalised(url)
         self._engine = connect(self._url)
         self._writer = self._engine.execution_options(write=True)
+        self._breaker = Breaker()
         self._pseudonym_key = pseudonym_key
 
     @property
@@ -142,33 +153,37 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with understood(self._url), self._engine.connect() as connection:
+    def _reading(self, seconds: float = USUAL_SECONDS) -> Iterator[Connection]:
+        # Readers of SQLite wait for nobody.
+        guard = nullcontext() if self.embedded else self._breaker.guard()
+        with guard, within(seconds), understood(self._url), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _writing(self, seconds: float = USUAL_SECONDS) -> Iterator[Connection]:
         """A transaction that is committed at the end."""
-        with understood(self._url), self._writer.begin() as connection:
+        guard = self._breaker.guard()
+        with guard, within(seconds), understood(self._url), self._writer.begin() as connection:
             yield connection
 
     def _read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        with self._reading() as connection:
+        with self._reading(_LONG.get(function, USUAL_SECONDS)) as connection:
             return function(connection, *args, **kwargs)
 
     def _write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        with self._writing() as connection:
+        with self._writing(_LONG.get(function, USUAL_SECONDS)) as connection:
             return function(connection, *args, **kwargs)
 
     def migrate(self) -> None:
         """Bring the tables up to this code's; several processes may do so at once."""
         make_folder(self._url)
         if self._read(migrate.revision) != migrate.HEAD:
-            self._write(migrate.upgrade)
+            with self._writing(math.inf) as connection:
+                migrate.upgrade(connection)
 
     def check(self) -> None:
         """See that decisions can be recorded.
@@ -366,7 +381,7 @@ class Store:
 
     def details(self, numbers: Sequence[str]) -> Iterator[list[Detail]]:
         """What some decisions were taken on, some at a time, in no order."""
-        with self._reading() as connection:
+        with self._reading(LONG_SECONDS) as connection:
             yield from windows.details(connection, numbers)
 
     def kept_rows(self, numbers: Sequence[str]) -> dict[str, bytes]:
@@ -398,8 +413,29 @@ class Store:
         return self._read(policies.current)
 
     def set_policy(self, policy: Policy, by: str, why: str) -> None:
-        """Change how models are used; who and why stays on record."""
-        self._write(policies.change, policy, by, why)
+        """Set all of how models are used; who and why stays on record."""
+        self.change_policy(asdict(policy), by, why)
+
+    def change_policy(
+        self,
+        changes: Mapping[str, Any],
+        by: str,
+        why: str,
+        expected: Collection[int] | None = None,
+    ) -> Policy:
+        """Change fields of the policy, and no others; who and why stays on record.
+
+        Returns
+        -------
+        Policy
+            As it is from then on.
+
+        Raises
+        ------
+        StoreChangedError
+            If the policy has none of the numbers that are expected.
+        """
+        return self._write(policies.change, changes, by, why, expected)
 
     def put_applicants(self, new: Sequence[OnlineApplicant]) -> None:
         """Keep applicants to be decided on by number, in the place of those of before."""

@@ -3,40 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, ScalarSelect, and_, case, func, insert, select, update
+from sqlalchemy import Connection, ScalarSelect, and_, case, func, insert, select
 
+from scoring.store.engine import replacing
 from scoring.store.records import CostSummary, Outcome, Override, RefusalSummary
 from scoring.store.schema import outcome_history, outcomes, overrides, predictions
 
 _CHUNK = 200
+_REPLACING = replacing(outcomes)
+_HISTORY = ("prediction_id", "defaulted", "observed_at", "recorded_at", "caller")
 
 
 def record_outcomes(connection: Connection, new: Sequence[Outcome]) -> int:
     """Record outcomes; how many were new, or other than what was known.
 
-    What a correction replaces is kept in the history.
+    The one observed last counts, and of these the one recorded last; every other that was ever
+    told is in the history.
     """
-    # The last word on a prediction counts, also within one call.
-    last = {one.prediction_id: one for one in new}
-    known = _outcomes(connection, list(last))
-    added = [one for key, one in last.items() if key not in known]
-    changed = [
-        one
-        for key, one in last.items()
-        if key in known
-        and (known[key].defaulted, known[key].observed_at) != (one.defaulted, one.observed_at)
-    ]
-    if added:
-        connection.execute(insert(outcomes), [_row(one) for one in added])
-    for one in changed:
-        old = _row(known[one.prediction_id])
-        del old["applicant"]
-        connection.execute(insert(outcome_history), [old])
-        where = outcomes.c.prediction_id == one.prediction_id
-        connection.execute(update(outcomes).where(where).values(**_row(one)))
-    return len(added) + len(changed)
+    numbers = sorted({one.prediction_id for one in new})
+    _lock(connection, numbers)
+    known = _outcomes(connection, numbers)
+    counts, history, told = dict(known), [], 0
+    for one in new:
+        before = counts.get(one.prediction_id)
+        if before is None:
+            counts[one.prediction_id] = one
+        elif (before.defaulted, before.observed_at) != (one.defaulted, one.observed_at):
+            both = sorted((before, one), key=lambda word: (word.observed_at, word.recorded_at))
+            earlier, counts[one.prediction_id] = both
+            history.append({name: getattr(earlier, name) for name in _HISTORY})
+        else:
+            continue
+        told += 1
+    changed = [counts[number] for number in numbers if counts[number] is not known.get(number)]
+    if history:
+        connection.execute(insert(outcome_history), history)
+    if changed:
+        connection.execute(_REPLACING[connection.dialect.name], list(map(asdict, changed)))
+    return told
+
+
+def _lock(connection: Connection, numbers: Sequence[str]) -> None:
+    """Keep others from telling outcomes of the same predictions until the transaction ends.
+
+    Whoever locks several does so in the order of their ids: nobody waits in a circle.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    query = select(predictions.c.id).order_by(predictions.c.id)
+    for start in range(0, len(numbers), _CHUNK):
+        some = predictions.c.id.in_(numbers[start : start + _CHUNK])
+        # Those who refer to a prediction, as by overrides, are not kept waiting.
+        connection.execute(query.where(some).with_for_update(key_share=True))
 
 
 def _outcomes(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
@@ -53,32 +74,9 @@ def outcome(connection: Connection, number: str) -> Outcome | None:
     return _outcomes(connection, [number]).get(number)
 
 
-def _row(one: Outcome) -> dict[str, object]:
-    return {
-        "applicant": one.applicant,
-        "prediction_id": one.prediction_id,
-        "defaulted": one.defaulted,
-        "observed_at": one.observed_at,
-        "recorded_at": one.recorded_at,
-        "caller": one.caller,
-    }
-
-
 def record_override(connection: Connection, one: Override) -> None:
     """Record an officer's own decision."""
-    connection.execute(
-        insert(overrides),
-        [
-            {
-                "prediction_id": one.prediction_id,
-                "decision": one.decision,
-                "actor": one.actor,
-                "motive": one.motive,
-                "at": one.at,
-                "caller": one.caller,
-            }
-        ],
-    )
+    connection.execute(insert(overrides), [asdict(one)])
 
 
 def overrides_of(connection: Connection, number: str) -> list[Override]:

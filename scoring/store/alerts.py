@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
+from scoring.store.engine import one_writer
 from scoring.store.records import Alert, AlertRecord
 from scoring.store.schema import alerts
 
@@ -62,7 +63,8 @@ def settle(
         Those to be told: new ones, graver ones, those about features that were not told yet, and
         those that have lasted since they were told. `told` says that they were.
     """
-    _one_at_a_time(connection)
+    # Two looks at once would each find an alert new.
+    one_writer(connection, alerts)
     query = select(alerts).order_by(alerts.c.number)
     latest = {
         (row["model_digest"], row["rule"]): row for row in connection.execute(query).mappings()
@@ -74,6 +76,7 @@ def settle(
 
 def told(connection: Connection, numbers: Collection[int], at: datetime) -> None:
     """Note that alerts were sent."""
+    one_writer(connection, alerts)
     query = select(alerts).where(alerts.c.number.in_(numbers))
     for row in connection.execute(query).mappings().all():
         subjects = list(dict.fromkeys([*row["told_subjects"], *row["subjects"]]))
@@ -87,12 +90,6 @@ def find(connection: Connection, limit: int, *, open_only: bool) -> list[AlertRe
     if open_only:
         query = query.where(alerts.c.closed_at.is_(None))
     return [_record(dict(row)) for row in connection.execute(query).mappings()]
-
-
-def _one_at_a_time(connection: Connection) -> None:
-    """Two looks at once would each find an alert new; SQLite has one writer as it is."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE alerts IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _key(one: Alert) -> tuple[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -20,12 +22,14 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from scoring.store.errors import StoreError, StoreUnavailableError
+from scoring.store.deadlines import USUAL_SECONDS, left
+from scoring.store.errors import StoreError, StoreSilentError, StoreUnavailableError
 
-# How long a writer waits for its turn, and a statement for its end. Platforms give up on a request
-# after 30 seconds.
-_BUSY_SECONDS = 10.0
+# How long a writer of SQLite, and whoever needs a connection, waits for its turn.
+_BUSY_SECONDS = USUAL_SECONDS
 _CONNECT_SECONDS = 2
+# A server that is there says itself that a statement takes too long, before it is given up.
+_STATEMENT_SECONDS = USUAL_SECONDS - _CONNECT_SECONDS
 _POOL = 5
 _OVERFLOW = 15
 # A server that is gone without a word is found out by what it does not acknowledge.
@@ -84,16 +88,32 @@ def connect(url: URL) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
+    from scoring.store.postgresql import PatientConnection
+
     # A server that was restarted leaves dead connections behind: each is tried before it is used.
     engine = _engine(url, _POSTGRESQL, pool_pre_ping=True)
+
+    @event.listens_for(engine, "do_connect")
+    def reach(*given: Any) -> Any:
+        *_, words, options = given
+        return PatientConnection.connect(*words, **options)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
         del entry
-        connection.execute(f"SET statement_timeout = {int(_BUSY_SECONDS * 1000)}")
+        connection.execute(f"SET statement_timeout = {_STATEMENT_SECONDS * 1000:.0f}")
+        # Whoever has waited for a lock sees what was done under it.
+        connection.execute("SET default_transaction_isolation = 'read committed'")
         # In other zones the first and the last days of the calendar cannot be read.
         connection.execute("SET timezone = 'UTC'")
         connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if USUAL_SECONDS < (seconds := left()) < math.inf:
+            longer = f"SET LOCAL statement_timeout = {seconds * 1000:.0f}"
+            # What follows may be asked for in pieces; this cannot be.
+            connection.exec_driver_sql(longer, execution_options={"yield_per": None})
 
     return engine
 
@@ -151,6 +171,22 @@ def make_folder(url: URL) -> None:
             ) from error
 
 
+def one_writer(connection: Connection, table: Table) -> None:
+    """Let nobody else write a table until the transaction ends; SQLite has one writer as it is."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def replacing(table: Table) -> dict[str, Insert]:
+    """An insert for each kind of database that replaces the row of the same primary key."""
+    keys = [column.name for column in table.primary_key]
+    made: dict[str, Insert] = {}
+    for kind, new in (("sqlite", sqlite.insert(table)), ("postgresql", postgresql.insert(table))):
+        rest = {c.name: new.excluded[c.name] for c in table.columns if not c.primary_key}
+        made[kind] = new.on_conflict_do_update(index_elements=keys, set_=rest)
+    return made
+
+
 @contextmanager
 def understood(url: URL) -> Iterator[None]:
     """Raise a database's errors as the store's.
@@ -165,7 +201,7 @@ def understood(url: URL) -> Iterator[None]:
     try:
         yield
     except PoolTimeoutError as error:
-        raise StoreUnavailableError(f"the store is busy: {error}") from error
+        raise StoreSilentError(f"the store is busy: {error}") from error
     except DBAPIError as error:
         told, at = _told(error), url.render_as_string(hide_password=True)
         if _not_migrated(error):
@@ -175,7 +211,10 @@ def understood(url: URL) -> Iterator[None]:
             ) from error
         if isinstance(error, IntegrityError | DataError | ProgrammingError):
             raise StoreError(f"the store {at} does not take it: {told}") from error
-        raise StoreUnavailableError(f"the store {at} cannot be used: {told}") from error
+        # What a server says itself has a code.
+        answered = getattr(error.orig, "sqlstate", None) is not None
+        kind = StoreUnavailableError if answered else StoreSilentError
+        raise kind(f"the store {at} cannot be used: {told}") from error
 
 
 def _told(error: DBAPIError) -> str:

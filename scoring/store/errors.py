@@ -11,3 +11,11 @@ class StoreError(ScoringError):
 
 class StoreUnavailableError(StoreError):
     """The store cannot be used at the moment: it is away, full, locked or read-only."""
+
+
+class StoreSilentError(StoreUnavailableError):
+    """The store cannot be used, and no server has said so."""
+
+
+class StoreChangedError(StoreError):
+    """What was to be changed is not what the caller has seen any more."""

@@ -78,7 +78,9 @@ def revoke(connection: Connection, number: str) -> ApiKey:
     key = _key(dict(found))
     if key.revoked_at is None:
         now = datetime.now(UTC)
-        connection.execute(update(api_keys).where(where).values(revoked_at=now))
+        # Of two at once the first is kept.
+        first = update(api_keys).where(where, api_keys.c.revoked_at.is_(None))
+        connection.execute(first.values(revoked_at=now))
         key = ApiKey(key.id, key.name, key.scopes, key.created_at, now)
     return key
 

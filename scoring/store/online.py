@@ -5,34 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from scoring.store.engine import replacing
 from scoring.store.records import OnlineApplicant
 from scoring.store.schema import applicants
 
 _CHUNK = 500
 # PostgreSQL fails over numbers that its column could not hold.
 _LARGEST = 2**31 - 1
-_COLUMNS = tuple(column.name for column in applicants.columns if not column.primary_key)
+_COLUMNS = tuple(column.name for column in applicants.columns)
 _ASKED = applicants.c.applicant.in_(bindparam("numbers", expanding=True))
 _WITH_ROWS = select(applicants).where(_ASKED)
 _WITHOUT_ROWS = select(*(c for c in applicants.columns if c.name != "rows")).where(_ASKED)
-_LITE, _POSTGRES = sqlite.insert(applicants), postgresql.insert(applicants)
-_REPLACING = {
-    "sqlite": _LITE.on_conflict_do_update(
-        index_elements=["applicant"], set_={name: _LITE.excluded[name] for name in _COLUMNS}
-    ),
-    "postgresql": _POSTGRES.on_conflict_do_update(
-        index_elements=["applicant"], set_={name: _POSTGRES.excluded[name] for name in _COLUMNS}
-    ),
-}
+_REPLACING = replacing(applicants)
 
 
 def put(connection: Connection, new: Sequence[OnlineApplicant]) -> None:
     """Keep applicants; those known by the same number are replaced."""
     if not new:
         return
-    rows = [{"applicant": one.applicant, **{n: getattr(one, n) for n in _COLUMNS}} for one in new]
+    # Two who replaced the same ones in different orders would wait for each other for ever.
+    ordered = sorted(new, key=lambda one: one.applicant)
+    rows = [{name: getattr(one, name) for name in _COLUMNS} for one in ordered]
     connection.execute(_REPLACING[connection.dialect.name], rows)
 
 

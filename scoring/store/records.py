@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -153,11 +153,14 @@ class Policy:
         From 0 to 1.
     refer_all : bool
         Whether every application goes to an officer.
+    number : int
+        Which change it is, 0 before the first.
     """
 
     strategy: Strategy = "champion"
     challenger_share: float = 0.1
     refer_all: bool = False
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

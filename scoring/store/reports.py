@@ -6,9 +6,12 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 
+from scoring.store.engine import replacing
 from scoring.store.schema import reports
+
+_REPLACING = replacing(reports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,13 @@ class Report:
 
 def keep(connection: Connection, report: Report) -> None:
     """Put a report in the place of the last one of its kind."""
-    connection.execute(delete(reports).where(reports.c.kind == report.kind))
     row = {
         "kind": report.kind,
         "at": report.at,
         "values": zlib.compress(report.values),
         "page": zlib.compress(report.page),
     }
-    connection.execute(insert(reports), [row])
+    connection.execute(_REPLACING[connection.dialect.name], [row])
 
 
 def find(connection: Connection, kind: str) -> Report | None:

@@ -54,9 +54,11 @@ def purge_predictions(connection: Connection, before: datetime) -> dict[str, int
     dict of str to int
         How many rows were deleted, by table; no predictions once there are no more.
     """
-    # Locked, so that nobody overrides one of them meanwhile.
     oldest = select(predictions.c.id).where(predictions.c.at < before).order_by(predictions.c.at)
-    old = connection.execute(oldest.limit(_PIECE).with_for_update()).scalars().all()
+    some = predictions.c.id.in_(connection.execute(oldest.limit(_PIECE)).scalars().all())
+    # Locked, so that nobody overrides one of them meanwhile; in the order of all who lock them.
+    locked = select(predictions.c.id).where(some).order_by(predictions.c.id).with_for_update()
+    old = connection.execute(locked).scalars().all()
     counts = {}
     for table in _HANGING_ON:
         gone = connection.execute(delete(table).where(table.c.prediction_id.in_(old)))
