@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from api.access import scope
 from api.decision import ModelFacts, facts_of
 from api.openapi import BAD_BODY, KEY, NOT_READY, STORE_AWAY, request_body
-from api.reading import JSON, Body, LongText, Text, read_model
+from api.reading import JSON, Body, Motive, Text, read_model
 from api.service import current_service
 from scoring.store import Policy
 
@@ -52,7 +52,7 @@ class PolicyBody(Body):
     challenger_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     refer_all: bool | None = None
     actor: Text = Field(description="Who changes it")
-    motive: LongText = Field(description="Why; it is kept")
+    motive: Motive = Field(description="Why; it is kept")
 
 
 @blueprint.get(

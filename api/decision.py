@@ -15,6 +15,9 @@ from scoring.reasons import REASONS
 from scoring.scorer import Scorer
 from scoring.store import Outcome, Override, Prediction
 
+# Each has a motive of up to 2,000 characters; there were more before they were bounded.
+MOST_OVERRIDES = 20
+
 
 class Reason(BaseModel):
     """A feature that pushed the probability up."""
@@ -108,7 +111,9 @@ class Record(Answer):
     )
 
     final_decision: Decision = Field(description="That of the last override, else the decision")
-    overrides: list[OverrideAnswer] = Field(description="The oldest first")
+    overrides: list[OverrideAnswer] = Field(
+        max_length=MOST_OVERRIDES, description="The last ones, the oldest of them first"
+    )
     outcome: OutcomeAnswer | None
 
 
@@ -162,7 +167,7 @@ def record_of(
                 "motive": override.motive,
                 "at": override.at.isoformat(),
             }
-            for override in overrides
+            for override in overrides[-MOST_OVERRIDES:]
         ],
         "outcome": outcome
         and {"defaulted": outcome.defaulted, "observed_at": outcome.observed_at.isoformat()},

@@ -48,6 +48,13 @@ LANGUAGE: dict[str, Any] = {
     "schema": {"type": "string"},
     "example": "fr",
 }
+IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of what is changed, as it was read: a change since then refuses it",
+    "schema": {"type": "string"},
+}
 _METHODS = ("get", "post", "put")
 
 
@@ -244,6 +251,7 @@ _HEADERS: dict[str, tuple[dict[str, Any], ...]] = {
     "predict": (IDEMPOTENCY,),
     "predict_batch": (IDEMPOTENCY,),
     "explanation": (LANGUAGE,),
+    "override": (IF_MATCH,),
     "what_if": (LANGUAGE,),
     "model_features": (LANGUAGE,),
     "model_feature": (LANGUAGE,),

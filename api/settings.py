@@ -37,8 +37,10 @@ class Settings:
         Whether callers need an API key (REQUIRE_KEYS); by default unless the host is loopback.
     rate_limit : str
         What one caller may ask, such as "600/minute" (RATE_LIMIT).
+    what_if_limit : str
+        The same of suppositions, through which a model can be copied (WHAT_IF_LIMIT).
     workers : int
-        How many processes share that limit (WEB_CONCURRENCY).
+        How many processes share these limits (WEB_CONCURRENCY).
     body_limit, batch_body_limit : int
         The largest request bodies that are read, in bytes (BODY_LIMIT, BATCH_BODY_LIMIT).
     row_limit : int
@@ -59,6 +61,7 @@ class Settings:
     host: str = "127.0.0.1"
     require_keys: bool = False
     rate_limit: str = "6000/minute"
+    what_if_limit: str = "600/hour"
     workers: int = 1
     body_limit: int = 10 * 1024 * 1024
     batch_body_limit: int = 64 * 1024 * 1024
@@ -88,6 +91,7 @@ class Settings:
             host=host,
             require_keys=_switch(environment, "REQUIRE_KEYS", default=not _is_loopback(host)),
             rate_limit=environment.get("RATE_LIMIT", usual.rate_limit),
+            what_if_limit=environment.get("WHAT_IF_LIMIT", usual.what_if_limit),
             log_level=environment.get("LOG_LEVEL", usual.log_level).upper(),
         )
         return replace(

@@ -81,7 +81,13 @@ def _by_number(page: Page) -> Chosen | None:
     if not (typed.isascii() and typed.isdigit() and len(typed) <= 10):
         st.warning(page.say("not_a_number"), icon=":material/warning:")
         return None
-    found = page.api.applicant(int(typed))
+    try:
+        found = page.api.applicant(int(typed))
+    except ApiError as error:
+        if error.failure != "no_scope":
+            raise
+        st.warning(page.say("no_read"), icon=":material/lock:")
+        return None
     return Chosen(json.dumps({"SK_ID_CURR": int(typed)}).encode(), found["rows"])
 
 

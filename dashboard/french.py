@@ -6,6 +6,13 @@ TEXTS = {
     "key": "Clé d'accès à l'API",
     "key_help": "Demandée dès que l'API n'est pas sur cette machine. Elle commence par cs_ et "
     "n'est gardée que le temps de cette page.",
+    "shared_key": "Sans clé personnelle, vous agissez avec celle que partagent tous les visiteurs "
+    "de cette page.",
+    "no_read": "Cette clé ne permet pas de voir les données des demandeurs : il y faut le droit "
+    "« read ». Choisissez un fichier ou le formulaire, ou adressez-vous à "
+    "l'administrateur du service.",
+    "own_only": "Seules les décisions prises avec cette clé sont listées : pour voir les autres, "
+    "il faut le droit « read ».",
     "api": "API interrogée : {url}",
     "ready": "L'API répond ; modèle en place : version {version}.",
     "applicant_tab": "Demande",
@@ -222,6 +229,9 @@ TEXTS = {
     "too_often_help": "Réessayez dans {wait} s.",
     "missing": "Introuvable",
     "missing_help": "L'API ne le connaît pas.",
+    "changed": "La décision a changé entre-temps",
+    "changed_help": "Quelqu'un d'autre a décidé autrement, ou l'issue du crédit est connue. Lisez "
+    "ce qui figure ci-dessus ; pour décider malgré tout, envoyez de nouveau.",
     "refused": "L'API n'accepte pas cette requête",
     "refused_help": "Corrigez la requête, puis renvoyez-la.",
     "failed": "L'API a échoué",

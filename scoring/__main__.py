@@ -499,7 +499,11 @@ def serve(
         url = f"http://127.0.0.1:{port}"
         example = next(iter(sorted(requests.glob("*.json"))), requests / "APPLICANT.json")
         typer.echo(f"\n  API    {url}   (documentation: {url}/docs)")
-        typer.echo(f"  page   http://127.0.0.1:{dashboard_port}\n")
+        typer.echo(f"  page   http://127.0.0.1:{dashboard_port}")
+        typer.echo(
+            "  keys   none on this machine; elsewhere each officer's own: python -m scoring keys add "
+            "NAME\n         --scope score --scope read --scope outcome\n"
+        )
         typer.echo(
             f"  curl -X POST {url}/predict -H 'Content-Type: application/json' "
             f"-d @{example}\n\n  Ctrl-C stops both.\n"

@@ -64,8 +64,14 @@ def _row(one: Outcome) -> dict[str, object]:
     }
 
 
-def record_override(connection: Connection, one: Override) -> None:
-    """Record an officer's own decision."""
+def record_override(connection: Connection, one: Override, seen: int | None) -> bool:
+    """Record an officer's own decision, unless there are others than the `seen` ones."""
+    # On PostgreSQL those who decide at once wait here for each other; SQLite has one writer.
+    own = select(predictions.c.id).where(predictions.c.id == one.prediction_id)
+    connection.execute(own.with_for_update())
+    query = select(func.count()).where(overrides.c.prediction_id == one.prediction_id)
+    if seen not in (None, connection.execute(query).scalar_one()):
+        return False
     connection.execute(
         insert(overrides),
         [
@@ -79,6 +85,7 @@ def record_override(connection: Connection, one: Override) -> None:
             }
         ],
     )
+    return True
 
 
 def overrides_of(connection: Connection, number: str) -> list[Override]:
