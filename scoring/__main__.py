@@ -501,8 +501,8 @@ def serve(
         typer.echo(f"\n  API    {url}   (documentation: {url}/docs)")
         typer.echo(f"  page   http://127.0.0.1:{dashboard_port}")
         typer.echo(
-            "  keys   none on this machine; elsewhere each officer's own: python -m scoring keys add "
-            "NAME\n         --scope score --scope read --scope outcome\n"
+            "  keys   where the API asks for them, each officer's own:\n         python -m scoring "
+            "keys add NAME --scope score --scope read --scope outcome\n"
         )
         typer.echo(
             f"  curl -X POST {url}/predict -H 'Content-Type: application/json' "
