@@ -19,6 +19,8 @@ from databases import KINDS, fresh_database
 from sqlalchemy import select
 
 from api import example
+from api.applicant import ApplicantReader
+from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import compute, to_bytes
 from scoring.requests import frames_of
 from scoring.store import OnlineApplicant, Scope, Store
@@ -73,12 +75,7 @@ def service(
     with fresh_database(request.param, folder, request) as url:
         store = Store(url)
         store.migrate()
-        frames = compute(frames_of([_rows()]))
-        packed = zlib.compress(orjson.dumps(example.REQUEST))
-        version = _version()
-        features = to_bytes(frames[0])
-        now = datetime.now(UTC)
-        store.put_applicants([OnlineApplicant(NUMBER, version, features, packed, "d" * 64, now)])
+        store.put_applicants([known_applicant()])
         environment = {
             "DATABASE_URL": url, "REQUIRE_KEYS": "yes", "WEB_CONCURRENCY": "2",
             "WHAT_IF_LIMIT": "4/hour",
@@ -88,16 +85,11 @@ def service(
         store.close()
 
 
-def _rows() -> Any:
-    from api.applicant import ApplicantReader
-
-    return ApplicantReader(row_limit=100).read(copy.deepcopy(example.REQUEST)).rows
-
-
-def _version() -> str:
-    from scoring.features import FEATURE_SET_VERSION
-
-    return FEATURE_SET_VERSION
+def known_applicant() -> OnlineApplicant:
+    rows = ApplicantReader(row_limit=100).read(copy.deepcopy(example.REQUEST)).rows
+    features = to_bytes(compute(frames_of([rows]))[0])
+    packed, now = zlib.compress(orjson.dumps(example.REQUEST)), datetime.now(UTC)
+    return OnlineApplicant(NUMBER, FEATURE_SET_VERSION, features, packed, "d" * 64, now)
 
 
 def outcome(number: str) -> dict[str, Any]:
