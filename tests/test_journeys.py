@@ -269,8 +269,7 @@ def test_nothing_that_a_browser_receives_holds_the_key_of_the_page(
             go_to(page, texts[f"{name}_tab"])
         service.store.revoke_key(key.id)
         page.wait_for_timeout(1000 * TRUST_SECONDS)
-        page.reload()
-        go_to(page, texts["model_tab"])
+        go_to(page, texts["monitoring_tab"])
         page.get_by_text(texts["no_key"]).first.wait_for()
         content = [page.content().encode(), *(one.body() for one in answers if one.ok)]
         page.close()
