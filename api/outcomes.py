@@ -61,6 +61,9 @@ class Recorded(BaseModel):
 
     recorded: int = Field(description="How many were new or other than what was known")
     unchanged: int = Field(description="How many were known already")
+    outdated: int = Field(
+        default=0, description="How many, if any, count no more: something was observed later"
+    )
 
 
 @blueprint.post(
@@ -82,20 +85,23 @@ def outcomes() -> Response:
     found = store.decided_on([one.prediction_id for one in body.outcomes])
     if errors := list(_wrong(body, found, at)):
         raise ProblemError(422, "Nothing is recorded; errors says why.", errors[:50])
-    recorded = store.record_outcomes(
-        [
-            Outcome(
-                applicant=found[one.prediction_id].applicant,
-                prediction_id=one.prediction_id,
-                defaulted=one.defaulted,
-                observed_at=one.observed_at,
-                recorded_at=at,
-                caller=caller,
-            )
-            for one in body.outcomes
-        ]
-    )
-    answer = {"recorded": recorded, "unchanged": len(body.outcomes) - recorded}
+    told = [
+        Outcome(
+            applicant=found[one.prediction_id].applicant,
+            prediction_id=one.prediction_id,
+            defaulted=one.defaulted,
+            observed_at=one.observed_at,
+            recorded_at=at,
+            caller=caller,
+        )
+        for one in body.outcomes
+    ]
+    recorded = store.record_outcomes(told)
+    answer = {"recorded": recorded, "unchanged": len(told) - recorded}
+    times = {one.prediction_id: one.observed_at for one in told}
+    known = store.outcomes(list(times)).values()
+    if outdated := sum(one.observed_at > times[one.prediction_id] for one in known):
+        answer["outdated"] = outdated
     return Response(orjson.dumps(answer), 201, content_type=JSON)
 
 

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 
 from api import example
 from scoring.scorer import Scorer
-from scoring.store import Override
+from scoring.store import Override, Store
 
 PROBLEM = "application/problem+json"
 NOBODY = "01a2061a-5c77-7d65-9ff9-611f461c3a51"
@@ -268,6 +268,19 @@ def test_an_outcome_is_observed_between_the_decision_and_now(
     assert f"between the decision ({answer['at']}) and now" in error["detail"]
     assert client.get(f"/predictions/{answer['id']}").json["outcome"] is None
     assert client.post("/outcomes", json={"outcomes": sent[1:]}).json["recorded"] == 1
+
+
+def test_what_counts_no_more_is_told(
+    client: FlaskClient, answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = {"outcomes": [outcome(answer["id"], observed_at=answer["at"])]}
+    assert client.post("/outcomes", json={"outcomes": [outcome(answer["id"])]}).json == {
+        "recorded": 1, "unchanged": 0,
+    }  # fmt: skip
+    # However the store keeps the earlier observation, the later one counts.
+    monkeypatch.setattr(Store, "record_outcomes", lambda _, new: len(new))
+    told = client.post("/outcomes", json=sent).json
+    assert told == {"recorded": 1, "unchanged": 0, "outdated": 1}
 
 
 def test_one_call_does_not_contradict_itself(client: FlaskClient, answer: dict[str, Any]) -> None:

@@ -221,6 +221,10 @@ class Store:
         """The decision of an id."""
         return self._read(predictions.find, number)
 
+    def applicants_of(self, numbers: Sequence[str]) -> dict[str, str]:
+        """The applicants of those ids that are decisions, by id."""
+        return {number: one.applicant for number, one in self.decided_on(numbers).items()}
+
     def decided_on(self, numbers: Sequence[str]) -> dict[str, Decided]:
         """On whom, when and for whom it was decided, by those ids that are decisions."""
         return self._read(predictions.decided_on, numbers)
@@ -272,7 +276,11 @@ class Store:
 
     def outcome(self, prediction_id: str) -> Outcome | None:
         """What happened after a decision, once it is known."""
-        return self._read(aftermath.outcome, prediction_id)
+        return self.outcomes([prediction_id]).get(prediction_id)
+
+    def outcomes(self, numbers: Sequence[str]) -> dict[str, Outcome]:
+        """What happened after some decisions, by their ids; those not known are left out."""
+        return self._read(aftermath.outcomes_of, numbers)
 
     def record_override(self, override: Override, seen: int | None = None) -> bool:
         """Record an officer's own decision; False, and nothing, if `seen` is not their number."""

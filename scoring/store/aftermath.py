@@ -20,7 +20,7 @@ def record_outcomes(connection: Connection, new: Sequence[Outcome]) -> int:
     """
     # The last word on a prediction counts, also within one call.
     last = {one.prediction_id: one for one in new}
-    known = _outcomes(connection, list(last))
+    known = outcomes_of(connection, list(last))
     added = [one for key, one in last.items() if key not in known]
     changed = [
         one
@@ -39,18 +39,14 @@ def record_outcomes(connection: Connection, new: Sequence[Outcome]) -> int:
     return len(added) + len(changed)
 
 
-def _outcomes(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
+def outcomes_of(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
+    """The outcomes of those predictions that have one, by the predictions' ids."""
     found = {}
     for start in range(0, len(numbers), _CHUNK):
         some = outcomes.c.prediction_id.in_(numbers[start : start + _CHUNK])
         for row in connection.execute(select(outcomes).where(some)).mappings():
             found[row["prediction_id"]] = Outcome(**row)
     return found
-
-
-def outcome(connection: Connection, number: str) -> Outcome | None:
-    """The outcome of a prediction, once it is known."""
-    return _outcomes(connection, [number]).get(number)
 
 
 def _row(one: Outcome) -> dict[str, object]:
@@ -68,7 +64,7 @@ def record_override(connection: Connection, one: Override, seen: int | None) -> 
     """Record an officer's own decision, unless there are others than the `seen` ones."""
     # On PostgreSQL those who decide at once wait here for each other; SQLite has one writer.
     own = select(predictions.c.id).where(predictions.c.id == one.prediction_id)
-    connection.execute(own.with_for_update())
+    connection.execute(own.with_for_update(key_share=True))
     query = select(func.count()).where(overrides.c.prediction_id == one.prediction_id)
     if seen not in (None, connection.execute(query).scalar_one()):
         return False
