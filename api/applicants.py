@@ -103,14 +103,14 @@ def applicant(path: ApplicantPath) -> Response:
 def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
     """The decisions on record for an applicant, the newest first.
 
-    Without the scope read those of the same key; with it all, and who looked is recorded.
+    Without the scope read those of the same key; with it all, and a look at others' is recorded.
     """
     store = current_service().store
     key, own = store.applicant_key(path.id), None if sees_all() else current_client().id
-    found = store.predictions(applicant=key, caller=own, limit=query.limit, newest_first=True)
-    told = [answer_of(prediction, path.id) for prediction in found]
-    if own is None and told:
+    found = list(store.predictions(applicant=key, caller=own, limit=query.limit, newest_first=True))
+    if any(one.caller != current_client().id for one in found):
         note_read("applicant_predictions", key)
+    told = [answer_of(prediction, path.id) for prediction in found]
     return _json({"decisions": told, **({} if own is None else {"own_only": True})})
 
 

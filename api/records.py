@@ -65,7 +65,7 @@ def prediction(path: PredictionPath) -> Response:
     Without the scope read a key finds what it decided itself; with it all, and who looked at
     what others decided is recorded.
     """
-    found = _looked_at("prediction", path.id)
+    found = _find(path.id, "prediction")
     return _record(found, current_service().store.overrides(found.id))
 
 
@@ -88,10 +88,9 @@ def prediction(path: PredictionPath) -> Response:
 def explanation(path: PredictionPath) -> Response:
     """Contributions in log-odds that add up, with the base, to the logit of the probability.
 
-    In French or English, as Accept-Language prefers. Whose decisions are explained is as for
-    GET /predictions/{id}.
+    In French or English, as Accept-Language prefers. Whose are explained is as for the decision.
     """
-    found = _looked_at("explanation", path.id)
+    found = _find(path.id, "explanation")
     language = asked_language()
     scorer = current_service().models.get(found.model_digest)
     told = explain(found, scorer, language)
@@ -121,15 +120,14 @@ def explanation(path: PredictionPath) -> Response:
 def override(path: PredictionPath) -> Response:
     """An officer accepts or refuses, with a motive; the model's decision stays on record.
 
-    To override an override it has to have been seen: its ETag is sent as If-Match. The same
-    override sent again is recorded once. Without the scope read a key overrides what it decided
-    itself.
+    To override an override it has to have been seen: its ETag is sent as If-Match. Without the
+    scope read a key overrides what it decided itself.
     """
     body = read_model(OverrideBody)
     found, store, caller = _find(path.id), current_service().store, current_client().id
-    known = store.overrides(found.id)
-    now = datetime.now(UTC)
+    known, now = store.overrides(found.id), datetime.now(UTC)
     new = Override(found.id, body.decision, body.actor, body.motive, now, caller)
+    # The same sent again, since its answer was lost, is recorded once.
     if not (known and replace(known[-1], at=now) == new):
         _check_seen(_record(found, known), known)
         if not store.record_override(new, seen=len(known)):
@@ -146,17 +144,13 @@ def note_read(what: str, applicant: str, prediction_id: str | None = None) -> No
     current_service().store.note_read(current_client().id, what, applicant, prediction_id)
 
 
-def _looked_at(what: str, number: str) -> Prediction:
-    found = _find(number)
-    if found.caller != current_client().id:
-        note_read(what, found.applicant, found.id)
-    return found
-
-
-def _find(number: str) -> Prediction:
+def _find(number: str, what: str | None = None) -> Prediction:
+    """A decision that the client may see; how it looks at what others decided is recorded."""
     found = current_service().store.prediction(number)
     if found is None or not may_see(found.caller):
         raise ProblemError(404, "There is no decision of that id.")
+    if what is not None and found.caller != current_client().id:
+        note_read(what, found.applicant, found.id)
     return found
 
 
@@ -171,8 +165,7 @@ def _check_seen(record: Response, known: Sequence[Override]) -> None:
 
 
 def _record(found: Prediction, overrides: list[Override]) -> Response:
-    outcome = current_service().store.outcome(found.id)
-    told = record_of(found, overrides, outcome)
+    told = record_of(found, overrides, current_service().store.outcome(found.id))
     response = Response(orjson.dumps(told), content_type=JSON)
     response.add_etag()
     return response

@@ -18,6 +18,7 @@ import pytest
 import requests
 import serving
 from serving import Service
+from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
@@ -26,6 +27,7 @@ from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
 from scoring.store import Outcome, Report, Store
+from scoring.store.schema import reads
 
 APP = str(serving.ROOT / "dashboard" / "app.py")
 Environment = pytest.MonkeyPatch
@@ -113,6 +115,10 @@ def test_a_known_applicant_is_found_by_number(service: Service) -> None:
     page.text_input(key="number").set_value(str(service.numbers[0])).run()
     assert page.metric[0].label == TEXTS["en"]["credit"]
     page.button(key="ask").click().run()
+    # Each click draws the page anew, and the applicant is looked at once.
+    with service.store._reading() as connection:
+        looks = connection.execute(select(reads.c.what, reads.c.applicant)).all()
+    assert looks == [("applicant", str(service.numbers[0]))]
     (newest,) = list(service.store.predictions(limit=1, newest_first=True))
     assert (newest.applicant, newest.source) == (str(service.numbers[0]), "id")
     assert newest.id in words(page)
