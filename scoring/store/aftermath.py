@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Connection, ScalarSelect, and_, case, func, insert, select, update
@@ -68,19 +69,7 @@ def record_override(connection: Connection, one: Override, seen: int | None) -> 
     query = select(func.count()).where(overrides.c.prediction_id == one.prediction_id)
     if seen not in (None, connection.execute(query).scalar_one()):
         return False
-    connection.execute(
-        insert(overrides),
-        [
-            {
-                "prediction_id": one.prediction_id,
-                "decision": one.decision,
-                "actor": one.actor,
-                "motive": one.motive,
-                "at": one.at,
-                "caller": one.caller,
-            }
-        ],
-    )
+    connection.execute(insert(overrides), [asdict(one)])
     return True
 
 

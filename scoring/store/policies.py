@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, insert, select
@@ -36,16 +37,7 @@ def change(connection: Connection, policy: Policy, by: str, why: str) -> None:
 
 def add_event(connection: Connection, event: ModelEvent) -> None:
     """Record an event."""
-    row = {
-        "at": event.at,
-        "kind": event.kind,
-        "model_digest": event.model_digest,
-        "model_version": event.model_version,
-        "role": event.role,
-        "detail": event.detail,
-        "worker": event.worker,
-    }
-    connection.execute(insert(events), [row])
+    connection.execute(insert(events), [asdict(event)])
 
 
 def latest_events(connection: Connection, limit: int) -> list[ModelEvent]:
