@@ -16,7 +16,7 @@ from flask import Flask, current_app, g, request
 from api import limits
 from api.problems import ProblemError
 from api.settings import Settings, is_loopback
-from scoring.store import ApiKey, Scope, Store
+from scoring.store import SCOPES, ApiKey, Scope, Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Client:
     scopes: frozenset[str]
 
 
-_LOOPBACK = Client("loopback", "loopback", frozenset({"score", "outcome", "admin"}))
+_LOOPBACK = Client("loopback", "loopback", frozenset(SCOPES))
 
 
 class Gate:
@@ -94,8 +94,8 @@ def init_app(app: Flask, settings: Settings, store: Store) -> None:
         app.before_request(_refuse_other_hosts)
 
 
-def scope(name: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Let a view be called only by those who have a scope, and only so often.
+def scope(*names: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a view be called only by those who have one of some scopes, and only so often.
 
     A scope stands for itself: an `admin` key does not score unless it has that scope as well.
     """
@@ -105,8 +105,9 @@ def scope(name: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
             client = current_client()
             limits.spend(client.id)
-            if name not in client.scopes:
-                raise ProblemError(403, f"This API key has no scope {name!r}.")
+            if client.scopes.isdisjoint(names):
+                wanted = " or ".join(map(repr, names))
+                raise ProblemError(403, f"This API key has no scope {wanted}.")
             return view(*args, **kwargs)
 
         return guarded
@@ -138,6 +139,16 @@ def _refuse_other_hosts() -> None:
             "Without REQUIRE_KEYS=yes only localhost, 127.0.0.1 and [::1] are answered as Host "
             "on loopback.",
         )
+
+
+def sees_all() -> bool:
+    """Whether the current client sees what others decided, and applicants' rows."""
+    return "read" in current_client().scopes
+
+
+def may_see(caller: str) -> bool:
+    """Whether the current client sees what a caller decided."""
+    return caller == current_client().id or sees_all()
 
 
 def _sent_key() -> str | None:

@@ -14,7 +14,7 @@ from api.access import scope
 from api.decision import ModelFacts, facts_of
 from api.openapi import BAD_BODY, KEY, NOT_READY, STORE_AWAY, problem, request_body
 from api.problems import ProblemError
-from api.reading import JSON, Body, LongText, Text, read_model, seen_numbers
+from api.reading import JSON, Body, Motive, Text, read_model, seen_numbers
 from api.service import current_service
 from scoring.store import Policy, StoreChangedError
 
@@ -55,7 +55,7 @@ class PolicyBody(Body):
     challenger_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     refer_all: bool | None = None
     actor: Text = Field(description="Who changes it")
-    motive: LongText = Field(description="Why; it is kept")
+    motive: Motive = Field(description="Why; it is kept")
 
 
 @blueprint.get(

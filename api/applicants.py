@@ -12,11 +12,12 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api.access import scope
+from api.access import current_client, scope, sees_all
 from api.decision import Answer, answer_of
 from api.openapi import KEY, NOT_FOUND, STORE_AWAY, problem
 from api.problems import ProblemError
 from api.reading import JSON
+from api.records import note_read
 from api.service import current_service
 from scoring.features import FEATURE_SET_VERSION
 
@@ -58,6 +59,9 @@ class Decisions(BaseModel):
     """Decisions on one applicant."""
 
     decisions: list[Answer] = Field(description="The newest first")
+    own_only: bool = Field(
+        default=False, description="Told where the key has no scope read: there may be others"
+    )
 
 
 @blueprint.get(
@@ -66,12 +70,17 @@ class Decisions(BaseModel):
     summary="What the service knows of an applicant",
     responses={200: KnownApplicant, 404: NOT_FOUND, 422: _WRONG, 503: STORE_AWAY},
 )
-@scope("score")
+@scope("read")
 def applicant(path: ApplicantPath) -> Response:
-    """The rows of a materialised applicant; changed, they can be sent to POST /predict."""
-    found = current_service().store.applicant(path.id)
+    """The rows of a materialised applicant; changed, they can be sent to POST /predict.
+
+    Who looked at them is recorded.
+    """
+    store = current_service().store
+    found = store.applicant(path.id)
     if found is None:
         raise ProblemError(404, f"No applicant {path.id} is known.")
+    note_read("applicant", store.applicant_key(path.id))
     return _json(
         {
             "applicant": found.applicant,
@@ -90,14 +99,19 @@ def applicant(path: ApplicantPath) -> Response:
     summary="What was decided on an applicant",
     responses={200: Decisions, 404: NOT_FOUND, 422: _WRONG, 503: STORE_AWAY},
 )
-@scope("score")
+@scope("score", "read")
 def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
-    """The decisions on record for an applicant, the newest first."""
+    """The decisions on record for an applicant, the newest first.
+
+    Without the scope read those of the same key; with it all, and a look at others' is recorded.
+    """
     store = current_service().store
-    found = store.predictions(
-        applicant=store.applicant_key(path.id), limit=query.limit, newest_first=True
-    )
-    return _json({"decisions": [answer_of(prediction, path.id) for prediction in found]})
+    key, own = store.applicant_key(path.id), None if sees_all() else current_client().id
+    found = list(store.predictions(applicant=key, caller=own, limit=query.limit, newest_first=True))
+    if any(one.caller != current_client().id for one in found):
+        note_read("applicant_predictions", key)
+    told = [answer_of(prediction, path.id) for prediction in found]
+    return _json({"decisions": told, **({} if own is None else {"own_only": True})})
 
 
 def _json(answer: object) -> Response:

@@ -26,6 +26,9 @@ ReferBand = Annotated[
     ),
 ]
 
+# Each has a motive of up to 2,000 characters; there were more before they were bounded.
+MOST_OVERRIDES = 20
+
 
 class Reason(BaseModel):
     """A feature that pushed the probability up."""
@@ -118,7 +121,9 @@ class Record(Answer):
     )
 
     final_decision: Decision = Field(description="That of the last override, else the decision")
-    overrides: list[OverrideAnswer] = Field(description="The oldest first")
+    overrides: list[OverrideAnswer] = Field(
+        max_length=MOST_OVERRIDES, description="The last ones, the oldest of them first"
+    )
     outcome: OutcomeAnswer | None
 
 
@@ -173,7 +178,7 @@ def record_of(
                 "motive": override.motive,
                 "at": override.at.isoformat(),
             }
-            for override in overrides
+            for override in overrides[-MOST_OVERRIDES:]
         ],
         "outcome": outcome
         and {"defaulted": outcome.defaulted, "observed_at": outcome.observed_at.isoformat()},

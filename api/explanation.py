@@ -29,7 +29,11 @@ class Contribution(BaseModel):
 
     feature: str
     text: str = Field(description="What it means, in the language of the answer")
-    value: float | str | None = Field(description="Its value for this applicant; null: unknown")
+    value: float | str | None = Field(
+        default=None,
+        description="Its value for this applicant; null: unknown. Left out where the decision was "
+        "taken by number and the key has no scope read",
+    )
     contribution: float = Field(description="What it adds to the log-odds of a default")
 
 

@@ -33,6 +33,8 @@ class Limiter:
         What all workers together allow, such as "600/minute".
     workers : int
         How many processes share the limit.
+    name : str
+        The variable that sets the limit.
 
     Raises
     ------
@@ -40,8 +42,8 @@ class Limiter:
         If the limit cannot be understood.
     """
 
-    def __init__(self, limit: str, workers: int) -> None:
-        amount, self._window = _parsed(limit)
+    def __init__(self, limit: str, workers: int, name: str = "RATE_LIMIT") -> None:
+        amount, self._window = _parsed(limit, name)
         self._most = max(1, amount // workers)
         self._limit = limit
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
@@ -84,24 +86,27 @@ class Limiter:
 def init_app(app: Flask, settings: Settings) -> None:
     """Prepare the counting; `api.access` counts where it lets callers in."""
     app.extensions["limiter"] = Limiter(settings.rate_limit, settings.workers)
+    app.extensions["what_if_limiter"] = Limiter(
+        settings.what_if_limit, settings.workers, "WHAT_IF_LIMIT"
+    )
 
 
-def spend(caller: str) -> None:
-    """Count one request of a caller of the current app.
+def spend(caller: str, limiter: str = "limiter") -> None:
+    """Count one request of a caller of the current app, by one of the app's limiters.
 
     Raises
     ------
     ProblemError
         429 if it is one too many.
     """
-    cast("Limiter", current_app.extensions["limiter"]).spend(caller)
+    cast("Limiter", current_app.extensions[limiter]).spend(caller)
 
 
-def _parsed(text: str) -> tuple[int, int]:
+def _parsed(text: str, name: str) -> tuple[int, int]:
     """The number of requests, and the seconds of the window."""
     found = _FORM.fullmatch(text)
     if found is None:
         raise SettingsError(
-            f"RATE_LIMIT must be like 600/minute, per {', '.join(_SECONDS)}, not {text!r}"
+            f"{name} must be like 600/minute, per {', '.join(_SECONDS)}, not {text!r}"
         )
     return int(found[1]), _SECONDS[found[2]]

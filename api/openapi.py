@@ -253,6 +253,7 @@ _HEADERS: dict[str, tuple[dict[str, Any], ...]] = {
     "predict_batch": (IDEMPOTENCY,),
     "set_policy": (IF_MATCH,),
     "explanation": (LANGUAGE,),
+    "override": (IF_MATCH,),
     "what_if": (LANGUAGE,),
     "model_features": (LANGUAGE,),
     "model_feature": (LANGUAGE,),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import orjson
@@ -11,12 +12,12 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
-from api.access import current_client, scope
+from api.access import current_client, may_see, scope
 from api.openapi import BAD_BODY, KEY, STORE_AWAY, request_body
 from api.problems import FieldError, ProblemError
 from api.reading import JSON, Body, Text, read_model
 from api.service import current_service
-from scoring.store import Outcome
+from scoring.store import Decided, Outcome
 
 blueprint = APIBlueprint(
     "outcomes",
@@ -26,6 +27,8 @@ blueprint = APIBlueprint(
 )
 
 _MOST = 1_000
+# So much the clocks of two machines may differ, or a caller's time be cut to whole seconds.
+_SKEW = timedelta(seconds=5)
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -42,7 +45,8 @@ class OutcomeBody(Body):
     prediction_id: Text = Field(description="The decision, as POST /predict answered it")
     defaulted: bool = Field(description="Whether the applicant failed to pay (TARGET)")
     observed_at: Annotated[AwareDatetime, AfterValidator(_in_utc)] = Field(
-        description="When that was known (RFC 3339, with an offset)"
+        description="When that was known (RFC 3339, with an offset): from the decision to now, "
+        f"give or take {_SKEW.seconds} s"
     )
 
 
@@ -57,6 +61,9 @@ class Recorded(BaseModel):
 
     recorded: int = Field(description="How many were new or other than what was known")
     unchanged: int = Field(description="How many were known already")
+    outdated: int = Field(
+        default=0, description="How many, if any, count no more: something was observed later"
+    )
 
 
 @blueprint.post(
@@ -68,35 +75,49 @@ class Recorded(BaseModel):
 )
 @scope("outcome")
 def outcomes() -> Response:
-    """Outcomes of decisions, all or none of them; what was said before is corrected."""
+    """Outcomes of decisions, all or none of them.
+
+    Of what was said of a decision at different times the later observation counts. Without the
+    scope read a key tells the outcomes of what it decided itself.
+    """
     body = read_model(OutcomesBody)
     store, at, caller = current_service().store, datetime.now(UTC), current_client().id
-    found = store.applicants_of([one.prediction_id for one in body.outcomes])
-    _refuse_unknown(body, found)
-    recorded = store.record_outcomes(
-        [
-            Outcome(
-                applicant=found[one.prediction_id],
-                prediction_id=one.prediction_id,
-                defaulted=one.defaulted,
-                observed_at=one.observed_at,
-                recorded_at=at,
-                caller=caller,
-            )
-            for one in body.outcomes
-        ]
-    )
-    answer = {"recorded": recorded, "unchanged": len(body.outcomes) - recorded}
+    found = store.decided_on([one.prediction_id for one in body.outcomes])
+    if errors := list(_wrong(body, found, at)):
+        raise ProblemError(422, "Nothing is recorded; errors says why.", errors[:50])
+    told = [
+        Outcome(
+            applicant=found[one.prediction_id].applicant,
+            prediction_id=one.prediction_id,
+            defaulted=one.defaulted,
+            observed_at=one.observed_at,
+            recorded_at=at,
+            caller=caller,
+        )
+        for one in body.outcomes
+    ]
+    recorded = store.record_outcomes(told)
+    answer = {"recorded": recorded, "unchanged": len(told) - recorded}
+    times = {one.prediction_id: one.observed_at for one in told}
+    known = store.outcomes(list(times)).values()
+    if outdated := sum(one.observed_at > times[one.prediction_id] for one in known):
+        answer["outdated"] = outdated
     return Response(orjson.dumps(answer), 201, content_type=JSON)
 
 
-def _refuse_unknown(body: OutcomesBody, known: dict[str, str]) -> None:
-    errors = [
-        FieldError(
-            pointer=f"/outcomes/{place}/prediction_id", detail="there is no decision of that id"
-        )
-        for place, one in enumerate(body.outcomes)
-        if one.prediction_id not in known
-    ]
-    if errors:
-        raise ProblemError(422, "Nothing is recorded; errors says why.", errors[:50])
+def _wrong(body: OutcomesBody, known: Mapping[str, Decided], now: datetime) -> Iterator[FieldError]:
+    """What cannot be: unknown decisions, times out of the world, and contradictions."""
+    said: dict[str, tuple[str, OutcomeBody]] = {}
+    for place, one in enumerate(body.outcomes):
+        here, found = f"/outcomes/{place}", known.get(one.prediction_id)
+        if found is None or not may_see(found.caller):
+            detail = "there is no decision of that id"
+            yield FieldError(pointer=f"{here}/prediction_id", detail=detail)
+            continue
+        if not found.at - _SKEW <= one.observed_at <= now + _SKEW:
+            detail = f"must lie between the decision ({found.at.isoformat()}) and now"
+            yield FieldError(pointer=f"{here}/observed_at", detail=detail)
+        there, first = said.setdefault(one.prediction_id, (here, one))
+        if first != one:
+            yield FieldError(pointer=there, detail=f"{here} says otherwise of the same decision")
+            yield FieldError(pointer=here, detail=f"{there} says otherwise of the same decision")

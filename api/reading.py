@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, TypeVar
 
 import numpy as np
 import orjson
 from flask import request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.columns import nearest_name
 from api.problems import FieldError, ProblemError
+from scoring.free_text import LEAST_MOTIVE, readable
 
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
@@ -38,15 +40,14 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
-def _storable(text: str) -> str:
-    """Text that a database takes: neither NUL nor half a surrogate pair."""
-    if "\0" in text or not text.isprintable():
-        raise ValueError("must be printable characters")
-    return text
-
-
-Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
-LongText = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_storable)]
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(readable),
+]  # fmt: skip
+Motive = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=LEAST_MOTIVE, max_length=2000),
+    AfterValidator(partial(readable, longest=2000, least=LEAST_MOTIVE)),
+]  # fmt: skip
 
 
 class Body(BaseModel):

@@ -36,8 +36,10 @@ class Settings:
         Whether callers on loopback need an API key (REQUIRE_KEYS); all others always do.
     rate_limit : str
         What one caller may ask, such as "600/minute" (RATE_LIMIT).
+    what_if_limit : str
+        The same of suppositions, through which a model can be copied (WHAT_IF_LIMIT).
     workers : int
-        How many processes share that limit (WEB_CONCURRENCY).
+        How many processes share these limits (WEB_CONCURRENCY).
     body_limit, batch_body_limit : int
         The largest request bodies that are read, in bytes (BODY_LIMIT, BATCH_BODY_LIMIT).
     row_limit : int
@@ -59,6 +61,7 @@ class Settings:
     pseudonym_key: str | None = None
     require_keys: bool = False
     rate_limit: str = "6000/minute"
+    what_if_limit: str = "600/hour"
     workers: int = 1
     body_limit: int = 10 * 1024 * 1024
     batch_body_limit: int = 64 * 1024 * 1024
@@ -89,6 +92,7 @@ class Settings:
             pseudonym_key=environment.get("PSEUDONYM_KEY") or None,
             require_keys=_switch(environment, "REQUIRE_KEYS", default=beyond),
             rate_limit=environment.get("RATE_LIMIT", usual.rate_limit),
+            what_if_limit=environment.get("WHAT_IF_LIMIT", usual.what_if_limit),
             log_level=environment.get("LOG_LEVEL", usual.log_level).upper(),
         )
         if beyond and not settings.require_keys:

@@ -10,8 +10,8 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api import example
-from api.access import scope
+from api import example, limits
+from api.access import current_client, scope
 from api.decision import Reason, ReferBand
 from api.explanation import Contribution, contributions_of
 from api.languages import asked_language, spoken
@@ -68,9 +68,10 @@ class Supposition(BaseModel):
 def what_if() -> Response:
     """The champion's probability, decision and contributions for an applicant's rows.
 
-    Nothing is recorded, and no policy applies: it is no decision on anybody. Texts are in
-    French or English, as Accept-Language prefers.
+    Nothing is recorded, and no policy applies: it is no decision on anybody. It counts against a
+    limit of its own. Texts are in French or English, as Accept-Language prefers.
     """
+    limits.spend(current_client().id, "what_if_limiter")
     service, language = current_service(), asked_language()
     live = service.lineup.champion()
     frames = frames_of([service.reader.read(service.reader.parse(read_body(JSON))).rows])

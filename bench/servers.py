@@ -27,6 +27,7 @@ def api(folder: Path, model: Path, database: str, workers: int) -> Iterator[str]
         "MODEL_DIR": str(model.resolve()),
         "DATABASE_URL": database,
         "RATE_LIMIT": "100000000/minute",
+        "WHAT_IF_LIMIT": "100000000/minute",
         "WEB_CONCURRENCY": str(workers),
     }
     with _running(_GUNICORN, environment, folder / "api.log", "/ready") as url:

@@ -81,8 +81,17 @@ def _by_number(page: Page) -> Chosen | None:
     if not (typed.isascii() and typed.isdigit() and len(typed) <= 10):
         st.warning(page.say("not_a_number"), icon=":material/warning:")
         return None
-    found = page.api.applicant(int(typed))
-    return Chosen(json.dumps({"SK_ID_CURR": int(typed)}).encode(), found["rows"])
+    # Looking is recorded: once, and not at each click.
+    if st.session_state.get("looked_at", (None,))[0] != (typed, page.api):
+        try:
+            st.session_state["looked_at"] = (typed, page.api), page.api.applicant(int(typed))
+        except ApiError as error:
+            if error.failure != "no_scope":
+                raise
+            st.warning(page.say("no_read"), icon=":material/lock:")
+            return None
+    rows = st.session_state["looked_at"][1]["rows"]
+    return Chosen(json.dumps({"SK_ID_CURR": int(typed)}).encode(), rows)
 
 
 def _from_file(page: Page) -> Chosen | None:

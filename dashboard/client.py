@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import requests
@@ -20,6 +20,7 @@ _BY_STATUS: dict[int, Failure] = {
     403: "no_scope",
     404: "missing",
     412: "changed",
+    428: "changed",
     429: "too_often",
     503: "not_ready",
 }
@@ -78,7 +79,7 @@ class Api:
     """
 
     url: str
-    key: str
+    key: str = field(repr=False)
     language: str
     timeout: float
 
@@ -109,28 +110,26 @@ class Api:
         return self._object("POST", "/what-if", _json(rows))
 
     def record(self, number: str) -> dict[str, Any]:
-        """A decision with what came after it."""
-        return self._object("GET", f"/predictions/{number}")
+        """A decision with what came after it, and its ETag."""
+        response = self._sent("GET", f"/predictions/{number}", None)
+        return {**_json_object(response), "etag": response.headers.get("ETag", "")}
 
     def explanation(self, number: str) -> dict[str, Any]:
         """Every contribution to a decision."""
         return self._object("GET", f"/predictions/{number}/explanation")
 
-    def override(self, number: str, decision: str, actor: str, motive: str) -> dict[str, Any]:
-        """Decide otherwise."""
-        body = {"decision": decision, "actor": actor, "motive": motive}
-        return self._object("POST", f"/predictions/{number}/override", _json(body))
+    def override(self, number: str, etag: str, decision: str, actor: str, motive: str) -> None:
+        """Decide otherwise, unless the decision is not any more what was seen with an ETag."""
+        body = _json({"decision": decision, "actor": actor, "motive": motive})
+        self._sent("POST", f"/predictions/{number}/override", body, {"If-Match": etag})
 
     def applicant(self, number: int) -> dict[str, Any]:
         """A known applicant's rows."""
         return self._object("GET", f"/applicants/{number}")
 
-    def history(self, number: int) -> list[dict[str, Any]]:
-        """Earlier decisions on an applicant, the newest first."""
-        found: list[dict[str, Any]] = self._object("GET", f"/applicants/{number}/predictions")[
-            "decisions"
-        ]
-        return found
+    def history(self, number: int) -> dict[str, Any]:
+        """Earlier decisions on an applicant, the newest first, and whether there may be others."""
+        return self._object("GET", f"/applicants/{number}/predictions")
 
     def model(self) -> dict[str, Any]:
         """Champion and challenger."""
@@ -187,13 +186,18 @@ class Api:
                 data=body,
                 headers=headers,
                 timeout=(_CONNECT_SECONDS, self.timeout),
+                # The key goes to this address and to no other.
+                allow_redirects=False,
             )
         except requests.Timeout as error:
             raise ApiError("slow", str(error)) from error
         except (requests.RequestException, ValueError) as error:
-            # A key may hold what no header can.
-            raise ApiError("down", str(error)) from error
-        if not response.ok:
+            # A key may hold what no header can; the library's words would repeat it.
+            raise ApiError("down", type(error).__name__) from None
+        if self.key and self.key.encode() in response.content:
+            # Something else answers, and would have the page show the key.
+            raise ApiError("failed", f"HTTP {response.status_code}")
+        if not response.ok or response.is_redirect:
             raise _failure(response)
         return response
 
@@ -233,5 +237,5 @@ def _failure(response: requests.Response) -> ApiError:
         _BY_STATUS.get(status, by_class),
         str(problem["detail"]),
         tuple(errors),
-        response.headers.get("Retry-After", ""),
+        "".join(filter(str.isdigit, response.headers.get("Retry-After", "")))[:9],
     )

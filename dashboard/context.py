@@ -65,7 +65,7 @@ def show_failure(page: Page, error: ApiError) -> None:
     """What went wrong, and what to do about it."""
     advice = page.say(
         f"{error.failure}_help",
-        url=page.settings.api_url,
+        url=page.settings.shown_url,
         timeout=f"{page.settings.timeout:g}",
         wait=error.wait or "60",
     )

@@ -6,6 +6,12 @@ TEXTS = {
     "key": "Key to the API",
     "key_help": "Asked for wherever the API is not on this machine. It begins with cs_ and is kept "
     "for as long as this page is open only.",
+    "shared_key": "Without a key of your own you act with the one that all visitors of this page "
+    "share.",
+    "no_read": "This key may not see the rows of applicants: that takes the scope read. "
+    "Choose a file or the form, or ask whoever administers the service.",
+    "own_only": "Only what was decided with this key is listed: to see the others takes the scope "
+    "read.",
     "api": "API in use: {url}",
     "ready": "The API answers; the model in use is version {version}.",
     "demonstration": "A demonstration: the model learnt from invented applicants. Nobody real may "

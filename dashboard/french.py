@@ -6,6 +6,13 @@ TEXTS = {
     "key": "Clé d'accès à l'API",
     "key_help": "Demandée dès que l'API n'est pas sur cette machine. Elle commence par cs_ et "
     "n'est gardée que le temps de cette page.",
+    "shared_key": "Sans clé personnelle, vous agissez avec celle que partagent tous les visiteurs "
+    "de cette page.",
+    "no_read": "Cette clé ne permet pas de voir les données des demandeurs : il y faut le droit "
+    "« read ». Choisissez un fichier ou le formulaire, ou adressez-vous à "
+    "l'administrateur du service.",
+    "own_only": "Seules les décisions prises avec cette clé sont listées : pour voir les autres, "
+    "il faut le droit « read ».",
     "api": "API interrogée : {url}",
     "ready": "L'API répond ; modèle en place : version {version}.",
     "demonstration": "Démonstration : le modèle a appris de demandeurs fictifs. Il ne doit servir "

@@ -16,7 +16,10 @@ def show(page: Page, answer: Mapping[str, Any], number: int | None) -> None:
     _show_record(page, record)
     _ask_override(page, record)
     st.header(page.say("earlier"))
-    earlier = [] if number is None else page.api.history(number)
+    found = {"decisions": []} if number is None else page.api.history(number)
+    if found.get("own_only"):
+        st.info(page.say("own_only"), icon=":material/info:")
+    earlier = found["decisions"]
     if not earlier:
         st.write(page.say("no_earlier"))
         return
@@ -53,8 +56,12 @@ def _show_record(page: Page, record: Mapping[str, Any]) -> None:
 
 
 def _ask_override(page: Page, record: Mapping[str, Any]) -> None:
-    # What was typed stays until it is recorded; the next override begins empty.
-    count = len(record["overrides"])
+    # What was typed stays until it is recorded; the next override begins empty. A click draws the
+    # page anew: what had been seen is what was there before.
+    count, seen = st.session_state.get("seen", {}).get(
+        record["id"], (len(record["overrides"]), record["etag"])
+    )
+    st.session_state["seen"] = {record["id"]: (count, record["etag"])}
     with st.form("override"), failures_told(page):
         st.header(page.say("override"))
         chosen = st.radio(
@@ -71,6 +78,7 @@ def _ask_override(page: Page, record: Mapping[str, Any]) -> None:
         if chosen is None or not (motive.strip() and page.actor.strip()):
             st.warning(page.say("who_and_why"), icon=":material/warning:")
             return
-        page.api.override(record["id"], chosen, page.actor.strip(), motive.strip())
+        page.api.override(record["id"], seen, chosen, page.actor.strip(), motive.strip())
+        del st.session_state["seen"]
         st.session_state["said"] = page.say("override_kept")
         st.rerun()

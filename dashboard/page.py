@@ -61,10 +61,14 @@ def _sidebar(settings: Settings) -> Page:
         )
         page = Page(Api(settings.api_url, "", language, settings.timeout), settings, language, "")
         actor = st.text_input(page.say("actor"), key="actor", autocomplete="name", max_chars=200)
+        # It begins empty: what a widget begins with is sent to every browser.
         key = st.text_input(
-            page.say("key"), settings.api_key, type="password", key="api_key",
-            help=page.say("key_help"), autocomplete="off",
-        )  # fmt: skip
+            page.say("key"), type="password", key="api_key", help=page.say("key_help"),
+            autocomplete="off",
+        ).strip()  # fmt: skip
+        if settings.shared_key and not key:
+            st.caption(page.say("shared_key"))
+            key = settings.shared_key
         page = page._replace(
             api=Api(settings.api_url, key, language, settings.timeout), actor=actor
         )
@@ -74,7 +78,7 @@ def _sidebar(settings: Settings) -> Page:
 
 def _show_state(page: Page) -> None:
     """Whether the API is there, in words."""
-    st.caption(page.say("api", url=page.settings.api_url))
+    st.caption(page.say("api", url=page.settings.shown_url))
     try:
         model = page.api.ready()["model"]
     except ApiError as error:

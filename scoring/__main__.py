@@ -521,7 +521,11 @@ def serve(
         url = chosen[0].ready.removesuffix("/ready")
         example = next(iter(sorted(requests.glob("*.json"))), requests / "APPLICANT.json")
         typer.echo(f"\n  API    {url}   (documentation: {url}/docs)")
-        typer.echo(f"  page   http://127.0.0.1:{dashboard_port}\n")
+        typer.echo(f"  page   http://127.0.0.1:{dashboard_port}")
+        typer.echo(
+            "  keys   where the API asks for them, each officer's own:\n         python -m scoring "
+            "keys add NAME --scope score --scope read --scope outcome\n"
+        )
         typer.echo(
             f"  curl -X POST {url}/predict -H 'Content-Type: application/json' "
             f"-d @{example}\n\n  Ctrl-C stops both.\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scoring.errors import ScoringError
+from scoring.free_text import LEAST_MOTIVE, readable
 
 # A motive has to fit, with the figures, into the 5,000 characters of a tag in MLflow's database.
 _LONGEST_MOTIVE = 1_000
@@ -131,8 +132,12 @@ def check_motive(by: str, why: str) -> None:
     RegistryError
         If either is empty or both are too long to be kept.
     """
-    if not by.strip() or not why.strip():
-        raise RegistryError("a change of champion needs who (--by) and a motive (--why)")
+    try:
+        readable(by), readable(why, _LONGEST_MOTIVE, LEAST_MOTIVE)
+    except ValueError as error:
+        raise RegistryError(
+            f"a change of champion needs who (--by) and a motive (--why): each {error}"
+        ) from error
     if len(by) + len(why) > _LONGEST_MOTIVE:
         raise RegistryError(f"name and motive are longer than {_LONGEST_MOTIVE:,} characters")
 

@@ -24,7 +24,9 @@ DatabaseOption = Annotated[
 ]
 DATABASE = "sqlite:///data/scoring.db"
 
-keys = typer.Typer(help="API keys: who may score, tell outcomes, administer.", no_args_is_help=True)
+keys = typer.Typer(
+    help="API keys: who may score, tell outcomes, read all, administer.", no_args_is_help=True
+)
 
 
 @contextmanager
@@ -60,13 +62,14 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")],
     scope: Annotated[
         list[str],
-        typer.Option("--scope", help="score, outcome or admin; may be repeated."),
+        typer.Option("--scope", help="score, outcome, admin or read; may be repeated."),
     ],
     database: DatabaseOption = DATABASE,
 ) -> None:
     """Make a key and print it, this once: only its hash is kept.
 
-    A scope stands for itself: admin alone does not score.
+    A scope stands for itself: admin alone does not score. Without read a key sees, overrides and
+    labels what it decided itself, and nothing else.
     """
     with opened(database) as store:
         key, text = store.add_key(name, scope)

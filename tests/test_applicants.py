@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import secrets
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ import orjson
 import pytest
 import serving
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from api import example
 from scoring.store import OnlineApplicant
+from scoring.store.schema import reads
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,23 @@ def test_rows_are_told_as_they_can_be_sent(client: FlaskClient) -> None:
     assert told["fresh"] is False
     assert told["dataset"] == "d" * 64
     assert client.post("/predict", json=told["rows"]).status_code == 200
+
+
+def test_looks_are_recorded_under_the_pseudonym(small_model: Path, tmp_path: Path) -> None:
+    found = serving.settings(small_model, tmp_path, pseudonym_key=secrets.token_hex(32))
+    with serving.running_app(found) as app:
+        store = app.extensions["service"].store
+        packed = zlib.compress(orjson.dumps(example.REQUEST))
+        now = datetime.now(UTC)
+        store.put_applicants([OnlineApplicant(900001, "old", b"x", packed, "d" * 64, now)])
+        assert app.test_client().get("/applicants/900001").status_code == 200
+        with store._reading() as connection:
+            ((who, what, whom),) = connection.execute(
+                select(reads.c.caller, reads.c.what, reads.c.applicant)
+            )
+    assert (who, what) == ("loopback", "applicant")
+    assert whom == store.applicant_key(900001)
+    assert "900001" not in whom
 
 
 def test_nobody_else_is_known(client: FlaskClient) -> None:

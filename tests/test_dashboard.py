@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 import requests
 import serving
 from serving import Service
+from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
@@ -24,6 +27,7 @@ from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
 from scoring.store import Outcome, Report, Store
+from scoring.store.schema import reads
 
 APP = str(serving.ROOT / "dashboard" / "app.py")
 Environment = pytest.MonkeyPatch
@@ -44,7 +48,8 @@ def environment(monkeypatch: Environment, examples: Path, service: Service) -> E
     monkeypatch.setenv("EXAMPLES_DIR", str(examples))
     monkeypatch.setenv("API_TIMEOUT", "60")
     monkeypatch.setenv("API_URL", service.url)
-    monkeypatch.delenv("API_KEY", raising=False)
+    for name in ("API_KEY", "API_KEY_FOR_ALL"):
+        monkeypatch.delenv(name, raising=False)
     # The page becomes the main module, which processes of later tests would run.
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     return monkeypatch
@@ -110,6 +115,10 @@ def test_a_known_applicant_is_found_by_number(service: Service) -> None:
     page.text_input(key="number").set_value(str(service.numbers[0])).run()
     assert page.metric[0].label == TEXTS["en"]["credit"]
     page.button(key="ask").click().run()
+    # Each click draws the page anew, and the applicant is looked at once.
+    with service.store._reading() as connection:
+        looks = connection.execute(select(reads.c.what, reads.c.applicant)).all()
+    assert looks == [("applicant", str(service.numbers[0]))]
     (newest,) = list(service.store.predictions(limit=1, newest_first=True))
     assert (newest.applicant, newest.source) == (str(service.numbers[0]), "id")
     assert newest.id in words(page)
@@ -332,23 +341,153 @@ def test_a_policy_that_somebody_else_has_changed_is_told_and_not_overwritten(
     service.store.change_policy({"refer_all": False}, "Zoë", "it is over")
 
 
-def test_keys_are_asked_for_and_sent(
-    environment: Environment, small_model: Path, tmp_path: Path
-) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
+@pytest.fixture(scope="module")
+def keyed(
+    small_model: Path, sample: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service that asks for keys."""
+    folder = tmp_path_factory.mktemp("keyed")
+    store = Store(f"sqlite:///{folder / 'scoring.db'}")
     store.migrate()
-    _, score = store.add_key("officer", ["score"])
-    with serving.running_api(small_model, tmp_path / "log", {"REQUIRE_KEYS": "yes"}) as url:
-        environment.setenv("API_URL", url)
-        page = asked()
-        assert TEXTS["en"]["no_key"] in words(page)
-        page.text_input(key="api_key").set_value(score).run()
-        assert TEXTS["en"]["model_said"].partition("{")[0] in words(
-            page.button(key="ask").click().run()
-        )
-        assert TEXTS["en"]["no_scope"] in words(at_tab(page, "monitoring"))
-        environment.setenv("API_KEY", score)
-        assert TEXTS["en"]["no_key"] not in words(asked())
+    with serving.running_api(small_model, folder / "log", {"REQUIRE_KEYS": "yes"}) as url:
+        yield Service(url, store, serving.applicants(sample, 1))
+    store.close()
+
+
+def with_key(page: AppTest, keyed: Service, *scopes: str) -> AppTest:
+    _, key = keyed.store.add_key("officer", scopes)
+    return page.text_input(key="api_key").set_value(key).run()
+
+
+def test_each_visitor_types_a_key_of_their_own(environment: Environment, keyed: Service) -> None:
+    environment.setenv("API_URL", keyed.url)
+    environment.setenv("API_KEY", keyed.store.add_key("page", ["score"])[1])
+    page = asked()
+    assert TEXTS["en"]["no_key"] in words(page)
+    assert page.text_input(key="api_key").value == ""
+    page = with_key(page, keyed, "score").button(key="ask").click().run()
+    assert TEXTS["en"]["model_said"].partition("{")[0] in words(page)
+    assert TEXTS["en"]["no_scope"] in words(at_tab(page, "monitoring"))
+    assert TEXTS["en"]["no_key"] in words(asked())
+
+
+def test_all_visitors_act_with_one_key_where_it_is_so_set(
+    environment: Environment, keyed: Service
+) -> None:
+    environment.setenv("API_URL", keyed.url)
+    environment.setenv("API_KEY", keyed.store.add_key("page", ["score"])[1])
+    environment.setenv("API_KEY_FOR_ALL", "yes")
+    page = asked()
+    assert page.text_input(key="api_key").value == ""
+    assert TEXTS["en"]["shared_key"] in words(page)
+    assert TEXTS["en"]["model_said"].partition("{")[0] in words(page)
+    # Who has a key of their own acts with that.
+    assert TEXTS["en"]["no_key"] in words(page.text_input(key="api_key").set_value("cs_x").run())
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_key_that_may_not_read_is_told_in_words(
+    environment: Environment, keyed: Service, language: Any
+) -> None:
+    environment.setenv("API_URL", keyed.url)
+    page = with_key(opened(language, "number"), keyed, "score")
+    page.text_input(key="number").set_value(str(keyed.numbers[0])).run()
+    assert TEXTS[language]["no_read"] in words(page)
+    assert not page.button
+    page.radio(key="source").set_value("file").run().button(key="ask").click().run()
+    page = in_detail(page, "history", language)
+    assert TEXTS[language]["own_only"] in words(page)
+    assert len(page.dataframe[0].value) >= 1
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_who_decides_after_another_is_told_and_keeps_what_was_typed(
+    service: Service, language: Any
+) -> None:
+    page = in_detail(asked(language), "history", language)
+    page.text_input(key="actor").set_value("C. Martin").run()
+    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    other = {"decision": "accept", "actor": "J. Dupont", "motive": "I know the employer."}
+    address = f"{service.url}/predictions/{newest.id}/override"
+    assert requests.post(address, json=other, timeout=60).status_code == 201
+    page.radio(key="override_decision_0").set_value("refuse")
+    page.text_area(key="override_motive_0").set_value("The employer has closed.")
+    for told in ("changed", "override_kept"):
+        label = TEXTS[language]["override_send"]
+        next(one for one in page.button if one.label == label).click().run()
+        said = words(page)
+        assert TEXTS[language][told] in said
+        assert "I know the employer." in said
+    kept = service.store.overrides(newest.id)
+    assert [one.actor for one in kept] == ["J. Dupont", "C. Martin"]
+
+
+def test_what_answers_does_not_get_the_key_shown_or_sent_on(environment: Environment) -> None:
+    """Something that repeats what it was sent, and something that sends the page elsewhere."""
+    environment.setenv("API_KEY", SECRET)
+    environment.setenv("API_KEY_FOR_ALL", "yes")
+    with _answering(_Echo) as (url, _):
+        environment.setenv("API_URL", url.replace("//", "//ann:password@"))
+        said = words(asked())
+        assert TEXTS["en"]["failed"] in said
+        assert SECRET not in said
+        assert "password" not in said
+    with _answering(_Echo) as (elsewhere, asked_there):
+        handler = type("Sent", (_Redirect,), {"where": elsewhere})
+        with _answering(handler) as (url, asked_here):
+            environment.setenv("API_URL", url)
+            assert TEXTS["en"]["failed"] in words(asked())
+            assert asked_here
+            assert asked_there == []
+
+
+SECRET = "cs_0123456789ab_" + "s" * 43
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """Answers each request with its own headers, as a problem."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        body = json.dumps({"detail": str(self.headers)}).encode()
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Redirect(_Echo):
+    """Sends each request on to another address."""
+
+    where = ""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.send_response(307)
+        self.send_header("Location", self.where)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@contextmanager
+def _answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[tuple[str, list[str]]]:
+    """A server of this process, with the addresses that it was asked for."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        asked_for: list[str] = []
+        server.asked = asked_for  # type: ignore[attr-defined]
+        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked_for
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_it_asks_for_patience(environment: Environment, small_model: Path, tmp_path: Path) -> None:

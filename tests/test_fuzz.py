@@ -32,7 +32,8 @@ def test_no_generated_request_breaks_the_service(
     small_model: Path, tmp_path: Path, examples: int
 ) -> None:
     log = tmp_path / "log"
-    with serving.running_api(small_model, log, {"RATE_LIMIT": "1000000/minute"}) as url:
+    limits = dict.fromkeys(("RATE_LIMIT", "WHAT_IF_LIMIT"), "1000000/minute")
+    with serving.running_api(small_model, log, limits) as url:
         others = generated(url, examples, tmp_path, "exclude")
         alike = generated(url, examples, tmp_path, "include", "--phases", "examples,fuzzing")
     assert others >= 1000

@@ -11,14 +11,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import serving
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    FloatRect,
+    Locator,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 from typer.testing import CliRunner
 
+from api.access import TRUST_SECONDS
 from dashboard.texts import TEXTS, Language, percent
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
@@ -38,22 +48,31 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture(scope="module")
-def address(service: serving.Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A running page."""
+@contextmanager
+def running_page(service: serving.Service, log: Path, **environment: str) -> Iterator[str]:
+    """A running page; yields its address."""
     port = serving.free_port()
     command = [
         sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
         "--server.address", "127.0.0.1", "--server.port", str(port),
     ]  # fmt: skip
-    own = {**os.environ, "API_URL": service.url, "EXAMPLES_DIR": "nowhere"}
-    with (tmp_path_factory.mktemp("streamlit") / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=serving.ROOT, env=own, stdout=log, stderr=log)
+    own = {**os.environ, "API_URL": service.url, "EXAMPLES_DIR": "nowhere", **environment}
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, cwd=serving.ROOT, env=own, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
-    assert serving.wait_until_it_answers(f"{url}/_stcore/health", server)
-    yield url
-    server.terminate()
-    server.wait(timeout=30)
+    try:
+        assert serving.wait_until_it_answers(f"{url}/_stcore/health", server)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def address(service: serving.Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page that the journeys share."""
+    with running_page(service, tmp_path_factory.mktemp("streamlit") / "log") as url:
+        yield url
 
 
 # The same steps with other words: `make screenshots` takes both.
@@ -222,3 +241,43 @@ def test_those_in_charge_see_what_was_found_and_change_the_policy(
     page.get_by_text(texts["policy_kept"]).wait_for()
     assert service.store.policy().strategy == share
     looked_at(page, "model", language)
+
+
+def test_nothing_that_a_browser_receives_holds_the_key_of_the_page(
+    browser: Browser, service: serving.Service, tmp_path: Path
+) -> None:
+    texts = TEXTS["fr"]
+    key, secret = service.store.add_key("page", ["score", "read", "outcome", "admin"])
+    received: list[bytes] = []
+
+    def keep(payload: str | bytes) -> None:
+        received.append(payload if isinstance(payload, bytes) else payload.encode())
+
+    shared = {"API_KEY": secret, "API_KEY_FOR_ALL": "yes"}
+    with running_page(service, tmp_path / "log", **shared) as address:
+        page = browser.new_page(viewport=WIDE)  # type: ignore[arg-type]
+        page.set_default_timeout(60_000)
+        answers: list[Response] = []
+        page.on("response", lambda answer: answers.append(answer))
+        page.on("websocket", lambda socket: socket.on("framereceived", keep))
+        page.goto(address)
+        page.get_by_role("heading", name=texts["title"]).wait_for()
+        decide_on(page, service.numbers[0], texts)
+        (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+        assert newest.caller == key.id
+        for name in ("comparison", "what_if", "history", "batch", "monitoring", "model"):
+            go_to(page, texts[f"{name}_tab"])
+        service.store.revoke_key(key.id)
+        page.wait_for_timeout(1000 * TRUST_SECONDS)
+        go_to(page, texts["monitoring_tab"])
+        page.get_by_text(texts["no_key"]).first.wait_for()
+        content = [page.content().encode(), *(one.body() for one in answers if one.ok)]
+        page.close()
+    everything = b"\n".join([*received, *content])
+    # All of it was kept: what the page shows is in it.
+    assert newest.id.encode() in everything
+    assert texts["no_key"].encode() in everything
+    assert secret.encode() not in everything
+    assert secret.rsplit("_", 1)[-1].encode() not in everything
+    log = (tmp_path / "log").read_bytes()
+    assert secret.encode() not in log

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from flask.testing import FlaskClient
 
 from api import example
 from scoring.scorer import Scorer
+from scoring.store import Override, Store
 
 PROBLEM = "application/problem+json"
 NOBODY = "01a2061a-5c77-7d65-9ff9-611f461c3a51"
@@ -109,7 +111,8 @@ def test_an_override_stands_and_the_models_decision_stays(
     first = {"decision": "refuse", "actor": "C. Martin", "motive": "Documents were forged."}
     second = {"decision": "accept", "actor": "J. Dupont", "motive": "They were not, see mail."}
     assert client.post(address, json=first).status_code == 201
-    response = client.post(address, json=second)
+    seen = client.get(f"/predictions/{answer['id']}").headers["ETag"]
+    response = client.post(address, json=second, headers={"If-Match": seen})
     assert response.status_code == 201
     told = response.json
     assert told["decision"] == answer["decision"]
@@ -123,6 +126,14 @@ def test_an_override_stands_and_the_models_decision_stays(
     [
         ({"decision": "refer"}, "/decision"),
         ({"motive": ""}, "/motive"),
+        ({"motive": " "}, "/motive"),
+        ({"motive": "\u00a0\u2003\t"}, "/motive"),
+        ({"motive": " ... - "}, "/motive"),
+        ({"motive": "ok"}, "/motive"),
+        ({"motive": "\u200b" * 9}, "/motive"),
+        ({"motive": "x" * 2001}, "/motive"),
+        ({"actor": " "}, "/actor"),
+        ({"actor": "--"}, "/actor"),
         ({"motive": "a\0b"}, "/motive"),
         ({"actor": 5}, "/actor"),
         ({"actor": "x" * 201}, "/actor"),
@@ -149,13 +160,65 @@ def test_a_misspelt_field_is_recognised(client: FlaskClient, answer: dict[str, A
     assert any("did you mean motive?" in detail for detail in details)
 
 
+def overridden(client: FlaskClient, number: str, decision: str, **headers: str) -> Any:
+    body = {"decision": decision, "actor": "C. Martin", "motive": f"To {decision} is right."}
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(f"/predictions/{number}/override", json=body, headers=names)
+
+
+def test_an_override_is_overridden_by_those_who_have_seen_it(
+    client: FlaskClient, answer: dict[str, Any]
+) -> None:
+    address = f"/predictions/{answer['id']}"
+    before = client.get(address).headers["ETag"]
+    assert overridden(client, answer["id"], "accept", If_Match='"other"').status_code == 412
+    first = overridden(client, answer["id"], "accept", If_Match=before)
+    assert first.status_code == 201
+    # Sent again, since its answer was lost.
+    again = overridden(client, answer["id"], "accept", If_Match=before)
+    assert (again.status_code, again.data) == (201, first.data)
+    for headers, status in (({"If_Match": before}, 412), ({}, 428), ({"If_Match": "x"}, 412)):
+        refused = overridden(client, answer["id"], "refuse", **headers)
+        assert (refused.status_code, refused.content_type) == (status, PROBLEM)
+        assert "If-Match" in json.loads(refused.data)["detail"]
+    assert client.get(address).data == first.data
+    seen = first.headers["ETag"]
+    assert client.get(address).headers["ETag"] == seen
+    # What came after the look may change the officer's mind.
+    client.post("/outcomes", json={"outcomes": [outcome(answer["id"])]})
+    assert overridden(client, answer["id"], "refuse", If_Match=seen).status_code == 412
+    seen = client.get(address).headers["ETag"]
+    assert overridden(client, answer["id"], "refuse", If_Match=seen).status_code == 201
+
+
+def test_overrides_are_bounded_and_so_is_what_is_told_of_them(
+    client: FlaskClient, answer: dict[str, Any]
+) -> None:
+    store = client.application.extensions["service"].store
+    motive, now = "x" * 2000, datetime.now(UTC)
+    for number in range(19):
+        who = f"officer {number}"
+        store.record_override(Override(answer["id"], "accept", who, motive, now, "k"))
+    for decision, status in (("refuse", 201), ("accept", 409)):
+        done = overridden(client, answer["id"], decision, If_Match="*")
+        assert done.status_code == status
+    assert "20 overrides" in json.loads(done.data)["detail"]
+    # As they may be on record from before there was a bound.
+    store.record_override(Override(answer["id"], "refuse", "one more", motive, now, "k"))
+    told = client.get(f"/predictions/{answer['id']}")
+    overrides = told.json["overrides"]
+    assert [overrides[0]["actor"], overrides[-1]["actor"]] == ["officer 1", "one more"]
+    assert (len(overrides), told.json["final_decision"]) == (20, "refuse")
+    assert len(told.data) < 50_000
+
+
 def test_nothing_unknown_is_overridden(client: FlaskClient) -> None:
     body = {"decision": "accept", "actor": "C. Martin", "motive": "Paid off."}
     assert client.post(f"/predictions/{NOBODY}/override", json=body).status_code == 404
 
 
 def outcome(number: str, **changes: Any) -> dict[str, Any]:
-    observed = "2026-11-20T08:00:00+01:00"
+    observed = datetime.now(timezone(timedelta(hours=1))).isoformat()
     return {"prediction_id": number, "defaulted": False, "observed_at": observed, **changes}
 
 
@@ -166,10 +229,15 @@ def test_outcomes_are_recorded_repeated_and_corrected(
     sent = {"outcomes": [outcome(answer["id"]), outcome(other["id"], defaulted=True)]}
     assert client.post("/outcomes", json=sent).json == {"recorded": 2, "unchanged": 0}
     assert client.post("/outcomes", json=sent).json == {"recorded": 0, "unchanged": 2}
-    corrected = {"outcomes": [outcome(answer["id"], defaulted=True)]}
-    assert client.post("/outcomes", json=corrected).json == {"recorded": 1, "unchanged": 0}
+    # The same, twice in one call.
+    repeated = {"outcomes": sent["outcomes"][:1] * 2}
+    assert client.post("/outcomes", json=repeated).json == {"recorded": 0, "unchanged": 2}
+    corrected = outcome(answer["id"], defaulted=True)
+    done = client.post("/outcomes", json={"outcomes": [corrected]})
+    assert done.json == {"recorded": 1, "unchanged": 0}
     told = client.get(f"/predictions/{answer['id']}").json["outcome"]
-    assert told == {"defaulted": True, "observed_at": "2026-11-20T07:00:00+00:00"}
+    observed = datetime.fromisoformat(corrected["observed_at"]).astimezone(UTC)
+    assert told == {"defaulted": True, "observed_at": observed.isoformat()}
 
 
 def test_one_unknown_decision_stops_all_outcomes(
@@ -180,6 +248,47 @@ def test_one_unknown_decision_stops_all_outcomes(
     assert response.status_code == 422
     errors = json.loads(response.data)["errors"]
     assert [error["pointer"] for error in errors] == ["/outcomes/1/prediction_id"]
+    assert client.get(f"/predictions/{answer['id']}").json["outcome"] is None
+
+
+@pytest.mark.parametrize("days", [-1, 1, 365 * 7900])
+def test_an_outcome_is_observed_between_the_decision_and_now(
+    client: FlaskClient, answer: dict[str, Any], days: int
+) -> None:
+    decided = datetime.fromisoformat(answer["at"])
+    sent = [
+        outcome(answer["id"], observed_at=(decided + timedelta(days=days)).isoformat()),
+        # Clocks differ by seconds, and some tell whole ones.
+        outcome(answer["id"], observed_at=decided.isoformat(timespec="seconds")),
+    ]
+    refused = client.post("/outcomes", json={"outcomes": sent[:1]})
+    assert refused.status_code == 422
+    (error,) = json.loads(refused.data)["errors"]
+    assert error["pointer"] == "/outcomes/0/observed_at"
+    assert f"between the decision ({answer['at']}) and now" in error["detail"]
+    assert client.get(f"/predictions/{answer['id']}").json["outcome"] is None
+    assert client.post("/outcomes", json={"outcomes": sent[1:]}).json["recorded"] == 1
+
+
+def test_what_counts_no_more_is_told(
+    client: FlaskClient, answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = {"outcomes": [outcome(answer["id"], observed_at=answer["at"])]}
+    assert client.post("/outcomes", json={"outcomes": [outcome(answer["id"])]}).json == {
+        "recorded": 1, "unchanged": 0,
+    }  # fmt: skip
+    # However the store keeps the earlier observation, the later one counts.
+    monkeypatch.setattr(Store, "record_outcomes", lambda _, new: len(new))
+    told = client.post("/outcomes", json=sent).json
+    assert told == {"recorded": 1, "unchanged": 0, "outdated": 1}
+
+
+def test_one_call_does_not_contradict_itself(client: FlaskClient, answer: dict[str, Any]) -> None:
+    sent = [outcome(answer["id"]), outcome(answer["id"], defaulted=True)]
+    refused = client.post("/outcomes", json={"outcomes": sent})
+    assert refused.status_code == 422
+    pointers = [error["pointer"] for error in json.loads(refused.data)["errors"]]
+    assert pointers == ["/outcomes/0", "/outcomes/1"]
     assert client.get(f"/predictions/{answer['id']}").json["outcome"] is None
 
 

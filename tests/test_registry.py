@@ -198,7 +198,10 @@ def test_a_gate_refuses_and_nothing_changes(store: Store, numbered: str) -> None
     assert (store.history(numbered), store.champion(numbered)) == before
 
 
-@pytest.mark.parametrize(("by", "why"), [("", "x"), ("x", " "), ("ana", "x" * 1000)])
+@pytest.mark.parametrize(
+    ("by", "why"),
+    [("", "a trial"), ("ana", " "), ("--", "a trial"), ("ana", "..."), ("ana", "x" * 1000)],
+)
 def test_a_change_of_champion_needs_a_name_and_a_motive(
     store: Store, numbered: str, by: str, why: str
 ) -> None:

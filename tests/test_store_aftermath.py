@@ -13,6 +13,7 @@ import pytest
 from databases import prediction
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import run_at_once
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -119,6 +120,26 @@ def test_overrides_are_kept_in_their_order(store: Store) -> None:
     assert store.prediction(made.id) == made
     with pytest.raises(StoreError):
         store.record_override(override(str(uuid.uuid4()), "accept"))
+
+
+def decided_otherwise(url: str, number: str, decision: str) -> bool:
+    found = Store(url)
+    done = found.record_override(override(number, decision), seen=0)
+    found.close()
+    return done
+
+
+def test_of_officers_who_decide_at_once_the_first_is_recorded(
+    store: Store, database_url: str
+) -> None:
+    made = prediction()
+    store.record([made])
+    sent = [(database_url, made.id, decision) for decision in ("accept", "refuse") * 3]
+    done = run_at_once(decided_otherwise, sent)
+    assert sorted(done) == [False] * 5 + [True]
+    (kept,) = store.overrides(made.id)
+    assert kept.decision == sent[done.index(True)][2]
+    assert store.record_override(override(made.id, "accept"), seen=1)
 
 
 class Case(NamedTuple):

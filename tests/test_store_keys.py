@@ -68,7 +68,7 @@ def test_unknown_scopes_are_refused(store: Store, scopes: set[str]) -> None:
     assert store.keys() == []
 
 
-@pytest.mark.parametrize("name", ["", "   ", "a\nb", "nul\x00", "x" * 201])
+@pytest.mark.parametrize("name", ["", "   ", "a\nb", "nul\x00", "x" * 201, "\u00a0", "--"])
 def test_a_key_has_a_name(store: Store, name: str) -> None:
     with pytest.raises(StoreError, match="name"):
         store.add_key(name, {"score"})

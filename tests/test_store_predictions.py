@@ -188,11 +188,13 @@ def test_reading_goes_on_while_others_record(store: Store) -> None:
     assert [*seen, *reading] == [*made, later]
 
 
-def test_applicants_of_decisions(store: Store) -> None:
+def test_on_whom_when_and_for_whom_it_was_decided(store: Store) -> None:
     made = [prediction(applicant=str(number)) for number in range(450)]
     store.record(made)
     numbers = [*(one.id for one in made), "nobody"]
     assert store.applicants_of(numbers) == {one.id: one.applicant for one in made}
+    found = store.decided_on(numbers)
+    assert found == {one.id: (one.applicant, one.at, one.caller) for one in made}
 
 
 def test_times_are_in_utc_whatever_the_servers_zone(postgres_url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from databases import prediction
@@ -35,6 +36,9 @@ def lived(store: Store, at: datetime) -> Prediction:
     store.record_outcomes([outcome])
     store.record_outcomes([replace(outcome, defaulted=False)])
     store.add_event(ModelEvent(at, "loaded", None, None, None, "", ""))
+    with pytest.MonkeyPatch.context() as clock:
+        clock.setattr("scoring.store.predictions.datetime", SimpleNamespace(now=lambda _: at))
+        store.note_read("k-1", "prediction", made.applicant, made.id)
     return made
 
 
@@ -42,8 +46,8 @@ def test_what_is_old_goes_with_all_that_hangs_on_it(store: Store) -> None:
     old = lived(store, NOW - KEPT - timedelta(microseconds=1))
     young = lived(store, NOW - KEPT)
     assert store.purge(KEPT, NOW) == {
-        "events": 1, "predictions": 1, "shadows": 2, "overrides": 3, "outcome_history": 1,
-        "outcomes": 1,
+        "events": 1, "reads": 1, "predictions": 1, "shadows": 2, "overrides": 3,
+        "outcome_history": 1, "outcomes": 1,
     }  # fmt: skip
     assert store.prediction(old.id) is None
     assert (store.overrides(old.id), store.outcome(old.id)) == ([], None)

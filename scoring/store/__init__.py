@@ -43,6 +43,7 @@ from scoring.store.records import (
     AlertRecord,
     ApiKey,
     CostSummary,
+    Decided,
     ModelEvent,
     OnlineApplicant,
     Outcome,
@@ -65,6 +66,7 @@ __all__ = [
     "AlertRecord",
     "ApiKey",
     "CostSummary",
+    "Decided",
     "Detail",
     "Headlines",
     "Labelled",
@@ -236,7 +238,15 @@ class Store:
 
     def applicants_of(self, numbers: Sequence[str]) -> dict[str, str]:
         """The applicants of those ids that are decisions, by id."""
-        return self._read(predictions.applicants_of, numbers)
+        return {number: one.applicant for number, one in self.decided_on(numbers).items()}
+
+    def decided_on(self, numbers: Sequence[str]) -> dict[str, Decided]:
+        """On whom, when and for whom it was decided, by those ids that are decisions."""
+        return self._read(predictions.decided_on, numbers)
+
+    def note_read(self, caller: str, what: str, applicant: str, number: str | None = None) -> None:
+        """Record that a caller looked at an applicant, or at somebody else's decision."""
+        self._write(predictions.note_read, caller, what, applicant, number)
 
     def predictions(
         self,
@@ -244,6 +254,7 @@ class Store:
         since: datetime | None = None,
         until: datetime | None = None,
         applicant: str | None = None,
+        caller: str | None = None,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> Iterator[Prediction]:
@@ -255,6 +266,8 @@ class Store:
             From a time on, and before one.
         applicant : str, optional
             As `applicant_key` gives it.
+        caller : str, optional
+            Who asked for them.
         limit : int, optional
             The most that are read.
         newest_first : bool
@@ -263,7 +276,7 @@ class Store:
         left, last = limit, None
         while left is None or left > 0:
             some = self._read(
-                predictions.chunk, since, until, applicant, last,
+                predictions.chunk, since, until, applicant, caller, last,
                 newest_first=newest_first, **({} if left is None else {"limit": left}),
             )  # fmt: skip
             if not some:
@@ -278,11 +291,15 @@ class Store:
 
     def outcome(self, prediction_id: str) -> Outcome | None:
         """What happened after a decision, once it is known."""
-        return self._read(aftermath.outcome, prediction_id)
+        return self.outcomes([prediction_id]).get(prediction_id)
 
-    def record_override(self, override: Override) -> None:
-        """Record an officer's own decision."""
-        self._write(aftermath.record_override, override)
+    def outcomes(self, numbers: Sequence[str]) -> dict[str, Outcome]:
+        """What happened after some decisions, by their ids; those not known are left out."""
+        return self._read(aftermath.outcomes_of, numbers)
+
+    def record_override(self, override: Override, seen: int | None = None) -> bool:
+        """Record an officer's own decision; False, and nothing, if `seen` is not their number."""
+        return self._write(aftermath.record_override, override, seen)
 
     def overrides(self, prediction_id: str) -> list[Override]:
         """The overrides of a decision, the oldest first; the last one stands."""

@@ -25,7 +25,7 @@ def record_outcomes(connection: Connection, new: Sequence[Outcome]) -> int:
     """
     numbers = sorted({one.prediction_id for one in new})
     _lock(connection, numbers)
-    known = _outcomes(connection, numbers)
+    known = outcomes_of(connection, numbers)
     counts, history, told = dict(known), [], 0
     for one in new:
         before = counts.get(one.prediction_id)
@@ -60,7 +60,8 @@ def _lock(connection: Connection, numbers: Sequence[str]) -> None:
         connection.execute(query.where(some).with_for_update(key_share=True))
 
 
-def _outcomes(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
+def outcomes_of(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
+    """The outcomes of those predictions that have one, by the predictions' ids."""
     found = {}
     for start in range(0, len(numbers), _CHUNK):
         some = outcomes.c.prediction_id.in_(numbers[start : start + _CHUNK])
@@ -69,14 +70,14 @@ def _outcomes(connection: Connection, numbers: Sequence[str]) -> dict[str, Outco
     return found
 
 
-def outcome(connection: Connection, number: str) -> Outcome | None:
-    """The outcome of a prediction, once it is known."""
-    return _outcomes(connection, [number]).get(number)
-
-
-def record_override(connection: Connection, one: Override) -> None:
-    """Record an officer's own decision."""
+def record_override(connection: Connection, one: Override, seen: int | None) -> bool:
+    """Record an officer's own decision, unless there are others than the `seen` ones."""
+    _lock(connection, [one.prediction_id])
+    query = select(func.count()).where(overrides.c.prediction_id == one.prediction_id)
+    if seen not in (None, connection.execute(query).scalar_one()):
+        return False
     connection.execute(insert(overrides), [asdict(one)])
+    return True
 
 
 def overrides_of(connection: Connection, number: str) -> list[Override]:

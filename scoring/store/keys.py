@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, insert, select, update
 
+from scoring.free_text import readable
 from scoring.store.errors import StoreError
 from scoring.store.records import SCOPES, ApiKey
 from scoring.store.schema import Row, api_keys
@@ -18,7 +19,6 @@ from scoring.store.schema import Row, api_keys
 _FORM = re.compile(r"cs_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 # A secret has 256 random bits: a plain hash cannot be turned back by guessing.
 _SECRET_BYTES = 32
-_LONGEST_NAME = 200
 # Compared with where there is no such key, so that it takes the same time.
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()
 
@@ -31,10 +31,10 @@ def add(connection: Connection, name: str, scopes: Iterable[str]) -> tuple[ApiKe
     StoreError
         If a scope is not known, or none is given, or the name is no name.
     """
-    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or name.isspace():
-        raise StoreError(
-            f"a key's name says whose it is, in 1 to {_LONGEST_NAME} characters, not {name!r}"
-        )
+    try:
+        name = readable(name)
+    except ValueError as error:
+        raise StoreError(f"a key's name says whose it is: {error}, not {name!r}") from error
     wanted = frozenset(scopes)
     unknown = sorted(wanted - set(SCOPES))
     if unknown or not wanted:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Insert, RowMapping, Select, and_, insert, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from scoring.store.records import Prediction, ShadowScore
-from scoring.store.schema import Row, predictions, shadows
+from scoring.store.records import Decided, Prediction, ShadowScore
+from scoring.store.schema import Row, predictions, reads, shadows
 
 _COLUMNS = tuple(field.name for field in fields(Prediction) if field.name != "shadows")
 _CHUNK = 200
@@ -88,14 +88,14 @@ def find(connection: Connection, number: str) -> Prediction | None:
     )
 
 
-def applicants_of(connection: Connection, numbers: Sequence[str]) -> dict[str, str]:
-    """The applicants of some predictions, by the predictions' ids."""
-    wanted = select(predictions.c.id, predictions.c.applicant)
+def decided_on(connection: Connection, numbers: Sequence[str]) -> dict[str, Decided]:
+    """On whom, when and for whom some predictions were made, by their ids."""
+    wanted = select(predictions.c.id, *(predictions.c[name] for name in Decided._fields))
     ids = [number for number in numbers if _ID.fullmatch(number)]
-    found: dict[str, str] = {}
+    found: dict[str, Decided] = {}
     for start in range(0, len(ids), _CHUNK):
         some = wanted.where(predictions.c.id.in_(ids[start : start + _CHUNK]))
-        found |= {row.id: row.applicant for row in connection.execute(some)}
+        found |= {number: Decided(*rest) for number, *rest in connection.execute(some)}
     return found
 
 
@@ -104,6 +104,7 @@ def chunk(
     since: datetime | None,
     until: datetime | None,
     applicant: str | None,
+    caller: str | None,
     after: Prediction | None,
     *,
     newest_first: bool,
@@ -117,9 +118,19 @@ def chunk(
         query = query.where(predictions.c.at < until)
     if applicant is not None:
         query = query.where(predictions.c.applicant == applicant)
+    if caller is not None:
+        query = query.where(predictions.c.caller == caller)
     order = (predictions.c.at, predictions.c.id)
     query = query.order_by(*(column.desc() if newest_first else column for column in order))
     return _read(connection, query.limit(min(limit, _CHUNK)))
+
+
+def note_read(
+    connection: Connection, caller: str, what: str, applicant: str, number: str | None
+) -> None:
+    """Record who looked, by which operation, at an applicant, and at which prediction."""
+    row = {"caller": caller, "what": what, "applicant": applicant, "prediction_id": number}
+    connection.execute(insert(reads), [{"at": datetime.now(UTC), **row}])
 
 
 def _after(query: Select[Any], after: Prediction | None, *, newest_first: bool) -> Select[Any]:

@@ -7,12 +7,12 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 Strategy = Literal["champion", "shadow", "split", "bandit"]
-Scope = Literal["score", "outcome", "admin"]
+Scope = Literal["score", "outcome", "admin", "read"]
 Severity = Literal["warning", "critical"]
-SCOPES: tuple[Scope, ...] = ("score", "outcome", "admin")
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,14 @@ class Prediction:
     request_sha256: str
     milliseconds: float
     shadows: tuple[ShadowScore, ...] = ()
+
+
+class Decided(NamedTuple):
+    """A decision as far as an outcome has to fit it."""
+
+    applicant: str
+    at: datetime
+    caller: str
 
 
 @dataclass(frozen=True, slots=True)

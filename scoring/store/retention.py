@@ -13,6 +13,7 @@ from scoring.store.schema import (
     outcomes,
     overrides,
     predictions,
+    reads,
     shadows,
 )
 
@@ -41,9 +42,11 @@ def limit(older_than: timedelta, now: datetime) -> datetime:
 
 
 def purge_events(connection: Connection, before: datetime) -> dict[str, int]:
-    """Delete events of before a time; how many."""
-    gone = connection.execute(delete(events).where(events.c.at < before))
-    return {events.name: gone.rowcount}
+    """Delete events, and who looked at what, of before a time; how many, by table."""
+    return {
+        table.name: connection.execute(delete(table).where(table.c.at < before)).rowcount
+        for table in (events, reads)
+    }
 
 
 def purge_predictions(connection: Connection, before: datetime) -> dict[str, int]:

@@ -132,6 +132,18 @@ overrides = Table(
     Column("caller", String(40), nullable=False),
 )
 
+# No foreign key: who looked stays known for as long as events do.
+reads = Table(
+    "reads",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("caller", String(40), nullable=False),
+    Column("what", String(40), nullable=False),
+    Column("applicant", String(80), nullable=False, index=True),
+    Column("prediction_id", _ID),
+)
+
 archives = Table(
     "archives",
     metadata,
