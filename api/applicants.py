@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from api.problems import ProblemError
 from api.reading import JSON
 from api.service import current_service
 from scoring.features import FEATURE_SET_VERSION
+from scoring.requests import body_of, rows_of
 
 blueprint = APIBlueprint(
     "applicants",
@@ -51,7 +51,10 @@ class KnownApplicant(BaseModel):
     fresh: bool = Field(description="Whether POST /predict takes them: they are of this version")
     dataset: str = Field(description="Digest of the dataset that they come from")
     materialized_at: datetime
-    rows: dict[str, Any] = Field(description="The rows, as POST /predict takes them")
+    rows: dict[str, Any] = Field(
+        description="The rows, as POST /predict takes them; where numbers are not kept, loans have "
+        "other ones"
+    )
 
 
 class Decisions(BaseModel):
@@ -79,7 +82,7 @@ def applicant(path: ApplicantPath) -> Response:
             "fresh": found.feature_set_version == FEATURE_SET_VERSION,
             "dataset": found.dataset,
             "materialized_at": found.materialized_at.isoformat(),
-            "rows": orjson.Fragment(zlib.decompress(found.rows)),
+            "rows": orjson.Fragment(body_of(rows_of(found.rows, path.id))),
         }
     )
 

@@ -37,7 +37,6 @@ class Chronicle:
         self._store = store
         self._events: deque[ModelEvent] = deque(maxlen=_MOST_EVENTS)
         self._models: dict[str, _Model] = {}
-        self._archived: set[str] = set()
 
     def keep(self, digest: str, scorer: Scorer, folder: Path) -> None:
         """Have a model's directory archived; it may go away when this returns.
@@ -47,7 +46,7 @@ class Chronicle:
         OSError
             If there is no room for a copy that waits.
         """
-        if digest in self._archived or digest in self._models:
+        if digest in self._models:
             return
         copy = tempfile.TemporaryDirectory()
         shutil.copytree(folder, copy.name, dirs_exist_ok=True)
@@ -78,7 +77,6 @@ class Chronicle:
         """
         for digest, model in list(self._models.items()):
             self._store.archive(digest, model.name, model.version, Path(model.folder.name))
-            self._archived.add(digest)
             self._models.pop(digest).folder.cleanup()
         while self._events:
             self._store.add_event(self._events[0])

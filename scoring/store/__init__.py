@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -23,17 +22,20 @@ from scoring.store import (
     lives,
     migrate,
     online,
+    person,
     policies,
     predictions,
     reports,
     retention,
+    stand_ins,
     windows,
 )
 from scoring.store.alerts import Patience
-from scoring.store.engine import connect, make_folder, normalised, understood
+from scoring.store.engine import connect, emptied_journal, make_folder, normalised, understood
 from scoring.store.errors import StoreError, StoreUnavailableError
 from scoring.store.labelled import Labelled
 from scoring.store.lives import Life
+from scoring.store.pseudonyms import ERASED, Pseudonyms, convert, kept_hidden, kept_plainly
 from scoring.store.records import (
     SCOPES,
     Alert,
@@ -54,9 +56,11 @@ from scoring.store.records import (
     new_id,
 )
 from scoring.store.reports import Report
+from scoring.store.schema import Row
 from scoring.store.windows import Detail, Headlines, Settled
 
 __all__ = [
+    "ERASED",
     "SCOPES",
     "Alert",
     "AlertRecord",
@@ -73,6 +77,7 @@ __all__ = [
     "Patience",
     "Policy",
     "Prediction",
+    "Pseudonyms",
     "RefusalSummary",
     "Report",
     "Scope",
@@ -89,8 +94,6 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PSEUDONYM = "p-"
-
 
 class Store:
     """The database of a service.
@@ -103,19 +106,25 @@ class Store:
     url : str
         `sqlite:///FILE` or PostgreSQL's. Nothing is opened before it is needed.
     pseudonym_key : str, optional
-        With it applicants' numbers are kept as keyed hashes only.
+        With it applicants' numbers, and what they could be found out from, are kept as keyed
+        hashes only.
+
+    Attributes
+    ----------
+    pseudonyms : Pseudonyms
+        How they are kept.
 
     Raises
     ------
     StoreError
-        If it is no address of a database.
+        If it is no address of a database, or the key can be guessed.
     """
 
     def __init__(self, url: str, pseudonym_key: str | None = None) -> None:
         self._url = normalised(url)
         self._engine = connect(self._url)
         self._writer = self._engine.execution_options(write=True)
-        self._pseudonym_key = pseudonym_key
+        self.pseudonyms = Pseudonyms(pseudonym_key)
 
     @property
     def url(self) -> str:
@@ -135,7 +144,7 @@ class Store:
     @property
     def pseudonymous(self) -> bool:
         """Whether applicants' numbers are kept as hashes only."""
-        return self._pseudonym_key is not None
+        return self.pseudonyms.hide
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -195,10 +204,55 @@ class Store:
 
     def applicant_key(self, sk_id_curr: int) -> str:
         """What an applicant is known by in the store: the number, or a keyed hash of it."""
-        if self._pseudonym_key is None:
-            return str(sk_id_curr)
-        digest = hmac.digest(self._pseudonym_key.encode(), str(sk_id_curr).encode(), hashlib.sha256)
-        return f"{_PSEUDONYM}{digest.hex()}"
+        return self.pseudonyms.applicant(sk_id_curr)
+
+    def notice(self) -> str | None:
+        """What to know where numbers on record are not kept as new ones would be."""
+        if self.pseudonymous:
+            plain = self._read(kept_plainly)
+            told = (
+                f"{plain:,} decisions and applicants on record from before PSEUDONYM_KEY was set "
+                "have their numbers: `python -m scoring migrate --pseudonymise` converts them"
+            )
+            return told if plain else None
+        return (
+            "decisions on record have pseudonyms and PSEUDONYM_KEY is not set: numbers are kept as "
+            "they are from now on"
+            if self._read(kept_hidden)
+            else None
+        )
+
+    def pseudonymise(self) -> int:
+        """Put decisions and applicants of before under pseudonyms; how many there were.
+
+        Raises
+        ------
+        StoreError
+            If there is no key.
+        """
+        if not self.pseudonymous:
+            raise StoreError("pseudonyms are made with a key: set PSEUDONYM_KEY as the API has it")
+        total = 0
+        while some := self._write(convert, self.pseudonyms):
+            total += some
+            time.sleep(retention.PAUSE_SECONDS)
+        self._forget()
+        return total
+
+    def _forget(self) -> None:
+        """Overwrite what was deleted, as far as it is in files of our own.
+
+        Raises
+        ------
+        StoreUnavailableError
+            If somebody reads for so long that the journal cannot be cut off.
+        """
+        with understood(self._url):
+            if self.embedded and not emptied_journal(self._engine):
+                raise StoreUnavailableError(
+                    f"the journal of {self.url} is being read and still holds what was deleted: "
+                    "run it again"
+                )
 
     def record(self, new: Sequence[Prediction]) -> list[Prediction]:
         """Record decisions, all or none.
@@ -213,7 +267,7 @@ class Store:
 
     def answered(self, caller: str, idempotency_key: str) -> Prediction | None:
         """The decision that a caller's idempotency key stands for."""
-        return self._read(predictions.answered, caller, idempotency_key)
+        return self._read(predictions.answered, caller, self.pseudonyms.concealed(idempotency_key))
 
     def prediction(self, number: str) -> Prediction | None:
         """The decision of an id."""
@@ -266,7 +320,14 @@ class Store:
         return self._read(aftermath.outcome, prediction_id)
 
     def record_override(self, override: Override) -> None:
-        """Record an officer's own decision."""
+        """Record an officer's own decision; the applicant's number is not kept in its words."""
+        if self.pseudonymous:
+            applicant = self.applicants_of([override.prediction_id])[override.prediction_id]
+            override = replace(
+                override,
+                actor=self.pseudonyms.text(override.actor, applicant),
+                motive=self.pseudonyms.text(override.motive, applicant),
+            )
         self._write(aftermath.record_override, override)
 
     def overrides(self, prediction_id: str) -> list[Override]:
@@ -291,7 +352,7 @@ class Store:
         StoreError
             If the folder does not hold that very model.
         """
-        if not self._read(archives.is_kept, digest):
+        if not self._write(archives.seen, digest):
             content = archives.pack(folder, digest)
             self._write(archives.keep, digest, name, version, content)
 
@@ -403,7 +464,13 @@ class Store:
 
     def put_applicants(self, new: Sequence[OnlineApplicant]) -> None:
         """Keep applicants to be decided on by number, in the place of those of before."""
-        self._write(online.put, new)
+        kept = {
+            self.applicant_key(one.applicant): replace(
+                one, rows=self.pseudonyms.body(one.rows, one.applicant)
+            )
+            for one in new
+        }
+        self._write(online.put, kept)
 
     def applicant(self, sk_id_curr: int) -> OnlineApplicant | None:
         """An applicant by number."""
@@ -413,7 +480,21 @@ class Store:
         self, numbers: Sequence[int], *, rows: bool = True
     ) -> dict[int, OnlineApplicant]:
         """Those applicants of some numbers that are known, with their rows or without."""
-        return self._read(online.find, numbers, rows)
+        return self.known_as({self.applicant_key(number): number for number in numbers}, rows=rows)
+
+    def known_as(
+        self, names: Mapping[str, int], *, rows: bool = True
+    ) -> dict[int, OnlineApplicant]:
+        """The same by what they are known by, as `applicant_key` gives it."""
+        return self._read(online.find, names, rows)
+
+    def stand_ins(self) -> dict[str, int]:
+        """The numbers that stand for pseudonyms in data that models learn from."""
+        return self._read(stand_ins.assigned)
+
+    def stand_ins_for(self, names: Collection[str], taken: Collection[int]) -> dict[str, int]:
+        """Those of some pseudonyms; new ones get a number that is neither taken nor another's."""
+        return self._write(stand_ins.assign, names, taken) if names else {}
 
     def add_key(self, name: str, scopes: Iterable[str]) -> tuple[ApiKey, str]:
         """Make an API key; its text is told this once."""
@@ -432,10 +513,18 @@ class Store:
         return self._read(keys.everyone)
 
     def purge(self, older_than: timedelta, now: datetime | None = None) -> dict[str, int]:
-        """Delete decisions, what hangs on them, and events of before a time.
+        """Delete what is of before a time: decisions and what hangs on them, applicants, models
+        that no decision names, events, alerts, reports, and who set policies that are over.
 
         It is done in pieces, between which decisions are recorded; interrupted, it can be
         started again.
+
+        Parameters
+        ----------
+        older_than : timedelta
+            How long everything is kept.
+        now : datetime, optional
+            What time it is; by default as the clock and the records agree on.
 
         Returns
         -------
@@ -445,13 +534,50 @@ class Store:
         Raises
         ------
         StoreError
-            If the law has them kept for longer.
+            If the law has them kept for longer, or the clock may be wrong.
         """
-        before = retention.limit(older_than, now or datetime.now(UTC))
-        counts = Counter(self._write(retention.purge_events, before))
+        now = now or self._read(retention.agreed_time, datetime.now(UTC), older_than)
+        before = retention.limit(older_than, now)
+        counts = Counter(self._write(retention.purge_rest, before))
         while True:
             some = self._write(retention.purge_predictions, before)
             counts.update(some)
             if not some["predictions"]:
-                return dict(counts)
+                break
             time.sleep(retention.PAUSE_SECONDS)
+        old = self._read(retention.old_applicants, before)
+        counts["applicants"] = 0
+        for start in range(0, len(old), retention.PIECE):
+            some_names = old[start : start + retention.PIECE]
+            counts["applicants"] += self._write(retention.purge_applicants, some_names, before)
+            time.sleep(retention.PAUSE_SECONDS)
+        counts["archives"] = self._write(retention.purge_archives, before)
+        self._forget()
+        return dict(counts)
+
+    def on_record(self, sk_id_curr: int) -> dict[str, list[Row]]:
+        """All rows about one applicant, by table, as they are kept."""
+        return self._read(person.on_record, self._names(sk_id_curr))
+
+    def erase(self, sk_id_curr: int) -> dict[str, int]:
+        """Erase one applicant: what they are known by, and all that is known of them.
+
+        Of each decision remains that it was taken: when, by which model, the PD, what it was held
+        against, what was decided and what came of it.
+
+        Returns
+        -------
+        dict of str to int
+            How many rows were emptied or deleted, by table.
+        """
+        counts = self._write(person.erase, self._names(sk_id_curr))
+        self._forget()
+        return counts
+
+    def _names(self, sk_id_curr: int) -> tuple[str, ...]:
+        """What an applicant is known by, now and from before there was a key."""
+        if not self.pseudonymous and self._read(kept_hidden):
+            raise StoreError(
+                f"applicants in {self.url} are pseudonyms: set PSEUDONYM_KEY as the API has it"
+            )
+        return self.applicant_key(sk_id_curr), str(sk_id_curr)

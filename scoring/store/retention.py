@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, union
 
 from scoring.store.errors import StoreError
 from scoring.store.schema import (
+    alerts,
+    applicants,
+    archives,
     events,
     outcome_history,
     outcomes,
     overrides,
+    policies,
     predictions,
+    reports,
     shadows,
 )
 
@@ -22,7 +29,9 @@ LEAST = timedelta(days=183)
 # Between two pieces those who record decisions get their turn.
 PAUSE_SECONDS = 0.05
 
-_PIECE = 500
+PIECE = 500
+# A service that somebody uses records something each week.
+_SILENCE = timedelta(days=7)
 _HANGING_ON = (shadows, overrides, outcome_history, outcomes)
 
 
@@ -40,10 +49,86 @@ def limit(older_than: timedelta, now: datetime) -> datetime:
     return now - older_than
 
 
-def purge_events(connection: Connection, before: datetime) -> dict[str, int]:
-    """Delete events of before a time; how many."""
-    gone = connection.execute(delete(events).where(events.c.at < before))
-    return {events.name: gone.rowcount}
+def agreed_time(connection: Connection, clock: datetime, older_than: timedelta) -> datetime:
+    """What time it is: by the clock if records bear it out, and the last record's at most.
+
+    To a clock that jumps forward everything looks old. A time without records lies before such a
+    jump, however many follow it.
+
+    Raises
+    ------
+    StoreError
+        If decisions would be deleted, and nothing was recorded for a week in half a year.
+    """
+    columns = (predictions.c.at, events.c.at)
+    oldest = connection.execute(select(func.min(predictions.c.at))).scalar()
+    last = [connection.execute(select(func.max(column))).scalar() for column in columns]
+    now = min(clock, max((at for at in last if at is not None), default=clock))
+    if oldest is None or oldest >= clock - older_than:
+        return now
+    for week in range(LEAST // _SILENCE + 1):
+        until = clock - week * _SILENCE
+        recorded = (
+            select(column).where(column <= until, column > until - _SILENCE).limit(1)
+            for column in columns
+        )
+        if not any(connection.execute(query).first() for query in recorded):
+            raise StoreError(
+                f"nothing is on record between {until - _SILENCE:%Y-%m-%d} and {until:%Y-%m-%d}: "
+                f"the clock, which says {clock:%Y-%m-%d %H:%M}, may have jumped, and young "
+                "decisions would be deleted. Look at it; if nobody has asked then, say what time "
+                "it is with --now"
+            )
+    return now
+
+
+def purge_rest(connection: Connection, before: datetime) -> dict[str, int]:
+    """Delete events, closed alerts, reports, and policies that are over; how many of each.
+
+    Of each role the model that was loaded last stays on record: it may still serve.
+    """
+    in_force = select(func.max(policies.c.number)).scalar_subquery()
+    old = {
+        events: and_(events.c.at < before, events.c.number.not_in(_loaded_last(events.c.number))),
+        alerts: alerts.c.closed_at < before,
+        reports: reports.c.at < before,
+        policies: and_(policies.c.at < before, policies.c.number < in_force),
+    }
+    return {
+        table.name: connection.execute(delete(table).where(where)).rowcount
+        for table, where in old.items()
+    }
+
+
+def _loaded_last(column: ColumnElement[Any]) -> Select[Any]:
+    last = select(func.max(events.c.number)).where(events.c.kind == "loaded").group_by(
+        events.c.role
+    )  # fmt: skip
+    return select(column).where(events.c.number.in_(last))
+
+
+def purge_archives(connection: Connection, before: datetime) -> int:
+    """Delete models that were archived before a time, and that no decision names any more."""
+    named = union(
+        select(predictions.c.model_digest),
+        select(shadows.c.model_digest),
+        _loaded_last(events.c.model_digest).where(events.c.model_digest.is_not(None)),
+    )
+    old = and_(archives.c.archived_at < before, archives.c.digest.not_in(named))
+    return connection.execute(delete(archives).where(old)).rowcount
+
+
+def old_applicants(connection: Connection, before: datetime) -> Sequence[str]:
+    """Those who were materialised before a time, and on whom no decision is on record."""
+    decided = select(predictions.c.id).where(predictions.c.applicant == applicants.c.applicant)
+    old = and_(applicants.c.materialized_at < before, ~decided.exists())
+    return connection.execute(select(applicants.c.applicant).where(old)).scalars().all()
+
+
+def purge_applicants(connection: Connection, names: Sequence[str], before: datetime) -> int:
+    """Delete some applicants, unless they were materialised again; how many."""
+    old = and_(applicants.c.applicant.in_(names), applicants.c.materialized_at < before)
+    return connection.execute(delete(applicants).where(old)).rowcount
 
 
 def purge_predictions(connection: Connection, before: datetime) -> dict[str, int]:
@@ -56,7 +141,7 @@ def purge_predictions(connection: Connection, before: datetime) -> dict[str, int
     """
     # Locked, so that nobody overrides one of them meanwhile.
     oldest = select(predictions.c.id).where(predictions.c.at < before).order_by(predictions.c.at)
-    old = connection.execute(oldest.limit(_PIECE).with_for_update()).scalars().all()
+    old = connection.execute(oldest.limit(PIECE).with_for_update()).scalars().all()
     counts = {}
     for table in _HANGING_ON:
         gone = connection.execute(delete(table).where(table.c.prediction_id.in_(old)))
