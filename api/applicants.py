@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import datetime
 from typing import Any
 
@@ -72,9 +73,11 @@ class Decisions(BaseModel):
 @scope("score")
 def applicant(path: ApplicantPath) -> Response:
     """The rows of a materialised applicant; changed, they can be sent to POST /predict."""
-    found = current_service().store.applicant(path.id)
+    store = current_service().store
+    found = store.applicant(path.id)
     if found is None:
         raise ProblemError(404, f"No applicant {path.id} is known.")
+    sent = body_of(rows_of(found.rows, path.id)) if store.pseudonymous else None
     return _json(
         {
             "applicant": found.applicant,
@@ -82,7 +85,7 @@ def applicant(path: ApplicantPath) -> Response:
             "fresh": found.feature_set_version == FEATURE_SET_VERSION,
             "dataset": found.dataset,
             "materialized_at": found.materialized_at.isoformat(),
-            "rows": orjson.Fragment(body_of(rows_of(found.rows, path.id))),
+            "rows": orjson.Fragment(sent or zlib.decompress(found.rows)),
         }
     )
 

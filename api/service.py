@@ -78,16 +78,12 @@ class Service:
 def init_app(app: Flask, settings: Settings) -> Service:
     """Make the parts, load the models if there are any, and watch them from then on."""
     store = Store(settings.database_url, settings.pseudonym_key)
-    try:
-        if store.embedded:
+    if store.embedded:
+        try:
             store.migrate()
-        if notice := store.notice():
-            logger.warning("%s", notice)
-    except StoreError as error:
-        if store.embedded and not isinstance(error, StoreUnavailableError):
-            raise
-        # The worker starts all the same: its readiness says what is missing, and tries again.
-        logger.error("%s", error)
+        except StoreUnavailableError as error:
+            # The worker starts all the same: its readiness says what is missing, and tries again.
+            logger.error("%s", error)
     reader = ApplicantReader(settings.row_limit)
     lineup = Lineup(_source(settings), store, _warm, settings.poll_seconds)
     lineup.refresh()

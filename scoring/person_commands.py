@@ -110,7 +110,7 @@ def _write(told: dict[str, Any], out: Path | None) -> None:
 
     from scoring.errors import ScoringError
 
-    text = orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
+    text = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
     if out is None:
         typer.echo(text)
         return

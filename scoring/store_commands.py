@@ -68,13 +68,12 @@ def migrate(
 ) -> None:
     """Bring the store's tables up to this code's; a release's step before the API starts."""
     with opened(database) as store:
-        store.migrate()
+        if not store.embedded:
+            store.migrate()
         store.check()
         typer.echo(f"{store.url} is up to date")
         if pseudonymise:
             typer.echo(f"{store.pseudonymise():,} decisions and applicants have pseudonyms now")
-        elif notice := store.notice():
-            typer.echo(notice, err=True)
 
 
 @keys.command()

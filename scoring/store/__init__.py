@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ from scoring.store.engine import connect, emptied_journal, make_folder, normalis
 from scoring.store.errors import StoreError, StoreUnavailableError
 from scoring.store.labelled import Labelled
 from scoring.store.lives import Life
-from scoring.store.pseudonyms import ERASED, Pseudonyms, convert, kept_hidden, kept_plainly
+from scoring.store.pseudonyms import ERASED, Pseudonyms, convert, notice
 from scoring.store.records import (
     SCOPES,
     Alert,
@@ -90,6 +91,8 @@ __all__ = [
     "Strategy",
     "new_id",
 ]
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -178,6 +181,8 @@ class Store:
         make_folder(self._url)
         if self._read(migrate.revision) != migrate.HEAD:
             self._write(migrate.upgrade)
+        if told := self._read(notice, self.pseudonyms):
+            logger.warning("%s", told)
 
     def check(self) -> None:
         """See that decisions can be recorded.
@@ -205,22 +210,6 @@ class Store:
     def applicant_key(self, sk_id_curr: int) -> str:
         """What an applicant is known by in the store: the number, or a keyed hash of it."""
         return self.pseudonyms.applicant(sk_id_curr)
-
-    def notice(self) -> str | None:
-        """What to know where numbers on record are not kept as new ones would be."""
-        if self.pseudonymous:
-            plain = self._read(kept_plainly)
-            told = (
-                f"{plain:,} decisions and applicants on record from before PSEUDONYM_KEY was set "
-                "have their numbers: `python -m scoring migrate --pseudonymise` converts them"
-            )
-            return told if plain else None
-        return (
-            "decisions on record have pseudonyms and PSEUDONYM_KEY is not set: numbers are kept as "
-            "they are from now on"
-            if self._read(kept_hidden)
-            else None
-        )
 
     def pseudonymise(self) -> int:
         """Put decisions and applicants of before under pseudonyms; how many there were.
@@ -524,7 +513,7 @@ class Store:
         older_than : timedelta
             How long everything is kept.
         now : datetime, optional
-            What time it is; by default as the clock and the records agree on.
+            What time it is; by default what the clock says, if records bear it out.
 
         Returns
         -------
@@ -536,8 +525,9 @@ class Store:
         StoreError
             If the law has them kept for longer, or the clock may be wrong.
         """
-        now = now or self._read(retention.agreed_time, datetime.now(UTC), older_than)
-        before = retention.limit(older_than, now)
+        before = retention.limit(older_than, now or datetime.now(UTC))
+        if now is None:
+            self._read(retention.check_clock, before + older_than, before)
         counts = Counter(self._write(retention.purge_rest, before))
         while True:
             some = self._write(retention.purge_predictions, before)
@@ -545,13 +535,11 @@ class Store:
             if not some["predictions"]:
                 break
             time.sleep(retention.PAUSE_SECONDS)
-        old = self._read(retention.old_applicants, before)
-        counts["applicants"] = 0
-        for start in range(0, len(old), retention.PIECE):
-            some_names = old[start : start + retention.PIECE]
-            counts["applicants"] += self._write(retention.purge_applicants, some_names, before)
+        old, size = self._read(retention.old_applicants, before), retention.PIECE
+        for some_old in (old[start : start + size] for start in range(0, len(old) or 1, size)):
+            counts.update(self._write(retention.purge_applicants, some_old, before))
             time.sleep(retention.PAUSE_SECONDS)
-        counts["archives"] = self._write(retention.purge_archives, before)
+        counts.update(self._write(retention.purge_archives, before))
         self._forget()
         return dict(counts)
 
@@ -576,8 +564,6 @@ class Store:
 
     def _names(self, sk_id_curr: int) -> tuple[str, ...]:
         """What an applicant is known by, now and from before there was a key."""
-        if not self.pseudonymous and self._read(kept_hidden):
-            raise StoreError(
-                f"applicants in {self.url} are pseudonyms: set PSEUDONYM_KEY as the API has it"
-            )
+        if not self.pseudonymous and (told := self._read(notice, self.pseudonyms)):
+            raise StoreError(f"{self.url}: {told}")
         return self.applicant_key(sk_id_curr), str(sk_id_curr)

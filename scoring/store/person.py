@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Delete, Update, delete, select, update
 
 from scoring.store.pseudonyms import ERASED
 from scoring.store.schema import (
@@ -43,13 +43,12 @@ def erase(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     """Delete what is known of an applicant, and empty the decisions on them; how many rows."""
     own = predictions.c.applicant.in_(names)
     decisions = select(predictions.c.id).where(own)
-    changes = (
-        delete(applicants).where(applicants.c.applicant.in_(names)),
-        delete(stand_ins).where(stand_ins.c.applicant.in_(names)),
-        update(overrides)
-        .where(overrides.c.prediction_id.in_(decisions))
-        .values(actor=ERASED, motive=ERASED),
-        update(outcomes).where(outcomes.c.prediction_id.in_(decisions)).values(applicant=ERASED),
-        update(predictions).where(own).values(_EMPTIED),
-    )
-    return {change.table.name: connection.execute(change).rowcount for change in changes}
+    of_them = overrides.c.prediction_id.in_(decisions), outcomes.c.prediction_id.in_(decisions)
+    changes: dict[str, Delete | Update] = {
+        "applicants": delete(applicants).where(applicants.c.applicant.in_(names)),
+        "stand_ins": delete(stand_ins).where(stand_ins.c.applicant.in_(names)),
+        "overrides": update(overrides).where(of_them[0]).values(actor=ERASED, motive=ERASED),
+        "outcomes": update(outcomes).where(of_them[1]).values(applicant=ERASED),
+        "predictions": update(predictions).where(own).values(_EMPTIED),
+    }
+    return {name: connection.execute(change).rowcount for name, change in changes.items()}

@@ -25,7 +25,6 @@ _FIRST_LOANS = 2_000_000_000
 _DIGITS = re.compile(r"\d{1,10}")
 _PIECE = 200
 _COMPRESSION = 1
-_UNREADABLE = (zlib.error, ValueError, KeyError, TypeError, AttributeError)
 
 
 class Pseudonyms:
@@ -73,10 +72,14 @@ class Pseudonyms:
         return nameless(rows, 1 + int(self._hash(str(number))[:8], 16) % _FIRST_LOANS)
 
     def body(self, stored: bytes, number: int) -> bytes:
-        """The same of rows that are compressed."""
+        """The same of rows that are compressed; damaged ones may hold anything, and are dropped."""
         if not (self.hide and stored):
             return stored
-        return zlib.compress(body_of(self.rows(rows_of(stored, number), number)), _COMPRESSION)
+        try:
+            rows = self.rows(rows_of(stored, number), number)
+        except (zlib.error, ValueError, KeyError, TypeError, AttributeError):
+            return zlib.compress(b"")
+        return zlib.compress(body_of(rows), _COMPRESSION)
 
     def text(self, text: str, applicant: str) -> str:
         """What somebody wrote about an applicant, whose number is replaced wherever it stands."""
@@ -91,39 +94,42 @@ class Pseudonyms:
         return hmac.digest(self._key or b"", text.encode(), hashlib.sha256).hex()
 
 
-def kept_plainly(connection: Connection) -> int:
-    """How many decisions and applicants are known by their numbers."""
-    return sum(
-        connection.execute(
-            select(func.count()).select_from(table).where(_plain(table))
-        ).scalar_one()
+def notice(connection: Connection, pseudonyms: Pseudonyms) -> str | None:
+    """What to know where numbers on record are not kept as new ones would be."""
+    if not pseudonyms.hide:
+        # What is behind numbers and "erased" in the order of texts.
+        hidden = select(predictions.c.id).where(predictions.c.applicant >= _PREFIX[0]).limit(1)
+        if connection.execute(hidden).first() is None:
+            return None
+        return "applicants on record are pseudonyms, and PSEUDONYM_KEY is not set as it was then"
+    plain = sum(
+        connection.execute(select(func.count()).where(_plain(table))).scalar_one()
         for table in (predictions, applicants)
     )
-
-
-def kept_hidden(connection: Connection) -> bool:
-    """Whether any decision is known by a pseudonym."""
-    hidden = predictions.c.applicant.startswith(_PREFIX, autoescape=True)
-    return connection.execute(select(predictions.c.id).where(hidden).limit(1)).first() is not None
+    told = (
+        f"{plain:,} decisions and applicants on record from before PSEUDONYM_KEY was set have "
+        "their numbers: `python -m scoring migrate --pseudonymise` hides them"
+    )
+    return told if plain else None
 
 
 def convert(connection: Connection, pseudonyms: Pseudonyms) -> int:
     """Put some decisions and applicants that are known by number under pseudonyms; how many."""
-    done = 0
-    query = select(predictions).where(_plain(predictions)).limit(_PIECE)
-    for row in connection.execute(query.with_for_update()).mappings().all():
-        values, done = _converted(dict(row), pseudonyms), done + 1
-        own = predictions.c.id == row["id"]
+    decisions = select(predictions).where(_plain(predictions)).limit(_PIECE).with_for_update()
+    old = connection.execute(decisions).mappings().all()
+    for row in old:
+        values = _converted(dict(row), pseudonyms)
+        own, told = predictions.c.id == row["id"], outcomes.c.prediction_id == row["id"]
         connection.execute(update(predictions).where(own).values(values))
-        told = outcomes.c.prediction_id == row["id"]
         connection.execute(update(outcomes).where(told).values(applicant=values["applicant"]))
-    query = select(applicants.c.applicant, applicants.c.rows).where(_plain(applicants))
-    for name, rows in connection.execute(query.limit(_PIECE).with_for_update()).all():
-        values, done = {"applicant": pseudonyms.applicant(int(name))}, done + 1
-        own = applicants.c.applicant == name
-        changed = update(applicants).where(own)
-        connection.execute(changed.values(values | {"rows": pseudonyms.body(rows, int(name))}))
-    return done
+    online = select(applicants.c.applicant, applicants.c.rows).where(_plain(applicants))
+    known = connection.execute(online.limit(_PIECE).with_for_update()).all()
+    for name, rows in known:
+        values = {
+            "applicant": pseudonyms.applicant(int(name)), "rows": pseudonyms.body(rows, int(name)),
+        }  # fmt: skip
+        connection.execute(update(applicants).where(applicants.c.applicant == name).values(values))
+    return len(old) + len(known)
 
 
 def _plain(table: Any) -> Any:
@@ -135,14 +141,8 @@ def _converted(row: Row, pseudonyms: Pseudonyms) -> Row:
     number = int(row["applicant"])
     values: Row = {"applicant": pseudonyms.applicant(number)}
     for name in ("request_id", "idempotency_key", "request_sha256"):
-        if row[name]:
-            values[name] = pseudonyms.concealed(row[name])
+        values[name] = row[name] and pseudonyms.concealed(row[name])
     if row["rows"] is not None:
-        try:
-            values["rows"] = pseudonyms.body(row["rows"], number)
-            body = zlib.decompress(values["rows"])
-            values["rows_sha256"] = hashlib.sha256(body).hexdigest()
-        except _UNREADABLE:
-            # Damaged ones cannot be computed from, and may still hold the number.
-            values["rows"] = None
+        values["rows"] = pseudonyms.body(row["rows"], number)
+        values["rows_sha256"] = hashlib.sha256(zlib.decompress(values["rows"])).hexdigest()
     return values

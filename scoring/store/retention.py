@@ -30,8 +30,7 @@ LEAST = timedelta(days=183)
 PAUSE_SECONDS = 0.05
 
 PIECE = 500
-# A service that somebody uses records something each week.
-_SILENCE = timedelta(days=7)
+_WEEK = timedelta(days=7)
 _HANGING_ON = (shadows, overrides, outcome_history, outcomes)
 
 
@@ -49,37 +48,30 @@ def limit(older_than: timedelta, now: datetime) -> datetime:
     return now - older_than
 
 
-def agreed_time(connection: Connection, clock: datetime, older_than: timedelta) -> datetime:
-    """What time it is: by the clock if records bear it out, and the last record's at most.
+def check_clock(connection: Connection, clock: datetime, before: datetime) -> None:
+    """See that records bear the clock out: to one that jumps forward everything looks old.
 
-    To a clock that jumps forward everything looks old. A time without records lies before such a
-    jump, however many follow it.
+    Where something was recorded between one and two weeks ago, the clock has not jumped lately by
+    more than that.
 
     Raises
     ------
     StoreError
-        If decisions would be deleted, and nothing was recorded for a week in half a year.
+        If decisions would be deleted, and nothing was.
     """
-    columns = (predictions.c.at, events.c.at)
     oldest = connection.execute(select(func.min(predictions.c.at))).scalar()
-    last = [connection.execute(select(func.max(column))).scalar() for column in columns]
-    now = min(clock, max((at for at in last if at is not None), default=clock))
-    if oldest is None or oldest >= clock - older_than:
-        return now
-    for week in range(LEAST // _SILENCE + 1):
-        until = clock - week * _SILENCE
-        recorded = (
-            select(column).where(column <= until, column > until - _SILENCE).limit(1)
-            for column in columns
-        )
-        if not any(connection.execute(query).first() for query in recorded):
-            raise StoreError(
-                f"nothing is on record between {until - _SILENCE:%Y-%m-%d} and {until:%Y-%m-%d}: "
-                f"the clock, which says {clock:%Y-%m-%d %H:%M}, may have jumped, and young "
-                "decisions would be deleted. Look at it; if nobody has asked then, say what time "
-                "it is with --now"
-            )
-    return now
+    if oldest is None or oldest >= before:
+        return
+    since, until = clock - 2 * _WEEK, clock - _WEEK
+    for column in (predictions.c.at, events.c.at):
+        seen = select(column).where(column >= since, column <= until).limit(1)
+        if connection.execute(seen).first() is not None:
+            return
+    raise StoreError(
+        f"nothing was recorded between {since:%Y-%m-%d} and {until:%Y-%m-%d}, so the clock, which "
+        f"says {clock:%Y-%m-%d %H:%M}, may have jumped, and young decisions would be deleted: look "
+        "at it, and say what time it is with --now if nobody has asked then"
+    )
 
 
 def purge_rest(connection: Connection, before: datetime) -> dict[str, int]:
@@ -107,7 +99,7 @@ def _loaded_last(column: ColumnElement[Any]) -> Select[Any]:
     return select(column).where(events.c.number.in_(last))
 
 
-def purge_archives(connection: Connection, before: datetime) -> int:
+def purge_archives(connection: Connection, before: datetime) -> dict[str, int]:
     """Delete models that were archived before a time, and that no decision names any more."""
     named = union(
         select(predictions.c.model_digest),
@@ -115,7 +107,7 @@ def purge_archives(connection: Connection, before: datetime) -> int:
         _loaded_last(events.c.model_digest).where(events.c.model_digest.is_not(None)),
     )
     old = and_(archives.c.archived_at < before, archives.c.digest.not_in(named))
-    return connection.execute(delete(archives).where(old)).rowcount
+    return {archives.name: connection.execute(delete(archives).where(old)).rowcount}
 
 
 def old_applicants(connection: Connection, before: datetime) -> Sequence[str]:
@@ -125,10 +117,12 @@ def old_applicants(connection: Connection, before: datetime) -> Sequence[str]:
     return connection.execute(select(applicants.c.applicant).where(old)).scalars().all()
 
 
-def purge_applicants(connection: Connection, names: Sequence[str], before: datetime) -> int:
-    """Delete some applicants, unless they were materialised again; how many."""
+def purge_applicants(
+    connection: Connection, names: Sequence[str], before: datetime
+) -> dict[str, int]:
+    """Delete some applicants, unless they were materialised again."""
     old = and_(applicants.c.applicant.in_(names), applicants.c.materialized_at < before)
-    return connection.execute(delete(applicants).where(old)).rowcount
+    return {applicants.name: connection.execute(delete(applicants).where(old)).rowcount}
 
 
 def purge_predictions(connection: Connection, before: datetime) -> dict[str, int]:
