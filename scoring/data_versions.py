@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -189,27 +189,24 @@ class DataVersions:
             _write_manifest(staged, version)
         return Dataset.open(out)
 
-    def about(self, numbers: Collection[int]) -> dict[str, dict[str, pl.DataFrame]]:
+    def about(self, numbers: Sequence[int]) -> dict[str, dict[str, pl.DataFrame]]:
         """The rows about some applicants (SK_ID_CURR), by a version's digest and a file's name."""
         found: dict[str, dict[str, pl.DataFrame]] = {}
         for version in self.known():
-            keys = {APPLICATION.link: pl.Series(list(numbers), dtype=pl.Int32)}
+            files = version.manifest["files"]
+            keys = {APPLICATION.link: pl.Series(numbers, dtype=pl.Int32)}
             # The loans of bureau come before what hangs on them.
-            for name in (f"{name}.parquet" for name in FILES):
-                if name in version.manifest["files"]:
-                    path = self._objects / version.manifest["files"][name]["sha256"]
-                    link = FILES[Path(name).stem].link
-                    own = pl.scan_parquet(path, glob=False).filter(
-                        pl.col(link).is_in(keys.get(link, pl.Series([], dtype=pl.Int32)).implode())
-                    )
-                    rows = own.collect()
-                    if name == "bureau.parquet":
-                        keys[BUREAU_BALANCE.link] = rows[BUREAU_BALANCE.link]
-                    if rows.height:
-                        found.setdefault(version.digest, {})[name] = rows
+            for name in (file for stem in FILES if (file := f"{stem}.parquet") in files):
+                link = FILES[Path(name).stem].link
+                own = pl.scan_parquet(self._objects / files[name]["sha256"], glob=False)
+                rows = own.filter(pl.col(link).is_in(keys[link].implode())).collect()
+                if name == "bureau.parquet":
+                    keys[BUREAU_BALANCE.link] = rows[BUREAU_BALANCE.link]
+                if rows.height:
+                    found.setdefault(version.digest, {})[name] = rows
         return found
 
-    def erase(self, numbers: Collection[int]) -> list[str]:
+    def erase(self, numbers: Sequence[int]) -> list[str]:
         """Take the rows about an applicant out of every version; the digests of those changed."""
         found = self.about(numbers)
         for digest, tables in found.items():
@@ -219,14 +216,14 @@ class DataVersions:
                 files[name] = self._without(files[name]["sha256"], name, rows)
             manifest: Manifest = {**version.manifest, "files": files}
             self._write(replace(version, manifest=manifest, erased=version.erased + 1))
-            self._remove_unnamed(version)
+            self._remove_unnamed(version.manifest)
         return list(found)
 
     def remove(self, digest: str) -> None:
         """Keep a version no longer, nor those of its files that no other names."""
         version = self.find(digest)
         (self._versions / f"{version.digest}.json").unlink()
-        self._remove_unnamed(version)
+        self._remove_unnamed(version.manifest)
 
     def _without(self, sha256: str, name: str, rows: pl.DataFrame) -> FileEntry:
         """Keep a file anew without some rows' applicant or loans."""
@@ -240,12 +237,11 @@ class DataVersions:
             (Path(folder) / name).replace(self._objects / new)
         return {"rows": left.height, "sha256": new}
 
-    def _remove_unnamed(self, old: DataVersion) -> None:
-        files = [version.manifest["files"].values() for version in self.known()]
-        named = {entry["sha256"] for some in files for entry in some}
-        for entry in old.manifest["files"].values():
-            if entry["sha256"] not in named:
-                (self._objects / entry["sha256"]).unlink(missing_ok=True)
+    def _remove_unnamed(self, old: Manifest) -> None:
+        left = [one.manifest["files"].values() for one in self.known()]
+        gone = {entry["sha256"] for entry in old["files"].values()}
+        for sha256 in gone - {entry["sha256"] for some in left for entry in some}:
+            (self._objects / sha256).unlink(missing_ok=True)
 
     def _write(self, version: DataVersion) -> None:
         with staged_file(self._versions / f"{version.digest}.json") as staged:

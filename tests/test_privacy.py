@@ -278,6 +278,27 @@ def test_who_was_on_record_before_there_was_a_key_is_put_under_pseudonyms(
         assert str(NUMBER).encode() not in held
 
 
+def test_who_came_again_under_a_pseudonym_is_converted_all_the_same(store: Store) -> None:
+    hidden = Store(store._url.render_as_string(hide_password=False), KEY)
+    key = hidden.pseudonyms.concealed("k")
+    old = prediction(applicant="7", idempotency_key="k", rows=None)
+    new = prediction(applicant=hidden.applicant_key(7), idempotency_key=key, rows=None)
+    store.record([old])
+    hidden.record([new])
+    for one, dataset in ((store, "old"), (hidden, "new")):
+        one.put_applicants([OnlineApplicant(7, "2", b"", b"", dataset, NOW)])
+    assert hidden.pseudonymise() == 2
+    assert hidden.answered("loopback", "k") == new
+    found = hidden.prediction(old.id)
+    assert found is not None
+    assert (found.applicant, found.idempotency_key) == (new.applicant, None)
+    known = hidden.applicant(7)
+    assert known is not None
+    assert known.dataset == "new"
+    assert store.applicant(7) is None
+    hidden.close()
+
+
 def test_no_two_pseudonyms_get_one_number(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stand_ins_module, "_NUMBERS", 7)
     names = [f"p-{number}" for number in range(4)]

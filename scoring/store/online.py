@@ -39,15 +39,9 @@ def put(connection: Connection, new: Mapping[str, OnlineApplicant]) -> None:
 def find(
     connection: Connection, wanted: Mapping[str, int], rows: bool
 ) -> dict[int, OnlineApplicant]:
-    """Those of some applicants that are known; rows are by far the most to read.
+    """Those that are known of some applicants, who are wanted by what they are known by.
 
-    Parameters
-    ----------
-    connection : sqlalchemy.Connection
-    wanted : mapping of str to int
-        Their numbers by what they are known by.
-    rows : bool
-        Whether rows are asked for.
+    Rows are by far the most to read.
     """
     query = _WITH_ROWS if rows else _WITHOUT_ROWS
     names = list(wanted)

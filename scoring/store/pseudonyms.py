@@ -8,7 +8,7 @@ import re
 import zlib
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from scoring.requests import Rows, body_of, nameless, rows_of
 from scoring.store.errors import StoreError
@@ -83,12 +83,8 @@ class Pseudonyms:
 
     def text(self, text: str, applicant: str) -> str:
         """What somebody wrote about an applicant, whose number is replaced wherever it stands."""
-        if not self.hide:
-            return text
-        return _DIGITS.sub(
-            lambda found: applicant if self.applicant(int(found[0])) == applicant else found[0],
-            text,
-        )
+        hidden = lambda one: applicant if self.applicant(int(one[0])) == applicant else one[0]  # noqa: E731
+        return _DIGITS.sub(hidden, text) if self.hide else text
 
     def _hash(self, text: str) -> str:
         return hmac.digest(self._key or b"", text.encode(), hashlib.sha256).hex()
@@ -119,16 +115,25 @@ def convert(connection: Connection, pseudonyms: Pseudonyms) -> int:
     old = connection.execute(decisions).mappings().all()
     for row in old:
         values = _converted(dict(row), pseudonyms)
+        # Whoever has sent the key again since has been answered under its pseudonym.
+        again = (predictions.c.caller == row["caller"]) & (
+            predictions.c.idempotency_key == values["idempotency_key"]
+        )
+        if connection.execute(select(predictions.c.id).where(again)).first() is not None:
+            values["idempotency_key"] = None
         own, told = predictions.c.id == row["id"], outcomes.c.prediction_id == row["id"]
         connection.execute(update(predictions).where(own).values(values))
         connection.execute(update(outcomes).where(told).values(applicant=values["applicant"]))
     online = select(applicants.c.applicant, applicants.c.rows).where(_plain(applicants))
     known = connection.execute(online.limit(_PIECE).with_for_update()).all()
     for name, rows in known:
-        values = {
-            "applicant": pseudonyms.applicant(int(name)), "rows": pseudonyms.body(rows, int(name)),
-        }  # fmt: skip
-        connection.execute(update(applicants).where(applicants.c.applicant == name).values(values))
+        new, own = pseudonyms.applicant(int(name)), applicants.c.applicant == name
+        newer = select(applicants.c.applicant).where(applicants.c.applicant == new)
+        if connection.execute(newer).first() is not None:
+            connection.execute(delete(applicants).where(own))
+        else:
+            changed = {"applicant": new, "rows": pseudonyms.body(rows, int(name))}
+            connection.execute(update(applicants).where(own).values(changed))
     return len(old) + len(known)
 
 

@@ -35,9 +35,6 @@ def downgrade() -> None:
 def _change(old: Any, new: Any, kind: str) -> None:
     with op.batch_alter_table("applicants", schema=None) as batch_op:
         batch_op.alter_column(
-            "applicant",
-            existing_type=old,
-            type_=new,
-            existing_nullable=False,
+            "applicant", existing_type=old, type_=new, existing_nullable=False,
             postgresql_using=f"applicant::{kind}",
-        )
+        )  # fmt: skip
