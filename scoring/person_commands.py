@@ -48,7 +48,7 @@ def person(
 
     kept = DataVersions.beside(mlruns)
     with opened(database) as store:
-        numbers = _numbers(store, number)
+        numbers = store.numbers_of(number)
         if action == "export":
             _write(_told(store, kept, number, numbers), out)
             return
@@ -66,13 +66,6 @@ def person(
 def register(app: typer.Typer) -> None:
     """Give an app this command."""
     app.command()(person)
-
-
-def _numbers(store: Store, number: int) -> list[int]:
-    """What an applicant is known by in the data that models learn from."""
-    standing = store.stand_ins()
-    name = store.applicant_key(number)
-    return [number, standing[name]] if name in standing else [number]
 
 
 def _told(store: Store, kept: DataVersions, number: int, numbers: list[int]) -> dict[str, Any]:

@@ -422,15 +422,21 @@ def test_an_erased_decision_is_told_as_one(
     assert done.stdout.endswith("0 not to be computed, 1 erased\n")
 
 
-def test_pseudonyms_are_not_erased_without_their_key(tmp_path: Path) -> None:
-    database = f"sqlite:///{tmp_path / 'scoring.db'}"
+def test_pseudonyms_are_not_erased_without_their_key(own_dataset: Dataset, tmp_path: Path) -> None:
+    database, mlruns = f"sqlite:///{tmp_path / 'scoring.db'}", tmp_path / "mlruns"
     store = Store(database, KEY)
     store.migrate()
-    store.record([prediction(applicant=store.applicant_key(7))])
+    store.record([prediction(applicant=store.applicant_key(NUMBER))])
+    stand_in = store.stand_ins_for([store.applicant_key(NUMBER)], ())
+    assert store.numbers_of(NUMBER) == [NUMBER, *stand_in.values()]
     store.close()
-    done = scoring("person", "7", "erase", "--yes", "--database", database)
+    DataVersions.beside(mlruns).keep(own_dataset)
+    words = ("person", str(NUMBER), "erase", "--yes", "--database", database)
+    done = scoring(*words, "--mlruns", str(mlruns))
     assert done.exit_code == 1
     assert "PSEUDONYM_KEY is not set" in done.stderr
+    # Nothing is half done.
+    assert DataVersions.beside(mlruns).about([NUMBER])
 
 
 def test_purge_reaches_what_is_old_and_leaves_what_is_in_use(store: Store) -> None:
@@ -490,7 +496,7 @@ def test_purge_reaches_datasets_that_a_retraining_made(sample: Dataset, tmp_path
 
 @pytest.mark.parametrize("recording", [False, True])
 def test_a_clock_that_jumps_deletes_no_young_decision(
-    database_url: str, recording: bool, monkeypatch: pytest.MonkeyPatch
+    database_url: str, recording: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     store = Store(database_url)
     store.migrate()
@@ -505,12 +511,13 @@ def test_a_clock_that_jumps_deletes_no_young_decision(
     if recording:
         store.record([prediction(at=Jumped.now(UTC))])
     monkeypatch.setattr("scoring.store.datetime", Jumped)
-    done = scoring("purge", "--database", database_url)
+    purge = ("purge", "--mlruns", str(tmp_path), "--database", database_url)
+    done = scoring(*purge)
     assert done.exit_code == 1
     assert "may have jumped" in done.stderr
     assert "--now" in done.stderr
     assert len(list(store.predictions())) == 30 + recording
-    done = scoring("purge", "--now", NOW.isoformat(), "--database", database_url)
+    done = scoring(*purge, "--now", NOW.isoformat())
     assert done.exit_code == 0, done.output
     assert len(list(store.predictions())) == 30 + recording
     store.close()

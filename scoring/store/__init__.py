@@ -562,6 +562,11 @@ class Store:
         self._forget()
         return counts
 
+    def numbers_of(self, sk_id_curr: int) -> list[int]:
+        """What an applicant is known by in data that models learn from."""
+        names, standing = self._names(sk_id_curr), self.stand_ins()
+        return [sk_id_curr, *(standing[name] for name in names if name in standing)]
+
     def _names(self, sk_id_curr: int) -> tuple[str, ...]:
         """What an applicant is known by, now and from before there was a key."""
         if not self.pseudonymous and (told := self._read(notice, self.pseudonyms)):
