@@ -20,6 +20,7 @@ from api.reading import JSON
 from api.records import note_read
 from api.service import current_service
 from scoring.features import FEATURE_SET_VERSION
+from scoring.requests import body_of, rows_of
 
 blueprint = APIBlueprint(
     "applicants",
@@ -52,7 +53,10 @@ class KnownApplicant(BaseModel):
     fresh: bool = Field(description="Whether POST /predict takes them: they are of this version")
     dataset: str = Field(description="Digest of the dataset that they come from")
     materialized_at: datetime
-    rows: dict[str, Any] = Field(description="The rows, as POST /predict takes them")
+    rows: dict[str, Any] = Field(
+        description="The rows, as POST /predict takes them; where numbers are not kept, loans have "
+        "other ones"
+    )
 
 
 class Decisions(BaseModel):
@@ -81,6 +85,7 @@ def applicant(path: ApplicantPath) -> Response:
     if found is None:
         raise ProblemError(404, f"No applicant {path.id} is known.")
     note_read("applicant", store.applicant_key(path.id))
+    sent = body_of(rows_of(found.rows, path.id)) if store.pseudonymous else None
     return _json(
         {
             "applicant": found.applicant,
@@ -88,7 +93,7 @@ def applicant(path: ApplicantPath) -> Response:
             "fresh": found.feature_set_version == FEATURE_SET_VERSION,
             "dataset": found.dataset,
             "materialized_at": found.materialized_at.isoformat(),
-            "rows": orjson.Fragment(zlib.decompress(found.rows)),
+            "rows": orjson.Fragment(sent or zlib.decompress(found.rows)),
         }
     )
 

@@ -39,7 +39,6 @@ class Chronicle:
         self._store = store
         self._events: deque[ModelEvent] = deque(maxlen=_MOST_EVENTS)
         self._models: dict[str, _Model] = {}
-        self._archived: set[str] = set()
         # Not held while the store is asked: nobody who has something to keep waits for it.
         self._changing = Lock()
 
@@ -52,7 +51,7 @@ class Chronicle:
             If there is no room for a copy that waits.
         """
         with self._changing:
-            if digest in self._archived or digest in self._models:
+            if digest in self._models:
                 return
             copy = tempfile.TemporaryDirectory()
             shutil.copytree(folder, copy.name, dirs_exist_ok=True)
@@ -86,7 +85,6 @@ class Chronicle:
         for digest, model in list(self._models.items()):
             self._store.archive(digest, model.name, model.version, Path(model.folder.name))
             with self._changing:
-                self._archived.add(digest)
                 self._models.pop(digest).folder.cleanup()
         while self._events:
             event = self._events[0]

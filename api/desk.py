@@ -25,7 +25,7 @@ from api.problems import ProblemError, unavailable
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, to_bytes
 from scoring.reasons import REASONS, reasons_json
-from scoring.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of, without_applicant
+from scoring.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of
 from scoring.scorer import Scored, Scorer
 from scoring.store import (
     OnlineApplicant,
@@ -261,6 +261,7 @@ class Desk:
     ) -> Prediction:
         own, scorer, caller = opinions[route.live.digest], route.live.scorer, one.case.caller
         rows, digest = self._kept_rows(one, opinions)
+        concealed, key = self._store.pseudonyms.concealed, caller.idempotency_key
         low, high = scorer.refer_band
         return Prediction(
             id=new_id(),
@@ -285,8 +286,8 @@ class Desk:
             reasons=_reasons(own),
             caller=caller.id,
             request_id=caller.request_id,
-            idempotency_key=caller.idempotency_key,
-            request_sha256=caller.request_sha256,
+            idempotency_key=None if key is None else concealed(key),
+            request_sha256=concealed(caller.request_sha256),
             milliseconds=(time.perf_counter() - caller.arrived) * 1e3,
             shadows=tuple(
                 _shadow(opinions[live.digest]) for live in route.shadows if live.digest in opinions
@@ -302,7 +303,7 @@ class Desk:
         if one.case.rows is None and not read:
             return None, ""
         rows = self._rows(one)
-        json = body_of(without_applicant(rows) if self._store.pseudonymous else rows)
+        json = body_of(self._store.pseudonyms.rows(rows, one.case.number))
         return zlib.compress(json, _COMPRESSION), hashlib.sha256(json).hexdigest()
 
 

@@ -18,7 +18,7 @@ from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import from_bytes
 from scoring.requests import frames_of, rows_of
 from scoring.scorer import Reason, Scored, Scorer, ScorerError
-from scoring.store import Prediction, Store
+from scoring.store import ERASED, Prediction, Store
 
 # Each keeps a few megabytes; explanations are mostly asked for decisions of late.
 _MOST_MODELS = 3
@@ -107,9 +107,11 @@ def explain(prediction: Prediction, scorer: Scorer, language: str) -> dict[str, 
     Raises
     ------
     ProblemError
-        410 if its features are of another version than this code's, or are not the ones that
-        its probability came from.
+        410 if it was erased, or its features are of another version than this code's, or are not
+        the ones that its probability came from.
     """
+    if prediction.applicant == ERASED:
+        raise ProblemError(410, "What this decision was taken on has been erased.")
     if prediction.feature_set_version != FEATURE_SET_VERSION:
         raise ProblemError(
             410,

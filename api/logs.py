@@ -9,11 +9,15 @@ import secrets
 import sys
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import orjson
 from flask import Flask, Response, g, has_request_context, request
 
 from api.settings import Settings
+
+if TYPE_CHECKING:
+    from scoring.store import Pseudonyms
 
 logger = logging.getLogger("api.request")
 
@@ -59,7 +63,11 @@ class JsonFormatter(logging.Formatter):
 def init_app(app: Flask, settings: Settings) -> None:
     """Give each request an id, and log each answer in one line."""
     logging.getLogger("api").setLevel(settings.log_level)
-    app.before_request(_begin)
+    # Gunicorn's first process, which formats lines too, must not load Polars.
+    from scoring.store import Pseudonyms
+
+    pseudonyms = Pseudonyms(settings.pseudonym_key)
+    app.before_request(lambda: _begin(pseudonyms))
     app.after_request(_end)
 
 
@@ -73,14 +81,16 @@ def asked() -> tuple[str, str]:
     return method, request.url_rule.rule if request.url_rule else "unknown"
 
 
-def _begin() -> None:
+def _begin(pseudonyms: Pseudonyms) -> None:
     g.arrived = time.perf_counter()
     sent = request.headers.get("X-Request-ID", "")
-    g.request_id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
+    g.answered_id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
+    # What callers write may name an applicant.
+    g.request_id = pseudonyms.concealed(sent) if g.answered_id == sent else g.answered_id
 
 
 def _end(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
+    response.headers["X-Request-ID"] = g.answered_id
     method, route = asked()
     logger.info(
         "answered",

@@ -235,7 +235,8 @@ def _checked(decided: Prediction | ProblemError, caller: Caller) -> Prediction:
     """The prediction, if it answers this very request."""
     if isinstance(decided, ProblemError):
         raise decided
-    if decided.request_sha256 != caller.request_sha256:
+    sent = current_service().store.pseudonyms.concealed(caller.request_sha256)
+    if decided.request_sha256 != sent:
         raise _OtherRequestError(
             422, "This Idempotency-Key was used for another request. Take a new one."
         )

@@ -12,6 +12,7 @@ from scoring import (
     data_commands,
     lineage_commands,
     monitoring_commands,
+    person_commands,
     power_commands,
     retraining_commands,
     service_commands,
@@ -551,6 +552,7 @@ store_commands.register(app)
 service_commands.register(app)
 lineage_commands.register(app)
 monitoring_commands.register(app)
+person_commands.register(app)
 power_commands.register(app)
 retraining_commands.register(app)
 data_commands.register(app)

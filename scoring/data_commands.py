@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.console import messages, show
+from scoring.store_commands import MLRUNS, MlrunsOption
 
 if TYPE_CHECKING:
     from scoring.data_versions import DataVersion, DataVersions
@@ -20,14 +21,12 @@ VersionArgument = Annotated[
         metavar="VERSION", help="A model's version, champion, challenger, or a dataset's digest."
     ),
 ]
-MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
-_MLRUNS = Path("mlruns")
 # A digest may happen to have digits alone, but it is longer.
 _LONGEST_VERSION = 5
 
 
 @data.command("list")
-def list_versions(mlruns: MlrunsOption = _MLRUNS) -> None:
+def list_versions(mlruns: MlrunsOption = MLRUNS) -> None:
     """List the datasets that are kept, and what they were made from."""
     with messages():
         rows = [_row(version) for version in _kept(mlruns).known()]
@@ -35,18 +34,19 @@ def list_versions(mlruns: MlrunsOption = _MLRUNS) -> None:
 
 
 @data.command()
-def check(version: VersionArgument, mlruns: MlrunsOption = _MLRUNS) -> None:
+def check(version: VersionArgument, mlruns: MlrunsOption = MLRUNS) -> None:
     """Read every file of a kept dataset anew; status 1 if one is not what it was."""
     with messages():
         found = _kept(mlruns).check(_digest(mlruns, version))
-    typer.echo(f"dataset {found.digest[:12]}: {len(found.manifest['files'])} files as kept")
+    erased = f", but for {found.erased:,} applicants who were erased" if found.erased else ""
+    typer.echo(f"dataset {found.digest[:12]}: {len(found.manifest['files'])} files as kept{erased}")
 
 
 @data.command()
 def restore(
     version: VersionArgument,
     out: Annotated[Path, typer.Option(help="The folder to write; replaced if it is a dataset.")],
-    mlruns: MlrunsOption = _MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
 ) -> None:
     """Write the dataset that a model learnt from as a folder again."""
     with messages():

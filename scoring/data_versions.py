@@ -9,16 +9,27 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from scoring.dataset import MANIFEST, Dataset, Manifest, manifest_text
+import polars as pl
+
+from scoring.dataset import (
+    FILES,
+    MANIFEST,
+    Dataset,
+    FileEntry,
+    Manifest,
+    manifest_text,
+    write_table,
+)
 from scoring.errors import ScoringError
 from scoring.files import sha256_of, staged_file, staged_folder
+from scoring.tables import APPLICATION, BUREAU_BALANCE
 
 _FOLDER = "data"
 _SHORTEST = 6
@@ -62,12 +73,15 @@ class DataVersion:
         Its files with their rows and SHA-256.
     made_from : Addition or None
         Where it comes from, if from another version.
+    erased : int
+        How many applicants' rows were taken out of it since: it is named by what it was.
     """
 
     digest: str
     kept_at: str
     manifest: Manifest
     made_from: Addition | None = None
+    erased: int = 0
 
 
 class DataVersions:
@@ -95,14 +109,15 @@ class DataVersions:
         DataVersionError
             If a file is not the one that the dataset's manifest tells of.
         """
-        entry = self._versions / f"{dataset.digest}.json"
-        if not entry.is_file():
+        # Applicants' rows are nobody else's to read.
+        for folder in (self._objects, self._versions):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        if not (self._versions / f"{dataset.digest}.json").is_file():
             for name, file in dataset.manifest["files"].items():
                 self._copy(dataset.folder / name, file["sha256"])
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            version = DataVersion(dataset.digest, now, dataset.manifest, made_from)
-            with staged_file(entry) as staged:
-                staged.write_text(json.dumps(asdict(version), indent=2) + "\n", "utf-8")
+            self._write(DataVersion(dataset.digest, now, dataset.manifest, made_from))
         return self.find(dataset.digest)
 
     def known(self) -> list[DataVersion]:
@@ -171,6 +186,64 @@ class DataVersions:
                 shutil.copyfile(self._objects / file["sha256"], staged / name)
             _write_manifest(staged, version)
         return Dataset.open(out)
+
+    def about(self, numbers: Sequence[int]) -> dict[str, dict[str, pl.DataFrame]]:
+        """The rows about some applicants (SK_ID_CURR), by a version's digest and a file's name."""
+        found: dict[str, dict[str, pl.DataFrame]] = {}
+        for version in self.known():
+            files = version.manifest["files"]
+            keys = {APPLICATION.link: pl.Series(numbers, dtype=pl.Int32)}
+            # The loans of bureau come before what hangs on them.
+            for name in (file for stem in FILES if (file := f"{stem}.parquet") in files):
+                link = FILES[Path(name).stem].link
+                own = pl.scan_parquet(self._objects / files[name]["sha256"], glob=False)
+                rows = own.filter(pl.col(link).is_in(keys[link].implode())).collect()
+                if name == "bureau.parquet":
+                    keys[BUREAU_BALANCE.link] = rows[BUREAU_BALANCE.link]
+                if rows.height:
+                    found.setdefault(version.digest, {})[name] = rows
+        return found
+
+    def erase(self, numbers: Sequence[int]) -> list[str]:
+        """Take the rows about an applicant out of every version; the digests of those changed."""
+        found = self.about(numbers)
+        for digest, tables in found.items():
+            version = self.find(digest)
+            files = dict(version.manifest["files"])
+            for name, rows in tables.items():
+                files[name] = self._without(files[name]["sha256"], name, rows)
+            manifest: Manifest = {**version.manifest, "files": files}
+            self._write(replace(version, manifest=manifest, erased=version.erased + 1))
+            self._remove_unnamed(version.manifest)
+        return list(found)
+
+    def remove(self, digest: str) -> None:
+        """Keep a version no longer, nor those of its files that no other names."""
+        version = self.find(digest)
+        (self._versions / f"{version.digest}.json").unlink()
+        self._remove_unnamed(version.manifest)
+
+    def _without(self, sha256: str, name: str, rows: pl.DataFrame) -> FileEntry:
+        """Keep a file anew without some rows' applicant or loans."""
+        link = FILES[Path(name).stem].link
+        left = pl.read_parquet(self._objects / sha256, glob=False).join(
+            rows.select(link), on=link, how="anti", maintain_order="left"
+        )
+        with tempfile.TemporaryDirectory(dir=self._objects) as folder:
+            write_table(left, Path(folder), Path(name).stem)
+            new = sha256_of(Path(folder) / name)
+            (Path(folder) / name).replace(self._objects / new)
+        return {"rows": left.height, "sha256": new}
+
+    def _remove_unnamed(self, old: Manifest) -> None:
+        left = [one.manifest["files"].values() for one in self.known()]
+        gone = {entry["sha256"] for entry in old["files"].values()}
+        for sha256 in gone - {entry["sha256"] for some in left for entry in some}:
+            (self._objects / sha256).unlink(missing_ok=True)
+
+    def _write(self, version: DataVersion) -> None:
+        with staged_file(self._versions / f"{version.digest}.json") as staged:
+            staged.write_text(json.dumps(asdict(version), indent=2) + "\n", "utf-8")
 
     @contextmanager
     def opened(self, digest: str) -> Iterator[Dataset]:

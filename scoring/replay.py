@@ -24,7 +24,7 @@ from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, 
 from scoring.reasons import REASONS, reasons_json
 from scoring.requests import UNREADABLE, Rows, apart, frames_of, rows_of
 from scoring.scorer import Reason, Scored, Scorer, ScorerError
-from scoring.store import Prediction, Store, StoreError, StoreUnavailableError
+from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,8 @@ class Report:
         How many are not what was recorded.
     incomplete : int
         How many others could not be computed in every part.
+    erased : int
+        How many were emptied because their applicant was erased.
     missing : Counter of str
         What they lacked, and how many of them did.
     differences : list of Difference
@@ -82,6 +84,7 @@ class Report:
     decisions: int = 0
     differing: int = 0
     incomplete: int = 0
+    erased: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -89,13 +92,14 @@ class Report:
     @property
     def equal(self) -> int:
         """How many are the same to the last bit in every part."""
-        return self.decisions - self.differing - self.incomplete
+        return self.decisions - self.differing - self.incomplete - self.erased
 
     def add(self, decisions: Sequence[Prediction], findings: _Findings) -> None:
         """Count what was found on some decisions."""
         differing = {one.prediction_id for one in findings.differences}
         lacking = {number for number, _ in findings.missing}
         self.decisions += len(decisions)
+        self.erased += sum(one.applicant == ERASED for one in decisions)
         self.differing += len(differing)
         self.incomplete += len(lacking - differing)
         self.missing.update(what for _, what in findings.missing)
@@ -224,7 +228,11 @@ def _together(decisions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
 
 def _findings(decisions: Sequence[Prediction], models: _Models) -> _Findings:
     findings = _Findings()
-    known = (_case(one, place, findings) for place, one in enumerate(decisions, start=1))
+    known = (
+        _case(one, place, findings)
+        for place, one in enumerate(decisions, start=1)
+        if one.applicant != ERASED
+    )
     cases = [case for case in known if case is not None]
     readable = _replay_features([case for case in cases if case.rows is not None], findings)
     by_model: dict[_Model, list[_Case]] = defaultdict(list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ UNREADABLE = (
     zlib.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
     PolarsError,
 )  # fmt: skip
+LOAN_KEYS = ("SK_ID_BUREAU", "SK_ID_PREV")
 
 
 def frames_of(applicants: Iterable[Rows]) -> dict[str, pl.DataFrame]:
@@ -59,7 +61,7 @@ def rows_of(stored: bytes, stand_in: int = 1) -> dict[str, list[Row]]:
     Parameters
     ----------
     stored : bytes
-        zlib of what `body_of` gave, possibly `without_applicant`.
+        zlib of what `body_of` gave, possibly `nameless`.
     stand_in : int
         The number of an applicant whose own was not kept; no feature depends on it.
     """
@@ -72,12 +74,35 @@ def rows_of(stored: bytes, stand_in: int = 1) -> dict[str, list[Row]]:
     return rows
 
 
-def without_applicant(rows: Rows) -> dict[str, list[Row]]:
-    """The rows without SK_ID_CURR, which says who the applicant is."""
-    return {
-        name: [{key: row[key] for key in row if key != "SK_ID_CURR"} for row in own]
-        for name, own in rows.items()
-    }
+def renumbered(rows: Rows, numbers: Mapping[str, Iterable[int]]) -> dict[str, list[Row]]:
+    """A copy of the rows with other keys of loans, in the order of the old ones.
+
+    By their order ties are broken; no feature depends on them otherwise.
+
+    Parameters
+    ----------
+    rows : mapping
+        Of one applicant.
+    numbers : mapping of str to iterable of int
+        The new numbers by the name of the key, rising.
+    """
+    changed = {name: [dict(row) for row in own] for name, own in rows.items()}
+    for key, free in numbers.items():
+        holding = [row for name, own in changed.items() if key in TABLES[name].schema
+                   for row in own]  # fmt: skip
+        new = dict(zip(sorted({row[key] for row in holding}), free, strict=False))
+        for row in holding:
+            row[key] = new[row[key]]
+    return changed
+
+
+def nameless(rows: Rows, first_loan: int = 1) -> dict[str, list[Row]]:
+    """The rows without what says who the applicant is: SK_ID_CURR, and the numbers of loans."""
+    changed = renumbered(rows, {key: count(first_loan) for key in LOAN_KEYS})
+    for own in changed.values():
+        for row in own:
+            row.pop("SK_ID_CURR", None)
+    return changed
 
 
 def apart(applicants: Sequence[Rows]) -> list[list[int]]:
@@ -108,7 +133,7 @@ def _keys(rows: Rows) -> set[tuple[str, int]]:
     """The keys of an applicant's rows; previous applications and credits are told apart."""
     keys = {("SK_ID_CURR", row["SK_ID_CURR"]) for row in rows["application"]}
     for name, own in rows.items():
-        for key in ("SK_ID_PREV", "SK_ID_BUREAU"):
+        for key in LOAN_KEYS:
             if key in TABLES[name].schema:
                 keys |= {(key, row[key]) for row in own}
     return keys

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.console import messages, show, stages
-from scoring.store_commands import DATABASE, DatabaseOption, in_use
+from scoring.store_commands import DATABASE, DatabaseOption, in_use, with_key
 
 if TYPE_CHECKING:
     from scoring.registry import Store as Registry
@@ -68,7 +67,6 @@ def retrain(
     from scoring.registry import Store as Registry
     from scoring.retraining.retrain import NothingToLearnError, attempt, gather
     from scoring.retraining.triggers import Triggers
-    from scoring.store import Store
 
     now = datetime.now(UTC)
     with messages() as console:
@@ -77,7 +75,7 @@ def retrain(
         original = None if data is None else Dataset.open(data)
         registry = Registry(mlruns)
         approval.settle(registry, export)
-        with in_use(Store(database, os.environ.get("PSEUDONYM_KEY") or None)) as store:
+        with in_use(with_key(database)) as store:
             call = _call(registry, store, Triggers(oldest, if_alert), now)
             typer.echo(call.why)
             if not call.due:

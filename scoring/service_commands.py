@@ -95,9 +95,10 @@ def moment(text: str, option: str) -> datetime:
 
 
 def _tell(report: Report) -> None:
+    erased = f", {report.erased:,} erased" if report.erased else ""
     typer.echo(
         f"{report.decisions:,} decisions: {report.equal:,} the same to the last bit, "
-        f"{report.differing:,} different, {report.incomplete:,} not to be computed"
+        f"{report.differing:,} different, {report.incomplete:,} not to be computed{erased}"
     )
     if report.missing:
         show(("lacking", "decisions"), ((what, f"{n:,}") for what, n in report.missing.items()))

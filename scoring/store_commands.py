@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +25,8 @@ DatabaseOption = Annotated[
     ),
 ]
 DATABASE = "sqlite:///data/scoring.db"
+MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
+MLRUNS = Path("mlruns")
 
 keys = typer.Typer(
     help="API keys: who may score, tell outcomes, read all, administer.", no_args_is_help=True
@@ -32,10 +36,15 @@ keys = typer.Typer(
 @contextmanager
 def opened(database: str) -> Iterator[Store]:
     """The store of an address, ready to be used if it is a file of our own."""
+    with messages(), in_use(with_key(database)) as store:
+        yield store
+
+
+def with_key(database: str) -> Store:
+    """The store of an address with the key that the API has: PSEUDONYM_KEY."""
     from scoring.store import Store
 
-    with messages(), in_use(Store(database)) as store:
-        yield store
+    return Store(database, os.environ.get("PSEUDONYM_KEY") or None)
 
 
 @contextmanager
@@ -49,12 +58,24 @@ def in_use(store: Store) -> Iterator[Store]:
         store.close()
 
 
-def migrate(database: DatabaseOption = DATABASE) -> None:
+def migrate(
+    pseudonymise: Annotated[
+        bool,
+        typer.Option(
+            "--pseudonymise",
+            help="Put applicants on record from before PSEUDONYM_KEY was set under pseudonyms.",
+        ),
+    ] = False,
+    database: DatabaseOption = DATABASE,
+) -> None:
     """Bring the store's tables up to this code's; a release's step before the API starts."""
     with opened(database) as store:
-        store.migrate()
+        if not store.embedded:
+            store.migrate()
         store.check()
         typer.echo(f"{store.url} is up to date")
+        if pseudonymise:
+            typer.echo(f"{store.pseudonymise():,} decisions and applicants have pseudonyms now")
 
 
 @keys.command()
@@ -99,18 +120,46 @@ def revoke(
 
 
 def purge(
-    days: Annotated[
-        int, typer.Option(min=1, max=36_500, help="Older decisions and events go.")
-    ] = 183,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="What is older goes.")] = 183,
+    now: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="What time it is, where records do not bear it out."),
+    ] = None,
+    mlruns: MlrunsOption = MLRUNS,
     database: DatabaseOption = DATABASE,
 ) -> None:
-    """Delete old decisions, their outcomes and overrides, and old events.
+    """Delete what is old: decisions with all that hangs on them, applicants, alerts, events.
 
-    They are kept for 183 days at least. It may run while the API serves.
+    Also models that no decision names, who set policies that are over, and datasets that hold
+    decisions and that neither champion nor challenger learnt from. Decisions are kept for 183
+    days at least. It may run while the API serves.
     """
+    from scoring.service_commands import moment
+
     with opened(database) as store:
-        for table, count in store.purge(timedelta(days=days)).items():
+        clock = datetime.now(UTC)
+        told = None if now is None else min(moment(now, "--now"), clock)
+        counts = store.purge(timedelta(days=days), told)
+        counts["kept data"] = _purge_kept(mlruns, (told or clock) - timedelta(days=days))
+        for table, count in counts.items():
             typer.echo(f"{table:<16} {count:>12,} deleted")
+
+
+def _purge_kept(mlruns: Path, before: datetime) -> int:
+    """Remove datasets that a retraining made before a time, but for those in use; how many."""
+    from scoring.data_versions import DataVersions
+
+    kept = DataVersions.beside(mlruns)
+    old = [version.digest for version in kept.known()
+           if version.made_from and datetime.fromisoformat(version.kept_at) < before]  # fmt: skip
+    if old:
+        from scoring.registry import Store as Registry
+
+        used = {item.dataset for item in Registry(mlruns).versions() if item.aliases}
+        old = [digest for digest in old if digest not in used]
+    for digest in old:
+        kept.remove(digest)
+    return len(old)
 
 
 def register(app: typer.Typer) -> None:

@@ -20,6 +20,8 @@ import pytest
 from scoring.store import Prediction, Store, new_id
 
 KINDS = ("sqlite", "postgresql")
+# As `secrets.token_hex(32)` makes them, for PSEUDONYM_KEY.
+KEY = "7b1f3c9a5e0d48266fb2d9140c83a7e5196d2b08f4ce573a91e60b7d2f48c35a"
 _SECONDS = 30.0
 
 

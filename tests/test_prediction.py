@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import pytest
 import serving
+from databases import KEY
 from flask.testing import FlaskClient
 from waiting import eventually
 
@@ -357,7 +358,7 @@ def test_with_pseudonyms_no_number_is_kept(
     small_model: Path, body: dict[str, Any], tmp_path: Path
 ) -> None:
     body["application"]["SK_ID_CURR"] = 987654
-    settings = serving.settings(small_model, tmp_path, pseudonym_key="a long secret")
+    settings = serving.settings(small_model, tmp_path, pseudonym_key=KEY)
     with serving.running_app(settings) as app:
         client = app.test_client()
         answer = ask(client, body).json

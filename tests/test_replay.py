@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 import pytest
 import serving
+from databases import KEY
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
@@ -30,7 +31,7 @@ from scoring.dataset import Dataset
 from scoring.features.vectors import from_bytes, layout, to_bytes
 from scoring.materialize import online_applicants
 from scoring.replay import Difference, Report, replay
-from scoring.requests import without_applicant
+from scoring.requests import nameless
 from scoring.scorer import Calibration, Scorer
 from scoring.store import Policy, Prediction, ShadowScore, Store, new_id
 
@@ -141,7 +142,7 @@ def test_learned_features_are_computed_from_the_rows(with_learned: Recorded, lit
 def test_pseudonymised_decisions_are_computed_without_the_numbers(
     small_model: Path, sample: Dataset, tmp_path: Path
 ) -> None:
-    found = serving.settings(small_model, tmp_path / "own", pseudonym_key="secret")
+    found = serving.settings(small_model, tmp_path / "own", pseudonym_key=KEY)
     decisions = decide(found, sample, [Policy()])
     with_rows = [one for one in decisions if one.rows is not None]
     assert len(with_rows) > 10
@@ -408,17 +409,17 @@ def test_decisions_from_a_time_on(recorded: Recorded, lite: Store) -> None:
 def test_the_same_rows_under_many_names(recorded: Recorded, lite: Store) -> None:
     """Pseudonyms and numbers beside each other, as after the key was set."""
     one = replace(by_rows(recorded), shadows=())
-    nameless = packed_rows(
+    hidden_rows = packed_rows(
         one, lambda d: d.update(_nameless(d)),
     )  # fmt: skip
-    hidden = replace(one, id=new_id(), applicant="p-1", **nameless)
+    hidden = replace(one, id=new_id(), applicant="p-1", **hidden_rows)
     again = replace(one, id=new_id(), applicant="1", **packed_rows(one, _renumbered))
     report = replay(recorded.put(lite, [one, hidden, again]))
     assert report == Report(decisions=3)
 
 
 def _nameless(document: dict[str, Any]) -> dict[str, Any]:
-    found = without_applicant({**document, "application": [document["application"]]})
+    found = nameless({**document, "application": [document["application"]]})
     return {**found, "application": found["application"][0]}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 import serving
+from databases import KEY
 from typer.testing import CliRunner
 
 from scoring import approval, automatic
@@ -220,7 +221,7 @@ def test_rows_by_number_that_have_changed_since_are_left_out(living: World) -> N
 
 def test_pseudonyms_are_recognised_with_their_key_alone(tmp_path: Path, living: World) -> None:
     tell(living, changed=False)
-    store = Store(f"sqlite:///{tmp_path / 'scoring.db'}", "secret")
+    store = Store(f"sqlite:///{tmp_path / 'scoring.db'}", KEY)
     decisions = [
         one._replace(applicant=store.applicant_key(int(one.applicant)))
         for one in living.store.labelled(NOW)[:3]

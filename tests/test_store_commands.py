@@ -60,21 +60,22 @@ def test_a_key_from_making_to_revoking(database_url: str) -> None:
     store.close()
 
 
-def test_purge_deletes_what_is_old_and_counts_it(database_url: str) -> None:
+def test_purge_deletes_what_is_old_and_counts_it(database_url: str, tmp_path: Path) -> None:
+    purge = ("purge", "--mlruns", str(tmp_path))
     store = Store(database_url)
     store.migrate()
     now = datetime.now(UTC)
     kept = [prediction(at=now - timedelta(days=days)) for days in (200, 190, 10)]
     store.record([prediction(at=now - timedelta(days=400)), *kept])
-    done = scoring("purge", "--days", "365", database=database_url)
+    done = scoring(*purge, "--days", "365", database=database_url)
     assert done.exit_code == 0, done.stderr
     counted = dict(line.split()[:2] for line in done.stdout.splitlines())
     assert (counted["predictions"], counted["shadows"]) == ("1", "0")
     assert list(store.predictions()) == kept
     # 183 days where nothing is said.
-    scoring("purge", database=database_url)
+    scoring(*purge, database=database_url)
     assert list(store.predictions()) == kept[2:]
-    refused = scoring("purge", "--days", "30", database=database_url)
+    refused = scoring(*purge, "--days", "30", database=database_url)
     assert refused.exit_code == 1
     assert "183 days at least" in refused.stderr
     assert list(store.predictions()) == kept[2:]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from databases import prediction
+from databases import KEY, prediction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import recorded_by_key, run_at_once
@@ -224,8 +224,8 @@ def test_ids_grow_with_time_and_are_uuids_of_version_7() -> None:
 
 def test_pseudonyms_hide_numbers(tmp_path: Path) -> None:
     path = tmp_path / "scoring.db"
-    store = Store(f"sqlite:///{path}", pseudonym_key="a key that nobody knows")
-    other = Store(f"sqlite:///{path}", pseudonym_key="another key")
+    store = Store(f"sqlite:///{path}", pseudonym_key=KEY)
+    other = Store(f"sqlite:///{path}", pseudonym_key=KEY[::-1])
     plain = Store(f"sqlite:///{path}")
     numbers = range(100_000, 100_500)
     pseudonyms = {store.applicant_key(number) for number in numbers}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +14,12 @@ from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import Vectors, from_bytes
 from scoring.replay import recomputed
-from scoring.requests import Row, Rows, frames_of, rows_of
+from scoring.requests import Row, Rows, frames_of, renumbered, rows_of
 from scoring.store import Detail, Labelled, Store
 from scoring.tables import TABLES, empty_frame
 
 # Decisions whose rows are in memory as Python's values at once.
 _CHUNK = 500
-# Numbers that stand for pseudonyms: beyond Kaggle's, within 32 bits.
-_FIRST_STAND_IN, _STAND_INS = 1_000_000_000, 1_000_000_000
-# Keys within an applicant, which a caller may number as they like.
-_KEYS = ("SK_ID_BUREAU", "SK_ID_PREV")
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]
     """The SK_ID_CURR of applicants as decisions name them.
 
     A pseudonym is matched with the numbers that are known; others get a number that stands for
-    them, the same every time.
+    them, kept in the store: the same every time, and nobody else's.
 
     Parameters
     ----------
@@ -88,14 +83,13 @@ def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]
             f"{len(pseudonyms):,} applicants in the store are pseudonyms: set PSEUDONYM_KEY as the "
             "API has it, so that those in the original data are recognised"
         )
-    matched = {store.applicant_key(number): number for number in known} if pseudonyms else {}
-    return {name: int(name) if name.isdigit() else matched.get(name, _stand_in(name))
-            for name in names}  # fmt: skip
-
-
-def _stand_in(pseudonym: str) -> int:
-    digest = hashlib.sha256(pseudonym.encode()).digest()
-    return _FIRST_STAND_IN + int.from_bytes(digest[:8]) % _STAND_INS
+    standing = store.stand_ins()
+    # A number in the data that stands for somebody is nobody's own.
+    own = {number for number in known if number not in standing.values()} if pseudonyms else set()
+    matched = {store.applicant_key(number): number for number in own}
+    plain = {name: int(name) for name in names - pseudonyms if int(name) not in standing.values()}
+    found = {**plain, **{name: matched[name] for name in names & matched.keys()}}
+    return found | store.stand_ins_for(names - found.keys(), own | set(plain.values()))
 
 
 def history_of(
@@ -150,20 +144,12 @@ class _Renumbering:
         self._next = {"SK_ID_BUREAU": count(keys.bureau), "SK_ID_PREV": count(keys.previous)}
 
     def __call__(self, rows: Rows, number: int, defaulted: bool) -> dict[str, list[Row]]:
-        changed: dict[str, list[Row]] = {
-            name: [{**row, "SK_ID_CURR": number} for row in own]
-            if "SK_ID_CURR" in TABLES[name].schema
-            else [dict(row) for row in own]
-            for name, own in rows.items()
-        }
+        changed = renumbered(rows, self._next)
+        for name, own in changed.items():
+            if "SK_ID_CURR" in TABLES[name].schema:
+                for row in own:
+                    row["SK_ID_CURR"] = number
         changed["application"][0]["TARGET"] = int(defaulted)
-        for key in _KEYS:
-            holding = [row for name, own in changed.items() if key in TABLES[name].schema
-                       for row in own]  # fmt: skip
-            old = sorted({row[key] for row in holding})
-            new = dict(zip(old, self._next[key], strict=False))
-            for row in holding:
-                row[key] = new[row[key]]
         return changed
 
 
@@ -193,9 +179,11 @@ def _online(
     left_out: Counter[str],
 ) -> Iterator[tuple[str, Rows]]:
     """The rows behind decisions by number, where they are those that were decided on."""
-    applicants = store.applicants([numbers[one.applicant] for one in decisions])
+    applicants = store.known_as({one.applicant: numbers[one.applicant] for one in decisions})
     there = [one for one in decisions if numbers[one.applicant] in applicants]
-    rows = [rows_of(applicants[numbers[one.applicant]].rows) for one in there]
+    rows = [
+        rows_of(applicants[numbers[one.applicant]].rows, numbers[one.applicant]) for one in there
+    ]
     details = {own.id: own for some in store.details([one.id for one in there]) for own in some}
     same = 0
     for one, own, vector in zip(there, rows, recomputed(rows), strict=True):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import logging
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -25,18 +24,21 @@ from scoring.store import (
     lives,
     migrate,
     online,
+    person,
     policies,
     predictions,
     reports,
     retention,
+    stand_ins,
     windows,
 )
 from scoring.store.alerts import Patience
 from scoring.store.deadlines import LONG_SECONDS, USUAL_SECONDS, Breaker, within
-from scoring.store.engine import connect, make_folder, normalised, understood
+from scoring.store.engine import connect, emptied_journal, make_folder, normalised, understood
 from scoring.store.errors import StoreChangedError, StoreError, StoreUnavailableError
 from scoring.store.labelled import Labelled
 from scoring.store.lives import Life
+from scoring.store.pseudonyms import ERASED, Pseudonyms, convert, notice
 from scoring.store.records import (
     SCOPES,
     Alert,
@@ -58,9 +60,11 @@ from scoring.store.records import (
     new_id,
 )
 from scoring.store.reports import Report
+from scoring.store.schema import Row
 from scoring.store.windows import Detail, Headlines, Settled
 
 __all__ = [
+    "ERASED",
     "SCOPES",
     "Alert",
     "AlertRecord",
@@ -78,6 +82,7 @@ __all__ = [
     "Patience",
     "Policy",
     "Prediction",
+    "Pseudonyms",
     "RefusalSummary",
     "Report",
     "Scope",
@@ -92,15 +97,17 @@ __all__ = [
     "new_id",
 ]
 
+logger = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PSEUDONYM = "p-"
 # What commands ask for: they read many rows, or delete them.
 _LONG: dict[Callable[..., Any], float] = dict.fromkeys(
-    (labelled.labelled, lives.life_of, online.put, retention.purge_events,
-     retention.purge_predictions, windows.decided, windows.headlines, windows.kept_rows,
-     windows.settled), LONG_SECONDS,
+    (convert, labelled.labelled, lives.life_of, online.put, person.erase, person.on_record,
+     retention.old_applicants, retention.purge_applicants, retention.purge_archives,
+     retention.purge_predictions, retention.purge_rest, windows.decided, windows.headlines,
+     windows.kept_rows, windows.settled), LONG_SECONDS,
 )  # fmt: skip
 
 
@@ -115,12 +122,18 @@ class Store:
     url : str
         `sqlite:///FILE` or PostgreSQL's. Nothing is opened before it is needed.
     pseudonym_key : str, optional
-        With it applicants' numbers are kept as keyed hashes only.
+        With it applicants' numbers, and what they could be found out from, are kept as keyed
+        hashes only.
+
+    Attributes
+    ----------
+    pseudonyms : Pseudonyms
+        How they are kept.
 
     Raises
     ------
     StoreError
-        If it is no address of a database.
+        If it is no address of a database, or the key can be guessed.
     """
 
     def __init__(self, url: str, pseudonym_key: str | None = None) -> None:
@@ -128,7 +141,7 @@ class Store:
         self._engine = connect(self._url)
         self._writer = self._engine.execution_options(write=True)
         self._breaker = Breaker()
-        self._pseudonym_key = pseudonym_key
+        self.pseudonyms = Pseudonyms(pseudonym_key)
 
     @property
     def url(self) -> str:
@@ -148,7 +161,7 @@ class Store:
     @property
     def pseudonymous(self) -> bool:
         """Whether applicants' numbers are kept as hashes only."""
-        return self._pseudonym_key is not None
+        return self.pseudonyms.hide
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -186,6 +199,8 @@ class Store:
         if self._read(migrate.revision) != migrate.HEAD:
             with self._writing(math.inf) as connection:
                 migrate.upgrade(connection)
+        if told := self._read(notice, self.pseudonyms):
+            logger.warning("%s", told)
 
     def check(self) -> None:
         """See that decisions can be recorded.
@@ -212,10 +227,39 @@ class Store:
 
     def applicant_key(self, sk_id_curr: int) -> str:
         """What an applicant is known by in the store: the number, or a keyed hash of it."""
-        if self._pseudonym_key is None:
-            return str(sk_id_curr)
-        digest = hmac.digest(self._pseudonym_key.encode(), str(sk_id_curr).encode(), hashlib.sha256)
-        return f"{_PSEUDONYM}{digest.hex()}"
+        return self.pseudonyms.applicant(sk_id_curr)
+
+    def pseudonymise(self) -> int:
+        """Put decisions and applicants of before under pseudonyms; how many there were.
+
+        Raises
+        ------
+        StoreError
+            If there is no key.
+        """
+        if not self.pseudonymous:
+            raise StoreError("pseudonyms are made with a key: set PSEUDONYM_KEY as the API has it")
+        total = 0
+        while some := self._write(convert, self.pseudonyms):
+            total += some
+            time.sleep(retention.PAUSE_SECONDS)
+        self._forget()
+        return total
+
+    def _forget(self) -> None:
+        """Overwrite what was deleted, as far as it is in files of our own.
+
+        Raises
+        ------
+        StoreUnavailableError
+            If somebody reads for so long that the journal cannot be cut off.
+        """
+        with understood(self._url):
+            if self.embedded and not emptied_journal(self._engine):
+                raise StoreUnavailableError(
+                    f"the journal of {self.url} is being read and still holds what was deleted: "
+                    "run it again"
+                )
 
     def record(self, new: Sequence[Prediction]) -> list[Prediction]:
         """Record decisions, all or none.
@@ -230,7 +274,8 @@ class Store:
 
     def answered(self, caller: str, *keys: str) -> Prediction | None:
         """A decision that one of a caller's idempotency keys stands for."""
-        return self._read(predictions.answered, caller, keys)
+        kept = tuple(map(self.pseudonyms.concealed, keys))
+        return self._read(predictions.answered, caller, kept)
 
     def prediction(self, number: str) -> Prediction | None:
         """The decision of an id."""
@@ -298,7 +343,17 @@ class Store:
         return self._read(aftermath.outcomes_of, numbers)
 
     def record_override(self, override: Override, seen: int | None = None) -> bool:
-        """Record an officer's own decision; False, and nothing, if `seen` is not their number."""
+        """Record an officer's own decision; False, and nothing, if `seen` is not their number.
+
+        The applicant's number is not kept in its words.
+        """
+        if self.pseudonymous:
+            applicant = self.applicants_of([override.prediction_id])[override.prediction_id]
+            override = replace(
+                override,
+                actor=self.pseudonyms.text(override.actor, applicant),
+                motive=self.pseudonyms.text(override.motive, applicant),
+            )
         return self._write(aftermath.record_override, override, seen)
 
     def overrides(self, prediction_id: str) -> list[Override]:
@@ -323,7 +378,7 @@ class Store:
         StoreError
             If the folder does not hold that very model.
         """
-        if not self._read(archives.is_kept, digest):
+        if not self._write(archives.seen, digest):
             content = archives.pack(folder, digest)
             self._write(archives.keep, digest, name, version, content)
 
@@ -456,7 +511,13 @@ class Store:
 
     def put_applicants(self, new: Sequence[OnlineApplicant]) -> None:
         """Keep applicants to be decided on by number, in the place of those of before."""
-        self._write(online.put, new)
+        kept = {
+            self.applicant_key(one.applicant): replace(
+                one, rows=self.pseudonyms.body(one.rows, one.applicant)
+            )
+            for one in new
+        }
+        self._write(online.put, kept)
 
     def applicant(self, sk_id_curr: int) -> OnlineApplicant | None:
         """An applicant by number."""
@@ -466,7 +527,21 @@ class Store:
         self, numbers: Sequence[int], *, rows: bool = True
     ) -> dict[int, OnlineApplicant]:
         """Those applicants of some numbers that are known, with their rows or without."""
-        return self._read(online.find, numbers, rows)
+        return self.known_as({self.applicant_key(number): number for number in numbers}, rows=rows)
+
+    def known_as(
+        self, names: Mapping[str, int], *, rows: bool = True
+    ) -> dict[int, OnlineApplicant]:
+        """The same by what they are known by, as `applicant_key` gives it."""
+        return self._read(online.find, names, rows)
+
+    def stand_ins(self) -> dict[str, int]:
+        """The numbers that stand for pseudonyms in data that models learn from."""
+        return self._read(stand_ins.assigned)
+
+    def stand_ins_for(self, names: Collection[str], taken: Collection[int]) -> dict[str, int]:
+        """Those of some pseudonyms; new ones get a number that is neither taken nor another's."""
+        return self._write(stand_ins.assign, names, taken) if names else {}
 
     def add_key(self, name: str, scopes: Iterable[str]) -> tuple[ApiKey, str]:
         """Make an API key; its text is told this once."""
@@ -485,10 +560,18 @@ class Store:
         return self._read(keys.everyone)
 
     def purge(self, older_than: timedelta, now: datetime | None = None) -> dict[str, int]:
-        """Delete decisions, what hangs on them, and events of before a time.
+        """Delete what is of before a time: decisions and what hangs on them, applicants, models
+        that no decision names, events, alerts, reports, and who set policies that are over.
 
         It is done in pieces, between which decisions are recorded; interrupted, it can be
         started again.
+
+        Parameters
+        ----------
+        older_than : timedelta
+            How long everything is kept.
+        now : datetime, optional
+            What time it is; by default what the clock says, if records bear it out.
 
         Returns
         -------
@@ -498,13 +581,52 @@ class Store:
         Raises
         ------
         StoreError
-            If the law has them kept for longer.
+            If the law has them kept for longer, or the clock may be wrong.
         """
         before = retention.limit(older_than, now or datetime.now(UTC))
-        counts = Counter(self._write(retention.purge_events, before))
+        if now is None:
+            self._read(retention.check_clock, before + older_than, before)
+        counts = Counter(self._write(retention.purge_rest, before))
         while True:
             some = self._write(retention.purge_predictions, before)
             counts.update(some)
             if not some["predictions"]:
-                return dict(counts)
+                break
             time.sleep(retention.PAUSE_SECONDS)
+        old, size = self._read(retention.old_applicants, before), retention.PIECE
+        for some_old in (old[start : start + size] for start in range(0, len(old) or 1, size)):
+            counts.update(self._write(retention.purge_applicants, some_old, before))
+            time.sleep(retention.PAUSE_SECONDS)
+        counts.update(self._write(retention.purge_archives, before))
+        self._forget()
+        return dict(counts)
+
+    def on_record(self, sk_id_curr: int) -> dict[str, list[Row]]:
+        """All rows about one applicant, by table, as they are kept."""
+        return self._read(person.on_record, self._names(sk_id_curr))
+
+    def erase(self, sk_id_curr: int) -> dict[str, int]:
+        """Erase one applicant: what they are known by, and all that is known of them.
+
+        Of each decision remains that it was taken: when, by which model, the PD, what it was held
+        against, what was decided and what came of it.
+
+        Returns
+        -------
+        dict of str to int
+            How many rows were emptied or deleted, by table.
+        """
+        counts = self._write(person.erase, self._names(sk_id_curr))
+        self._forget()
+        return counts
+
+    def numbers_of(self, sk_id_curr: int) -> list[int]:
+        """What an applicant is known by in data that models learn from."""
+        names, standing = self._names(sk_id_curr), self.stand_ins()
+        return [sk_id_curr, *(standing[name] for name in names if name in standing)]
+
+    def _names(self, sk_id_curr: int) -> tuple[str, ...]:
+        """What an applicant is known by, now and from before there was a key."""
+        if not self.pseudonymous and (told := self._read(notice, self.pseudonyms)):
+            raise StoreError(f"{self.url}: {told}")
+        return self.applicant_key(sk_id_curr), str(sk_id_curr)

@@ -12,7 +12,7 @@ import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from scoring.files import staged_folder
@@ -30,10 +30,11 @@ _ONCE = {
 }
 
 
-def is_kept(connection: Connection, digest: str) -> bool:
-    """Whether a model is kept."""
-    query = select(archives.c.digest).where(archives.c.digest == digest)
-    return connection.execute(query).first() is not None
+def seen(connection: Connection, digest: str) -> bool:
+    """Note that a model is in use; whether it is kept."""
+    now = datetime.now(UTC)
+    kept = update(archives).where(archives.c.digest == digest).values(archived_at=now)
+    return connection.execute(kept).rowcount > 0
 
 
 def keep(connection: Connection, digest: str, name: str, version: str, content: bytes) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _CONNECT_SECONDS = 2
 # A server that is there says itself that a statement takes too long, before it is given up.
 _STATEMENT_SECONDS = USUAL_SECONDS - _CONNECT_SECONDS
 _POOL = 5
+_PRIVATE = 0o600
 _OVERFLOW = 15
 # A server that is gone without a word is found out by what it does not acknowledge.
 _POSTGRESQL = {
@@ -121,6 +123,10 @@ def _postgresql(url: URL) -> Engine:
 def _sqlite(url: URL) -> Engine:
     engine = _engine(url, {"timeout": _BUSY_SECONDS, "check_same_thread": False})
 
+    @event.listens_for(engine, "do_connect")
+    def make_private(*_: object) -> None:
+        _make_private(Path(url.database or ""))
+
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
         del entry
@@ -154,8 +160,37 @@ def _engine(url: URL, arguments: dict[str, Any], *, pool_pre_ping: bool = False)
     )
 
 
+def _make_private(file: Path) -> None:
+    """Have a SQLite file that its owner alone may read, before anything is in it.
+
+    SQLite gives its other files the same mode, and makes those that are missing. What cannot be
+    done here because the file is somebody else's, or cannot be made, SQLite tells about.
+    """
+    with suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_RDONLY, _PRIVATE))
+    for path in (file, *(file.with_name(file.name + ending) for ending in ("-wal", "-shm"))):
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_mode & 0o777 & ~_PRIVATE:
+                path.chmod(path.stat().st_mode & _PRIVATE)
+
+
+def emptied_journal(engine: Engine) -> bool:
+    """Overwrite SQLite's file with its journal and cut that off; False while somebody reads.
+
+    What was deleted is in it until then.
+    """
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        told = cursor.fetchone()
+        return told is not None and not told[0]
+    finally:
+        connection.close()
+
+
 def make_folder(url: URL) -> None:
-    """Make the folder of a SQLite file.
+    """Make the folder of a SQLite file; nobody but its owner may look into it.
 
     Raises
     ------
@@ -164,7 +199,7 @@ def make_folder(url: URL) -> None:
     """
     if url.get_backend_name() == "sqlite" and url.database:
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(url.database).parent.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailableError(
                 f"the folder of the store cannot be made: {error}"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from scoring.store.pseudonyms import ERASED
 from scoring.store.schema import outcomes, predictions
 
 _FETCHED = 20_000
@@ -47,7 +48,7 @@ def labelled(connection: Connection, until: datetime) -> list[Labelled]:
             outcomes.c.defaulted,
         )
         .join(predictions, predictions.c.id == outcomes.c.prediction_id)
-        .where(outcomes.c.observed_at < until)
+        .where(outcomes.c.observed_at < until, predictions.c.applicant != ERASED)
         .order_by(predictions.c.at, predictions.c.id)
     )
     streamed = connection.execution_options(yield_per=_FETCHED).execute(query)

@@ -217,12 +217,21 @@ reports = Table(
 applicants = Table(
     "applicants",
     metadata,
-    Column("applicant", Integer, primary_key=True, autoincrement=False),
+    Column("applicant", String(80), primary_key=True),
     Column("feature_set_version", String(16), nullable=False),
     Column("features", LargeBinary, nullable=False),
     Column("rows", LargeBinary, nullable=False),
     Column("dataset", _DIGEST, nullable=False),
     Column("materialized_at", Moment, nullable=False),
+)
+
+# The numbers by which pseudonyms are known in the data that models learn from.
+stand_ins = Table(
+    "stand_ins",
+    metadata,
+    Column("applicant", String(80), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Index("uq_stand_ins_number", "number", unique=True),
 )
 
 api_keys = Table(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, func, select
 
 from scoring.store.aftermath import latest_override
+from scoring.store.pseudonyms import ERASED
 from scoring.store.schema import events, outcomes, predictions
 
 _FETCHED = 20_000
@@ -124,13 +125,14 @@ def headlines(connection: Connection, since: datetime, until: datetime) -> Headl
 
 
 def details(connection: Connection, numbers: Sequence[str]) -> Iterator[list[Detail]]:
-    """What some decisions were taken on, some at a time, in no order."""
+    """What some decisions were taken on, some at a time, in no order; not of those erased."""
     columns = (
         predictions.c.id, predictions.c.features, predictions.c.feature_set_version,
         predictions.c.model_version, predictions.c.reasons,
     )  # fmt: skip
     for some in _chunks(numbers):
-        query = select(*columns).where(predictions.c.id.in_(some))
+        kept = predictions.c.applicant != ERASED
+        query = select(*columns).where(predictions.c.id.in_(some), kept)
         yield [Detail(*row) for row in connection.execute(query)]
 
 
