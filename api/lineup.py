@@ -319,7 +319,7 @@ class Lineup:
         """By digest, measured alike for all models: in units of one refused good applicant."""
         since = datetime.now(UTC) - _MEMORY
         loss = costs.false_negative / costs.false_positive
-        known = self._store.realised_costs(since, loss, 1.0)
+        known = self._store.realised_costs(since, loss)
         refusals = self._store.refusals(since)
         return {
             digest: Experience(summary, refusals.get(digest, _NOBODY))

@@ -265,12 +265,24 @@ def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Fl
     pds : list of numpy.ndarray of shape (applicants,)
         Of each model.
     """
-    parts = [part for rows in row_batches(dataset, "train") if (part := _of_held_out(rows))]
-    if not parts:
-        raise RegistryError("no applicant with an outcome is held out: the dataset is too small")
+    parts = held_out_rows(dataset)
     scored = [pds_of(rows, *scorers) for rows in parts]
     held_out = held_out_of(pl.concat(rows["application"] for rows in parts))
     return held_out, [np.concatenate(pds) for pds in zip(*scored, strict=True)]
+
+
+def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
+    """The tables of the applicants that no model has learnt from, some at a time.
+
+    Raises
+    ------
+    RegistryError
+        If there are none.
+    """
+    parts = [part for rows in row_batches(dataset, "train") if (part := _of_held_out(rows))]
+    if not parts:
+        raise RegistryError("no applicant with an outcome is held out: the dataset is too small")
+    return parts
 
 
 def held_out_of(applications: pl.DataFrame) -> HeldOut:

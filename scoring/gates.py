@@ -379,6 +379,26 @@ def _against(differences: Mapping[str, Interval], allowed: Margins) -> Iterator[
         yield _not_worse(words, differences[name], margin, more_is_better)
 
 
+def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
+    """Whether a challenger is no worse than the champion, beyond chance, where that was measured.
+
+    Parameters
+    ----------
+    differences : mapping of str to Interval
+        AUC and business cost of the challenger minus the champion's, on the applicants that were
+        set aside from the data that all began with.
+    """
+    for name, words, more_is_better in _COMPARED[:2]:
+        value, low, high = differences[name]
+        worse = high < 0 if more_is_better else low > 0
+        told = "worse beyond chance" if worse else "not worse beyond chance"
+        yield Gate(
+            f"{words} on the original hold-out", not worse, value, 0.0,
+            f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's on "
+            f"the original hold-out: {told}.",
+        )  # fmt: skip
+
+
 def _not_worse(words: str, difference: Interval, margin: float, more_is_better: bool) -> Gate:
     """Refuse what is worse by more than the margin, and what is worse beyond doubt."""
     value, low, high = difference

@@ -41,6 +41,15 @@ def retrain(
     hold: Annotated[
         bool, typer.Option("--hold", help="Leave it the challenger, even if it is better.")
     ] = False,
+    caller_share: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="The part of the new labels that one caller may have asked for or reported; "
+            "beyond it a person promotes.",
+        ),
+    ] = 0.5,
     data: Annotated[
         Path | None,
         typer.Option(help="What the champion learnt from, if mlruns/data does not keep it."),
@@ -60,6 +69,7 @@ def retrain(
 
     The champion's configuration is fitted on its data and on the labelled decisions, but for the
     newest ones: on these, challenger and champion are compared, with stand-ins for the refused.
+    Where labels or effects are in doubt it stays the challenger, for a person to promote.
     With --if-older-than and --if-alert either is enough.
     """
     from scoring import approval
@@ -82,7 +92,7 @@ def retrain(
                 return
             try:
                 with console.status("reading decisions"):
-                    material = gather(registry, store, span, now, original)
+                    material = gather(registry, store, span, now, original, caller_share)
             except NothingToLearnError as error:
                 typer.echo(f"no new model: {error}")
                 return

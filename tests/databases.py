@@ -182,7 +182,6 @@ def prediction(**changes: Any) -> Prediction:
         "cutoff": 1 / 11,
         "refer_low": 0.08,
         "refer_high": 0.1,
-        "model_decision": "refuse",
         "decision": "refuse",
         "reasons": '[{"texts": {"fr": "Note externe médiane"}}]',
         "caller": "loopback",
@@ -191,4 +190,6 @@ def prediction(**changes: Any) -> Prediction:
         "request_sha256": "2" * 64,
         "milliseconds": 3.25,
     }
+    # Everything is answered as the model decides, unless a test says otherwise.
+    usual["model_decision"] = changes.get("decision", "refuse")
     return Prediction(**{**usual, **changes})

@@ -17,7 +17,15 @@ from processes import run_at_once
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from scoring.store import CostSummary, Outcome, Override, Store, StoreError
+from scoring.store import (
+    CostSummary,
+    Outcome,
+    Override,
+    Prediction,
+    Store,
+    StoreError,
+    new_id,
+)
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -174,6 +182,7 @@ def decided(store: Store, cases: Sequence[Case], start: datetime) -> dict[str, s
     for case in cases:
         made = prediction(
             at=start - timedelta(seconds=case.old),
+            applicant=new_id(),
             model_digest=digests[case.digest],
             pd=case.pd,
             decision=case.decision,
@@ -186,14 +195,10 @@ def decided(store: Store, cases: Sequence[Case], start: datetime) -> dict[str, s
     return digests
 
 
-def final(case: Case) -> str:
-    return case.overrides[-1] if case.overrides else case.decision
-
-
-def cost(case: Case, false_negative: float, false_positive: float) -> float:
-    if final(case) == "refuse":
-        return 0.0 if case.defaulted else false_positive
-    return false_negative if case.defaulted else 0.0
+def lent(case: Case) -> bool:
+    """Whether the loan was given: an officer who refers on leaves the model's word as it is."""
+    last = case.overrides[-1] if case.overrides else "refer"
+    return (case.decision if last == "refer" else last) != "refuse"
 
 
 @given(cases=CASES)
@@ -202,12 +207,12 @@ def test_costs_and_refusals_are_those_counted_by_hand(
     lasting_store: Store, cases: list[Case]
 ) -> None:
     digests = decided(lasting_store, cases, NOON)
-    costs = lasting_store.realised_costs(NOON, 10.0, 1.0)
+    costs = lasting_store.realised_costs(NOON, 10.0)
     refusals = lasting_store.refusals(NOON)
     for letter, digest in digests.items():
         own = [case for case in cases if case.digest == letter and not case.old]
-        known = [cost(case, 10.0, 1.0) for case in own if case.defaulted is not None]
-        lost = [1.0 - case.pd for case in own if final(case) == "refuse" and case.defaulted is None]
+        known = [10.0 * case.defaulted for case in own if lent(case) and case.defaulted is not None]
+        lost = [1.0 - case.pd for case in own if not lent(case)]
         expected = CostSummary(len(known), sum(known), sum(one * one for one in known))
         assert costs.get(digest, CostSummary(0, 0.0, 0.0)) == expected
         assert (digest in refusals) == bool(own)
@@ -216,3 +221,40 @@ def test_costs_and_refusals_are_those_counted_by_hand(
             assert (found.decided, found.refused) == (len(own), len(lost))
             assert math.isclose(found.lost, math.fsum(lost))
             assert math.isclose(found.lost_of_squares, math.fsum(one * one for one in lost))
+
+
+def test_an_applicant_counts_once_for_a_caller_and_a_model(store: Store) -> None:
+    """Asked again and again, by whoever: the last decision, or the last with an outcome."""
+    paid = prediction(at=NOON, applicant="1", caller="k", decision="accept")
+    others = [
+        prediction(at=NOON + timedelta(hours=i), applicant="1", caller="k", decision="refuse")
+        for i in range(1, 5)
+    ]
+    asked = [
+        prediction(at=NOON + timedelta(hours=i), applicant="2", caller="k", pd=0.2, decision=word)
+        for i, word in enumerate(["accept", "refuse"])
+    ]
+    store.record([*others, paid, *asked])
+    store.record_outcomes([outcome(paid.id, defaulted=True)])
+    digest = paid.model_digest
+    assert store.realised_costs(NOON, 10.0) == {digest: CostSummary(1, 10.0, 100.0)}
+    found = store.refusals(NOON)[digest]
+    assert (found.decided, found.refused) == (2, 1)
+    assert found.lost == pytest.approx(0.8)
+
+
+def test_callers_weigh_as_much_as_the_outcomes_of_their_loans(store: Store) -> None:
+    def decisions(caller: str, accepted: int, refused: int) -> list[Prediction]:
+        words = ["accept"] * accepted + ["refuse"] * refused
+        return [
+            prediction(at=NOON, applicant=new_id(), caller=caller, pd=0.2, decision=word)
+            for word in words
+        ]
+
+    branch, shop, stranger = decisions("a", 30, 10), decisions("b", 5, 15), decisions("c", 0, 500)
+    store.record([*branch, *shop, *stranger])
+    store.record_outcomes([outcome(one.id, defaulted=False) for one in (*branch[:9], *shop[:1])])
+    found = store.refusals(NOON)[branch[0].model_digest]
+    assert found.decided == 60
+    assert found.refused == pytest.approx(60 * (0.9 * 0.25 + 0.1 * 0.75))
+    assert found.lost == pytest.approx(0.8 * found.refused)

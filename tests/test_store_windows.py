@@ -78,19 +78,22 @@ def test_decisions_are_settled_when_their_outcome_is_observed(store: Store) -> N
     start, end = NOON + timedelta(days=101), NOON + timedelta(days=103)
     digest = made[0].model_digest
     found = store.settled(digest, start, end)
-    assert found.at.tolist() == [one.at.replace(tzinfo=None) for one in made[1:3]]
-    assert found.pds.tolist() == [0.1, 0.2]
-    assert found.refused.tolist() == [True, False]
-    assert found.defaulted.tolist() == [False, True]
-    assert len(store.settled(digest, None, end)) == 3
+    # Whom an officer refused got no loan: an outcome says nothing.
+    assert found.at.tolist() == [made[2].at.replace(tzinfo=None)]
+    assert found.pds.tolist() == [0.2]
+    assert found.refused.tolist() == [False]
+    assert found.defaulted.tolist() == [True]
+    assert len(store.settled(digest, None, end)) == 2
     assert len(store.settled("0" * 64, None, end)) == 0
 
 
 def test_the_last_decision_on_an_applicant_is_labelled_when_its_outcome_is_observed(
     store: Store,
 ) -> None:
-    made = [prediction(at=NOON + i * HOUR, applicant=str(i % 3)) for i in range(5)]
-    store.record([*made, prediction(at=NOON, applicant="9")])
+    made = [
+        prediction(at=NOON + i * HOUR, applicant=str(i % 3), decision="accept") for i in range(5)
+    ]
+    store.record([*made, prediction(at=NOON, applicant="9", decision="accept")])
     store.record_outcomes(
         [
             Outcome(one.applicant, one.id, i == 4, NOON + timedelta(days=100 + i), NOON, "k")
@@ -105,6 +108,28 @@ def test_the_last_decision_on_an_applicant_is_labelled_when_its_outcome_is_obser
     assert [one.id for one in store.labelled(NOON + timedelta(days=102))] == [
         made[0].id, made[1].id,
     ]  # fmt: skip
+
+
+def test_nothing_is_learnt_of_refused_applicants_unless_an_officer_accepted_them(
+    store: Store,
+) -> None:
+    """By number: refused; accepted, referred on, refused by officers; while all is referred."""
+    made = [prediction(at=NOON, applicant=str(i), decision="refuse") for i in range(4)]
+    made.append(prediction(at=NOON, applicant="4", decision="refer", model_decision="refuse"))
+    made += [prediction(at=NOON, applicant=str(i), decision="refer") for i in (5, 6)]
+    store.record(made)
+    for number, words in {1: ("refuse", "accept"), 2: ("refer",), 3: ("accept", "refuse"),
+                          6: ("refuse",)}.items():  # fmt: skip
+        for word in words:
+            store.record_override(Override(made[number].id, word, "Zoë", "knows more", NOON, "k"))
+    store.record_outcomes(
+        [Outcome(one.applicant, one.id, False, NOON + HOUR, NOON, "k") for one in made]
+    )
+    later = NOON + 2 * HOUR
+    assert {one.applicant for one in store.labelled(later)} == {"1", "5"}
+    assert store.labelled_refusals(later) == 5
+    assert store.labelled_refusals(NOON) == 0
+    assert len(store.settled(made[0].model_digest, None, later)) == 2
 
 
 def test_decisions_are_counted_by_month_and_model(store: Store) -> None:

@@ -57,6 +57,8 @@ _ADVICE = {**_APPLICANTS, **_QUALITY, **_SKEW, **_SERVICE, **_OUTCOMES}
 RULES = frozenset(_ADVICE)
 # Those about the service as a whole: their alerts name no model.
 SERVICE_RULES = frozenset(_SERVICE)
+# Those that newer outcomes can mend, since they rest on outcomes.
+OUTCOME_RULES = frozenset(_OUTCOMES)
 
 
 class _Hit(NamedTuple):

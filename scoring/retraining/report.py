@@ -21,6 +21,9 @@ _LIMITS = (
     "of known outcome, whom the champion would refuse, represent the refused; theirs is the "
     "default rate of their time, not of today.",
     "Neither model has learnt from anyone it is measured on here.",
+    "What callers report is believed only as far as others bear it out: where one caller has too "
+    "large a part in the new labels or other defaults than the rest, where the effect of a table's "
+    "features has moved, or while an alert about the applicants is critical, a person promotes.",
     "A challenger becomes the champion if the whole 95 % interval of the difference in cost is "
     "below zero and every gate lets it pass. Anyone may still promote it by hand, with a motive.",
 )
@@ -33,7 +36,9 @@ def html(found: Attempt) -> str:
         Section("Verdict", (Paragraph(found.why),)),
         Section("Résumé", (Paragraph(_french(found), "fr"),), "fr"),
         Section("What was learnt from", (_material(found),)),
+        Section("Whom the new labels come from", (_callers(found),)),
         Section("Beside the champion, on the newest decisions", (_window(found), _figures(found))),
+        Section("On the original hold-out", (_effects(found),)),
         Section("Gates", (_gates(found),)),
         Section("How to read it", (Bullets(_LIMITS),)),
     ]
@@ -52,7 +57,9 @@ def values(found: Attempt) -> dict[str, Any]:
         "dataset": material.dataset,
         "added_to": material.addition.parent,
         "decisions_learnt_from": len(material.history.decisions),
-        "left_out": dict(+material.history.left_out),
+        "left_out": dict(+material.left_out),
+        "callers": [one._asdict() for one in material.callers],
+        "doubts": list(found.doubts),
         "window": {
             "since": window.since.isoformat(),
             "until": window.until.isoformat(),
@@ -69,6 +76,8 @@ def values(found: Attempt) -> dict[str, Any]:
         },
         "differences": _intervals(trial.on_all),
         "differences_without_stand_ins": _intervals(trial.on_labelled),
+        "differences_on_original_hold_out": _intervals(trial.on_original),
+        "effects": _intervals(trial.effects),
         "gates": found.verdict.summary(),
     }
 
@@ -91,6 +100,8 @@ def _french(found: Attempt) -> str:
     )
     if found.promotion:
         return told + "Il devient le modèle en place."
+    if found.trial.cheaper and found.doubts:
+        told += "Une personne doit décider de sa promotion. "
     return told + "Le modèle en place est conservé."
 
 
@@ -100,7 +111,7 @@ def _number(count: int) -> str:
 
 def _material(found: Attempt) -> Table:
     material, addition = found.material, found.material.addition
-    left_out = (+material.history.left_out).items()
+    left_out = (+material.left_out).items()
     rows = [
         ("Data of the champion", addition.parent[:12]),
         ("With the decisions added", material.dataset[:12]),
@@ -111,6 +122,21 @@ def _material(found: Attempt) -> Table:
         *((f"Left out: {why}", f"{count:,}") for why, count in left_out),
     ]
     return Table("Data", ("What", "Value"), tuple(rows))
+
+
+def _callers(found: Attempt) -> Table:
+    rows = tuple(
+        (one.id, one.did, f"{one.labels:,}", f"{one.defaults:,}", f"{one.expected:,.1f}")
+        for one in found.material.callers
+    )
+    header = ("Caller", "Did", "New labels", "Defaults", "Expected by the PDs")
+    return Table("Who asked for the decisions and who reported the outcomes", header, rows)
+
+
+def _effects(found: Attempt) -> Table:
+    rows = tuple((table, _interval(move)) for table, move in found.trial.effects.items())
+    title = "What the features of a table add to the log-odds, beyond the champion's"
+    return Table(title, ("Table", "Mean difference"), rows)
 
 
 def _window(found: Attempt) -> Table:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from scoring.configuration import Configuration
 from scoring.data_versions import Addition, DataVersionError, DataVersions
 from scoring.dataset import Dataset
 from scoring.errors import ScoringError
-from scoring.gates import Verdict, judge
+from scoring.gates import Verdict, judge, on_original
 from scoring.promotions import Event
 from scoring.registry import CHALLENGER, CHAMPION, MODEL_NAME
 from scoring.registry import Store as Registry
 from scoring.retraining.combined import applicants_of, combined, new_keys
 from scoring.retraining.history import History, Keys, history_of, numbers_of
-from scoring.retraining.trial import Trial, Window, held
+from scoring.retraining.labels import Caller, callers_of, doubts, known_of, once
+from scoring.retraining.trial import LARGEST_MOVE, Trial, Window, held
+from scoring.retraining.triggers import holding
 from scoring.scorer import Scorer
 from scoring.store import Labelled, Store
 from scoring.tracking import track
@@ -32,6 +35,8 @@ from scoring.training import LEAST_DEFAULTS, is_held_out
 Progress = Callable[[str, int, int], None]
 
 WINDOW = timedelta(days=90)
+# No caller alone makes the majority of what is learnt.
+CALLER_SHARE = 0.5
 
 
 class NothingToLearnError(ScoringError):
@@ -56,6 +61,14 @@ class Material:
         SK_ID_CURR of those of them on whom the PDs are calibrated.
     window : Window
         The decisions after them, on which champion and challenger are compared.
+    original : str
+        The digest of the data to which decisions were added first of all.
+    callers : tuple of Caller
+        Whom the new labels, learnt from or compared on, come from.
+    left_out : Counter of str
+        Why labels are in neither, and how many.
+    doubts : tuple of str
+        Why a person has to promote, in sentences.
     """
 
     champion: Scorer
@@ -64,6 +77,10 @@ class Material:
     history: History
     newest: tuple[int, ...]
     window: Window
+    original: str
+    callers: tuple[Caller, ...]
+    left_out: Counter[str]
+    doubts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,8 @@ class Attempt:
         Of the gates.
     promotion : Event or None
         None if it stays the challenger.
+    doubts : tuple of str
+        Why a person has to promote, in sentences.
     why : str
         A sentence.
     """
@@ -88,6 +107,7 @@ class Attempt:
     trial: Trial
     verdict: Verdict
     promotion: Event | None
+    doubts: tuple[str, ...]
     why: str
 
 
@@ -97,6 +117,7 @@ def gather(
     window: timedelta,
     now: datetime,
     original: Dataset | None = None,
+    caller_share: float = CALLER_SHARE,
 ) -> Material:
     """Put the labelled decisions to the champion's data, but for the newest ones.
 
@@ -112,6 +133,8 @@ def gather(
         Outcomes observed before it count.
     original : Dataset, optional
         What the champion learnt from, if it is not kept.
+    caller_share : float
+        Of the new labels, the most that one caller may have to do with if nobody looks on.
 
     Raises
     ------
@@ -123,16 +146,29 @@ def gather(
     version = registry.version_of(CHAMPION)
     champion = registry.load(version)
     decisions = store.labelled(now)
+    left_out = Counter({"outcomes of refused applicants": store.labelled_refusals(now)})
     if not decisions:
-        raise NothingToLearnError("no decision has an outcome yet: POST /outcomes tells them")
+        raise NothingToLearnError(
+            "no decision has an outcome yet: POST /outcomes tells them"
+            + (
+                f", and those of {left_out.total():,} refused applicants do not count"
+                * bool(left_out.total())
+            )
+        )
     since = decisions[-1].at - window
-    before = [one for one in decisions if one.at < since]
-    after = [one for one in decisions if one.at >= since]
-    _check_enough(before, f"before the newest {window.days} days")
+    _check_enough(
+        [one for one in decisions if one.at < since], f"before the newest {window.days} days"
+    )
     kept = DataVersions.beside(registry.folder)
     with _original(kept, champion, original) as parent:
         numbers = numbers_of(store, decisions, applicants_of(parent))
-        unseen = _unseen(after, numbers, parent)
+        first = _first(kept, parent.digest)
+        with kept.opened(first) as beginning:
+            known = known_of(parent, *([] if first == parent.digest else [beginning]))
+        single, new = once(store, decisions, numbers, known)
+        left_out["rows of another applicant"] = len(decisions) - len(single)
+        before = [one for one in single if one.at < since]
+        unseen = _unseen([one for one in single if one.at >= since], numbers, parent)
         _check_enough(unseen, f"in the newest {window.days} days, of applicants not learnt from")
         history = history_of(store, before, numbers, new_keys(parent))
         newest = history_of(store, unseen, numbers, Keys())
@@ -141,9 +177,15 @@ def gather(
         addition = _addition(parent, history)
         digest = _kept(kept, parent, history, addition)
     _check_new(registry, digest)
+    used = {one.id for one in (*history.decisions, *newest.decisions)}
+    callers = callers_of([one for one in new if one.id in used])
+    manifest = registry.tags(version).get("manifest_sha256", "")
+    held_by = holding(manifest, store.alerts(open_only=True))
     return Material(
         champion, digest, addition, history, _newest(history, window),
-        _window(store, newest, since, decisions[-1].at),
+        _window(store, newest, since, decisions[-1].at), first, callers,
+        left_out + history.left_out + newest.left_out,
+        (*doubts(callers, caller_share), *held_by),
     )  # fmt: skip
 
 
@@ -181,21 +223,26 @@ def attempt(
     progress : callable of (stage, done, total), optional
         Told as each stage goes on.
     """
-    champion = material.champion
-    with DataVersions.beside(registry.folder).opened(material.dataset) as dataset:
+    champion, kept = material.champion, DataVersions.beside(registry.folder)
+    with kept.opened(material.dataset) as dataset:
         run = _trained(dataset, material, seed, progress)
         challenger = track(registry, run, now.date().isoformat())
-        registry.export(export.with_name(CHALLENGER), CHALLENGER)
-        trial = held(challenger, champion, material.window, dataset, seed)
+    with kept.opened(material.original) as original:
+        trial = held(challenger, champion, material.window, original, seed)
     card = approval.kept_card(registry, challenger.version)
     verdict = judge(trial.challenger, trial.champion, trial.held_out, card)
-    reason = _reason(trial, verdict)
+    verdict = replace(verdict, gates=(*verdict.gates, *on_original(trial.on_original)))
+    unsure = (*material.doubts, *_moved(trial))
+    if not unsure:
+        # A split or the bandit gives it applicants as soon as it is there.
+        registry.export(export.with_name(CHALLENGER), CHALLENGER)
+    reason = _reason(trial, verdict, unsure)
     event = None
-    if trial.cheaper and verdict.passed and promote:
+    if trial.cheaper and verdict.passed and promote and not unsure:
         event = approval.promote(
             registry, verdict, by, f"{why} {reason}", export=export, reports=reports
         )
-    return Attempt(material, trial, verdict, event, reason)
+    return Attempt(material, trial, verdict, event, unsure, reason)
 
 
 def _trained(
@@ -234,6 +281,13 @@ def _original(kept: DataVersions, champion: Scorer, given: Dataset | None) -> It
         )
     with kept.opened(digest) as dataset:
         yield dataset
+
+
+def _first(kept: DataVersions, digest: str) -> str:
+    """The data to which labelled decisions were added first of all."""
+    while (made_from := kept.find(digest).made_from) is not None:
+        digest = made_from.parent
+    return digest
 
 
 def _unseen(
@@ -291,7 +345,16 @@ def _window(store: Store, newest: History, since: datetime, last: datetime) -> W
     return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
 
 
-def _reason(trial: Trial, verdict: Verdict) -> str:
+def _moved(trial: Trial) -> Iterator[str]:
+    for table, (value, low, high) in trial.moved.items():
+        yield (
+            f"On the original hold-out features of {table} add {value:+.3f} [{low:+.3f}, "
+            f"{high:+.3f}] to the log-odds of default beyond what they add in the champion, and "
+            f"{LARGEST_MOVE} is the limit."
+        )
+
+
+def _reason(trial: Trial, verdict: Verdict, unsure: Sequence[str]) -> str:
     value, low, high = trial.cost
     told = (
         f"On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
@@ -302,4 +365,7 @@ def _reason(trial: Trial, verdict: Verdict) -> str:
     refused = verdict.refused_by()
     if refused:
         return f"{told}, but gates refuse it: " + " ".join(gate.sentence for gate in refused)
-    return f"{told}: cheaper beyond chance."
+    told += ": cheaper beyond chance"
+    if unsure:
+        return f"{told}, but a person has to promote it: {' '.join(unsure)}"
+    return f"{told}."

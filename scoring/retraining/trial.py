@@ -3,7 +3,8 @@
 Only those who were given a loan have an outcome, and the champion chose them: on them alone a
 challenger that refuses more looks better, and what it would accept of the refused costs nothing.
 So the refused are represented by stand-ins: held-out applicants of known outcome whom the champion
-would refuse, in the share in which it refused.
+would refuse, in the share in which it refused. These are of the original hold-out, on which both
+models are held against each other on their own, too: new labels must not unlearn what was known.
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from scoring.approval import held_out_of, pds_of, score_held_out
+from scoring import bootstrap
+from scoring.approval import held_out_of, held_out_rows, pds_of
 from scoring.bootstrap import Interval
 from scoring.dataset import Dataset
 from scoring.evaluation import figures, paired_difference
+from scoring.features import build_features
 from scoring.gates import HeldOut, Scored
+from scoring.learned import Rows
 from scoring.retraining.history import History
 from scoring.scorer import Floats, Scorer
 
 _RESAMPLES = 1000
 _ALMOST_ALL = 0.95
+# A tenth of the odds: in honest retrainings, on other applicants, in a changed world or on those
+# alone whom the champion accepts, no effect moved by as much (docs/model-life.md).
+LARGEST_MOVE = 0.1
+# Whose contributions are looked at: more would take minutes and tell the same.
+_MOST = 2_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,12 @@ class Trial:
         The applicants, the labelled decisions first.
     on_labelled, on_all : mapping of str to Interval
         Figures of the challenger minus the champion's, without stand-ins and with them.
+    on_original : mapping of str to Interval
+        The same on the original hold-out, where the challenger refuses as many as the champion:
+        how high PDs are, and so how many it would refuse, follows today's outcomes.
+    effects : mapping of str to Interval
+        By table: what its features add to the log-odds of default, on the mean over the original
+        hold-out, in the challenger minus in the champion.
     """
 
     window: Window
@@ -80,6 +95,17 @@ class Trial:
     held_out: HeldOut
     on_labelled: Mapping[str, Interval]
     on_all: Mapping[str, Interval]
+    on_original: Mapping[str, Interval]
+    effects: Mapping[str, Interval]
+
+    @property
+    def moved(self) -> dict[str, Interval]:
+        """Effects that have moved beyond doubt, and by more than is usual."""
+        return {
+            table: found
+            for table, found in self.effects.items()
+            if found.low > LARGEST_MOVE or found.high < -LARGEST_MOVE
+        }
 
     @property
     def cost(self) -> Interval:
@@ -98,7 +124,7 @@ class Trial:
 
 
 def held(
-    challenger: Scorer, champion: Scorer, window: Window, dataset: Dataset, seed: int = 0
+    challenger: Scorer, champion: Scorer, window: Window, original: Dataset, seed: int = 0
 ) -> Trial:
     """Score the newest decisions and the stand-ins with both models.
 
@@ -108,14 +134,19 @@ def held(
         The models.
     window : Window
         With at least one labelled decision.
-    dataset : Dataset
-        What the challenger learnt from, less those held out of it: the stand-ins are of these.
+    original : Dataset
+        What the first champion of all learnt from, less those held out of it: the stand-ins are
+        of these, whose outcomes no caller has reported.
     seed : int
         Of the draw of stand-ins and of the bootstrap.
     """
     models = challenger, champion
     newest = held_out_of(window.history.frames["application"])
-    others, pds_of_others = score_held_out(dataset, *models)
+    parts = held_out_rows(original)
+    others = held_out_of(pl.concat(rows["application"] for rows in parts))
+    scored = [pds_of(rows, *models) for rows in parts]
+    pds_of_others = [np.concatenate(own) for own in zip(*scored, strict=True)]
+    ours, theirs = pds_of_others
     size = newest.target.size
     # Where nearly all are refused no number of stand-ins would do.
     rate = min(window.refusal_rate, _ALMOST_ALL)
@@ -137,7 +168,60 @@ def held(
         held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
         on_labelled=_differences(models, pds, target, size, seed),
         on_all=_differences(models, pds, target, target.size, seed),
+        on_original=paired_difference(
+            others.target,
+            ours,
+            theirs,
+            _as_strict(ours, theirs, champion.cutoff),
+            champion.cutoff,
+            challenger.costs,
+            _RESAMPLES,
+            seed,
+        ),
+        effects=_effects(models, parts[0], seed),
+    )  # fmt: skip
+
+
+def _as_strict(challenger: Floats, champion: Floats, cutoff: float) -> float:
+    """The cut-off at which the challenger refuses as many applicants as the champion."""
+    refused = int((champion > cutoff).sum())
+    return float(np.sort(challenger)[::-1][min(refused, challenger.size - 1)])
+
+
+def _effects(models: tuple[Scorer, Scorer], rows: Rows, seed: int) -> dict[str, Interval]:
+    """How far the mean contribution of each table's features has moved.
+
+    Contributions are centred on those who were learnt from. Where all of these are such as the
+    held-out ones their mean stays about zero, whatever the outcomes were; labels about applicants
+    of a kind of their own push it away for everybody else. Means of Shapley values to watch
+    models by: Lundberg et al., "From local explanations to global understanding" (2020).
+    """
+    features = build_features(rows)
+    target = rows["application"]["TARGET"].head(_MOST).to_numpy()
+    challenger, champion = (
+        _by_table(scorer, scorer.with_learned(rows, features).head(_MOST)) for scorer in models
     )
+    nothing = np.zeros(target.size)
+    tables = sorted(challenger | champion)
+    moves = np.stack([challenger.get(one, nothing) - champion.get(one, nothing) for one in tables])
+    drawn = [
+        counts @ moves.T / target.size for counts in bootstrap.resamples(target, _RESAMPLES, seed)
+    ]
+    by_table = np.concatenate(drawn).T
+    return {
+        table: bootstrap.interval(float(own.mean()), resampled)
+        for table, own, resampled in zip(tables, moves, by_table, strict=True)
+    }
+
+
+def _by_table(scorer: Scorer, features: pl.DataFrame) -> dict[str, Floats]:
+    """Each applicant's contributions, those of a table's features together."""
+    sums: dict[str, Floats] = {}
+    for feature, own in zip(scorer.features, scorer.explain(features).contributions.T, strict=True):
+        table, _, rest = feature.name.partition("__")
+        table = table if rest else "application"
+        sums[table] = sums.get(table, 0.0) + own
+    return sums
 
 
 def _refused(champion: Scorer, pds: Floats, wanted: int, seed: int) -> np.ndarray:

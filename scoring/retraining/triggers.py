@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from scoring.monitoring.rules import OUTCOME_RULES, RULES, SERVICE_RULES
 from scoring.promotions import Event
-from scoring.store import AlertRecord
+from scoring.store import Alert, AlertRecord
 
-# Alerts that newer outcomes can mend. Broken sources and a slow service are mended elsewhere.
-CALLING = frozenset({"auc", "cost", "calibration", "pd_drift", "weighted_drift"})
+# Alerts that newer outcomes can mend. Who applies does not call for a new model: anybody who may
+# ask for decisions can change that.
+CALLING = OUTCOME_RULES
+# Alerts about who applies and about their data: while one is critical a person promotes.
+HOLDING = RULES - OUTCOME_RULES - SERVICE_RULES
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,30 @@ def called(
         else:
             calm.append(f"The champion is {told}, not yet {limit}.")
     if triggers.alerts:
-        own = [
-            record.alert
-            for record in alerts
-            if record.alert.rule in CALLING and record.alert.model_digest == champion_digest
-        ]
+        own = _about(champion_digest, alerts, CALLING)
         reasons += [f"Alert, {one.severity}: {one.message}" for one in own]
         if not own:
             calm.append("No open alert about the champion calls for a new model.")
     return Call(bool(reasons), " ".join(reasons or calm))
+
+
+def holding(champion_digest: str, alerts: Sequence[AlertRecord]) -> list[str]:
+    """The open alerts for which a person has to promote what was learnt meanwhile.
+
+    Parameters
+    ----------
+    champion_digest, alerts
+        As for `called`.
+    """
+    critical = [
+        one for one in _about(champion_digest, alerts, HOLDING) if one.severity == "critical"
+    ]
+    return [f"An alert is open, critical: {one.message}" for one in critical]
+
+
+def _about(digest: str, alerts: Sequence[AlertRecord], rules: Collection[str]) -> list[Alert]:
+    return [
+        record.alert
+        for record in alerts
+        if record.alert.rule in rules and record.alert.model_digest == digest
+    ]

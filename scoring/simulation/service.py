@@ -47,11 +47,9 @@ class DatedStore(Store):
         """Record decisions as of today."""
         return super().record([replace(one, at=self.today) for one in new])
 
-    def realised_costs(
-        self, since: datetime, false_negative: float, false_positive: float
-    ) -> dict[str, CostSummary]:
-        """What each model's answers have cost, as far back from today as asked."""
-        return super().realised_costs(self._then(since), false_negative, false_positive)
+    def realised_costs(self, since: datetime, false_negative: float) -> dict[str, CostSummary]:
+        """What each model's loans have cost, as far back from today as asked."""
+        return super().realised_costs(self._then(since), false_negative)
 
     def refusals(self, since: datetime) -> dict[str, RefusalSummary]:
         """Whom each model refused, as far back from today as asked."""

@@ -360,14 +360,12 @@ class Store:
         """The overrides of a decision, the oldest first; the last one stands."""
         return self._read(aftermath.overrides_of, prediction_id)
 
-    def realised_costs(
-        self, since: datetime, false_negative: float, false_positive: float
-    ) -> dict[str, CostSummary]:
-        """What each model's answers since a time turned out to cost, by the model's digest."""
-        return self._read(aftermath.realised_costs, since, false_negative, false_positive)
+    def realised_costs(self, since: datetime, false_negative: float) -> dict[str, CostSummary]:
+        """What the loans that each model gave since a time turned out to cost, by its digest."""
+        return self._read(aftermath.realised_costs, since, false_negative)
 
     def refusals(self, since: datetime) -> dict[str, RefusalSummary]:
-        """Whom each model refused since a time without an outcome, by the model's digest."""
+        """Whom each model refused since a time, by the model's digest."""
         return self._read(aftermath.refusals, since)
 
     def archive(self, digest: str, name: str, version: str, folder: Path) -> None:
@@ -461,8 +459,12 @@ class Store:
         return self._read(windows.kept_rows, numbers)
 
     def labelled(self, until: datetime) -> list[Labelled]:
-        """The last decision on each applicant whose outcome was observed before a time."""
+        """The last loan of each applicant whose outcome was observed before a time."""
         return self._read(labelled.labelled, until)
+
+    def labelled_refusals(self, until: datetime) -> int:
+        """How many outcomes are of applicants who got no loan, so that nobody learns from them."""
+        return self._read(labelled.refusals, until)
 
     def settled(self, digest: str, since: datetime | None, until: datetime) -> Settled:
         """A model's decisions whose outcome was observed from `since` on and before `until`."""

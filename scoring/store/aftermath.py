@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, and_, case, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Subquery,
+    case,
+    func,
+    insert,
+    select,
+)
 
 from scoring.store.engine import replacing
 from scoring.store.records import CostSummary, Outcome, Override, RefusalSummary
@@ -90,58 +103,98 @@ def overrides_of(connection: Connection, number: str) -> list[Override]:
 
 
 def realised_costs(
-    connection: Connection, since: datetime, false_negative: float, false_positive: float
+    connection: Connection, since: datetime, false_negative: float
 ) -> dict[str, CostSummary]:
-    """What each model's answers turned out to cost, over the predictions with an outcome.
+    """What the loans that each model gave turned out to cost, where their outcome is known.
 
-    The last override counts as the decision. One who was referred and has an outcome was
-    given the loan.
+    An outcome of somebody who got no loan is no evidence.
     """
-    final = func.coalesce(latest_override(), predictions.c.decision).label("final")
-    query = (
-        select(predictions.c.model_digest, final, outcomes.c.defaulted, func.count().label("n"))
-        .join(outcomes, outcomes.c.prediction_id == predictions.c.id)
-        .where(predictions.c.at >= since)
-        .group_by(predictions.c.model_digest, final, outcomes.c.defaulted)
-    )
-    found: dict[str, CostSummary] = {}
-    for digest, decision, defaulted, n in connection.execute(query):
-        refused = decision == "refuse"
-        cost = 0.0
-        if defaulted and not refused:
-            cost = false_negative
-        elif refused and not defaulted:
-            cost = false_positive
-        before = found.get(digest, CostSummary(0, 0.0, 0.0))
-        found[digest] = CostSummary(
+    counted = _once(since, known=True)
+    query = select(counted.c.model_digest, counted.c.defaulted, func.count())
+    query = query.where(counted.c.defaulted.is_not(None))
+    costs: dict[str, CostSummary] = {}
+    for digest, defaulted, n in connection.execute(
+        query.group_by(counted.c.model_digest, counted.c.defaulted)
+    ):
+        cost = false_negative if defaulted else 0.0
+        before = costs.get(digest, CostSummary(0, 0.0, 0.0))
+        costs[digest] = CostSummary(
             before.applicants + n,
             before.total + n * cost,
             before.total_of_squares + n * cost * cost,
         )
-    return found
+    return costs
 
 
 def refusals(connection: Connection, since: datetime) -> dict[str, RefusalSummary]:
-    """Whom each model refused and nobody knows the outcome of, by the model's digest.
+    """Whom each model refused, by the model's digest.
 
-    The last override counts as the decision.
+    Each caller weighs as much as the known outcomes of the loans that it asked for, whatever the
+    number of its requests: whoever only asks moves nothing.
     """
-    final = func.coalesce(latest_override(), predictions.c.decision)
-    unknown = and_(final == "refuse", outcomes.c.prediction_id.is_(None))
-    lost = case((unknown, 1.0 - predictions.c.pd), else_=0.0)
+    counted = _once(since)
+    lost = case((counted.c.given, 0.0), else_=1.0 - counted.c.pd)
     query = (
         select(
-            predictions.c.model_digest,
-            func.count(),
-            func.sum(case((unknown, 1), else_=0)),
-            func.sum(lost),
-            func.sum(lost * lost),
+            counted.c.model_digest,
+            func.count().label("decided"),
+            func.sum(case((counted.c.given, 0), else_=1)).label("refused"),
+            func.sum(lost).label("lost"),
+            func.sum(lost * lost).label("lost_of_squares"),
+            func.count(counted.c.defaulted).label("known"),
         )
-        .outerjoin(outcomes, outcomes.c.prediction_id == predictions.c.id)
-        .where(predictions.c.at >= since)
-        .group_by(predictions.c.model_digest)
+        .group_by(counted.c.model_digest, counted.c.caller)
+        .order_by(counted.c.model_digest)
     )
-    return {digest: RefusalSummary(*figures) for digest, *figures in connection.execute(query)}
+    by_model = groupby(connection.execute(query), attrgetter("model_digest"))
+    return {digest: _weighed(list(rows)) for digest, rows in by_model}
+
+
+def _weighed(callers: Sequence[Row[Any]]) -> RefusalSummary:
+    """The refusals of all callers together; while no outcome is known, each request counts."""
+    known = sum(one.known for one in callers)
+    heard = [one for one in callers if one.known or not known]
+    decided = sum(one.decided for one in heard)
+    weights = [one.known / known * decided / one.decided if known else 1.0 for one in heard]
+    sums = (
+        sum(weight * getattr(one, name) for weight, one in zip(weights, heard, strict=True))
+        for name in ("refused", "lost", "lost_of_squares")
+    )
+    return RefusalSummary(decided, *sums)
+
+
+def _once(since: datetime, *, known: bool = False) -> Subquery:
+    """What a model decided on an applicant for a caller, once, however often it was asked.
+
+    The last decision counts, or the last one with an outcome where there is one. With
+    `known` the others are not looked at.
+    """
+    own = (predictions.c.model_digest, predictions.c.caller, predictions.c.applicant)
+    newest = (outcomes.c.prediction_id.is_(None), predictions.c.at.desc(), predictions.c.id.desc())
+    numbered = (
+        select(
+            predictions.c.model_digest,
+            predictions.c.caller,
+            predictions.c.pd,
+            given().label("given"),
+            case((given(), outcomes.c.defaulted)).label("defaulted"),
+            func.row_number().over(partition_by=own, order_by=newest).label("place"),
+        )
+        .join(outcomes, outcomes.c.prediction_id == predictions.c.id, isouter=not known)
+        .where(predictions.c.at >= since)
+        .subquery()
+    )
+    return select(numbered).where(numbered.c.place == 1).subquery()
+
+
+def given() -> ColumnElement[bool]:
+    """Whether an applicant got the loan, so that an outcome says something.
+
+    The last override decides, else the model's own decision: one whom the model refused got it
+    only where an officer accepted, and one who was referred and has an outcome did.
+    """
+    word = func.nullif(latest_override(), "refer")
+    return func.coalesce(word, predictions.c.model_decision) != "refuse"
 
 
 def latest_override() -> ScalarSelect[str]:

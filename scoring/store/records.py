@@ -292,16 +292,16 @@ class RefusalSummary:
     Attributes
     ----------
     decided : int
-        All that it decided on.
-    refused : int
-        Those of them who were refused and have no outcome.
+        All applicants that it decided on.
+    refused : float
+        Those of them who got no loan; by the weights of those who asked.
     lost, lost_of_squares : float
         The sum over the refused of 1 - PD, which is the part of a good applicant that was lost
         with each if the model's probabilities are right; and of its squares.
     """
 
     decided: int
-    refused: int
+    refused: float
     lost: float
     lost_of_squares: float
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, func, select
 
-from scoring.store.aftermath import latest_override
+from scoring.store.aftermath import given, latest_override
 from scoring.store.pseudonyms import ERASED
 from scoring.store.schema import events, outcomes, predictions
 
@@ -150,7 +150,7 @@ def kept_rows(connection: Connection, numbers: Sequence[str]) -> dict[str, bytes
 def settled(
     connection: Connection, digest: str, since: datetime | None, until: datetime
 ) -> Settled:
-    """A model's decisions whose outcome was observed from `since` on and before `until`."""
+    """A model's loans whose outcome was observed from `since` on and before `until`."""
     # As an expression: by the index of this column SQLite would look each decision up where its
     # rows and features lie, instead of reading along the index that has all that is asked for.
     observed = func.coalesce(outcomes.c.observed_at, outcomes.c.recorded_at)
@@ -162,7 +162,7 @@ def settled(
             outcomes.c.defaulted,
         )
         .join(predictions, predictions.c.id == outcomes.c.prediction_id)
-        .where(predictions.c.model_digest == digest, observed < until)
+        .where(predictions.c.model_digest == digest, observed < until, given())
     )
     if since is not None:
         query = query.where(observed >= since)
