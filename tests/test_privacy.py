@@ -9,8 +9,6 @@ import os
 import sqlite3
 import stat
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,6 +24,7 @@ from click.testing import Result
 from databases import KEY, prediction
 from typer.testing import CliRunner
 
+from api import create_app
 from scoring.__main__ import app as command_line
 from scoring.data_versions import Addition, DataVersions
 from scoring.dataset import Dataset, write_dataset
@@ -216,17 +215,8 @@ def test_a_key_that_can_be_guessed_is_taken_by_nobody(key: str, tmp_path: Path) 
 def test_a_service_does_not_start_with_a_key_that_can_be_guessed(
     small_model: Path, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "from api import create_app; create_app()"],
-        cwd=serving.ROOT,
-        env={
-            **os.environ, "PSEUDONYM_KEY": "x", "MODEL_DIR": str(small_model),
-            "DATABASE_URL": f"sqlite:///{tmp_path / 'scoring.db'}",
-        },
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "PSEUDONYM_KEY can be guessed" in done.stderr
+    with pytest.raises(StoreError, match="PSEUDONYM_KEY can be guessed"):
+        create_app(serving.settings(small_model, tmp_path, pseudonym_key="x"))
 
 
 def test_who_was_on_record_before_there_was_a_key_is_put_under_pseudonyms(
