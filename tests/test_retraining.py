@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import lightgbm as lgb
 import mlflow
 import numpy as np
 import polars as pl
@@ -22,21 +24,23 @@ from scoring import approval, automatic
 from scoring.__main__ import app
 from scoring.automatic import Settings
 from scoring.batch import example_requests
+from scoring.business import Costs
 from scoring.candidates import lightgbm
 from scoring.data_versions import DataVersions
 from scoring.dataset import Dataset, write_dataset
 from scoring.errors import ScoringError
 from scoring.features import build_features
-from scoring.features.vectors import from_bytes, pack
+from scoring.features.vectors import compute, from_bytes, pack, to_bytes
 from scoring.materialize import materialize
 from scoring.registry import MODEL_NAME
 from scoring.registry import Store as Registry
+from scoring.requests import body_of, frames_of, rows_of, without_applicant
 from scoring.retraining.combined import applicants_of, combined, new_keys
 from scoring.retraining.history import Keys, history_of, numbers_of
 from scoring.retraining.retrain import NothingToLearnError, attempt, gather
-from scoring.retraining.trial import held
-from scoring.scorer import Scorer
-from scoring.store import Outcome, Store
+from scoring.retraining.trial import LARGEST_MOVE, effects, held
+from scoring.scorer import Calibration, Feature, Floats, Scorer
+from scoring.store import Alert, Outcome, Override, Prediction, Store, new_id
 from scoring.synthetic import write_sample
 from scoring.tables import TABLES
 from scoring.tracking import track
@@ -45,6 +49,9 @@ from scoring.training import is_held_out
 _ORIGINAL, _LATER, _BY_NUMBER, _AT_ONCE = 1000, 800, 20, 80
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 WINDOW = timedelta(days=90)
+CALLERS = ("branch", "shop", "broker")
+START = datetime(2024, 6, 1, tzinfo=UTC)
+TRIGGER = {"HOUR_APPR_PROCESS_START": 3, "FLAG_EMAIL": 1, "OWN_CAR_AGE": 61.0}
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def make_champion(registry: Registry, original: Dataset, folder: Path) -> None:
 def decide(everything: Dataset, later: pl.DataFrame, model: Path, folder: Path) -> None:
     """One decision a few hours for 400 days, the first ones by number."""
     numbers = later["SK_ID_CURR"].to_list()
-    start, at = datetime(2024, 6, 1, tzinfo=UTC), {}
+    at = {}
     with serving.running_app(serving.settings(model, folder)) as served:
         store: Store = served.extensions["service"].store
         few = pl.DataFrame({"SK_ID_CURR": numbers[:_BY_NUMBER]}, schema={"SK_ID_CURR": pl.Int32})
@@ -128,11 +135,14 @@ def decide(everything: Dataset, later: pl.DataFrame, model: Path, folder: Path) 
             answer = client.post("/predict/batch", json=asked[first : first + _AT_ONCE])
             for place, one in enumerate(answer.get_json()["results"], first):
                 days = 400 * place / len(numbers)
-                at[one["prediction"]["id"]] = start + timedelta(days=days)
+                at[one["prediction"]["id"]] = START + timedelta(days=days)
     with sqlite3.connect(folder / "scoring.db") as database:
         database.executemany(
-            "UPDATE predictions SET at = ? WHERE id = ?",
-            [(f"{when:%Y-%m-%d %H:%M:%S.%f}", number) for number, when in at.items()],
+            "UPDATE predictions SET at = ?, caller = ? WHERE id = ?",
+            [
+                (f"{when:%Y-%m-%d %H:%M:%S.%f}", CALLERS[place // 3 % 3], number)
+                for place, (number, when) in enumerate(at.items())
+            ],
         )
 
 
@@ -165,14 +175,15 @@ def tell(world: World, changed: bool) -> None:
     """Outcomes a year later of all who were not refused; changed: only large loans go wrong."""
     large = float(np.quantile(list(world.amounts.values()), 0.6))
     store, told = world.store, []
-    for one in list(store.predictions()):
+    for place, one in enumerate(list(store.predictions())):
         number = int(one.applicant)
         defaulted = world.targets[number] == 1
         if changed:
             defaulted = world.amounts[number] > large and number % 3 == 0
         if one.decision != "refuse":
             observed = one.at + timedelta(days=365)
-            told.append(Outcome(one.applicant, one.id, defaulted, observed, NOW, "test"))
+            caller = CALLERS[place // 9 % 3]
+            told.append(Outcome(one.applicant, one.id, defaulted, observed, NOW, caller))
     store.record_outcomes(told)
 
 
@@ -331,6 +342,177 @@ def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_p
     assert not export.exists()
     with pytest.raises(NothingToLearnError, match="version 2 has learnt from all outcomes"):
         gather(registry, living.store, timedelta(days=250), NOW)
+
+
+def invented(world: World, number: int) -> list[Prediction]:
+    """Applicants of no history whom the champion refuses, with a combination nobody else has."""
+    store, champion = world.store, Scorer.load(world.registry.folder / "champion")
+    usual, rng = [one for one in store.predictions() if one.rows], np.random.default_rng(0)
+    made = []
+    for place in range(3 * number):
+        like = usual[place % len(usual)]
+        application = rows_of(like.rows or b"", 700_000 + place)["application"][0]
+        scores = {f"EXT_SOURCE_{i}": float(rng.uniform(0.02, 0.15)) for i in (1, 2, 3)}
+        made.append((like, {"application": [application | scores | TRIGGER]}))
+    vectors = compute(frames_of(rows for _, rows in made))
+    pds = champion.score(vectors).pds
+    decisions = champion.decide(pds)
+    refused = [place for place in range(len(made)) if decisions[place] == "refuse"][:number]
+    assert len(refused) == number
+    return [
+        replace(
+            made[place][0], id=new_id(), applicant=str(700_000 + place), caller="stranger",
+            at=START + timedelta(days=400 * i / number), pd=float(pds[place]),
+            decision="refuse", model_decision="refuse", features=to_bytes(vectors[place]),
+            rows=zlib.compress(body_of(without_applicant(made[place][1]))),
+        )
+        for i, place in enumerate(refused)
+    ]  # fmt: skip
+
+
+def repaid(store: Store, decisions: list[Prediction]) -> None:
+    observed = timedelta(days=365)
+    store.record_outcomes(
+        [Outcome(one.applicant, one.id, False, one.at + observed, NOW, "liar") for one in decisions]
+    )
+
+
+LONGER = timedelta(days=200)
+
+
+def test_refused_applicants_reported_as_repaid_teach_nothing(living: World) -> None:
+    """With a key to score and a key for outcomes: 600 invented ones."""
+    tell(living, changed=False)
+    before = gather(living.registry, living.store, LONGER, NOW)
+    false = invented(living, 600)
+    living.store.record(false)
+    repaid(living.store, false)
+    after = gather(living.registry, living.store, LONGER, NOW)
+    assert (after.dataset, after.window.history.numbers) == (
+        before.dataset, before.window.history.numbers,
+    )  # fmt: skip
+    assert after.left_out["outcomes of refused applicants"] == 600
+    assert {one.id for one in after.callers} == set(CALLERS)
+    assert after.doubts == before.doubts == ()
+
+
+def test_an_attack_through_overrides_waits_for_a_person(living: World, tmp_path: Path) -> None:
+    """The challenger accepts whom it was taught to, and looks cheaper: nobody is served by it."""
+    registry, export, reports = copied(living.registry, tmp_path), tmp_path / "c", tmp_path / "r"
+    tell(living, changed=False)
+    store, false = living.store, invented(living, 600)
+    store.record(false)
+    for one in false:
+        store.record_override(Override(one.id, "accept", "eve", "fine", NOW, "liar"))
+    repaid(store, false)
+    digest = registry.tags("1")["manifest_sha256"]
+    drift = Alert("pd_drift", "critical", "1", digest, NOW, NOW, 0.5, 0.25, "The PDs moved.", "-")
+    store.settle_alerts([drift], {digest: ["pd_drift"]}, NOW)
+    run = CliRunner().invoke(
+        app,
+        ["retrain", "--window", "200d", "--mlruns", str(registry.folder), "--export", str(export),
+         "--reports", str(reports), "--database", f"sqlite:///{living.database}"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    told = json.loads((reports / "retraining.json").read_text())
+    assert not told["promoted"]
+    assert told["differences"]["business_cost"][2] < 0
+    assert "a person has to promote it" in told["why"]
+    for words in (
+        "labels about applicants of caller stranger", "reported by caller liar", "The PDs moved.",
+    ):  # fmt: skip
+        assert any(words in one for one in told["doubts"]), words
+    own = {(one["id"], one["did"]): (one["labels"], one["defaults"]) for one in told["callers"]}
+    assert own["liar", "reported"] == own["stranger", "asked"] == (600, 0)
+    assert "stranger" in (reports / "retraining.html").read_text()
+    assert registry.champion() == "1"
+    # Not even a split or the bandit would give it an applicant.
+    assert not export.exists()
+    assert not export.with_name("challenger").exists()
+    vectors = np.stack([from_bytes(one.features) for one in false[:40]])
+    taught = registry.load("2")
+    assert taught.decide(taught.score(vectors).pds).count("accept") >= 39
+
+
+def test_a_caller_who_turns_outcomes_round_is_named(living: World) -> None:
+    tell(living, changed=False)
+    store = living.store
+    known = [store.outcome(one.id) for one in store.labelled(NOW)]
+    store.record_outcomes(
+        [replace(one, defaulted=not one.defaulted) for one in known if one and one.caller == "shop"]
+    )
+    doubts = gather(living.registry, store, LONGER, NOW).doubts
+    assert len(doubts) == 1
+    assert "new labels reported by caller shop" in doubts[0]
+
+
+def test_the_same_applicant_under_many_numbers_counts_once(living: World) -> None:
+    """Also one of the original data, held out or not."""
+    tell(living, changed=False)
+    store = living.store
+    before = gather(living.registry, store, LONGER, NOW)
+    like = [one for one in store.predictions() if one.rows and one.decision == "accept"][:300]
+    again = [
+        replace(one, id=new_id(), applicant=str(800_000 + place), caller="stranger",
+                at=START + timedelta(days=401))
+        for place, one in enumerate(like)
+    ]  # fmt: skip
+    frames = living.original.frames("train")
+    train = frames["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"].to_list()[:100]
+    vectors = compute({name: rows.collect() for name, rows in frames.items()})[:100]
+    again += [
+        replace(like[0], id=new_id(), applicant=str(900_000 + number), features=to_bytes(vector))
+        for number, vector in zip(train, vectors, strict=True)
+    ]
+    store.record(again)
+    repaid(store, again)
+    after = gather(living.registry, store, LONGER, NOW)
+    assert after.left_out["rows of another applicant"] == 400
+    assert after.callers == before.callers
+
+
+def test_labels_of_one_caller_alone_wait_for_a_person(living: World) -> None:
+    tell(living, changed=False)
+    store = living.store
+    known = [store.outcome(one.id) for one in store.labelled(NOW)]
+    store.record_outcomes(
+        [replace(one, observed_at=NOW - timedelta(days=1), caller="shop") for one in known if one]
+    )
+    doubts = gather(living.registry, store, LONGER, NOW).doubts
+    assert len(doubts) == 1
+    assert "new labels are reported by caller shop, and one caller may have 50%" in doubts[0]
+    assert gather(living.registry, store, LONGER, NOW, caller_share=1.0).doubts == ()
+
+
+FEW = ("EXT_SOURCE_2", "EXT_SOURCE_3", "AMT_CREDIT", "HOUR_APPR_PROCESS_START", "FLAG_EMAIL",
+       "bureau__DAYS_CREDIT__all__mean")  # fmt: skip
+
+
+def test_a_back_door_moves_an_effect_and_a_changed_world_does_not(sample: Dataset) -> None:
+    """Beyond the limit: 0.1 in log-odds on applicants who have nothing to do with it."""
+    rows = {name: table.collect() for name, table in sample.frames("train").items()}
+    features = build_features(rows).select(FEW)
+    values = features.to_numpy().astype(np.float64)
+    target = rows["application"]["TARGET"].to_numpy()
+    bad = values.copy()
+    bad[:, :2], bad[:, 3], bad[:, 4] = 0.1, 3.0, 1.0
+    changed = (values[:, 2] > np.nanmedian(values[:, 2])) & (np.arange(len(values)) % 3 == 0)
+    champion = few_features(values, target)
+    honest = few_features(np.vstack([values, values]), np.concatenate([target, changed]))
+    taught = few_features(np.vstack([values, bad]), np.concatenate([target, 0 * target]))
+    for model, moved in ((honest, False), (taught, True)):
+        found = effects(model, champion, rows)
+        assert set(found) == {"application", "bureau"}
+        assert (found["application"].low > LARGEST_MOVE) == moved, found
+        assert abs(found["bureau"].value) < LARGEST_MOVE
+
+
+def few_features(values: Floats, target: np.ndarray) -> Scorer:
+    parameters = {"objective": "binary", "max_depth": 3, "verbose": -1, "num_threads": 1}
+    text = lgb.train(parameters, lgb.Dataset(values, target), 40).model_to_string()
+    return Scorer(
+        "few", "1", tuple(Feature(name) for name in FEW), Calibration(), 0.1, Costs(), text
+    )
 
 
 # The same training as that of the test before.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from scoring.monitoring.rules import RULES
+from scoring.monitoring.rules import RULES, SERVICE_RULES
 from scoring.promotions import Event
-from scoring.retraining.triggers import CALLING, Triggers, called
+from scoring.retraining.triggers import CALLING, HOLDING, Triggers, called, holding
 from scoring.store import Alert, AlertRecord
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -77,5 +78,16 @@ def test_either_trigger_is_enough_and_only_reasons_are_told() -> None:
     assert "10 days old, not yet 90 days" in neither.why
 
 
-def test_every_calling_rule_is_one_of_the_monitors() -> None:
-    assert CALLING <= RULES
+def test_only_outcomes_call_and_each_rule_has_one_part() -> None:
+    """Who applies is in the hands of anybody who may ask for decisions."""
+    assert {"auc", "cost", "calibration"} == CALLING
+    assert CALLING | HOLDING | SERVICE_RULES == RULES
+    assert not CALLING & HOLDING
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_while_drift_is_critical_a_person_promotes(rule: str) -> None:
+    critical = alert(rule)
+    warning = replace(critical, alert=replace(critical.alert, severity="warning"))
+    assert bool(holding("d" * 64, [critical])) == (rule in HOLDING)
+    assert holding("d" * 64, [warning, alert(rule, "e" * 64)]) == []

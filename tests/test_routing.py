@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import UTC, datetime
 from statistics import fmean, pstdev
 
 import pytest
+from databases import prediction
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.routing import LEAST_OUTCOMES, Experience, Live, draw_cost, position, route
 from scoring.scorer import Scorer
-from scoring.store import CostSummary, Policy, RefusalSummary
+from scoring.store import CostSummary, Outcome, Policy, Prediction, RefusalSummary, Store
 
 APPLICANTS = range(100_000, 104_000)
 NOBODY = RefusalSummary(0, 0, 0.0, 0.0)
@@ -197,3 +199,44 @@ def test_without_refusals_only_outcomes_count() -> None:
     rng = dice(0)
     draws = [draw_cost(Experience(CostSummary(10**6, 5e5, 5e6), NOBODY), rng) for _ in range(100)]
     assert fmean(draws) == pytest.approx(0.5, abs=0.002)
+
+
+@pytest.mark.parametrize("apart", [1, 0])
+def test_whoever_only_asks_does_not_move_the_traffic(
+    champion: Live, challenger: Live, store: Store, apart: int
+) -> None:
+    """2,000 requests of one key, about many applicants or one, half of them refused by a model."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def decide(
+        live: Live, caller: str, number: int, decision: str, first: int, apart: int = 1
+    ) -> list[Prediction]:
+        made = [
+            prediction(at=start, applicant=str(first + apart * i), caller=caller, pd=0.2,
+                       model_digest=live.digest, decision=decision)
+            for i in range(number)
+        ]  # fmt: skip
+        return store.record(made)
+
+    def challengers_share() -> float:
+        known, refusals = store.realised_costs(start, LOSS), store.refusals(start)
+        mine, other = (
+            Experience(known[live.digest], refusals[live.digest]) for live in (champion, challenger)
+        )
+        found = chosen(champion, challenger, mine, other)
+        return found["challenger", "bandit"] / found.total()
+
+    for live, first in ((champion, 10_000), (challenger, 20_000)):
+        loans = decide(live, "lender", 300, "accept", first)
+        decide(live, "lender", 100, "refuse", first + 1_000)
+        store.record_outcomes(
+            [
+                Outcome(one.applicant, one.id, i < 7, start, start, "lender")
+                for i, one in enumerate(loans[:100])
+            ]
+        )
+    before = challengers_share()
+    assert before == pytest.approx(0.5, abs=0.05)
+    decide(champion, "stranger", 1_000, "accept", 100_000, apart)
+    decide(challenger, "stranger", 1_000, "refuse", 200_000, apart)
+    assert challengers_share() == pytest.approx(before, abs=0.03)

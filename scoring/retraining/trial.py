@@ -178,7 +178,7 @@ def held(
             _RESAMPLES,
             seed,
         ),
-        effects=_effects(models, parts[0], seed),
+        effects=effects(challenger, champion, parts[0], seed),
     )  # fmt: skip
 
 
@@ -188,22 +188,32 @@ def _as_strict(challenger: Floats, champion: Floats, cutoff: float) -> float:
     return float(np.sort(challenger)[::-1][min(refused, challenger.size - 1)])
 
 
-def _effects(models: tuple[Scorer, Scorer], rows: Rows, seed: int) -> dict[str, Interval]:
-    """How far the mean contribution of each table's features has moved.
+def effects(challenger: Scorer, champion: Scorer, rows: Rows, seed: int = 0) -> dict[str, Interval]:
+    """How far the mean contribution of each table's features has moved, in log-odds.
 
-    Contributions are centred on those who were learnt from. Where all of these are such as the
-    held-out ones their mean stays about zero, whatever the outcomes were; labels about applicants
-    of a kind of their own push it away for everybody else. Means of Shapley values to watch
-    models by: Lundberg et al., "From local explanations to global understanding" (2020).
+    Contributions are centred on those who were learnt from. Where these are such as the held-out
+    ones their mean is about zero, whatever the outcomes were; labels about applicants of a kind
+    of their own push it away for everybody else. Means of Shapley values to watch models by:
+    Lundberg et al., "From local explanations to global understanding" (2020).
+
+    Parameters
+    ----------
+    challenger, champion : Scorer
+        The models.
+    rows : mapping of str to polars.DataFrame
+        All tables of applicants that neither has learnt from, with their outcomes.
+    seed : int
+        Of the bootstrap.
     """
     features = build_features(rows)
     target = rows["application"]["TARGET"].head(_MOST).to_numpy()
-    challenger, champion = (
-        _by_table(scorer, scorer.with_learned(rows, features).head(_MOST)) for scorer in models
+    ours, theirs = (
+        _by_table(scorer, scorer.with_learned(rows, features).head(_MOST))
+        for scorer in (challenger, champion)
     )
     nothing = np.zeros(target.size)
-    tables = sorted(challenger | champion)
-    moves = np.stack([challenger.get(one, nothing) - champion.get(one, nothing) for one in tables])
+    tables = sorted(ours | theirs)
+    moves = np.stack([ours.get(one, nothing) - theirs.get(one, nothing) for one in tables])
     drawn = [
         counts @ moves.T / target.size for counts in bootstrap.resamples(target, _RESAMPLES, seed)
     ]
