@@ -50,7 +50,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # For models to be there before the first request, and between two signs of life meanwhile.
-_PATIENCE_SECONDS, _NOTICE_SECONDS = 5.0, 0.5
+_PATIENCE_SECONDS, _NOTICE_SECONDS = 15.0, 0.5
 
 # Where prometheus_client keeps figures of several processes; it reads this when it is imported.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"

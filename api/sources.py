@@ -276,8 +276,14 @@ class RegistrySource:
         handle = os.open(self._cache / ".lock", flags, 0o600)
         try:
             until = time.monotonic() + _SILENCE_SECONDS
-            while not _got(handle, patient=time.monotonic() < until):
-                time.sleep(_PAUSE_SECONDS)
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= until:
+                        raise
+                    time.sleep(_PAUSE_SECONDS)
             yield
         finally:
             os.close(handle)
@@ -396,17 +402,6 @@ def _is_missing(status: int, body: bytes) -> bool:
 def _cut(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-
-
-def _got(handle: int, *, patient: bool) -> bool:
-    """Whether a file could be locked; without patience it is an error that it could not."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if not patient:
-            raise
-        return False
-    return True
 
 
 def _remove(path: Path) -> None:

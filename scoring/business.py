@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,7 +35,7 @@ class Costs:
     false_positive: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.false_negative > 0 and self.false_positive > 0):
+        if not (0 < self.false_negative < math.inf and 0 < self.false_positive < math.inf):
             raise ValueError(f"both costs must be above zero, not {self}")
 
     @property

@@ -16,11 +16,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Annotated, Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 # The PD among the columns of a profile.
 PD = "probability_of_default"
@@ -334,74 +333,22 @@ class Profile:
             If it is something else.
         """
         try:
-            saved = _Saved.model_validate(found)
-        except ValidationError as error:
-            raise ProfileError(f"not a profile: {error.errors()[0]['msg']}") from error
-        values = {name: getattr(saved, name) for name in _Saved.model_fields if name != "columns"}
-        return cls(columns={one.name: one.column() for one in saved.columns}, **values)
-
-    def check_columns(self, features: Mapping[str, Sequence[str]]) -> None:
-        """See that the columns are those of a model, in its order.
-
-        Parameters
-        ----------
-        features : mapping of str to sequence of str
-            As for `of_training`.
-
-        Raises
-        ------
-        ProfileError
-            If they are not.
-        """
-        own = {name: one.levels for name, one in self.columns.items()}
-        if list(own.items()) != [*features.items(), (PD, ())]:
-            raise ProfileError("the profile is of other features than the model")
+            _check_counts(found["explained"], *found["decisions"].values())
+            _check_counts(*found["reasons"].values())
+            return cls(
+                columns={one["name"]: _column(one) for one in found["columns"]},
+                decisions=dict(found["decisions"]),
+                reasons=dict(found["reasons"]),
+                explained=found["explained"],
+                importance={name: float(part) for name, part in found["importance"].items()},
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ProfileError(f"not a profile: {error}") from error
 
 
-_Count = Annotated[int, Field(ge=0)]
-
-
-class _SavedColumn(BaseModel):
-    """A column as `as_json` gives it."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-    name: str
-    edges: list[float]
-    levels: list[str]
-    counts: list[_Count]
-    missing: _Count
-    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None
-    outside: _Count
-    defaults: list[_Count] = []
-    missing_defaults: _Count = 0
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        bins = len(self.levels) if self.levels else len(self.edges) + 1
-        if len(self.counts) != bins or len(self.defaults) not in (0, bins):
-            raise ValueError(f"{self.name} has not one count a bin")
-        if sorted(set(self.edges)) != self.edges or (self.levels and self.edges):
-            raise ValueError(f"the bins of {self.name} do not rise")
-        return self
-
-    def column(self) -> Column:
-        low, high = self.range or (math.nan, math.nan)
-        parts = self.model_dump(exclude={"name", "range"})
-        lists = {key: tuple(part) for key, part in parts.items() if isinstance(part, list)}
-        return Column(**{**parts, **lists}, low=low, high=high)
-
-
-class _Saved(BaseModel):
-    """A profile as `as_json` gives it."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-    columns: list[_SavedColumn]
-    decisions: dict[str, _Count]
-    reasons: dict[str, _Count]
-    explained: _Count
-    importance: dict[str, float]
+def _check_counts(*counts: object) -> None:
+    if any(type(one) is not int or one < 0 for one in counts):
+        raise ValueError("a count is none")
 
 
 def _column_json(column: Column) -> dict[str, Any]:
@@ -416,3 +363,26 @@ def _column_json(column: Column) -> dict[str, Any]:
         "outside": column.outside,
         **(outcomes if column.defaults else {}),
     }
+
+
+def _column(found: Mapping[str, Any]) -> Column:
+    low, high = found["range"] or (math.nan, math.nan)
+    column = Column(
+        edges=tuple(map(float, found["edges"])),
+        levels=tuple(map(str, found["levels"])),
+        counts=tuple(found["counts"]),
+        missing=found["missing"],
+        low=float(low),
+        high=float(high),
+        outside=found["outside"],
+        defaults=tuple(found.get("defaults", ())),
+        missing_defaults=found.get("missing_defaults", 0),
+    )
+    _check_counts(*column.counts, column.missing, column.outside)
+    _check_counts(*column.defaults, column.missing_defaults)
+    bins = len(column.levels) or len(column.edges) + 1
+    if len(column.counts) != bins or len(column.defaults) not in (0, bins):
+        raise ValueError(f"{found['name']} has not one count a bin")
+    if sorted(set(column.edges)) != list(column.edges):
+        raise ValueError(f"the bins of {found['name']} do not rise")
+    return column

@@ -22,8 +22,8 @@ from scoring.booster import Booster, BoosterError
 
 _PROVED = b"proved"
 _LONGEST_ANSWER = 500
-_MEMORY = 1024**3
-_CPU_SECONDS = 10
+# Bytes of memory, and seconds of processor time.
+_BOUNDS = {resource.RLIMIT_AS: 1024**3, resource.RLIMIT_CPU: 10, resource.RLIMIT_CORE: 0}
 # Nothing in there waits: only on a machine that is overrun does it take longer than its processor
 # time, and that says nothing about a model.
 _SECONDS = 60.0
@@ -75,12 +75,6 @@ def _asked(question: bytes) -> tuple[bytes, int]:
     return done.stdout, done.returncode
 
 
-def _bound(kind: int, most: int) -> None:
-    hard = resource.getrlimit(kind)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(kind, (most, most))
-
-
 def _try(text: str) -> None:
     booster = Booster(text)
     rows = np.vstack([np.full(booster.columns, np.nan), np.zeros(booster.columns)])
@@ -92,11 +86,10 @@ def main() -> None:
     """Try the texts of standard input; the answer goes to standard output, a log nowhere."""
     answer, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    for kind, most in (
-        (resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _CPU_SECONDS),
-        (resource.RLIMIT_CORE, 0),
-    ):  # fmt: skip
-        _bound(kind, most)
+    for kind, most in _BOUNDS.items():
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (most, most))
     told = _PROVED
     try:
         for text in json.load(sys.stdin):

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from scoring.booster import Booster
 from scoring.business import Costs, Decision
@@ -45,9 +46,8 @@ from scoring.model_files import (
 from scoring.model_files import MANIFEST_FILE as MANIFEST_FILE
 from scoring.model_files import ScorerError as ScorerError
 from scoring.model_files import check_manifest as check_manifest
-from scoring.profiles import Profile
+from scoring.profiles import PD, Profile
 from scoring.proving import prove
-from scoring.scorer_file import Description
 from scoring.shapley import Shapley
 from scoring.tables import TABLES, empty_frame
 from scoring.trees import Trees
@@ -57,6 +57,12 @@ MODEL_NAME = "credit-scoring"
 
 _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 _EMPTY = {name: empty_frame(table) for name, table in TABLES.items()}
+
+# As long as the store's columns are, which do not take a NUL either.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_Name = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+_Version = Annotated[str, StringConstraints(max_length=40, pattern=_PRINTABLE)]
+_Text = Annotated[str, StringConstraints(max_length=1_000, pattern=_PRINTABLE)]
 
 # Beyond it the exponential overflows, and the PD is 0 or 1 to the last bit.
 _LIMIT = 700.0
@@ -68,8 +74,8 @@ Floats = npt.NDArray[np.float64]
 class Feature:
     """A column of the model: its name, and the levels of a category (empty for a number)."""
 
-    name: str
-    levels: tuple[str, ...] = ()
+    name: _Name
+    levels: tuple[_Text, ...] = ()
 
     @classmethod
     def of(cls, name: str, dtype: pl.DataType) -> Feature:
@@ -87,8 +93,9 @@ class Calibration:
     (Platt, "Probabilistic outputs for support vector machines", 1999).
     """
 
-    slope: float = 1.0
-    intercept: float = 0.0
+    # What is loaded is in these ranges: a score never says the opposite of what was learnt.
+    slope: Annotated[float, Field(gt=0.0, le=1e3)] = 1.0
+    intercept: Annotated[float, Field(ge=-1e3, le=1e3)] = 0.0
 
     def probability(self, scores: Floats) -> Floats:
         """Calibrated PDs of raw scores.
@@ -98,6 +105,44 @@ class Calibration:
         """
         logits = np.clip(self.slope * scores + self.intercept, -_LIMIT, _LIMIT)
         return np.array([1.0 / (1.0 + math.exp(-logit)) for logit in logits])
+
+
+class _Description(BaseModel):
+    """What scorer.json may hold: every type and range."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    name: _Name
+    version: _Version
+    feature_set_version: _Version
+    cutoff: Annotated[float, Field(gt=0.0, lt=1.0)]
+    costs: Costs
+    calibration: Calibration
+    features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=10_000)]
+    learned: tuple[str, ...]
+    refer_band: tuple[float, float]
+    texts: dict[_Name, dict[_Name, _Text]]
+    lineage: dict[str, Any]
+
+    @classmethod
+    def read(cls, content: bytes) -> _Description:
+        """Read the file.
+
+        Raises
+        ------
+        ValueError
+            Naming the first fields that cannot be.
+        """
+        read_json(content)
+        try:
+            found = cls.model_validate_json(content)
+        except ValidationError as error:
+            told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]]
+            raise ValueError("; ".join(told)) from error
+        lists = ([one.name for one in found.features], found.learned)
+        if any(len(set(own)) < len(own) for own in (*lists, *(f.levels for f in found.features))):
+            raise ValueError("a feature, a level of one, or a learned part is there twice")
+        return found
 
 
 class Reason(NamedTuple):
@@ -420,14 +465,17 @@ class Scorer:
         """
         files = check_manifest(folder)
         try:
-            told = Description.read(files[SCORER_FILE])
+            told = _Description.read(files[SCORER_FILE])
             if told.feature_set_version != FEATURE_SET_VERSION:
                 raise ScorerError(
                     f"it was trained on version {told.feature_set_version} of the features and "
                     f"this code computes version {FEATURE_SET_VERSION}: retrain it"
                 )
             prove(files[name].decode() for name in files if name.endswith(".txt"))
-            scorer = cls._of(told, files, folder / LEARNED_FOLDER)
+            parts = [LEARNED[name].load(folder / LEARNED_FOLDER / name) for name in told.learned]
+            profile = PROFILE_FILE in files and Profile.from_json(read_json(files[PROFILE_FILE]))
+            made = {**dict(told), "learned": tuple(parts), "profile": profile or None}
+            scorer = cls(text=files[MODEL_FILE].decode(), **made)
             scorer.try_out()
         except (OSError, MemoryError):
             raise
@@ -435,25 +483,6 @@ class Scorer:
             words = error if isinstance(error, ValueError) else repr(error)
             raise ScorerError(f"{folder}: not a usable model: {words}") from error
         return scorer
-
-    @classmethod
-    def _of(cls, told: Description, files: Mapping[str, bytes], learned: Path) -> Scorer:
-        profile = files.get(PROFILE_FILE)
-        return cls(
-            name=told.name,
-            version=told.version,
-            features=tuple(Feature(one.name, one.levels) for one in told.features),
-            calibration=Calibration(**dict(told.calibration)),
-            cutoff=told.cutoff,
-            costs=Costs(**dict(told.costs)),
-            text=files[MODEL_FILE].decode(),
-            lineage=told.lineage,
-            feature_set_version=told.feature_set_version,
-            learned=tuple(LEARNED[name].load(learned / name) for name in told.learned),
-            refer_band=told.refer_band,
-            texts=told.texts,
-            profile=None if profile is None else Profile.from_json(read_json(profile)),
-        )
 
     def try_out(self) -> None:
         """Decide on somebody of whom nothing is known, and on somebody who is nought in all.
@@ -472,8 +501,10 @@ class Scorer:
         totals = scored.contributions.sum(axis=1) + scored.base
         if not np.allclose(Calibration().probability(totals), scored.pds, rtol=0.0, atol=1e-6):
             raise ScorerError("the contributions do not add up to the probability")
-        if self.profile is not None:
-            self.profile.check_columns({one.name: one.levels for one in self.features})
+        own = [*((one.name, one.levels) for one in self.features), (PD, ())]
+        profile = self.profile
+        if profile and [(name, one.levels) for name, one in profile.columns.items()] != own:
+            raise ScorerError("the profile is of other features than the model")
 
     def _description(self) -> dict[str, Any]:
         return {

@@ -188,10 +188,9 @@ def _check(tree: _Tree, last_feature: int) -> None:
     leaves = int(tree["num_leaves"])
     splits, categories = leaves - 1, int(tree["num_cat"])
     # Of a tree without a split LightGBM writes its leaf's value alone, and at times its count.
-    lengths = dict.fromkeys(_OF_SPLITS, splits) | dict.fromkeys(
-        _OF_LEAVES if splits else (), leaves
-    )
-    for name, length in {**lengths, "leaf_value": leaves}.items():
+    of_leaves = ("leaf_value", *_OF_LEAVES) if splits else ("leaf_value",)
+    lengths = dict.fromkeys(_OF_SPLITS, splits) | dict.fromkeys(of_leaves, leaves)
+    for name, length in lengths.items():
         if len(_words(tree, name)) != length:
             raise TreesError(f"{name} is not of {length} numbers")
     within = [
@@ -228,7 +227,7 @@ def _check_categories(tree: _Tree, categories: int) -> None:
         widths.size != categories
         or (categories and (bounds[0] != 0 or bounds[-1] != words.size))
         or ((widths < 1) | (widths > _MOST_WORDS)).any()
-        or ((chosen < 0) | (chosen >= categories) | (chosen % 1 != 0)).any()
+        or ((chosen < 0) | (chosen >= categories) | (chosen != np.floor(chosen))).any()
     ):
         raise TreesError("the sets of categories do not fit the splits")
 

@@ -7,8 +7,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from scoring.scorer import Scorer
 
 Damage = Callable[[Path], None]
 
@@ -53,12 +56,21 @@ def reworded(name: str, pattern: str, text: str) -> Damage:
     return change
 
 
-def altered_text(text: str, pattern: str, other: str) -> str:
+def altered_text(text: str, pattern: str, other: str | Callable[[re.Match[str]], str]) -> str:
     """A LightGBM text with another line, and sizes of the trees that fit."""
-    found = re.sub(pattern, other, text, count=1)
+    found = re.sub(pattern, other, text, count=0 if callable(other) else 1)
     assert found != text
     trees = re.split(r"(?=Tree=\d+\n)", found.partition("end of trees")[0])[1:]
     return re.sub("tree_sizes=.*", f"tree_sizes={' '.join(str(len(one)) for one in trees)}", found)
+
+
+def backwards(model: Scorer) -> Scorer:
+    """A model whose trees say the opposite of what they learnt."""
+
+    def turned(line: re.Match[str]) -> str:
+        return f"leaf_value={' '.join(repr(-float(one)) for one in line[1].split())}"
+
+    return replace(model, text=altered_text(model.text, "leaf_value=(.*)", turned))
 
 
 def retreed(pattern: str, other: str) -> Damage:

@@ -61,7 +61,10 @@ def test_a_text_that_ends_the_process_is_refused_by_one_of_its_own(copy: Path) -
 def test_a_text_is_tried_with_bounds_of_memory_and_time(
     scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = "from scoring import proving; proving._MEMORY = 200_000_000; proving.main()"
+    program = (
+        "import resource; from scoring import proving\n"
+        "proving._BOUNDS[resource.RLIMIT_AS] = 200_000_000; proving.main()"
+    )
     for text, told in ((scorer.text, "proved"), (scorer.text + "x" * 30_000_000, "bad_alloc")):
         done = subprocess.run(
             [sys.executable, "-c", program], input=json.dumps([text]), capture_output=True,

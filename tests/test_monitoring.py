@@ -159,7 +159,10 @@ def test_categories_that_the_model_does_not_know_are_found(
 def _without(scorer: Scorer, name: str, levels: tuple[str, ...]) -> Profile:
     assert scorer.profile is not None
     column = scorer.profile.columns[name]
-    fewer = replace(column, levels=levels, counts=column.counts[: len(levels)])
+    bins = len(levels)
+    fewer = replace(
+        column, levels=levels, counts=column.counts[:bins], defaults=column.defaults[:bins]
+    )
     return replace(scorer.profile, columns={**scorer.profile.columns, name: fewer})
 
 

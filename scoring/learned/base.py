@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from scoring.errors import ScoringError
-from scoring.model_files import read_json
 
 # Typed tables of some applicants by Kaggle's names, as `Dataset.frames()` collected. All seven
 # are there; they may hold applicants that are not asked for.
@@ -243,29 +242,12 @@ def quotient(
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def saved_json(path: Path) -> Any:
-    """What `write_json` wrote.
-
-    Raises
-    ------
-    ValueError
-        If it is anything that a file of a model may not hold.
-    """
-    return read_json(path.read_bytes())
-
-
-def finite(values: Iterable[object]) -> tuple[float, ...]:
-    """Numbers that were saved.
-
-    Raises
-    ------
-    ValueError
-        If one is something else.
-    """
+def finite(values: Iterable[Any]) -> tuple[float, ...]:
+    """Numbers that were saved, from JSON that holds no others than finite ones."""
     found = tuple(values)
     if any(type(one) not in (int, float) for one in found):
         raise ValueError("something that was saved as a number is none")
-    return tuple(float(cast("float", one)) for one in found)
+    return tuple(map(float, found))
 
 
 def write_json(path: Path, value: object) -> None:

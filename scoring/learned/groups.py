@@ -22,9 +22,9 @@ from scoring.learned.base import (
     numbers,
     quotient,
     readable,
-    saved_json,
     write_json,
 )
+from scoring.model_files import read_json
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -154,7 +154,7 @@ class TargetMeans:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            parts = saved_json(folder / _FILE)["groups"]
+            parts = read_json((folder / _FILE).read_bytes())["groups"]
             groupings = tuple(_grouping(part) for part in parts)
             rates = tuple(finite(_whole(part["rates"], _grouping(part).size)) for part in parts)
             return cls(groupings, rates)
@@ -245,7 +245,7 @@ class GroupMedians:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            parts = saved_json(folder / _FILE)["groups"]
+            parts = read_json((folder / _FILE).read_bytes())["groups"]
             groupings = tuple(_grouping(part) for part in parts)
             medians = tuple(
                 tuple(_whole(row, _grouping(part).size) for row in part["medians"])

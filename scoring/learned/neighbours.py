@@ -25,9 +25,9 @@ from scoring.learned.base import (
     numbers,
     quotient,
     readable,
-    saved_json,
     write_json,
 )
+from scoring.model_files import read_json
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -107,7 +107,7 @@ class Neighbours:
                 np.array(np.load(folder / name, mmap_mode="r", allow_pickle=False))
                 for name in (_POINTS, _DEFAULTS)
             )
-            scale = saved_json(folder / _DESCRIPTION)
+            scale = read_json((folder / _DESCRIPTION).read_bytes())
             k, centres, spreads = scale["k"], finite(scale["centres"]), finite(scale["spreads"])
             if points.shape != (defaults.size, _DIMENSIONS) or not 0 < k <= defaults.size:
                 raise ValueError(f"{points.shape} places for {defaults.size} outcomes")

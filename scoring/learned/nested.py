@@ -30,11 +30,11 @@ from scoring.learned.base import (
     columns_frame,
     quotient,
     readable,
-    saved_json,
     scramble,
     write_json,
 )
 from scoring.learned.boosting import fit_booster
+from scoring.model_files import read_json
 from scoring.tables import (
     BUREAU,
     INSTALLMENTS_PAYMENTS,
@@ -241,7 +241,7 @@ class Nested:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            seen_by = saved_json(folder / _FILE)["seen"]
+            seen_by = read_json((folder / _FILE).read_bytes())["seen"]
             texts = [_text(folder, seen, seen_by) for seen in ROW_TABLES]
         try:
             return cls(tuple(texts))

@@ -27,10 +27,10 @@ from scoring.learned.base import (
     numbers,
     quotient,
     readable,
-    saved_json,
     write_json,
 )
 from scoring.learned.boosting import fit_booster
+from scoring.model_files import read_json
 from scoring.tables import APPLICATION
 
 Floats = npt.NDArray[np.float64]
@@ -110,7 +110,7 @@ class Rates:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with readable(folder):
-            saved = saved_json(folder / _FILE)
+            saved = read_json((folder / _FILE).read_bytes())
             if tuple(saved["inputs"]) != INPUTS:
                 raise ValueError("the regressors were made of other columns")
             texts = [
