@@ -54,6 +54,8 @@ _IDLE, _ASKING, _BUSY, _ANSWERED, _LEAVING = range(5)
 _STATUSES: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    # There was more than is waited for.
+    errors.NoMoreData: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
     errors.InvalidHTTPVersion: HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
@@ -91,11 +93,8 @@ class Connection:
     def is_whole(self, cfg: Any) -> bool:
         """Whether a thread can have the request: all is there, or it is too large to be kept."""
         if self.request is None:
-            if b"\r\n\r\n" not in self.came:
-                if len(self.came) <= _LARGEST_HEAD:
-                    return False
-                is_line = b"\r\n" not in self.came
-                raise (errors.LimitRequestLine if is_line else errors.LimitRequestHeaders)("")
+            if not self._has(b"\r\n\r\n", 0):
+                return False
             self.request = Request(cfg, self, self.client)
             # gunicorn would ask for the body before the key was checked.
             self._waits = self.request._expected_100_continue
@@ -173,9 +172,14 @@ class Connection:
         while chunk := _CHUNK.match(self.came, self._chunk_at):
             length = int(chunk[1], 16)
             if length == 0:
-                return b"\r\n\r\n" in self.came[chunk.end() - 2 :]
+                return self._has(b"\r\n\r\n", chunk.end() - 2)
             self._chunk_at = chunk.end() + length + 2
-        return b"\r\n" in self.came[self._chunk_at :]
+        return self._has(b"\r\n", self._chunk_at)
+
+    def _has(self, end: bytes, place: int) -> bool:
+        """Whether a line or head that begins somewhere has its end, or is longer than any."""
+        furthest = place + _LARGEST_HEAD
+        return self.came.find(end, place, furthest) >= 0 or len(self.came) > furthest
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -219,11 +223,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Have the rest of an answer sent, and wait for the next request."""
         conn.leave_lane()
         conn.keeps = fs.result() and self.alive
-        if conn.leaves and not self._is_full():
+        if not conn.leaves:
+            self._go_on(conn)
+            return
+        if self._is_full():
+            taking = [one for one in self.connections if one.state == _ANSWERED]
+            self._drop(min(taking, key=lambda one: one.since, default=conn))
+        if conn in self.connections:
             conn.become(_ANSWERED)
             self._watch(conn, selectors.EVENT_WRITE)
-        else:
-            self._go_on(conn)
 
     def murder_keepalived(self) -> None:
         """Part with all whose time is over."""
@@ -350,13 +358,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _displace(self, client: Any) -> None:
         """Part with the slowest where an address, or all together, have too many."""
-        crowd = [one for one in self.connections if one.state in (_IDLE, _ASKING)]
+        crowd = [one for one in self.connections if one.state != _BUSY]
         if len(self.connections) < self.worker_connections - 1:
             allowed, networks = self.cfg.forwarded_allow_ips, self.cfg.forwarded_allow_networks()
             # Proxies, and who comes by a unix socket, speak for many.
             if not client or _ip_in_allow_list(client[0], allowed, networks):
                 return
-            crowd = [one for one in crowd if one.state and one.client[0] == client[0]]
+            own = (one for one in crowd if one.client[:1] == client[:1])
+            crowd = [one for one in own if one.state == _ASKING]
             if len(crowd) < self._per_address:
                 return
         slowest = min(crowd, key=lambda one: one.since, default=None)

@@ -164,7 +164,8 @@ def _report(
         f"(wrk, {_CONNECTIONS} connections) on the same machine. Medians of the rounds.",
         "",
         "Every answer has reasons and is committed to SQLite (WAL, synchronous=FULL) before it is "
-        "sent. The echo is a Flask view that gives the body back, on the same gunicorn settings.",
+        "sent. The echo is a Flask view that gives the body back, on the same gunicorn "
+        "settings, but on gunicorn's own threads.",
         "",
         "| request | echo, answers/s | /predict, answers/s | share | asked for | p50 ms | p99 ms |",
         "|---|---|---|---|---|---|---|",

@@ -36,9 +36,9 @@ def api(folder: Path, model: Path, database: str, workers: int) -> Iterator[str]
 
 @contextmanager
 def echo(folder: Path, workers: int) -> Iterator[str]:
-    """The bare Flask echo on the same gunicorn settings."""
+    """The bare Flask echo on the same gunicorn settings, but gunicorn's own kind of worker."""
     environment = {"WEB_CONCURRENCY": str(workers)}
-    command = (*_GUNICORN, "bench.echo:app")
+    command = (*_GUNICORN, "--worker-class", "gthread", "bench.echo:app")
     with _running(command, environment, folder / "echo.log", "/predict") as url:
         yield url
 
