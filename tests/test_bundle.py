@@ -125,7 +125,7 @@ def test_a_model_of_sample_applicants_is_bundled_as_a_demonstration_alone(
 ) -> None:
     made_up = replace(scorer, lineage={"training": {"source": "synthetic"}})
     made_up.save(tmp_path / "model")
-    with pytest.raises(BundleError, match="sample applicants.*--demonstration"):
+    with pytest.raises(BundleError, match=r"sample applicants.*--demonstration"):
         bundle(tmp_path / "model", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert bundle(tmp_path / "model", tmp_path / "out", demonstration=True) == made_up

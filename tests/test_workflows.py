@@ -171,7 +171,8 @@ def arguments(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         '#!/bin/bash\necho "$(basename $0) $*" >> $ARGUMENTS\n'
         'for word in "$@"; do if [ "${word:0:1}" = @ ] && [ "$word" != @- ]; then '
         'cat "${word:1}" >> $ARGUMENTS.read; fi; done\n'
-        'if [ $(basename $0) = curl ]; then cat $ANSWER; else exec /usr/bin/$(basename $0) "$@"; fi\n'
+        "if [ $(basename $0) = curl ]; then exec cat $ANSWER; fi\n"
+        'exec /usr/bin/$(basename $0) "$@"\n'
     )
     for name in ("curl", "jq", "mktemp"):
         (folder / name).write_text(program)
@@ -232,6 +233,7 @@ def test_git_is_given_the_key_when_it_asks_and_the_bundle_stays_a_bundle(
     command = ["git", "config", "--global", alias, "https://git.heroku.com/"]
     subprocess.run(command, env={**os.environ, **home}, check=True)
     given = {"RUNNER_TEMP": str(temporary), "HEROKU_API_KEY": SECRET, "HEROKU_APP": "app"}
+    key = {"HEROKU_API_KEY": SECRET}
     done, _ = tried(
         "deploy", "Push the bundle to Heroku", checkout, GITHUB_SHA="a1", **given, **home
     )
