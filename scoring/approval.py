@@ -203,49 +203,41 @@ def rollback(
 
 
 def settle(store: Store, export: Path | None = None) -> bool:
-    """Finish what killed commands left half done: alias, record, exports, model card.
+    """Finish what killed commands left half done, and log it: alias, record, exports, model card.
 
     Parameters
     ----------
     store : Store
         Where the models are.
     export : Path, optional
-        The directory that the API serves; by default `champion` in the store's folder. That of
-        the challenger is beside it.
+        As for `promote`; by default `champion` in the store's folder.
 
     Returns
     -------
     bool
-        Whether the champion or its directory was another one. All is logged, also what cannot be
-        mended, which stops nobody.
+        Whether the champion, or its directory, was another one. What cannot be mended is logged.
     """
-    champion = export or store.folder / CHAMPION
+    export = export or store.folder / CHAMPION
     event = store.finish()
+    mended = event is not None
     if event is not None:
         logger.warning("the %s of version %s was half done: finished", event.action, event.version)
-    mended = event is not None
-    for alias, folder in ((CHAMPION, champion), (CHALLENGER, champion.with_name(CHALLENGER))):
+    for alias, folder in ((CHAMPION, export), (CHALLENGER, export.with_name(CHALLENGER))):
         clear_leftovers(folder)
         if store.is_exported(folder, alias):
             continue
         try:
             version = store.export(folder, alias).version
+            logger.warning("%s was not version %s, the %s: exported again", folder, version, alias)
+            mended = mended or alias == CHAMPION
         except (ScoringError, OSError) as error:
             logger.warning("%s is not the %s, and cannot be made it: %s", folder, alias, error)
-            continue
-        mended = mended or alias == CHAMPION
-        logger.warning("%s was not version %s, the %s: exported again", folder, version, alias)
-    store.withdraw(champion.with_name(CHALLENGER))
-    _complete_card(store)
-    return mended
-
-
-def _complete_card(store: Store) -> None:
-    """Say in the champion's model card what its last event says."""
+    store.withdraw(export.with_name(CHALLENGER))
     events = [event for event in store.history() if event.version == store.champion()]
     card = kept_card(store, events[-1].version) if events else None
     if card is not None and card.approval.at != events[-1].at:
         keep_card(store, _approved(card, events[-1]))
+    return mended
 
 
 def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Floats]]:

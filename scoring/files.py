@@ -32,17 +32,12 @@ Kind = Literal["dataset", "model", "bundle", "deliverables", "examples"]
 LIST = ".made-by-scoring"
 _LISTS: dict[str, str] = {"dataset": "dataset.json", "model": "manifest.json"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# What an existing file has to begin with to be replaced by one of this ending.
+# How a file has to begin to be replaced by one of the same ending.
 _BEGINS = {
-    ".html": b"<",
-    ".ipynb": b"{",
-    ".json": b"{",
-    ".md": b"# ",
-    ".png": b"\x89PNG",
+    ".html": b"<", ".ipynb": b"{", ".json": b"{", ".md": b"# ", ".png": b"\x89PNG",
     ".pptx": b"PK\x03\x04",
-}
+}  # fmt: skip
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
-_CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 class FilesError(ScoringError):
@@ -51,27 +46,12 @@ class FilesError(ScoringError):
 
 @contextmanager
 def staged_folder(out: Path, *, kind: Kind) -> Iterator[Path]:
-    """Write a folder whole or not at all.
-
-    Parameters
-    ----------
-    out : Path
-        The folder to make or replace.
-    kind : str
-        What it holds. An existing `out` is replaced if it is empty or a folder of this kind that
-        we wrote, with no other file in it.
-
-    Yields
-    ------
-    Path
-        An empty folder. It takes the place of `out` when the block ends, and is removed when the
-        block raises.
+    """Write a folder whole or not at all: yields an empty one that takes the place of `out`.
 
     Raises
     ------
     FilesError
-        If `out` is anything else, a link, a repository, a mount point, or holds the working
-        folder, the home folder, this code or its interpreter.
+        As `check_folder`.
     """
     check_folder(out, kind)
     out = out.resolve()
@@ -82,26 +62,12 @@ def staged_folder(out: Path, *, kind: Kind) -> Iterator[Path]:
         if kind not in _LISTS:
             _write_list(staged, kind)
         _sync(staged)
-        check_folder(out, kind)
         _put_in_place(staged, out, kind)
 
 
 @contextmanager
 def staged_file(out: Path, begins: bytes | None = None) -> Iterator[Path]:
-    """Write a file whole or not at all.
-
-    Parameters
-    ----------
-    out : Path
-        The file to make or replace.
-    begins : bytes, optional
-        As for `check_file`.
-
-    Yields
-    ------
-    Path
-        A file's name to write to. It takes the place of `out` when the block ends, and is removed
-        when the block raises.
+    """Write a file whole or not at all: yields a name to write to, which becomes `out`.
 
     Raises
     ------
@@ -130,7 +96,15 @@ def remove_folder(out: Path, *, kind: Kind) -> None:
 
 
 def check_folder(out: Path, kind: Kind) -> None:
-    """Raise `FilesError` if a folder may not be made or replaced, as `staged_folder` says."""
+    """See that a folder may be made or replaced.
+
+    Raises
+    ------
+    FilesError
+        If it is there, and neither empty nor one of this kind that we wrote, with nothing else in
+        it; or a link, a repository, a mount point, or what holds the working folder, the home
+        folder, this code or its interpreter.
+    """
     if reason := _held_back(out) or _not_ours(out, kind):
         raise FilesError(
             f"{out} is not replaced: {reason}. Name another folder, or remove it yourself"
@@ -138,20 +112,13 @@ def check_folder(out: Path, kind: Kind) -> None:
 
 
 def check_file(out: Path, begins: bytes | None = None) -> None:
-    """See that a file may be made or replaced.
-
-    Parameters
-    ----------
-    out : Path
-        The file.
-    begins : bytes, optional
-        What an existing file has to begin with; by default what its ending stands for.
+    """See that a file may be made, or replaced: one that begins so, or as its ending stands for.
 
     Raises
     ------
     FilesError
-        If `out` is a folder, a link, a device, part of a repository's own folder or of one that
-        we wrote whole, or a file of another kind.
+        If it is a folder, a link, a device, a file of another kind, or would lie in a repository's
+        own folder or in one that we wrote whole.
     """
     reason = _place(out)
     if reason is None and out.is_dir():
@@ -168,38 +135,45 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def clear_leftovers(out: Path) -> None:
+    """Remove what killed processes left beside `out`, or put it back where it is all there is."""
+    if not out.parent.is_dir():
+        return
+    ours = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{16}}\.partial")
+    for left in [path for path in out.parent.iterdir() if ours.fullmatch(path.name)]:
+        held = None if left.is_symlink() else _hold(left)
+        if held is not None:
+            _discard(left, out)
+            os.close(held)
+
+
 def _other_kind(out: Path, begins: bytes | None) -> str | None:
     if not out.is_file():
         return "it is no plain file"
-    if out.stat().st_size == 0:
-        return None
     if begins is None:
         return f"nothing that ends with {out.suffix!r} is written here"
     with out.open("rb") as opened:
-        return None if opened.read(len(begins)) == begins else "it holds something else"
+        return None if opened.read(len(begins)) in (begins, b"") else "it holds something else"
 
 
 def _place(out: Path) -> str | None:
     """Why nothing may be written to a place, whatever is there."""
     if out.is_symlink():
         return "it is a link"
-    real = out.resolve()
-    if ".git" in real.parts:
+    above = out.resolve().parents
+    if ".git" in [folder.name for folder in above]:
         return "git keeps its own there"
-    for folder in real.parents:
-        for kind in get_args(Kind):
-            if _listed(folder, kind):
-                return f"it lies in {folder}, a {kind} that is written whole"
-    return None
+    ours = ((folder, kind) for folder in above for kind in get_args(Kind) if _listed(folder, kind))
+    return next(
+        (f"it lies in {folder}, a {kind} that is written whole" for folder, kind in ours), None
+    )
 
 
 def _held_back(out: Path) -> str | None:
-    """Why a folder is not replaced whatever is in it."""
-    if reason := _place(out):
+    """Why a folder is not replaced, whatever is in it."""
+    real, reason = out.resolve(), _place(out)
+    if reason or not real.exists():
         return reason
-    real = out.resolve()
-    if not real.exists():
-        return None
     if not real.is_dir():
         return "it is no folder"
     own = (os.curdir, Path.home(), __file__, sys.prefix, sys.base_prefix)
@@ -212,16 +186,14 @@ def _held_back(out: Path) -> str | None:
 
 def _not_ours(out: Path, kind: Kind) -> str | None:
     """What of a folder its list does not explain."""
-    listed = _listed(out, kind)
-    for place, folders, files in os.walk(out):
-        inside = Path(place).relative_to(out)
-        for name in (*folders, *files):
-            path = (inside / name).as_posix()
-            above = name in folders and not (Path(place) / name).is_symlink()
-            if listed is None or not (
-                any(one.startswith(f"{path}/") for one in listed) if above else path in listed
-            ):
-                return f"it holds {path}, which was not made by this command"
+    listed = _listed(out, kind) or set()
+    folders = {above.as_posix() for name in listed for above in Path(name).parents}
+    for place, inner, files in os.walk(out):
+        for name in (*inner, *files):
+            path = Path(place) / name
+            known = folders if name in inner and not path.is_symlink() else listed
+            if path.relative_to(out).as_posix() not in known:
+                return f"it holds {path.relative_to(out)}, which was not made by this command"
     return None
 
 
@@ -230,15 +202,13 @@ def _listed(folder: Path, kind: str) -> set[str] | None:
     name = _LISTS.get(kind, LIST)
     try:
         told = json.loads((folder / name).read_bytes())
-        digests = {
-            path: entry["sha256"] if isinstance(entry, dict) else entry
-            for path, entry in told["files"].items()
-        }
         ours = told.get("kind", kind) == kind and isinstance(told["format"], int)
-        ours = ours and all(_SHA256.fullmatch(digest) for digest in digests.values())
+        for entry in told["files"].values():
+            digest = entry["sha256"] if isinstance(entry, dict) else entry
+            ours = ours and bool(_SHA256.fullmatch(digest))
+        return {name, *told["files"]} if ours else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return {name, *digests} if ours else None
 
 
 def _write_list(folder: Path, kind: Kind) -> None:
@@ -254,16 +224,22 @@ def _beside(out: Path) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(out)
     held = None
+    # Somebody may take it for a leftover before it is held.
     while held is None:
         own = out.with_name(f".{out.name}.{secrets.token_hex(8)}.partial")
         own.mkdir()
-        # None where somebody took it for a leftover, before it was held.
         held = _hold(own)
     try:
         yield own
     finally:
-        shutil.rmtree(own, ignore_errors=True)
+        _discard(own, out)
         os.close(held)
+
+
+def _discard(own: Path, out: Path) -> None:
+    if (own / "old").exists() and not out.exists():
+        (own / "old").rename(out)
+    shutil.rmtree(own, ignore_errors=True)
 
 
 def _hold(own: Path) -> int | None:
@@ -278,20 +254,6 @@ def _hold(own: Path) -> int | None:
     return None
 
 
-def clear_leftovers(out: Path) -> None:
-    """Remove what killed processes left, after putting back what one had taken away."""
-    if not out.parent.is_dir():
-        return
-    ours = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{16}}\.partial")
-    for left in [path for path in out.parent.iterdir() if ours.fullmatch(path.name)]:
-        held = None if left.is_symlink() else _hold(left)
-        if held is not None:
-            if (left / "old").exists() and not out.exists():
-                (left / "old").rename(out)
-            shutil.rmtree(left, ignore_errors=True)
-            os.close(held)
-
-
 def _put_in_place(staged: Path, out: Path, kind: Kind) -> None:
     if not out.exists():
         staged.rename(out)
@@ -301,26 +263,20 @@ def _put_in_place(staged: Path, out: Path, kind: Kind) -> None:
             _exchange(staged, out)
             raise FilesError(f"{out} is not replaced: {reason}")
     else:
-        old = staged.with_name("old")
-        out.rename(old)
-        try:
-            staged.rename(out)
-        except OSError:
-            old.rename(out)
-            raise
+        check_folder(out, kind)
+        out.rename(staged.with_name("old"))
+        staged.rename(out)
     _sync_one(out.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two folders change places, so that neither is ever missing; False where nobody can."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
     places = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other))
-    if rename(*places, ctypes.c_uint(_RENAME_EXCHANGE)) == 0:
-        return True
+    if rename is None or rename(*places, ctypes.c_uint(_RENAME_EXCHANGE)) == 0:
+        return rename is not None
     number = ctypes.get_errno()
-    if number in _CANNOT_EXCHANGE:
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         return False
     raise OSError(number, os.strerror(number), str(other))
 
@@ -328,14 +284,11 @@ def _exchange(one: Path, other: Path) -> bool:
 def _sync(folder: Path) -> None:
     """Have the disk keep everything in a folder, before a name leads to it."""
     for place, _, files in os.walk(folder):
-        for name in files:
+        for name in (*files, "."):
             _sync_one(Path(place) / name)
-        _sync_one(Path(place))
 
 
 def _sync_one(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    os.fsync(handle)
+    os.close(handle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +18,12 @@ from scoring.free_text import LEAST_MOTIVE, readable
 _LONGEST_MOTIVE = 1_000
 # A change of champion that was begun, as a tag of the model.
 PENDING = "pending_promotion"
-_PENDING_OF = "SELECT 1 FROM registered_model_tags WHERE key = ?"
-_DIGEST_OF = (
-    "SELECT tag.value FROM registered_model_aliases alias JOIN model_version_tags tag "
-    "USING (name, version) WHERE alias.alias = ? AND tag.key = 'manifest_sha256'"
-)
+# What is begun, and the manifest of the version that has an alias.
+_NOTED = """
+SELECT value FROM registered_model_tags WHERE key = ? UNION ALL
+SELECT tag.value FROM registered_model_aliases JOIN model_version_tags tag USING (name, version)
+WHERE alias = ? AND tag.key = 'manifest_sha256'
+"""
 
 
 class RegistryError(ScoringError):
@@ -89,24 +90,17 @@ class Registered:
 
 
 def is_behind(export: Path) -> bool:
-    """Whether the registry in whose folder an exported champion is names another one.
+    """Whether the registry around an exported model says that another one belongs there.
 
-    MLflow's own tables are read, since to import it takes seconds; what cannot be read is not
-    told of.
+    It reads MLflow's tables, since to import MLflow takes seconds; without a registry it is False.
     """
-    database = export.parent / "mlflow.db"
-    if export.name != "champion" or not database.is_file():
+    database, manifest = export.parent / "mlflow.db", export / "manifest.json"
+    if not database.is_file():
         return False
-    try:
-        with closing(sqlite3.connect(database)) as opened:
-            pending = opened.execute(_PENDING_OF, (PENDING,)).fetchone()
-            noted = opened.execute(_DIGEST_OF, (export.name,)).fetchone()
-        exported = hashlib.sha256((export / "manifest.json").read_bytes()).hexdigest()
-    except sqlite3.Error:
-        return False
-    except FileNotFoundError:
-        exported = ""
-    return pending is not None or (noted is not None and noted[0] != exported)
+    exported = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
+    with closing(sqlite3.connect(database)) as opened, suppress(sqlite3.Error):
+        return any(noted != exported for (noted,) in opened.execute(_NOTED, (PENDING, export.name)))
+    return False
 
 
 def champions(events: Sequence[Event]) -> list[str]:

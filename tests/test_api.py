@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def test_an_answer_has_decision_reasons_and_model(
         "digest": hashlib.sha256((small_model / "manifest.json").read_bytes()).hexdigest(),
         "role": "champion",
         "why": answer["model"]["why"],
+        "demonstration": False,
     }
     assert answer["model_decision"] == answer["decision"]
 
@@ -230,6 +232,33 @@ def test_health_and_readiness(client: FlaskClient) -> None:
     ready = client.get("/ready")
     assert (ready.status_code, ready.json["status"]) == (200, "ready")
     assert ready.json["model"]["name"] == "credit-scoring"
+
+
+@pytest.mark.parametrize("source", ["synthetic", "home-credit"])
+def test_a_model_of_sample_applicants_says_so_in_every_answer(
+    source: str, scorer: Scorer, body: dict[str, Any], tmp_path: Path
+) -> None:
+    """Also of what it answered once, when another model answers, and when it is not kept."""
+    shown, folder = source == "synthetic", tmp_path / "champion"
+    replace(scorer, lineage={"training": {"source": source}}).save(folder)
+    with serving.running_app(serving.settings(folder, tmp_path / "store")) as app:
+        client, service = app.test_client(), app.extensions["service"]
+        answer = client.post("/predict", json=body).json
+        record = f"/predictions/{answer['id']}"
+        batch = client.post("/predict/batch", json=[body]).json["results"][0]["prediction"]
+        for told in (answer, batch, client.get("/ready").json, client.get(record).json):
+            assert told["model"]["demonstration"] is shown
+        assert client.get("/model").json["champion"]["demonstration"] is shown
+        replace(scorer, version="2", lineage={}).save(folder)
+        service.lineup.refresh()
+        assert client.get("/ready").json["model"]["demonstration"] is False
+        assert client.get(record).json["model"]["demonstration"] is shown
+        # A worker that has never had it, and a store that has forgotten it.
+        service.models._demonstrations.clear()
+        service.models._earlier.clear()
+        with service.store._engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM archives")
+        assert client.get(record).json["model"]["demonstration"] is None
 
 
 @pytest.fixture(params=["absent", "tampered", "truncated", "other features"])

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,17 @@ def test_only_a_bundle_is_replaced(small_model: Path, tmp_path: Path) -> None:
     with pytest.raises(FilesError):
         bundle(small_model, tmp_path)
     assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_model_of_sample_applicants_is_bundled_as_a_demonstration_alone(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    made_up = replace(scorer, lineage={"training": {"source": "synthetic"}})
+    made_up.save(tmp_path / "model")
+    with pytest.raises(BundleError, match=r"sample applicants.*--demonstration"):
+        bundle(tmp_path / "model", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert bundle(tmp_path / "model", tmp_path / "out", demonstration=True) == made_up
 
 
 def test_without_a_model_nothing_is_written(tmp_path: Path) -> None:

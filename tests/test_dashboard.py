@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +27,7 @@ from dashboard.samples import sample_files
 from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
+from scoring.scorer import Scorer
 from scoring.store import Outcome, Report, Store
 from scoring.store.schema import reads
 
@@ -488,6 +490,20 @@ def _answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[tuple[str, lis
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_demonstration_says_so_on_every_tab(
+    environment: Environment, scorer: Scorer, tmp_path: Path, language: Any
+) -> None:
+    assert TEXTS[language]["demonstration"] not in words(opened(language))
+    made_up = replace(scorer, lineage={"training": {"source": "synthetic"}})
+    made_up.save(tmp_path / "champion")
+    with serving.running_api(tmp_path / "champion", tmp_path / "log") as url:
+        environment.setenv("API_URL", url)
+        page = opened(language)
+        assert TEXTS[language]["demonstration"] in words(page)
+        assert TEXTS[language]["demonstration"] in words(at_tab(page, "model", language))
 
 
 def test_it_asks_for_patience(environment: Environment, small_model: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import jupytext
 import pytest
@@ -33,8 +34,10 @@ def test_the_lock_holds_everything_that_is_declared() -> None:
 def test_what_is_deployed_is_what_is_tested_and_hashed() -> None:
     deployed, tested = pins("api/requirements.txt"), pins("requirements.txt")
     assert deployed.items() <= tested.items()
-    text = (ROOT / "api/requirements.txt").read_text()
-    assert len(re.findall(r"^[a-z0-9].*\\$", text, re.MULTILINE)) == len(deployed)
+    for path, locked in (("api/requirements.txt", deployed), ("requirements.txt", tested)):
+        text = (ROOT / path).read_text()
+        hashed = re.findall(r"^[a-z0-9].*\\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+        assert len(hashed) == len(locked) == len(re.findall(r"^[^ #\n]", text, re.MULTILINE))
     assert not {"pandas", "mlflow", "shap", "evidently", "scikit-learn"} & deployed.keys()
 
 
@@ -64,6 +67,23 @@ def test_make_knows_and_explains_its_targets(target: str) -> None:
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout
     assert re.search(rf"^  make {target} +\S", told, re.MULTILINE)
+
+
+def test_cleaning_leaves_the_record_of_promotions(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "data" / "tables").mkdir(parents=True)
+    (tmp_path / "mlruns" / "mlflow.db").write_text("who promoted what")
+
+    def make(*words: str) -> int:
+        command = ["make", "--file", str(ROOT / "Makefile"), *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60).returncode
+
+    assert make("clean") == 0
+    assert not (tmp_path / "data" / "tables").exists()
+    assert make("clean-registry") != 0
+    assert (tmp_path / "mlruns" / "mlflow.db").is_file()
+    assert make("clean-registry", "CONFIRM=yes") == 0
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
 
 
 def test_notebooks_and_their_scripts_agree() -> None:
