@@ -22,7 +22,7 @@ from api.sources import Alias, Found, ModelSource, SourceError
 from scoring.business import Costs
 from scoring.errors import ScoringError
 from scoring.scorer import Scorer
-from scoring.store import Policy, RefusalSummary, Store, StoreError
+from scoring.store import Policy, Store, StoreError
 
 __all__ = ["Lineup", "Live", "Route"]
 
@@ -39,7 +39,6 @@ _MEMORY = timedelta(days=365)
 _EXPERIENCE_SECONDS = 60.0
 # Of a worker's time, the part that may go into adding up what decisions have cost.
 _EXPERIENCE_SHARE = 0.01
-_NOBODY = RefusalSummary(0, 0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +318,8 @@ class Lineup:
         """By digest, measured alike for all models: in units of one refused good applicant."""
         since = datetime.now(UTC) - _MEMORY
         loss = costs.false_negative / costs.false_positive
-        known = self._store.realised_costs(since, loss)
-        refusals = self._store.refusals(since)
-        return {
-            digest: Experience(summary, refusals.get(digest, _NOBODY))
-            for digest, summary in known.items()
-        }
+        found = self._store.realised(since, loss)
+        return {digest: Experience(*summaries) for digest, summaries in found.items()}
 
 
 class _Complaints:

@@ -264,13 +264,7 @@ def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Fl
 
 
 def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
-    """The tables of the applicants that no model has learnt from, some at a time.
-
-    Raises
-    ------
-    RegistryError
-        If there are none.
-    """
+    """The tables of the applicants that no model has learnt from, some at a time."""
     parts = [part for rows in row_batches(dataset, "train") if (part := _of_held_out(rows))]
     if not parts:
         raise RegistryError("no applicant with an outcome is held out: the dataset is too small")

@@ -380,14 +380,7 @@ def _against(differences: Mapping[str, Interval], allowed: Margins) -> Iterator[
 
 
 def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
-    """Whether a challenger is no worse than the champion, beyond chance, where that was measured.
-
-    Parameters
-    ----------
-    differences : mapping of str to Interval
-        AUC and business cost of the challenger minus the champion's, on the applicants that were
-        set aside from the data that all began with.
-    """
+    """Whether a challenger's AUC and cost are beyond chance worse than the champion's there."""
     for name, words, more_is_better in _COMPARED[:2]:
         value, low, high = differences[name]
         worse = high < 0 if more_is_better else low > 0

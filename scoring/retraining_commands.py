@@ -43,12 +43,7 @@ def retrain(
     ] = False,
     caller_share: Annotated[
         float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="The part of the new labels that one caller may have asked for or reported; "
-            "beyond it a person promotes.",
-        ),
+        typer.Option(help="Of the new labels, the most of one caller: beyond it you promote."),
     ] = 0.5,
     data: Annotated[
         Path | None,

@@ -513,7 +513,10 @@ def test_a_swap_under_load_never_mixes_two_models(
 
 def accepted(store: Store, digest: str, number: int) -> list[str]:
     """Record decisions of a model; their ids."""
-    made = [prediction(model_digest=digest, decision="accept") for _ in range(number)]
+    made = [
+        prediction(model_digest=digest, applicant=str(place), decision="accept")
+        for place in range(number)
+    ]
     store.record(made)
     return [one.id for one in made]
 

@@ -219,10 +219,8 @@ def test_whoever_only_asks_does_not_move_the_traffic(
         return store.record(made)
 
     def challengers_share() -> float:
-        known, refusals = store.realised_costs(start, LOSS), store.refusals(start)
-        mine, other = (
-            Experience(known[live.digest], refusals[live.digest]) for live in (champion, challenger)
-        )
+        realised = store.realised(start, LOSS)
+        mine, other = (Experience(*realised[live.digest]) for live in (champion, challenger))
         found = chosen(champion, challenger, mine, other)
         return found["challenger", "bandit"] / found.total()
 

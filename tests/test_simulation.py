@@ -205,7 +205,7 @@ def test_outcomes_reach_the_store_once_they_are_known(
 ) -> None:
     branch = lived(service, school, model, CALM, 3)
     year_ago = datetime.now(UTC) - timedelta(days=365)
-    ((digest, known),) = service.store.realised_costs(year_ago, 10.0).items()
+    ((digest, (known, _)),) = service.store.realised(year_ago, 10.0).items()
     due = branch.labelled(2)
     assert known.applicants == due.size
     assert known.total == 10 * branch.arrivals.defaulted[due].sum()
@@ -282,8 +282,7 @@ def test_decisions_are_of_the_simulated_day_and_old_ones_are_forgotten(tmp_path:
     year_ago = datetime.now(UTC) - timedelta(days=365)
     for month, known in ((11, 1), (14, 0)):
         store.today = day(month)
-        assert len(store.realised_costs(year_ago, 10.0)) == known
-        assert len(store.refusals(year_ago)) == known
+        assert len(store.realised(year_ago, 10.0)) == known
     store.close()
 
 

@@ -207,17 +207,16 @@ def test_costs_and_refusals_are_those_counted_by_hand(
     lasting_store: Store, cases: list[Case]
 ) -> None:
     digests = decided(lasting_store, cases, NOON)
-    costs = lasting_store.realised_costs(NOON, 10.0)
-    refusals = lasting_store.refusals(NOON)
+    realised = lasting_store.realised(NOON, 10.0)
     for letter, digest in digests.items():
         own = [case for case in cases if case.digest == letter and not case.old]
         known = [10.0 * case.defaulted for case in own if lent(case) and case.defaulted is not None]
         lost = [1.0 - case.pd for case in own if not lent(case)]
         expected = CostSummary(len(known), sum(known), sum(one * one for one in known))
-        assert costs.get(digest, CostSummary(0, 0.0, 0.0)) == expected
-        assert (digest in refusals) == bool(own)
+        assert (digest in realised) == bool(own)
         if own:
-            found = refusals[digest]
+            costs, found = realised[digest]
+            assert costs == expected
             assert (found.decided, found.refused) == (len(own), len(lost))
             assert math.isclose(found.lost, math.fsum(lost))
             assert math.isclose(found.lost_of_squares, math.fsum(one * one for one in lost))
@@ -236,9 +235,8 @@ def test_an_applicant_counts_once_for_a_caller_and_a_model(store: Store) -> None
     ]
     store.record([*others, paid, *asked])
     store.record_outcomes([outcome(paid.id, defaulted=True)])
-    digest = paid.model_digest
-    assert store.realised_costs(NOON, 10.0) == {digest: CostSummary(1, 10.0, 100.0)}
-    found = store.refusals(NOON)[digest]
+    costs, found = store.realised(NOON, 10.0)[paid.model_digest]
+    assert costs == CostSummary(1, 10.0, 100.0)
     assert (found.decided, found.refused) == (2, 1)
     assert found.lost == pytest.approx(0.8)
 
@@ -254,7 +252,7 @@ def test_callers_weigh_as_much_as_the_outcomes_of_their_loans(store: Store) -> N
     branch, shop, stranger = decisions("a", 30, 10), decisions("b", 5, 15), decisions("c", 0, 500)
     store.record([*branch, *shop, *stranger])
     store.record_outcomes([outcome(one.id, defaulted=False) for one in (*branch[:9], *shop[:1])])
-    found = store.refusals(NOON)[branch[0].model_digest]
+    _, found = store.realised(NOON, 10.0)[branch[0].model_digest]
     assert found.decided == 60
     assert found.refused == pytest.approx(60 * (0.9 * 0.25 + 0.1 * 0.75))
     assert found.lost == pytest.approx(0.8 * found.refused)

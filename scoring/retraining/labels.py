@@ -14,28 +14,19 @@ from scoring.dataset import Dataset
 from scoring.features.vectors import compute
 from scoring.store import Labelled, Store
 
-# An outcome is told by one caller and the decision was asked for by one: either may be false.
+# One caller asks for a decision and one reports what came of it: either may be false.
 _DID = {"asked": "about applicants of", "reported": "reported by"}
-# As monitoring's rules, a difference between callers has to be certain and large.
+# As in monitoring's rules, a difference has to be certain and large.
 _SIGNIFICANCE, _LARGE = 0.001, 1.5
 
-# SK_ID_CURR and TARGET, by the SHA-256 of an applicant's features.
+# SK_ID_CURR and whether the applicant defaulted, by the SHA-256 of the features.
 Known = dict[bytes, tuple[int, bool]]
 
 
 class Caller(NamedTuple):
-    """A caller's part in the new labels.
+    """How many new labels a caller "asked" for or "reported", and how many defaults among them.
 
-    Attributes
-    ----------
-    id : str
-        Of the key, or "loopback".
-    did : str
-        "asked" for the decisions, or "reported" the outcomes.
-    labels, defaults : int
-        How many, and how many of them are defaults.
-    expected : float
-        As many defaults as the PDs that were answered add up to.
+    As many are `expected` as the PDs that were answered add up to.
     """
 
     id: str
@@ -46,7 +37,7 @@ class Caller(NamedTuple):
 
 
 def known_of(*datasets: Dataset) -> Known:
-    """Whose rows some datasets hold, by their features."""
+    """Whose rows some datasets hold."""
     known: Known = {}
     for dataset in datasets:
         for rows in row_batches(dataset, "train"):
@@ -59,65 +50,37 @@ def known_of(*datasets: Dataset) -> Known:
 def once(
     store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], known: Known
 ) -> tuple[list[Labelled], list[Labelled]]:
-    """Leave out those with the very features of another applicant: one person counts once.
+    """Decisions without those on the very features of another applicant, of whom the first counts.
 
-    Parameters
-    ----------
-    store : Store
-        With the features that were decided on.
-    decisions : sequence of Labelled
-        In the order of time; of equal ones the first stays.
-    numbers : mapping of str to int
-        SK_ID_CURR by applicant.
-    known : Known
-        Applicants of whom something is known already.
-
-    Returns
-    -------
-    kept, new : list of Labelled
-        All that stay, and those of them that `known` does not have with this outcome.
+    Also those of them that are new: `known` does not have them with this outcome.
     """
     details = (one for some in store.details([one.id for one in decisions]) for one in some)
     digests = {one.id: _digest(zlib.decompress(one.features)) for one in details}
     owners = {digest: number for digest, (number, _) in known.items()}
-    kept = [
-        one
-        for one in decisions
-        if owners.setdefault(digests[one.id], numbers[one.applicant]) == numbers[one.applicant]
-    ]
-    new = [
-        one for one in kept if known.get(digests[one.id]) != (numbers[one.applicant], one.defaulted)
-    ]
+    kept, new = [], []
+    for one in decisions:
+        number, digest = numbers[one.applicant], digests[one.id]
+        if owners.setdefault(digest, number) == number:
+            kept.append(one)
+            if known.get(digest) != (number, one.defaulted):
+                new.append(one)
     return kept, new
 
 
-def callers_of(new: Sequence[Labelled]) -> tuple[Caller, ...]:
-    """Who asked for decisions and who reported outcomes, those with the most labels first."""
-    found = []
-    for did in _DID:
-        own: dict[str, list[Labelled]] = {}
-        for one in new:
-            own.setdefault(getattr(one, did), []).append(one)
-        found += [
-            Caller(who, did, len(some), sum(one.defaulted for one in some),
-                   sum(one.pd for one in some))
-            for who, some in own.items()
-        ]  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (one.did, -one.labels, one.id)))
+def callers_of(new: Sequence[Labelled]) -> list[Caller]:
+    """Who asked and who reported, those with the most labels first."""
+    sums: dict[tuple[str, str], Caller] = {}
+    for one in new:
+        for who in ((one.asked, "asked"), (one.reported, "reported")):
+            _, _, labels, defaults, expected = sums.get(who, Caller(*who, 0, 0, 0.0))
+            sums[who] = Caller(*who, labels + 1, defaults + one.defaulted, expected + one.pd)
+    return sorted(sums.values(), key=lambda one: (one.did, -one.labels, one.id))
 
 
 def doubts(callers: Sequence[Caller], share: float) -> Iterator[str]:
-    """Why a person should look at labels before a model that has learnt from them decides.
+    """Why a person should look first: one has more than a share of the labels, or other defaults.
 
-    Labels are not thinned out to the share: that would give whoever brings few as much weight
-    as the lender.
-
-    Parameters
-    ----------
-    callers : sequence of Caller
-        As `callers_of` gives them.
-    share : float
-        Of the new labels, the most that one caller may have to do with.
+    Labels are not thinned out to the share: whoever brings few would weigh as much as the lender.
     """
     for did, words in _DID.items():
         peers = [one for one in callers if one.did == did]
@@ -138,7 +101,7 @@ def doubts(callers: Sequence[Caller], share: float) -> Iterator[str]:
 
 
 def _disagrees(one: Caller, peers: Sequence[Caller]) -> float | None:
-    """How likely a caller's defaults are if they are as everybody else's, where that is unlikely.
+    """How likely so many defaults are at the rate of the others, where that is too unlikely.
 
     Exact test of two Poisson rates (Przyborowski and Wilenski, 1940).
     """

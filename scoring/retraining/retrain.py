@@ -25,7 +25,7 @@ from scoring.registry import Store as Registry
 from scoring.retraining.combined import applicants_of, combined, new_keys
 from scoring.retraining.history import History, Keys, history_of, numbers_of
 from scoring.retraining.labels import Caller, callers_of, doubts, known_of, once
-from scoring.retraining.trial import LARGEST_MOVE, Trial, Window, held
+from scoring.retraining.trial import Trial, Window, held
 from scoring.retraining.triggers import holding
 from scoring.scorer import Scorer
 from scoring.store import Labelled, Store
@@ -63,7 +63,7 @@ class Material:
         The decisions after them, on which champion and challenger are compared.
     original : str
         The digest of the data to which decisions were added first of all.
-    callers : tuple of Caller
+    callers : list of Caller
         Whom the new labels, learnt from or compared on, come from.
     left_out : Counter of str
         Why labels are in neither, and how many.
@@ -78,7 +78,7 @@ class Material:
     newest: tuple[int, ...]
     window: Window
     original: str
-    callers: tuple[Caller, ...]
+    callers: list[Caller]
     left_out: Counter[str]
     doubts: tuple[str, ...]
 
@@ -97,8 +97,6 @@ class Attempt:
         Of the gates.
     promotion : Event or None
         None if it stays the challenger.
-    doubts : tuple of str
-        Why a person has to promote, in sentences.
     why : str
         A sentence.
     """
@@ -107,8 +105,12 @@ class Attempt:
     trial: Trial
     verdict: Verdict
     promotion: Event | None
-    doubts: tuple[str, ...]
     why: str
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why a person has to promote, in sentences."""
+        return (*self.material.doubts, *self.trial.moved)
 
 
 def gather(
@@ -149,11 +151,8 @@ def gather(
     left_out = Counter({"outcomes of refused applicants": store.labelled_refusals(now)})
     if not decisions:
         raise NothingToLearnError(
-            "no decision has an outcome yet: POST /outcomes tells them"
-            + (
-                f", and those of {left_out.total():,} refused applicants do not count"
-                * bool(left_out.total())
-            )
+            "no decision has an outcome yet, those of "
+            f"{left_out.total():,} refused applicants aside: POST /outcomes tells them"
         )
     since = decisions[-1].at - window
     _check_enough(
@@ -232,7 +231,7 @@ def attempt(
     card = approval.kept_card(registry, challenger.version)
     verdict = judge(trial.challenger, trial.champion, trial.held_out, card)
     verdict = replace(verdict, gates=(*verdict.gates, *on_original(trial.on_original)))
-    unsure = (*material.doubts, *_moved(trial))
+    unsure = (*material.doubts, *trial.moved)
     if not unsure:
         # A split or the bandit gives it applicants as soon as it is there.
         registry.export(export.with_name(CHALLENGER), CHALLENGER)
@@ -242,7 +241,7 @@ def attempt(
         event = approval.promote(
             registry, verdict, by, f"{why} {reason}", export=export, reports=reports
         )
-    return Attempt(material, trial, verdict, event, unsure, reason)
+    return Attempt(material, trial, verdict, event, reason)
 
 
 def _trained(
@@ -343,15 +342,6 @@ def _window(store: Store, newest: History, since: datetime, last: datetime) -> W
     until = last + timedelta(microseconds=1)
     decisions = store.headlines(since, until).decisions
     return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
-
-
-def _moved(trial: Trial) -> Iterator[str]:
-    for table, (value, low, high) in trial.moved.items():
-        yield (
-            f"On the original hold-out features of {table} add {value:+.3f} [{low:+.3f}, "
-            f"{high:+.3f}] to the log-odds of default beyond what they add in the champion, and "
-            f"{LARGEST_MOVE} is the limit."
-        )
 
 
 def _reason(trial: Trial, verdict: Verdict, unsure: Sequence[str]) -> str:

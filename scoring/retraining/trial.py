@@ -99,13 +99,15 @@ class Trial:
     effects: Mapping[str, Interval]
 
     @property
-    def moved(self) -> dict[str, Interval]:
-        """Effects that have moved beyond doubt, and by more than is usual."""
-        return {
-            table: found
-            for table, found in self.effects.items()
-            if found.low > LARGEST_MOVE or found.high < -LARGEST_MOVE
-        }
+    def moved(self) -> list[str]:
+        """Effects that have moved beyond doubt, and by more than is usual, in sentences."""
+        return [
+            f"On the original hold-out features of {table} add {value:+.3f} [{low:+.3f}, "
+            f"{high:+.3f}] to the log-odds of default beyond the champion's; {LARGEST_MOVE} is "
+            "the limit."
+            for table, (value, low, high) in self.effects.items()
+            if low > LARGEST_MOVE or high < -LARGEST_MOVE
+        ]
 
     @property
     def cost(self) -> Interval:
@@ -146,7 +148,6 @@ def held(
     others = held_out_of(pl.concat(rows["application"] for rows in parts))
     scored = [pds_of(rows, *models) for rows in parts]
     pds_of_others = [np.concatenate(own) for own in zip(*scored, strict=True)]
-    ours, theirs = pds_of_others
     size = newest.target.size
     # Where nearly all are refused no number of stand-ins would do.
     rate = min(window.refusal_rate, _ALMOST_ALL)
@@ -168,42 +169,27 @@ def held(
         held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
         on_labelled=_differences(models, pds, target, size, seed),
         on_all=_differences(models, pds, target, target.size, seed),
-        on_original=paired_difference(
-            others.target,
-            ours,
-            theirs,
-            _as_strict(ours, theirs, champion.cutoff),
-            champion.cutoff,
-            challenger.costs,
-            _RESAMPLES,
-            seed,
+        on_original=_differences(
+            models, pds_of_others, others.target, others.target.size, seed,
+            _as_strict(pds_of_others, champion.cutoff),
         ),
         effects=effects(challenger, champion, parts[0], seed),
     )  # fmt: skip
 
 
-def _as_strict(challenger: Floats, champion: Floats, cutoff: float) -> float:
+def _as_strict(pds: list[Floats], cutoff: float) -> float:
     """The cut-off at which the challenger refuses as many applicants as the champion."""
-    refused = int((champion > cutoff).sum())
-    return float(np.sort(challenger)[::-1][min(refused, challenger.size - 1)])
+    refused = int((pds[1] > cutoff).sum())
+    return float(np.sort(pds[0])[::-1][min(refused, pds[0].size - 1)])
 
 
 def effects(challenger: Scorer, champion: Scorer, rows: Rows, seed: int = 0) -> dict[str, Interval]:
     """How far the mean contribution of each table's features has moved, in log-odds.
 
     Contributions are centred on those who were learnt from. Where these are such as the held-out
-    ones their mean is about zero, whatever the outcomes were; labels about applicants of a kind
+    `rows` their mean is about zero, whatever the outcomes were; labels about applicants of a kind
     of their own push it away for everybody else. Means of Shapley values to watch models by:
     Lundberg et al., "From local explanations to global understanding" (2020).
-
-    Parameters
-    ----------
-    challenger, champion : Scorer
-        The models.
-    rows : mapping of str to polars.DataFrame
-        All tables of applicants that neither has learnt from, with their outcomes.
-    seed : int
-        Of the bootstrap.
     """
     features = build_features(rows)
     target = rows["application"]["TARGET"].head(_MOST).to_numpy()
@@ -241,14 +227,19 @@ def _refused(champion: Scorer, pds: Floats, wanted: int, seed: int) -> np.ndarra
 
 
 def _differences(
-    models: tuple[Scorer, Scorer], pds: list[Floats], target: np.ndarray, size: int, seed: int
+    models: tuple[Scorer, Scorer],
+    pds: list[Floats],
+    target: np.ndarray,
+    size: int,
+    seed: int,
+    cutoff: float | None = None,
 ) -> dict[str, Interval]:
     challenger, champion = models
     return paired_difference(
         target[:size],
         pds[0][:size],
         pds[1][:size],
-        challenger.cutoff,
+        challenger.cutoff if cutoff is None else cutoff,
         champion.cutoff,
         challenger.costs,
         _RESAMPLES,

@@ -82,17 +82,9 @@ def called(
 
 
 def holding(champion_digest: str, alerts: Sequence[AlertRecord]) -> list[str]:
-    """The open alerts for which a person has to promote what was learnt meanwhile.
-
-    Parameters
-    ----------
-    champion_digest, alerts
-        As for `called`.
-    """
-    critical = [
-        one for one in _about(champion_digest, alerts, HOLDING) if one.severity == "critical"
-    ]
-    return [f"An alert is open, critical: {one.message}" for one in critical]
+    """The open alerts, of those given, for which a person has to promote, in sentences."""
+    own = _about(champion_digest, alerts, HOLDING)
+    return [f"An alert is critical: {one.message}" for one in own if one.severity == "critical"]
 
 
 def _about(digest: str, alerts: Sequence[AlertRecord], rules: Collection[str]) -> list[Alert]:

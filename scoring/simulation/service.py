@@ -47,16 +47,11 @@ class DatedStore(Store):
         """Record decisions as of today."""
         return super().record([replace(one, at=self.today) for one in new])
 
-    def realised_costs(self, since: datetime, false_negative: float) -> dict[str, CostSummary]:
-        """What each model's loans have cost, as far back from today as asked."""
-        return super().realised_costs(self._then(since), false_negative)
-
-    def refusals(self, since: datetime) -> dict[str, RefusalSummary]:
-        """Whom each model refused, as far back from today as asked."""
-        return super().refusals(self._then(since))
-
-    def _then(self, since: datetime) -> datetime:
-        return self.today - (datetime.now(UTC) - since)
+    def realised(
+        self, since: datetime, false_negative: float
+    ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
+        """What each model's decisions have cost, as far back from today as asked."""
+        return super().realised(self.today - (datetime.now(UTC) - since), false_negative)
 
 
 class Service:

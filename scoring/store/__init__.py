@@ -360,13 +360,11 @@ class Store:
         """The overrides of a decision, the oldest first; the last one stands."""
         return self._read(aftermath.overrides_of, prediction_id)
 
-    def realised_costs(self, since: datetime, false_negative: float) -> dict[str, CostSummary]:
-        """What the loans that each model gave since a time turned out to cost, by its digest."""
-        return self._read(aftermath.realised_costs, since, false_negative)
-
-    def refusals(self, since: datetime) -> dict[str, RefusalSummary]:
-        """Whom each model refused since a time, by the model's digest."""
-        return self._read(aftermath.refusals, since)
+    def realised(
+        self, since: datetime, false_negative: float
+    ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
+        """What each model's loans since a time cost, and whom it refused, by its digest."""
+        return self._read(aftermath.realised, since, false_negative)
 
     def archive(self, digest: str, name: str, version: str, folder: Path) -> None:
         """Keep a model's directory, once, by the SHA-256 of its manifest.

@@ -5,21 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from itertools import groupby
-from operator import attrgetter
-from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    ScalarSelect,
-    Subquery,
-    case,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, case, func, insert, select
 
 from scoring.store.engine import replacing
 from scoring.store.records import CostSummary, Outcome, Override, RefusalSummary
@@ -102,89 +89,51 @@ def overrides_of(connection: Connection, number: str) -> list[Override]:
     ]
 
 
-def realised_costs(
+def realised(
     connection: Connection, since: datetime, false_negative: float
-) -> dict[str, CostSummary]:
-    """What the loans that each model gave turned out to cost, where their outcome is known.
+) -> dict[str, tuple[CostSummary, RefusalSummary]]:
+    """What the loans of each model turned out to cost, and whom it refused, by its digest.
 
-    An outcome of somebody who got no loan is no evidence.
-    """
-    counted = _once(since, known=True)
-    query = select(counted.c.model_digest, counted.c.defaulted, func.count())
-    query = query.where(counted.c.defaulted.is_not(None))
-    costs: dict[str, CostSummary] = {}
-    for digest, defaulted, n in connection.execute(
-        query.group_by(counted.c.model_digest, counted.c.defaulted)
-    ):
-        cost = false_negative if defaulted else 0.0
-        before = costs.get(digest, CostSummary(0, 0.0, 0.0))
-        costs[digest] = CostSummary(
-            before.applicants + n,
-            before.total + n * cost,
-            before.total_of_squares + n * cost * cost,
-        )
-    return costs
-
-
-def refusals(connection: Connection, since: datetime) -> dict[str, RefusalSummary]:
-    """Whom each model refused, by the model's digest.
-
-    Each caller weighs as much as the known outcomes of the loans that it asked for, whatever the
+    Of an applicant's decisions by one model for one caller the last counts, or the last with an
+    outcome. Refusals of each caller weigh as much as the known outcomes of its loans, whatever the
     number of its requests: whoever only asks moves nothing.
-    """
-    counted = _once(since)
-    lost = case((counted.c.given, 0.0), else_=1.0 - counted.c.pd)
-    query = (
-        select(
-            counted.c.model_digest,
-            func.count().label("decided"),
-            func.sum(case((counted.c.given, 0), else_=1)).label("refused"),
-            func.sum(lost).label("lost"),
-            func.sum(lost * lost).label("lost_of_squares"),
-            func.count(counted.c.defaulted).label("known"),
-        )
-        .group_by(counted.c.model_digest, counted.c.caller)
-        .order_by(counted.c.model_digest)
-    )
-    by_model = groupby(connection.execute(query), attrgetter("model_digest"))
-    return {digest: _weighed(list(rows)) for digest, rows in by_model}
-
-
-def _weighed(callers: Sequence[Row[Any]]) -> RefusalSummary:
-    """The refusals of all callers together; while no outcome is known, each request counts."""
-    known = sum(one.known for one in callers)
-    heard = [one for one in callers if one.known or not known]
-    decided = sum(one.decided for one in heard)
-    weights = [one.known / known * decided / one.decided if known else 1.0 for one in heard]
-    sums = (
-        sum(weight * getattr(one, name) for weight, one in zip(weights, heard, strict=True))
-        for name in ("refused", "lost", "lost_of_squares")
-    )
-    return RefusalSummary(decided, *sums)
-
-
-def _once(since: datetime, *, known: bool = False) -> Subquery:
-    """What a model decided on an applicant for a caller, once, however often it was asked.
-
-    The last decision counts, or the last one with an outcome where there is one. With
-    `known` the others are not looked at.
     """
     own = (predictions.c.model_digest, predictions.c.caller, predictions.c.applicant)
     newest = (outcomes.c.prediction_id.is_(None), predictions.c.at.desc(), predictions.c.id.desc())
-    numbered = (
-        select(
-            predictions.c.model_digest,
-            predictions.c.caller,
-            predictions.c.pd,
-            given().label("given"),
-            case((given(), outcomes.c.defaulted)).label("defaulted"),
-            func.row_number().over(partition_by=own, order_by=newest).label("place"),
-        )
-        .join(outcomes, outcomes.c.prediction_id == predictions.c.id, isouter=not known)
-        .where(predictions.c.at >= since)
-        .subquery()
+    place = func.row_number().over(partition_by=own, order_by=newest).label("place")
+    columns = (*own, predictions.c.pd, given().label("given"), outcomes.c.defaulted, place)
+    all_of = select(*columns).outerjoin(outcomes, outcomes.c.prediction_id == predictions.c.id)
+    last = all_of.where(predictions.c.at >= since).subquery()
+    lost = case((last.c.given, 0.0), else_=1.0 - last.c.pd)
+    known = case((last.c.given, last.c.defaulted))
+    sums = (
+        func.count(),
+        func.sum(case((last.c.given, 0), else_=1)),
+        func.sum(lost),
+        func.sum(lost * lost),
+        func.count(known),
+        func.sum(case((known, 1), else_=0)),
     )
-    return select(numbered).where(numbered.c.place == 1).subquery()
+    query = select(last.c.model_digest, *sums).where(last.c.place == 1)
+    callers: dict[str, list[Sequence[float]]] = {}
+    for digest, *row in connection.execute(query.group_by(last.c.model_digest, last.c.caller)):
+        callers.setdefault(digest, []).append(row)
+    return {digest: _together(rows, false_negative) for digest, rows in callers.items()}
+
+
+def _together(
+    callers: Sequence[Sequence[float]], cost: float
+) -> tuple[CostSummary, RefusalSummary]:
+    """A row a caller; while no outcome is known, each request counts alike."""
+    known, defaults = (int(sum(row[i] for row in callers)) for i in (4, 5))
+    heard = [row for row in callers if row[4] or not known]
+    decided = int(sum(row[0] for row in heard))
+    weights = [row[4] / known * decided / row[0] if known else 1.0 for row in heard]
+    sums = (
+        sum(weight * row[i] for weight, row in zip(weights, heard, strict=True)) for i in (1, 2, 3)
+    )
+    costs = CostSummary(known, defaults * cost, defaults * cost * cost)
+    return costs, RefusalSummary(decided, *sums)
 
 
 def given() -> ColumnElement[bool]:

@@ -43,6 +43,10 @@ class Moment(TypeDecorator[datetime]):
 
 _ID = String(36)
 _DIGEST = String(64)
+# All that monitoring and the bandit read of every decision: the rows themselves are a hundred
+# times as long.
+_READ = ("at", "id", "model_digest", "decision", "pd", "milliseconds", "model_decision",
+         "applicant", "caller")  # fmt: skip
 
 metadata = MetaData(
     naming_convention={
@@ -81,20 +85,7 @@ predictions = Table(
     Column("idempotency_key", String(220)),
     Column("request_sha256", _DIGEST, nullable=False),
     Column("milliseconds", Float(53), nullable=False),
-    # All that monitoring and the bandit read of every decision: the rows themselves are a hundred
-    # times as long.
-    Index(
-        "ix_predictions_at",
-        "at",
-        "id",
-        "model_digest",
-        "decision",
-        "pd",
-        "milliseconds",
-        "model_decision",
-        "applicant",
-        "caller",
-    ),
+    Index("ix_predictions_at", *_READ),
     Index("ix_predictions_applicant", "applicant", "at"),
     Index("uq_predictions_caller", "caller", "idempotency_key", unique=True),
 )

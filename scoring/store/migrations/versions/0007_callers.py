@@ -1,7 +1,5 @@
 """Let the index of times hold what the bandit reads of every decision."""
 
-from __future__ import annotations
-
 from alembic import op
 
 revision = "0007"
@@ -14,16 +12,12 @@ _READ = ["at", "id", "model_digest", "decision", "pd", "milliseconds"]
 
 def upgrade() -> None:
     """Make the wider index in the place of the old one."""
-    _replace([*_READ, "model_decision", "applicant", "caller"])
+    op.drop_index("ix_predictions_at", "predictions")
+    columns = [*_READ, "model_decision", "applicant", "caller"]
+    op.create_index("ix_predictions_at", "predictions", columns)
 
 
 def downgrade() -> None:
     """Make the old one again."""
-    _replace(_READ)
-
-
-def _replace(columns: list[str]) -> None:
-    with op.batch_alter_table("predictions", schema=None) as batch_op:
-        batch_op.drop_index("ix_predictions_at")
-    with op.batch_alter_table("predictions", schema=None) as batch_op:
-        batch_op.create_index("ix_predictions_at", columns, unique=False)
+    op.drop_index("ix_predictions_at", "predictions")
+    op.create_index("ix_predictions_at", "predictions", _READ)
