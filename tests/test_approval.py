@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import hostile
 import mlflow
 import polars as pl
 import pytest
@@ -110,8 +111,8 @@ def test_a_worse_challenger_is_refused_forced_and_rolled_back(
     approval.promote(
         store, approval.judged(store, sample, margins=FEW), "ana", "the first", export=export
     )
-    backwards = replace(model.calibration, slope=-model.calibration.slope, intercept=-5.0)
-    second = registered(store, replace(model, calibration=backwards))
+    calibration = replace(model.calibration, intercept=-5.0)
+    second = registered(store, replace(hostile.backwards(model), calibration=calibration))
     verdict = approval.judged(store, sample, margins=FEW)
     assert verdict.champion == first
     with pytest.raises(PromotionRefusedError, match="The AUC differs by"):
