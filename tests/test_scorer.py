@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from scoring.booster import BoosterError
 from scoring.business import Costs
 from scoring.candidates import lightgbm
-from scoring.dataset import Dataset, DatasetError
+from scoring.dataset import Dataset
 from scoring.features import PROTECTED
+from scoring.files import FilesError
 from scoring.learned import LEARNERS
 from scoring.scorer import Calibration, Feature, Scorer, ScorerError, check_manifest, encode
 from scoring.training import Examples, cross_validate, fit_scorer
@@ -525,7 +526,7 @@ def test_a_failed_save_leaves_the_old_model(scorer: Scorer, copy: Path) -> None:
 
 def test_a_folder_of_something_else_is_never_replaced(scorer: Scorer, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(DatasetError, match="not replaced"):
+    with pytest.raises(FilesError, match="not replaced"):
         scorer.save(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.dataset import DatasetError
+from scoring.files import FilesError
 from scoring.scorer import Scorer
 from scoring.store import Store, StoreError
 from scoring.store.archives import pack, unpack
@@ -171,6 +171,6 @@ def test_an_archive_that_swells_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_model_is_not_replaced(small_model: Path, tmp_path: Path) -> None:
     digest = digest_of(small_model)
     (tmp_path / "letters").write_text("precious")
-    with pytest.raises(DatasetError, match="not replaced"):
+    with pytest.raises(FilesError, match="not replaced"):
         unpack(pack(small_model, digest), digest, tmp_path)
     assert (tmp_path / "letters").read_text() == "precious"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from sklearn.metrics import roc_auc_score
 
-from scoring.dataset import FILES, Dataset, DatasetError, ingest
+from scoring.dataset import FILES, Dataset, ingest
+from scoring.files import FilesError
 from scoring.synthetic import SampleError, applications, credibility, profile, write_sample
 from scoring.synthetic.chunks import (
     CHUNK,
@@ -450,7 +451,7 @@ def test_numbers_out_of_range_are_refused(
 def test_other_things_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(DatasetError, match="not replaced"):
+    with pytest.raises(FilesError, match="not replaced"):
         write_sample(tmp_path / "mine", 10)
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
 
