@@ -22,7 +22,7 @@ from threading import Timer
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from scoring.errors import ScoringError
-from scoring.files import staged_file
+from scoring.files import FilesError, staged_file
 from scoring.model_files import (
     LARGEST_MODEL,
     MANIFEST_FILE,
@@ -254,7 +254,7 @@ class RegistrySource:
                 self._forget_others(folder)
         yield folder
         # Only a start without the registry needs the note.
-        with suppress(OSError), staged_file(self._note(alias)) as note:
+        with suppress(OSError, FilesError), staged_file(self._note(alias)) as note:
             note.write_text(json.dumps(found._asdict()), encoding="utf-8")
 
     def _note(self, alias: Alias) -> Path:

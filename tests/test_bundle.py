@@ -147,5 +147,6 @@ def test_outside_a_clone_it_says_what_to_do(
 
 def test_a_heroku_shell_would_read_the_procfile_alike(folder: Path) -> None:
     words = shlex.split(procfile(folder)["web"])
-    assert words[0] == f"HOST={EVERYWHERE}"
-    assert words[1:] == ["gunicorn", "--config", "api/gunicorn.conf.py"]
+    # The platform's routers are the only ones that reach a dyno.
+    assert words[:2] == [f"HOST={EVERYWHERE}", "FORWARDED_ALLOW_IPS=*"]
+    assert words[2:] == ["gunicorn", "--config", "api/gunicorn.conf.py"]

@@ -130,7 +130,11 @@ def decided_on(url: str, body: dict[str, Any]) -> list[str]:
     other = {"SK_ID_CURR": NUMBER}
     assert requests.post(f"{url}/predict", json=other, headers=named, timeout=30).status_code == 422
     words = {"decision": "accept", "actor": "Zoë", "motive": f"applicant {NUMBER} has paid 4500"}
-    known = {"prediction_id": told[0]["id"], "defaulted": True, "observed_at": NOW.isoformat()}
+    known = {
+        "prediction_id": told[0]["id"],
+        "defaulted": True,
+        "observed_at": datetime.now(UTC).isoformat(),
+    }
     assert requests.post(f"{url}/what-if", json=body, timeout=30).status_code == 200
     for path, sent in (
         (f"/predictions/{told[0]['id']}/override", words),

@@ -331,7 +331,10 @@ def test_postgresql_freezes_under_load_and_comes_back(
                 calls = [("GET", "/ready"), ("PUT", "/policy"), ("GET", "/predictions/a")]
                 for method, path in calls:
                     said = requests.request(
-                        method, f"{address}{path}", json={"actor": "A", "motive": "B"}, timeout=30
+                        method,
+                        f"{address}{path}",
+                        json={"actor": "A", "motive": "To see."},
+                        timeout=30,
                     )
                     assert (said.status_code, "Retry-After" in said.headers) == (503, True)
                 assert requests.get(f"{address}/health", timeout=30).status_code == 200

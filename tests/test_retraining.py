@@ -34,7 +34,7 @@ from scoring.features.vectors import compute, from_bytes, pack, to_bytes
 from scoring.materialize import materialize
 from scoring.registry import MODEL_NAME
 from scoring.registry import Store as Registry
-from scoring.requests import body_of, frames_of, rows_of, without_applicant
+from scoring.requests import body_of, frames_of, nameless, rows_of
 from scoring.retraining.combined import applicants_of, combined, new_keys
 from scoring.retraining.history import Keys, history_of, numbers_of
 from scoring.retraining.retrain import NothingToLearnError, attempt, gather
@@ -364,7 +364,7 @@ def invented(world: World, number: int) -> list[Prediction]:
             made[place][0], id=new_id(), applicant=str(700_000 + place), caller="stranger",
             at=START + timedelta(days=400 * i / number), pd=float(pds[place]),
             decision="refuse", model_decision="refuse", features=to_bytes(vectors[place]),
-            rows=zlib.compress(body_of(without_applicant(made[place][1]))),
+            rows=zlib.compress(body_of(nameless(made[place][1]))),
         )
         for i, place in enumerate(refused)
     ]  # fmt: skip
@@ -427,7 +427,7 @@ def test_an_attack_through_overrides_waits_for_a_person(living: World, tmp_path:
     assert "stranger" in (reports / "retraining.html").read_text()
     assert registry.champion() == "1"
     # Not even a split or the bandit would give it an applicant.
-    assert not export.exists()
+    assert Scorer.load(export).version == "1"
     assert not export.with_name("challenger").exists()
     vectors = np.stack([from_bytes(one.features) for one in false[:40]])
     taught = registry.load("2")
