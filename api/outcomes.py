@@ -27,6 +27,7 @@ blueprint = APIBlueprint(
 )
 
 _MOST = 1_000
+_LARGEST = 1024 * 1024
 # So much the clocks of two machines may differ, or a caller's time be cut to whole seconds.
 _SKEW = timedelta(seconds=5)
 
@@ -80,7 +81,7 @@ def outcomes() -> Response:
     Of what was said of a decision at different times the later observation counts. Without the
     scope read a key tells the outcomes of what it decided itself.
     """
-    body = read_model(OutcomesBody)
+    body = read_model(OutcomesBody, _LARGEST)
     store, at, caller = current_service().store, datetime.now(UTC), current_client().id
     found = store.decided_on([one.prediction_id for one in body.outcomes])
     if errors := list(_wrong(body, found, at)):

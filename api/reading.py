@@ -27,6 +27,8 @@ KEY_PATTERN = "^[!-~]([ -~]{0,198}[!-~])?$"
 _KEY = re.compile(KEY_PATTERN)
 _LONGEST_NAME = 80
 _MOST_ITEMS = 500_000
+# Enough for who, why and some settings, in any script.
+_LARGEST_MODEL = 32 * 1024
 
 _BLANK = b" \t\r\n"
 _ARRAY = re.compile(rb"[ \t\r\n]*\[")
@@ -151,14 +153,15 @@ def _commas(body: bytes, most: int) -> list[int]:
     return places
 
 
-def read_model(model: type[BodyT]) -> BodyT:
-    """The body as one of the documented models.
+def read_model(model: type[BodyT], largest: int = _LARGEST_MODEL) -> BodyT:
+    """The body as one of the documented models, of at most `largest` bytes.
 
     Raises
     ------
     ProblemError
         400 or 415 as for `parse` and `read_body`, 422 if its fields are not the model's.
     """
+    request.max_content_length = min(largest, request.max_content_length or largest)
     body = read_body(JSON)
     if not isinstance(parse(body), dict):
         raise ProblemError(422, "The body must be an object.")

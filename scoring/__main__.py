@@ -389,9 +389,11 @@ def promote(
     """Hold a challenger against the gates; if it passes, make it the champion and export it."""
     from scoring import approval
     from scoring.dataset import Dataset
+    from scoring.promotions import check_motive
     from scoring.registry import CHALLENGER, Store
 
     with _console() as console:
+        check_motive(by, why)
         store = Store(mlruns)
         mended = approval.settle(store, export)
         champion = store.champion()

@@ -35,8 +35,10 @@ logger = logging.getLogger(__name__)
 CARD_FILE = "model_card"
 
 
-def register(store: Store, run: Run, created: str, owner: str = OWNER) -> Scorer:
-    """Register a training's model as the challenger: figures, model card, where it comes from.
+def register(
+    store: Store, run: Run, created: str, owner: str = OWNER, *, challenger: bool = True
+) -> Scorer:
+    """Register a training's model: figures, model card, where it comes from.
 
     Parameters
     ----------
@@ -48,6 +50,8 @@ def register(store: Store, run: Run, created: str, owner: str = OWNER) -> Scorer
         The date for the card (ISO 8601).
     owner : str
         Who answers for the model.
+    challenger : bool
+        Whether it becomes the challenger.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def register(store: Store, run: Run, created: str, owner: str = OWNER) -> Scorer
     check_complete(card)
     store.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
     made_by = provenance.provenance_of(store.champion(run.scorer.name))
-    registered = store.register(run.scorer, made_by.tags)
+    registered = store.register(run.scorer, made_by.tags, challenger=challenger)
     provenance.keep(store, registered.version, registered.name, made_by, run.data.manifest)
     identity = replace(card.identity, version=registered.version)
     keep_card(store, replace(card, identity=identity))

@@ -61,8 +61,8 @@ def bundle(model: Path, out: Path, *, demonstration: bool = False) -> Scorer:
         raise BundleError(f"{ROOT} has no {missing[0]}: run this in a clone of the project")
     if Scorer.load(model).demonstration and not demonstration:
         raise BundleError(
-            f"{model} learnt from sample applicants, whom this project invents: promote a model of "
-            "real ones, or say --demonstration"
+            f"{model} learnt from sample applicants, whom this project invents, or does not say of "
+            "whom: promote a model of real ones, or say --demonstration"
         )
     with staged_folder(out, kind="bundle") as staged:
         for path in _sources():

@@ -17,6 +17,7 @@ from scoring.tables import Column, Table
 logger = logging.getLogger(__name__)
 
 _SHOWN_CATEGORIES = 5
+_SHOWN_CHARACTERS = 40
 _LARGEST = 1.7976931348623157e308
 
 
@@ -109,7 +110,9 @@ def warn_unknown_categories(frame: pl.DataFrame, table: Table, *, where: str) ->
         unknown = sorted({*seen[column.name][0]} - {None, *column.categories})
         if unknown:
             count = frame[column.name].is_in(unknown).sum()
-            shown = ", ".join(repr(value) for value in unknown[:_SHOWN_CATEGORIES])
+            shown = ", ".join(
+                repr(value[:_SHOWN_CHARACTERS]) for value in unknown[:_SHOWN_CATEGORIES]
+            )
             more = ", ..." if len(unknown) > _SHOWN_CATEGORIES else ""
             logger.warning(
                 "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); kept",

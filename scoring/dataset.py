@@ -25,7 +25,7 @@ from scoring.conform import (
 )
 from scoring.files import sha256_of, staged_folder
 from scoring.sources import SourceFile, find_files, read
-from scoring.tables import APPLICATION, HISTORY, TABLES, Table, empty_frame
+from scoring.tables import APPLICATION, HISTORY, HOME_CREDIT, TABLES, Table, empty_frame
 
 __all__ = [
     "FILES",
@@ -384,7 +384,7 @@ def _source_of(source: Path, files: Iterable[SourceFile]) -> tuple[str, Origin]:
         kind = str(before["source"])
         digests = {name: entry["sha256"] for name, entry in before["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "home-credit", {"raw": raw}
+        return HOME_CREDIT, {"raw": raw}
     same = all(digests.get(file["name"]) == file["sha256"] for file in raw)
     return kind, (_origin_of(before) if same else {}) or {"raw": raw}
 

@@ -2,7 +2,7 @@
 
 A folder that we wrote lists its files: a dataset and a model in the manifest that they have anyway,
 every other kind in `LIST`. Only a folder in which that list explains everything is replaced or
-removed; listed files may have been changed since, so that writing anew mends what is damaged.
+removed; where somebody has changed a listed file since, the old folder is put aside.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ def remove_folder(out: Path, *, kind: Kind) -> None:
         return
     with _beside(out) as own:
         out.rename(own / "gone")
+        _put_aside(own / "gone", out, kind)
 
 
 def check_folder(out: Path, kind: Kind) -> None:
@@ -186,7 +187,7 @@ def _held_back(out: Path) -> str | None:
 
 def _not_ours(out: Path, kind: Kind) -> str | None:
     """What of a folder its list does not explain."""
-    listed = _listed(out, kind) or set()
+    listed = _listed(out, kind) or {}
     folders = {above.as_posix() for name in listed for above in Path(name).parents}
     for place, inner, files in os.walk(out):
         for name in (*inner, *files):
@@ -197,16 +198,20 @@ def _not_ours(out: Path, kind: Kind) -> str | None:
     return None
 
 
-def _listed(folder: Path, kind: str) -> set[str] | None:
-    """The files that a folder of ours says it has, None if it is none of that kind."""
+def _listed(folder: Path, kind: str) -> dict[str, str] | None:
+    """The SHA-256 of the files that a folder of ours says it has; None if it is no such folder.
+
+    That of the list itself is empty.
+    """
     name = _LISTS.get(kind, LIST)
+    files = {name: ""}
     try:
         told = json.loads((folder / name).read_bytes())
         ours = told.get("kind", kind) == kind and isinstance(told["format"], int)
-        for entry in told["files"].values():
-            digest = entry["sha256"] if isinstance(entry, dict) else entry
-            ours = ours and bool(_SHA256.fullmatch(digest))
-        return {name, *told["files"]} if ours else None
+        for path, entry in told["files"].items():
+            files[path] = entry["sha256"] if isinstance(entry, dict) else entry
+            ours = ours and bool(_SHA256.fullmatch(files[path]))
+        return files if ours else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -262,11 +267,25 @@ def _put_in_place(staged: Path, out: Path, kind: Kind) -> None:
         if reason := _not_ours(staged, kind):
             _exchange(staged, out)
             raise FilesError(f"{out} is not replaced: {reason}")
+        _put_aside(staged, out, kind)
     else:
         check_folder(out, kind)
-        out.rename(staged.with_name("old"))
+        old = staged.with_name("old")
+        out.rename(old)
         staged.rename(out)
+        _put_aside(old, out, kind)
     _sync_one(out.parent)
+
+
+def _put_aside(old: Path, out: Path, kind: Kind) -> None:
+    """Keep a folder whose files are not as we wrote them: damaged, or somebody's own by now."""
+    for name, digest in (_listed(old, kind) or {}).items():
+        path = old / name
+        if digest and path.is_file() and sha256_of(path) != digest:
+            aside = out.with_name(f"{out.name}.{secrets.token_hex(4)}.changed")
+            old.rename(aside)
+            logger.warning("%s had been changed since it was written: it is now %s", out, aside)
+            return
 
 
 def _exchange(one: Path, other: Path) -> bool:

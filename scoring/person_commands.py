@@ -58,6 +58,9 @@ def person(
         counts = store.erase(number)
     for name, count in counts.items():
         typer.echo(f"{name:<16} {count:>12,} emptied or deleted")
+    if not any(counts.values()) and not datasets:
+        typer.echo(f"nothing was kept about applicant {number}")
+        return
     for digest in datasets:
         typer.echo(f"dataset {digest[:12]}: the rows were taken out; the rest is as it was")
     typer.echo(_STAYS.format(decisions=counts["predictions"]))

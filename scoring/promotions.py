@@ -127,10 +127,13 @@ def check_motive(by: str, why: str) -> None:
         If either is empty or both are too long to be kept.
     """
     try:
-        readable(by), readable(why, _LONGEST_MOTIVE, LEAST_MOTIVE)
+        wrong = "--by"
+        readable(by)
+        wrong = "--why"
+        readable(why, _LONGEST_MOTIVE, LEAST_MOTIVE)
     except ValueError as error:
         raise RegistryError(
-            f"a change of champion needs who (--by) and a motive (--why): each {error}"
+            f"a change of champion needs who (--by) and a motive (--why): {wrong} {error}"
         ) from error
     if len(by) + len(why) > _LONGEST_MOTIVE:
         raise RegistryError(f"name and motive are longer than {_LONGEST_MOTIVE:,} characters")

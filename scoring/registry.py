@@ -117,8 +117,10 @@ class Store:
         for file, figure in (figures or {}).items():
             mlflow.log_figure(figure, file)
 
-    def register(self, scorer: Scorer, notes: Mapping[str, str] | None = None) -> Scorer:
-        """Log a Scorer with the open run and register it as the next version, the challenger.
+    def register(
+        self, scorer: Scorer, notes: Mapping[str, str] | None = None, *, challenger: bool = True
+    ) -> Scorer:
+        """Log a Scorer with the open run and register it as the next version.
 
         Parameters
         ----------
@@ -126,6 +128,8 @@ class Store:
             Its version is set to the one that the registry gives.
         notes : mapping of str to str, optional
             Further tags of the version.
+        challenger : bool
+            Whether it becomes the challenger.
 
         Returns
         -------
@@ -151,7 +155,8 @@ class Store:
                 tags={**(notes or {}), **_tags(numbered, digest)},
             )
             if str(registered.version) == numbered.version:
-                self.client.set_registered_model_alias(scorer.name, CHALLENGER, numbered.version)
+                if challenger:
+                    self.challenge(numbered.version, scorer.name)
                 return numbered
             # The registry gave another number than the next visible one (a version was deleted,
             # or somebody registered one meanwhile): the model inside would misname itself.
@@ -160,6 +165,10 @@ class Store:
         raise RegistryError(
             f"others keep registering versions of {scorer.name!r}: register it again later"
         )
+
+    def challenge(self, version: str, name: str = MODEL_NAME) -> None:
+        """Make a version the challenger: a split or the bandit may give it applicants."""
+        self.client.set_registered_model_alias(name, CHALLENGER, version)
 
     def latest_version(self, name: str = MODEL_NAME) -> int:
         """The highest version of a model, 0 where there is none."""

@@ -140,7 +140,9 @@ def _tell(found: Attempt, reports: Path) -> None:
     )
     typer.echo(found.why)
     version = found.trial.challenger.version
-    told = "is the champion" if found.promotion else "stays the challenger"
+    doubts = (*found.material.doubts, *found.trial.moved)
+    told = "waits for a person" if doubts else "stays the challenger"
+    told = "is the champion" if found.promotion else told
     typer.echo(f"version {version} {told}; written: {reports / 'retraining.html'}")
 
 

@@ -49,7 +49,7 @@ from scoring.model_files import check_manifest as check_manifest
 from scoring.profiles import PD, Profile
 from scoring.proving import prove
 from scoring.shapley import Shapley
-from scoring.tables import TABLES, empty_frame
+from scoring.tables import HOME_CREDIT, TABLES, empty_frame
 from scoring.trees import Trees
 
 # As the registry and every service know the model.
@@ -259,9 +259,9 @@ class Scorer:
 
     @property
     def demonstration(self) -> bool:
-        """Whether it learnt from sample applicants: it may be shown, and decides on nobody real."""
+        """Whether it may only be shown: it does not say that it learnt from real applicants."""
         training = self.lineage.get("training")
-        return isinstance(training, Mapping) and training.get("source") == "synthetic"
+        return not (isinstance(training, Mapping) and training.get("source") == HOME_CREDIT)
 
     def features_of(self, frames: Rows) -> pl.DataFrame:
         """The features of some applicants, those that were learnt from data included.

@@ -32,9 +32,10 @@ ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".parquet")
 
 _GET_AGAIN = "Download or export it again"
 _SAVE_AS_UTF8 = "Save the file as UTF-8"
-# What is read of one table, as text and as values of eight bytes: Kaggle's largest has 0.7 GB and
+# What is read of one table, as text and as values: Kaggle's largest has 0.7 GB and
 # 110 million values, its widest 122 columns.
 MOST_BYTES = 2 * 1024**3
+MOST_VALUES = 150_000_000
 MOST_COLUMNS = 500
 MOST_HEADER_BYTES = 64 * 1024
 # How often its own size a packed file may unpack to; Kaggle's tables shrink to a seventh at most.
@@ -274,13 +275,13 @@ def _check_parquet(metadata: FileMetaData) -> None:
     _check_most(metadata.num_columns, MOST_COLUMNS, "columns")
     groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
     _check_most(sum(group.total_byte_size for group in groups), MOST_BYTES, "bytes")
-    _check_most(metadata.num_rows * metadata.num_columns, MOST_BYTES // 8, "values")
+    _check_most(metadata.num_rows * metadata.num_columns, MOST_VALUES, "values")
 
 
 def _read_csv(data: bytes, table: Table, file: SourceFile) -> pl.DataFrame:
     _check_encoding(data)
     header = _header(data)
-    _check_most(data.count(b",") + data.count(b"\n"), MOST_BYTES // 8, "values")
+    _check_most(data.count(b",") + data.count(b"\n"), MOST_VALUES, "values")
     if data.endswith((b"\n\n", b"\n\r\n")):
         data = data.rstrip(b"\r\n") + b"\n"
     elif not data.endswith(b"\n"):

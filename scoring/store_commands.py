@@ -134,11 +134,14 @@ def purge(
     decisions and that neither champion nor challenger learnt from. Decisions are kept for 183
     days at least. It may run while the API serves.
     """
+    from scoring.errors import ScoringError
     from scoring.service_commands import moment
 
     with opened(database) as store:
         clock = datetime.now(UTC)
-        told = None if now is None else min(moment(now, "--now"), clock)
+        told = None if now is None else moment(now, "--now")
+        if told is not None and told > clock:
+            raise ScoringError(f"--now is later than the clock, which says {clock:%Y-%m-%d %H:%M}")
         counts = store.purge(timedelta(days=days), told)
         counts["kept data"] = _purge_kept(mlruns, (told or clock) - timedelta(days=days))
         for table, count in counts.items():

@@ -24,6 +24,8 @@ DTYPES: Mapping[Kind, type[pl.DataType]] = {
     "category": pl.String,
 }
 
+# What manifests and models call rows of Kaggle's own files; sample applicants are others.
+HOME_CREDIT = "home-credit"
 # Home Credit writes "never" or "not employed" as a day a thousand years away.
 DAY_SENTINEL = 365_243
 # XNA stands for "not available", XAP for "not applicable".

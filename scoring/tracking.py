@@ -18,8 +18,8 @@ from scoring.search import NOTED
 from scoring.training import Validation, compare
 
 
-def track(store: Store, run: Run, created: str) -> Scorer:
-    """Log a training and register its model as the challenger, with its model card.
+def track(store: Store, run: Run, created: str, *, challenger: bool = True) -> Scorer:
+    """Log a training and register its model, with its model card.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ def track(store: Store, run: Run, created: str) -> Scorer:
         What the training found.
     created : str
         The date for the model card (ISO 8601).
+    challenger : bool
+        Whether it becomes the challenger.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def track(store: Store, run: Run, created: str) -> Scorer:
         store.log(chosen.metrics, figures)
         for figure in figures.values():
             plt.close(figure)
-        return register(store, run, created)
+        return register(store, run, created, challenger=challenger)
 
 
 def _figures(run: Run) -> dict[str, Figure]:

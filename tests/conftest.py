@@ -109,7 +109,8 @@ def sample_validation(sample_examples: Examples) -> Validation:
 @pytest.fixture(scope="session")
 def scorer(sample_validation: Validation, sample_examples: Examples) -> Scorer:
     """A model trained on the sample applicants, not registered."""
-    record = lineage(sample_validation, {"digest": "0" * 64})
+    # It stands for a model of real applicants, whose answers are no demonstration.
+    record = lineage(sample_validation, {"digest": "0" * 64, "source": "home-credit"})
     return fit_scorer(sample_validation, sample_examples, "credit-scoring", record, seed=1)
 
 

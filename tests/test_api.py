@@ -249,7 +249,7 @@ def test_a_model_of_sample_applicants_says_so_in_every_answer(
         for told in (answer, batch, client.get("/ready").json, client.get(record).json):
             assert told["model"]["demonstration"] is shown
         assert client.get("/model").json["champion"]["demonstration"] is shown
-        replace(scorer, version="2", lineage={}).save(folder)
+        replace(scorer, version="2").save(folder)
         service.lineup.refresh()
         assert client.get("/ready").json["model"]["demonstration"] is False
         assert client.get(record).json["model"]["demonstration"] is shown

@@ -9,6 +9,7 @@ import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -120,10 +121,12 @@ def test_only_a_bundle_is_replaced(small_model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text() == "kept"
 
 
+@pytest.mark.parametrize("said", [{"source": "synthetic"}, {"source": ["home-credit"]}, {}])
 def test_a_model_of_sample_applicants_is_bundled_as_a_demonstration_alone(
-    scorer: Scorer, tmp_path: Path
+    said: dict[str, Any], scorer: Scorer, tmp_path: Path
 ) -> None:
-    made_up = replace(scorer, lineage={"training": {"source": "synthetic"}})
+    """So is one that does not say of whom it learnt."""
+    made_up = replace(scorer, lineage={"training": said})
     made_up.save(tmp_path / "model")
     with pytest.raises(BundleError, match=r"sample applicants.*--demonstration"):
         bundle(tmp_path / "model", tmp_path / "out")

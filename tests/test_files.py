@@ -56,7 +56,12 @@ def test_a_folder_of_ours_is_replaced_whole_and_lists_its_files(tmp_path: Path) 
     assert (out / "inner" / "a").read_text() == (out / "b").read_text() == "second"
     listed = json.loads((out / LIST).read_text())
     assert (listed["kind"], sorted(listed["files"])) == ("bundle", ["b", "inner/a"])
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    # What somebody has changed is put aside, and not deleted.
+    (aside,) = (path for path in tmp_path.iterdir() if path != out)
+    assert aside.suffix == ".changed"
+    assert (aside / "inner" / "a").read_text() == "damaged"
+    written(out, "third")
+    assert {*tmp_path.iterdir()} == {out, aside}
     (tmp_path / "empty").mkdir()
     written(tmp_path / "empty")
 

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -221,6 +221,24 @@ def test_a_service_does_not_start_with_a_key_that_can_be_guessed(
 ) -> None:
     with pytest.raises(StoreError, match="PSEUDONYM_KEY can be guessed"):
         create_app(serving.settings(small_model, tmp_path, pseudonym_key="x"))
+
+
+def test_another_key_than_that_of_before_is_refused(store: Store, database_url: str) -> None:
+    """With it nobody would be found, and everybody would get a second pseudonym."""
+    for _ in range(2):
+        known = Store(database_url, KEY)
+        known.record([prediction(applicant=known.applicant_key(7))])
+        known.close()
+    other = Store(database_url, KEY[::-1])
+    uses: list[Callable[[], object]] = [
+        lambda: other.record([prediction()]), other.check, other.migrate, other.policy,
+        lambda: other.erase(7), lambda: other.on_record(7), lambda: other.applicants([7]),
+    ]  # fmt: skip
+    for use in uses:
+        with pytest.raises(StoreError, match="PSEUDONYM_KEY is not the key"):
+            use()
+    other.close()
+    assert len(list(store.predictions())) == 2
 
 
 def test_who_was_on_record_before_there_was_a_key_is_put_under_pseudonyms(

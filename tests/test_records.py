@@ -166,6 +166,16 @@ def overridden(client: FlaskClient, number: str, decision: str, **headers: str) 
     return client.post(f"/predictions/{number}/override", json=body, headers=names)
 
 
+@pytest.mark.parametrize(
+    ("path", "method"), [("/predictions/a/override", "POST"), ("/policy", "PUT")]
+)
+def test_who_and_why_need_no_large_body(client: FlaskClient, path: str, method: str) -> None:
+    """It would be parsed whole, at many times its size, while others wait."""
+    body = json.dumps({f"k{number}": "x" for number in range(10_000)})
+    told = client.open(path, method=method, data=body, content_type="application/json")
+    assert (told.status_code, told.content_type) == (413, "application/problem+json")
+
+
 def test_an_override_is_overridden_by_those_who_have_seen_it(
     client: FlaskClient, answer: dict[str, Any]
 ) -> None:

@@ -428,6 +428,8 @@ def test_an_attack_through_overrides_waits_for_a_person(living: World, tmp_path:
     assert registry.champion() == "1"
     # Not even a split or the bandit would give it an applicant.
     assert Scorer.load(export).version == "1"
+    # Nor does whatever mends exports put it there.
+    assert not approval.settle(registry, export)
     assert not export.with_name("challenger").exists()
     vectors = np.stack([from_bytes(one.features) for one in false[:40]])
     taught = registry.load("2")

@@ -111,7 +111,7 @@ def test_a_flood_is_refused_in_words_and_in_little_memory(
 
 
 def test_many_empty_values_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MOST_BYTES", 8 * 1000)
+    monkeypatch.setattr(sources, "MOST_VALUES", 1000)
     table = FILES[NAME]
     data = b"SK_ID_CURR,TARGET,A\n" + b",,\n" * 400
     with pytest.raises(DatasetError, match="more than 1,000 values"):

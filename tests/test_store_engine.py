@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -311,3 +313,21 @@ def test_nothing_but_the_file_is_left_after_the_end(tmp_path: Path) -> None:
     store.close()
     # The journal is written back by the last one who leaves.
     assert [one.name for one in tmp_path.iterdir()] == ["scoring.db"]
+
+
+def test_whoever_else_closes_the_file_takes_nothing_away(tmp_path: Path) -> None:
+    """SQLite's locks are the process's: nothing here may open and close the file beside it."""
+    path, read = tmp_path / "scoring.db", "import sqlite3, sys; sqlite3.connect(sys.argv[1])"
+    read += ".execute('SELECT count(*) FROM predictions').fetchone()"
+    store = Store(f"sqlite:///{path}")
+    store.migrate()
+    with ThreadPoolExecutor(4) as pool:
+        told = [one for (one,) in pool.map(store.record, [[prediction()] for _ in range(8)])]
+    journal = path.with_name("scoring.db-wal").stat().st_ino
+    subprocess.run([sys.executable, "-c", read, str(path)], check=True, timeout=60)
+    assert path.with_name("scoring.db-wal").stat().st_ino == journal
+    told += store.record([prediction()])
+    with sqlite3.connect(path) as other:
+        found = {number for (number,) in other.execute("SELECT id FROM predictions")}
+    store.close()
+    assert found == {one.id for one in told}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -183,6 +184,9 @@ def arguments(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return told
 
 
+PUSHED = hashlib.sha256(b"pushed").hexdigest()
+
+
 @pytest.mark.parametrize(
     ("workflow", "name", "answer"),
     [
@@ -190,7 +194,8 @@ def arguments(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
          '[{"id": "r1", "status": "succeeded", "slug": 1}]'),
         ("deploy", "Roll back to the release before", "{}"),
         ("deploy", "Ask the deployed API for a decision",
-         '{"decision": "accept", "probability_of_default": 0.1}'),
+         '{"decision": "accept", "probability_of_default": 0.1, '
+         f'"model": {{"digest": "{PUSHED}"}}}}'),
         ("monitor", "Take the service's settings",
          '{"DATABASE_URL": "it\'s a $(url)", "OTHER": "x"}'),
     ],
@@ -199,11 +204,14 @@ def test_no_key_is_in_a_commands_arguments(
     workflow: str, name: str, answer: str, checkout: Path, arguments: Path
 ) -> None:
     (checkout / "answer").write_text(answer)
-    settings = checkout / "settings"
+    settings, pushed = checkout / "settings", checkout / "bundle" / "mlruns" / "champion"
+    pushed.mkdir(parents=True)
+    (pushed / "manifest.json").write_bytes(b"pushed")
     given = {
         "ANSWER": str(checkout / "answer"), "HEROKU_API_KEY": SECRET, "SCORING_API_KEY": SECRET,
         "RELEASES": "https://x/releases", "RELEASE": "r1", "API_URL": "https://x",
         "HEROKU_APP": "app", "SETTINGS": str(settings), "PYTHONPATH": str(ROOT),
+        "RUNNER_TEMP": str(checkout),
     }  # fmt: skip
     done, outputs = tried(workflow, name, checkout, **given)
     assert done.returncode == 0, done.stderr + done.stdout
@@ -263,6 +271,22 @@ def test_a_deployment_makes_no_model(checkout: Path) -> None:
     done, _ = tried("deploy", "Bundle the champion", checkout, MODEL="mlruns/champion")
     assert done.returncode == 1
     assert "::error::There is no champion to deploy" in done.stdout
+
+
+@pytest.mark.usefixtures("arguments")
+def test_an_answer_of_another_model_is_no_deployment(checkout: Path) -> None:
+    (checkout / "bundle" / "mlruns" / "champion").mkdir(parents=True)
+    (checkout / "bundle" / "mlruns" / "champion" / "manifest.json").write_bytes(b"pushed")
+    (checkout / "answer").write_text('{"decision": "accept", "model": {"digest": "old"}}')
+    (checkout / "bin" / "sleep").write_text("#!/bin/sh\n")
+    (checkout / "bin" / "sleep").chmod(0o755)
+    done, _ = tried(
+        "deploy", "Ask the deployed API for a decision", checkout,
+        RUNNER_TEMP=str(checkout), ANSWER=str(checkout / "answer"), API_URL="https://x",
+        SCORING_API_KEY=SECRET, PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "has not the model that was pushed" in done.stdout
 
 
 @pytest.mark.parametrize("variable", ["", "true"])

@@ -225,7 +225,7 @@ def attempt(
     champion, kept = material.champion, DataVersions.beside(registry.folder)
     with kept.opened(material.dataset) as dataset:
         run = _trained(dataset, material, seed, progress)
-        challenger = track(registry, run, now.date().isoformat())
+        challenger = track(registry, run, now.date().isoformat(), challenger=False)
     with kept.opened(material.original) as original:
         trial = held(challenger, champion, material.window, original, seed)
     card = approval.kept_card(registry, challenger.version)
@@ -233,7 +233,7 @@ def attempt(
     verdict = replace(verdict, gates=(*verdict.gates, *on_original(trial.on_original)))
     unsure = (*material.doubts, *trial.moved)
     if not unsure:
-        # A split or the bandit gives it applicants as soon as it is there.
+        registry.challenge(challenger.version)
         registry.export(export.with_name(CHALLENGER), CHALLENGER)
     reason = _reason(trial, verdict, unsure)
     event = None
@@ -357,5 +357,5 @@ def _reason(trial: Trial, verdict: Verdict, unsure: Sequence[str]) -> str:
         return f"{told}, but gates refuse it: " + " ".join(gate.sentence for gate in refused)
     told += ": cheaper beyond chance"
     if unsure:
-        return f"{told}, but a person has to promote it: {' '.join(unsure)}"
+        return f"{told}, but a person has to promote it (promote --version): {' '.join(unsure)}"
     return f"{told}."

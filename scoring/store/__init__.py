@@ -38,7 +38,7 @@ from scoring.store.engine import connect, emptied_journal, make_folder, normalis
 from scoring.store.errors import StoreChangedError, StoreError, StoreUnavailableError
 from scoring.store.labelled import Labelled
 from scoring.store.lives import Life
-from scoring.store.pseudonyms import ERASED, Pseudonyms, convert, notice
+from scoring.store.pseudonyms import ERASED, Pseudonyms, check_key, convert, notice
 from scoring.store.records import (
     SCOPES,
     Alert,
@@ -142,6 +142,7 @@ class Store:
         self._writer = self._engine.execution_options(write=True)
         self._breaker = Breaker()
         self.pseudonyms = Pseudonyms(pseudonym_key)
+        self._recognised = not self.pseudonyms.hide
 
     @property
     def url(self) -> str:
@@ -184,14 +185,24 @@ class Store:
     def _read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        if function is not migrate.revision:
+            self._recognise()
         with self._reading(_LONG.get(function, USUAL_SECONDS)) as connection:
             return function(connection, *args, **kwargs)
 
     def _write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        self._recognise()
         with self._writing(_LONG.get(function, USUAL_SECONDS)) as connection:
             return function(connection, *args, **kwargs)
+
+    def _recognise(self) -> None:
+        """See once that the key of pseudonyms is the one that the store knows."""
+        if not self._recognised:
+            with self._writing() as connection:
+                check_key(connection, self.pseudonyms)
+            self._recognised = True
 
     def migrate(self) -> None:
         """Bring the tables up to this code's; several processes may do so at once."""
@@ -224,6 +235,7 @@ class Store:
                 f"the store {self.url} is at revision {found} and this code at {migrate.HEAD}: "
                 "run `python -m scoring migrate`"
             )
+        self._recognise()
 
     def applicant_key(self, sk_id_curr: int) -> str:
         """What an applicant is known by in the store: the number, or a keyed hash of it."""

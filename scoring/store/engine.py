@@ -165,9 +165,12 @@ def _make_private(file: Path) -> None:
 
     SQLite gives its other files the same mode, and makes those that are missing. What cannot be
     done here because the file is somebody else's, or cannot be made, SQLite tells about.
+
+    A file that is there is never opened: whoever closes a file gives up all of the process's locks
+    on it, SQLite's too (https://www.sqlite.org/howtocorrupt.html, section 2.2).
     """
     with suppress(OSError):
-        os.close(os.open(file, os.O_CREAT | os.O_RDONLY, _PRIVATE))
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDONLY, _PRIVATE))
     for path in (file, *(file.with_name(file.name + ending) for ending in ("-wal", "-shm"))):
         with suppress(OSError):
             if path.is_file() and path.stat().st_mode & 0o777 & ~_PRIVATE:

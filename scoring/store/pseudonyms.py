@@ -9,10 +9,11 @@ import zlib
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from scoring.requests import Rows, body_of, nameless, rows_of
 from scoring.store.errors import StoreError
-from scoring.store.schema import Row, applicants, outcomes, predictions, reads
+from scoring.store.schema import Row, applicants, outcomes, predictions, pseudonym_keys, reads
 
 # What stands in the place of an applicant who was erased.
 ERASED = "erased"
@@ -24,6 +25,11 @@ _SHORTEST, _FEWEST_TRIPLES = 32, 24
 _FIRST_LOANS = 2_000_000_000
 _DIGITS = re.compile(r"\d{1,10}")
 _PIECE = 200
+# Several processes note the same key at once.
+_ONCE = {
+    "sqlite": sqlite.insert(pseudonym_keys).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(pseudonym_keys).on_conflict_do_nothing(),
+}
 _COMPRESSION = 1
 
 
@@ -88,6 +94,25 @@ class Pseudonyms:
 
     def _hash(self, text: str) -> str:
         return hmac.digest(self._key or b"", text.encode(), hashlib.sha256).hex()
+
+
+def check_key(connection: Connection, pseudonyms: Pseudonyms) -> None:
+    """See that the key is the one of before, and note it where there was none.
+
+    Raises
+    ------
+    StoreError
+        If it is another: everybody would get a second pseudonym.
+    """
+    fingerprint = pseudonyms.concealed("the key itself")
+    known = connection.execute(select(pseudonym_keys.c.fingerprint)).scalars().all()
+    if known and fingerprint not in known:
+        raise StoreError(
+            "PSEUDONYM_KEY is not the key that this store is kept under: set that one, or name "
+            "another store"
+        )
+    if not known:
+        connection.execute(_ONCE[connection.dialect.name], [{"fingerprint": fingerprint}])
 
 
 def notice(connection: Connection, pseudonyms: Pseudonyms) -> str | None:

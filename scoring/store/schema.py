@@ -229,6 +229,9 @@ applicants = Table(
 )
 
 # The numbers by which pseudonyms are known in the data that models learn from.
+# By what the key of pseudonyms is known again.
+pseudonym_keys = Table("pseudonym_keys", metadata, Column("fingerprint", _DIGEST, primary_key=True))
+
 stand_ins = Table(
     "stand_ins",
     metadata,

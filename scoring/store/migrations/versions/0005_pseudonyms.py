@@ -1,4 +1,4 @@
-"""Know applicants by text, which may be a pseudonym, and keep what stands for one in data."""
+"""Know applicants by text, which may be a pseudonym; keep what stands for pseudonyms."""
 
 from __future__ import annotations
 
@@ -23,10 +23,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("applicant", name=op.f("pk_stand_ins")),
     )
     op.create_index("uq_stand_ins_number", "stand_ins", ["number"], unique=True)
+    op.create_table(
+        "pseudonym_keys",
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", name=op.f("pk_pseudonym_keys")),
+    )
 
 
 def downgrade() -> None:
     """Make them numbers again; those known by pseudonyms have to be materialised again."""
+    op.drop_table("pseudonym_keys")
     op.drop_table("stand_ins")
     op.execute("DELETE FROM applicants WHERE applicant LIKE 'p-%'")
     _change(sa.String(length=80), sa.Integer(), "INTEGER")
