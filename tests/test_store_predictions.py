@@ -63,9 +63,9 @@ def test_an_unknown_decision_is_none(store: Store) -> None:
     assert store.prediction(new_id()) is None
     for text in ("", "no id at all", "\x00", "\ud800", "0" * 36, "0" * 5000):
         assert store.prediction(text) is None
-        assert store.applicants_of([text]) == {}
+        assert store.decided_on([text]) == {}
     assert store.answered("loopback", "key") is None
-    assert store.applicants_of([]) == {}
+    assert store.decided_on([]) == {}
     assert store.record([]) == []
     assert list(store.predictions()) == []
 
@@ -192,7 +192,10 @@ def test_on_whom_when_and_for_whom_it_was_decided(store: Store) -> None:
     made = [prediction(applicant=str(number)) for number in range(450)]
     store.record(made)
     numbers = [*(one.id for one in made), "nobody"]
-    assert store.applicants_of(numbers) == {one.id: one.applicant for one in made}
+    found = store.decided_on(numbers)
+    assert {number: one.applicant for number, one in found.items()} == {
+        one.id: one.applicant for one in made
+    }
     found = store.decided_on(numbers)
     assert found == {one.id: (one.applicant, one.at, one.caller) for one in made}
 

@@ -293,10 +293,6 @@ class Store:
         """The decision of an id."""
         return self._read(predictions.find, number)
 
-    def applicants_of(self, numbers: Sequence[str]) -> dict[str, str]:
-        """The applicants of those ids that are decisions, by id."""
-        return {number: one.applicant for number, one in self.decided_on(numbers).items()}
-
     def decided_on(self, numbers: Sequence[str]) -> dict[str, Decided]:
         """On whom, when and for whom it was decided, by those ids that are decisions."""
         return self._read(predictions.decided_on, numbers)
@@ -360,7 +356,7 @@ class Store:
         The applicant's number is not kept in its words.
         """
         if self.pseudonymous:
-            applicant = self.applicants_of([override.prediction_id])[override.prediction_id]
+            applicant = self.decided_on([override.prediction_id])[override.prediction_id].applicant
             override = replace(
                 override,
                 actor=self.pseudonyms.text(override.actor, applicant),
