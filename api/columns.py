@@ -58,17 +58,20 @@ def _value_checker(column: Column) -> CoreSchema:
 
 
 def json_schema(column: Column, *, nullable: bool) -> dict[str, Any]:
-    """The column in JSON Schema, as OpenAPI 3.1 uses it."""
+    """The column in JSON Schema, as OpenAPI 3.1 uses it and typed clients can be made of it."""
     if column.kind == "category":
-        return {"enum": [*column.categories, *([None] if nullable else [])]}
-    whole = column.kind not in ("amount", "number")
-    number: dict[str, Any] = {"type": "integer" if whole else "number"}
-    number |= {"minimum": _plain(column.minimum), "maximum": _plain(column.maximum)}
-    if column.sentinels:
-        others: list[dict[str, Any]] = [{"const": sentinel} for sentinel in column.sentinels]
-        return {"anyOf": [number, *others, *([{"type": "null"}] if nullable else [])]}
-    if nullable:
-        number["type"] = [number["type"], "null"]
+        text: dict[str, Any] = {"type": "string", "enum": list(column.categories)}
+        if nullable:
+            text = {"type": ["string", "null"], "enum": [*column.categories, None]}
+        return text
+    kind = "number" if column.kind in ("amount", "number") else "integer"
+    low, high = _plain(column.minimum), _plain(column.maximum)
+    number = {"type": [kind, "null"] if nullable else kind, "minimum": low, "maximum": high}
+    for sentinel in column.sentinels:
+        # Generated clients choose wrongly between a number and a constant: a range with a gap.
+        number["maximum"] = sentinel
+        number["not"] = {"type": kind, "exclusiveMinimum": high, "exclusiveMaximum": sentinel}
+        number["description"] = f"{low} to {high}, or {sentinel}: it does not apply"
     return number
 
 
