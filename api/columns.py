@@ -59,20 +59,19 @@ def _value_checker(column: Column) -> CoreSchema:
 
 def json_schema(column: Column, *, nullable: bool) -> dict[str, Any]:
     """The column in JSON Schema, as OpenAPI 3.1 uses it and typed clients can be made of it."""
+    kinds = {"category": "string", "amount": "number", "number": "number"}
+    kind = kinds.get(column.kind, "integer")
+    schema: dict[str, Any] = {"type": [kind, "null"] if nullable else kind}
     if column.kind == "category":
-        text: dict[str, Any] = {"type": "string", "enum": list(column.categories)}
-        if nullable:
-            text = {"type": ["string", "null"], "enum": [*column.categories, None]}
-        return text
-    kind = "number" if column.kind in ("amount", "number") else "integer"
+        return schema | {"enum": [*column.categories, *([None] if nullable else [])]}
     low, high = _plain(column.minimum), _plain(column.maximum)
-    number = {"type": [kind, "null"] if nullable else kind, "minimum": low, "maximum": high}
+    schema |= {"minimum": low, "maximum": high}
     for sentinel in column.sentinels:
         # Generated clients choose wrongly between a number and a constant: a range with a gap.
-        number["maximum"] = sentinel
-        number["not"] = {"type": kind, "exclusiveMinimum": high, "exclusiveMaximum": sentinel}
-        number["description"] = f"{low} to {high}, or {sentinel}: it does not apply"
-    return number
+        schema["maximum"] = sentinel
+        schema["not"] = {"type": kind, "exclusiveMinimum": high, "exclusiveMaximum": sentinel}
+        schema["description"] = f"{low} to {high}, or {sentinel}: it does not apply"
+    return schema
 
 
 def expectation(column: Column, value: object) -> str:

@@ -63,21 +63,17 @@ def fields(document: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, 
     table = document["components"]["schemas"]["application"]
     required = set(table["required"])
     return {
-        name: _field(name, labels.get(name, name), schema, name in required)
+        name: Field(
+            name=name,
+            label=labels.get(name, name),
+            options=tuple(option for option in schema.get("enum", ()) if option is not None),
+            whole="integer" in schema["type"],
+            required=name in required,
+            low=schema.get("minimum"),
+            high=schema.get("maximum"),
+        )
         for name, schema in table["properties"].items()
     }
-
-
-def _field(name: str, label: str, schema: Mapping[str, Any], required: bool) -> Field:
-    return Field(
-        name=name,
-        label=label,
-        options=tuple(option for option in schema.get("enum", ()) if option is not None),
-        whole="integer" in schema["type"],
-        required=required,
-        low=schema.get("minimum"),
-        high=schema.get("maximum"),
-    )
 
 
 def ask(page: Page, field: Field, value: Any, key: str) -> Any:
