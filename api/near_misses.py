@@ -74,10 +74,7 @@ def _by_other_names(document: Mapping[str, object]) -> Mends:
             yield place, f"send what is in it as {_ROWS}; POST /predict/batch takes a list"
         elif len(document) == 1 and (text := str(value).strip()).isdecimal() and len(text) < 10:
             if name == _NUMBER and isinstance(value, int):
-                yield (
-                    "/application",
-                    f"send rows, {_ROWS}: GET /applicants/{text} tells those known",
-                )
+                yield "/application", f"send {_ROWS}: GET /applicants/{text} tells rows"
             yield place, f'name an applicant by number, unquoted: {{"{_NUMBER}": {int(text)}}}'
 
 
