@@ -64,6 +64,11 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
 
+def pointer_part(name: str) -> str:
+    """A name as part of a JSON pointer, cut where no known name is as long."""
+    return name[:80].replace("~", "~0").replace("/", "~1")
+
+
 def unavailable() -> ProblemError:
     """The problem of a store that cannot be used: nothing is decided that is not recorded."""
     return ProblemError(
