@@ -92,7 +92,6 @@ class Answer(BaseModel):
     )
     warnings: list[Warned] = Field(description="What was not understood, and taken for missing")
     known: float | None = Field(
-        default=None,
         ge=0,
         le=1,
         description="The share of what the model leans on that was known; null where it is not "
