@@ -269,7 +269,8 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
     Parameters
     ----------
     source : Path
-        A folder of `.csv`, `.csv.gz`, `.csv.zip` or `.parquet` files, or a zip of CSV files.
+        A folder of `.csv`, `.csv.gz`, `.csv.zip` or `.parquet` files or of copies and zips of
+        them, or a zip of such files.
     out : Path
         The dataset's folder, replaced only once everything is read and found good.
     progress : callable, optional
@@ -290,10 +291,10 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
     _check_apart(source, out)
     with staged_folder(out, kind="dataset") as staged:
         known = _Known()
-        for name, table in FILES.items():
+        for name in FILES:
             if name in files:
-                _ingest_table(name, table, files[name], staged, known, progress)
-            else:
+                _ingest_table(name, files, staged, known, progress)
+            elif not (staged / f"{name}.parquet").exists():
                 _warn_missing(name, str(source))
         kind, origin = _source_of(source, files.values())
         write_manifest(staged, kind, origin)
@@ -310,21 +311,46 @@ class _Known:
 
 def _ingest_table(
     name: str,
-    table: Table,
-    file: SourceFile,
+    files: Mapping[str, SourceFile],
     staged: Path,
     known: _Known,
     progress: Progress | None,
 ) -> None:
     if progress:
         progress(name, None)
-    frame = conform(read(file, table), table, where=file.where)
-    warn_unknown_categories(frame, table, where=file.where)
-    check_key(frame, table, where=file.where)
-    _relate(frame, name, file.where, known)
-    write_table(_sorted(frame, table), staged, name)
-    if progress:
-        progress(name, frame.height)
+    # One file may hold both populations' applications.
+    table = APPLICATION if name == "application_train" else FILES[name]
+    where = files[name].where
+    frame = conform(read(files[name], table), table, where=where)
+    warn_unknown_categories(frame, table, where=where)
+    check_key(frame, table, where=where)
+    parts = _populations(frame, where, files) if table is APPLICATION else {name: frame}
+    for part, rows in parts.items():
+        _relate(rows, part, where, known)
+        write_table(_sorted(rows, FILES[part]), staged, part)
+        if progress:
+            progress(part, rows.height)
+
+
+def _populations(
+    frame: pl.DataFrame, where: str, files: Mapping[str, SourceFile]
+) -> dict[str, pl.DataFrame]:
+    """The applications with TARGET, and those without where they have no file of their own."""
+    without = frame["TARGET"].is_null()
+    number = without.sum()
+    if not number:
+        return {"application_train": frame}
+    if "application_test" in files or number == frame.height:
+        raise DatasetError(
+            f"a value is required, and {number} of {frame.height} rows have none",
+            mend="Fill it in; rows without it may stay where there is no application_test file",
+            where=where, table=APPLICATION.name, column="TARGET",
+            row=1 + (without.arg_max() or 0),
+        )  # fmt: skip
+    told = "table application (%s): %d of %d rows have no TARGET: taken for application_test"
+    logger.warning(told, where, number, frame.height)
+    test = frame.filter(without).drop("TARGET")
+    return {"application_train": frame.filter(~without), "application_test": test}
 
 
 def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:
