@@ -20,7 +20,7 @@ from api.problems import ProblemError
 from api.reading import JSON, read_body
 from api.service import current_service
 from scoring.conform import DatasetError
-from scoring.delimited import Note
+from scoring.delimited import Note, TooLargeError
 from scoring.sources import SourceFile, read_noted
 from scoring.tables import APPLICATION, Column
 from scoring.values import MISSING_WORDS
@@ -32,6 +32,7 @@ _KINDS = ("text/csv", "application/octet-stream")
 _BODY = {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS}}
 _MOST_ROWS = 5_000
 _MOST_VALUES = 2_500_000
+_TOO_MANY = f"More than {_MOST_ROWS:,} rows are not read at a time: send fewer."
 
 
 class FileQuery(BaseModel):
@@ -67,13 +68,12 @@ def read_applications(query: FileQuery) -> Response:
     try:
         frame, notes = read_noted(file, _APPLICATIONS, most, _MOST_VALUES, typed=False)
     except DatasetError as error:
-        raise ProblemError(422, f"{error}") from error
+        told = _TOO_MANY if isinstance(error, TooLargeError) else f"{error}"
+        raise ProblemError(422, told) from error
     if "SK_ID_CURR" not in frame.columns:
         raise ProblemError(422, f"{query.name}: there is no column SK_ID_CURR. Add it.")
     if frame.height > _MOST_ROWS:
-        raise ProblemError(
-            422, f"{query.name} has {frame.height:,} rows. Send {_MOST_ROWS:,} at a time."
-        )
+        raise ProblemError(422, _TOO_MANY)
     cells = [list(_cells(frame[name], _APPLICATIONS[name])) for name in frame.columns]
     rows = [
         {name: cell for name, cell in zip(frame.columns, row, strict=True) if cell is not None}

@@ -23,7 +23,6 @@ MOST_COLUMNS = 500
 MOST_HEADER_BYTES = 64 * 1024
 _GET_AGAIN = "Download or export it again"
 _SAVE_AS_UTF8 = "Save the file as UTF-8"
-_SEPARATORS = (",", ";", "\t", "|")
 _NUMBER = r"^\s*[+-]?[0-9]*{}[0-9]+([eE][+-]?[0-9]+)?\s*$"
 _COMMA, _POINT = _NUMBER.format(","), _NUMBER.format(r"\.")
 # Among so many numbers with decimal commas one with a point is a slip; more of them may be numbers
@@ -31,6 +30,10 @@ _COMMA, _POINT = _NUMBER.format(","), _NUMBER.format(r"\.")
 _RARE = 20
 # As programs write them in English and French.
 _TRUTHS = {"true": "1", "false": "0", "vrai": "1", "faux": "0"}
+
+
+class TooLargeError(DatasetError):
+    """A file that holds more than is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,12 @@ def known_columns(names: Sequence[str], table: Table) -> tuple[dict[int, str], l
     DatasetError
         If two of them are one of the table's.
     """
-    kept = {place: name for place, name in enumerate(_known(names, table)) if name}
+    kept = _known(names, table)
+    if not kept:
+        raise DatasetError(
+            f"the header names none of the table's columns: {', '.join(names)[:60]!r}",
+            mend=f"Begin the file with Kaggle's own names: {table.columns[0].name}, ...",
+        )
     twice = sorted({name for name in kept.values() if [*kept.values()].count(name) > 1})
     if twice:
         raise DatasetError(
@@ -100,15 +108,16 @@ def known_columns(names: Sequence[str], table: Table) -> tuple[dict[int, str], l
     return kept, [note for note in notes if note.columns]
 
 
-def _known(names: Sequence[str], table: Table) -> list[str | None]:
+def _known(names: Sequence[str], table: Table) -> dict[int, str]:
     known = {column.name.casefold(): column.name for column in table.columns}
-    return [known.get("_".join(name.split()).casefold()) for name in names]
+    plain = ["_".join(name.split()).casefold() for name in names]
+    return {place: known[name] for place, name in enumerate(plain) if name in known}
 
 
 def check_most(number: int, most: int, of_what: str) -> None:
-    """Raise DatasetError for a file that holds more than anybody's does."""
+    """Raise TooLargeError for a file that holds more than anybody's does."""
     if number > most:
-        raise DatasetError(
+        raise TooLargeError(
             f"the file holds more than {most:,} {of_what}: none of Kaggle's is like that",
             mend="Look at what it is before you read it",
         )
@@ -140,26 +149,16 @@ def _header(data: bytes, table: Table) -> tuple[list[str], str]:
     """The first line's names, split by whatever gives the most names that the table knows."""
     end = data.find(b"\n") + 1 or len(data)
     check_most(end, MOST_HEADER_BYTES, "bytes in its first line")
-    line = data[:end].decode("utf-8-sig")
-
-    def known(separator: str) -> int:
-        names = next(csv.reader([line], delimiter=separator), [])
-        return sum(name is not None for name in _known(names, table))
-
+    line = [data[:end].decode("utf-8-sig")]
     try:
-        # The comma, where a file has a single column.
-        separator = max(_SEPARATORS, key=known)
-        names = next(csv.reader([line], delimiter=separator), [])
+        # The comma comes first: it is that of a file with a single column.
+        split = [(next(csv.reader(line, delimiter=mark), []), mark) for mark in ",;\t|"]
     except csv.Error as error:
         raise DatasetError(
             f"the header cannot be read ({error})", mend="End the lines with a line feed"
         ) from error
+    names, separator = max(split, key=lambda names: len(_known(names[0], table)))
     check_most(len(names), MOST_COLUMNS, "columns")
-    if not known(separator):
-        raise DatasetError(
-            f"the first line names none of the table's columns: {line.strip()[:60]!r}",
-            mend=f"Begin the file with Kaggle's own names: {table.columns[0].name}, ...",
-        )
     return names, separator
 
 

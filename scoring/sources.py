@@ -158,7 +158,7 @@ def read_noted(
             mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
             raise DatasetError("the table is empty: no data row", mend=mend)
     except DatasetError as error:
-        raise DatasetError(
+        raise type(error)(
             error.problem, mend=error.mend, where=file.where, table=table.name,
             column=error.column, row=error.row,
         ) from error.__cause__  # fmt: skip
@@ -189,7 +189,8 @@ def _in_zip(archive: Path, names: tuple[str, ...]) -> dict[str, SourceFile]:
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
-    return [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    return [name for name in archive.namelist()
+            if not (name.startswith("__MACOSX/") or name.endswith("/"))]  # fmt: skip
 
 
 def _of_tables(

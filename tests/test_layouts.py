@@ -296,7 +296,7 @@ NONE: dict[str, tuple[bytes, str]] = {
     "UTF-16 without a mark": ("SK_ID_CURR\n1\n".encode("utf-16-le"), "NUL bytes"),
     "a column twice": (b"SK_ID_CURR,sk_id_curr\n1,2\n", "names a column twice: SK_ID_CURR"),
     "a short line": (b"SK_ID_CURR,AMT_CREDIT\n1,2\n3\n", "data row 2 (the first is 1)"),
-    "many rows": (b"SK_ID_CURR\n" + b"1\n" * 5_001, "5,001 rows. Send 5,000 at a time"),
+    "many rows": (b"SK_ID_CURR\n" + b"1\n" * 5_001, "More than 5,000 rows"),
     "no number": (b"AMT_CREDIT\n1\n", "no column SK_ID_CURR"),
 }  # fmt: skip
 
@@ -307,13 +307,10 @@ def test_a_file_that_is_none_is_refused_as_a_whole(what: str, client: FlaskClien
     assert told in refused(client, data)
 
 
-@pytest.mark.parametrize(
-    ("data", "told"),
-    [(b"SK_ID_CURR\n" + b"1\n" * 40_000_000, "67,108,864 bytes"),
-     (b"SK_ID_CURR\n" + b"1\n" * 3_000_000, "2,500,000 values")],
-)  # fmt: skip
-def test_a_packed_flood_is_refused(client: FlaskClient, data: bytes, told: str) -> None:
-    assert told in refused(client, gzip.compress(data, 1))
+@pytest.mark.parametrize("rows", [3_000_000, 40_000_000], ids=["values", "bytes"])
+def test_a_packed_flood_is_refused(rows: int, client: FlaskClient) -> None:
+    data = gzip.compress(b"SK_ID_CURR\n" + b"1\n" * rows, 1)
+    assert "More than 5,000 rows" in refused(client, data)
 
 
 def test_other_types_and_larger_bodies_are_not_taken(tmp_path: Path) -> None:
