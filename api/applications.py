@@ -20,7 +20,7 @@ from api.problems import ProblemError
 from api.reading import JSON, read_body
 from api.service import current_service
 from scoring.conform import DatasetError
-from scoring.delimited import Note, TooLargeError
+from scoring.delimited import Note, TooLargeError, check_most
 from scoring.sources import SourceFile, read_noted
 from scoring.tables import APPLICATION, Column
 from scoring.values import MISSING_WORDS
@@ -32,7 +32,6 @@ _KINDS = ("text/csv", "application/octet-stream")
 _BODY = {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS}}
 _MOST_ROWS = 5_000
 _MOST_VALUES = 2_500_000
-_TOO_MANY = f"More than {_MOST_ROWS:,} rows are not read at a time: send fewer."
 
 
 class FileQuery(BaseModel):
@@ -63,33 +62,34 @@ def read_applications(query: FileQuery) -> Response:
     judges each row alone.
     """
     most = request.max_content_length = current_service().settings.batch_body_limit
-    data = read_body(*_KINDS)
-    file = SourceFile(query.name, "", lambda: data)
+    body = read_body(*_KINDS)
+    file = SourceFile(query.name, "", lambda: body)
     try:
         frame, notes = read_noted(file, _APPLICATIONS, most, _MOST_VALUES, typed=False)
-    except DatasetError as error:
-        told = _TOO_MANY if isinstance(error, TooLargeError) else f"{error}"
+        check_most(frame.height, _MOST_ROWS, "rows")
+    except TooLargeError as error:
+        told = f"More than {_MOST_ROWS:,} rows are not read at a time: send fewer."
         raise ProblemError(422, told) from error
+    except DatasetError as error:
+        raise ProblemError(422, str(error)) from error
     if "SK_ID_CURR" not in frame.columns:
         raise ProblemError(422, f"{query.name}: there is no column SK_ID_CURR. Add it.")
-    if frame.height > _MOST_ROWS:
-        raise ProblemError(422, _TOO_MANY)
-    cells = [list(_cells(frame[name], _APPLICATIONS[name])) for name in frame.columns]
+    cells = [_cells(frame[name], _APPLICATIONS[name]) for name in frame.columns]
     rows = [
-        {name: cell for name, cell in zip(frame.columns, row, strict=True) if cell is not None}
-        for row in zip(*cells, strict=True)
+        {name: cell for name, cell in row if cell is not None} for row in zip(*cells, strict=True)
     ]
     return Response(orjson.dumps({"rows": rows, "notes": notes}), content_type=JSON)
 
 
-def _cells(texts: pl.Series, column: Column) -> Iterator[str | float | None]:
-    """A column's values as JSON has them; None where there is none."""
+def _cells(texts: pl.Series, column: Column) -> Iterator[tuple[str, str | float | None]]:
+    """A column's name and its values as JSON has them; None where there is none."""
     dtype = pl.String if column.kind == "category" else pl.Float64
-    whole = column.dtype.is_integer()
     for text, value in zip(texts, texts.str.strip_chars().cast(dtype, strict=False), strict=True):
+        cell = value
         if text is None or text.strip().casefold() in MISSING_WORDS:
-            yield None
+            cell = None
         elif not isinstance(value, float) or not math.isfinite(value):
-            yield text
-        else:
-            yield int(value) if whole and value.is_integer() else value
+            cell = text
+        elif column.dtype.is_integer() and value.is_integer():
+            cell = int(value)
+        yield column.name, cell

@@ -324,7 +324,8 @@ def _ingest_table(
     frame = conform(read(files[name], table), table, where=where)
     warn_unknown_categories(frame, table, where=where)
     check_key(frame, table, where=where)
-    parts = _populations(frame, where, files) if table is APPLICATION else {name: frame}
+    alone = "application_test" not in files
+    parts = _populations(frame, where, alone) if table is APPLICATION else {name: frame}
     for part, rows in parts.items():
         _relate(rows, part, where, known)
         write_table(_sorted(rows, FILES[part]), staged, part)
@@ -332,20 +333,17 @@ def _ingest_table(
             progress(part, rows.height)
 
 
-def _populations(
-    frame: pl.DataFrame, where: str, files: Mapping[str, SourceFile]
-) -> dict[str, pl.DataFrame]:
+def _populations(frame: pl.DataFrame, where: str, alone: bool) -> dict[str, pl.DataFrame]:
     """The applications with TARGET, and those without where they have no file of their own."""
     without = frame["TARGET"].is_null()
     number = without.sum()
     if not number:
         return {"application_train": frame}
-    if "application_test" in files or number == frame.height:
+    if number == frame.height or not alone:
         raise DatasetError(
             f"a value is required, and {number} of {frame.height} rows have none",
             mend="Fill it in; rows without it may stay where there is no application_test file",
-            where=where, table=APPLICATION.name, column="TARGET",
-            row=1 + (without.arg_max() or 0),
+            where=where, table="application", column="TARGET", row=1 + (without.arg_max() or 0),
         )  # fmt: skip
     told = "table application (%s): %d of %d rows have no TARGET: taken for application_test"
     logger.warning(told, where, number, frame.height)

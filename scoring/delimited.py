@@ -48,15 +48,10 @@ class Note:
 def read_csv(
     data: bytes, table: Table, most_values: int, *, typed: bool = True
 ) -> tuple[pl.DataFrame, list[Note]]:
-    """Read the columns that a table knows, under its names.
+    """Read the columns that a table knows, under its names; DatasetError if there are none.
 
     Numbers are numbers if all of them are and it is `typed`, else everything is text. Text that is
     no number stays as it is, for others to judge it.
-
-    Raises
-    ------
-    DatasetError
-        If the file is no table, or none with a column of `table`.
     """
     data, notes = _as_utf8(data)
     header, separator = _header(data, table)
@@ -78,13 +73,7 @@ def read_csv(
 
 
 def known_columns(names: Sequence[str], table: Table) -> tuple[dict[int, str], list[Note]]:
-    """The table's names of a file's columns by their place, in whatever case those are written.
-
-    Raises
-    ------
-    DatasetError
-        If two of them are one of the table's.
-    """
+    """The table's names of a file's columns by their place, in whatever case those are written."""
     kept = _known(names, table)
     if not kept:
         raise DatasetError(
@@ -99,13 +88,13 @@ def known_columns(names: Sequence[str], table: Table) -> tuple[dict[int, str], l
             column=twice[0],
         )
     dropped = tuple(name.strip() for place, name in enumerate(names) if place not in kept)
-    told = ", ".join(name or "(without a name)" for name in dropped)
     renamed = tuple(name for place, name in kept.items() if names[place] != name)
-    notes = (
-        Note("dropped_columns", dropped, f"unknown columns dropped: {told}"),
-        Note("renamed_columns", renamed, f"read as Kaggle's columns: {', '.join(renamed)}"),
-    )
-    return kept, [note for note in notes if note.columns]
+    told = ", ".join(name or "(without a name)" for name in dropped)
+    notes = [Note("dropped_columns", dropped, f"unknown columns dropped: {told}")] * bool(dropped)
+    if renamed:
+        told = f"{len(renamed)} columns read under Kaggle's names, the first as {renamed[0]}"
+        notes.append(Note("renamed_columns", renamed, told))
+    return kept, notes
 
 
 def _known(names: Sequence[str], table: Table) -> dict[int, str]:
@@ -164,8 +153,8 @@ def _header(data: bytes, table: Table) -> tuple[list[str], str]:
 
 def _numbers(data: bytes, names: list[str], table: Table, separator: str) -> pl.DataFrame | None:
     """The rows with numbers as numbers; None if that cannot be."""
-    numeric = {column.name for column in table.columns if column.kind != "category"}
-    schema = {name: pl.Float64 if name in numeric else pl.String for name in names}
+    numeric = [name for name in names if name in table and table[name].kind != "category"]
+    schema = dict.fromkeys(names, pl.String) | dict.fromkeys(numeric, pl.Float64)
     try:
         frame = _parsed(data, schema, separator)
     except pl.exceptions.PolarsError as error:

@@ -200,13 +200,13 @@ def _of_tables(
     found = {}
     for name in names:
         best = [name + ending for ending in ENDINGS]
-        candidates = [file for file in best if file in files]
-        candidates += sorted(file for file in files if _is_of(file, name) and file not in best)
-        if len(candidates) > 1:
-            logger.warning("table %s is there more than once: %s read, %s ignored",
-                           name, candidates[0], ", ".join(candidates[1:]))  # fmt: skip
-        for first in candidates[:1]:
-            found[name] = SourceFile(f"{folder}{first}", name, files[first])
+        own = [file for file in best if file in files]
+        own += sorted(file for file in files if _is_of(file, name) and file not in best)
+        if own:
+            found[name] = SourceFile(f"{folder}{own[0]}", name, files[own[0]])
+        if own[1:]:
+            told = "table %s is there more than once: %s read, %s ignored"
+            logger.warning(told, name, own[0], ", ".join(own[1:]))
     return found
 
 

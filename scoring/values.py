@@ -1,8 +1,3 @@
-"""How values say that they are missing."""
+"""How values say that they are missing, in lower case: programs write them in any."""
 
-from __future__ import annotations
-
-# In lower case; programs write them in any.
-MISSING_WORDS: frozenset[str] = frozenset(
-    {"", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"}
-)  # fmt: skip
+MISSING_WORDS: frozenset[str] = frozenset(("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"))
