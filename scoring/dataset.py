@@ -269,8 +269,7 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
     Parameters
     ----------
     source : Path
-        A folder of `.csv`, `.csv.gz`, `.csv.zip` or `.parquet` files or of copies and zips of
-        them, or a zip of such files.
+        A folder of `.csv`, `.csv.gz`, `.csv.zip`, `.parquet` files or zips, or a zip of them.
     out : Path
         The dataset's folder, replaced only once everything is read and found good.
     progress : callable, optional

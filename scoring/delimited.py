@@ -8,7 +8,7 @@ import codecs
 import csv
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,14 +61,15 @@ def read_csv(
     kept, named = known_columns(header, table)
     # What is dropped may have any name, or that of another.
     names = [kept.get(place, f"{place} {name}") for place, name in enumerate(header)]
-    frame = _numbers(data, names, table, separator) if typed else None
-    if frame is None:
+    numbers = [name for name in kept.values() if table[name].kind != "category"]
+    frame = _parsed(data, names, numbers, separator) if typed else None
+    if frame is None or not _is_rectangular(frame, data, separator):
         _check_lines(data, header, separator)
-        frame = _parsed(data, dict.fromkeys(names, pl.String), separator)
-        frame = frame.select(kept.values()).with_columns(_truths(table, kept.values()))
-        if separator != ",":
-            frame, commas = _with_decimal_points(frame, table)
-            notes += commas
+        frame = _parsed(data, names, (), separator)
+        if frame is None:
+            raise DatasetError("the file cannot be read", mend=_GET_AGAIN)
+        frame, commas = _mended(frame.select(kept.values()), table, separator)
+        notes += commas
     return frame.select(kept.values()), notes + named
 
 
@@ -151,34 +152,29 @@ def _header(data: bytes, table: Table) -> tuple[list[str], str]:
     return names, separator
 
 
-def _numbers(data: bytes, names: list[str], table: Table, separator: str) -> pl.DataFrame | None:
-    """The rows with numbers as numbers; None if that cannot be."""
-    numeric = [name for name in names if name in table and table[name].kind != "category"]
-    schema = dict.fromkeys(names, pl.String) | dict.fromkeys(numeric, pl.Float64)
+def _parsed(
+    data: bytes, names: list[str], numbers: Sequence[str], separator: str
+) -> pl.DataFrame | None:
+    schema = dict.fromkeys(names, pl.String) | dict.fromkeys(numbers, pl.Float64)
     try:
-        frame = _parsed(data, schema, separator)
+        return pl.read_csv(data, schema=schema, separator=separator, has_header=False, skip_lines=1)
     except pl.exceptions.PolarsError as error:
-        logger.debug("table %s: looking for what stopped the fast reader: %s", table.name, error)
+        logger.debug("looking for what stopped the fast reader: %s", error)
         return None
-    return frame if _is_rectangular(frame, data, separator.encode()) else None
 
 
-def _parsed(data: bytes, schema: Mapping[str, type[pl.DataType]], separator: str) -> pl.DataFrame:
-    return pl.read_csv(data, schema=schema, separator=separator, has_header=False, skip_lines=1)
-
-
-def _is_rectangular(frame: pl.DataFrame, data: bytes, separator: bytes) -> bool:
+def _is_rectangular(frame: pl.DataFrame, data: bytes, separator: str) -> bool:
     """Whether every line has as many fields as the header.
 
     Polars fills a short line with nulls without a word. All lines are complete if and only if
     the file holds one separator less a row than columns, beside those inside of quoted text.
     """
     start = data.find(b"\n") + 1
-    separators = data.count(separator, start)
+    separators = data.count(separator.encode(), start)
     if b'"' in data[:start]:
         return False
     if data.find(b'"', start) >= 0:
-        text = pl.col(pl.String).str.count_matches(separator.decode(), literal=True).sum()
+        text = pl.col(pl.String).str.count_matches(separator, literal=True).sum()
         separators -= frame.select(text).sum_horizontal().item()
     return separators == frame.height * (frame.width - 1)
 
@@ -202,19 +198,14 @@ def _check_lines(data: bytes, header: list[str], separator: str) -> None:
         ) from error
 
 
-def _truths(table: Table, names: Iterable[str]) -> Iterator[pl.Expr]:
-    """Flags that a program wrote as True and False."""
-    for name in names:
-        if table[name].kind == "flag":
-            word = pl.col(name).str.strip_chars().str.to_lowercase()
-            yield word.replace_strict(_TRUTHS, default=pl.col(name)).alias(name)
-
-
-def _with_decimal_points(frame: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[Note]]:
-    """Numbers with decimal commas as others are written, if that is how the file has them."""
+def _mended(frame: pl.DataFrame, table: Table, separator: str) -> tuple[pl.DataFrame, list[Note]]:
+    """Flags and numbers as Kaggle writes them, where a file has True, False and decimal commas."""
+    flags = pl.col([name for name in frame.columns if table[name].kind == "flag"])
+    words = flags.str.strip_chars().str.to_lowercase()
+    frame = frame.with_columns(words.replace_strict(_TRUTHS, default=flags))
     numbers = pl.col([name for name in frame.columns if table[name].kind != "category"])
     commas, points = (frame.select(numbers.str.contains(mark).sum()) for mark in (_COMMA, _POINT))
-    columns = tuple(column.name for column in commas if column.item())
+    columns = tuple(column.name for column in commas if column.item() and separator != ",")
     if not columns or points.sum_horizontal().item() * _RARE >= commas.sum_horizontal().item():
         return frame, []
     mended = (
