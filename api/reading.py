@@ -72,7 +72,7 @@ def read_body(*accepted: str) -> bytes:
         If it is larger than the request may be.
     """
     charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype not in accepted or charset not in _UNICODE:
+    if request.mimetype not in accepted or (JSON in accepted and charset not in _UNICODE):
         raise ProblemError(415, f"Send the body as {' or '.join(accepted)}, in UTF-8.")
     if request.content_encoding not in (None, "", "identity"):
         raise ProblemError(415, "Send the body as it is, without a Content-Encoding.")

@@ -315,6 +315,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         "/predictions/{id}/override",
         "/applicants/{id}",
         "/applicants/{id}/predictions",
+        "/applications/read",
         "/outcomes",
         "/alerts",
         "/monitoring",
