@@ -98,6 +98,10 @@ $(STAMPS)/online: $(STAMPS)/tables
 test: $(INSTALLED) ## install what is needed and run the tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## spoil files at random, 2,000 times: read alike, or refused in words
+	@$(BIN)/python -m pytest tests/test_spoiling.py -m slow --numprocesses 2
+
 .PHONY: screenshots
 screenshots: $(INSTALLED) ## use the page in a browser and keep its pictures in reports/screenshots
 	@mkdir -p reports/screenshots

@@ -80,7 +80,7 @@ def test_an_answer_has_decision_reasons_and_model(
 
 def assert_answers_equal_batch(client: FlaskClient, scored: pl.DataFrame, rows: Dataset) -> None:
     bodies = example_requests(rows, scored["SK_ID_CURR"].to_list())
-    for body, (applicant, pd, decision) in zip(bodies, scored.iter_rows(), strict=True):
+    for body, (applicant, pd, decision, *_) in zip(bodies, scored.iter_rows(), strict=True):
         answer = client.post("/predict", json=body).get_json(force=True)
         assert answer["applicant"] == applicant, answer
         assert (answer["probability_of_default"], answer["decision"]) == (pd, decision)
