@@ -10,11 +10,12 @@ from typing import Any, cast
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from api.columns import checker, expectation, nearest_name
+from api.columns import Unknown, checker, expectation, nearest_name, reader
 from api.problems import FieldError, ProblemError
 from api.reading import parse
 from scoring.requests import Row, Rows
 from scoring.tables import APPLICATION, HISTORY, TABLES, Column, Table
+from scoring.values import Misunderstood, misunderstood
 
 _APPLICANT = "SK_ID_CURR"
 # Enough to mend a request by; more would only cost time and room.
@@ -51,10 +52,16 @@ class Applicant:
         SK_ID_CURR.
     rows : mapping of str to list of dict
         Rows by table name; every row has its SK_ID_CURR where its table has the column.
+    misunderstood : tuple of Misunderstood
+        Values that were taken for missing.
+    history_given : bool
+        Whether anything was said of the credit history, if only that there is none.
     """
 
     id: int
     rows: Rows
+    misunderstood: tuple[Misunderstood, ...] = ()
+    history_given: bool = True
 
 
 class ApplicantReader:
@@ -92,17 +99,22 @@ class ApplicantReader:
         ProblemError
             422 if its fields are not an applicant's.
         """
-        rows = self._check(document)
+        unknown: list[str] = []
+        rows = self._check(document, unknown)
+        told = tuple(_take_out(rows)) if unknown else ()
         application = rows.pop("application")
-        applicant = Applicant(application[_APPLICANT], {"application": [application], **rows})
+        given = any(table.name in cast("dict[str, Any]", document) for table in HISTORY)
+        applicant = Applicant(
+            application[_APPLICANT], {"application": [application], **rows}, told, given
+        )
         _refuse(_relation_errors(applicant))
         return applicant
 
-    def _check(self, document: object) -> dict[str, Any]:
+    def _check(self, document: object, unknown: list[str]) -> dict[str, Any]:
         """All values checked in one call; on failure they are looked at one by one."""
         if self._is_of_sensible_size(document):
             try:
-                return cast("dict[str, Any]", self._body.validate_python(document))
+                return cast("dict[str, Any]", self._body.validate_python(document, context=unknown))
             except ValidationError:
                 pass
         _refuse(self._errors(document))
@@ -150,7 +162,8 @@ class ApplicantReader:
             return
         yield from _unknown_names(row, _names(name), place)
         try:
-            self._row[name].validate_python({key: row[key] for key in _names(name) if key in row})
+            known = {key: row[key] for key in _names(name) if key in row}
+            self._row[name].validate_python(known, context=[])
         except ValidationError as failure:
             for error in failure.errors(include_url=False, include_context=False):
                 column = str(error["loc"][0])
@@ -199,9 +212,24 @@ def _row_schema(table: Table) -> CoreSchema:
     fields = {}
     for column in accepted_columns(table):
         required = must_be_given(table, column)
-        check = checker(column) if required else core_schema.nullable_schema(checker(column))
+        check = reader(column, required=required)
         fields[column.name] = core_schema.typed_dict_field(check, required=required)
     return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True)
+
+
+def _take_out(rows: Mapping[str, Any]) -> Iterator[Misunderstood]:
+    """Put null in the place of what was not understood, and tell of the first of it."""
+    left = _MOST_ERRORS
+    for name, own in rows.items():
+        alone = name == APPLICATION.name
+        for index, row in enumerate([own] if alone else own):
+            for column, value in row.items():
+                if isinstance(value, Unknown):
+                    row[column] = None
+                    left -= 1
+                    if left >= 0:
+                        place = f"/{name}" if alone else f"/{name}/{index}"
+                        yield misunderstood(f"{place}/{column}", TABLES[name][column], value.value)
 
 
 def _refuse(errors: Iterator[FieldError]) -> None:

@@ -5,21 +5,15 @@ All three come from `scoring.tables`, so that the three cannot disagree with it.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from functools import lru_cache
-from heapq import nlargest
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import orjson
 from pydantic_core import CoreSchema, core_schema
 
 from scoring.tables import Column
-
-_SHOWN_CATEGORIES = 12
-_SHOWN_CHARACTERS = 40
-# Comparing names costs the product of their lengths; no column's name is half as long.
-_LONGEST_NAME = 80
+from scoring.values import category, is_missing, shown, wanted_category
+from scoring.values import nearest_name as nearest_name
 
 
 def checker(column: Column) -> CoreSchema:
@@ -57,6 +51,54 @@ def _value_checker(column: Column) -> CoreSchema:
     )
 
 
+class Unknown:
+    """Stands in a checked row for a value that was not understood."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str | float) -> None:
+        self.value = value
+
+
+def reader(column: Column, *, required: bool) -> CoreSchema:
+    """What a request's value is read as: what `checker` takes, and what plainly means the same.
+
+    A text that says that there is nothing is null, and one that is no category is `Unknown`; the
+    list that the check is given as its context then gets the column's name. Where a value is
+    required neither will do.
+    """
+    other = core_schema.with_info_plain_validator_function(
+        partial(_read_otherwise, column, required=required)
+    )
+    both = core_schema.union_schema([_value_checker(column), other], mode="left_to_right")
+    return core_schema.custom_error_schema(
+        both if required else core_schema.nullable_schema(both),
+        custom_error_type="column",
+        custom_error_message=column.name,
+    )
+
+
+def _read_otherwise(
+    column: Column, value: object, info: core_schema.ValidationInfo[Any], *, required: bool
+) -> str | Unknown | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("neither text nor number")
+    if column.kind != "category":
+        if required or not isinstance(value, str) or not is_missing(value):
+            raise ValueError("no number")
+        return None
+    try:
+        known = category(column, value)
+    except ValueError:
+        if required:
+            raise
+        info.context.append(column.name)
+        return Unknown(value)
+    if known is None and required:
+        raise ValueError("missing")
+    return known
+
+
 def json_schema(column: Column, *, nullable: bool) -> dict[str, Any]:
     """The column in JSON Schema, as OpenAPI 3.1 uses it."""
     if column.kind == "category":
@@ -79,35 +121,10 @@ def expectation(column: Column, value: object) -> str:
 
 def _wanted(column: Column, value: object) -> str:
     if column.kind == "category":
-        return _wanted_category(column, value)
+        return wanted_category(column, value)
     noun = "a number" if column.kind in ("amount", "number") else "a whole number"
     sentinels = "".join(f", or {sentinel}" for sentinel in column.sentinels)
     return f"{noun} from {_plain(column.minimum)} to {_plain(column.maximum)}{sentinels}"
-
-
-def _wanted_category(column: Column, value: object) -> str:
-    if len(column.categories) <= _SHOWN_CATEGORIES:
-        return "one of " + ", ".join(f'"{category}"' for category in column.categories)
-    nearest = nearest_name(value, column.categories)
-    hint = f' (did you mean "{nearest}"?)' if nearest else ""
-    return f"one of its {len(column.categories)} values in the API's documentation{hint}"
-
-
-def nearest_name(name: object, known: tuple[str, ...]) -> str | None:
-    """The known name most like another one, whatever the capitals; None if none is like it."""
-    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
-        return None
-    return _nearest(name.casefold(), known)
-
-
-@lru_cache(maxsize=1024)
-def _nearest(name: str, known: tuple[str, ...]) -> str | None:
-    folded = {candidate.casefold(): candidate for candidate in known}
-    # Comparing letter by letter is slow, and only worth it for those that share most pairs.
-    pairs = set(pairwise(name))
-    likely = nlargest(3, folded, key=lambda other: len(pairs.intersection(pairwise(other))))
-    matches = get_close_matches(name, likely, n=1)
-    return folded[matches[0]] if matches else None
 
 
 def _shown(value: object) -> str:
@@ -115,9 +132,7 @@ def _shown(value: object) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    if isinstance(value, str) and len(value) > _SHOWN_CHARACTERS:
-        value = value[:_SHOWN_CHARACTERS] + "..."
-    return orjson.dumps(value).decode()
+    return orjson.dumps(shown(value) if isinstance(value, str) else value).decode()
 
 
 def _plain(number: float | None) -> int | float | None:

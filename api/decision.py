@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import example
 from api.service import current_service
 from scoring.business import Decision
+from scoring.caution import ReferReason
 from scoring.features import FEATURE_SET_VERSION
 from scoring.reasons import REASONS
 from scoring.scorer import Scorer
@@ -56,6 +57,15 @@ class Model(BaseModel):
     )
 
 
+class Warned(BaseModel):
+    """A value that was not understood, and taken for missing."""
+
+    pointer: str = Field(description="Where it is in the applicant's rows (JSON pointer)")
+    value: str = Field(description="What was given, cut to 40 characters")
+    nearest: str | None = Field(description="The known value most like it")
+    detail: str = Field(description="What the column wants")
+
+
 class Answer(BaseModel):
     """The decision on an application."""
 
@@ -71,12 +81,31 @@ class Answer(BaseModel):
         ge=0, le=1, description="The probability above which an application is refused"
     )
     refer_band: ReferBand
-    decision: Decision = Field(
-        description="accept, refuse, or refer: too close to the cut-off, an officer decides"
-    )
+    decision: Decision = Field(description="accept, refuse, or refer: an officer decides")
     model_decision: Decision = Field(
-        description="What the probability alone means; it differs while everything is referred"
+        description="What the probability alone means; refer_reasons say why it differs"
     )
+    refer_reasons: list[ReferReason] = Field(
+        default=[],
+        description="Why an officer decides: band: the probability is too close to the cut-off; "
+        "not_understood: see warnings; little_known: too little of what the model leans on is "
+        "known; refer_all: everything is referred at the moment",
+    )
+    warnings: list[Warned] = Field(
+        default=[], description="What was not understood, and taken for missing"
+    )
+    known: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The share of what the model leans on that was known; null where it is not "
+        "on record",
+    )
+    history: Literal["sent", "stored", "none"] | None = Field(
+        default=None,
+        description="Whose credit history was used: sent with the request, or stored with the "
+        "applicant; null where it is not on record",
+    )  # fmt: skip
     reasons: list[Reason] = Field(
         max_length=REASONS, description="What pushed the probability up most, strongest first"
     )
@@ -146,6 +175,10 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
         "refer_band": [prediction.refer_low, prediction.refer_high],
         "decision": prediction.decision,
         "model_decision": prediction.model_decision,
+        "refer_reasons": (prediction.refer_reasons or "").split(),
+        "warnings": orjson.Fragment(prediction.misunderstood or "[]"),
+        "known": prediction.known,
+        "history": prediction.history,
         "reasons": orjson.Fragment(prediction.reasons),
         "model": {
             "name": prediction.model_name,

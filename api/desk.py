@@ -6,12 +6,13 @@ Nothing leaves before it is recorded: an answer that a client has is in the stor
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import time
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import cast
@@ -22,6 +23,8 @@ from api import metrics
 from api.batcher import Batcher
 from api.lineup import FAILURES, Lineup, Live, Route
 from api.problems import ProblemError, unavailable
+from scoring.business import Decision
+from scoring.caution import LEAST_KNOWN, settle
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, to_bytes
 from scoring.reasons import REASONS, reasons_json
@@ -82,11 +85,18 @@ class Case:
         Checked rows by table; None where the store has them.
     caller : Caller
         Who asks.
+    misunderstood : str or None
+        JSON, what was not understood of the rows.
+    history : str or None
+        Whose credit history the rows have: "sent", "stored" or "none"; None where nothing was
+        said of any, for the store to be asked.
     """
 
     number: int
     rows: Rows | None
     caller: Caller
+    misunderstood: str | None = None
+    history: str | None = "sent"
 
     @cached_property
     def json(self) -> bytes:
@@ -104,6 +114,7 @@ class _Known:
     case: Case
     vector: Vectors
     packed: bytes
+    misunderstood: str | None
     stored: Rows | None = None
 
 
@@ -115,7 +126,8 @@ class _Judged:
     scored: Scored
     row: int
     pd: float
-    decision: str
+    decision: Decision
+    known: float | None
 
 
 class Desk:
@@ -127,11 +139,14 @@ class Desk:
         The models.
     store : Store
         Where decisions go, and where applicants known by number come from.
+    least_known : float
+        Below which known share of what a model leans on nobody is accepted without an officer.
     """
 
-    def __init__(self, lineup: Lineup, store: Store) -> None:
+    def __init__(self, lineup: Lineup, store: Store, least_known: float = LEAST_KNOWN) -> None:
         self._lineup = lineup
         self._store = store
+        self._least_known = least_known
         self._features = Batcher[Case, Vectors](_vectors, _MOST_FEATURES)
         self._decisions = Batcher[tuple[Case, Vectors | None], Prediction | ProblemError](
             self._decide, _MOST_DECISIONS
@@ -149,14 +164,35 @@ class Desk:
         Raises
         ------
         ProblemError
-            503 if there is no model.
+            503 if there is no model, or no store to ask for a history.
         """
         # Without a model there is nothing to compute features for.
         self._lineup.champion()
-        computed = iter(self._features([case for case in cases if case.rows is not None]))
-        return self._decisions(
-            [(case, None if case.rows is None else next(computed)) for case in cases]
+        whole = self._with_histories(cases)
+        able = [case for case in whole if isinstance(case, Case)]
+        computed = iter(self._features([case for case in able if case.rows is not None]))
+        decided = iter(
+            self._decisions(
+                [(case, None if case.rows is None else next(computed)) for case in able]
+            )
         )
+        return [case if isinstance(case, ProblemError) else next(decided) for case in whole]
+
+    def _with_histories(self, cases: Sequence[Case]) -> list[Case | ProblemError]:
+        """Applications of which nothing is said of a history get the one that the store has."""
+        asked = [case.number for case in cases if case.history is None]
+        if not asked:
+            return list(cases)
+        try:
+            found = self._store.applicants(asked, rows=True)
+        except StoreUnavailableError as error:
+            metrics.store_failed()
+            logger.warning("the store cannot be used: %s", error)
+            raise unavailable() from error
+        return [
+            _with_history(case, found.get(case.number)) if case.history is None else case
+            for case in cases
+        ]
 
     def _decide(self, cases: list[tuple[Case, Vectors | None]]) -> list[Prediction | ProblemError]:
         routes = [self._lineup.route(case.number) for case, _ in cases]
@@ -182,7 +218,7 @@ class Desk:
         return [
             _from_store(case, found.get(case.number))
             if vector is None
-            else _Known(case, vector, to_bytes(vector))
+            else _Known(case, vector, to_bytes(vector), case.misunderstood)
             for case, vector in cases
         ]
 
@@ -234,8 +270,10 @@ class Desk:
         """
         scored = self._score(live.scorer, known)
         decisions = live.scorer.decide(scored.pds)
+        known = live.scorer.known(scored.values)
+        shares = [None] * len(decisions) if known is None else known.tolist()
         return [
-            _Judged(live, scored, row, float(scored.pds[row]), decision)
+            _Judged(live, scored, row, float(scored.pds[row]), decision, shares[row])
             for row, decision in enumerate(decisions)
         ]
 
@@ -263,6 +301,10 @@ class Desk:
         rows, digest = self._kept_rows(one, opinions)
         concealed, key = self._store.pseudonyms.concealed, caller.idempotency_key
         low, high = scorer.refer_band
+        decision, why_refer = settle(
+            own.decision, own.known, understood=one.misunderstood is None,
+            least_known=self._least_known, refer_all=refer_all,
+        )  # fmt: skip
         return Prediction(
             id=new_id(),
             at=datetime.now(UTC),
@@ -282,13 +324,17 @@ class Desk:
             refer_low=low,
             refer_high=high,
             model_decision=own.decision,
-            decision="refer" if refer_all else own.decision,
+            decision=decision,
             reasons=_reasons(own),
             caller=caller.id,
             request_id=caller.request_id,
             idempotency_key=None if key is None else concealed(key),
             request_sha256=concealed(caller.request_sha256),
             milliseconds=(time.perf_counter() - caller.arrived) * 1e3,
+            misunderstood=one.misunderstood,
+            known=own.known,
+            history=one.case.history,
+            refer_reasons=" ".join(why_refer) or None,
             shadows=tuple(
                 _shadow(opinions[live.digest]) for live in route.shadows if live.digest in opinions
             ),
@@ -318,16 +364,56 @@ def _from_store(case: Case, found: OnlineApplicant | None) -> _Known | ProblemEr
         rows = rows_of(applicant.rows, case.number) if applicant.rows else None
         if rows is not None:
             frames_of([rows])
-        return _Known(case, from_bytes(applicant.features), applicant.features, rows)
+        vector, told = from_bytes(applicant.features), applicant.misunderstood
+        return _Known(case, vector, applicant.features, told, rows)
     except ProblemError as problem:
         return problem
     except (VectorError, *UNREADABLE) as error:
-        logger.error("what is stored of an applicant is damaged: %s", type(error).__name__)
-        return ProblemError(
-            409,
-            f"What is stored of applicant {case.number} is damaged. Materialise it again, or send "
-            "the rows.",
-        )
+        return _damaged(case, error)
+
+
+def _damaged(case: Case, error: Exception) -> ProblemError:
+    logger.error("what is stored of an applicant is damaged: %s", type(error).__name__)
+    return ProblemError(
+        409,
+        f"What is stored of applicant {case.number} is damaged. Materialise it again, or send "
+        "the rows.",
+    )
+
+
+def _with_history(case: Case, found: OnlineApplicant | None) -> Case | ProblemError:
+    """An application with the history that the store has of the applicant, if it has one."""
+    if found is None:
+        return replace(case, history="none")
+    try:
+        stored = rows_of(found.rows, case.number)
+        frames_of([stored])
+    except UNREADABLE as error:
+        return _damaged(case, error)
+    application = cast("Rows", case.rows)["application"]
+    rows = {**stored, "application": application}
+    return replace(
+        case,
+        rows=rows,
+        history=history_of(rows),
+        misunderstood=_of_both(case.misunderstood, found.misunderstood),
+    )
+
+
+def history_of(rows: Rows, *, where: str = "stored") -> str:
+    """Where the credit history comes from, if there is any."""
+    return where if any(own for name, own in rows.items() if name != "application") else "none"
+
+
+def _of_both(sent: str | None, stored: str | None) -> str | None:
+    """What was not understood of an application, and of the history that is stored."""
+    if stored is None:
+        return sent
+    of_history = [
+        one for one in json.loads(stored) if not one["pointer"].startswith("/application/")
+    ]
+    told = json.loads(sent or "[]") + of_history
+    return json.dumps(told) if told else None
 
 
 def fresh(found: OnlineApplicant | None, number: int) -> OnlineApplicant:

@@ -97,6 +97,10 @@ ANSWER: dict[str, Any] = {
     "refer_band": [0.0682, 0.1136],
     "decision": "refer",
     "model_decision": "refer",
+    "refer_reasons": ["band"],
+    "warnings": [],
+    "known": 0.6351,
+    "history": "sent",
     "reasons": [
         {
             "feature": "application__CREDIT_TO_GOODS",

@@ -17,12 +17,13 @@ from api import example
 from api.access import current_client, scope
 from api.applicant import known_number
 from api.decision import Answer, answer_of
-from api.desk import Caller, Case
+from api.desk import Caller, Case, history_of
 from api.openapi import KEY, NOT_READY, applicant_body, batch_body, problem
 from api.problems import FieldError, Problem, ProblemError, document
 from api.reading import JSON, JSON_LINES, digest_of, idempotency_key, read_body, split
 from api.service import current_service
 from scoring.store import Prediction
+from scoring.values import misunderstood_json
 
 blueprint = APIBlueprint(
     "prediction",
@@ -220,9 +221,11 @@ def _case(body: bytes, caller: Caller) -> Case:
     found = reader.parse(body)
     number = known_number(found)
     if number is not None:
-        return Case(number, None, caller)
+        return Case(number, None, caller, history="stored")
     applicant = reader.read(found)
-    return Case(applicant.id, applicant.rows, caller)
+    history = history_of(applicant.rows, where="sent") if applicant.history_given else None
+    told = misunderstood_json(applicant.misunderstood)
+    return Case(applicant.id, applicant.rows, caller, told, history)
 
 
 def _first_answer(caller: Caller, *keys: str) -> Prediction | None:

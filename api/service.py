@@ -123,7 +123,7 @@ def init_app(app: Flask, settings: Settings, patience: float) -> Service:
     lineup.start()
     lineup.wait(patience)
     check = _Recently(partial(_see_to, store))
-    desk, models = Desk(lineup, store), Models(lineup, store)
+    desk, models = Desk(lineup, store, settings.least_known), Models(lineup, store)
     service = Service(settings, reader, store, lineup, desk, models, check)
     app.extensions["service"] = service
     app.register_error_handler(StoreError, _store_failed)

@@ -9,6 +9,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
+from scoring.caution import LEAST_KNOWN
+
 
 class SettingsError(ValueError):
     """An environment variable that cannot be used."""
@@ -46,6 +48,9 @@ class Settings:
         The most rows a history table of one applicant may have (ROWS_PER_TABLE).
     batch_limit : int
         The most applicants of one batch (BATCH_LIMIT).
+    least_known : float
+        Below which known share of what the model leans on nobody is accepted without an officer,
+        from 0 to 1 (LEAST_KNOWN).
     address_limit : int
         The most connections of an address that may be slow at a time (CONNECTIONS_PER_ADDRESS).
     log_level : str
@@ -67,6 +72,7 @@ class Settings:
     batch_body_limit: int = 64 * 1024 * 1024
     row_limit: int = 10_000
     batch_limit: int = 1_000
+    least_known: float = LEAST_KNOWN
     address_limit: int = 64
     log_level: str = "INFO"
 
@@ -105,6 +111,7 @@ class Settings:
             batch_body_limit=_limit(environment, "BATCH_BODY_LIMIT", usual.batch_body_limit),
             row_limit=_limit(environment, "ROWS_PER_TABLE", usual.row_limit),
             batch_limit=_limit(environment, "BATCH_LIMIT", usual.batch_limit),
+            least_known=_share(environment, "LEAST_KNOWN", usual.least_known),
             address_limit=_limit(environment, "CONNECTIONS_PER_ADDRESS", usual.address_limit),
         )
 
@@ -134,6 +141,17 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     if not 0.0 < seconds < 3600.0:
         raise SettingsError(f"{name} must be a number of seconds from 0 to 3600, not {text!r}")
     return seconds
+
+
+def _share(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name) or str(default)
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise SettingsError(f"{name} must be a share from 0 to 1, not {text!r}")
+    return share
 
 
 def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:

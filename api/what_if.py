@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from api import example, limits
 from api.access import current_client, scope
-from api.decision import Reason, ReferBand
+from api.decision import Reason, ReferBand, Warned
 from api.explanation import Contribution, contributions_of
 from api.languages import asked_language, spoken
 from api.openapi import KEY, NOT_READY, rows_body
@@ -43,6 +43,7 @@ class Supposition(BaseModel):
     decision: Decision = Field(description="What the probability means; nothing was decided")
     base: float = Field(description="The log-odds of an average applicant of the training data")
     logit: float = Field(description="The log-odds of the probability")
+    warnings: list[Warned] = Field(description="What was not understood, and taken for missing")
     reasons: list[Reason] = Field(max_length=REASONS, description="As a decision would have them")
     contributions: list[Contribution] = Field(
         description="All that are not zero, the largest in size first"
@@ -74,10 +75,12 @@ def what_if() -> Response:
     limits.spend(current_client().id, "what_if_limiter")
     service, language = current_service(), asked_language()
     live = service.lineup.champion()
-    frames = frames_of([service.reader.read(service.reader.parse(read_body(JSON))).rows])
+    applicant = service.reader.read(service.reader.parse(read_body(JSON)))
+    frames = frames_of([applicant.rows])
     scorer = live.scorer
     scored = scorer.score(compute(frames), frames if scorer.learned else None)
     told = _told(scorer, scored, language)
+    told["warnings"] = [one._asdict() for one in applicant.misunderstood]
     return spoken({**told, "model": ReadyModel.of(live).model_dump()}, language)
 
 

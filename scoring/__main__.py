@@ -160,9 +160,11 @@ def predict(
         scored = score(Dataset.open(dataset), scorer)
         write_parquet(scored, out)
     refused = scored.filter(decision="refuse").height / scored.height
+    doubted = scored["not_understood"].str.len_bytes().gt(0).sum()
     typer.echo(
         f"{scored.height:,} applicants scored by {scorer.name} version {scorer.version} in {out}: "
         f"{refused:.1%} refused at the cut-off {scorer.cutoff:.4f}"
+        + (f"; of {doubted:,} something was not understood" if doubted else "")
     )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from scoring.caution import settle
 from scoring.dataset import Dataset, Population
 from scoring.features import build_features
 from scoring.files import check_file, staged_file, staged_folder
-from scoring.scorer import Scorer
+from scoring.scorer import Scorer, encode
 from scoring.tables import APPLICATION, BUREAU_BALANCE, HISTORY
+from scoring.values import Misunderstood
 
 # Applicants whose features are computed at once: bounds the memory whatever the portfolio.
 BATCH_SIZE = 25_000
@@ -113,19 +115,37 @@ def score(dataset: Dataset, scorer: Scorer, *populations: Population) -> pl.Data
     Returns
     -------
     polars.DataFrame
-        SK_ID_CURR, probability_of_default and decision, a row an applicant.
+        SK_ID_CURR, probability_of_default, decision, the share that was known of what the model
+        leans on (null where it does not say), and where there was something that was not
+        understood; a row an applicant.
     """
+    unknown = dataset.misunderstood()
     return pl.concat(
-        _scored(scorer.features_of(rows), scorer) for rows in row_batches(dataset, *populations)
+        _scored(scorer.features_of(rows), scorer, unknown)
+        for rows in row_batches(dataset, *populations)
     )
 
 
-def _scored(features: pl.DataFrame, scorer: Scorer) -> pl.DataFrame:
-    pds = scorer.predict(features)
+def _scored(
+    features: pl.DataFrame, scorer: Scorer, unknown: Mapping[int, tuple[Misunderstood, ...]]
+) -> pl.DataFrame:
+    matrix = encode(features, scorer.features)
+    pds, known = scorer.predict(features), scorer.known(matrix)
+    told = [
+        " ".join(one.pointer for one in unknown.get(applicant, ()))
+        for applicant in features["SK_ID_CURR"]
+    ]
+    shares = [None] * len(pds) if known is None else known.tolist()
+    decisions = [
+        settle(decision, share, understood=not pointers)[0]
+        for decision, share, pointers in zip(scorer.decide(pds), shares, told, strict=True)
+    ]
     return features.select(
         "SK_ID_CURR",
         probability_of_default=pl.Series(pds),
-        decision=pl.Series(scorer.decide(pds)),
+        decision=pl.Series(decisions, dtype=pl.String),
+        known=pl.Series(shares, dtype=pl.Float64),
+        not_understood=pl.Series(told, dtype=pl.String),
     )
 
 

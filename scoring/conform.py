@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 from functools import lru_cache, reduce
 from operator import or_
 
@@ -13,12 +14,16 @@ import polars as pl
 
 from scoring.errors import ScoringError
 from scoring.tables import Column, Table
+from scoring.values import MISSING_WORDS, category, shown, wanted_category
 
 logger = logging.getLogger(__name__)
 
 _SHOWN_CATEGORIES = 5
-_SHOWN_CHARACTERS = 40
 _LARGEST = 1.7976931348623157e308
+# The largest whole numbers up to which a narrow float holds all of them.
+_EXACT = {pl.Float16: 2048, pl.Float32: 2**24}
+# A few odd values are mistakes; more than half of so many are another way of writing all.
+_LEAST_RECODED = 10
 
 
 class DatasetError(ScoringError):
@@ -69,8 +74,9 @@ def conform(
 ) -> pl.DataFrame:
     """Cast loosely typed columns, as read from CSV, Parquet or JSON, to a table's schema.
 
-    Text is parsed, whole floats become integers, empty text becomes null, unknown columns are
-    dropped with a warning. Category values are taken as they are (`warn_unknown_categories`).
+    Text is parsed, whole floats become integers, texts that say that there is nothing become null
+    (`scoring.values`), unknown columns are dropped with a warning. Categories that are not known
+    are left as they are, for `without_unknown` to take out.
 
     Parameters
     ----------
@@ -92,32 +98,76 @@ def conform(
     ------
     DatasetError
         For a missing column, a value of another type, outside the column's bounds (and not a
-        sentinel), NaN or infinite, or a null where a value is required.
+        sentinel) or infinite, or a null where a value is required; for a column whose type
+        has lost digits, or most of whose categories are unknown.
     """
     frame = _select_columns(frame, table, where, missing_ok)
-    dtypes = frame.dtypes
-    for column, dtype in zip(table.columns, dtypes, strict=True):
+    for column, dtype in zip(table.columns, frame.dtypes, strict=True):
         _check_type(dtype, column, table, where)
+        if type(dtype) in _EXACT:
+            _check_precision(frame[column.name], column, table, where)
+    frame = _with_categories(frame, table, where)
     _check_values(frame, table, where)
-    return frame.select(map(_stored, table.columns, dtypes))
+    return frame.select(map(_stored, table.columns, frame.dtypes))
 
 
-def warn_unknown_categories(frame: pl.DataFrame, table: Table, *, where: str) -> None:
-    """Log a warning for each category column that holds values `table` does not know."""
-    columns = [column for column in table.columns if column.kind == "category"]
-    seen = frame.select(pl.col(column.name).unique().implode() for column in columns)
-    for column in columns:
-        unknown = sorted({*seen[column.name][0]} - {None, *column.categories})
-        if unknown:
-            count = frame[column.name].is_in(unknown).sum()
-            shown = ", ".join(
-                repr(value[:_SHOWN_CHARACTERS]) for value in unknown[:_SHOWN_CATEGORIES]
-            )
-            more = ", ..." if len(unknown) > _SHOWN_CATEGORIES else ""
-            logger.warning(
-                "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); kept",
-                table.name, where, column.name, count, len(unknown), shown, more,
+def without_unknown(
+    frame: pl.DataFrame, table: Table, *, where: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take categories that are not known for missing, and log how many there are.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Conformed rows.
+    table : Table
+        What they are rows of.
+    where : str
+        The file that they come from, for messages.
+
+    Returns
+    -------
+    frame : DataFrame
+        The rows with null in the place of what is not known.
+    unknown : DataFrame
+        Where those values were (`row`, from 0), in which `column`, and which `value`.
+
+    Raises
+    ------
+    DatasetError
+        If a value is required that is not known.
+    """
+    unknown = [pl.DataFrame(schema={"row": pl.UInt32, "column": pl.String, "value": pl.String})]
+    known = []
+    for column in (column for column in table.columns if column.kind == "category"):
+        values = frame[column.name]
+        odd = ~values.is_in(column.categories) & values.is_not_null()
+        if not odd.any():
+            continue
+        rows = odd.arg_true()
+        told = values.gather(rows)
+        if column.required:
+            raise DatasetError(
+                f"{shown(told[0])!r} is unknown",
+                mend=f"It must be {wanted_category(column, told[0])}",
+                where=where, table=table.name, column=column.name, row=rows[0] + 1,
             )  # fmt: skip
+        _warn_unknown(told, column, table, where)
+        place = pl.lit(column.name).alias("column")
+        unknown.append(pl.DataFrame({"row": rows, "value": told}).select("row", place, "value"))
+        known.append(values.set(odd, None))
+    return frame.with_columns(known), pl.concat(unknown)
+
+
+def _warn_unknown(told: pl.Series, column: Column, table: Table, where: str) -> None:
+    values = told.unique().sort()
+    named = ", ".join(repr(shown(value)) for value in values[:_SHOWN_CATEGORIES])
+    more = ", ..." if len(values) > _SHOWN_CATEGORIES else ""
+    logger.warning(
+        "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); taken for "
+        "missing, and applicants who have them are never accepted without an officer",
+        table.name, where, column.name, len(told), len(values), named, more,
+    )  # fmt: skip
 
 
 def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
@@ -186,7 +236,7 @@ def _select_columns(
 
 def _check_type(dtype: pl.DataType, column: Column, table: Table, where: str) -> None:
     textual = dtype in (pl.String, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum)
-    allowed = dtype.is_integer() if column.kind == "category" else _numeric(dtype)
+    allowed = dtype.is_numeric() if column.kind == "category" else _numeric(dtype)
     if not (textual or allowed):
         expected = "text" if column.kind == "category" else "numbers"
         raise DatasetError(
@@ -196,6 +246,76 @@ def _check_type(dtype: pl.DataType, column: Column, table: Table, where: str) ->
             table=table.name,
             column=column.name,
         )
+
+
+def _check_precision(values: pl.Series, column: Column, table: Table, where: str) -> None:
+    """Refuse numbers that were rounded to fit into half or single precision.
+
+    Whole numbers up to a limit are exact. Beyond it nobody can tell what they were, nor can
+    anybody of fractions in half precision, which has three digits.
+    """
+    wide = values.cast(pl.Float64)
+    half = values.dtype == pl.Float16
+    if not half and column.kind in ("amount", "number"):
+        return
+    lost = wide.abs() > _EXACT[type(values.dtype)]
+    if half:
+        lost |= wide != wide.round()
+    # NaN, which is larger than any number here, says that there is nothing.
+    lost &= wide.is_not_nan()
+    row = lost.arg_max()
+    if row is not None and lost[row]:
+        raise DatasetError(
+            f"holds {values.dtype}, which has lost digits ({wide[row]:.8g})",
+            mend="Write the column anew from the first source, as Float64 or text",
+            where=where, table=table.name, column=column.name, row=row + 1,
+        )  # fmt: skip
+
+
+def _with_categories(frame: pl.DataFrame, table: Table, where: str) -> pl.DataFrame:
+    """The frame with categories as texts, as `scoring.values.category` understands them.
+
+    Each different value is looked at once. Those that are not known stay as they are.
+    """
+    changed = []
+    for column in (column for column in table.columns if column.kind == "category"):
+        values = frame[column.name].cast(pl.String)
+        counts = values.value_counts()
+        texts = counts[column.name].to_list()
+        meant = {text: _meant(column, text) for text in texts if text is not None}
+        _check_recoded(
+            counts, set(meant.values()) - {None, *column.categories}, column, table, where
+        )
+        others = {text: known for text, known in meant.items() if known != text}
+        values = values.replace(list(others), list(others.values())) if others else values
+        changed.append(values.alias(column.name))
+    return frame.with_columns(changed)
+
+
+def _meant(column: Column, text: str) -> str | None:
+    try:
+        return category(column, text)
+    except ValueError:
+        return text
+
+
+def _check_recoded(
+    counts: pl.DataFrame, unknown: Iterable[str], column: Column, table: Table, where: str
+) -> None:
+    """Refuse a column most of whose values are not known: it was written in another way."""
+    given = counts.drop_nulls()
+    odd = given.filter(pl.col(column.name).is_in(list(unknown)))
+    if odd["count"].sum() < max(_LEAST_RECODED, given["count"].sum() / 2):
+        return
+    named = ", ".join(repr(shown(value)) for value in odd[column.name].sort()[:_SHOWN_CATEGORIES])
+    expected = ", ".join(f'"{known}"' for known in column.categories)
+    raise DatasetError(
+        f"most of its values are unknown ({named}): it was recoded",
+        mend=f"Write it as Kaggle does: {expected}",
+        where=where,
+        table=table.name,
+        column=column.name,
+    )
 
 
 def _numeric(dtype: pl.DataType) -> bool:
@@ -231,22 +351,28 @@ def _parsed(column: Column, dtype: pl.DataType) -> pl.Expr:
     """The column's values as text or numbers; null where text is no number."""
     value = pl.col(column.name)
     if column.kind == "category":
-        text = value if dtype == pl.String else value.cast(pl.String)
-        return text if dtype.is_integer() else pl.when(text != "").then(text)
-    if dtype == pl.Boolean:
-        return value.cast(pl.Int8)
-    if dtype == pl.Float32 and column.kind == "amount":
-        # 2962.53 in single precision is 2962.530029...: amounts have at most three decimals.
-        return value.cast(pl.Float64).round(3)
-    if dtype.is_integer() or dtype.is_float():
         return value
-    if dtype.is_decimal() or dtype == pl.Null:
+    if dtype == pl.Boolean:
         return value.cast(pl.Float64)
-    return _text(column).cast(pl.Float64, strict=False)
+    if dtype == pl.Float32:
+        # 2962.53 in single precision is 2962.530029...; the shortest text for it says 2962.53.
+        wide = value.cast(pl.Float64)
+        wide = wide.round(3) if column.kind == "amount" else value.cast(pl.String).cast(pl.Float64)
+    elif dtype.is_numeric() or dtype == pl.Null:
+        # Whatever its own type: sentinels and bounds may lie beyond it.
+        wide = value.cast(pl.Float64)
+    else:
+        wide = _text(column).cast(pl.Float64, strict=False)
+    # How pandas and Spark write that there is nothing.
+    return wide.fill_nan(None)
 
 
 def _text(column: Column) -> pl.Expr:
     return pl.col(column.name).cast(pl.String).str.strip_chars()
+
+
+def _says_missing(column: Column) -> pl.Expr:
+    return _text(column).str.to_lowercase().is_in(sorted(MISSING_WORDS))
 
 
 def _flaw(column: Column, dtype: pl.DataType) -> pl.Expr:
@@ -262,7 +388,7 @@ def _flaw(column: Column, dtype: pl.DataType) -> pl.Expr:
         if not dtype.is_integer() and not column.dtype.is_float():
             tests.append(value != value.round())
         if not _numeric(dtype) and dtype != pl.Null:
-            tests.append(value.is_null() & (_text(column) != ""))
+            tests.append(value.is_null() & ~_says_missing(column))
     # A comparison with a missing value is neither true nor false, and no flaw.
     return reduce(or_, tests).fill_null(False)
 

@@ -19,7 +19,7 @@ from typing import Self
 import polars as pl
 
 from scoring.dataset import (
-    FILES,
+    LINKS,
     MANIFEST,
     Dataset,
     FileEntry,
@@ -194,8 +194,8 @@ class DataVersions:
             files = version.manifest["files"]
             keys = {APPLICATION.link: pl.Series(numbers, dtype=pl.Int32)}
             # The loans of bureau come before what hangs on them.
-            for name in (file for stem in FILES if (file := f"{stem}.parquet") in files):
-                link = FILES[Path(name).stem].link
+            for name in (file for stem in LINKS if (file := f"{stem}.parquet") in files):
+                link = LINKS[Path(name).stem]
                 own = pl.scan_parquet(self._objects / files[name]["sha256"], glob=False)
                 rows = own.filter(pl.col(link).is_in(keys[link].implode())).collect()
                 if name == "bureau.parquet":
@@ -225,7 +225,7 @@ class DataVersions:
 
     def _without(self, sha256: str, name: str, rows: pl.DataFrame) -> FileEntry:
         """Keep a file anew without some rows' applicant or loans."""
-        link = FILES[Path(name).stem].link
+        link = LINKS[Path(name).stem]
         left = pl.read_parquet(self._objects / sha256, glob=False).join(
             rows.select(link), on=link, how="anti", maintain_order="left"
         )

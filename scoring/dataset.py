@@ -1,7 +1,8 @@
 """A dataset: the Kaggle tables as a folder of typed Parquet, made from whatever files there are.
 
 The folder holds `application_train.parquet`, usually `application_test.parquet` (no TARGET), a
-file for each history table that is known, and `dataset.json` with their rows and digests.
+file for each history table that is known, `not_understood.parquet` if values were taken for missing
+that nobody understood, and `dataset.json` with their rows and digests.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from scoring.conform import (
     check_key,
     conform,
     packed_key,
-    warn_unknown_categories,
+    without_unknown,
 )
 from scoring.files import sha256_of, staged_folder
 from scoring.sources import SourceFile, find_files, read
 from scoring.tables import APPLICATION, HISTORY, HOME_CREDIT, TABLES, Table, empty_frame
+from scoring.values import Misunderstood, misunderstood
 
 __all__ = [
     "FILES",
@@ -47,6 +49,8 @@ Progress = Callable[[str, int | None], None]
 
 FORMAT = 1
 MANIFEST = "dataset.json"
+# What was taken for missing because nobody knows what it says; there is none if there is nothing.
+UNKNOWN = "not_understood"
 POPULATIONS: tuple[Population, ...] = ("train", "test")
 
 
@@ -105,6 +109,9 @@ FILES: Mapping[str, Table] = {
     **{f"application_{population}": _application(population) for population in POPULATIONS},
     **{table.name: table for table in HISTORY},
 }
+
+# By which column the rows of each file belong to an applicant or a loan.
+LINKS = {name: table.link for name, table in FILES.items()} | {UNKNOWN: APPLICATION.link}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,18 @@ class Dataset:
                 frames[table.name] = empty_frame(table).lazy()
         return frames
 
+    def misunderstood(self) -> dict[int, tuple[Misunderstood, ...]]:
+        """What was not understood of each applicant of whom anything was not, by SK_ID_CURR."""
+        if not self._has(UNKNOWN):
+            return {}
+        told: dict[int, tuple[Misunderstood, ...]] = {}
+        for applicant, pointer, value in self._scan(UNKNOWN).collect().iter_rows():
+            parts = pointer.split("/")
+            column = TABLES[parts[1]][parts[-1]]
+            one = misunderstood(pointer, column, value)
+            told[applicant] = (*told.get(applicant, ()), one)
+        return told
+
     def _applications(self, population: Population) -> pl.LazyFrame:
         name = f"application_{population}"
         if not self._has(name):
@@ -227,7 +246,7 @@ def write_manifest(folder: Path, source: str, origin: Origin | None = None) -> M
         Where they come from.
     """
     files: dict[str, FileEntry] = {}
-    for name in FILES:
+    for name in (*FILES, UNKNOWN):
         path = folder / f"{name}.parquet"
         if path.is_file():
             rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
@@ -295,17 +314,20 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
                 _ingest_table(name, table, files[name], staged, known, progress)
             else:
                 _warn_missing(name, str(source))
+        if known.unknown:
+            write_table(pl.concat(known.unknown), staged, UNKNOWN)
         kind, origin = _source_of(source, files.values())
         write_manifest(staged, kind, origin)
     return Dataset.open(out)
 
 
 class _Known:
-    """The identifiers read so far, which later tables refer to."""
+    """The identifiers read so far, which later tables refer to, and what was not understood."""
 
     def __init__(self) -> None:
         self.applicants = pl.Series("SK_ID_CURR", [], pl.Int32)
-        self.bureau = pl.Series("SK_ID_BUREAU", [], pl.Int32)
+        self.bureau = pl.DataFrame(schema={"SK_ID_BUREAU": pl.Int32, "SK_ID_CURR": pl.Int32})
+        self.unknown: list[pl.DataFrame] = []
 
 
 def _ingest_table(
@@ -319,9 +341,11 @@ def _ingest_table(
     if progress:
         progress(name, None)
     frame = conform(read(file, table), table, where=file.where)
-    warn_unknown_categories(frame, table, where=file.where)
+    frame, unknown = without_unknown(frame, table, where=file.where)
     check_key(frame, table, where=file.where)
     _relate(frame, name, file.where, known)
+    if unknown.height:
+        known.unknown.append(_pointed(unknown, frame, table, known.bureau))
     write_table(_sorted(frame, table), staged, name)
     if progress:
         progress(name, frame.height)
@@ -333,15 +357,32 @@ def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:
         known.applicants = known.applicants.append(frame["SK_ID_CURR"])
         return
     if name == "bureau":
-        known.bureau = frame["SK_ID_BUREAU"]
+        known.bureau = frame.select("SK_ID_BUREAU", "SK_ID_CURR")
     link = TABLES[name].link
-    parents = known.applicants if link == "SK_ID_CURR" else known.bureau
+    parents = known.applicants if link == "SK_ID_CURR" else known.bureau["SK_ID_BUREAU"]
     orphans = frame.height - frame[link].is_in(parents.implode()).sum()
     if orphans:
         logger.info(
             "table %s (%s): %d of %d rows belong to no %s that was read; kept",
             name, where, orphans, frame.height, link,
         )  # fmt: skip
+
+
+def _pointed(
+    unknown: pl.DataFrame, frame: pl.DataFrame, table: Table, bureau: pl.DataFrame
+) -> pl.DataFrame:
+    """Whose rows hold what was not understood, and where: SK_ID_CURR, pointer and value."""
+    places = _sorted(frame.with_row_index("row"), table)
+    if table.link != "SK_ID_CURR":
+        places = places.join(bureau, on=table.link, maintain_order="left")
+    # As the applicant's own rows are counted in the body of a request.
+    index = pl.int_range(pl.len()).over("SK_ID_CURR").cast(pl.String)
+    place = pl.lit("") if table.name == APPLICATION.name else "/" + index
+    pointer = pl.concat_str(pl.lit(f"/{table.name}"), place.alias("place"))
+    found = places.select("SK_ID_CURR", "row", pointer.alias("pointer")).join(unknown, on="row")
+    return found.select(
+        "SK_ID_CURR", pl.concat_str("pointer", pl.lit("/"), "column").alias("pointer"), "value"
+    ).sort("SK_ID_CURR", "pointer")
 
 
 def _check_new_applicants(applicants: pl.Series, where: str, known: _Known) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import polars as pl
 
@@ -14,6 +15,7 @@ from scoring.features import FEATURE_SET_VERSION, build_features
 from scoring.features.vectors import pack, to_bytes
 from scoring.store import OnlineApplicant, Store
 from scoring.tables import APPLICATION, BUREAU_BALANCE, HISTORY
+from scoring.values import Misunderstood, misunderstood_json
 
 # Applicants whose features are computed at once, and those whose rows are written out and sent to
 # the store at once: rows take much more room as JSON, and a transaction keeps others waiting.
@@ -50,8 +52,9 @@ def materialize(dataset: Dataset, store: Store, progress: Callable[[int], None] 
         How many there are.
     """
     done, now = 0, datetime.now(UTC)
+    unknown = dataset.misunderstood()
     for rows in row_batches(dataset, size=_BATCH):
-        for applicants in online_applicants(rows, dataset.digest, now):
+        for applicants in online_applicants(rows, dataset.digest, now, unknown):
             store.put_applicants(applicants)
             done += len(applicants)
             progress(done)
@@ -59,7 +62,10 @@ def materialize(dataset: Dataset, store: Store, progress: Callable[[int], None] 
 
 
 def online_applicants(
-    rows: Mapping[str, pl.DataFrame], digest: str, at: datetime
+    rows: Mapping[str, pl.DataFrame],
+    digest: str,
+    at: datetime,
+    unknown: Mapping[int, Sequence[Misunderstood]] = MappingProxyType({}),
 ) -> Iterator[list[OnlineApplicant]]:
     """Applicants as the store keeps them, some at a time.
 
@@ -71,6 +77,8 @@ def online_applicants(
         Of the dataset they come from.
     at : datetime
         When they are materialised.
+    unknown : mapping of int to sequence of Misunderstood
+        What was not understood of applicants, by SK_ID_CURR.
     """
     vectors = iter(pack(build_features(rows)))
     for part in parted({name: frame.lazy() for name, frame in rows.items()}, _CHUNK):
@@ -82,6 +90,7 @@ def online_applicants(
                 rows=zlib.compress(body, _COMPRESSION),
                 dataset=digest,
                 materialized_at=at,
+                misunderstood=misunderstood_json(unknown.get(number, ())),
             )
             for number, body in request_bodies(part)
         ]

@@ -350,9 +350,12 @@ def _replay_model(
         _lack([case for case in cases if case.rows is None], f"rows for model {model}", findings)
         cases = [case for case in cases if case.rows is not None]
     for some, scored in _scored(scorer, cases):
-        reasons = scorer.reasons_of(scored, REASONS)
+        reasons, known = scorer.reasons_of(scored, REASONS), scorer.known(scored.values)
         for row, case in enumerate(some):
             opinion = _opinion(scorer, float(scored.pds[row]), reasons[row])
+            # Decisions of earlier versions do not say how much was known.
+            if known is not None and case.decision.known is not None:
+                opinion["known"] = float(known[row])
             _compare_opinion(case.decision, model, opinion, findings)
 
 

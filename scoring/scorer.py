@@ -379,6 +379,33 @@ class Scorer:
             return "refer"
         return "refuse" if pd > self.cutoff else "accept"
 
+    def known(self, matrix: Floats) -> Floats | None:
+        """Which share of what the model leans on is known of applicants, from 0 to 1.
+
+        Features weigh as much as their importance in the model's profile: their part of the mean
+        absolute contributions.
+
+        Parameters
+        ----------
+        matrix : numpy.ndarray of shape (applicants, features)
+            What the model reads, NaN where nothing is known.
+
+        Returns
+        -------
+        numpy.ndarray of shape (applicants,) or None
+            None where the profile does not tell the importance.
+        """
+        weights = self._weights
+        return None if weights is None else (~np.isnan(matrix)) @ weights / weights.sum()
+
+    @cached_property
+    def _weights(self) -> npt.NDArray[np.int64] | None:
+        importance = self.profile.importance if self.profile else {}
+        shares = np.array([importance.get(feature.name, 0.0) for feature in self.features])
+        # Sums of whole numbers do not depend on how many applicants there are.
+        weights = np.round(shares * 1e6).astype(np.int64)
+        return weights if weights.any() else None
+
     def explain(self, features: pl.DataFrame) -> Explanations:
         """What each feature adds to the log-odds of default (exact Shapley values)."""
         return self._contributions(encode(features, self.features))

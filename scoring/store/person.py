@@ -23,7 +23,7 @@ _HANGING_ON = (shadows, overrides, outcomes, outcome_history)
 # What remains of a decision says when it was taken, by which model, and what it was.
 _EMPTIED = {
     "applicant": ERASED, "rows": None, "rows_sha256": "", "features": b"", "reasons": "[]",
-    "request_id": "", "idempotency_key": None, "request_sha256": "",
+    "request_id": "", "idempotency_key": None, "request_sha256": "", "misunderstood": None,
 }  # fmt: skip
 
 

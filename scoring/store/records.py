@@ -71,6 +71,15 @@ class Prediction:
         Of the request's body.
     milliseconds : float
         From the request's arrival to the end of scoring.
+    misunderstood : str or None
+        JSON, what was taken for missing because nobody knows what it says; None if nothing was.
+    known : float or None
+        The share of what the model leans on that was known, from 0 to 1.
+    history : str or None
+        Whose credit history was used: "sent" with the request, "stored" with the applicant, or
+        "none".
+    refer_reasons : str or None
+        Why an officer decides, parted by blanks; None where the decision is not "refer".
     shadows : tuple of ShadowScore
         Models that were scored along.
     """
@@ -100,6 +109,10 @@ class Prediction:
     idempotency_key: str | None
     request_sha256: str
     milliseconds: float
+    misunderstood: str | None = None
+    known: float | None = None
+    history: str | None = None
+    refer_reasons: str | None = None
     shadows: tuple[ShadowScore, ...] = ()
 
 
@@ -255,6 +268,8 @@ class OnlineApplicant:
         The digest of the dataset.
     materialized_at : datetime
         When.
+    misunderstood : str or None
+        JSON, what was not understood when the rows were read; None if everything was.
     """
 
     applicant: int
@@ -263,6 +278,7 @@ class OnlineApplicant:
     rows: bytes
     dataset: str
     materialized_at: datetime
+    misunderstood: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,10 @@ predictions = Table(
     Column("idempotency_key", String(220)),
     Column("request_sha256", _DIGEST, nullable=False),
     Column("milliseconds", Float(53), nullable=False),
+    Column("misunderstood", Text),
+    Column("known", Float(53)),
+    Column("history", String(8)),
+    Column("refer_reasons", String(80)),
     Index("ix_predictions_at", *_READ),
     Index("ix_predictions_applicant", "applicant", "at"),
     Index("uq_predictions_caller", "caller", "idempotency_key", unique=True),
@@ -226,6 +230,7 @@ applicants = Table(
     Column("rows", LargeBinary, nullable=False),
     Column("dataset", _DIGEST, nullable=False),
     Column("materialized_at", Moment, nullable=False),
+    Column("misunderstood", Text),
 )
 
 # The numbers by which pseudonyms are known in the data that models learn from.
