@@ -157,12 +157,14 @@ def _start(page: Page) -> dict[str, Any]:
     rows, history = st.session_state.get("rows", (None, None))
     if rows is None:
         return nothing
-    number, count = rows["application"].get("SK_ID_CURR"), page.number(history_rows(rows))
+    # Without any table of it, the service takes the history that it has.
+    stored = history == "stored" and rows.keys() == {"application"}
+    count = page.say("history_stored") if stored else page.number(history_rows(rows))
+    number = rows["application"].get("SK_ID_CURR")
     told = [page.say("begin_empty"), page.say("begin_last", number=number, rows=count)]
     if not st.radio(page.say("begin"), (0, 1), format_func=told.__getitem__, key="begin"):
         return nothing
-    # Without any table of it, the service takes the history that it has.
-    return rows if history == "stored" else {**nothing, **rows}
+    return rows if stored else {**nothing, **rows}
 
 
 def _sent(page: Page, start: Mapping[str, Any], application: dict[str, Any]) -> ApiError:

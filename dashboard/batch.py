@@ -17,13 +17,11 @@ import streamlit as st
 from dashboard.client import ApiError
 from dashboard.context import Page, as_typed, beside, failures_told, show_failure
 from dashboard.decision import misunderstood, refer_reasons
-from dashboard.texts import TEXTS
 
 _CHUNK = 100
 _MOST = 5000
 _SHOWN = 200
 _NAMED = 10
-_TYPES = ["csv", "txt", "tsv", "zip", "gz", "parquet"]
 # The columns of results, and which text is above each.
 _COLUMNS = {
     "SK_ID_CURR": "number", "decision": "decision", "probability_of_default": "pd",
@@ -47,7 +45,8 @@ class _Batch:
 def show(page: Page) -> None:
     """Choose a file, have all of its applicants decided on, and take the results away."""
     st.write(page.say("batch_intro", most=page.number(_MOST)))
-    uploaded = st.file_uploader(page.say("batch_file"), type=_TYPES, key="batch_file")
+    types = ["csv", "txt", "tsv", "zip", "gz", "parquet"]
+    uploaded = st.file_uploader(page.say("batch_file"), type=types, key="batch_file")
     with failures_told(page):
         if uploaded is not None:
             _take(page, uploaded.name, uploaded.getvalue())
@@ -75,13 +74,7 @@ def _take(page: Page, name: str, content: bytes) -> None:
 
 
 def as_csv(page: Page, content: bytes) -> bytes:
-    """A Parquet file as CSV, every number as exact as it was and a named index as a column.
-
-    Raises
-    ------
-    ValueError, OSError, pyarrow.ArrowException
-        If it is none that can be used.
-    """
+    """A Parquet file as CSV, every number as exact as it was and a named index as a column."""
     file = pq.ParquetFile(io.BytesIO(content))
     if file.metadata.num_rows > _MOST:
         raise ValueError(page.say("batch_too_long", most=page.number(_MOST)))
@@ -108,9 +101,8 @@ def _show_batch(page: Page, batch: _Batch) -> None:
     done, count = len(batch.results), len(batch.items)
     st.write(page.say("batch_read", name=as_typed(batch.source[0]), count=page.number(count)))
     for note in batch.notes:
-        text, names = f"batch_{note['kind']}", as_typed(", ".join(note["columns"][:_NAMED]))
-        known = text in TEXTS[page.language]
-        st.caption(page.say(text, columns=names) if known else as_typed(note["detail"]))
+        names = as_typed(", ".join(note["columns"][:_NAMED]))
+        st.caption(page.say(f"batch_{note['kind']}", columns=names))
     if "application" not in batch.items[0]:
         st.caption(page.say("batch_by_number"))
     if batch.error is not None:
@@ -164,14 +156,15 @@ def _show_results(page: Page, batch: _Batch) -> None:
     asked = zip(batch.items, batch.results, strict=False)
     table = pd.DataFrame([_row(page, *one) for one in asked], columns=list(_COLUMNS))
     counts = table["decision"].value_counts()
+    kinds = ("accept", "refer", "refuse")
     with beside():
-        for kind in ("accept", "refer", "refuse"):
+        for kind in kinds:
             told = page.number(int(counts.get(kind, 0)))
             st.metric(page.say(kind), told, width="content")
         wrong = int(table["decision"].isna().sum())
         st.metric(page.say("batch_wrong"), page.number(wrong), width="content")
     words = {
-        "decision": {one: page.say(one) for one in ("accept", "refer", "refuse")},
+        "decision": {one: page.say(one) for one in kinds},
         "history": {one: page.say(f"history_{one}") for one in ("sent", "stored", "none")},
     }
     titles = {name: page.say(text) for name, text in _COLUMNS.items()}

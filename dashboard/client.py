@@ -109,10 +109,9 @@ class Api:
 
     def read_file(self, name: str, content: bytes) -> dict[str, Any]:
         """A CSV file's rows, as applications, and notes on how they were read."""
-        path = f"/applications/read?{urlencode({'name': name})}"
+        path = f"/applications/read?{urlencode({'name': name[-200:]})}"
         kind = {"Content-Type": "application/octet-stream"}
-        found = _found(self._sent("POST", path, content, kind))
-        return {"rows": found["rows"], "notes": found["notes"]}
+        return _found(self._sent("POST", path, content, kind))
 
     def what_if(self, rows: Mapping[str, Any]) -> dict[str, Any]:
         """What rows would mean; nothing is decided."""

@@ -147,6 +147,7 @@ TEXTS = {
     "batch_dropped_columns": "Columns that an application does not have were left out: {columns}.",
     "batch_renamed_columns": "Columns were read under an application's names: {columns}.",
     "batch_decimal_commas": "Commas were read as decimal points: {columns}.",
+    "batch_encoding": "The file is not in UTF-8: look whether its letters are right.",
     "batch_empty": "The file has no applicant in it.",
     "batch_float16": "float16 cannot hold amounts and days; write {columns} anew as float64.",
     "batch_interrupted": "{done} of {all} were decided on. Going on decides on nobody twice.",

@@ -149,6 +149,7 @@ TEXTS = {
     "batch_dropped_columns": "Des colonnes qu'une demande n'a pas ont été écartées : {columns}.",
     "batch_renamed_columns": "Des colonnes ont été lues sous les noms de la demande : {columns}.",
     "batch_decimal_commas": "Les virgules ont été lues comme décimales : {columns}.",
+    "batch_encoding": "Le fichier n'est pas en UTF-8 : vérifiez que ses lettres sont justes.",
     "batch_empty": "Le fichier ne contient aucun demandeur.",
     "batch_float16": "float16 ne tient ni montants ni jours ; réécrivez {columns} en float64.",
     "batch_interrupted": "{done} sur {all} décidés. Reprendre n'en décide aucun deux fois.",
