@@ -270,8 +270,8 @@ class Desk:
         """
         scored = self._score(live.scorer, known)
         decisions = live.scorer.decide(scored.pds)
-        known = live.scorer.known(scored.values)
-        shares = [None] * len(decisions) if known is None else known.tolist()
+        share = live.scorer.known(scored.values)
+        shares = [None] * len(decisions) if share is None else share.tolist()
         return [
             _Judged(live, scored, row, float(scored.pds[row]), decision, shares[row])
             for row, decision in enumerate(decisions)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _SHOWN_CATEGORIES = 5
 _LARGEST = 1.7976931348623157e308
 # The largest whole numbers up to which a narrow float holds all of them.
-_EXACT = {pl.Float16: 2048, pl.Float32: 2**24}
+_EXACT: dict[type[pl.DataType], int] = {pl.Float16: 2048, pl.Float32: 2**24}
 # A few odd values are mistakes; more than half of so many are another way of writing all.
 _LEAST_RECODED = 10
 
@@ -283,9 +283,8 @@ def _with_categories(frame: pl.DataFrame, table: Table, where: str) -> pl.DataFr
         counts = values.value_counts()
         texts = counts[column.name].to_list()
         meant = {text: _meant(column, text) for text in texts if text is not None}
-        _check_recoded(
-            counts, set(meant.values()) - {None, *column.categories}, column, table, where
-        )
+        unknown = set(filter(None, meant.values())).difference(column.categories)
+        _check_recoded(counts, unknown, column, table, where)
         others = {text: known for text, known in meant.items() if known != text}
         values = values.replace(list(others), list(others.values())) if others else values
         changed.append(values.alias(column.name))

@@ -108,7 +108,10 @@ def test_scores_are_those_of_the_scorer(
 ) -> None:
     found = score(sample, scorer)
     pds = scorer.predict(sample_features)
-    assert found.columns == ["SK_ID_CURR", "probability_of_default", "decision"]
+    assert found.columns == [
+        "SK_ID_CURR", "probability_of_default", "decision", "known", "not_understood"
+    ]  # fmt: skip
+    assert set(found["not_understood"]) == {""}
     assert found["SK_ID_CURR"].equals(sample_features["SK_ID_CURR"])
     assert found["probability_of_default"].to_numpy().tobytes() == pds.tobytes()
     assert found["decision"].to_list() == scorer.decide(pds)

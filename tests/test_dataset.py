@@ -30,6 +30,7 @@ from scoring.files import FilesError, staged_folder
 from scoring.sources import find_files
 from scoring.sources import read as read_source
 from scoring.tables import APPLICATION, BUREAU, HISTORY, Column, Table, empty_frame
+from scoring.values import is_missing
 from tests.invented import invent, invent_all, write_csv, write_folder
 
 TRAIN = FILES["application_train"]
@@ -105,8 +106,9 @@ def test_any_invented_rows_survive_kaggles_csv(
 def _values(column: Column) -> st.SearchStrategy[object]:
     if column.kind == "category":
         # pandas cannot tell an empty text from a missing one, nor can a CSV file.
-        texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1)
-        values: st.SearchStrategy[object] = st.sampled_from(column.categories) | texts
+        texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"))
+        unknown = texts.filter(lambda text: not is_missing(text))
+        values: st.SearchStrategy[object] = st.sampled_from(column.categories) | unknown
     elif column.dtype.is_integer():
         low, high = column.minimum, column.maximum
         assert low is not None
@@ -281,7 +283,8 @@ def test_sentinels_outside_the_range_are_kept(source: Path, out: Path) -> None:
 
 BAD_VALUES = [
     ("bureau", "AMT_CREDIT_SUM", "abc", "'abc' is not a number"),
-    ("bureau", "AMT_CREDIT_SUM", "NaN", "nan is not a finite number"),
+    ("bureau", "AMT_CREDIT_SUM", "nano", "'nano' is not a number"),
+    ("bureau", "DAYS_CREDIT", "NaN", "a value is required"),
     ("bureau", "AMT_CREDIT_SUM", "-inf", "-inf is not a finite number"),
     ("bureau", "AMT_CREDIT_SUM", "1e300", "is not in -10000000000 to 10000000000"),
     ("bureau", "AMT_CREDIT_SUM", "1,5", "'1,5' is not a number"),
@@ -434,8 +437,8 @@ def test_a_long_line_is_found(source: Path, out: Path) -> None:
 def test_commas_inside_of_text_are_no_long_line(source: Path, out: Path) -> None:
     path = source / "bureau.csv"
     set_field(path, 2, "CREDIT_TYPE", 'Loan, with "collateral", large')
-    frame = ingest(source, out).frames()["bureau"].collect()
-    assert 'Loan, with "collateral", large' in frame["CREDIT_TYPE"]
+    (told,) = (one for own in ingest(source, out).misunderstood().values() for one in own)
+    assert told.value == 'Loan, with "collateral", large'
     lines = path.read_text("utf-8").splitlines()
     lines[5] = lines[5].rpartition(",")[0]
     path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -523,13 +526,17 @@ def test_an_empty_parquet_table_is_refused(source: Path, out: Path) -> None:
     assert "no data row" in str(refused(source, out))
 
 
-def test_an_unknown_category_is_kept_with_a_warning(
+def test_an_unknown_category_is_missing_with_a_warning(
     source: Path, out: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    before = ingest(source, out.with_name("before")).frames()["bureau"].collect()
     for row in (2, 9):
         set_field(source / "bureau.csv", row, "CREDIT_TYPE", "Space travel")
-    bureau = ingest(source, out).frames()["bureau"].collect()
-    assert bureau["CREDIT_TYPE"].eq("Space travel").sum() == 2
+    dataset = ingest(source, out)
+    bureau = dataset.frames()["bureau"].collect()
+    assert bureau["CREDIT_TYPE"].null_count() == before["CREDIT_TYPE"].null_count() + 2
+    told = [one for own in dataset.misunderstood().values() for one in own]
+    assert [(one.value, one.nearest) for one in told] == [("Space travel", None)] * 2
     assert "column CREDIT_TYPE: 2 rows hold 1 categories not seen before" in caplog.text
     assert "'Space travel'" in caplog.text
 
