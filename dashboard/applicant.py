@@ -48,9 +48,8 @@ def show(page: Page) -> None:
             return
         _summarise(page, chosen.rows)
         # A form has a button of its own, which sends what is in it.
-        if st.session_state["source"] != "form" and st.button(
-            page.say("ask"), type="primary", key="ask"
-        ):
+        asks = st.session_state["source"] != "form"
+        if asks and st.button(page.say("ask"), type="primary", key="ask"):
             st.session_state["outcome"] = (chosen.body, _asked(page, chosen.body))
         body, outcome = st.session_state.get("outcome", (None, None))
         if body != chosen.body:
@@ -79,9 +78,8 @@ def _by_number(page: Page) -> Chosen | None:
     samples = sample_files(page.settings.examples)
     hint = page.say("for_example", number=samples[0].stem) if samples else ""
     typed = st.text_input(
-        page.say("number"), key="number", help=hint, placeholder=hint,
-        persist_state="page",
-    ).strip()  # fmt: skip
+        page.say("number"), key="number", help=hint, placeholder=hint, persist_state="page"
+    ).strip()
     if not typed:
         return None
     if not (typed.isascii() and typed.isdigit() and len(typed) <= 10):
@@ -111,9 +109,8 @@ def _from_file(page: Page) -> Chosen | None:
     chosen = None
     if files:
         chosen = st.selectbox(
-            page.say("sample"), files, format_func=lambda path: path.stem, key="sample",
-            persist_state="page",
-        )  # fmt: skip
+            page.say("sample"), files, format_func=lambda path: path.stem, key="sample"
+        )
     else:
         folder = page.settings.examples
         st.info(page.say("no_samples", folder=folder), icon=":material/folder_off:")

@@ -21,7 +21,6 @@ from dashboard.decision import misunderstood, refer_reasons
 _CHUNK = 100
 _MOST = 5000
 _SHOWN = 200
-_NAMED = 10
 # The columns of results, and which text is above each.
 _COLUMNS = {
     "SK_ID_CURR": "number", "decision": "decision", "probability_of_default": "pd",
@@ -58,8 +57,7 @@ def show(page: Page) -> None:
 def _take(page: Page, name: str, content: bytes) -> None:
     """Have a file read, unless it is the one that is there; say what is wrong with it."""
     source = name, hashlib.sha256(content).hexdigest(), page.api.url
-    kept: _Batch | None = st.session_state.get("batch")
-    if kept is not None and kept.source == source:
+    if getattr(st.session_state.get("batch"), "source", None) == source:
         return
     st.session_state["batch"] = None
     try:
@@ -69,7 +67,7 @@ def _take(page: Page, name: str, content: bytes) -> None:
     except (pa.ArrowException, ValueError, OSError, ApiError) as error:
         if isinstance(error, ApiError) and error.failure != "refused":
             raise
-        detail = as_typed(str(error)[:300])
+        detail = as_typed(str(error))
         st.error(page.say("batch_unreadable", detail=detail), icon=":material/error:")
 
 
@@ -91,8 +89,8 @@ def as_csv(page: Page, content: bytes) -> bytes:
 
 def _items(page: Page, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Requests: by number where nothing else is known of anybody, else by the values."""
-    if not any("SK_ID_CURR" in row for row in rows):
-        raise ValueError(page.say("batch_no_number" if rows else "batch_empty"))
+    if not rows:
+        raise ValueError(page.say("batch_empty"))
     by_number = all(row.keys() <= {"SK_ID_CURR"} for row in rows)
     return rows if by_number else [{"application": row} for row in rows]
 
@@ -101,8 +99,8 @@ def _show_batch(page: Page, batch: _Batch) -> None:
     done, count = len(batch.results), len(batch.items)
     st.write(page.say("batch_read", name=as_typed(batch.source[0]), count=page.number(count)))
     for note in batch.notes:
-        names = as_typed(", ".join(note["columns"][:_NAMED]))
-        st.caption(page.say(f"batch_{note['kind']}", columns=names))
+        columns = as_typed(", ".join(note["columns"]))
+        st.caption(page.say(f"batch_{note['kind']}", columns=columns))
     if "application" not in batch.items[0]:
         st.caption(page.say("batch_by_number"))
     if batch.error is not None:
@@ -137,7 +135,7 @@ def _sent(page: Page, batch: _Batch) -> ApiError | None:
 
 def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     """A result in the page's language."""
-    number = item.get("SK_ID_CURR", item.get("application", {}).get("SK_ID_CURR"))
+    number = item.get("application", item).get("SK_ID_CURR")
     answer, problem = result.get("prediction"), result.get("problem") or {}
     if answer is None:
         wrong = [f"{one['pointer']} {one['detail']}" for one in problem.get("errors", ())]
@@ -155,26 +153,20 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
 def _show_results(page: Page, batch: _Batch) -> None:
     asked = zip(batch.items, batch.results, strict=False)
     table = pd.DataFrame([_row(page, *one) for one in asked], columns=list(_COLUMNS))
-    counts = table["decision"].value_counts()
-    kinds = ("accept", "refer", "refuse")
+    kinds = ("accept", "refer", "refuse", "batch_wrong")
+    counts = table["decision"].fillna("batch_wrong").value_counts()
     with beside():
         for kind in kinds:
-            told = page.number(int(counts.get(kind, 0)))
-            st.metric(page.say(kind), told, width="content")
-        wrong = int(table["decision"].isna().sum())
-        st.metric(page.say("batch_wrong"), page.number(wrong), width="content")
-    words = {
-        "decision": {one: page.say(one) for one in kinds},
-        "history": {one: page.say(f"history_{one}") for one in ("sent", "stored", "none")},
-    }
+            st.metric(page.say(kind), page.number(int(counts.get(kind, 0))), width="content")
+    words = {one: page.say(one) for one in kinds}
+    words |= {one: page.say(f"history_{one}") for one in ("sent", "stored", "none")}
+    shown = table.head(_SHOWN).replace({"decision": words, "history": words})
     titles = {name: page.say(text) for name, text in _COLUMNS.items()}
-    st.dataframe(table.head(_SHOWN).replace(words), hide_index=True, column_config=titles)
+    st.dataframe(shown, hide_index=True, column_config=titles)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
     # Spreadsheets read a CSV file in French with semicolons and decimal commas.
     french = page.language == "fr"
-    written = table.to_csv(index=False, sep=";" if french else ",", decimal="," if french else ".")
-    st.download_button(
-        page.say("batch_take"), written.encode("utf-8-sig"), "decisions.csv", "text/csv",
-        key="batch_take",
-    )  # fmt: skip
+    text = table.to_csv(index=False, sep=";" if french else ",", decimal="," if french else ".")
+    content = text.encode("utf-8-sig")
+    st.download_button(page.say("batch_take"), content, "decisions.csv", "text/csv")

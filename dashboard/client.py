@@ -102,7 +102,7 @@ class Api:
     def decide_all(self, items: Sequence[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
         """A result for each of many applicants, the same for the same key."""
         sent = self._sent("POST", "/predict/batch", _json(items), {"Idempotency-Key": key})
-        found: list[dict[str, Any]] = _found(sent).get("results", [])
+        found = list(_found(sent).get("results", ()))
         if len(found) != len(items):
             raise ApiError("failed", f"{len(found)} results for {len(items)} applicants")
         return found
@@ -145,8 +145,7 @@ class Api:
 
     def features(self) -> list[dict[str, Any]]:
         """What the champion looks at, the most important first."""
-        found: list[dict[str, Any]] = self._object("GET", "/model/features")["features"]
-        return found
+        return list(self._object("GET", "/model/features")["features"])
 
     def distribution(self, feature: str) -> dict[str, Any]:
         """How applicants are distributed in a feature."""
@@ -162,8 +161,7 @@ class Api:
 
     def alerts(self) -> list[dict[str, Any]]:
         """What monitoring has found and still finds."""
-        found: list[dict[str, Any]] = self._object("GET", "/alerts")["alerts"]
-        return found
+        return list(self._object("GET", "/alerts")["alerts"])
 
     def monitoring(self) -> dict[str, Any]:
         """The figures of the last look."""

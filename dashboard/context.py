@@ -47,9 +47,9 @@ class Page(NamedTuple):
         return str(found)
 
 
-def as_typed(text: str) -> str:
+def as_typed(text: str, longest: int = 300) -> str:
     """Somebody else's words in a sentence: none of their marks means anything."""
-    return f"`{text.replace('`', chr(39))}`"
+    return f"`{text[:longest].replace('`', chr(39))}`"
 
 
 def beside() -> DeltaGenerator:

@@ -27,10 +27,8 @@ def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
     """The decision in words, and the probability beside the cut-off."""
     pd, cutoff, decision = answer["probability_of_default"], answer["cutoff"], answer["decision"]
     low, high = band = answer["refer_band"]
-    figures = {
-        name: page.percent(value)
-        for name, value in {"pd": pd, "cutoff": cutoff, "low": low, "high": high}.items()
-    }
+    percents = map(page.percent, (pd, cutoff, low, high))
+    figures = dict(zip(("pd", "cutoff", "low", "high"), percents, strict=True))
     why = page.say(f"{decision}_why", reasons="; ".join(refer_reasons(page, answer)), **figures)
     _BOXES[decision](f"**{page.say(decision)}.** {why}", icon=_ICONS[decision])
     _show_basis(page, answer)

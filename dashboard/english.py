@@ -153,7 +153,6 @@ TEXTS = {
     "batch_interrupted": "{done} of {all} were decided on. Going on decides on nobody twice.",
     "batch_again": "Go on",
     "batch_unreadable": "The file cannot be read: {detail}",
-    "batch_no_number": "The file has no column SK_ID_CURR.",
     "batch_too_long": "At most {most} applicants at a time.",
     "batch_send": "Decide on all",
     "batch_running": "Sending to the API...",

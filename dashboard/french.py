@@ -155,7 +155,6 @@ TEXTS = {
     "batch_interrupted": "{done} sur {all} décidés. Reprendre n'en décide aucun deux fois.",
     "batch_again": "Reprendre",
     "batch_unreadable": "Le fichier ne peut pas être lu : {detail}",
-    "batch_no_number": "Le fichier n'a pas de colonne SK_ID_CURR.",
     "batch_too_long": "Au plus {most} demandeurs à la fois.",
     "batch_send": "Décider pour tous",
     "batch_running": "Envoi à l'API...",

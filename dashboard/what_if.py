@@ -18,10 +18,7 @@ _MOVED = 8
 
 @st.fragment
 def show(page: Page, rows: Mapping[str, Any], decision: str) -> None:
-    """Widgets for the values that one chooses to change, and the answer before and after.
-
-    They belong to a decision: after another one they begin from its values.
-    """
+    """Widgets for the values that one chooses to change after a decision, and both answers."""
     st.write(page.say("what_if_intro"))
     with failures_told(page):
         application = dict(rows["application"])

@@ -203,7 +203,9 @@ def test_a_history_stays_with_its_number(service: Service, examples: Path) -> No
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
-def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(language: str) -> None:
+def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(
+    service: Service, language: Any
+) -> None:
     page = opened(language, "form")
     _fill(page, 900_001)
     page.number_input(key="form__DAYS_BIRTH").set_value(None)
