@@ -14,7 +14,7 @@ import polars as pl
 
 from scoring.errors import ScoringError
 from scoring.tables import Column, Table
-from scoring.values import MISSING_WORDS, category, shown, wanted_category
+from scoring.values import MISSING_WORDS, category, is_missing, shown, wanted_category
 
 logger = logging.getLogger(__name__)
 
@@ -401,7 +401,7 @@ def _bounds(column: Column) -> tuple[float, float]:
 def _explain(raw: object, value: object, column: Column) -> tuple[str, str]:
     leave_empty = "" if column.required else ", or leave it empty where it is unknown"
     shown = repr(raw) if isinstance(raw, str) else f"{raw}"
-    if raw is None or (isinstance(raw, str) and not raw.strip()):
+    if raw is None or is_missing(str(raw)):
         return "a value is required, and there is none", "Fill it in, or remove the row"
     if value is None:
         return f"{shown} is not a number", f"Correct the value{leave_empty}"

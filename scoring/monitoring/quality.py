@@ -49,15 +49,18 @@ def quality(store: Store, scorer: Scorer, some: Sample, counted: Profile) -> Qua
 
 
 def _unknown_categories(scorer: Scorer, some: Sample) -> dict[str, float]:
-    """Categories that the features have and the model has not: it takes them for missing."""
+    """Categories that nobody knows, or that the features have and the model has not.
+
+    Either way the model takes them for missing.
+    """
     places = {name: place for place, name in enumerate(layout().names)}
-    found = {}
+    found = {name: count / len(some.ids) for name, count in some.misunderstood.items()}
     for i, feature in enumerate(scorer.features):
         if feature.levels and len(some.ids):
             known = ~np.isnan(some.vectors[:, places[feature.name]])
             share = float(np.mean(known & np.isnan(some.matrix[:, i])))
             if share:
-                found[feature.name] = share
+                found[feature.name] = found.get(feature.name, 0.0) + share
     return found
 
 

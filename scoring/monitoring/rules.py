@@ -25,6 +25,8 @@ from scoring.store.records import Alert, Severity
 
 __all__ = ["RULES", "SERVICE_RULES", "Alert", "Thresholds", "Verdict", "judge", "verdict"]
 
+# A column that is missing for so many is not filled at all any more.
+_ALL = 0.99
 _NAMED = 5
 _WIDTH_95 = 2 * float(stats.norm.ppf(0.975))
 
@@ -171,9 +173,12 @@ def _applicants(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
 def _features(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     """Single features that matter, whose values or whose missingness have changed."""
     moved = pl.col("missing_current") - pl.col("missing_reference")
-    table = found.columns.filter(
-        pl.col("column") != PD, pl.col("importance").fill_null(1.0) >= limits.least_importance
-    ).with_columns(moved=moved.abs())
+    matters = pl.col("importance").fill_null(1.0) >= limits.least_importance
+    # However little each weighs, many may have gone missing together, as with a column's source.
+    gone = pl.col("missing_current") >= _ALL
+    table = found.columns.filter(pl.col("column") != PD, matters | gone).with_columns(
+        moved=moved.abs()
+    )
     for rule, size, p_value, limit, told in (
         ("feature_drift", "psi", "p_adjusted", limits.column_psi, "PSI {:.2f}"),
         ("missingness", "moved", "missing_p_adjusted", limits.missing, "changed by {:.1%}"),

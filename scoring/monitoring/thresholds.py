@@ -53,8 +53,8 @@ class Thresholds:
     least_defaults : float
         With fewer to be expected of those whose outcome is known, outcomes are not judged.
     least_importance : float
-        Features with a smaller part in the PDs have no alert of their own; `weighted_psi` sees
-        them together.
+        Features with a smaller part in the PDs have no alert of their own, unless they have
+        gone missing as a whole; `weighted_psi` sees them together.
     weighted_psi : Limit
         Sum over features of importance x PSI, missing values being a bin like any other.
     pd_psi : Limit

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,16 @@ class Sample:
         What the model read.
     reasons : tuple of tuple of str
         The features that each applicant was told.
+    misunderstood : mapping of str to int
+        Of how many applicants a column held what was not understood; columns of the credit
+        history are told with their table.
     """
 
     ids: tuple[str, ...]
     vectors: Vectors
     matrix: Floats
     reasons: tuple[tuple[str, ...], ...]
+    misunderstood: Mapping[str, int] = field(default_factory=dict)
 
 
 def sample(
@@ -87,6 +92,9 @@ def sample(
         vectors=vectors,
         matrix=_matrix(scorer, vectors, [rows[one.id] for one in found] if rows else None),
         reasons=tuple(_told(one.reasons) for one in found),
+        misunderstood=Counter(
+            name for one in found if one.misunderstood for name in _columns_of(one.misunderstood)
+        ),
     )
 
 
@@ -123,6 +131,13 @@ def _matrix(scorer: Scorer, vectors: Vectors, rows: Sequence[bytes] | None) -> F
         frames = frames_of(applicants[place] for place in places)
         result[places] = scorer.matrix(vectors[places], frames)
     return result
+
+
+def _columns_of(misunderstood: str) -> set[str]:
+    parts = [one["pointer"].split("/") for one in orjson.loads(misunderstood)]
+    return {
+        column if table == "application" else f"{table}.{column}" for _, table, *_, column in parts
+    }
 
 
 def _told(reasons: str) -> tuple[str, ...]:

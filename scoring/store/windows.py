@@ -54,13 +54,14 @@ class Headlines:
 
 
 class Detail(NamedTuple):
-    """What a decision was taken on, and the reasons that were told."""
+    """What a decision was taken on, the reasons that were told, and what was not understood."""
 
     id: str
     features: bytes
     feature_set_version: str
     model_version: str
     reasons: str
+    misunderstood: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def details(connection: Connection, numbers: Sequence[str]) -> Iterator[list[Det
     """What some decisions were taken on, some at a time, in no order; not of those erased."""
     columns = (
         predictions.c.id, predictions.c.features, predictions.c.feature_set_version,
-        predictions.c.model_version, predictions.c.reasons,
+        predictions.c.model_version, predictions.c.reasons, predictions.c.misunderstood,
     )  # fmt: skip
     for some in _chunks(numbers):
         kept = predictions.c.applicant != ERASED
