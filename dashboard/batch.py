@@ -26,7 +26,7 @@ _COLUMNS = {
     "SK_ID_CURR": "number", "decision": "decision", "probability_of_default": "pd",
     "cutoff": "cutoff_row", "reasons": "reasons_tab", "refer_reasons": "refer",
     "not_understood": "not_understood", "known": "known", "history": "history", "at": "when",
-    "problem": "batch_wrong",
+    "id": "", "problem": "batch_wrong",
 }  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def _show_results(page: Page, batch: _Batch) -> None:
     words = {one: page.say(one) for one in kinds}
     words |= {one: page.say(f"history_{one}") for one in ("sent", "stored", "none")}
     shown = table.head(_SHOWN).replace({"decision": words, "history": words})
-    titles = {name: page.say(text) for name, text in _COLUMNS.items()}
+    titles = {name: page.say(text) for name, text in _COLUMNS.items() if text}
     st.dataframe(shown, hide_index=True, column_config=titles)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
