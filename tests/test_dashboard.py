@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
+import pandas as pd
 import pytest
 import requests
 import serving
@@ -111,6 +112,69 @@ def test_it_shows_the_decision_of_the_api(service: Service, examples: Path, lang
     assert table.iloc[0, 0] == explained[0]["text"]
     assert table.iloc[0, 3] == signed(explained[0]["contribution"], language, 3)
     assert len(page.get("plotly_chart")) == 2
+
+
+def _verdict(language: str, answer: dict[str, object]) -> None:
+    """A verdict alone, as a page of its own."""
+    from dashboard.client import Api
+    from dashboard.context import Page
+    from dashboard.decision import show_verdict
+    from dashboard.settings import Settings
+
+    api = Api("http://nowhere", "", language, 1.0)
+    show_verdict(Page(api, Settings.from_environment(), language, ""), answer)  # type: ignore[arg-type]
+
+
+ANSWER = {
+    "probability_of_default": 0.04, "cutoff": 0.09, "refer_band": [0.07, 0.11],
+    "decision": "accept", "refer_reasons": [], "warnings": [], "known": 0.414, "history": "stored",
+}  # fmt: skip
+WARNING = {
+    "pointer": "/bureau/3/CREDIT_TYPE", "value": "Consumer `![x](http://y/z.png) crdit",
+    "nearest": "Consumer credit", "detail": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize("decision", ["accept", "refuse", "refer"])
+def test_a_verdict_says_what_it_stands_on(language: Any, decision: str) -> None:
+    texts = TEXTS[language]
+    reasons = ["band", "not_understood", "little_known", "refer_all"] if decision == "refer" else []
+    answer = {**ANSWER, "decision": decision, "refer_reasons": reasons, "warnings": [WARNING]}
+    page = AppTest.from_function(_verdict, kwargs={"language": language, "answer": answer}).run()
+    said = words(page)
+    for reason in ("band", "not_understood", "little_known", "refer_all"):
+        told = texts[f"because_{reason}"].format(known=percent(0.414, language))
+        assert (told in said) == (decision == "refer")
+    assert texts["not_understood"] in said
+    # Somebody else's words are shown, and nothing of them is done.
+    assert "`/bureau/3/CREDIT_TYPE Consumer '![x](http://y/z.png) crdit (Consumer credit?)`" in said
+    assert f"{texts['known']}{texts['colon']} {percent(0.414, language)}" in said
+    assert f"{texts['history']}{texts['colon']} {texts['history_stored']}" in said
+    plain = AppTest.from_function(_verdict, kwargs={"language": language, "answer": ANSWER}).run()
+    assert texts["not_understood"] not in words(plain)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_what_was_not_understood_is_told_at_both_doors(
+    environment: Environment, examples: Path, tmp_path: Path, language: Any
+) -> None:
+    rows = json.loads((examples / "1.json").read_bytes())
+    rows["application"]["OCCUPATION_TYPE"] = "Core staf"
+    (tmp_path / "strange.json").write_text(json.dumps(rows))
+    environment.setenv("EXAMPLES_DIR", str(tmp_path))
+    page = asked(language)
+    told = "/application/OCCUPATION_TYPE Core staf (Core staff?)"
+    assert told in words(page)
+    # A form that begins from it does not change it without a word.
+    page.radio(key="source").set_value("form").run()
+    page.radio(key="begin").set_value(1).run()
+    page.button(key="ask").click().run()
+    assert told in words(page)
+    page = uploaded(
+        pd.DataFrame([rows["application"]]).to_csv(index=False), page=page, language=language
+    )
+    assert sent(page)["not_understood"].to_list() == [told]
 
 
 def test_a_known_applicant_is_found_by_number(service: Service) -> None:
