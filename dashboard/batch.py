@@ -23,10 +23,10 @@ _MOST = 5000
 _SHOWN = 200
 # The columns of results, and which text is above each.
 _COLUMNS = {
-    "SK_ID_CURR": "number", "decision": "decision", "probability_of_default": "pd",
-    "cutoff": "cutoff_row", "reasons": "reasons_tab", "refer_reasons": "refer",
-    "not_understood": "not_understood", "known": "known", "history": "history", "at": "when",
-    "id": "", "problem": "batch_wrong",
+    "SK_ID_CURR": "number", "decision": "decision", "problem": "batch_wrong",
+    "probability_of_default": "pd", "cutoff": "cutoff_row", "reasons": "reasons_tab",
+    "refer_reasons": "refer", "not_understood": "not_understood", "known": "known",
+    "history": "history", "at": "when", "id": "",
 }  # fmt: skip
 
 
