@@ -67,8 +67,7 @@ def _take(page: Page, name: str, content: bytes) -> None:
     except (pa.ArrowException, ValueError, OSError, ApiError) as error:
         if isinstance(error, ApiError) and error.failure != "refused":
             raise
-        detail = as_typed(str(error))
-        st.error(page.say("batch_unreadable", detail=detail), icon=":material/error:")
+        st.error(page.say("batch_unreadable", detail=as_typed(str(error))), icon=":material/error:")
 
 
 def as_csv(page: Page, content: bytes) -> bytes:
@@ -168,5 +167,6 @@ def _show_results(page: Page, batch: _Batch) -> None:
     # Spreadsheets read a CSV file in French with semicolons and decimal commas.
     french = page.language == "fr"
     text = table.to_csv(index=False, sep=";" if french else ",", decimal="," if french else ".")
-    content = text.encode("utf-8-sig")
-    st.download_button(page.say("batch_take"), content, "decisions.csv", "text/csv")
+    st.download_button(
+        page.say("batch_take"), text.encode("utf-8-sig"), "decisions.csv", "text/csv"
+    )
