@@ -7,6 +7,7 @@ from api import (
     administration,
     alerts,
     applicants,
+    applications,
     headers,
     limits,
     logs,
@@ -32,8 +33,8 @@ _BODIES = (
     prediction.Batch,
 )
 _PARTS = (
-    prediction, what_if, records, applicants, outcomes, administration, model_features, alerts,
-    monitoring, metrics, status,
+    prediction, applications, what_if, records, applicants, outcomes, administration,
+    model_features, alerts, monitoring, metrics, status,
 )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from typing import Any, cast
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from api.columns import Unknown, checker, expectation, nearest_name, reader
-from api.problems import FieldError, ProblemError
+from api.near_misses import near_miss
+from api.problems import FieldError, ProblemError, pointer_part
 from api.reading import parse
 from scoring.requests import Row, Rows
 from scoring.tables import APPLICATION, HISTORY, TABLES, Column, Table
@@ -117,7 +118,7 @@ class ApplicantReader:
                 return cast("dict[str, Any]", self._body.validate_python(document, context=unknown))
             except ValidationError:
                 pass
-        _refuse(self._errors(document))
+        _refuse(self._errors(document), document)
         raise AssertionError("a refused body has an error")
 
     def _is_of_sensible_size(self, document: object) -> bool:
@@ -183,13 +184,13 @@ def known_number(document: object) -> int | None:
     """
     if not isinstance(document, dict) or _APPLICANT not in document or "application" in document:
         return None
-    _refuse(_unknown_names(document, (_APPLICANT,), ""))
+    _refuse(_unknown_names(document, (_APPLICANT,), ""), document)
     column = APPLICATION[_APPLICANT]
     try:
         return int(_number_check().validate_python(document[_APPLICANT]))
     except ValidationError:
         detail = expectation(column, document[_APPLICANT])
-        error = FieldError(pointer=f"/{_APPLICANT}", detail=detail)
+        error = near_miss(document) or FieldError(pointer=f"/{_APPLICANT}", detail=detail)
         raise ProblemError(422, "One field is wrong; errors says which and why.", [error]) from None
 
 
@@ -232,9 +233,11 @@ def _take_out(rows: Mapping[str, Any]) -> Iterator[Misunderstood]:
                         yield misunderstood(f"{place}/{column}", TABLES[name][column], value.value)
 
 
-def _refuse(errors: Iterator[FieldError]) -> None:
-    """Raise a ProblemError for the first errors, if there are any."""
+def _refuse(errors: Iterator[FieldError], document: object = None) -> None:
+    """Raise a ProblemError for the first errors, or for what mends them all, if there are any."""
     shown = list(islice(errors, _MOST_ERRORS))
+    if shown and (mend := near_miss(document)):
+        shown = [mend]
     if shown:
         several = "One field is" if len(shown) == 1 else f"{len(shown)} fields are"
         more = " (there may be more)" if len(shown) == _MOST_ERRORS else ""
@@ -257,8 +260,7 @@ def _unknown_name(name: str, known: tuple[str, ...], place: str) -> FieldError:
         return FieldError(pointer=place, detail=detail)
     nearest = nearest_name(name, known)
     hint = f"; did you mean {nearest}?" if nearest else ""
-    pointer = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
-    return FieldError(pointer=pointer, detail=f"unknown field{hint}")
+    return FieldError(pointer=f"{place}/{pointer_part(name)}", detail=f"unknown field{hint}")
 
 
 def _value_detail(column: Column, row: Row) -> str:

@@ -100,18 +100,20 @@ def _read_otherwise(
 
 
 def json_schema(column: Column, *, nullable: bool) -> dict[str, Any]:
-    """The column in JSON Schema, as OpenAPI 3.1 uses it."""
+    """The column in JSON Schema, as OpenAPI 3.1 uses it and typed clients can be made of it."""
+    kinds = {"category": "string", "amount": "number", "number": "number"}
+    kind = kinds.get(column.kind, "integer")
+    schema: dict[str, Any] = {"type": [kind, "null"] if nullable else kind}
     if column.kind == "category":
-        return {"enum": [*column.categories, *([None] if nullable else [])]}
-    whole = column.kind not in ("amount", "number")
-    number: dict[str, Any] = {"type": "integer" if whole else "number"}
-    number |= {"minimum": _plain(column.minimum), "maximum": _plain(column.maximum)}
-    if column.sentinels:
-        others: list[dict[str, Any]] = [{"const": sentinel} for sentinel in column.sentinels]
-        return {"anyOf": [number, *others, *([{"type": "null"}] if nullable else [])]}
-    if nullable:
-        number["type"] = [number["type"], "null"]
-    return number
+        return schema | {"enum": [*column.categories, *([None] if nullable else [])]}
+    low, high = _plain(column.minimum), _plain(column.maximum)
+    schema |= {"minimum": low, "maximum": high}
+    for sentinel in column.sentinels:
+        # Generated clients choose wrongly between a number and a constant: a range with a gap.
+        schema["maximum"] = sentinel
+        schema["not"] = {"type": kind, "exclusiveMinimum": high, "exclusiveMaximum": sentinel}
+        schema["description"] = f"{low} to {high}, or {sentinel}: it does not apply"
+    return schema
 
 
 def expectation(column: Column, value: object) -> str:

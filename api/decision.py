@@ -86,23 +86,18 @@ class Answer(BaseModel):
         description="What the probability alone means; refer_reasons say why it differs"
     )
     refer_reasons: list[ReferReason] = Field(
-        default=[],
         description="Why an officer decides: band: the probability is too close to the cut-off; "
         "not_understood: see warnings; little_known: too little of what the model leans on is "
         "known; refer_all: everything is referred at the moment",
     )
-    warnings: list[Warned] = Field(
-        default=[], description="What was not understood, and taken for missing"
-    )
+    warnings: list[Warned] = Field(description="What was not understood, and taken for missing")
     known: float | None = Field(
-        default=None,
         ge=0,
         le=1,
         description="The share of what the model leans on that was known; null where it is not "
         "on record",
     )
     history: Literal["sent", "stored", "none"] | None = Field(
-        default=None,
         description="Whose credit history was used: sent with the request, or stored with the "
         "applicant; null where it is not on record",
     )  # fmt: skip

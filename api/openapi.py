@@ -131,6 +131,10 @@ class Application(OpenAPI):
         schemas = self.spec_json["components"]["schemas"]
         schemas.update(bodies["$defs"])
         schemas.update(_request_schemas(*self._limits))
+        for schema in schemas.values():
+            for described in schema.get("properties", {}).values():
+                # Clients would take what has a default for something that is always there.
+                described.pop("default", None)
 
 
 def _refused_parameters(failure: ValidationError) -> Response:

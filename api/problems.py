@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from flask import Flask, Response, current_app
+from flask import Flask, Response, request
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -64,6 +64,11 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
 
+def pointer_part(name: str) -> str:
+    """A name as part of a JSON pointer, cut where no known name is as long."""
+    return name[:80].replace("~", "~0").replace("/", "~1")
+
+
 def unavailable() -> ProblemError:
     """The problem of a store that cannot be used: nothing is decided that is not recorded."""
     return ProblemError(
@@ -100,8 +105,7 @@ def _http_detail(error: HTTPException) -> str:
     if isinstance(error, MethodNotAllowed):
         return f"This address answers {', '.join(sorted(error.valid_methods or []))} only."
     if isinstance(error, RequestEntityTooLarge):
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
-        return f"The body is larger than {limit:,} bytes. Send one applicant's rows only."
+        return f"The body is larger than {request.max_content_length:,} bytes. Send fewer rows."
     return error.description or HTTPStatus(error.code or 500).description
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Annotated, TypeVar
 
 import numpy as np
@@ -15,7 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.columns import nearest_name
-from api.problems import FieldError, ProblemError
+from api.near_misses import near_miss
+from api.problems import FieldError, ProblemError, pointer_part
 from scoring.free_text import LEAST_MOTIVE, readable
 
 JSON = "application/json"
@@ -25,7 +28,7 @@ _UNICODE = ("utf-8", "utf8")
 # What may be sent as an Idempotency-Key: printable, and short enough to be kept with each answer.
 KEY_PATTERN = "^[!-~]([ -~]{0,198}[!-~])?$"
 _KEY = re.compile(KEY_PATTERN)
-_LONGEST_NAME = 80
+_DEEPEST = 4
 _MOST_ITEMS = 500_000
 # Enough for who, why and some settings, in any script.
 _LARGEST_MODEL = 32 * 1024
@@ -69,7 +72,7 @@ def read_body(*accepted: str) -> bytes:
         If it is larger than the request may be.
     """
     charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype not in accepted or charset not in _UNICODE:
+    if request.mimetype not in accepted or (JSON in accepted and charset not in _UNICODE):
         raise ProblemError(415, f"Send the body as {' or '.join(accepted)}, in UTF-8.")
     if request.content_encoding not in (None, "", "identity"):
         raise ProblemError(415, "Send the body as it is, without a Content-Encoding.")
@@ -96,7 +99,16 @@ def parse(body: bytes, most: int = _MOST_ITEMS) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _not_json(str(error)) from None
+        raise _not_json(str(error), body) from None
+
+
+def _not_finite(value: object, place: str = "", depth: int = 0) -> Iterator[FieldError]:
+    """The fields that are NaN or infinite; an applicant's lie no deeper than they are sought."""
+    if isinstance(value, float) and not np.isfinite(value):
+        yield FieldError(pointer=place, detail="NaN and infinity are no JSON: send null")
+    elif isinstance(value, dict | list) and depth < _DEEPEST:
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _not_finite(inner, f"{place}/{pointer_part(str(name))}", depth + 1)
 
 
 def split(body: bytes, most: int, *, lines: bool) -> list[bytes]:
@@ -126,8 +138,8 @@ def split(body: bytes, most: int, *, lines: bool) -> list[bytes]:
 def _commas(body: bytes, most: int) -> list[int]:
     """Where an array begins, its own commas, and where it ends; the first ones if it has more."""
     if not _ARRAY.match(body):
-        parse(body)
-        raise ProblemError(422, "The body must be an array of applicants.")
+        mend = near_miss(parse(body), batch=True)
+        raise ProblemError(422, "The body must be an array of applicants.", [mend] if mend else [])
     places, depth, ends, quotes, escaped = [body.index(b"[")], 0, 0, 0, False
     for start in range(0, len(body), _BLOCK):
         part = body[start : start + _BLOCK]
@@ -179,7 +191,7 @@ def read_model(model: type[BodyT], largest: int = _LARGEST_MODEL) -> BodyT:
 
 
 def _field_error(model: type[BaseModel], place: list[str], kind: str, message: str) -> FieldError:
-    parts = [part[:_LONGEST_NAME].replace("~", "~0").replace("/", "~1") for part in place]
+    parts = [pointer_part(part) for part in place]
     detail = message
     if kind == "extra_forbidden":
         nearest = nearest_name(place[-1], tuple(model.model_fields))
@@ -187,8 +199,13 @@ def _field_error(model: type[BaseModel], place: list[str], kind: str, message: s
     return FieldError(pointer="".join(f"/{part}" for part in parts), detail=detail)
 
 
-def _not_json(why: str) -> ProblemError:
-    return ProblemError(400, f"The body is not JSON in UTF-8 (RFC 8259): {why}.")
+def _not_json(why: str, body: bytes = b"") -> ProblemError:
+    try:
+        # Python reads the NaN and Infinity that it writes, which are no JSON.
+        errors = list(islice(_not_finite(json.loads(body)), 50))
+    except (ValueError, RecursionError):
+        errors = []
+    return ProblemError(400, f"The body is not JSON in UTF-8 (RFC 8259): {why}.", errors)
 
 
 def idempotency_key() -> str | None:

@@ -24,7 +24,7 @@ class Health(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": {"status": "alive"}})
 
-    status: Literal["alive"] = "alive"
+    status: Literal["alive"]
 
 
 class ReadyModel(BaseModel):
@@ -67,7 +67,7 @@ class Readiness(BaseModel):
         }
     )
 
-    status: Literal["ready"] = "ready"
+    status: Literal["ready"]
     model: ReadyModel
 
 
@@ -76,7 +76,7 @@ class Readiness(BaseModel):
 )
 def health() -> Response:
     """Always 200 while the process answers at all; it says nothing of the model."""
-    return _json(Health())
+    return _json(Health(status="alive"))
 
 
 @blueprint.get(
@@ -93,7 +93,7 @@ def ready() -> Response:
     service = current_service()
     live = service.lineup.champion()
     service.check_store()
-    return _json(Readiness(model=ReadyModel.of(live)))
+    return _json(Readiness(status="ready", model=ReadyModel.of(live)))
 
 
 @blueprint.get("/", doc_ui=False)

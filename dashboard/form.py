@@ -63,26 +63,17 @@ def fields(document: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, 
     table = document["components"]["schemas"]["application"]
     required = set(table["required"])
     return {
-        name: _field(name, labels.get(name, name), schema, name in required)
+        name: Field(
+            name=name,
+            label=labels.get(name, name),
+            options=tuple(option for option in schema.get("enum", ()) if option is not None),
+            whole="integer" in schema["type"],
+            required=name in required,
+            low=schema.get("minimum"),
+            high=schema.get("maximum"),
+        )
         for name, schema in table["properties"].items()
     }
-
-
-def _field(name: str, label: str, schema: Mapping[str, Any], required: bool) -> Field:
-    # "any of a number, a certain number or null": one that stands for something, or is missing.
-    parts = schema.get("anyOf", (schema,))
-    one = next(part for part in parts if part.get("type") != "null" and "const" not in part)
-    kinds = one.get("type", [])
-    special = [part["const"] for part in parts if isinstance(part.get("const"), int | float)]
-    return Field(
-        name=name,
-        label=label,
-        options=tuple(option for option in one.get("enum", ()) if option is not None),
-        whole="integer" in ([kinds] if isinstance(kinds, str) else kinds),
-        required=required,
-        low=min((one["minimum"], *special)) if "minimum" in one else None,
-        high=max((one["maximum"], *special)) if "maximum" in one else None,
-    )
 
 
 def ask(page: Page, field: Field, value: Any, key: str) -> Any:

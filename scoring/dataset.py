@@ -288,7 +288,7 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
     Parameters
     ----------
     source : Path
-        A folder of `.csv`, `.csv.gz`, `.csv.zip` or `.parquet` files, or a zip of CSV files.
+        A folder of `.csv`, `.csv.gz`, `.csv.zip`, `.parquet` files or zips, or a zip of them.
     out : Path
         The dataset's folder, replaced only once everything is read and found good.
     progress : callable, optional
@@ -308,11 +308,11 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
         )
     _check_apart(source, out)
     with staged_folder(out, kind="dataset") as staged:
-        known = _Known()
-        for name, table in FILES.items():
+        known = _Known(_told_before(source))
+        for name in FILES:
             if name in files:
-                _ingest_table(name, table, files[name], staged, known, progress)
-            else:
+                _ingest_table(name, files, staged, known, progress)
+            elif not (staged / f"{name}.parquet").exists():
                 _warn_missing(name, str(source))
         if known.unknown:
             write_table(pl.concat(known.unknown), staged, UNKNOWN)
@@ -324,31 +324,60 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
 class _Known:
     """The identifiers read so far, which later tables refer to, and what was not understood."""
 
-    def __init__(self) -> None:
+    def __init__(self, unknown: list[pl.DataFrame]) -> None:
         self.applicants = pl.Series("SK_ID_CURR", [], pl.Int32)
         self.bureau = pl.DataFrame(schema={"SK_ID_BUREAU": pl.Int32, "SK_ID_CURR": pl.Int32})
-        self.unknown: list[pl.DataFrame] = []
+        self.unknown = unknown
+
+
+def _told_before(source: Path) -> list[pl.DataFrame]:
+    """What was not understood when a dataset was made that is ingested again."""
+    path = source / f"{UNKNOWN}.parquet"
+    return [pl.read_parquet(path)] if path.is_file() and (source / MANIFEST).is_file() else []
 
 
 def _ingest_table(
     name: str,
-    table: Table,
-    file: SourceFile,
+    files: Mapping[str, SourceFile],
     staged: Path,
     known: _Known,
     progress: Progress | None,
 ) -> None:
     if progress:
         progress(name, None)
-    frame = conform(read(file, table), table, where=file.where)
-    frame, unknown = without_unknown(frame, table, where=file.where)
-    check_key(frame, table, where=file.where)
-    _relate(frame, name, file.where, known)
+    # One file may hold both populations' applications.
+    table = APPLICATION if name == "application_train" else FILES[name]
+    where = files[name].where
+    frame = conform(read(files[name], table), table, where=where)
+    frame, unknown = without_unknown(frame, table, where=where)
+    check_key(frame, table, where=where)
+    alone = "application_test" not in files
+    parts = _populations(frame, where, alone) if table is APPLICATION else {name: frame}
+    for part, rows in parts.items():
+        _relate(rows, part, where, known)
+        write_table(_sorted(rows, FILES[part]), staged, part)
+        if progress:
+            progress(part, rows.height)
     if unknown.height:
         known.unknown.append(_pointed(unknown, frame, table, known.bureau))
-    write_table(_sorted(frame, table), staged, name)
-    if progress:
-        progress(name, frame.height)
+
+
+def _populations(frame: pl.DataFrame, where: str, alone: bool) -> dict[str, pl.DataFrame]:
+    """The applications with TARGET, and those without where they have no file of their own."""
+    without = frame["TARGET"].is_null()
+    number = without.sum()
+    if not number:
+        return {"application_train": frame}
+    if number == frame.height or not alone:
+        raise DatasetError(
+            f"a value is required, and {number} of {frame.height} rows have none",
+            mend="Fill it in; rows without it may stay where there is no application_test file",
+            where=where, table="application", column="TARGET", row=1 + (without.arg_max() or 0),
+        )  # fmt: skip
+    told = "table application (%s): %d of %d rows have no TARGET: taken for application_test"
+    logger.warning(told, where, number, frame.height)
+    test = frame.filter(without).drop("TARGET")
+    return {"application_train": frame.filter(~without), "application_test": test}
 
 
 def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:

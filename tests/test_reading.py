@@ -54,3 +54,24 @@ def test_items_are_counted_before_they_are_made() -> None:
     assert parse(b"[[],{},1]", 5) == [[], {}, 1]
     with pytest.raises(ProblemError, match="too many items: at most 4"):
         parse(b"[[],{},1]", 4)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        (b"NaN", [""]),
+        (b'{"a/b~c": [1, NaN]}', ["/a~1b~0c/1"]),
+        (b'{"a": "NaN, Infinity", "b": -Infinity}', ["/b"]),
+        (b'{"a": NaN', []),
+        (b'{"a": nan}', []),
+        (b"[" + b"NaN," * 400_000 + b"1]", [f"/{index}" for index in range(50)]),
+        (b'{"' + b"y" * 1_000_000 + b'": NaN}', ["/" + "y" * 80]),
+        (b"[" * 400_000 + b"NaN", []),
+        (b"[" + b"1" * 1_000_000 + b", NaN]", []),
+    ],
+)
+def test_numbers_that_json_has_not_are_named_in_few_words(body: bytes, pointers: list[str]) -> None:
+    with pytest.raises(ProblemError) as refusal:
+        parse(body)
+    assert refusal.value.status == 400
+    assert [error.pointer for error in refusal.value.errors] == pointers

@@ -115,7 +115,7 @@ def test_many_empty_values_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
     table = FILES[NAME]
     data = b"SK_ID_CURR,TARGET,A\n" + b",,\n" * 400
     with pytest.raises(DatasetError, match="more than 1,000 values"):
-        read(SourceFile("x.csv", ".csv", lambda: data), table)
+        read(SourceFile("x.csv", NAME, lambda: data), table)
 
 
 def test_a_size_that_a_zip_lies_about_is_not_believed(tmp_path: Path) -> None:
