@@ -167,6 +167,4 @@ def _show_results(page: Page, batch: _Batch) -> None:
     # Spreadsheets read a CSV file in French with semicolons and decimal commas.
     french = page.language == "fr"
     text = table.to_csv(index=False, sep=";" if french else ",", decimal="," if french else ".")
-    st.download_button(
-        page.say("batch_take"), text.encode("utf-8-sig"), "decisions.csv", "text/csv"
-    )
+    st.download_button(page.say("batch_take"), text.encode("utf-8-sig"), "decisions.csv")

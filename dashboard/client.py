@@ -110,8 +110,7 @@ class Api:
     def read_file(self, name: str, content: bytes) -> dict[str, Any]:
         """A CSV file's rows, as applications, and notes on how they were read."""
         path = f"/applications/read?{urlencode({'name': name[-200:]})}"
-        kind = {"Content-Type": "application/octet-stream"}
-        return _found(self._sent("POST", path, content, kind))
+        return _found(self._sent("POST", path, content, {"Content-Type": "text/csv"}))
 
     def what_if(self, rows: Mapping[str, Any]) -> dict[str, Any]:
         """What rows would mean; nothing is decided."""
