@@ -2,150 +2,169 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import streamlit as st
 
-from dashboard import known
-from dashboard.context import Page, beside, failures_told
-from dashboard.form import Field
+from dashboard.client import ApiError
+from dashboard.context import Page, as_typed, beside, failures_told, show_failure
+from dashboard.decision import misunderstood, refer_reasons
 
 _CHUNK = 100
 _MOST = 5000
 _SHOWN = 200
+# The columns of results, and which text is above each.
+_COLUMNS = {
+    "SK_ID_CURR": "number", "decision": "decision", "problem": "batch_wrong",
+    "probability_of_default": "pd", "cutoff": "cutoff_row", "reasons": "reasons_tab",
+    "refer_reasons": "refer", "not_understood": "not_understood", "known": "known",
+    "history": "history", "at": "when", "id": "",
+}  # fmt: skip
+
+
+@dataclass
+class _Batch:
+    """A file's applicants, and the answers on as many of them as there are, until `error`."""
+
+    source: tuple[str, str, str]
+    items: list[dict[str, Any]]
+    notes: list[dict[str, Any]]
+    results: list[dict[str, Any]] = field(default_factory=list)
+    error: ApiError | None = None
 
 
 def show(page: Page) -> None:
     """Choose a file, have all of its applicants decided on, and take the results away."""
     st.write(page.say("batch_intro", most=page.number(_MOST)))
-    uploaded = st.file_uploader(page.say("batch_file"), type=["csv", "parquet"], key="batch_file")
-    if uploaded is None:
-        return
+    types = ["csv", "txt", "tsv", "zip", "gz", "parquet"]
+    uploaded = st.file_uploader(page.say("batch_file"), type=types, key="batch_file")
     with failures_told(page):
-        content = uploaded.getvalue()
-        table = _read(page, uploaded.name, content)
-        if table is None:
-            return
-        st.write(page.say("batch_read", count=page.number(len(table)), columns=table.shape[1]))
-        if st.button(page.say("batch_send"), type="primary", key="batch_send"):
-            items = items_of(table, known.columns(page.api))
-            st.session_state["batch"] = (content, _decided(page, items))
-        sent, results = st.session_state.get("batch", (None, None))
-        if sent == content and results is not None:
-            _show_results(page, results)
+        if uploaded is not None:
+            _take(page, uploaded.name, uploaded.getvalue())
+        # A look at another tab forgets the file, and not what was answered.
+        if batch := st.session_state.get("batch"):
+            _show_batch(page, batch)
 
 
-def _read(page: Page, name: str, content: bytes) -> pd.DataFrame | None:
-    """The file as a table; None, and words, if it is none that can be used."""
+def _take(page: Page, name: str, content: bytes) -> None:
+    """Have a file read, unless it is the one that is there; say what is wrong with it."""
+    source = name, hashlib.sha256(content).hexdigest(), page.api.url
+    if getattr(st.session_state.get("batch"), "source", None) == source:
+        return
+    st.session_state["batch"] = None
     try:
-        table = read_table(name, content)
-    except (ValueError, OSError) as error:
-        st.error(page.say("batch_unreadable", detail=str(error)[:300]), icon=":material/error:")
-        return None
-    if "SK_ID_CURR" not in table.columns:
-        st.error(page.say("batch_no_number"), icon=":material/error:")
-        return None
-    if len(table) > _MOST:
-        most = page.number(_MOST)
-        st.error(page.say("batch_too_long", most=most), icon=":material/error:")
-        return None
-    return table
+        content = as_csv(page, content) if content.startswith(b"PAR1") else content
+        read = page.api.read_file(name, content) if content.strip() else {"rows": [], "notes": []}
+        st.session_state["batch"] = _Batch(source, _items(page, read["rows"]), read["notes"])
+    except (pa.ArrowException, ValueError, OSError, ApiError) as error:
+        if isinstance(error, ApiError) and error.failure != "refused":
+            raise
+        st.error(page.say("batch_unreadable", detail=as_typed(str(error))), icon=":material/error:")
 
 
-def read_table(name: str, content: bytes) -> pd.DataFrame:
-    """A CSV file, with commas or semicolons, or a Parquet file.
-
-    Raises
-    ------
-    ValueError, OSError
-        If it is neither.
-    """
-    if name.lower().endswith(".parquet"):
-        return pd.read_parquet(io.BytesIO(content))
-    text = content.decode("utf-8-sig")
-    separator = ";" if ";" in text.partition("\n")[0] else ","
-    return pd.read_csv(io.StringIO(text), sep=separator, keep_default_na=False, na_values=[""])
-
-
-def items_of(table: pd.DataFrame, columns: Mapping[str, Field]) -> list[dict[str, Any]]:
-    """Requests: by number where nothing else is known, else by the application's values.
-
-    A whole number beside missing ones was read as one with decimals, and is made whole again.
-    """
-    if list(table.columns) == ["SK_ID_CURR"]:
-        return [{"SK_ID_CURR": _plain(value, whole=True)} for value in table["SK_ID_CURR"]]
-    names = [name for name in table.columns if name != "TARGET"]
-    whole = {name for name in names if name in columns and columns[name].whole}
-    return [
-        {
-            "application": {
-                name: _plain(value, whole=name in whole)
-                for name, value in zip(names, row, strict=True)
-                if not pd.isna(value)
-            }
-        }
-        for row in table[names].itertuples(index=False, name=None)
-    ]
+def as_csv(page: Page, content: bytes) -> bytes:
+    """A Parquet file as CSV, every number as exact as it was and a named index as a column."""
+    file = pq.ParquetFile(io.BytesIO(content))
+    if file.metadata.num_rows > _MOST:
+        raise ValueError(page.say("batch_too_long", most=page.number(_MOST)))
+    table = file.read().to_pandas()
+    table = table.reset_index() if any(table.index.names) else table
+    kinds = {name: str(kind) for name, kind in table.dtypes.items() if name != "TARGET"}
+    if half := [str(name) for name, kind in kinds.items() if kind == "float16"]:
+        raise ValueError(page.say("batch_float16", columns=", ".join(half)))
+    # A float32 is written as the number that it is, not as the shortest that rounds to it.
+    wider = {"float32": "float64", "bool": "int64"}
+    table = table.astype({name: wider[kind] for name, kind in kinds.items() if kind in wider})
+    return bytes(table.to_csv(index=False), "utf-8")
 
 
-def _plain(value: Any, *, whole: bool) -> Any:
-    """A value as JSON has it."""
-    found = value.item() if hasattr(value, "item") else value
-    return int(found) if whole and isinstance(found, float) and found.is_integer() else found
+def _items(page: Page, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Requests: by number where nothing else is known of anybody, else by the values."""
+    if not rows:
+        raise ValueError(page.say("batch_empty"))
+    by_number = all(row.keys() <= {"SK_ID_CURR"} for row in rows)
+    return rows if by_number else [{"application": row} for row in rows]
 
 
-def _decided(page: Page, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    results: list[dict[str, Any]] = []
-    bar = st.progress(0.0, page.say("batch_running"))
-    for start in range(0, len(items), _CHUNK):
-        some = items[start : start + _CHUNK]
-        for item, result in zip(some, page.api.decide_all(some), strict=True):
-            results.append(_row(page, item, result))
-        done = page.say("batch_done", done=page.number(len(results)), all=page.number(len(items)))
-        bar.progress(len(results) / len(items), done)
-    bar.empty()
-    return results
+def _show_batch(page: Page, batch: _Batch) -> None:
+    done, count = len(batch.results), len(batch.items)
+    st.write(page.say("batch_read", name=as_typed(batch.source[0]), count=page.number(count)))
+    for note in batch.notes:
+        columns = as_typed(", ".join(note["columns"]))
+        st.caption(page.say(f"batch_{note['kind']}", columns=columns))
+    if "application" not in batch.items[0]:
+        st.caption(page.say("batch_by_number"))
+    if batch.error is not None:
+        show_failure(page, batch.error)
+    if 0 < done < count:
+        told = page.say("batch_interrupted", done=page.number(done), all=page.number(count))
+        st.warning(told, icon=":material/pause_circle:")
+    label = page.say("batch_again" if done else "batch_send")
+    if done < count and st.button(label, type="primary", key="batch_send"):
+        batch.error = _sent(page, batch)
+        st.rerun()
+    if done:
+        _show_results(page, batch)
+
+
+def _sent(page: Page, batch: _Batch) -> ApiError | None:
+    """Have those decided on who are not yet; what has kept the API from it, if anything."""
+    bar, count = st.progress(0.0, page.say("batch_running")), len(batch.items)
+    while (start := len(batch.results)) < count:
+        some = batch.items[start : start + _CHUNK]
+        # The same for the same applicants at the same place: nobody is decided on twice.
+        key = hashlib.sha256(json.dumps([page.api.url, start, some]).encode()).hexdigest()
+        try:
+            batch.results += page.api.decide_all(some, key)
+        except ApiError as error:
+            return error
+        done = len(batch.results)
+        told = page.say("batch_done", done=page.number(done), all=page.number(count))
+        bar.progress(done / count, told)
+    return None
 
 
 def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
-    number = item.get("SK_ID_CURR", item.get("application", {}).get("SK_ID_CURR"))
-    found, problem = result.get("prediction"), result.get("problem")
-    if found is None:
-        wrong = [f"{one['pointer']} {one['detail']}" for one in (problem or {}).get("errors", ())]
-        told = "; ".join(wrong) or (problem or {}).get("detail", "")
-        return {"SK_ID_CURR": number, "decision": None, "problem": told}
-    reasons = [one["texts"].get(page.language, one["feature"]) for one in found["reasons"]]
+    """A result in the page's language."""
+    number = item.get("application", item).get("SK_ID_CURR")
+    answer, problem = result.get("prediction"), result.get("problem") or {}
+    if answer is None:
+        wrong = [f"{one['pointer']} {one['detail']}" for one in problem.get("errors", ())]
+        return {"SK_ID_CURR": number, "problem": "; ".join(wrong) or problem.get("detail", "")}
+    reasons = [one["texts"].get(page.language, one["feature"]) for one in answer["reasons"]]
     return {
+        **{name: answer[name] for name in _COLUMNS if name in answer},
         "SK_ID_CURR": number,
-        "decision": found["decision"],
-        "probability_of_default": found["probability_of_default"],
-        "cutoff": found["cutoff"],
         "reasons": "; ".join(reasons),
-        "id": found["id"],
-        "problem": "",
+        "not_understood": misunderstood(answer),
+        "refer_reasons": "; ".join(refer_reasons(page, answer)),
     }
 
 
-def _show_results(page: Page, results: Sequence[Mapping[str, Any]]) -> None:
-    table = pd.DataFrame(results)
-    counts = table["decision"].value_counts()
-    kinds = ("accept", "refer", "refuse")
-    wrong = int(table["decision"].isna().sum())
+def _show_results(page: Page, batch: _Batch) -> None:
+    asked = zip(batch.items, batch.results, strict=False)
+    table = pd.DataFrame([_row(page, *one) for one in asked], columns=list(_COLUMNS))
+    kinds = ("accept", "refer", "refuse", "batch_wrong")
+    counts = table["decision"].fillna("batch_wrong").value_counts()
     with beside():
         for kind in kinds:
-            told = page.number(int(counts.get(kind, 0)))
-            st.metric(page.say(kind), told, width="content")
-        st.metric(page.say("batch_wrong"), page.number(wrong), width="content")
-    st.dataframe(table.head(_SHOWN), hide_index=True)
+            st.metric(page.say(kind), page.number(int(counts.get(kind, 0))), width="content")
+    words = {one: page.say(one) for one in kinds}
+    words |= {one: page.say(f"history_{one}") for one in ("sent", "stored", "none")}
+    shown = table.head(_SHOWN).replace({"decision": words, "history": words})
+    titles = {name: page.say(text) for name, text in _COLUMNS.items() if text}
+    st.dataframe(shown, hide_index=True, column_config=titles)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
     # Spreadsheets read a CSV file in French with semicolons and decimal commas.
     french = page.language == "fr"
-    written = table.to_csv(index=False, sep=";" if french else ",", decimal="," if french else ".")
-    st.download_button(
-        page.say("batch_take"), written.encode("utf-8-sig"), "decisions.csv", "text/csv",
-        key="batch_take",
-    )  # fmt: skip
+    text = table.to_csv(index=False, sep=";" if french else ",", decimal="," if french else ".")
+    st.download_button(page.say("batch_take"), text.encode("utf-8-sig"), "decisions.csv")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlencode
 
 import requests
 
@@ -98,12 +99,18 @@ class Api:
             raise ApiError("failed", str(found)[:200])
         return found
 
-    def decide_all(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """A result for each of many applicants: a prediction or a problem."""
-        found: list[dict[str, Any]] = self._object("POST", "/predict/batch", _json(items))[
-            "results"
-        ]
+    def decide_all(self, items: Sequence[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
+        """A result for each of many applicants, the same for the same key."""
+        sent = self._sent("POST", "/predict/batch", _json(items), {"Idempotency-Key": key})
+        found = list(_found(sent).get("results", ()))
+        if len(found) != len(items):
+            raise ApiError("failed", f"{len(found)} results for {len(items)} applicants")
         return found
+
+    def read_file(self, name: str, content: bytes) -> dict[str, Any]:
+        """A CSV file's rows, as applications, and notes on how they were read."""
+        path = f"/applications/read?{urlencode({'name': name[-200:]})}"
+        return _found(self._sent("POST", path, content, {"Content-Type": "text/csv"}))
 
     def what_if(self, rows: Mapping[str, Any]) -> dict[str, Any]:
         """What rows would mean; nothing is decided."""
@@ -137,8 +144,7 @@ class Api:
 
     def features(self) -> list[dict[str, Any]]:
         """What the champion looks at, the most important first."""
-        found: list[dict[str, Any]] = self._object("GET", "/model/features")["features"]
-        return found
+        return list(self._object("GET", "/model/features")["features"])
 
     def distribution(self, feature: str) -> dict[str, Any]:
         """How applicants are distributed in a feature."""
@@ -154,8 +160,7 @@ class Api:
 
     def alerts(self) -> list[dict[str, Any]]:
         """What monitoring has found and still finds."""
-        found: list[dict[str, Any]] = self._object("GET", "/alerts")["alerts"]
-        return found
+        return list(self._object("GET", "/alerts")["alerts"])
 
     def monitoring(self) -> dict[str, Any]:
         """The figures of the last look."""
@@ -172,12 +177,12 @@ class Api:
         self, method: str, path: str, body: bytes | None, extra: Mapping[str, str] = {}
     ) -> requests.Response:
         headers = {
-            **extra,
             "Accept-Language": self.language,
             # One question, one connection: an idle one would make the API wait before it stops.
             "Connection": "close",
             **({"X-API-Key": self.key} if self.key else {}),
             **({"Content-Type": "application/json"} if body is not None else {}),
+            **extra,
         }
         try:
             response = requests.request(

@@ -47,6 +47,11 @@ class Page(NamedTuple):
         return str(found)
 
 
+def as_typed(text: str, longest: int = 300) -> str:
+    """Somebody else's words in a sentence: none of their marks means anything."""
+    return f"`{text[:longest].replace('`', chr(39))}`"
+
+
 def beside() -> DeltaGenerator:
     """A place where figures stand side by side, as many as there is room for."""
     return st.container(horizontal=True, gap="medium")

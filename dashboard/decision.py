@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.bins import Bins, bins_of
 from dashboard.charts import distribution, scale, waterfall
-from dashboard.context import Page, failures_told
+from dashboard.context import Page, as_typed, failures_told
 from dashboard.texts import TEXTS
 
 CHART = {"displayModeBar": False}
@@ -27,20 +27,42 @@ def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
     """The decision in words, and the probability beside the cut-off."""
     pd, cutoff, decision = answer["probability_of_default"], answer["cutoff"], answer["decision"]
     low, high = band = answer["refer_band"]
-    figures = {
-        name: page.percent(value)
-        for name, value in {"pd": pd, "cutoff": cutoff, "low": low, "high": high}.items()
-    }
-    # Everything may be referred, whatever the probability.
-    asked = decision == "refer" and answer.get("model_decision", decision) != decision
-    why = page.say("refer_all_why" if asked else f"{decision}_why", **figures)
+    percents = map(page.percent, (pd, cutoff, low, high))
+    figures = dict(zip(("pd", "cutoff", "low", "high"), percents, strict=True))
+    why = page.say(f"{decision}_why", reasons="; ".join(refer_reasons(page, answer)), **figures)
     _BOXES[decision](f"**{page.say(decision)}.** {why}", icon=_ICONS[decision])
+    _show_basis(page, answer)
     st.plotly_chart(
         scale(pd, cutoff, band, TEXTS[page.language], page.language),
         config=CHART,
         theme=None,
         alt=page.say("gauge_alt", **figures),
     )
+
+
+def refer_reasons(page: Page, answer: Mapping[str, Any]) -> list[str]:
+    """Why an officer has to decide, in words."""
+    known = page.percent(answer.get("known") or 0.0)
+    return [page.say(f"because_{one}", known=known) for one in answer.get("refer_reasons", ())]
+
+
+def misunderstood(answer: Mapping[str, Any]) -> str:
+    """What was not understood: where it is, what it says, and the nearest that is known."""
+    return "; ".join(
+        f"{one['pointer']} {one['value']}" + (f" ({one['nearest']}?)" if one["nearest"] else "")
+        for one in answer.get("warnings", ())
+    )
+
+
+def _show_basis(page: Page, answer: Mapping[str, Any]) -> None:
+    """What the decision stands on: what was not understood, how much was known, which history."""
+    colon = page.say("colon")
+    if wrong := misunderstood(answer):
+        st.warning(f"{page.say('not_understood')}{colon} {as_typed(wrong)}", icon=":material/help:")
+    if (known := answer.get("known")) is not None:
+        st.caption(f"{page.say('known')}{colon} {page.percent(known)}", help=page.say("known_help"))
+    if used := answer.get("history"):
+        st.caption(f"{page.say('history')}{colon} {page.say(f'history_{used}')}")
 
 
 def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:

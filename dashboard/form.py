@@ -92,9 +92,13 @@ def ask(page: Page, field: Field, value: Any, key: str) -> Any:
     """
     label = f"{field.label} *" if field.required else field.label
     if field.options:
-        choices = [*(() if field.required else (None,)), *field.options]
-        place = choices.index(value) if value in choices else 0
-        return st.selectbox(label, choices, place, key=key, help=field.name, format_func=page.value)
+        # A value that is not known stays what it is, and nothing is chosen for anybody.
+        strange = () if value is None or value in field.options else (value,)
+        choices = [*(() if field.required else (None,)), *field.options, *strange]
+        place = choices.index(value) if value in choices else None
+        return st.selectbox(
+            label, choices, place, page.value, key, field.name, placeholder=page.say("unknown")
+        )
     return _ask_number(page, field, label, value, key)
 
 

@@ -34,6 +34,12 @@ def labels(api: Api) -> dict[str, str]:
     return {one["feature"]: one["text"] for one in features(api)}
 
 
+def no_history(api: Api) -> dict[str, Any]:
+    """Every table of credit history, without a row: without them the service takes its own."""
+    applicant = document(api.url, api.key, api.timeout)["components"]["schemas"]["Applicant"]
+    return {name: [] for name in applicant["properties"] if name != "application"}
+
+
 def columns(api: Api) -> Mapping[str, Field]:
     """The application's columns, called by what the champion's features of that name mean."""
     return fields(document(api.url, api.key, api.timeout), labels(api))

@@ -17,12 +17,12 @@ _MOVED = 8
 
 
 @st.fragment
-def show(page: Page, rows: Mapping[str, Any]) -> None:
-    """Widgets for the values that one chooses to change, and the answer before and after."""
+def show(page: Page, rows: Mapping[str, Any], decision: str) -> None:
+    """Widgets for the values that one chooses to change after a decision, and both answers."""
     st.write(page.say("what_if_intro"))
     with failures_told(page):
         application = dict(rows["application"])
-        changed = _changed(page, application, known.columns(page.api))
+        changed = _changed(page, application, known.columns(page.api), decision)
         before = page.api.what_if(rows)
         if not changed:
             st.info(page.say("nothing_changed"), icon=":material/info:")
@@ -32,7 +32,7 @@ def show(page: Page, rows: Mapping[str, Any]) -> None:
 
 
 def _changed(
-    page: Page, application: Mapping[str, Any], columns: Mapping[str, Field]
+    page: Page, application: Mapping[str, Any], columns: Mapping[str, Field], decision: str
 ) -> dict[str, Any]:
     """The columns that were given another value."""
     names = [name for name in columns if name != "SK_ID_CURR"]
@@ -47,7 +47,7 @@ def _changed(
     across = st.columns(2)
     for place, name in enumerate(chosen):
         with across[place % 2]:
-            key = f"what_if_{application.get('SK_ID_CURR', '')}_{name}"
+            key = f"what_if_{decision}_{name}"
             found[name] = ask(page, columns[name], application.get(name), key)
     return {name: value for name, value in found.items() if value != application.get(name)}
 

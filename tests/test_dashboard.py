@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
+import pandas as pd
 import pytest
 import requests
 import serving
@@ -27,6 +28,7 @@ from dashboard.samples import sample_files
 from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
+from scoring.requests import rows_of
 from scoring.scorer import Scorer
 from scoring.store import Outcome, Report, Store
 from scoring.store.schema import reads
@@ -112,6 +114,69 @@ def test_it_shows_the_decision_of_the_api(service: Service, examples: Path, lang
     assert len(page.get("plotly_chart")) == 2
 
 
+def _verdict(language: str, answer: dict[str, object]) -> None:
+    """A verdict alone, as a page of its own."""
+    from dashboard.client import Api
+    from dashboard.context import Page
+    from dashboard.decision import show_verdict
+    from dashboard.settings import Settings
+
+    api = Api("http://nowhere", "", language, 1.0)
+    show_verdict(Page(api, Settings.from_environment(), language, ""), answer)  # type: ignore[arg-type]
+
+
+ANSWER = {
+    "probability_of_default": 0.04, "cutoff": 0.09, "refer_band": [0.07, 0.11],
+    "decision": "accept", "refer_reasons": [], "warnings": [], "known": 0.414, "history": "stored",
+}  # fmt: skip
+WARNING = {
+    "pointer": "/bureau/3/CREDIT_TYPE", "value": "Consumer `![x](http://y/z.png) crdit",
+    "nearest": "Consumer credit", "detail": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize("decision", ["accept", "refuse", "refer"])
+def test_a_verdict_says_what_it_stands_on(language: Any, decision: str) -> None:
+    texts = TEXTS[language]
+    reasons = ["band", "not_understood", "little_known", "refer_all"] if decision == "refer" else []
+    answer = {**ANSWER, "decision": decision, "refer_reasons": reasons, "warnings": [WARNING]}
+    page = AppTest.from_function(_verdict, kwargs={"language": language, "answer": answer}).run()
+    said = words(page)
+    for reason in ("band", "not_understood", "little_known", "refer_all"):
+        told = texts[f"because_{reason}"].format(known=percent(0.414, language))
+        assert (told in said) == (decision == "refer")
+    assert texts["not_understood"] in said
+    # Somebody else's words are shown, and nothing of them is done.
+    assert "`/bureau/3/CREDIT_TYPE Consumer '![x](http://y/z.png) crdit (Consumer credit?)`" in said
+    assert f"{texts['known']}{texts['colon']} {percent(0.414, language)}" in said
+    assert f"{texts['history']}{texts['colon']} {texts['history_stored']}" in said
+    plain = AppTest.from_function(_verdict, kwargs={"language": language, "answer": ANSWER}).run()
+    assert texts["not_understood"] not in words(plain)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_what_was_not_understood_is_told_at_both_doors(
+    environment: Environment, examples: Path, tmp_path: Path, language: Any
+) -> None:
+    rows = json.loads((examples / "1.json").read_bytes())
+    rows["application"]["OCCUPATION_TYPE"] = "Core staf"
+    (tmp_path / "strange.json").write_text(json.dumps(rows))
+    environment.setenv("EXAMPLES_DIR", str(tmp_path))
+    page = asked(language)
+    told = "/application/OCCUPATION_TYPE Core staf (Core staff?)"
+    assert told in words(page)
+    # A form that begins from it does not change it without a word.
+    page.radio(key="source").set_value("form").run()
+    page.radio(key="begin").set_value(1).run()
+    page.button(key="ask").click().run()
+    assert told in words(page)
+    page = uploaded(
+        pd.DataFrame([rows["application"]]).to_csv(index=False), page=page, language=language
+    )
+    assert sent(page)["not_understood"].to_list() == [told]
+
+
 def test_a_known_applicant_is_found_by_number(service: Service) -> None:
     page = opened(source="number")
     page.text_input(key="number").set_value(str(service.numbers[0])).run()
@@ -134,22 +199,107 @@ def test_a_number_of_nobody_is_told(typed: str, said: str) -> None:
     assert not page.button
 
 
-def test_a_form_is_made_from_the_document_and_begins_with_the_last_application(
+def test_a_form_is_made_from_the_document_and_begins_empty_or_with_the_last_application(
     examples: Path,
 ) -> None:
     page = asked()
     before = json.loads((examples / "1.json").read_bytes())
     page.radio(key="source").set_value("form").run()
+    kind = page.selectbox(key="form__NAME_CONTRACT_TYPE")
+    assert kind.options == ["Cash loans", "Revolving loans"]
+    assert {one.value for one in page.number_input} == {None}
+    assert {one.value for one in page.selectbox} == {None}
     number = before["application"]["SK_ID_CURR"]
+    told = TEXTS["en"]["begin_last"].format(number=number, rows=number_of_rows(before))
+    assert page.radio(key="begin").options == [TEXTS["en"]["begin_empty"], told]
+    page.radio(key="begin").set_value(1).run()
     credit = page.number_input(key=f"form_{number}_AMT_CREDIT")
     assert credit.value == before["application"]["AMT_CREDIT"]
-    kind = page.selectbox(key=f"form_{number}_NAME_CONTRACT_TYPE")
-    assert kind.options == ["Cash loans", "Revolving loans"]
-    credit.set_value(1_234_567.0)
-    page.button[0].click().run()
-    assert page.metric[0].value == "1,234,567"
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_what_is_in_the_form_is_what_is_decided_on_and_the_next_one_begins_empty(
+    service: Service, examples: Path, language: Any
+) -> None:
+    page = asked(language)
+    before = json.loads((examples / "1.json").read_bytes())
+    applicant = before["application"]["SK_ID_CURR"]
+    page.radio(key="source").set_value("form").run()
+    page.radio(key="begin").set_value(1).run()
+    page.number_input(key=f"form_{applicant}_AMT_CREDIT").set_value(1_234_567.0)
+    page.button(key="ask").click().run()
+    decided = _sent_by_the_page(service)
+    assert decided["application"][0]["AMT_CREDIT"] == 1_234_567.0
     # The histories stay with the application.
-    assert page.metric[3].value == number_of_rows(before)
+    rows = {name: len(own) for name, own in decided.items() if name != "application"}
+    assert rows == {name: len(own) for name, own in before.items() if name != "application"}
+    assert page.metric[0].value == number(1_234_567.0, language)
+    # Nothing can be changed beside the decision.
+    assert not page.number_input
+    assert f"{TEXTS[language]['history']}{TEXTS[language]['colon']}" in words(page)
+    page.button(key="another").click().run()
+    assert _decision(service) not in words(page)
+    assert page.radio(key="begin").value == 0
+    assert {one.value for one in page.number_input} == {None}
+    _fill(page, applicant)
+    page.button(key="ask").click().run()
+    decided = _sent_by_the_page(service)
+    assert not any(own for name, own in decided.items() if name != "application")
+    assert decided["application"][0]["AMT_CREDIT"] == 500_000.0
+    assert TEXTS[language]["history_none"] in words(page)
+    # A look elsewhere and back does not bring the form back beside it, nor lose the decision.
+    page = at_tab(at_tab(page, "batch", language), "applicant", language)
+    assert page.radio(key="source").value == "form"
+    assert _decision(service) in words(page)
+    assert not page.number_input
+
+
+def test_a_history_stays_with_its_number(service: Service, examples: Path) -> None:
+    page = asked()
+    number = json.loads((examples / "1.json").read_bytes())["application"]["SK_ID_CURR"]
+    page.radio(key="source").set_value("form").run()
+    page.radio(key="begin").set_value(1).run()
+    page.number_input(key=f"form_{number}_SK_ID_CURR").set_value(service.numbers[1])
+    page.button(key="ask").click().run()
+    decided = _sent_by_the_page(service)
+    assert decided["application"][0]["SK_ID_CURR"] == service.numbers[1]
+    assert not any(own for name, own in decided.items() if name != "application")
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(
+    service: Service, language: Any
+) -> None:
+    page = opened(language, "form")
+    _fill(page, 900_001)
+    page.number_input(key="form__DAYS_BIRTH").set_value(None)
+    page.button(key="ask").click().run()
+    for _ in range(2):
+        assert TEXTS[language]["refused"] in words(page)
+        assert "/application/DAYS_BIRTH" in page.dataframe[0].value.iloc[:, 0].to_list()
+        assert page.number_input(key="form__AMT_CREDIT").value == 500_000.0
+        assert page.selectbox(key="form__NAME_CONTRACT_TYPE").value == "Cash loans"
+        page = at_tab(at_tab(page, "batch", language), "applicant", language)
+    page.number_input(key="form__DAYS_BIRTH").set_value(-12_000)
+    page.button(key="ask").click().run()
+    assert _decision(service) in words(page)
+
+
+def _fill(page: AppTest, number: int) -> None:
+    """The least that a form takes, into an empty one."""
+    values = {
+        "SK_ID_CURR": number, "AMT_CREDIT": 500_000.0, "AMT_INCOME_TOTAL": 1e5, "DAYS_BIRTH": -12000
+    }  # fmt: skip
+    for name, value in values.items():
+        page.number_input(key=f"form__{name}").set_value(value)
+    page.selectbox(key="form__NAME_CONTRACT_TYPE").set_value("Cash loans")
+
+
+def _sent_by_the_page(service: Service) -> dict[str, Any]:
+    """The rows of the newest decision."""
+    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    rows: dict[str, Any] = rows_of(newest.rows, int(newest.applicant))
+    return rows
 
 
 def number_of_rows(request: dict[str, Any]) -> str:
@@ -177,8 +327,7 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
     assert TEXTS["en"]["nothing_changed"] in words(page)
     recorded = len(list(service.store.predictions()))
     rows = json.loads((examples / "1.json").read_bytes())
-    key = f"what_if_{rows['application']['SK_ID_CURR']}_EXT_SOURCE_3"
-    page.number_input(key=key).set_value(0.01).run()
+    page.number_input(key=f"what_if_{_decision(service)}_EXT_SOURCE_3").set_value(0.01).run()
     rows["application"]["EXT_SOURCE_3"] = 0.01
     after = requests.post(f"{service.url}/what-if", json=rows, timeout=60).json()
     shown = [metric.value for metric in page.metric]
@@ -187,6 +336,16 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
         in shown
     )
     assert len(list(service.store.predictions())) == recorded
+    # What was tried belongs to that decision.
+    page.button(key="ask").click().run()
+    begun = page.number_input(key=f"what_if_{_decision(service)}_EXT_SOURCE_3").value
+    assert begun == json.loads((examples / "1.json").read_bytes())["application"]["EXT_SOURCE_3"]
+    assert TEXTS["en"]["nothing_changed"] in words(page)
+
+
+def _decision(service: Service) -> str:
+    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    return newest.id
 
 
 def test_an_officer_decides_otherwise(service: Service) -> None:
@@ -223,48 +382,205 @@ def test_an_uploaded_file_goes_before_the_samples() -> None:
     assert TEXTS["en"]["refused"] in words(page)
 
 
+class _Between(BaseHTTPRequestHandler):
+    """Between the page and the API: what is sent is kept, and some of it meets a failure."""
+
+    service = ""
+    fails: ClassVar[dict[int, int]] = {}
+    batches: ClassVar[list[tuple[str, list[dict[str, Any]]]]] = []
+    reads: ClassVar[list[bytes]] = []
+
+    def do_GET(self) -> None:
+        self._pass_on(b"")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/applications/read"):
+            self.reads.append(body)
+        if self.path == "/predict/batch":
+            self.batches.append((self.headers["Idempotency-Key"], json.loads(body)))
+            if status := self.fails.pop(len(self.batches), None):
+                told = {"detail": "away", "errors": []}
+                return self._answer(status, json.dumps(told).encode())
+        return self._pass_on(body)
+
+    def _pass_on(self, body: bytes) -> None:
+        sent = {k: v for k, v in self.headers.items() if k not in ("Host", "Connection")}
+        asked = requests.request(
+            self.command, f"{self.service}{self.path}", data=body, headers=sent, timeout=60
+        )
+        self._answer(asked.status_code, asked.content)
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def between(environment: Environment, service: Service) -> Iterator[type[_Between]]:
+    """The page's API is one that keeps what it is sent."""
+    own: dict[str, Any] = {"service": service.url, "fails": {}, "batches": [], "reads": []}
+    handler = type("Between", (_Between,), own)
+    with _answering(handler) as (url, _):
+        environment.setenv("API_URL", url)
+        yield handler
+
+
+def uploaded(
+    content: str | bytes, name: str = "many.csv", language: str = "en", page: AppTest | None = None
+) -> AppTest:
+    page = at_tab(page or opened(language), "batch", language)
+    raw = content.encode() if isinstance(content, str) else content
+    page.file_uploader(key="batch_file").upload(name, raw, "application/octet-stream")
+    return page.run()
+
+
+def sent(page: AppTest) -> Any:
+    """The table of results, after all that is left was sent."""
+    page.button(key="batch_send").click().run()
+    assert not page.exception
+    return page.dataframe[0].value
+
+
+def many(sample: Dataset, rows: int = 105) -> Any:
+    return sample.frames("train")["application"].head(rows).collect().to_pandas()
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_file_of_many_is_decided_on(service: Service, sample: Dataset, ending: str) -> None:
-    rows = sample.frames("train")["application"].head(105).collect().to_pandas()
+    rows = many(sample)
     rows.loc[3, "AMT_CREDIT"] = -5.0
     content = rows.to_csv(index=False, sep=";") if ending == "csv" else rows.to_parquet()
-    page = at_tab(opened(), "batch")
-    raw = content.encode() if isinstance(content, str) else content
-    page.file_uploader(key="batch_file").upload(f"many.{ending}", raw, "text/csv")
-    page.run().button(key="batch_send").click().run()
-    table = page.dataframe[0].value
+    page = uploaded(content, f"many.{ending}")
+    table = sent(page)
     assert table["SK_ID_CURR"].to_list() == rows["SK_ID_CURR"].to_list()
     assert table["decision"].isna().to_list() == [i == 3 for i in range(105)]
     assert "AMT_CREDIT" in table.loc[3, "problem"]
     assert page.metric[3].value == "1"
     recorded = list(service.store.predictions(limit=104, newest_first=True))
     assert {one.id for one in recorded} == set(table["id"].dropna())
+    # Known applicants, of whom the file has no history.
+    assert set(table["history"].dropna()) <= {
+        TEXTS["en"][f"history_{one}"] for one in ("stored", "none")
+    }
+    assert table["known"].drop(3).between(0, 1).all()
 
 
-def test_a_file_of_numbers_alone_is_decided_on_by_number(service: Service) -> None:
-    page = at_tab(opened(), "batch")
-    content = "SK_ID_CURR\n" + "\n".join(map(str, service.numbers))
-    page.file_uploader(key="batch_file").upload("numbers.csv", content.encode(), "text/csv")
-    page.run().button(key="batch_send").click().run()
-    assert page.dataframe[0].value["decision"].notna().all()
+def test_every_door_decides_alike_on_a_file(service: Service, sample: Dataset) -> None:
+    """Parquet with the number as index, float32, and CSV: the same cells, the same decisions."""
+    rows = many(sample, 20)
+    by_name = {
+        "plain.csv": rows.to_csv(index=False),
+        "index.parquet": rows.set_index("SK_ID_CURR").to_parquet(),
+        "wide.parquet": rows.astype({"AMT_CREDIT": "float32"}).to_parquet(),
+        "french.csv": rows.to_csv(index=False, sep=";", decimal=","),
+        "indexed.csv": rows.assign(note="x").to_csv(),
+    }
+    posted = [
+        requests.post(f"{service.url}/predict", json=serving_row(row), timeout=60).json()
+        for row in rows.drop(columns="TARGET").to_dict("records")
+    ]
+    for name, content in by_name.items():
+        table = sent(uploaded(content, name))
+        probabilities = [one["probability_of_default"] for one in posted]
+        assert table["probability_of_default"].to_list() == probabilities, name
+
+
+def serving_row(row: dict[Any, Any]) -> dict[str, Any]:
+    return {"application": {k: v for k, v in row.items() if v is not None and v == v}}
+
+
+@pytest.mark.parametrize("content", ["SK_ID_CURR\n{}", "SK_ID_CURR,TARGET\n{},0.5"])
+def test_a_file_of_numbers_alone_is_decided_on_by_number(service: Service, content: str) -> None:
+    head, _, row = content.partition("\n")
+    page = uploaded("\n".join([head, *(row.format(one) for one in service.numbers)]))
+    assert TEXTS["en"]["batch_by_number"] in words(page)
+    assert sent(page)["decision"].notna().all()
+    recorded = list(service.store.predictions(limit=2, newest_first=True))
+    assert {one.source for one in recorded} == {"id"}
+
+
+def test_a_wrong_cell_spoils_its_own_row_and_results_can_be_sent_again(sample: Dataset) -> None:
+    rows = many(sample, 6).astype({"AMT_CREDIT": object})
+    rows.loc[2, "AMT_CREDIT"] = "twelve"
+    rows.loc[4, "AMT_CREDIT"] = float("inf")
+    page = uploaded(rows.to_csv(index=False))
+    table = sent(page)
+    assert table["decision"].isna().to_list() == [i in (2, 4) for i in range(6)]
+    # The page's own export in French, with semicolons and decimal commas.
+    again = uploaded(table.to_csv(index=False, sep=";", decimal=","), "decisions.csv")
+    said = words(again)
+    assert TEXTS["en"]["batch_by_number"] in said
+    assert TEXTS["en"]["batch_dropped_columns"].partition("{")[0] in said
+    assert sent(again)["decision"].notna().all()
+
+
+@pytest.mark.parametrize(("language", "status"), [("fr", 503), ("en", 429), ("fr", 500)])
+def test_what_was_decided_is_kept_and_again_goes_on_where_it_stopped(
+    service: Service, between: type[_Between], sample: Dataset, language: Any, status: int
+) -> None:
+    rows = many(sample, 150)
+    content = rows[["SK_ID_CURR"]].to_csv(index=False)
+    before = len(list(service.store.predictions()))
+    between.fails[2] = status
+    page = uploaded(content, language=language)
+    assert len(sent(page)) == 100
+    told = TEXTS[language]["batch_interrupted"].format(done="100", all="150")
+    assert told in words(page)
+    # Neither another tab nor another language loses it.
+    other = "en" if language == "fr" else "fr"
+    page = at_tab(page, "applicant", language)
+    page.radio(key="language").set_value(other).run()
+    page = at_tab(page, "batch", other)
+    assert TEXTS[other]["batch_interrupted"].format(done="100", all="150") in words(page)
+    assert page.button(key="batch_send").label == TEXTS[other]["batch_again"]
+    decided = sent(page)["id"].to_list()
+    assert len(set(decided)) == 150
+    assert not page.button
+    assert [len(items) for _, items in between.batches] == [100, 50, 50]
+    keys = [key for key, _ in between.batches]
+    assert keys[0] != keys[1] == keys[2]
+    assert len(list(service.store.predictions())) == before + 150
+    # Another visit, another language: the first answers.
+    assert sent(uploaded(content, language=language))["id"].to_list() == decided
+    assert len(list(service.store.predictions())) == before + 150
+    assert len(between.reads) == 2
+
+
+def test_a_file_in_half_precision_is_refused_in_words(sample: Dataset) -> None:
+    rows = many(sample, 3).astype({"AMT_CREDIT": "float16"})
+    page = uploaded(rows.to_parquet(), "half.parquet")
+    assert "float16" in words(page)
+    assert "AMT_CREDIT" in words(page)
+    assert not page.button
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.parquet", b"nothing", "batch_unreadable"),
+        ("a.parquet", b"PAR1nothing", "batch_unreadable"),
         ("a.csv", b"\xff\xfe\x00", "batch_unreadable"),
-        ("a.csv", b"", "batch_unreadable"),
-        ("a.csv", b"A,B\n1,2", "batch_no_number"),
-        ("a.csv", b"SK_ID_CURR\n" + b"1\n" * 5001, "batch_too_long"),
+        ("a.csv", b"", "batch_empty"),
+        ("a.csv", b"SK_ID_CURR,AMT_CREDIT\n", "batch_unreadable"),
+        ("a.csv", b"A,B\n1,2", "batch_unreadable"),
+        ("a.csv", b"SK_ID_CURR\n" + b"1\n" * 5001, "batch_unreadable"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told(name: str, content: bytes, said: str) -> None:
-    page = at_tab(opened(), "batch")
-    page.file_uploader(key="batch_file").upload(name, content, "text/csv")
-    page.run()
+def test_a_file_that_cannot_be_used_is_told(
+    sample: Dataset, name: str, content: bytes, said: str
+) -> None:
+    page = uploaded(many(sample, 2).to_csv(index=False))
+    sent(page)
+    page = uploaded(content, name, page=page)
     assert TEXTS["en"][said].partition("{")[0] in words(page)
+    # Nothing of the file before it is shown beside it.
     assert not page.button
+    assert not page.dataframe
 
 
 def test_what_monitoring_found_is_shown(service: Service, tmp_path: Path) -> None:
@@ -317,7 +633,7 @@ def test_the_policy_is_changed_with_who_and_why(service: Service) -> None:
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_policy_that_somebody_else_has_changed_is_told_and_not_overwritten(
-    service: Service, language: str
+    service: Service, language: Any
 ) -> None:
     service.store.change_policy({"strategy": "champion", "refer_all": False}, "A test", "to begin")
     page = at_tab(opened(language), "model", language)

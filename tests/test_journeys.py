@@ -32,6 +32,7 @@ from api.access import TRUST_SECONDS
 from dashboard.texts import TEXTS, Language, percent
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
+from scoring.requests import rows_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 2400}, {"width": 390, "height": 3200}
@@ -218,6 +219,38 @@ def test_a_file_of_many_comes_back_with_decisions(
     assert {row["id"]: row["decision"] for row in rows[:-1]} == known
     assert rows[-1]["problem"]
     looked_at(page, "batch", language)
+
+
+def test_a_form_is_decided_on_as_it_is_and_the_next_one_begins_empty(
+    page: Page, service: serving.Service, language: Language
+) -> None:
+    texts = TEXTS[language]
+    decide_on(page, service.numbers[0], texts)
+    page.get_by_text(texts["source_form"], exact=True).click()
+    page.get_by_text(texts["begin_empty"], exact=True).wait_for()
+    credit = page.get_by_role("spinbutton").nth(1)
+    expect(credit).to_have_value("")
+    page.get_by_role("radiogroup", name=texts["begin"]).get_by_text(str(service.numbers[0])).click()
+    expect(credit).not_to_have_value("")
+    credit.fill("1234567")
+    # Straight from the field to the button.
+    page.get_by_role("button", name=texts["ask"]).click()
+    page.get_by_role("button", name=texts["form_another"]).wait_for()
+    settled(page)
+    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    sent = rows_of(newest.rows or b"", int(newest.applicant))
+    assert sent["application"][0]["AMT_CREDIT"] == 1_234_567.0
+    assert percent(newest.pd, language) in page.get_by_test_id("stAlert").first.inner_text()
+    expect(page.get_by_role("spinbutton")).to_have_count(0)
+    looked_at(page, "form_decided", language)
+    page.get_by_role("button", name=texts["form_another"]).click()
+    expect(credit).to_have_value("")
+    # What is typed stays when the words change.
+    credit.fill("555")
+    other = "English" if language == "fr" else "Français"
+    page.get_by_text(other, exact=True).click()
+    page.get_by_text(TEXTS["en" if language == "fr" else "fr"]["begin_empty"]).wait_for()
+    expect(credit).to_have_value("555.00")
 
 
 def test_those_in_charge_see_what_was_found_and_change_the_policy(
