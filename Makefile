@@ -28,7 +28,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 BIN := .venv/bin
 # Scripts hold the path of the .venv that they were made in: of one that was moved or copied, or of
 # another Python, nothing is kept.
-MADE_HERE := $(shell $(BIN)/python -c '$(FITS)' 2>&1 && \
+MADE_HERE := $(shell test -x $(BIN)/python && $(BIN)/python -c '$(FITS)' 2>/dev/null && \
   grep -sqF "$(CURDIR)/$(BIN)/" $(BIN)/pip && echo yes)
 UV := $(BIN)/uv
 STAMPS := data/.stamps

@@ -32,7 +32,8 @@ _REPORT_PATH = "/monitoring/report"
 # What pages of other origins that are named may send and read; never with a browser's cookies.
 _SHARED = {
     "Access-Control-Allow-Methods": "GET, POST, PUT",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, X-API-Key",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, "
+    "X-API-Key, X-Request-ID",
     "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-ID",
     "Access-Control-Max-Age": "600",
 }

@@ -65,7 +65,7 @@ def opened(language: str = "en", source: str = "file") -> AppTest:
 
 def words(page: AppTest) -> str:
     assert not page.exception
-    places = (page.title, page.header, page.markdown, page.caption, page.info)
+    places = (page.title, page.header, page.markdown, page.caption, page.info, page.text)
     boxes = (page.success, page.error, page.warning)
     return "\n".join(str(item.value) for kind in (*places, *boxes) for item in kind)
 
@@ -189,10 +189,13 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
     assert len(list(service.store.predictions())) == recorded
 
 
+MOTIVE = "The employer has closed.\nOwes 10\u202f000\u00a0€ *elsewhere*:\tsee mail."
+
+
 def test_an_officer_decides_otherwise(service: Service) -> None:
     page = in_detail(asked(), "history")
     page.radio(key="override_decision_0").set_value("refuse")
-    page.text_area(key="override_motive_0").set_value("The employer has closed.")
+    page.text_area(key="override_motive_0").set_value(MOTIVE)
     sent = next(one for one in page.button if one.label == TEXTS["en"]["override_send"])
     sent.click().run()
     assert TEXTS["en"]["who_and_why"] in words(page)
@@ -201,11 +204,11 @@ def test_an_officer_decides_otherwise(service: Service) -> None:
     (newest,) = list(service.store.predictions(limit=1, newest_first=True))
     (kept,) = service.store.overrides(newest.id)
     assert (kept.decision, kept.actor, kept.motive) == (
-        "refuse", "C. Martin", "The employer has closed.",
+        "refuse", "C. Martin", MOTIVE,
     )  # fmt: skip
     said = words(page)
     assert TEXTS["en"]["override_kept"] in said
-    assert "The employer has closed." in said
+    assert MOTIVE in said
     assert newest.id in page.dataframe[0].value["id"].to_list()
 
 
