@@ -24,6 +24,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dashboard.samples import sample_files
+from dashboard.settings import Settings
 from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
@@ -187,6 +188,18 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
         in shown
     )
     assert len(list(service.store.predictions())) == recorded
+
+
+def test_a_wrong_setting_is_said_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("soon", "0", "nan"):
+        monkeypatch.setenv("API_TIMEOUT", value)
+        page = AppTest.from_file(APP, default_timeout=90).run()
+        assert not page.exception
+        assert page.error[0].value.startswith("API_TIMEOUT: ")
+    monkeypatch.setenv("API_TIMEOUT", "")
+    monkeypatch.setenv("EXAMPLES_DIR", "")
+    found = Settings.from_environment()
+    assert (found.timeout, found.examples) == (15.0, Path("data/examples"))
 
 
 MOTIVE = "The employer has closed.\nOwes 10\u202f000\u00a0€ *elsewhere*:\tsee mail."
