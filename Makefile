@@ -20,8 +20,16 @@ unexport PYTHONDONTWRITEBYTECODE
 export OMP_WAIT_POLICY := passive
 export PORT DASHBOARD_PORT
 
-PYTHON ?= $(firstword $(shell command -v python3.11 python3 python))
+# The first of these that is one of TAKEN and can make a .venv; a shim of pyenv may only say no.
+TAKEN := 3.11, 3.12 or 3.13
+FITS := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+  "$$name" -c '$(FITS)' 2>/dev/null && echo "$$name" && break; done)
 BIN := .venv/bin
+# Scripts hold the path of the .venv that they were made in: of one that was moved or copied, or of
+# another Python, nothing is kept.
+MADE_HERE := $(shell test -x $(BIN)/python && $(BIN)/python -c '$(FITS)' 2>/dev/null && \
+  grep -sqF "$(CURDIR)/$(BIN)/" $(BIN)/pip && echo yes)
 UV := $(BIN)/uv
 STAMPS := data/.stamps
 INSTALLED := .venv/.installed
@@ -43,35 +51,45 @@ serve: $(INSTALLED) ## start the API and the Streamlit page on what is there
 	@exec $(BIN)/python -m scoring serve
 
 .PHONY: pipeline
-pipeline: $(STAMPS)/overview $(STAMPS)/examples $(STAMPS)/online ## everything but the servers
+pipeline: given $(STAMPS)/overview $(STAMPS)/examples $(STAMPS)/online ## everything but the servers
 
 .PHONY: install
 install: $(INSTALLED) ## create .venv and install the locked packages
 
-$(INSTALLED): requirements.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+$(INSTALLED): requirements.txt pyproject.toml $(if $(filter yes,$(MADE_HERE)),,FORCE)
+ifneq ($(MADE_HERE),yes)
+	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || { echo "Python $(TAKEN) with venv is needed (Debian, \
+	Ubuntu: apt install python3-venv), not '$(PYTHON)': make $(MAKECMDGOALS) PYTHON=/its/path" >&2; exit 1; }
+	@test ! -e .venv || echo "making .venv anew: it is no Python $(TAKEN), or was made elsewhere"
+	@rm -rf .venv
+	@"$(PYTHON)" -m venv .venv
+endif
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --require-hashes \
 	  --requirement <(sed -n '/^uv==/,/[^\\]$$/p' requirements.txt)
 	@echo "installing the locked packages into .venv"
 	@VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes requirements.txt
 	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@
+	@touch -r "$$(ls -t requirements.txt pyproject.toml | head -1)" $@  # else a moved .venv runs all anew
 
-# What the tables are made of; changes only when the choice changes.
-.PHONY: FORCE
-$(STAMPS)/source: FORCE
-	@mkdir -p $(STAMPS)
-	@echo "DATA=$(DATA) APPLICANTS=$(APPLICANTS) SEED=$(SEED)" | cmp -s - $@ || \
-	  echo "DATA=$(DATA) APPLICANTS=$(APPLICANTS) SEED=$(SEED)" > $@
+# What the tables are made of. It is noted once they are there: a DATA that cannot be read leaves
+# both as they were.
+CHOICE := DATA=$(DATA) APPLICANTS=$(APPLICANTS) SEED=$(SEED)
+CHANGED = $(shell test "$$(cat $(STAMPS)/source 2>&1)" = "$(CHOICE)" || echo choice; \
+  test -z "$(DATA)" || find -L "$(DATA)" -maxdepth 1 -newer $(STAMPS)/tables 2>/dev/null)
 
-SOURCES := $(if $(wildcard $(DATA)),$(wildcard $(DATA) $(DATA)/*))
+.PHONY: FORCE given
+given:
+	@test -z "$(DATA)" -o "$(DATA)" = kaggle -o -e "$(DATA)" || { echo "DATA=$(DATA) (or \
+	HOME_CREDIT_DATA): there is no such folder or file; nothing was changed" >&2; exit 1; }
 
-$(STAMPS)/tables: $(INSTALLED) $(STAMPS)/source $(SOURCES) $(LIBRARY)
+$(STAMPS)/tables: $(INSTALLED) $(LIBRARY) $(if $(CHANGED),FORCE) | given
 ifeq ($(DATA),)
 	$(BIN)/python -m scoring sample --applicants $(APPLICANTS) --seed $(SEED) --out data/tables
 else
 	$(BIN)/python -m scoring ingest "$(DATA)" --out data/tables
 endif
+	@mkdir -p $(STAMPS)
+	@echo "$(CHOICE)" > $(STAMPS)/source
 	@touch $@
 
 $(STAMPS)/01_preprocessing: $(STAMPS)/tables
@@ -158,10 +176,10 @@ bench: $(STAMPS)/02_modelling ## measure the API against a bare Flask echo into 
 
 .PHONY: lock
 lock: $(INSTALLED) ## resolve the packages anew into both requirements files
-	@$(UV) pip compile --quiet --upgrade --all-extras --no-header --generate-hashes pyproject.toml \
-	  --output-file requirements.txt.partial
-	@$(UV) pip compile --quiet --no-header --generate-hashes --constraint requirements.txt.partial \
-	  pyproject.toml --output-file api/requirements.txt.partial
+	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-header \
+	  --generate-hashes pyproject.toml --output-file requirements.txt.partial
+	@$(UV) pip compile --quiet --python-version "$$(cat .python-version)" --no-header --generate-hashes \
+	  --constraint requirements.txt.partial pyproject.toml --output-file api/requirements.txt.partial
 	@(echo "# Made by make lock: everything for notebooks, API and tests, with hashes. The project"; \
 	  echo "# itself has none: pip install --no-deps --no-build-isolation --editable . comes after it."; \
 	  cat requirements.txt.partial) > requirements.txt

@@ -65,7 +65,7 @@ def make(settings: Settings, patience: float) -> Application:
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     logs.init_app(app, settings)
     problems.init_app(app)
-    headers.init_app(app)
+    headers.init_app(app, settings.cors_origins)
     parts = service.init_app(app, settings, patience)
     access.init_app(app, settings, parts.store)
     limits.init_app(app, settings)

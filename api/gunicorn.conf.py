@@ -1,4 +1,4 @@
-"""How gunicorn serves the API: `gunicorn --config api/gunicorn.conf.py`."""
+"""How gunicorn serves the API: `python -m api`."""
 
 # The name is the one that gunicorn gives its own.
 # ruff: noqa: N999
@@ -17,13 +17,18 @@ from pathlib import Path
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
+from api.settings import Settings, SettingsError
+
 # The worker waits for its models itself, and says meanwhile that it lives (`post_worker_init`).
 wsgi_app = "api:create_app(patience=0)"
 
 # Loopback unless told otherwise: whoever opens the service to a network says so with HOST.
-_host = os.environ.get("HOST", "127.0.0.1")
-bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT', '8000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+try:
+    _settings = Settings.from_environment()
+except SettingsError as error:
+    raise SystemExit(f"error: {error}") from None
+bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
+workers = _settings.workers
 
 # Each worker makes its own app, so that the model is loaded after the fork: threads of Polars and
 # OpenMP do not survive one.
@@ -31,7 +36,7 @@ preload_app = False
 # Threads wait for the model and the database together, so that their work is done in batches, and
 # for no client.
 worker_class = "api.worker.Worker"
-threads = int(os.environ.get("GTHREADS", "16"))
+threads = _settings.threads
 # Below the files that a process may usually open.
 worker_connections = 500
 # Only proxies that are named may say where a request came from and how, and none moves paths.
@@ -64,7 +69,7 @@ logconfig_dict = {
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "api.logs.JsonFormatter"}},
     "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["json"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["json"], "level": _settings.log_level},
     "loggers": {
         "gunicorn.error": {"handlers": [], "propagate": True, "level": "INFO"},
         # The app has a line of its own for each request, without the address, which may hold an

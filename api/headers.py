@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import partial
+
 from flask import Flask, Response, request
 
 _ALWAYS = (
@@ -26,12 +29,22 @@ _REPORT = (
 )
 _DOCUMENTATION_PATH = "/docs/"
 _REPORT_PATH = "/monitoring/report"
+# What pages of other origins that are named may send and read; never with a browser's cookies.
+_SHARED = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, "
+    "X-API-Key, X-Request-ID",
+    "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-ID",
+    "Access-Control-Max-Age": "600",
+}
 _YEAR = 365 * 24 * 3600
 
 
-def init_app(app: Flask) -> None:
-    """Send the headers with every answer."""
+def init_app(app: Flask, origins: Collection[str] = ()) -> None:
+    """Send the headers with every answer; let browsers give it to pages of some other origins."""
     app.after_request(_add)
+    if origins:
+        app.after_request(partial(_share, origins))
 
 
 def _add(response: Response) -> Response:
@@ -44,6 +57,13 @@ def _add(response: Response) -> Response:
     # A proxy that ends HTTPS has to be named for that.
     if request.is_secure:
         headers.add("Strict-Transport-Security", f"max-age={_YEAR}")
+    return response
+
+
+def _share(origins: Collection[str], response: Response) -> Response:
+    response.vary.add("Origin")
+    if request.origin in origins:
+        response.headers.update({"Access-Control-Allow-Origin": request.origin, **_SHARED})
     return response
 
 

@@ -20,5 +20,5 @@ def spoken(answer: object, language: str) -> Response:
     """An answer as JSON that says which language it is in."""
     response = Response(orjson.dumps(answer), content_type=JSON)
     response.headers["Content-Language"] = language
-    response.headers["Vary"] = "Accept-Language"
+    response.vary.add("Accept-Language")
     return response

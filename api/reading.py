@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 import orjson
 from flask import request
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.columns import nearest_name
@@ -45,13 +45,14 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
+# The lengths are those of what is kept, and checked there: two signs may end a line.
 Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(readable),
+    str, AfterValidator(readable),
+    Field(json_schema_extra={"minLength": 1, "maxLength": 200}),
 ]  # fmt: skip
 Motive = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=LEAST_MOTIVE, max_length=2000),
-    AfterValidator(partial(readable, longest=2000, least=LEAST_MOTIVE)),
+    str, AfterValidator(partial(readable, longest=2000, least=LEAST_MOTIVE)),
+    Field(json_schema_extra={"minLength": LEAST_MOTIVE, "maxLength": 2000}),
 ]  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,6 +12,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from scoring.caution import LEAST_KNOWN
+
+_LEVELS = "debug|info|warning|error|critical"
+# Schemes, hosts and perhaps ports, as browsers tell where a page comes from.
+_ORIGINS = r"(([a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?)(\s*,\s*|$))*"
+_NAMED = "origins such as https://bank.example, with commas between: no path, and * never"
 
 
 class SettingsError(ValueError):
@@ -22,6 +29,8 @@ class Settings:
 
     Attributes
     ----------
+    host, port : str, int
+        Where it listens (HOST, PORT).
     model_dir, challenger_dir : Path
         The folders of the model that answers and of its rival (MODEL_DIR, CHALLENGER_DIR).
     mlflow_uri : str
@@ -40,8 +49,8 @@ class Settings:
         What one caller may ask, such as "600/minute" (RATE_LIMIT).
     what_if_limit : str
         The same of suppositions, through which a model can be copied (WHAT_IF_LIMIT).
-    workers : int
-        How many processes share these limits (WEB_CONCURRENCY).
+    workers, threads : int
+        Processes that share these limits, threads in each (WEB_CONCURRENCY, GTHREADS).
     body_limit, batch_body_limit : int
         The largest request bodies that are read, in bytes (BODY_LIMIT, BATCH_BODY_LIMIT).
     row_limit : int
@@ -53,10 +62,14 @@ class Settings:
         from 0 to 1 (LEAST_KNOWN).
     address_limit : int
         The most connections of an address that may be slow at a time (CONNECTIONS_PER_ADDRESS).
+    cors_origins : frozenset of str
+        Other origins whose pages may ask in a browser (CORS_ORIGINS).
     log_level : str
         The least level that is logged (LOG_LEVEL).
     """
 
+    host: str = "127.0.0.1"
+    port: int = 8000
     model_dir: Path = Path("mlruns/champion")
     challenger_dir: Path = Path("mlruns/challenger")
     mlflow_uri: str = ""
@@ -68,52 +81,59 @@ class Settings:
     rate_limit: str = "6000/minute"
     what_if_limit: str = "600/hour"
     workers: int = 1
+    threads: int = 16
     body_limit: int = 10 * 1024 * 1024
     batch_body_limit: int = 64 * 1024 * 1024
     row_limit: int = 10_000
     batch_limit: int = 1_000
     least_known: float = LEAST_KNOWN
     address_limit: int = 64
+    cors_origins: frozenset[str] = frozenset()
     log_level: str = "INFO"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the settings.
+        """Read the settings; an empty variable is as good as none.
 
         Raises
         ------
         SettingsError
             If a limit is not a whole number above zero, or a switch neither yes nor no.
         """
+        environment = {name: text for name, text in environment.items() if text.strip()}
         usual = cls()
-        host = environment.get("HOST", "127.0.0.1")
+        host = environment.get("HOST", usual.host).strip()
         beyond = not is_loopback(host)
+        keys = _text(environment, "REQUIRE_KEYS", "yes" if beyond else "no", "yes|no")
+        origins = _text(environment, "CORS_ORIGINS", "", _ORIGINS, _NAMED)
         settings = replace(
             usual,
+            host=host,
             model_dir=Path(environment.get("MODEL_DIR", usual.model_dir)),
             challenger_dir=Path(environment.get("CHALLENGER_DIR", usual.challenger_dir)),
             mlflow_uri=environment.get("MODEL_REGISTRY", usual.mlflow_uri),
             model_cache=Path(environment.get("MODEL_CACHE", usual.model_cache)),
-            database_url=environment.get("DATABASE_URL") or usual.database_url,
-            pseudonym_key=environment.get("PSEUDONYM_KEY") or None,
-            require_keys=_switch(environment, "REQUIRE_KEYS", default=beyond),
+            database_url=environment.get("DATABASE_URL", usual.database_url),
+            pseudonym_key=environment.get("PSEUDONYM_KEY"),
+            require_keys=keys == "yes",
             rate_limit=environment.get("RATE_LIMIT", usual.rate_limit),
             what_if_limit=environment.get("WHAT_IF_LIMIT", usual.what_if_limit),
-            log_level=environment.get("LOG_LEVEL", usual.log_level).upper(),
-        )
-        if beyond and not settings.require_keys:
-            raise SettingsError(f"REQUIRE_KEYS=no holds on loopback only, and HOST is {host}")
-        return replace(
-            settings,
-            poll_seconds=_seconds(environment, "POLL_SECONDS", usual.poll_seconds),
+            cors_origins=frozenset(origins.replace(",", " ").split()),
+            log_level=_text(environment, "LOG_LEVEL", usual.log_level, _LEVELS).upper(),
+            poll_seconds=_number(environment, "POLL_SECONDS", usual.poll_seconds, 0.001, 3599.0),
+            port=_limit(environment, "PORT", usual.port, 65_535),
             workers=_limit(environment, "WEB_CONCURRENCY", usual.workers),
+            threads=_limit(environment, "GTHREADS", usual.threads),
             body_limit=_limit(environment, "BODY_LIMIT", usual.body_limit),
             batch_body_limit=_limit(environment, "BATCH_BODY_LIMIT", usual.batch_body_limit),
             row_limit=_limit(environment, "ROWS_PER_TABLE", usual.row_limit),
             batch_limit=_limit(environment, "BATCH_LIMIT", usual.batch_limit),
-            least_known=_share(environment, "LEAST_KNOWN", usual.least_known),
+            least_known=_number(environment, "LEAST_KNOWN", usual.least_known, 0.0, 1.0),
             address_limit=_limit(environment, "CONNECTIONS_PER_ADDRESS", usual.address_limit),
         )
+        if beyond and not settings.require_keys:
+            raise SettingsError(f"REQUIRE_KEYS=no holds on loopback only, and HOST is {host}")
+        return settings
 
 
 @lru_cache(maxsize=256)
@@ -125,37 +145,32 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _limit(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise SettingsError(f"{name} must be a whole number above zero, not {text!r}")
+def _text(
+    environment: Mapping[str, str], name: str, default: str, pattern: str, wanted: str = ""
+) -> str:
+    text = environment.get(name, default).strip().lower()
+    if not re.fullmatch(pattern, text, re.ASCII):
+        wanted = wanted or pattern.replace("|", " or ")
+        raise SettingsError(f"{name} must be {wanted}, not {text!r}")
+    return text
+
+
+def _limit(environment: Mapping[str, str], name: str, default: int, most: int = 10**12) -> int:
+    wanted = "a whole number above zero"
+    text = _text(environment, name, str(default), "0*[1-9][0-9]{0,12}", wanted)
+    if int(text) > most:
+        raise SettingsError(f"{name} must be at most {most}, not {text}")
     return int(text)
 
 
-def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name, str(default))
+def _number(
+    environment: Mapping[str, str], name: str, default: float, low: float, high: float
+) -> float:
+    text = environment.get(name, str(default)).strip()
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds < 3600.0:
-        raise SettingsError(f"{name} must be a number of seconds from 0 to 3600, not {text!r}")
-    return seconds
-
-
-def _share(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name) or str(default)
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0.0 <= share <= 1.0:
-        raise SettingsError(f"{name} must be a share from 0 to 1, not {text!r}")
-    return share
-
-
-def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
-    text = environment.get(name, "").lower()
-    if text not in ("", "yes", "no"):
-        raise SettingsError(f"{name} must be yes or no, not {text!r}")
-    return default if not text else text == "yes"
+        number = math.nan
+    if not low <= number <= high:
+        raise SettingsError(f"{name} must be a number from {low:g} to {high:g}, not {text!r}")
+    return number

@@ -42,7 +42,8 @@ def show(page: Page, answer: Mapping[str, Any], number: int | None) -> None:
 def _show_record(page: Page, record: Mapping[str, Any]) -> None:
     st.write(page.say("stands", decision=page.say(record["final_decision"])))
     for one in record["overrides"]:
-        st.write(
+        # Plain text, in which lines stay lines and signs stay signs.
+        st.text(
             page.say(
                 "overridden",
                 when=one["at"][:16].replace("T", " "),
@@ -78,7 +79,7 @@ def _ask_override(page: Page, record: Mapping[str, Any]) -> None:
         if chosen is None or not (motive.strip() and page.actor.strip()):
             st.warning(page.say("who_and_why"), icon=":material/warning:")
             return
-        page.api.override(record["id"], seen, chosen, page.actor.strip(), motive.strip())
+        page.api.override(record["id"], seen, chosen, page.actor, motive)
         del st.session_state["seen"]
         st.session_state["said"] = page.say("override_kept")
         st.rerun()

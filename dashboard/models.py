@@ -123,8 +123,8 @@ def _show_policy(page: Page) -> None:
             "strategy": strategy,
             "challenger_share": share / 100,
             "refer_all": refer_all,
-            "actor": page.actor.strip(),
-            "motive": motive.strip(),
+            "actor": page.actor,
+            "motive": motive,
         }
         try:
             state["policy_seen"] = page.api.set_policy(change, state["policy_seen"]["tag"])

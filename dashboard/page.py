@@ -26,7 +26,11 @@ _TABS: dict[str, Callable[[Page], None]] = {
 
 def show() -> None:
     """Draw the page."""
-    settings = Settings.from_environment()
+    try:
+        settings = Settings.from_environment()
+    except ValueError as error:
+        st.error(f"API_TIMEOUT: {error}", icon=":material/error:")
+        return
     # No icon: Streamlit would have the browser fetch it from the internet.
     st.set_page_config(page_title="Credit scoring", layout="wide")
     page = _sidebar(settings)

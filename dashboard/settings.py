@@ -37,11 +37,15 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """As they are now."""
-        for_all = os.environ.get("API_KEY_FOR_ALL", "").lower() == "yes"
+        """As they are now, an empty variable as none; a ValueError says what cannot be used."""
+        given = {name: text.strip() for name, text in os.environ.items() if text.strip()}
+        for_all = given.get("API_KEY_FOR_ALL", "").lower() == "yes"
+        timeout = given.get("API_TIMEOUT", "15")
+        if not 0 < float(timeout) < 3600:
+            raise ValueError(f"not a number of seconds from 0 to 3600: {timeout}")
         return cls(
-            os.environ.get("API_URL", "http://127.0.0.1:8000").rstrip("/"),
-            os.environ.get("API_KEY", "").strip() if for_all else "",
-            Path(os.environ.get("EXAMPLES_DIR", "data/examples")),
-            float(os.environ.get("API_TIMEOUT", "15")),
+            given.get("API_URL", "http://127.0.0.1:8000").rstrip("/"),
+            given.get("API_KEY", "") if for_all else "",
+            Path(given.get("EXAMPLES_DIR", "data/examples")),
+            float(timeout),
         )

@@ -395,7 +395,7 @@ def promote(
     from scoring.registry import CHALLENGER, Store
 
     with _console() as console:
-        check_motive(by, why)
+        by, why = check_motive(by, why)
         store = Store(mlruns)
         mended = approval.settle(store, export)
         champion = store.champion()
@@ -508,9 +508,9 @@ def _value(text: str) -> object:
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(envvar="PORT", help="The API's port.")] = 8000,
+    port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="The API's.")] = 8000,
     dashboard_port: Annotated[
-        int, typer.Option(envvar="DASHBOARD_PORT", help="The Streamlit page's port.")
+        int, typer.Option(envvar="DASHBOARD_PORT", min=1, max=65535, help="The page's port.")
     ] = 8501,
     model: ModelOption = _CHAMPION,
     requests: Annotated[

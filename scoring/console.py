@@ -18,7 +18,7 @@ def _show_log(console: Console) -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            line = f"{record.levelname.lower()}: {record.getMessage()}"
+            line = f"{record.levelname.lower()}: {' '.join(record.getMessage().splitlines())}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     logging.getLogger("scoring").handlers = [Handler()]

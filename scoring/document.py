@@ -5,6 +5,7 @@ The HTML loads nothing: it opens from a disk, without a network.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import NamedTuple
@@ -111,12 +112,13 @@ def _markdown_block(block: Block) -> Iterable[str]:
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(_markdown_text(cell).replace("|", "\\|") for cell in cells) + " |"
+    lines = ("<br>".join(map(_markdown_text, cell.split("\n"))) for cell in cells)
+    return "| " + " | ".join(line.replace("|", "\\|") for line in lines) + " |"
 
 
 def _markdown_text(text: str) -> str:
     """Text on one line that holds no tag: a motive may say anything."""
-    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"[^\S\xa0\u202f]+", " ", text).strip().replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _html_block(block: Block) -> str:
@@ -174,7 +176,7 @@ th, td {{ border: 1px solid #6e7781; padding: .25rem .6rem; text-align: left;
   overflow-wrap: anywhere; vertical-align: top; }}
 thead th {{ background: #eaeef2; overflow-wrap: break-word; }}
 tbody th {{ font-weight: 600; }}
-td {{ font-variant-numeric: tabular-nums; overflow-wrap: break-word; }}
+td {{ white-space: pre-wrap; font-variant-numeric: tabular-nums; overflow-wrap: break-word; }}
 </style>
 </head>
 <body>

@@ -118,8 +118,8 @@ def champions(events: Sequence[Event]) -> list[str]:
     return reigns
 
 
-def check_motive(by: str, why: str) -> None:
-    """Ask for a name and a motive.
+def check_motive(by: str, why: str) -> tuple[str, str]:
+    """Ask for a name and a motive, and give them as they are kept.
 
     Raises
     ------
@@ -128,15 +128,16 @@ def check_motive(by: str, why: str) -> None:
     """
     try:
         wrong = "--by"
-        readable(by)
+        by = readable(by)
         wrong = "--why"
-        readable(why, _LONGEST_MOTIVE, LEAST_MOTIVE)
+        why = readable(why, _LONGEST_MOTIVE, LEAST_MOTIVE)
     except ValueError as error:
         raise RegistryError(
             f"a change of champion needs who (--by) and a motive (--why): {wrong} {error}"
         ) from error
     if len(by) + len(why) > _LONGEST_MOTIVE:
         raise RegistryError(f"name and motive are longer than {_LONGEST_MOTIVE:,} characters")
+    return by, why
 
 
 def now() -> str:

@@ -204,7 +204,7 @@ class Store:
         RegistryError
             If `by` or `why` is empty, or the version is not there.
         """
-        check_motive(by, why)
+        by, why = check_motive(by, why)
         refused = verdict.refused_by(force)
         if refused:
             raise PromotionRefusedError(
@@ -246,7 +246,7 @@ class Store:
         ScorerError
             If the previous champion's files are not whole. Nothing is changed then.
         """
-        check_motive(by, why)
+        by, why = check_motive(by, why)
         with self._locked():
             self._finish(name)
             reigns = champions(self.history(name))

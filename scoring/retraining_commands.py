@@ -69,6 +69,7 @@ def retrain(
     """
     from scoring import approval
     from scoring.dataset import Dataset
+    from scoring.promotions import check_motive
     from scoring.registry import Store as Registry
     from scoring.retraining.retrain import NothingToLearnError, attempt, gather
     from scoring.retraining.triggers import Triggers
@@ -85,6 +86,7 @@ def retrain(
             typer.echo(call.why)
             if not call.due:
                 return
+            by, _ = check_motive(by, call.why)
             try:
                 with console.status("reading decisions"):
                     material = gather(registry, store, span, now, original, caller_share)

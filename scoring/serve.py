@@ -47,20 +47,14 @@ def servers(port: int, dashboard_port: int, model: Path, examples: Path) -> tupl
     """The API where HOST says, and the page that calls it on loopback."""
     api_url = f"http://{reached_at(os.environ.get('HOST', ''))}:{port}"
     page_url = f"http://127.0.0.1:{dashboard_port}"
-    gunicorn = (sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py")
+    api = (sys.executable, "-m", "api")
     streamlit = (
         sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
         "--server.address", "127.0.0.1", "--server.port", str(dashboard_port),
         "--server.headless", "true", "--browser.gatherUsageStats", "false",
     )  # fmt: skip
     return (
-        Server(
-            "API",
-            gunicorn,
-            {"PORT": str(port), "MODEL_DIR": str(model)},
-            port,
-            f"{api_url}/ready",
-        ),
+        Server("API", api, {"PORT": str(port), "MODEL_DIR": str(model)}, port, f"{api_url}/ready"),
         Server(
             "page",
             streamlit,

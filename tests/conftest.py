@@ -51,9 +51,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With FORBID_SKIPS set, as in CI, a test that was skipped fails the run."""
+    """With FORBID_SKIPS set, as in CI, a test that was skipped fails the run.
+
+    Except for those of what not every machine has.
+    """
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []
+    skipped = [one for one in skipped if "where_installed" not in one.keywords]
     if skipped and os.environ.get("FORBID_SKIPS"):
         reporter.write_line(f"{len(skipped)} skipped, and FORBID_SKIPS is set", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import re
 import shutil
 import socket
@@ -438,16 +439,62 @@ def test_the_docs_page_loads_nothing_from_elsewhere(client: FlaskClient) -> None
     assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", styles)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "ten", "1.5", ""])
+@pytest.mark.parametrize("value", ["0", "-1", "ten", "1.5", "١", "1" * 20])
 def test_a_wrong_setting_is_named(value: str) -> None:
-    with pytest.raises(SettingsError, match="ROWS_PER_TABLE"):
-        Settings.from_environment({"ROWS_PER_TABLE": value})
+    for name in ("ROWS_PER_TABLE", "WEB_CONCURRENCY", "GTHREADS", "PORT"):
+        with pytest.raises(SettingsError, match=f"{name} must be"):
+            Settings.from_environment({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "65536"),
+        ("LOG_LEVEL", "loud"),
+        ("POLL_SECONDS", "0"),
+        ("POLL_SECONDS", "nan"),
+        ("POLL_SECONDS", "3600"),
+        ("REQUIRE_KEYS", "maybe"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example, *"),
+        ("CORS_ORIGINS", "null"),
+        ("CORS_ORIGINS", "bank.example"),
+        ("CORS_ORIGINS", "https://bank.example/page"),
+        ("CORS_ORIGINS", "https://bank.example https://b.example"),
+    ],
+)
+def test_what_cannot_be_set_is_said(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} must be"):
+        Settings.from_environment({name: value})
 
 
 def test_settings_come_from_the_environment() -> None:
     found = Settings.from_environment({"MODEL_DIR": "x", "BODY_LIMIT": "5", "ROWS_PER_TABLE": "6"})
     assert found == Settings(model_dir=Path("x"), body_limit=5, row_limit=6)
     assert Settings.from_environment({}) == Settings()
+    origins = Settings.from_environment({"CORS_ORIGINS": "https://A.example , http://[::1]:8"})
+    assert origins.cors_origins == {"https://a.example", "http://[::1]:8"}
+    names = (
+        "HOST", "PORT", "WEB_CONCURRENCY", "GTHREADS", "MODEL_DIR", "CHALLENGER_DIR", "MODEL_CACHE",
+        "DATABASE_URL", "PSEUDONYM_KEY", "REQUIRE_KEYS", "RATE_LIMIT", "WHAT_IF_LIMIT", "LOG_LEVEL",
+        "POLL_SECONDS", "BODY_LIMIT", "BATCH_LIMIT", "ROWS_PER_TABLE", "CORS_ORIGINS",
+    )  # fmt: skip
+    for nothing in ("", " "):
+        assert Settings.from_environment(dict.fromkeys(names, nothing)) == Settings()
+
+
+@pytest.mark.parametrize("value", ["", "0", "two"])
+def test_a_server_starts_or_says_in_a_line_what_is_set_wrong(tmp_path: Path, value: str) -> None:
+    settings = {"WEB_CONCURRENCY": value, "DATABASE_URL": f"sqlite:///{tmp_path / 'scoring.db'}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "api", "--check-config"], cwd=serving.ROOT, capture_output=True,
+        text=True, timeout=120, env={**os.environ, **settings, "MODEL_DIR": str(tmp_path)},
+    )  # fmt: skip
+    if value:
+        told = f"error: WEB_CONCURRENCY must be a whole number above zero, not {value!r}\n"
+        assert (done.returncode, done.stderr) == (1, told)
+    else:
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -152,4 +152,4 @@ def test_a_heroku_shell_would_read_the_procfile_alike(folder: Path) -> None:
     words = shlex.split(procfile(folder)["web"])
     # The platform's routers are the only ones that reach a dyno.
     assert words[:2] == [f"HOST={EVERYWHERE}", "FORWARDED_ALLOW_IPS=*"]
-    assert words[2:] == ["gunicorn", "--config", "api/gunicorn.conf.py"]
+    assert words[2:] == ["python", "-m", "api"]

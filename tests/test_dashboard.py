@@ -25,6 +25,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dashboard.samples import sample_files
+from dashboard.settings import Settings
 from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.dataset import Dataset
@@ -67,7 +68,7 @@ def opened(language: str = "en", source: str = "file") -> AppTest:
 
 def words(page: AppTest) -> str:
     assert not page.exception
-    places = (page.title, page.header, page.markdown, page.caption, page.info)
+    places = (page.title, page.header, page.markdown, page.caption, page.info, page.text)
     boxes = (page.success, page.error, page.warning)
     return "\n".join(str(item.value) for kind in (*places, *boxes) for item in kind)
 
@@ -348,10 +349,25 @@ def _decision(service: Service) -> str:
     return newest.id
 
 
+def test_a_wrong_setting_is_said_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("soon", "0", "nan"):
+        monkeypatch.setenv("API_TIMEOUT", value)
+        page = AppTest.from_file(APP, default_timeout=90).run()
+        assert not page.exception
+        assert page.error[0].value.startswith("API_TIMEOUT: ")
+    monkeypatch.setenv("API_TIMEOUT", "")
+    monkeypatch.setenv("EXAMPLES_DIR", "")
+    found = Settings.from_environment()
+    assert (found.timeout, found.examples) == (15.0, Path("data/examples"))
+
+
+MOTIVE = "The employer has closed.\nOwes 10\u202f000\u00a0€ *elsewhere*:\tsee mail."
+
+
 def test_an_officer_decides_otherwise(service: Service) -> None:
     page = in_detail(asked(), "history")
     page.radio(key="override_decision_0").set_value("refuse")
-    page.text_area(key="override_motive_0").set_value("The employer has closed.")
+    page.text_area(key="override_motive_0").set_value(MOTIVE)
     sent = next(one for one in page.button if one.label == TEXTS["en"]["override_send"])
     sent.click().run()
     assert TEXTS["en"]["who_and_why"] in words(page)
@@ -360,11 +376,11 @@ def test_an_officer_decides_otherwise(service: Service) -> None:
     (newest,) = list(service.store.predictions(limit=1, newest_first=True))
     (kept,) = service.store.overrides(newest.id)
     assert (kept.decision, kept.actor, kept.motive) == (
-        "refuse", "C. Martin", "The employer has closed.",
+        "refuse", "C. Martin", MOTIVE,
     )  # fmt: skip
     said = words(page)
     assert TEXTS["en"]["override_kept"] in said
-    assert "The employer has closed." in said
+    assert MOTIVE in said
     assert newest.id in page.dataframe[0].value["id"].to_list()
 
 

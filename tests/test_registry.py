@@ -198,9 +198,24 @@ def test_a_gate_refuses_and_nothing_changes(store: Store, numbered: str) -> None
     assert (store.history(numbered), store.champion(numbered)) == before
 
 
+def test_a_motive_is_kept_as_it_was_meant(store: Store, numbered: str) -> None:
+    verdict = passed("2", store.champion(numbered))
+    event = store.promote(verdict, " ana\u202e\n", "Better:\r\n- 1\u202f000\u00a0€", name=numbered)
+    assert (event.by, event.why) == ("ana", "Better:\n- 1\u202f000\u00a0€")
+    assert store.history(numbered)[-1] == event
+
+
 @pytest.mark.parametrize(
     ("by", "why"),
-    [("", "a trial"), ("ana", " "), ("--", "a trial"), ("ana", "..."), ("ana", "x" * 1000)],
+    [
+        ("", "a trial"),
+        ("ana", " "),
+        ("--", "a trial"),
+        ("ana", "..."),
+        ("ana", "x" * 1000),
+        ("ana", "a\x1b[2Jtrial"),
+        ("ana", "\u3164" * 9),
+    ],
 )
 def test_a_change_of_champion_needs_a_name_and_a_motive(
     store: Store, numbered: str, by: str, why: str
