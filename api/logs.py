@@ -25,6 +25,12 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Numbers of applicants have six digits, and amounts of money mostly have five or more.
 _LONG_NUMBER = re.compile(r"(?<![\w.])\d{5,}(?:\.\d+)?(?!\w)")
+# What has five of them and is nobody's: a port after a host, and what its word says.
+_NOBODYS = re.compile(
+    r"""((?://[\w.-]*[a-z.][\w.-]*|\blocalhost|\b\d+\.\d+\.\d+\.\d+|\]):
+    |\b(?:port|pid|process|version|line)(?:=|:?[ ])(?:[(\"']|v)?)(\d{5})(?![\w]|\.\d)""",
+    re.VERBOSE | re.IGNORECASE,
+)
 # What records have of themselves, and what other formatters leave on them.
 _USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 # What follows these words of gunicorn is the address, a header or a line that somebody sent.
