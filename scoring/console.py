@@ -13,7 +13,6 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LONGEST = 300
 _MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
 
 
@@ -48,8 +47,7 @@ def messages() -> Iterator[Console]:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     except _of_mlflow() as error:
-        told = f"{error}".strip().partition("\n")[0][:_LONGEST]
-        typer.echo(f"error: MLflow could not do it ({told}): {_MEND}", err=True)
+        typer.echo(f"error: MLflow says {f'{error}'.splitlines()[0][:300]!r}: {_MEND}", err=True)
         raise typer.Exit(1) from error
 
 

@@ -27,6 +27,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
 os.environ.setdefault("MLFLOW_LOG_UV_FILES", "false")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# It would send versions elsewhere than their runs.
+os.environ.pop("MLFLOW_REGISTRY_URI", None)
 
 import mlflow
 from matplotlib.figure import Figure
@@ -106,8 +108,7 @@ class Store:
         with self._locked():
             prepare(self.folder)
             mlflow.set_tracking_uri(self.uri)
-            # MLFLOW_REGISTRY_URI would send versions elsewhere than their runs.
-            self.client = MlflowClient(self.uri, registry_uri=self.uri)
+            self.client = MlflowClient(self.uri)
             if self.client.get_experiment_by_name(experiment) is None:
                 artifacts = (self.folder / "artifacts").as_uri()
                 self.client.create_experiment(experiment, artifact_location=artifacts)
@@ -410,9 +411,7 @@ class Store:
         """A version's directory, checked against its manifest and against the registry."""
         noted = self._version(version, name).tags.get("manifest_sha256")
         with tempfile.TemporaryDirectory() as folder:
-            copy = mlflow.artifacts.download_artifacts(
-                f"models:/{name}/{version}", dst_path=folder, registry_uri=self.uri
-            )
+            copy = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=folder)
             data = Path(copy) / _data_folder(Path(copy))
             scorer = Scorer.load(data)
             if noted not in {None, _digest(data)}:
