@@ -455,7 +455,8 @@ def test_a_refusal_is_told_by_its_first_line_with_the_mend(
 ) -> None:
     with answering({"champion": (status, {}, body)}) as (url, _):
         source = RegistrySource(url, MODEL_NAME, tmp_path)
-        refused = pytest.raises(SourceError, source.find, "champion")
+        with pytest.raises(SourceError) as refused:
+            source.find("champion")
     assert told in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
 
