@@ -149,6 +149,7 @@ lint: $(INSTALLED) ## ruff, mypy and the workflows' schema
 .PHONY: mlflow
 mlflow: $(INSTALLED) ## MLflow's page on the tracked runs and registered models
 	@mkdir -p mlruns
+	@$(BIN)/python -m scoring models > /dev/null
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	  exec $(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
 	  --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(or $(MLFLOW_PORT),5000)

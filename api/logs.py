@@ -24,7 +24,14 @@ logger = logging.getLogger("api.request")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Numbers of applicants have six digits, and amounts of money mostly have five or more.
-_LONG_NUMBER = re.compile(r"(?<![\w.])\d{5,}(?:\.\d+)?(?!\w)")
+# A port after its host and what is called one, a process or a version is nobody's: of five digits,
+# they are left.
+_LONG_NUMBER = re.compile(
+    r"(?P<left>(?:(?://[\w-]*[a-z.][\w.-]*|\blocalhost|\b\d+(?:\.\d+){3}|\]):"
+    r"|\b(?:port|pid|process|version)(?:=|:? ))\d{5}(?![\w@]|\.\d))"
+    r"|(?<![\w.])\d{5,}(?:\.\d+)?(?!\w)",
+    re.IGNORECASE,
+)
 # What records have of themselves, and what other formatters leave on them.
 _USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 # What follows these words of gunicorn is the address, a header or a line that somebody sent.
@@ -116,4 +123,4 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def _masked(text: str) -> str:
-    return _LONG_NUMBER.sub("#", text)
+    return _LONG_NUMBER.sub(lambda found: found["left"] or "#", text)

@@ -49,6 +49,14 @@ _DESCRIPTION = "MLmodel"
 # Where a description says that our own files are inside the logged model.
 _DATA = re.compile(r"^\s+data: (\S+)$", re.MULTILINE)
 _SHA256, _VERSION = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9]{1,18}")
+_MARKUP = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL)
+_LONGEST_TOLD = 160
+_MENDS = {
+    401: "give MODEL_REGISTRY as http://USER:PASSWORD@HOST",
+    403: "let it answer this host (mlflow server --allowed-hosts HOST:PORT) or this user",
+    404: "MODEL_REGISTRY must be the address of an MLflow server",
+    500: "its own log tells more; it is asked again at the next look",
+}
 # Plain names inside a folder: nothing outside it can be meant.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,4}")
 # For a server to answer, however it drips; and for a whole model to arrive, which is less than a
@@ -346,10 +354,11 @@ class RegistrySource:
                 body = _read(response, address, until, largest)
         except (OSError, HTTPException) as error:
             late = "timed out: " if time.monotonic() >= until else ""
-            raise SourceError(f"{address}: {late}{error}") from error
+            raise SourceError(f"{address}: {late}{error} (is the server up?)") from error
         if response.status != 200:
             kind = _MissingError if _is_missing(response.status, body) else SourceError
-            raise kind(f"{address}: HTTP {response.status} {response.reason}")
+            told = _told(response.status, response.reason, body)
+            raise kind(f"{address}: HTTP {response.status} {told}")
         return body
 
     @contextmanager
@@ -390,13 +399,24 @@ def _credentials(user: str | None, password: str | None) -> dict[str, str]:
 
 def _is_missing(status: int, body: bytes) -> bool:
     """Whether MLflow says so; for an alias that nothing has it is a wrong parameter to it."""
-    if status != 400:
-        return status == 404
     try:
         told = read_json(body)
-        return "alias" in told["message"] and "not found" in told["message"]
+        if status == 404:
+            return bool(told["error_code"] == "RESOURCE_DOES_NOT_EXIST")
+        return status == 400 and "alias" in told["message"] and "not found" in told["message"]
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def _told(status: int, reason: str, body: bytes) -> str:
+    """The first line of a refusal without its markup, and what can be done about it."""
+    text = body.decode(errors="replace")
+    with suppress(ValueError, KeyError, TypeError):
+        text = str(read_json(body)["message"])
+    lines = (" ".join(line.split()) for line in _MARKUP.sub("", text).splitlines())
+    first = next(filter(None, lines), reason)[:_LONGEST_TOLD]
+    mend = _MENDS.get(status, _MENDS[500] if status >= 500 else _MENDS[404])
+    return f"({first}): {mend}"
 
 
 def _cut(connection: socket.socket) -> None:

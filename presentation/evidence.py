@@ -180,6 +180,8 @@ def _mlflow_pages(root: Path, pictures: Path) -> tuple[Path, Path]:
     """MLflow's table of runs, and its page of registered models."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
+    # It opens the store before the server does, which knows nothing of folders that were moved.
+    compared = f"{address}/#/experiments/{_compared(Store(root / 'mlruns'))}"
     command = (
         "mlflow", "server", "--backend-store-uri", f"sqlite:///{root / 'mlruns' / 'mlflow.db'}",
         "--artifacts-destination", str(root / "mlruns" / "artifacts"), "--host", "127.0.0.1",
@@ -191,7 +193,7 @@ def _mlflow_pages(root: Path, pictures: Path) -> tuple[Path, Path]:
     server = Server("MLflow page", program, quiet, port, f"{address}/health")
     runs, registry = pictures / "mlflow_runs.png", pictures / "mlflow_registry.png"
     with running(server), _browser() as page:
-        page.goto(f"{address}/#/experiments/{_compared(Store(root / 'mlruns'))}")
+        page.goto(compared)
         # What MLflow opens beside the page leaves too little room for it.
         page.get_by_role("button", name="Close").click()
         page.get_by_role("button", name="Toggle sidebar").click()

@@ -281,10 +281,11 @@ def train(
 
     settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
     with _console() as console, opened(data) as dataset:
+        # A registry that cannot be used is told before hours of training, not after.
+        store = Store(mlruns)
         with _stages(console) as report:
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
         with console.status("registering"):
-            store = Store(mlruns)
             approval.settle(store)
             DataVersions.beside(store.folder).keep(dataset)
             scorer = track(store, run, datetime.now(UTC).date().isoformat())

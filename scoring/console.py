@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
 
 
 def _show_log(console: Console) -> None:
@@ -29,7 +32,8 @@ def _show_log(console: Console) -> None:
 def messages() -> Iterator[Console]:
     """A console for messages; what a user can mend is told in a line and ends with status 1.
 
-    So is what the system refuses: a folder that cannot be written, a disk that is full.
+    So is what the system refuses (a folder that cannot be written, a disk that is full), and what
+    MLflow does.
     """
     from rich.console import Console
 
@@ -42,6 +46,15 @@ def messages() -> Iterator[Console]:
     except (ScoringError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    except _of_mlflow() as error:
+        typer.echo(f"error: MLflow says {f'{error}'.splitlines()[0][:300]!r}: {_MEND}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _of_mlflow() -> tuple[type[Exception], ...]:
+    """What MLflow raises, if a command has loaded it: to import it takes seconds."""
+    loaded = sys.modules.get("mlflow.exceptions")
+    return () if loaded is None else (loaded.MlflowException,)
 
 
 def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:

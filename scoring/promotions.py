@@ -98,7 +98,7 @@ def is_behind(export: Path) -> bool:
     if not database.is_file():
         return False
     exported = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
-    with closing(sqlite3.connect(database)) as opened, suppress(sqlite3.Error):
+    with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as opened:
         return any(noted != exported for (noted,) in opened.execute(_NOTED, (PENDING, export.name)))
     return False
 

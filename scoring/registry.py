@@ -27,6 +27,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
 os.environ.setdefault("MLFLOW_LOG_UV_FILES", "false")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# It would send versions elsewhere than their runs.
+os.environ.pop("MLFLOW_REGISTRY_URI", None)
 
 import mlflow
 from matplotlib.figure import Figure
@@ -50,6 +52,7 @@ from scoring.promotions import (
     iso,
     now,
 )
+from scoring.relocation import DATABASE, prepare
 from scoring.scorer import MANIFEST_FILE, MODEL_NAME, Scorer
 
 __all__ = [
@@ -67,6 +70,8 @@ CHALLENGER = "challenger"
 _PACKAGE = Path(__file__).parent
 _ATTEMPTS = 3
 _EVENT = "promotion."
+# An alias that nothing has is a wrong parameter to MLflow.
+_MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
 class PromotionRefusedError(RegistryError):
@@ -83,10 +88,15 @@ class Store:
     Parameters
     ----------
     folder : Path
-        Holds mlflow.db (runs and registry) and artifacts/. MLflow stores absolute paths: a
-        folder that is moved has to be made again.
+        Holds mlflow.db (runs and registry) and artifacts/. One that was moved or copied is made
+        to work on its own files (`scoring.relocation`).
     experiment : str
         Under which runs are filed; made when it is missing.
+
+    Raises
+    ------
+    RegistryError
+        If MLflow cannot use what is there.
     """
 
     def __init__(self, folder: Path, experiment: str = MODEL_NAME) -> None:
@@ -94,13 +104,15 @@ class Store:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder.resolve()
-        self.uri = f"sqlite:///{self.folder / 'mlflow.db'}"
-        mlflow.set_tracking_uri(self.uri)
-        self.client = MlflowClient(self.uri)
-        if self.client.get_experiment_by_name(experiment) is None:
-            artifacts = (self.folder / "artifacts").as_uri()
-            self.client.create_experiment(experiment, artifact_location=artifacts)
-        mlflow.set_experiment(experiment)
+        self.uri = f"sqlite:///{self.folder / DATABASE}"
+        with self._locked():
+            prepare(self.folder)
+            mlflow.set_tracking_uri(self.uri)
+            self.client = MlflowClient(self.uri)
+            if self.client.get_experiment_by_name(experiment) is None:
+                artifacts = (self.folder / "artifacts").as_uri()
+                self.client.create_experiment(experiment, artifact_location=artifacts)
+            mlflow.set_experiment(experiment)
 
     @contextmanager
     def run(self, name: str, parameters: Mapping[str, Any], nested: bool = False) -> Iterator[Run]:
@@ -319,7 +331,8 @@ class Store:
         """The version that has an alias, None where none has it."""
         try:
             return str(self.client.get_model_version_by_alias(name, alias).version)
-        except MlflowException:
+        except MlflowException as error:
+            _check_missing(error)
             return None
 
     def tags(self, version: str, name: str = MODEL_NAME) -> dict[str, str]:
@@ -410,10 +423,14 @@ class Store:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let one process or thread at a time change who is the champion, or export it."""
-        with (self.folder / "registry.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        """Let one process or thread at a time open the store, change the champion, or export it."""
+        # The folder itself is locked: that takes no right to write.
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(handle)
 
     def _change(self, name: str, event: Event) -> Event:
         """Change the champion, and record it; called with the lock.
@@ -445,6 +462,7 @@ class Store:
         try:
             return self.client.get_model_version(name, version)
         except MlflowException as error:
+            _check_missing(error)
             raise RegistryError(
                 f"no version {version!r} of {name!r} in {self.folder}: "
                 "python -m scoring models lists those that are there"
@@ -460,6 +478,12 @@ class Store:
         metrics = self.client.get_run(run).data.metrics if run else {}
         known = "holdout_"
         return {key.removeprefix(known): metrics[key] for key in metrics if key.startswith(known)}
+
+
+def _check_missing(error: MlflowException) -> None:
+    """Raise what does not mean that something is not there."""
+    if error.error_code not in _MISSING:
+        raise error
 
 
 def _digest(folder: Path) -> str:

@@ -147,10 +147,29 @@ def record_of(message: str, name: str = "api.desk", **extra: object) -> logging.
         ("/applicants/100002", "/applicants/#"),
         ("SK_ID_CURR: 100002, 1234 rows", "SK_ID_CURR: #, 1234 rows"),
         ("digest 1234567a, PD 0.123456", "digest 1234567a, PD 0.123456"),
+        ('{"SK_ID_CURR":100002,"AMT_CREDIT":45000}', '{"SK_ID_CURR":#,"AMT_CREDIT":#}'),
+        ("port 100002, version 987654.5", "port #, version #"),
+        ("http://ana:12345@mlflow/x", "http://ana:#@mlflow/x"),
+        ("//45000:45000 45000.5: 45000", "//#:# #: #"),
     ],
 )  # fmt: skip
 def test_long_numbers_are_masked(message: str, expected: str) -> None:
     assert line_of(record_of(message))["event"] == expected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "http://127.0.0.1:55123/api/2.0/mlflow/registered-models/alias: HTTP 403 Forbidden",
+        "https://mlflow.example.org:50443: timed out",
+        'connection to server at "127.0.0.1", port 54321 failed',
+        "HTTPConnectionPool(host='localhost', port=49152): refused",
+        "localhost:49152, [::1]:49152, 10.0.0.7:49152 (pid 12345, process 23456)",
+        "version 12345 of lightgbm 4.7.0 on 2026-11-28",
+    ],
+)  # fmt: skip
+def test_ports_and_versions_are_nobodys_numbers(message: str) -> None:
+    assert line_of(record_of(message))["event"] == message
 
 
 def test_gunicorn_tells_its_port_and_its_processes() -> None:

@@ -429,6 +429,43 @@ def answering(answers: dict[str, tuple[int, dict[str, str], bytes]]) -> Iterator
             thread.join()
 
 
+def test_mlflows_check_of_hosts_is_told_with_the_mend(server: Server, tmp_path: Path) -> None:
+    source = RegistrySource(server.url, MODEL_NAME, tmp_path)
+    source._headers["Host"] = "elsewhere.example"
+    with pytest.raises(SourceError) as refused:
+        source.find("champion")
+    assert "HTTP 403 (Invalid Host header" in str(refused.value)
+    assert "--allowed-hosts" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (401, b"You are not authenticated.\nPlease", "(You are not authenticated.): give"),
+        (403, b'{"error_code": "X", "message": "No\\nmore"}', "(No): let it answer"),
+        (404, b"<html><style>\np {}</style>\n<h1>No <b>page</b></h1></html>", "(No page): MODEL"),
+        (404, b"", "(Not Found): MODEL_REGISTRY must be the address"),
+        (302, b"", "(Found): MODEL_REGISTRY must be the address"),
+        (503, b"\xff upstream", "upstream): its own log tells more"),
+        (500, b"[1]", "([1]): its own log tells more"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_told_by_its_first_line_with_the_mend(
+    tmp_path: Path, status: int, body: bytes, told: str
+) -> None:
+    with answering({"champion": (status, {}, body)}) as (url, _):
+        source = RegistrySource(url, MODEL_NAME, tmp_path)
+        with pytest.raises(SourceError) as refused:
+            source.find("champion")
+    assert told in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_server_that_is_down_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"refused.*is the server up"):
+        RegistrySource("http://127.0.0.1:1", MODEL_NAME, tmp_path).find("champion")
+
+
 def version(digest: str) -> tuple[int, dict[str, str], bytes]:
     tags = [{"key": "manifest_sha256", "value": digest}]
     return 200, {}, json.dumps({"model_version": {"version": "1", "tags": tags}}).encode()
