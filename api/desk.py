@@ -168,7 +168,7 @@ class Desk:
         """
         # Without a model there is nothing to compute features for.
         self._lineup.champion()
-        whole = self._with_histories(cases)
+        whole = self.with_histories(cases)
         able = [case for case in whole if isinstance(case, Case)]
         computed = iter(self._features([case for case in able if case.rows is not None]))
         decided = iter(
@@ -178,7 +178,7 @@ class Desk:
         )
         return [case if isinstance(case, ProblemError) else next(decided) for case in whole]
 
-    def _with_histories(self, cases: Sequence[Case]) -> list[Case | ProblemError]:
+    def with_histories(self, cases: Sequence[Case]) -> list[Case | ProblemError]:
         """Applications of which nothing is said of a history get the one that the store has."""
         asked = [case.number for case in cases if case.history is None]
         if not asked:

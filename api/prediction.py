@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from api import example
 from api.access import current_client, scope
-from api.applicant import known_number
+from api.applicant import Applicant, known_number
 from api.decision import Answer, answer_of
 from api.desk import Caller, Case, history_of
 from api.openapi import KEY, NOT_READY, applicant_body, batch_body, problem
@@ -114,7 +114,7 @@ def predict() -> Response:
     same Idempotency-Key, the same request gets the first answer.
     """
     key, body = idempotency_key(), read_body(JSON)
-    caller = _caller(key, digest_of(body))
+    caller = caller_of(key, digest_of(body))
     first = None if key is None else _first_answer(caller, key)
     case = _case(body, caller)
     (decided,) = [first] if first else current_service().desk.decide([case])
@@ -153,7 +153,7 @@ def predict_batch() -> Response:
     key, body = idempotency_key(), read_body(JSON, JSON_LINES)
     lines = request.mimetype == JSON_LINES
     applicants = split(body, settings.batch_limit, lines=lines)
-    caller = _caller(None, digest_of(body))
+    caller = caller_of(None, digest_of(body))
     if key is not None:
         # Whichever of its applicants were decided on, a batch of that key is this very one.
         _first_answer(caller, *(_own_key(key, index) for index in range(settings.batch_limit)))
@@ -212,7 +212,7 @@ def _own_key(key: str, index: int) -> str:
     return f"{key}\t{index}"
 
 
-def _caller(key: str | None, digest: str) -> Caller:
+def caller_of(key: str | None, digest: str) -> Caller:
     return Caller(current_client().id, g.request_id, key, digest, g.arrived)
 
 
@@ -222,7 +222,11 @@ def _case(body: bytes, caller: Caller) -> Case:
     number = known_number(found)
     if number is not None:
         return Case(number, None, caller, history="stored")
-    applicant = reader.read(found)
+    return case_of(reader.read(found), caller)
+
+
+def case_of(applicant: Applicant, caller: Caller) -> Case:
+    """An applicant who came with rows, to be decided on."""
     history = history_of(applicant.rows, where="sent") if applicant.history_given else None
     told = misunderstood_json(applicant.misunderstood)
     return Case(applicant.id, applicant.rows, caller, told, history)

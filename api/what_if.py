@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from flask import Response
@@ -16,14 +16,22 @@ from api.decision import Reason, ReferBand, Warned
 from api.explanation import Contribution, contributions_of
 from api.languages import asked_language, spoken
 from api.openapi import KEY, NOT_READY, rows_body
-from api.prediction import NOT_JSON, NOT_SAID_TO_BE_JSON, TOO_LARGE, WRONG_FIELDS
+from api.prediction import (
+    NOT_JSON,
+    NOT_SAID_TO_BE_JSON,
+    TOO_LARGE,
+    WRONG_FIELDS,
+    caller_of,
+    case_of,
+)
+from api.problems import ProblemError
 from api.reading import JSON, read_body
 from api.service import current_service
 from api.status import ReadyModel
 from scoring.business import Decision
 from scoring.features.vectors import compute
 from scoring.reasons import REASONS, reasons_json
-from scoring.requests import frames_of
+from scoring.requests import Rows, frames_of
 from scoring.scorer import Scored, Scorer
 
 blueprint = APIBlueprint(
@@ -76,11 +84,14 @@ def what_if() -> Response:
     service, language = current_service(), asked_language()
     live = service.lineup.champion()
     applicant = service.reader.read(service.reader.parse(read_body(JSON)))
-    frames = frames_of([applicant.rows])
+    (case,) = service.desk.with_histories([case_of(applicant, caller_of(None, ""))])
+    if isinstance(case, ProblemError):
+        raise case
+    frames = frames_of([cast("Rows", case.rows)])
     scorer = live.scorer
     scored = scorer.score(compute(frames), frames if scorer.learned else None)
     told = _told(scorer, scored, language)
-    told["warnings"] = [one._asdict() for one in applicant.misunderstood]
+    told["warnings"] = orjson.Fragment(case.misunderstood or "[]")
     return spoken({**told, "model": ReadyModel.of(live).model_dump()}, language)
 
 

@@ -283,6 +283,8 @@ def test_a_history_that_the_service_has_is_used_where_nothing_is_said_of_one(
     assert (by_number["history"], alone["history"]) == ("stored", "stored")
     assert alone["probability_of_default"] == by_number["probability_of_default"]
     assert alone["reasons"] == by_number["reasons"]
+    supposed = client.post("/what-if", json={"application": application}).json
+    assert supposed["probability_of_default"] == alone["probability_of_default"]
     none = {table.name: [] for table in HISTORY}
     said = client.post("/predict", json={"application": application, **none}).json
     assert said["history"] == "none"
