@@ -38,6 +38,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.tracking import MlflowClient
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from scoring.files import remove_folder, staged_folder
@@ -459,6 +460,8 @@ class Store:
         return event
 
     def _version(self, version: str, name: str) -> ModelVersion:
+        # MLflow remembers folders by run: those of a copy of this store are others.
+        _artifact_repos_cache.clear()
         try:
             return self.client.get_model_version(name, version)
         except MlflowException as error:

@@ -53,6 +53,7 @@ def assert_works(folder: Path, scorer: Scorer, out: Path, caplog: pytest.LogCapt
     assert [told in text for text in caplog.messages] == [True]
     assert store.export(out).version == "1"
     assert store.attached("1", "note.txt") == "kept"
+    store.attach("1", {"note.txt": "its own"})
     with store.run("second", {}):
         number = store.register(scorer).version
     store.attach(number, {"note.txt": "new"})
