@@ -19,6 +19,7 @@ from scoring.values import MISSING_WORDS, category, is_missing, shown, wanted_ca
 logger = logging.getLogger(__name__)
 
 _SHOWN_CATEGORIES = 5
+_SHOWN_NAMES = 8
 _LARGEST = 1.7976931348623157e308
 # The largest whole numbers up to which a narrow float holds all of them.
 _EXACT: dict[type[pl.DataType], int] = {pl.Float16: 2048, pl.Float32: 2**24}
@@ -218,8 +219,9 @@ def _select_columns(
     fatal = [column.name for column in missing if column.required or not missing_ok]
     if fatal:
         several = len(fatal) > 1
+        more = f" and {len(fatal) - _SHOWN_NAMES} more" if len(fatal) > _SHOWN_NAMES else ""
         raise DatasetError(
-            f"missing column{'s' if several else ''} {', '.join(fatal)}",
+            f"missing column{'s' if several else ''} {', '.join(fatal[:_SHOWN_NAMES])}{more}",
             mend=f"Add {'them' if several else 'it'} (Kaggle's own names, in capitals, separated "
             "by commas), empty where nothing is known",
             where=where,
