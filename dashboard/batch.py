@@ -71,7 +71,7 @@ def _take(page: Page, name: str, content: bytes) -> None:
 
 
 def as_csv(page: Page, content: bytes) -> bytes:
-    """A Parquet file as CSV, every number as exact as it was and a named index as a column."""
+    """A Parquet file as CSV: numbers as the shortest texts that mean them, an index as a column."""
     file = pq.ParquetFile(io.BytesIO(content))
     if file.metadata.num_rows > _MOST:
         raise ValueError(page.say("batch_too_long", most=page.number(_MOST)))
@@ -80,9 +80,6 @@ def as_csv(page: Page, content: bytes) -> bytes:
     kinds = {name: str(kind) for name, kind in table.dtypes.items() if name != "TARGET"}
     if half := [str(name) for name, kind in kinds.items() if kind == "float16"]:
         raise ValueError(page.say("batch_float16", columns=", ".join(half)))
-    # A float32 is written as the number that it is, not as the shortest that rounds to it.
-    wider = {"float32": "float64", "bool": "int64"}
-    table = table.astype({name: wider[kind] for name, kind in kinds.items() if kind in wider})
     return bytes(table.to_csv(index=False), "utf-8")
 
 
