@@ -128,6 +128,14 @@ def test_without_known_importance_every_feature_counts() -> None:
     assert told(findings(comparison=comparison(columns=table))) == {"feature_drift": "warning"}
 
 
+@pytest.mark.parametrize(("current", "rules"), [(1.0, {"missingness"}), (0.9, set())])
+def test_a_column_that_went_missing_as_a_whole_is_told_however_little_it_weighs(
+    current: float, rules: set[str]
+) -> None:
+    gone = column("a", importance=1e-6, missing_current=current, missing_p_adjusted=1e-9)
+    assert told(findings(comparison=comparison(gone))).keys() == rules
+
+
 @pytest.mark.parametrize("direction", [1, -1])
 def test_missing_shares_that_move_are_told(direction: int) -> None:
     moved = column(

@@ -156,6 +156,19 @@ def test_categories_that_the_model_does_not_know_are_found(
     assert 0.1 < found.quality.unknown_categories[name] <= 1.0
 
 
+def test_what_was_not_understood_is_counted_by_column(store: Store, tmp_path: Path) -> None:
+    pointers = ["/application/FLAG_OWN_CAR", "/bureau/0/CREDIT_TYPE", "/bureau/3/CREDIT_TYPE"]
+    told = [{"pointer": one, "value": "1", "nearest": None, "detail": ""} for one in pointers]
+    with sqlite3.connect(tmp_path / "scoring.db") as connection:
+        ids = connection.execute("SELECT id FROM predictions ORDER BY id LIMIT 10").fetchall()
+        change = "UPDATE predictions SET misunderstood = ? WHERE id = ?"
+        connection.executemany(change, [(json.dumps(told), number) for (number,) in ids])
+    (found,) = look(store, START, END)
+    share = 10 / found.quality.sampled
+    assert found.quality.unknown_categories == {"FLAG_OWN_CAR": share, "bureau.CREDIT_TYPE": share}
+    assert "unknown_categories" in {alert.rule for alert in judge(found)}
+
+
 def _without(scorer: Scorer, name: str, levels: tuple[str, ...]) -> Profile:
     assert scorer.profile is not None
     column = scorer.profile.columns[name]
