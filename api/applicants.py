@@ -20,7 +20,8 @@ from api.reading import JSON
 from api.records import note_read
 from api.service import current_service
 from scoring.features import FEATURE_SET_VERSION
-from scoring.requests import body_of, rows_of
+from scoring.requests import rows_of
+from scoring.values import put_back
 
 blueprint = APIBlueprint(
     "applicants",
@@ -85,7 +86,12 @@ def applicant(path: ApplicantPath) -> Response:
     if found is None:
         raise ProblemError(404, f"No applicant {path.id} is known.")
     note_read("applicant", store.applicant_key(path.id))
-    sent = body_of(rows_of(found.rows, path.id)) if store.pseudonymous else None
+    rows: object = orjson.Fragment(zlib.decompress(found.rows))
+    if store.pseudonymous or found.misunderstood:
+        told = rows_of(found.rows, path.id)
+        (application,) = told["application"]
+        rows = whole = {**told, "application": application}
+        put_back(whole, orjson.loads(found.misunderstood or "[]"))
     return _json(
         {
             "applicant": found.applicant,
@@ -93,7 +99,7 @@ def applicant(path: ApplicantPath) -> Response:
             "fresh": found.feature_set_version == FEATURE_SET_VERSION,
             "dataset": found.dataset,
             "materialized_at": found.materialized_at.isoformat(),
-            "rows": orjson.Fragment(sent or zlib.decompress(found.rows)),
+            "rows": rows,
         }
     )
 

@@ -74,6 +74,11 @@ def read_applications(query: FileQuery) -> Response:
         raise ProblemError(422, str(error)) from error
     if "SK_ID_CURR" not in frame.columns:
         raise ProblemError(422, f"{query.name}: there is no column SK_ID_CURR. Add it.")
+    lacking = tuple(name for name in _APPLICATIONS.schema if name not in frame.columns)
+    if lacking and frame.width > 1:
+        notes.append(
+            Note("missing_columns", lacking, "columns that are not there count as missing")
+        )
     cells = [_cells(frame[name], _APPLICATIONS[name]) for name in frame.columns]
     rows = [
         {name: cell for name, cell in row if cell is not None} for row in zip(*cells, strict=True)

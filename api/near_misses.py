@@ -41,6 +41,8 @@ def _mends(document: object, batch: bool) -> Mends:
         yield "", f"send one applicant, {_ROWS}; POST /predict/batch takes a list"
     elif isinstance(document, str) and document.lstrip().startswith(("{", "[")):
         yield "", "a text that holds JSON: encode it once, not twice"
+    elif type(document) is int and document > 0:
+        yield "", f'name an applicant by number as {{"{_NUMBER}": {document}}}'
     elif isinstance(document, dict) and batch:
         yield "", f"send a list of applicants alone: [{_ROWS}, ...]; POST /predict takes one"
     elif isinstance(document, dict) and len(document) <= _MOST_NAMES:

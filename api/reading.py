@@ -193,7 +193,7 @@ def read_model(model: type[BodyT], largest: int = _LARGEST_MODEL) -> BodyT:
 
 def _field_error(model: type[BaseModel], place: list[str], kind: str, message: str) -> FieldError:
     parts = [pointer_part(part) for part in place]
-    detail = message
+    detail = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
         nearest = nearest_name(place[-1], tuple(model.model_fields))
         detail = "unknown field" + (f"; did you mean {nearest}?" if nearest else "")

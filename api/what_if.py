@@ -29,6 +29,7 @@ from api.reading import JSON, read_body
 from api.service import current_service
 from api.status import ReadyModel
 from scoring.business import Decision
+from scoring.caution import ReferReason, settle
 from scoring.features.vectors import compute
 from scoring.reasons import REASONS, reasons_json
 from scoring.requests import Rows, frames_of
@@ -48,7 +49,11 @@ class Supposition(BaseModel):
     probability_of_default: float = Field(ge=0, le=1)
     cutoff: float
     refer_band: ReferBand
-    decision: Decision = Field(description="What the probability means; nothing was decided")
+    decision: Decision = Field(
+        description="What would be decided while not everything is referred; nothing was"
+    )
+    refer_reasons: list[ReferReason] = Field(description="Why an officer would decide")
+    known: float | None = Field(description="The share of what the model leans on that is known")
     base: float = Field(description="The log-odds of an average applicant of the training data")
     logit: float = Field(description="The log-odds of the probability")
     warnings: list[Warned] = Field(description="What was not understood, and taken for missing")
@@ -77,8 +82,8 @@ class Supposition(BaseModel):
 def what_if() -> Response:
     """The champion's probability, decision and contributions for an applicant's rows.
 
-    Nothing is recorded, and no policy applies: it is no decision on anybody. It counts against a
-    limit of its own. Texts are in French or English, as Accept-Language prefers.
+    Nothing is recorded, and `refer_all` does not apply: it is no decision on anybody. It counts
+    against a limit of its own. Texts are in French or English, as Accept-Language prefers.
     """
     limits.spend(current_client().id, "what_if_limiter")
     service, language = current_service(), asked_language()
@@ -91,6 +96,13 @@ def what_if() -> Response:
     scorer = live.scorer
     scored = scorer.score(compute(frames), frames if scorer.learned else None)
     told = _told(scorer, scored, language)
+    known = scorer.known(scored.values)
+    share = None if known is None else float(known[0])
+    decision, why = settle(
+        scorer.decide(scored.pds)[0], share,
+        understood=case.misunderstood is None, least_known=service.settings.least_known,
+    )  # fmt: skip
+    told |= {"decision": decision, "refer_reasons": why, "known": share}
     told["warnings"] = orjson.Fragment(case.misunderstood or "[]")
     return spoken({**told, "model": ReadyModel.of(live).model_dump()}, language)
 
@@ -102,7 +114,6 @@ def _told(scorer: Scorer, scored: Scored, language: str) -> dict[str, Any]:
         "probability_of_default": pd,
         "cutoff": float(scorer.cutoff),
         "refer_band": list(scorer.refer_band),
-        "decision": scorer.decide([pd])[0],
         "reasons": orjson.Fragment(reasons_json(reasons)),
         **contributions_of(scorer, scored, language),
     }

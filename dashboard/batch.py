@@ -141,7 +141,7 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
         **{name: answer[name] for name in _COLUMNS if name in answer},
         "SK_ID_CURR": number,
         "reasons": "; ".join(reasons),
-        "not_understood": misunderstood(answer),
+        "not_understood": "; ".join(misunderstood(answer)),
         "refer_reasons": "; ".join(refer_reasons(page, answer)),
     }
 

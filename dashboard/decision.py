@@ -21,6 +21,7 @@ _ICONS = {
 _BOXES = {"accept": st.success, "refuse": st.error, "refer": st.warning}
 _STEPS = 8
 _COMPARED = 3
+_NAMED = 5
 
 
 def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
@@ -42,23 +43,29 @@ def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
 
 def refer_reasons(page: Page, answer: Mapping[str, Any]) -> list[str]:
     """Why an officer has to decide, in words."""
-    known = page.percent(answer.get("known") or 0.0)
-    return [page.say(f"because_{one}", known=known) for one in answer.get("refer_reasons", ())]
+    low, high = map(page.percent, answer["refer_band"])
+    figures = {"known": page.percent(answer.get("known") or 0.0), "low": low, "high": high}
+    return [page.say(f"because_{one}", **figures) for one in answer.get("refer_reasons", ())]
 
 
-def misunderstood(answer: Mapping[str, Any]) -> str:
+def misunderstood(answer: Mapping[str, Any]) -> list[str]:
     """What was not understood: where it is, what it says, and the nearest that is known."""
-    return "; ".join(
+    return [
         f"{one['pointer']} {one['value']}" + (f" ({one['nearest']}?)" if one["nearest"] else "")
         for one in answer.get("warnings", ())
-    )
+    ]
 
 
 def _show_basis(page: Page, answer: Mapping[str, Any]) -> None:
     """What the decision stands on: what was not understood, how much was known, which history."""
     colon = page.say("colon")
     if wrong := misunderstood(answer):
-        st.warning(f"{page.say('not_understood')}{colon} {as_typed(wrong)}", icon=":material/help:")
+        shown = [as_typed(one) for one in wrong[:_NAMED]]
+        if more := len(wrong) - _NAMED:
+            shown += [page.say("and_more", count=more)] if more > 0 else []
+        st.warning(
+            f"{page.say('not_understood')}{colon} {'; '.join(shown)}", icon=":material/help:"
+        )
     if (known := answer.get("known")) is not None:
         st.caption(f"{page.say('known')}{colon} {page.percent(known)}", help=page.say("known_help"))
     if used := answer.get("history"):

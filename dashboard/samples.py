@@ -16,7 +16,9 @@ def parsed(body: bytes) -> dict[str, Any] | None:
     """The request as an object; None if it is not one, which is for the API to say."""
     try:
         found = json.loads(body)
-    except ValueError:
+        # Python reads NaN and what is beyond all numbers, which JSON has not.
+        json.dumps(found, allow_nan=False)
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -15,7 +15,7 @@ from scoring.features import build_features
 from scoring.files import check_file, staged_file, staged_folder
 from scoring.scorer import Scorer, encode
 from scoring.tables import APPLICATION, BUREAU_BALANCE, HISTORY
-from scoring.values import Misunderstood
+from scoring.values import Misunderstood, put_back
 
 # Applicants whose features are computed at once: bounds the memory whatever the portfolio.
 BATCH_SIZE = 25_000
@@ -157,6 +157,7 @@ def example_requests(dataset: Dataset, ids: Sequence[int]) -> Iterator[dict[str,
     dict
         "application" and the six history tables, in the order of the ids.
     """
+    unknown = dataset.misunderstood()
     rows = {
         name: frame.collect()
         for name, frame in _only(dataset.frames(), pl.Series(ids, dtype=pl.Int32)).items()
@@ -171,10 +172,12 @@ def example_requests(dataset: Dataset, ids: Sequence[int]) -> Iterator[dict[str,
             own["bureau"].select("SK_ID_BUREAU"), on="SK_ID_BUREAU", how="semi"
         )
         application = own[APPLICATION.name].drop("TARGET").to_dicts()[0]
-        yield {
+        body = {
             APPLICATION.name: application,
             **{table.name: own[table.name].to_dicts() for table in HISTORY},
         }
+        put_back(body, (one._asdict() for one in unknown.get(applicant, ())))
+        yield body
 
 
 def write_examples(dataset: Dataset, out: Path, number: int) -> list[Path]:

@@ -13,7 +13,7 @@ from operator import or_
 import polars as pl
 
 from scoring.errors import ScoringError
-from scoring.tables import Column, Table
+from scoring.tables import DAY_SENTINEL, Column, Table
 from scoring.values import MISSING_WORDS, category, is_missing, shown, wanted_category
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,14 @@ _SHOWN_NAMES = 8
 _LARGEST = 1.7976931348623157e308
 # The largest whole numbers up to which a narrow float holds all of them.
 _EXACT: dict[type[pl.DataType], int] = {pl.Float16: 2048, pl.Float32: 2**24}
+_SHORTEST = (pl.Int8, pl.UInt8)
+_SHORT = (*_SHORTEST, pl.Int16, pl.UInt16)
+_MANY_DAYS = -60_000
+# What 16 bits make of the sentinel, with and without a sign, and of how many rows nobody doubts it.
+_WRAPPED = ((DAY_SENTINEL + 2**15) % 2**16 - 2**15, DAY_SENTINEL % 2**16)
+_LEAST_WRAPPED = 5
+# In so many rows each of Kaggle's columns has a value somewhere.
+_LEAST_TOLD = 100
 # A few odd values are mistakes; more than half of so many are another way of writing all.
 _LEAST_RECODED = 10
 
@@ -105,11 +113,18 @@ def conform(
     frame = _select_columns(frame, table, where, missing_ok)
     for column, dtype in zip(table.columns, frame.dtypes, strict=True):
         _check_type(dtype, column, table, where)
+        _check_room(dtype, column, table, where)
         if type(dtype) in _EXACT:
             _check_precision(frame[column.name], column, table, where)
     frame = _with_categories(frame, table, where)
     _check_values(frame, table, where)
-    return frame.select(map(_stored, table.columns, frame.dtypes))
+    frame = frame.select(map(_stored, table.columns, frame.dtypes))
+    _check_sentinels(frame, table, where)
+    empty = [name for name in frame.columns if frame[name].null_count() == frame.height]
+    if empty and frame.height >= _LEAST_TOLD:
+        told = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
+        logger.warning("table %s (%s): no row has a value in %s", table.name, where, told)
+    return frame
 
 
 def without_unknown(
@@ -243,11 +258,40 @@ def _check_type(dtype: pl.DataType, column: Column, table: Table, where: str) ->
         expected = "text" if column.kind == "category" else "numbers"
         raise DatasetError(
             f"holds {dtype}, not {expected}",
-            mend=f"Convert the column to {expected}",
+            mend=_as_kaggle(column) if column.categories else "Convert the column to numbers",
             where=where,
             table=table.name,
             column=column.name,
         )
+
+
+def _check_room(dtype: pl.DataType, column: Column, table: Table, where: str) -> None:
+    """Refuse integers too short for a column: what goes beyond one end begins at the other."""
+    wide = column.kind in ("amount", "id") or (column.minimum or 0) <= _MANY_DAYS
+    short = _SHORTEST if column.kind == "integer" else _SHORT
+    if wide and dtype in short:
+        raise DatasetError(
+            f"holds {dtype}, which has no room for such numbers: larger ones have become others",
+            mend="Write the column anew from the first source, as Int64 or text",
+            where=where, table=table.name, column=column.name,
+        )  # fmt: skip
+
+
+def _check_sentinels(frame: pl.DataFrame, table: Table, where: str) -> None:
+    """Refuse days that say "never" in 16 bits, which have no room for it."""
+    for column in (column for column in table.columns if column.sentinels == (DAY_SENTINEL,)):
+        values = frame[column.name]
+        wrapped = values.is_in(_WRAPPED)
+        if (
+            wrapped.sum() >= max(_LEAST_WRAPPED, frame.height // 100)
+            and not (values == DAY_SENTINEL).any()
+        ):
+            raise DatasetError(
+                f"{wrapped.sum()} rows hold {values.gather(wrapped.arg_true()[:1])[0]}, which is "
+                f"what 16 bits make of {DAY_SENTINEL}",
+                mend="Write the column anew from the first source, as Int64 or text",
+                where=where, table=table.name, column=column.name,
+            )  # fmt: skip
 
 
 def _check_precision(values: pl.Series, column: Column, table: Table, where: str) -> None:
@@ -309,14 +353,17 @@ def _check_recoded(
     if odd["count"].sum() < max(_LEAST_RECODED, given["count"].sum() / 2):
         return
     named = ", ".join(repr(shown(value)) for value in odd[column.name].sort()[:_SHOWN_CATEGORIES])
-    expected = ", ".join(f'"{known}"' for known in column.categories)
     raise DatasetError(
         f"most of its values are unknown ({named}): it was recoded",
-        mend=f"Write it as Kaggle does: {expected}",
+        mend=_as_kaggle(column),
         where=where,
         table=table.name,
         column=column.name,
     )
+
+
+def _as_kaggle(column: Column) -> str:
+    return "Write it as Kaggle does: " + ", ".join(f'"{known}"' for known in column.categories)
 
 
 def _numeric(dtype: pl.DataType) -> bool:
@@ -328,12 +375,28 @@ def _check_values(frame: pl.DataFrame, table: Table, where: str) -> None:
     for column, is_flawed in zip(table.columns, flawed, strict=True):
         if is_flawed:
             dtype = frame.schema[column.name]
+            _check_written(frame[column.name], column, table, where)
             row = frame.select(_flaw(column, dtype).arg_max()).item()
             value = frame.select(_parsed(column, dtype).gather(row)).item()
             problem, mend = _explain(frame[column.name][row], value, column)
             raise DatasetError(
                 problem, mend=mend, where=where, table=table.name, column=column.name, row=row + 1
             )
+
+
+def _check_written(values: pl.Series, column: Column, table: Table, where: str) -> None:
+    """Blame the whole of a column most of whose texts are no numbers, and not the first of them."""
+    if column.kind == "category" or values.dtype != pl.String:
+        return
+    frame = values.to_frame()
+    given = values.filter(~frame.select(_says_missing(column)).to_series())
+    odd = given.filter(given.str.strip_chars().cast(pl.Float64, strict=False).is_null())
+    if odd.len() >= max(_LEAST_RECODED, given.len() / 2):
+        raise DatasetError(
+            f"most of its values are no numbers ({', '.join(map(repr, odd[:2]))})",
+            mend="Write them with a decimal point, and nothing between thousands",
+            where=where, table=table.name, column=column.name,
+        )  # fmt: skip
 
 
 # Building the expressions takes Python longer than evaluating them takes Polars on the few rows

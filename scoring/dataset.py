@@ -390,6 +390,12 @@ def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:
     link = TABLES[name].link
     parents = known.applicants if link == "SK_ID_CURR" else known.bureau["SK_ID_BUREAU"]
     orphans = frame.height - frame[link].is_in(parents.implode()).sum()
+    if orphans == frame.height and len(parents):
+        raise DatasetError(
+            f"none of its {orphans} rows belongs to a {link} that was read",
+            mend="See that its numbers are those of the other files, or leave it out",
+            where=where, table=TABLES[name].name, column=link,
+        )  # fmt: skip
     if orphans:
         logger.info(
             "table %s (%s): %d of %d rows belong to no %s that was read; kept",

@@ -8,8 +8,10 @@ import codecs
 import csv
 import io
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 import polars as pl
@@ -40,7 +42,9 @@ class TooLargeError(DatasetError):
 class Note:
     """What was made of a file; columns have Kaggle's names, or the file's where it dropped them."""
 
-    kind: Literal["dropped_columns", "renamed_columns", "decimal_commas", "encoding"]
+    kind: Literal[
+        "dropped_columns", "missing_columns", "renamed_columns", "decimal_commas", "encoding"
+    ]  # fmt: skip
     columns: tuple[str, ...]
     detail: str
 
@@ -89,6 +93,13 @@ def known_columns(names: Sequence[str], table: Table) -> tuple[dict[int, str], l
             column=twice[0],
         )
     dropped = tuple(name.strip() for place, name in enumerate(names) if place not in kept)
+    lacking = {column.name for column in table.columns}.difference(kept.values())
+    for name in dropped:
+        meant = get_close_matches(name.upper(), lacking, n=1, cutoff=0.9)
+        if meant:
+            raise DatasetError(
+                f"column {name!r} is unknown; did you mean {meant[0]}?", mend="Rename or remove it"
+            )
     renamed = tuple(name for place, name in kept.items() if names[place] != name)
     told = ", ".join(name or "(without a name)" for name in dropped)
     notes = [Note("dropped_columns", dropped, f"unknown columns dropped: {told}")] * bool(dropped)
@@ -100,7 +111,7 @@ def known_columns(names: Sequence[str], table: Table) -> tuple[dict[int, str], l
 
 def _known(names: Sequence[str], table: Table) -> dict[int, str]:
     known = {column.name.casefold(): column.name for column in table.columns}
-    plain = ["_".join(name.split()).casefold() for name in names]
+    plain = ["_".join(filter(None, re.split(r"[\s._-]+", name))).casefold() for name in names]
     return {place: known[name] for place, name in enumerate(plain) if name in known}
 
 

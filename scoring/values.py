@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from heapq import nlargest
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scoring.tables import Column
 
@@ -93,6 +93,16 @@ def misunderstood(pointer: str, column: Column, value: object) -> Misunderstood:
     nearest = nearest_name(value, column.categories)
     detail = f"{column.name} must be {wanted_category(column, value)}; it was taken for missing"
     return Misunderstood(pointer, text, nearest, detail)
+
+
+def put_back(rows: dict[str, Any], told: Iterable[Mapping[str, Any]]) -> None:
+    """Write what was not understood into an applicant's rows again, to be told whenever read."""
+    for one in told:
+        *path, column = one["pointer"].split("/")[1:]
+        row: Any = rows
+        for part in path:
+            row = row[int(part)] if isinstance(row, list) else row[part]
+        row[column] = one["value"]
 
 
 def misunderstood_json(told: Sequence[Misunderstood]) -> str | None:

@@ -347,7 +347,9 @@ def test_what_is_missing_or_no_number_spoils_its_own_cell(client: FlaskClient) -
         {"SK_ID_CURR": 4, "AMT_CREDIT": "twelve", "CNT_CHILDREN": "inf", "FLAG_MOBIL": "yes"},
         {"SK_ID_CURR": 5, "AMT_CREDIT": point, "CNT_CHILDREN": 1000, "FLAG_MOBIL": 0},
     ]  # fmt: skip
-    assert {note["kind"]: note["columns"] for note in answer["notes"]} == {
+    notes = {note["kind"]: note["columns"] for note in answer["notes"]}
+    assert {"AMT_INCOME_TOTAL", "EXT_SOURCE_1"} < set(notes.pop("missing_columns"))
+    assert notes == {
         "decimal_commas": ["AMT_CREDIT", "CNT_CHILDREN"],
         "dropped_columns": ["NOTE", "TARGET"],
     }
@@ -361,7 +363,7 @@ def test_commas_among_decimal_points_are_no_decimals(client: FlaskClient) -> Non
     frame = invent("bureau").with_columns(AMT_CREDIT_SUM=pl.lit("24,700"))
     file = SourceFile("b", "bureau", text_of(frame, sep=";").encode)
     found = read_source(file, BUREAU)
-    with pytest.raises(DatasetError, match="'24,700' is not a number"):
+    with pytest.raises(DatasetError, match="no numbers \\('24,700', '24,700'\\)"):
         conform(found, BUREAU, where="b")
 
 

@@ -136,7 +136,7 @@ def test_the_page_runs_alone_from_its_deliverable(project: Path, tmp_path: Path)
         archive.extractall(tmp_path / "page")
     locked = (tmp_path / "page" / "requirements.txt").read_text().splitlines()
     assert sorted(line.split("==")[0] for line in locked) == [
-        "pandas", "plotly", "requests", "streamlit"
+        "pandas", "plotly", "pyarrow", "requests", "streamlit"
     ]  # fmt: skip
     # Imported where nothing else of the project is.
     code = "import sys, json, dashboard.page; print(json.dumps(list(sys.modules)))"

@@ -312,3 +312,75 @@ def test_a_few_values_are_not_enough_to_be_accepted(
         assert answer["model_decision"] == "accept"
         assert answer["known"] < 0.2
         assert (answer["decision"], answer["refer_reasons"]) == (decision, reasons)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "kind"),
+    [
+        ("application_train", "AMT_CREDIT", pl.UInt16),
+        ("application_train", "DAYS_EMPLOYED", pl.Int16),
+        ("application_train", "DAYS_BIRTH", pl.Int8),
+        ("bureau", "SK_ID_CURR", pl.UInt16),
+        ("previous_application", "DAYS_FIRST_DUE", pl.Int16),
+    ],
+)
+def test_integers_that_began_anew_at_the_other_end_are_refused(
+    name: str, column: str, kind: type[pl.DataType], sample: Dataset, tmp_path: Path
+) -> None:
+    for stem in {"application_train", name}:
+        frame = pl.read_parquet(sample.folder / f"{stem}.parquet")
+        if stem == name:
+            filled = frame[column].fill_null(365_243).cast(pl.Int64).to_numpy()
+            bits = filled.astype({pl.Int8: "int8", pl.Int16: "int16", pl.UInt16: "uint16"}[kind])
+            frame = frame.with_columns(pl.Series(column, bits))
+        frame.write_parquet(tmp_path / f"{stem}.parquet")
+    with pytest.raises(DatasetError) as caught:
+        ingest(tmp_path, tmp_path / "out")
+    assert caught.value.column == column
+    assert "Int64" in caught.value.mend
+
+
+def test_a_column_that_is_written_in_another_way_is_blamed_as_a_whole(
+    sample: Dataset, tmp_path: Path
+) -> None:
+    frame = pl.read_parquet(sample.folder / "application_train.parquet").head(50).to_pandas()
+    frame.to_csv(tmp_path / "application_train.csv", index=False, decimal=",")
+    with pytest.raises(DatasetError, match="most of its values are no numbers") as caught:
+        ingest(tmp_path, tmp_path / "out")
+    assert caught.value.row is None
+
+
+def test_a_nearly_right_header_and_an_empty_column_are_told(
+    sample: Dataset, tmp_path: Path, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = pl.read_parquet(sample.folder / "application_train.parquet").head(120)
+    text = frame.rename({"EXT_SOURCE_2": "EXT_SOURCE2"}).write_csv()
+    (tmp_path / "application_train.csv").write_text(text)
+    with pytest.raises(DatasetError, match="did you mean EXT_SOURCE_2"):
+        ingest(tmp_path, tmp_path / "out")
+    answer = client.post("/applications/read", data=text, content_type="text/csv")
+    assert answer.status_code == 422
+    assert "did you mean EXT_SOURCE_2" in answer.get_json(force=True)["detail"]
+    cut = frame.drop("EXT_SOURCE_2").write_csv()
+    notes = client.post("/applications/read", data=cut, content_type="text/csv").json["notes"]
+    assert ["EXT_SOURCE_2"] in [one["columns"] for one in notes]
+    frame.with_columns(EXT_SOURCE_2=None).write_csv(tmp_path / "application_train.csv")
+    ingest(tmp_path, tmp_path / "out")
+    assert "no row has a value in EXT_SOURCE_2" in caplog.text
+
+
+def test_rows_that_are_read_and_sent_again_say_what_was_not_understood(
+    body: dict[str, Any], client: FlaskClient, app: Application, tmp_path: Path
+) -> None:
+    dataset = by_file(body, UNKNOWN[4], tmp_path)
+    by_number = known(app, dataset)
+    number = body["application"]["SK_ID_CURR"]
+    rows = client.get(f"/applicants/{number}").json["rows"]
+    example = serving.request_of(dataset, number)
+    for again in (rows, example):
+        answer = client.post("/predict", json=again).json
+        assert answer["warnings"] == by_number["warnings"]
+        assert answer["decision"] == by_number["decision"]
+    supposed = client.post("/what-if", json=rows).json
+    for name in ("decision", "refer_reasons", "known", "warnings"):
+        assert supposed[name] == by_number[name]

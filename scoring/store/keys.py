@@ -33,6 +33,8 @@ def add(connection: Connection, name: str, scopes: Iterable[str]) -> tuple[ApiKe
     """
     try:
         name = readable(name)
+        if "\n" in name:
+            raise ValueError("must be one line")
     except ValueError as error:
         raise StoreError(f"a key's name says whose it is: {error}, not {name!r}") from error
     wanted = frozenset(scopes)
