@@ -145,7 +145,8 @@ def test_a_verdict_says_what_it_stands_on(language: Any, decision: str) -> None:
     page = AppTest.from_function(_verdict, kwargs={"language": language, "answer": answer}).run()
     said = words(page)
     for reason in ("band", "not_understood", "little_known", "refer_all"):
-        told = texts[f"because_{reason}"].format(known=percent(0.414, language))
+        low, high = (percent(end, language) for end in ANSWER["refer_band"])
+        told = texts[f"because_{reason}"].format(known=percent(0.414, language), low=low, high=high)
         assert (told in said) == (decision == "refer")
     assert texts["not_understood"] in said
     # Somebody else's words are shown, and nothing of them is done.
@@ -874,7 +875,9 @@ def test_it_says_that_the_api_is_not_ready(environment: Environment, tmp_path: P
         ('{"application": {"SK_ID_CURR": "x"}}', "/application/SK_ID_CURR"),
         ('{"application": []}', "/application"),
         ("[1]", None),
-        ('{"application": NaN}', None),
+        ('{"application": NaN}', "/application"),
+        ('{"application": {"AMT_ANNUITY": NaN}}', "/application/AMT_ANNUITY"),
+        ('{"application": {"AMT_ANNUITY": 1e999}}', "/application/AMT_ANNUITY"),
         ("\x00", None),
     ],
 )
