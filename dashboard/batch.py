@@ -157,7 +157,11 @@ def _show_results(page: Page, batch: _Batch) -> None:
     words = {one: page.say(one) for one in kinds}
     words |= {one: page.say(f"history_{one}") for one in ("sent", "stored", "none")}
     shown = table.head(_SHOWN).replace({"decision": words, "history": words})
-    titles = {name: page.say(text) for name, text in _COLUMNS.items() if text}
+    titles = {
+        name: st.column_config.Column(page.say(text), width="large" if name == "problem" else None)
+        for name, text in _COLUMNS.items()
+        if text
+    }
     st.dataframe(shown, hide_index=True, column_config=titles)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
