@@ -30,7 +30,8 @@ def _some(frame: Texts, table: Table, kinds: tuple[str, ...], rng: Rng) -> str:
 
 def _recode(frame: Texts, table: Table, rng: Rng) -> Texts:
     name = _some(frame, table, ("category",), rng)
-    codes = {text: str(place) for place, text in enumerate(table[name].categories)}
+    known = table[name].categories if name in table else ()
+    codes = {text: str(place) for place, text in enumerate(known)}
     return frame.with_columns(pl.col(name).replace(codes))
 
 
@@ -114,10 +115,9 @@ def _booleans(frame: Texts, table: Table, rng: Rng) -> Texts:
 
 
 def _swap(frame: Texts, table: Table, rng: Rng) -> Texts:
-    """Two columns whose names were exchanged."""
-    one, other = rng.choice([c.name for c in table.columns if c.kind == "category"] or
-                            frame.columns[:2], 2)  # fmt: skip
-    if one == other or not {one, other} <= set(frame.columns):
+    """Two columns whose names were exchanged, and whose values tell them apart."""
+    one, other = (_some(frame, table, ("category",), rng) for _ in range(2))
+    if not {one, other} <= table.schema.keys() or table[one].categories == table[other].categories:
         return frame
     return frame.rename({one: other, other: one})
 
