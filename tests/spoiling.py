@@ -144,8 +144,8 @@ def _text(frame: Texts, rng: Rng) -> bytes:
     if rng.random() < 0.3:
         text = text.replace("\n", "\r\n")
     if rng.random() < 0.1:
-        # A file that was cut off while it was copied.
-        text = text[: int(rng.integers(len(text) // 2, len(text)))]
+        # A file that was cut off while it was copied; whole lines alone nobody could tell from it.
+        text = text[: int(rng.integers(len(text) // 2, len(text)))].rstrip("\r\n")
     return text.encode(str(rng.choice(["utf-8", "utf-8-sig", "cp1252", "utf-16"])), "replace")
 
 
