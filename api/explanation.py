@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -31,8 +32,8 @@ class Contribution(BaseModel):
     text: str = Field(description="What it means, in the language of the answer")
     value: float | str | None = Field(
         default=None,
-        description="Its value for this applicant; null: unknown. Left out where the decision was "
-        "taken by number and the key has no scope read",
+        description="Its value for this applicant; null: unknown. Left out where it is made of "
+        "stored rows and the key has no scope read",
     )
     contribution: float = Field(description="What it adds to the log-odds of a default")
 
@@ -135,6 +136,12 @@ def contributions_of(scorer: Scorer, scored: Scored, language: str) -> dict[str,
         "logit": float(scored.base + scored.contributions[0].sum()),
         "contributions": [_told(step, language) for step in scorer.steps_of(scored)],
     }
+
+
+def withhold_values(told: Mapping[str, Any]) -> None:
+    """Leave out what the caller may not see: the values that stored rows gave."""
+    for one in told["contributions"]:
+        del one["value"]
 
 
 def _told(step: Reason, language: str) -> dict[str, Any]:

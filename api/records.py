@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from api.access import current_client, may_see, scope, sees_all
 from api.decision import MOST_OVERRIDES, Record, record_of
-from api.explanation import Explanation, explain
+from api.explanation import Explanation, explain, withhold_values
 from api.languages import asked_language, spoken
 from api.openapi import BAD_BODY, KEY, NOT_FOUND, STORE_AWAY, problem, request_body
 from api.problems import ProblemError
@@ -94,10 +94,9 @@ def explanation(path: PredictionPath) -> Response:
     language = asked_language()
     scorer = current_service().models.get(found.model_digest)
     told = explain(found, scorer, language)
-    # Of a decision by number the values are not the caller's own: they are stored rows.
-    if found.source == "id" and not sees_all():
-        for one in told["contributions"]:
-            del one["value"]
+    # Of a decision by number, or with a stored history, the values are not the caller's own.
+    if (found.source == "id" or found.history == "stored") and not sees_all():
+        withhold_values(told)
     return spoken(told, language)
 
 

@@ -11,9 +11,9 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api import example, limits
-from api.access import current_client, scope
+from api.access import current_client, scope, sees_all
 from api.decision import Reason, ReferBand, Warned
-from api.explanation import Contribution, contributions_of
+from api.explanation import Contribution, contributions_of, withhold_values
 from api.languages import asked_language, spoken
 from api.openapi import KEY, NOT_READY, rows_body
 from api.prediction import (
@@ -96,6 +96,8 @@ def what_if() -> Response:
     scorer = live.scorer
     scored = scorer.score(compute(frames), frames if scorer.learned else None)
     told = _told(scorer, scored, language)
+    if case.history == "stored" and not sees_all():
+        withhold_values(told)
     known = scorer.known(scored.values)
     share = None if known is None else float(known[0])
     decision, why = settle(

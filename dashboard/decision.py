@@ -79,7 +79,7 @@ def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
     if not told:
         st.write(page.say("no_reasons"))
         return
-    labels = [f"{one['text']}{page.say('colon')} {page.value(one['value'])}" for one in most]
+    labels = [_labelled(page, one) for one in most]
     steps = [one["contribution"] for one in most]
     if rest:
         labels.append(page.say("other_steps", count=len(rest)))
@@ -96,12 +96,18 @@ def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
         st.dataframe(contribution_table(page, told), hide_index=True)
 
 
+def _labelled(page: Page, one: Mapping[str, Any]) -> str:
+    """A feature with its value, unless that is made of rows that the key may not see."""
+    value = f"{page.say('colon')} {page.value(one['value'])}" if "value" in one else ""
+    return f"{one['text']}{value}"
+
+
 def contribution_table(page: Page, told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Contributions in words, a row each."""
     return [
         {
             page.say("feature"): one["text"],
-            page.say("value"): page.value(one["value"]),
+            page.say("value"): page.value(one["value"]) if "value" in one else "",
             page.say("effect"): page.say("raises" if one["contribution"] > 0 else "lowers"),
             page.say("contribution"): page.signed(one["contribution"], 3),
         }
@@ -111,7 +117,10 @@ def contribution_table(page: Page, told: Sequence[Mapping[str, Any]]) -> list[di
 
 def show_comparison(page: Page, explained: Mapping[str, Any]) -> None:
     """The applicant beside those that the model learnt from, in the features one chooses."""
-    told = {one["feature"]: one for one in explained["contributions"]}
+    told = {one["feature"]: one for one in explained["contributions"] if "value" in one}
+    if not told:
+        st.info(page.say("no_read"), icon=":material/lock:")
+        return
     st.write(page.say("comparison_intro"))
     chosen = st.multiselect(
         page.say("compared_features"),

@@ -148,6 +148,14 @@ def test_rows_are_told_to_those_who_may_read_by_no_other_way(service: Keyed) -> 
     address = f"/predictions/{made['id']}/explanation"
     told, seen = own.ask("GET", address).json(), reader.ask("GET", address).json()
     assert all("value" not in one for one in told["contributions"])
+    # Nor are they in what is made of the application alone with the stored history.
+    alone = {"application": {**example.REQUEST["application"], "SK_ID_CURR": NUMBER}}
+    added = own.decide(alone)
+    assert added["history"] == "stored"
+    supposed = own.ask("POST", "/what-if", alone).json()
+    again = own.ask("GET", f"/predictions/{added['id']}/explanation").json()
+    for one in (*supposed["contributions"], *again["contributions"]):
+        assert "value" not in one
     assert any(one.pop("value") is not None for one in seen["contributions"])
     for one in seen["contributions"]:
         one.pop("value", None)
