@@ -101,7 +101,7 @@ def key(_: FlaskClient, text: str, folder: Path) -> str | None:
     words = ["keys", "add", text, "--scope", "score", "--database", database]
     done = CliRunner().invoke(app, words)
     if done.exit_code:
-        assert "a key's name says whose it is: must h" in done.stderr
+        assert "a key's name says whose it is: must " in done.stderr
         return None
     return done.stderr.partition(" of ")[2].partition(" for score;")[0]
 
@@ -118,6 +118,9 @@ def test_every_door_keeps_and_refuses_the_same(
     if case == "fillers and one letter" and door is key:
         # A name has one letter at the least.
         kept = text
+    if kept is not None and "\n" in kept and door is key:
+        # It stands in lists and in logs: a line each.
+        kept = None
     assert door(client, text, tmp_path) == kept
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +30,7 @@ from scoring.store.errors import StoreError, StoreSilentError, StoreUnavailableE
 
 # How long a writer of SQLite, and whoever needs a connection, waits for its turn.
 _BUSY_SECONDS = USUAL_SECONDS
+_PAUSE_SECONDS = 0.05
 _CONNECT_SECONDS = 2
 # A server that is there says itself that a statement takes too long, before it is given up.
 _STATEMENT_SECONDS = USUAL_SECONDS - _CONNECT_SECONDS
@@ -137,7 +140,7 @@ def _sqlite(url: URL) -> Engine:
             "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON",
         )  # fmt: skip
         for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}")
+            _set(connection, pragma)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -158,6 +161,22 @@ def _engine(url: URL, arguments: dict[str, Any], *, pool_pre_ping: bool = False)
         # Applicants' values have no place in messages and traces.
         hide_parameters=True,
     )
+
+
+def _set(connection: Any, pragma: str) -> None:
+    """Execute a pragma, however many processes make the same file at once.
+
+    SQLite waits for no lock while it changes the kind of journal.
+    """
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _make_private(file: Path) -> None:
