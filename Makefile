@@ -27,9 +27,11 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
   "$$name" -c '$(FITS)' 2>/dev/null && echo "$$name" && break; done)
 BIN := .venv/bin
 # Scripts hold the path of the .venv that they were made in: of one that was moved or copied, or of
-# another Python, nothing is kept.
+# another Python than is taken or asked for, nothing is kept.
+ASKED := $(filter command line,$(origin PYTHON))
 MADE_HERE := $(shell test -x $(BIN)/python && $(BIN)/python -c '$(FITS)' 2>/dev/null && \
-  grep -sqF "$(CURDIR)/$(BIN)/" $(BIN)/pip && echo yes)
+  grep -sqF "$(CURDIR)/$(BIN)/" $(BIN)/pip && \
+  { test -z "$(ASKED)" || test "$$($(BIN)/python -V)" = "$$("$(PYTHON)" -V)"; } && echo yes)
 UV := $(BIN)/uv
 STAMPS := data/.stamps
 INSTALLED := .venv/.installed
@@ -60,7 +62,7 @@ $(INSTALLED): requirements.txt pyproject.toml $(if $(filter yes,$(MADE_HERE)),,F
 ifneq ($(MADE_HERE),yes)
 	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || { echo "Python $(TAKEN) with venv is needed (Debian, \
 	Ubuntu: apt install python3-venv), not '$(PYTHON)': make $(MAKECMDGOALS) PYTHON=/its/path" >&2; exit 1; }
-	@test ! -e .venv || echo "making .venv anew: it is no Python $(TAKEN), or was made elsewhere"
+	@test ! -e .venv || echo "making .venv anew: it is of another Python than $(or $(if $(ASKED),$(PYTHON)),$(TAKEN)), or was made elsewhere"
 	@rm -rf .venv
 	@"$(PYTHON)" -m venv .venv
 endif
