@@ -142,7 +142,8 @@ def test_a_venv_is_made_anew_where_it_was_moved_copied_or_broken(folder: Path) -
     made = (folder / ".venv/.installed").stat().st_mtime
     copied = folder.parent / "copied here"
     shutil.copytree(folder, copied)
-    told = f"making .venv anew: it is of another Python than {folder / 'a python'}, or was made elsewhere"
+    asked = folder / "a python"
+    told = f"making .venv anew: it is of another Python than {asked}, or was made elsewhere"
     assert run(copied, "make", "install", python).stdout.splitlines()[0] == told
     assert str(copied) in (copied / ".venv/bin/pip").read_text()
     # What was made with the same packages is as good as before.
