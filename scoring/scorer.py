@@ -380,7 +380,7 @@ class Scorer:
         return "refuse" if pd > self.cutoff else "accept"
 
     def known(self, matrix: Floats) -> Floats | None:
-        """Which share of what the model leans on is known of applicants, from 0 to 1.
+        """Which share of what the model leans on is known of applicants, from 0 to 1, to four decimals.
 
         Features weigh as much as their importance in the model's profile: their part of the mean
         absolute contributions.
@@ -396,7 +396,9 @@ class Scorer:
             None where the profile does not tell the importance.
         """
         weights = self._weights
-        return None if weights is None else (~np.isnan(matrix)) @ weights / weights.sum()
+        if weights is None:
+            return None
+        return np.round((~np.isnan(matrix)) @ weights / weights.sum(), 4)
 
     @cached_property
     def _weights(self) -> npt.NDArray[np.int64] | None:
