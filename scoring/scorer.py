@@ -380,7 +380,7 @@ class Scorer:
         return "refuse" if pd > self.cutoff else "accept"
 
     def known(self, matrix: Floats) -> Floats | None:
-        """Which share of what the model leans on is known of applicants, from 0 to 1, to four decimals.
+        """Which share of what the model leans on is known of applicants, to four decimals.
 
         Features weigh as much as their importance in the model's profile: their part of the mean
         absolute contributions.
@@ -398,7 +398,8 @@ class Scorer:
         weights = self._weights
         if weights is None:
             return None
-        return np.round((~np.isnan(matrix)) @ weights / weights.sum(), 4)
+        shares: Floats = (~np.isnan(matrix)) @ weights / weights.sum()
+        return shares.round(4)
 
     @cached_property
     def _weights(self) -> npt.NDArray[np.int64] | None:
