@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import example
+from api.access import sees_all
 from api.service import current_service
 from scoring.business import Decision
 from scoring.caution import ReferReason
@@ -61,7 +62,10 @@ class Warned(BaseModel):
     """A value that was not understood, and taken for missing."""
 
     pointer: str = Field(description="Where it is in the applicant's rows (JSON pointer)")
-    value: str = Field(description="What was given, cut to 40 characters")
+    value: str = Field(
+        description="What was given, cut to 40 characters; empty where it is "
+        "stored and the key has no scope read"
+    )
     nearest: str | None = Field(description="The known value most like it")
     detail: str = Field(description="What the column wants")
 
@@ -171,7 +175,7 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
         "decision": prediction.decision,
         "model_decision": prediction.model_decision,
         "refer_reasons": (prediction.refer_reasons or "").split(),
-        "warnings": orjson.Fragment(prediction.misunderstood or "[]"),
+        "warnings": orjson.Fragment(_warnings(prediction)),
         "known": prediction.known,
         "history": prediction.history,
         "reasons": orjson.Fragment(prediction.reasons),
@@ -185,6 +189,21 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
             "demonstration": current_service().models.demonstrates(prediction.model_digest),
         },
     }
+
+
+def _warnings(prediction: Prediction) -> str | bytes:
+    """What was not understood, without the stored values that the key may not see."""
+    told = prediction.misunderstood or "[]"
+    if prediction.history != "stored" or sees_all():
+        return told
+    own = "/application/" if prediction.source == "rows" else None
+    hidden = {"value": "", "nearest": None, "detail": "a stored value that was not understood"}
+    return orjson.dumps(
+        [
+            one if own and one["pointer"].startswith(own) else {**one, **hidden}
+            for one in orjson.loads(told)
+        ]
+    )
 
 
 def _applicant(prediction: Prediction) -> int | str:

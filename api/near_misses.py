@@ -72,6 +72,8 @@ def _by_other_names(document: Mapping[str, object]) -> Mends:
     """What has none of our names: rows in a wrapping of any name, or a number alone."""
     for name, value in document.items():
         place = f"/{pointer_part(name)}"
+        if isinstance(value, dict) and [_folded(inner) for inner in value] == [_folded(_NUMBER)]:
+            yield place, f'send what is in it alone: {{"{_NUMBER}": ...}}'
         if isinstance(value, dict | list) and name != _NUMBER:
             yield place, f"send what is in it as {_ROWS}; POST /predict/batch takes a list"
         elif len(document) == 1 and (text := str(value).strip()).isdecimal() and len(text) < 10:

@@ -11,7 +11,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api import example, limits
-from api.access import current_client, scope, sees_all
+from api.access import current_client, scope
 from api.decision import Reason, ReferBand, Warned
 from api.explanation import Contribution, contributions_of, withhold_values
 from api.languages import asked_language, spoken
@@ -96,7 +96,8 @@ def what_if() -> Response:
     scorer = live.scorer
     scored = scorer.score(compute(frames), frames if scorer.learned else None)
     told = _told(scorer, scored, language)
-    if case.history == "stored" and not sees_all():
+    if case.history == "stored":
+        # Whoever may see them looks at the applicant, which is recorded.
         withhold_values(told)
     known = scorer.known(scored.values)
     share = None if known is None else float(known[0])

@@ -23,8 +23,10 @@ _SHOWN_NAMES = 8
 _LARGEST = 1.7976931348623157e308
 # The largest whole numbers up to which a narrow float holds all of them.
 _EXACT: dict[type[pl.DataType], int] = {pl.Float16: 2048, pl.Float32: 2**24}
-_SHORTEST = (pl.Int8, pl.UInt8)
-_SHORT = (*_SHORTEST, pl.Int16, pl.UInt16)
+# How many numbers short integers have.
+_ROOM: dict[type[pl.DataType], int] = {
+    pl.Int8: 2**7, pl.UInt8: 2**8, pl.Int16: 2**15, pl.UInt16: 2**16
+}  # fmt: skip
 _MANY_DAYS = -60_000
 # What 16 bits make of the sentinel, with and without a sign, and of how many rows nobody doubts it.
 _WRAPPED = ((DAY_SENTINEL + 2**15) % 2**16 - 2**15, DAY_SENTINEL % 2**16)
@@ -113,7 +115,8 @@ def conform(
     frame = _select_columns(frame, table, where, missing_ok)
     for column, dtype in zip(table.columns, frame.dtypes, strict=True):
         _check_type(dtype, column, table, where)
-        _check_room(dtype, column, table, where)
+        if type(dtype) in _ROOM:
+            _check_room(frame[column.name], column, table, where)
         if type(dtype) in _EXACT:
             _check_precision(frame[column.name], column, table, where)
     frame = _with_categories(frame, table, where)
@@ -265,16 +268,23 @@ def _check_type(dtype: pl.DataType, column: Column, table: Table, where: str) ->
         )
 
 
-def _check_room(dtype: pl.DataType, column: Column, table: Table, where: str) -> None:
-    """Refuse integers too short for a column: what goes beyond one end begins at the other."""
-    wide = column.kind in ("amount", "id") or (column.minimum or 0) <= _MANY_DAYS
-    short = _SHORTEST if column.kind == "integer" else _SHORT
-    if wide and dtype in short:
-        raise DatasetError(
-            f"holds {dtype}, which has no room for such numbers: larger ones have become others",
-            mend="Write the column anew from the first source, as Int64 or text",
-            where=where, table=table.name, column=column.name,
-        )  # fmt: skip
+def _check_room(values: pl.Series, column: Column, table: Table, where: str) -> None:
+    """Refuse integers too short for a column: what goes beyond one end begins at the other.
+
+    Those that stay far from both ends have not.
+    """
+    room = _ROOM[type(values.dtype)]
+    days = (column.minimum or 0) <= _MANY_DAYS and room <= _ROOM[pl.UInt8]
+    far = values.cast(pl.Int64).abs() > room // 2
+    if not far.any() or not (days or column.kind in ("amount", "id")):
+        return
+    raise DatasetError(
+        f"holds {values.dtype}, which has no room for such numbers: larger ones have become others",
+        mend="Write the column anew from the first source, as Int64 or text",
+        where=where,
+        table=table.name,
+        column=column.name,
+    )
 
 
 def _check_sentinels(frame: pl.DataFrame, table: Table, where: str) -> None:
@@ -375,28 +385,25 @@ def _check_values(frame: pl.DataFrame, table: Table, where: str) -> None:
     for column, is_flawed in zip(table.columns, flawed, strict=True):
         if is_flawed:
             dtype = frame.schema[column.name]
-            _check_written(frame[column.name], column, table, where)
             row = frame.select(_flaw(column, dtype).arg_max()).item()
             value = frame.select(_parsed(column, dtype).gather(row)).item()
             problem, mend = _explain(frame[column.name][row], value, column)
+            at: int | None = row + 1
+            if not is_missing(str(frame[column.name][row])) and _is_most(frame, column):
+                # It is written in another way: no cell is to blame.
+                at, problem = None, f"most of its values cannot be: {problem}"
+                mend = (
+                    "Write it as Kaggle does: unit, sign, decimal point, nothing between thousands"
+                )
             raise DatasetError(
-                problem, mend=mend, where=where, table=table.name, column=column.name, row=row + 1
+                problem, mend=mend, where=where, table=table.name, column=column.name, row=at
             )
 
 
-def _check_written(values: pl.Series, column: Column, table: Table, where: str) -> None:
-    """Blame the whole of a column most of whose texts are no numbers, and not the first of them."""
-    if column.kind == "category" or values.dtype != pl.String:
-        return
-    frame = values.to_frame()
-    given = values.filter(~frame.select(_says_missing(column)).to_series())
-    odd = given.filter(given.str.strip_chars().cast(pl.Float64, strict=False).is_null())
-    if odd.len() >= max(_LEAST_RECODED, given.len() / 2):
-        raise DatasetError(
-            f"most of its values are no numbers ({', '.join(map(repr, odd[:2]))})",
-            mend="Write them with a decimal point, and nothing between thousands",
-            where=where, table=table.name, column=column.name,
-        )  # fmt: skip
+def _is_most(frame: pl.DataFrame, column: Column) -> bool:
+    dtype = frame.schema[column.name]
+    flaws = int(frame.select(_flaw(column, dtype)).to_series().sum())
+    return flaws >= max(_LEAST_RECODED, frame[column.name].drop_nulls().len() / 2)
 
 
 # Building the expressions takes Python longer than evaluating them takes Polars on the few rows

@@ -8,12 +8,13 @@ that nobody understood, and `dataset.json` with their rows and digests.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, cast
 
 import polars as pl
 
@@ -51,6 +52,7 @@ FORMAT = 1
 MANIFEST = "dataset.json"
 # What was taken for missing because nobody knows what it says; there is none if there is nothing.
 UNKNOWN = "not_understood"
+_UNKNOWN_SCHEMA = {"SK_ID_CURR": pl.Int32(), "pointer": pl.String(), "value": pl.String()}
 POPULATIONS: tuple[Population, ...] = ("train", "test")
 
 
@@ -299,7 +301,8 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
     DatasetError
         With table, column, row and mend, for the first thing that is wrong.
     """
-    files = find_files(source, FILES)
+    files = dict(find_files(source, FILES, along=(UNKNOWN,)))
+    told_before = files.pop(UNKNOWN, None)
     if "application_train" not in files:
         raise DatasetError(
             f"{source} holds no application_train file",
@@ -308,7 +311,7 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
         )
     _check_apart(source, out)
     with staged_folder(out, kind="dataset") as staged:
-        known = _Known(_told_before(source))
+        known = _Known([_read_unknown(told_before)] if told_before else [])
         for name in FILES:
             if name in files:
                 _ingest_table(name, files, staged, known, progress)
@@ -330,10 +333,16 @@ class _Known:
         self.unknown = unknown
 
 
-def _told_before(source: Path) -> list[pl.DataFrame]:
-    """What was not understood when a dataset was made that is ingested again."""
-    path = source / f"{UNKNOWN}.parquet"
-    return [pl.read_parquet(path)] if path.is_file() and (source / MANIFEST).is_file() else []
+def _read_unknown(file: SourceFile) -> pl.DataFrame:
+    """What was not understood when a dataset was made whose files are ingested again."""
+    try:
+        return pl.read_parquet(io.BytesIO(file.load())).match_to_schema(_UNKNOWN_SCHEMA)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise DatasetError(
+            f"it is not what ingestion writes ({str(error).splitlines()[0]})",
+            mend="Leave it out only if all of the files' values are understood",
+            where=file.where,
+        ) from error
 
 
 def _ingest_table(
@@ -390,7 +399,7 @@ def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:
     link = TABLES[name].link
     parents = known.applicants if link == "SK_ID_CURR" else known.bureau["SK_ID_BUREAU"]
     orphans = frame.height - frame[link].is_in(parents.implode()).sum()
-    if orphans == frame.height and len(parents):
+    if orphans == frame.height and len(parents) and _are_apart(frame[link], parents):
         raise DatasetError(
             f"none of its {orphans} rows belongs to a {link} that was read",
             mend="See that its numbers are those of the other files, or leave it out",
@@ -418,6 +427,12 @@ def _pointed(
     return found.select(
         "SK_ID_CURR", pl.concat_str("pointer", pl.lit("/"), "column").alias("pointer"), "value"
     ).sort("SK_ID_CURR", "pointer")
+
+
+def _are_apart(numbers: pl.Series, others: pl.Series) -> bool:
+    """Whether all of some numbers are below, or above, all of the others."""
+    lowest, highest = (cast("int", end) for end in (numbers.min(), numbers.max()))
+    return highest < cast("int", others.min()) or lowest > cast("int", others.max())
 
 
 def _check_new_applicants(applicants: pl.Series, where: str, known: _Known) -> None:

@@ -97,7 +97,9 @@ def download_competition() -> Path:
         raise DatasetError(f"the download from Kaggle failed: {error}") from error
 
 
-def find_files(source: Path, names: Iterable[str]) -> Mapping[str, SourceFile]:
+def find_files(
+    source: Path, names: Iterable[str], along: tuple[str, ...] = ()
+) -> Mapping[str, SourceFile]:
     """Find the tables' files in a folder, in its zips or in one zip; other files are ignored.
 
     Parameters
@@ -106,6 +108,8 @@ def find_files(source: Path, names: Iterable[str]) -> Mapping[str, SourceFile]:
         A folder, or a zip with the tables in it.
     names : iterable of str
         File names without their ending.
+    along : tuple of str
+        Others, which are taken where they are beside them, and not looked for.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def find_files(source: Path, names: Iterable[str]) -> Mapping[str, SourceFile]:
     """
     names = tuple(names)
     if source.is_dir():
-        return _in_folder(source, names)
+        return _in_folder(source, names, along)
     if not source.exists():
         raise DatasetError(
             f"{source} does not exist", mend="Name a folder of Kaggle's files, or Kaggle's zip"
@@ -124,7 +128,7 @@ def find_files(source: Path, names: Iterable[str]) -> Mapping[str, SourceFile]:
             f"{source} is neither a folder nor a zip",
             mend="Name the folder that holds the files instead",
         )
-    return _in_zip(source, names)
+    return _in_zip(source, names + along)
 
 
 def read(file: SourceFile, table: Table) -> pl.DataFrame:
@@ -165,13 +169,15 @@ def read_noted(
     return frame, notes
 
 
-def _in_folder(folder: Path, names: tuple[str, ...]) -> dict[str, SourceFile]:
+def _in_folder(
+    folder: Path, names: tuple[str, ...], along: tuple[str, ...]
+) -> dict[str, SourceFile]:
     """The tables' own files, and what else is in the folder's zips, whatever they are called."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    found = _of_tables({path.name: partial(_whole, path) for path in paths}, names)
+    found = _of_tables({path.name: partial(_whole, path) for path in paths}, names + along)
     for archive in (path for path in paths if path.suffix.lower() == ".zip"):
         missing = tuple(name for name in names if name not in found)
-        found |= _in_zip(archive, missing) if missing else {}
+        found = {**(_in_zip(archive, missing + along) if missing else {}), **found}
     return found
 
 

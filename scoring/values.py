@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
 from heapq import nlargest
@@ -25,6 +26,8 @@ SHOWN_CHARACTERS = 40
 
 _SHOWN_CATEGORIES = 12
 _WHOLE = re.compile(r"([+-]?[0-9]{1,9})\.0{1,9}")
+# It may be whose application it is, and no category has one.
+_LONG_NUMBER = re.compile(r"[0-9]{5,}")
 # Comparing names costs the product of their lengths; no column's name is half as long.
 _LONGEST_NAME = 80
 
@@ -88,8 +91,8 @@ def category(column: Column, value: str | float) -> str | None:
 
 
 def misunderstood(pointer: str, column: Column, value: object) -> Misunderstood:
-    """What is told of a value that is none of a column's categories."""
-    text = shown(value)
+    """What is told of a value that is none of a column's categories; long numbers are not."""
+    text = _LONG_NUMBER.sub("#####", shown(value))
     nearest = nearest_name(value, column.categories)
     detail = f"{column.name} must be {wanted_category(column, value)}; it was taken for missing"
     return Misunderstood(pointer, text, nearest, detail)
@@ -100,9 +103,11 @@ def put_back(rows: dict[str, Any], told: Iterable[Mapping[str, Any]]) -> None:
     for one in told:
         *path, column = one["pointer"].split("/")[1:]
         row: Any = rows
-        for part in path:
-            row = row[int(part)] if isinstance(row, list) else row[part]
-        row[column] = one["value"]
+        # Rows that were taken out meanwhile are not there.
+        with suppress(LookupError):
+            for part in path:
+                row = row[int(part)] if isinstance(row, list) else row[part]
+            row[column] = one["value"]
 
 
 def misunderstood_json(told: Sequence[Misunderstood]) -> str | None:
@@ -111,8 +116,8 @@ def misunderstood_json(told: Sequence[Misunderstood]) -> str | None:
 
 
 def shown(value: object) -> str:
-    """A value as it may be repeated: not too long."""
-    text = str(value)
+    """A value as it may be repeated: not too long, and nothing that cannot be seen."""
+    text = "".join(sign if sign.isprintable() else "?" for sign in str(value)[:_LONGEST_NAME])
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import shutil
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from scoring.requests import rows_of
 from scoring.scorer import Scorer
 from scoring.tables import HISTORY, TABLES, empty_frame
 from scoring.training import with_explanations
-from scoring.values import MISSING_WORDS
+from scoring.values import MISSING_WORDS, misunderstood
 
 
 class Case(NamedTuple):
@@ -345,7 +347,9 @@ def test_a_column_that_is_written_in_another_way_is_blamed_as_a_whole(
 ) -> None:
     frame = pl.read_parquet(sample.folder / "application_train.parquet").head(50).to_pandas()
     frame.to_csv(tmp_path / "application_train.csv", index=False, decimal=",")
-    with pytest.raises(DatasetError, match="most of its values are no numbers") as caught:
+    with pytest.raises(
+        DatasetError, match=r"most of its values cannot be: .* is not a number"
+    ) as caught:
         ingest(tmp_path, tmp_path / "out")
     assert caught.value.row is None
 
@@ -384,3 +388,48 @@ def test_rows_that_are_read_and_sent_again_say_what_was_not_understood(
     supposed = client.post("/what-if", json=rows).json
     for name in ("decision", "refer_reasons", "known", "warnings"):
         assert supposed[name] == by_number[name]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_files_of_a_dataset_that_are_ingested_again_keep_what_was_not_understood(
+    packed: bool, body: dict[str, Any], scorer: Scorer, tmp_path: Path
+) -> None:
+    dataset = by_file(body, UNKNOWN[2], tmp_path)
+    source = tmp_path / "again"
+    source.mkdir()
+    files = sorted(dataset.folder.glob("*.parquet"))
+    if packed:
+        with zipfile.ZipFile(source / "x.zip", "w") as archive:
+            for path in files:
+                archive.write(path, path.name)
+    else:
+        for path in files:
+            shutil.copy(path, source)
+    again = ingest(source / "x.zip" if packed else source, tmp_path / "out")
+    assert again.misunderstood() == dataset.misunderstood() != {}
+    assert score(again, scorer).equals(score(dataset, scorer))
+    (source / "not_understood.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DatasetError, match="it is not what ingestion writes"):
+        ingest(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", [pl.Int8, pl.Int16, pl.UInt16])
+def test_short_integers_that_stay_far_from_their_ends_are_taken(
+    kind: type[pl.DataType], sample: Dataset, tmp_path: Path
+) -> None:
+    frame = pl.read_parquet(sample.folder / "application_train.parquet")
+    frame.write_parquet(tmp_path / "application_train.parquet")
+    bureau = pl.read_parquet(sample.folder / "bureau.parquet")
+    bureau = bureau.with_columns(AMT_CREDIT_SUM_OVERDUE=pl.lit(0, kind))
+    bureau.write_parquet(tmp_path / "bureau.parquet")
+    assert ingest(tmp_path, tmp_path / "out").rows("bureau") == bureau.height
+    wrong = bureau.with_columns(SK_ID_CURR=pl.col("SK_ID_CURR") % 1000)
+    wrong.write_parquet(tmp_path / "bureau.parquet")
+    with pytest.raises(DatasetError, match="belongs to a SK_ID_CURR"):
+        ingest(tmp_path, tmp_path / "out")
+
+
+def test_what_is_told_again_names_nobody_and_hides_nothing() -> None:
+    column = TABLES["application"]["OCCUPATION_TYPE"]
+    told = misunderstood("/application/OCCUPATION_TYPE", column, "Astro\u202e\0naut 100002")
+    assert told.value == "Astro??naut #####"
