@@ -23,7 +23,7 @@ from scoring.conform import DatasetError
 from scoring.delimited import Note, TooLargeError, check_most
 from scoring.sources import SourceFile, read_noted
 from scoring.tables import APPLICATION, Column
-from scoring.values import MISSING_WORDS
+from scoring.values import is_missing
 
 blueprint = APIBlueprint("applications", __name__, abp_security=KEY)
 
@@ -91,7 +91,7 @@ def _cells(texts: pl.Series, column: Column) -> Iterator[tuple[str, str | float 
     dtype = pl.String if column.kind == "category" else pl.Float64
     for text, value in zip(texts, texts.str.strip_chars().cast(dtype, strict=False), strict=True):
         cell = value
-        if text is None or text.strip().casefold() in MISSING_WORDS:
+        if text is None or is_missing(text):
             cell = None
         elif not isinstance(value, float) or not math.isfinite(value):
             cell = text

@@ -310,10 +310,10 @@ def _check_precision(values: pl.Series, column: Column, table: Table, where: str
     Whole numbers up to a limit are exact. Beyond it nobody can tell what they were, nor can
     anybody of fractions in half precision, which has three digits.
     """
-    wide = values.cast(pl.Float64)
     half = values.dtype == pl.Float16
     if not half and column.kind in ("amount", "number"):
         return
+    wide = values.cast(pl.Float64)
     lost = wide.abs() > _EXACT[type(values.dtype)]
     if half:
         lost |= wide != wide.round()

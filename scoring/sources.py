@@ -301,10 +301,9 @@ def _read_parquet(data: bytes, table: Table) -> tuple[pl.DataFrame, list[Note]]:
     except (*_BROKEN_PARQUET, ArrowException) as error:
         # Polars panics on some damaged pages.
         raise _damaged(error) from error
-    # NaN is how pandas and Spark write a missing number; in text it would be a mistake.
     kept, notes = known_columns(frame.columns, table)
     columns = [frame.to_series(place).alias(name) for place, name in kept.items()]
-    return frame.select(columns).fill_nan(None), notes
+    return frame.select(columns), notes
 
 
 def _check_parquet(metadata: FileMetaData) -> None:
