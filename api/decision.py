@@ -175,7 +175,11 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
         "decision": prediction.decision,
         "model_decision": prediction.model_decision,
         "refer_reasons": (prediction.refer_reasons or "").split(),
-        "warnings": orjson.Fragment(_warnings(prediction)),
+        "warnings": warnings_of(
+            prediction.misunderstood,
+            withheld=prediction.history == "stored" and not sees_all(),
+            by_number=prediction.source == "id",
+        ),
         "known": prediction.known,
         "history": prediction.history,
         "reasons": orjson.Fragment(prediction.reasons),
@@ -191,19 +195,26 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
     }
 
 
-def _warnings(prediction: Prediction) -> str | bytes:
-    """What was not understood, without the stored values that the key may not see."""
-    told = prediction.misunderstood or "[]"
-    if prediction.history != "stored" or sees_all():
-        return told
-    own = "/application/" if prediction.source == "rows" else None
+def warnings_of(told: str | None, *, withheld: bool, by_number: bool = False) -> orjson.Fragment:
+    """What was not understood, as it is answered.
+
+    Parameters
+    ----------
+    told : str or None
+        JSON, as it is kept.
+    withheld : bool
+        Whether stored values are left out.
+    by_number : bool
+        Whether the application is stored too, and not the caller's own.
+    """
+    if told is None or not withheld:
+        return orjson.Fragment(told or "[]")
+    own = () if by_number else ("/application/",)
     hidden = {"value": "", "nearest": None, "detail": "a stored value that was not understood"}
-    return orjson.dumps(
-        [
-            one if own and one["pointer"].startswith(own) else {**one, **hidden}
-            for one in orjson.loads(told)
-        ]
-    )
+    shown = [
+        one if one["pointer"].startswith(own) else {**one, **hidden} for one in orjson.loads(told)
+    ]
+    return orjson.Fragment(orjson.dumps(shown))
 
 
 def _applicant(prediction: Prediction) -> int | str:

@@ -260,7 +260,7 @@ class Desk:
                 judged[place][digest] = opinion
         return judged
 
-    def _opinions(self, live: Live, known: list[_Known]) -> list[_Judged]:
+    def _opinions(self, live: Live, cases: list[_Known]) -> list[_Judged]:
         """What a model says of applicants, its decisions included.
 
         Raises
@@ -268,12 +268,11 @@ class Desk:
         ScorerError
             If a PD is no probability: nobody is accepted on it.
         """
-        scored = self._score(live.scorer, known)
+        scored = self._score(live.scorer, cases)
         decisions = live.scorer.decide(scored.pds)
-        share = live.scorer.known(scored.values)
-        shares = [None] * len(decisions) if share is None else share.tolist()
+        known = live.scorer.known(scored.values)
         return [
-            _Judged(live, scored, row, float(scored.pds[row]), decision, shares[row])
+            _Judged(live, scored, row, float(scored.pds[row]), decision, known[row])
             for row, decision in enumerate(decisions)
         ]
 

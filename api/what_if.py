@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from api import example, limits
 from api.access import current_client, scope
-from api.decision import Reason, ReferBand, Warned
+from api.decision import Reason, ReferBand, Warned, warnings_of
 from api.explanation import Contribution, contributions_of, withhold_values
 from api.languages import asked_language, spoken
 from api.openapi import KEY, NOT_READY, rows_body
@@ -96,17 +96,17 @@ def what_if() -> Response:
     scorer = live.scorer
     scored = scorer.score(compute(frames), frames if scorer.learned else None)
     told = _told(scorer, scored, language)
-    if case.history == "stored":
-        # Whoever may see them looks at the applicant, which is recorded.
+    # Whoever may see what is stored looks at the applicant, which is recorded.
+    stored = case.history == "stored"
+    if stored:
         withhold_values(told)
-    known = scorer.known(scored.values)
-    share = None if known is None else float(known[0])
+    (known,) = scorer.known(scored.values)
     decision, why = settle(
-        scorer.decide(scored.pds)[0], share,
+        scorer.decide(scored.pds)[0], known,
         understood=case.misunderstood is None, least_known=service.settings.least_known,
     )  # fmt: skip
-    told |= {"decision": decision, "refer_reasons": why, "known": share}
-    told["warnings"] = orjson.Fragment(case.misunderstood or "[]")
+    told |= {"decision": decision, "refer_reasons": why, "known": known}
+    told["warnings"] = warnings_of(case.misunderstood, withheld=stored)
     return spoken({**told, "model": ReadyModel.of(live).model_dump()}, language)
 
 

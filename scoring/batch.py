@@ -130,21 +130,20 @@ def _scored(
     features: pl.DataFrame, scorer: Scorer, unknown: Mapping[int, tuple[Misunderstood, ...]]
 ) -> pl.DataFrame:
     matrix = encode(features, scorer.features)
-    pds, known = scorer.predict(features), scorer.known(matrix)
+    pds, known = scorer.pds(matrix), scorer.known(matrix)
     told = [
         " ".join(one.pointer for one in unknown.get(applicant, ()))
         for applicant in features["SK_ID_CURR"]
     ]
-    shares = [None] * len(pds) if known is None else known.tolist()
     decisions = [
         settle(decision, share, understood=not pointers)[0]
-        for decision, share, pointers in zip(scorer.decide(pds), shares, told, strict=True)
+        for decision, share, pointers in zip(scorer.decide(pds), known, told, strict=True)
     ]
     return features.select(
         "SK_ID_CURR",
         probability_of_default=pl.Series(pds),
         decision=pl.Series(decisions, dtype=pl.String),
-        known=pl.Series(shares, dtype=pl.Float64),
+        known=pl.Series(known, dtype=pl.Float64),
         not_understood=pl.Series(told, dtype=pl.String),
     )
 

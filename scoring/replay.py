@@ -354,8 +354,8 @@ def _replay_model(
         for row, case in enumerate(some):
             opinion = _opinion(scorer, float(scored.pds[row]), reasons[row])
             # Decisions of earlier versions do not say how much was known.
-            if known is not None and case.decision.known is not None:
-                opinion["known"] = float(known[row])
+            if case.decision.known is not None:
+                opinion["known"] = known[row]
             _compare_opinion(case.decision, model, opinion, findings)
 
 

@@ -284,9 +284,10 @@ class Scorer:
 
     def predict(self, features: pl.DataFrame) -> Floats:
         """Calibrated PDs, of shape (applicants,), of rows that `features_of` made."""
-        return self._pds(encode(features, self.features))
+        return self.pds(encode(features, self.features))
 
-    def _pds(self, matrix: Floats) -> Floats:
+    def pds(self, matrix: Floats) -> Floats:
+        """What `predict` gives, of features that are encoded already."""
         return self.calibration.probability(self._booster.raw_scores(matrix))
 
     def score(self, vectors: Vectors, rows: Rows | None = None) -> Scored:
@@ -337,7 +338,7 @@ class Scorer:
 
     def _score(self, matrix: Floats) -> Scored:
         contributions, base = self._contributions(matrix)
-        return Scored(matrix, self._pds(matrix), contributions, base)
+        return Scored(matrix, self.pds(matrix), contributions, base)
 
     @cached_property
     def _places(self) -> list[int]:
@@ -379,7 +380,7 @@ class Scorer:
             return "refer"
         return "refuse" if pd > self.cutoff else "accept"
 
-    def known(self, matrix: Floats) -> Floats | None:
+    def known(self, matrix: Floats) -> list[float] | list[None]:
         """Which share of what the model leans on is known of applicants, to four decimals.
 
         Features weigh as much as their importance in the model's profile: their part of the mean
@@ -392,14 +393,14 @@ class Scorer:
 
         Returns
         -------
-        numpy.ndarray of shape (applicants,) or None
-            None where the profile does not tell the importance.
+        list of float or None
+            One for each applicant; None where the profile does not tell the importance.
         """
         weights = self._weights
         if weights is None:
-            return None
-        shares: Floats = (~np.isnan(matrix)) @ weights / weights.sum()
-        return shares.round(4)
+            return [None] * len(matrix)
+        shares: list[float] = ((~np.isnan(matrix)) @ weights / weights.sum()).round(4).tolist()
+        return shares
 
     @cached_property
     def _weights(self) -> npt.NDArray[np.int64] | None:

@@ -385,6 +385,10 @@ def test_rows_that_are_read_and_sent_again_say_what_was_not_understood(
         answer = client.post("/predict", json=again).json
         assert answer["warnings"] == by_number["warnings"]
         assert answer["decision"] == by_number["decision"]
+    alone = {"application": body["application"]}
+    (hidden,) = client.post("/what-if", json=alone).json["warnings"]
+    assert hidden["pointer"] == by_number["warnings"][0]["pointer"]
+    assert (hidden["value"], hidden["nearest"]) == ("", None)
     supposed = client.post("/what-if", json=rows).json
     for name in ("decision", "refer_reasons", "known", "warnings"):
         assert supposed[name] == by_number[name]
