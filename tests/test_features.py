@@ -269,7 +269,7 @@ def test_no_nan_and_no_infinity(sample_features: pl.DataFrame) -> None:
 def test_there_are_hundreds_of_features_over_all_seven_tables(names: list[str]) -> None:
     tables = {name.split("__")[0] for name in names if "__" in name}
     assert len(names) >= 400
-    assert tables == {*MODULES, "combined", "warnings"}
+    assert tables == {*MODULES, "combined"}
     assert {column.name for column in APPLICATION.columns[2:]} <= set(names)
 
 
@@ -333,7 +333,7 @@ PREFIXES = {
     "installments_payments": ("installments__",),
     "credit_card_balance": ("card__",),
 }
-ACROSS = ("loan__", "combined__", "warnings__")
+ACROSS = ("loan__", "combined__")
 
 
 @pytest.mark.parametrize("table", PREFIXES)
@@ -351,8 +351,6 @@ def test_a_missing_table_makes_its_features_null_and_no_others(
 
 def test_without_any_history_what_the_application_says_still_counts(sample_rows: Rows) -> None:
     result = build_features({"application": sample_rows["application"]})
-    assert result["warnings__HISTORY__all__mean"].null_count() == result.height
-    assert result["warnings__EVERYTHING__all__mean"].null_count() == 0
     known = result.filter(pl.col("AMT_CREDIT").is_not_null())
     assert known["combined__DEBT_AND_CREDIT_TO_INCOME"].to_list() == pytest.approx(
         known["application__CREDIT_TO_INCOME"].to_list()
@@ -611,10 +609,6 @@ KNOWN = {
     "combined__bureau__AMT_CREDIT_SUM_DEBT__active__sum__over__AMT_INCOME_TOTAL": 0.038,
     "combined__DEBT_AND_CREDIT_TO_INCOME": (200_000 + 1_900 + 4_000 + 2_500 / 3) / 50_000,
     "combined__INSTALMENTS_TO_INCOME": (10_000 + 60 + 1_000) / 50_000,
-    "warnings__REFUSALS__all__mean": (2 / 3 + 0.5 + 1 / 3 + 1 + 0) / 5,
-    "warnings__REFUSALS__EXT_SOURCE_2__times": 0.5 * (1 - 0.4),
-    # Two signs are unknown: cash drawn, and delays with small debts ignored.
-    "warnings__CARD__all__mean": (2.5 / 3 + 2.5 / 3 + 1 + 2 / 3 / 0.7) / 4,
 }
 
 

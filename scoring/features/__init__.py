@@ -17,7 +17,6 @@ from scoring.features import (
     loan,
     pos_cash,
     previous_application,
-    warning_signs,
 )
 from scoring.features.application import PROTECTED
 from scoring.features.rows import PolarsRows, RowsT
@@ -29,7 +28,7 @@ __all__ = ["FEATURE_SET_VERSION", "PROTECTED", "are_few", "build_features", "fea
 
 # Raised whenever a feature's definition, name or order changes: stored features of another
 # version are not scored.
-FEATURE_SET_VERSION = "2"
+FEATURE_SET_VERSION = "3"
 
 # The most rows of a table, as some hundred applicants have, for which numpy is surely quicker.
 _FEW_ROWS = 20_000
@@ -92,7 +91,7 @@ def _features(rows: Mapping[str, RowsT]) -> RowsT:
     result = application.features(rows["application"])
     for aggregates in _history(rows):
         result = result.joined(aggregates, on=["SK_ID_CURR"])
-    return warning_signs.features(result.with_columns(combined.FORMULAS))
+    return result.with_columns(combined.FORMULAS)
 
 
 def _history(rows: Mapping[str, RowsT]) -> tuple[RowsT, ...]:

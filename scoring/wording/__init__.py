@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from scoring.wording import application, combined, history, learned, warning_signs
+from scoring.wording import application, combined, history, learned
 from scoring.wording.grammar import Entry, Text, WordingError
 from scoring.wording.values import LANGUAGES, NO_BREAK, Language, unit_name, value_in
 
@@ -100,8 +100,6 @@ def _entry(feature: str) -> Entry:
             return learned.entry(feature)
         if parts[0] == combined.PREFIX:
             return combined.entry(feature, describe)
-        if parts[0] == warning_signs.PREFIX and len(parts) > 1:
-            return warning_signs.entry(feature)
         return application.entry(feature)
     except WordingError as error:
         raise WordingError(f"{feature}: {error}; add them to scoring/wording") from error

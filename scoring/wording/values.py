@@ -76,16 +76,8 @@ def _percent(value: float, language: Language) -> str:
 
 
 def _scale(value: float, language: Language) -> str:
-    return _between(value, language, "scale")
-
-
-def _alarm(value: float, language: Language) -> str:
-    return _between(value, language, "alarm")
-
-
-def _between(value: float, language: Language, unit: str) -> str:
     """A value from 0 to 1 with what these ends stand for."""
-    ends = f"({unit_name(unit, language)})".replace(" ", NO_BREAK)
+    ends = f"({unit_name('scale', language)})".replace(" ", NO_BREAK)
     return f"{number(value, language, 3)} {ends}"
 
 
@@ -163,7 +155,6 @@ def _logit(value: float, language: Language) -> str:
 
 
 UNITS: Mapping[str, Callable[[float, Language], str]] = {
-    "alarm": _alarm,
     "amount": _amount,
     # Kaggle counts days before the application below zero, and what is divided by them with them.
     "amount_back": lambda value, language: _amount(-value, language),
@@ -191,7 +182,6 @@ UNITS: Mapping[str, Callable[[float, Language], str]] = {
 
 # What a plain number of a unit counts, for the axes of plots.
 _NAMES: Mapping[str, tuple[str, str]] = {
-    "alarm": ("0 harmless, 1 alarming", "0 sans danger, 1 alarmant"),
     "amount": ("lender's currency", "monnaie du prêteur"),
     "amount_back": ("lender's currency, below zero", "monnaie du prêteur, négative"),
     "date": ("days from the application", "jours par rapport à la demande"),
