@@ -29,7 +29,7 @@ from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, to_bytes
 from scoring.reasons import REASONS, reasons_json
 from scoring.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of
-from scoring.scorer import Scored, Scorer
+from scoring.scorer import Scored
 from scoring.store import (
     OnlineApplicant,
     Prediction,
@@ -106,16 +106,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A case with its features, also as they are kept.
-
-    `stored` are the rows that the store has of the applicant.
-    """
+    """A case with its features, also as they are kept."""
 
     case: Case
     vector: Vectors
     packed: bytes
     misunderstood: str | None
-    stored: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +193,7 @@ class Desk:
     def _decide(self, cases: list[tuple[Case, Vectors | None]]) -> list[Prediction | ProblemError]:
         routes = [self._lineup.route(case.number) for case, _ in cases]
         try:
-            known = self._known(cases, rows=any(_needs_rows(route) for route in routes))
+            known = self._known(cases)
             settled = [
                 (one, route)
                 for one, route in zip(known, routes, strict=True)
@@ -210,11 +206,9 @@ class Desk:
             logger.warning("the store cannot be used: %s", error)
             return [unavailable() for _ in cases]
 
-    def _known(
-        self, cases: list[tuple[Case, Vectors | None]], *, rows: bool
-    ) -> list[_Known | ProblemError]:
+    def _known(self, cases: list[tuple[Case, Vectors | None]]) -> list[_Known | ProblemError]:
         asked = [case.number for case, vector in cases if vector is None]
-        found = self._store.applicants(asked, rows=rows) if asked else {}
+        found = self._store.applicants(asked, rows=False) if asked else {}
         return [
             _from_store(case, found.get(case.number))
             if vector is None
@@ -268,7 +262,7 @@ class Desk:
         ScorerError
             If a PD is no probability: nobody is accepted on it.
         """
-        scored = self._score(live.scorer, cases)
+        scored = live.scorer.score(np.stack([one.vector for one in cases]))
         decisions = live.scorer.decide(scored.pds)
         known = live.scorer.known(scored.values)
         return [
@@ -276,28 +270,11 @@ class Desk:
             for row, decision in enumerate(decisions)
         ]
 
-    def _score(self, scorer: Scorer, known: list[_Known]) -> Scored:
-        if not scorer.learned:
-            return scorer.score(np.stack([one.vector for one in known]))
-        # One by one: rows with the same keys would become one applicant's.
-        scores = [
-            scorer.score(one.vector[np.newaxis], frames_of([self._rows(one)])) for one in known
-        ]
-        return Scored(
-            np.concatenate([one.values for one in scores]),
-            np.concatenate([one.pds for one in scores]),
-            np.concatenate([one.contributions for one in scores]),
-            scores[0].base,
-        )
-
-    def _rows(self, one: _Known) -> Rows:
-        return one.case.rows or cast("Rows", one.stored)
-
     def _prediction(
         self, one: _Known, route: Route, opinions: Mapping[str, _Judged], *, refer_all: bool
     ) -> Prediction:
         own, scorer, caller = opinions[route.live.digest], route.live.scorer, one.case.caller
-        rows, digest = self._kept_rows(one, opinions)
+        rows, digest = self._kept_rows(one.case)
         concealed, key = self._store.pseudonyms.concealed, caller.idempotency_key
         low, high = scorer.refer_band
         decision, why_refer = settle(
@@ -339,35 +316,25 @@ class Desk:
             ),
         )
 
-    def _kept_rows(self, one: _Known, opinions: Mapping[str, _Judged]) -> tuple[bytes | None, str]:
+    def _kept_rows(self, case: Case) -> tuple[bytes | None, str]:
         """The rows that are kept with a decision, compressed, and their SHA-256.
 
-        Features suffice where the applicant is known by number, unless a model has read the rows.
+        Features suffice where the applicant is known by number.
         """
-        read = any(opinion.live.scorer.learned for opinion in opinions.values())
-        if one.case.rows is None and not read:
+        if case.rows is None:
             return None, ""
-        rows = self._rows(one)
-        json = body_of(self._store.pseudonyms.rows(rows, one.case.number))
+        json = body_of(self._store.pseudonyms.rows(case.rows, case.number))
         return zlib.compress(json, _COMPRESSION), hashlib.sha256(json).hexdigest()
-
-
-def _needs_rows(route: Route) -> bool:
-    """Whether a model learnt features that are made from rows."""
-    return any(live.scorer.learned for live in (route.live, *route.shadows))
 
 
 def _from_store(case: Case, found: OnlineApplicant | None) -> _Known | ProblemError:
     try:
         applicant = fresh(found, case.number)
-        rows = rows_of(applicant.rows, case.number) if applicant.rows else None
-        if rows is not None:
-            frames_of([rows])
-        vector, told = from_bytes(applicant.features), applicant.misunderstood
-        return _Known(case, vector, applicant.features, told, rows)
+        vector = from_bytes(applicant.features)
+        return _Known(case, vector, applicant.features, applicant.misunderstood)
     except ProblemError as problem:
         return problem
-    except (VectorError, *UNREADABLE) as error:
+    except VectorError as error:
         return _damaged(case, error)
 
 

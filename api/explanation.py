@@ -17,7 +17,6 @@ from api.lineup import Lineup
 from api.problems import ProblemError
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import from_bytes
-from scoring.requests import frames_of, rows_of
 from scoring.scorer import Reason, Scored, Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store
 
@@ -119,8 +118,7 @@ def explain(prediction: Prediction, scorer: Scorer, language: str) -> dict[str, 
             f"The decision was taken on version {prediction.feature_set_version} of the features; "
             f"this service explains version {FEATURE_SET_VERSION}.",
         )
-    frames = frames_of([rows_of(prediction.rows)]) if prediction.rows and scorer.learned else None
-    scored = scorer.score(from_bytes(prediction.features)[np.newaxis], frames)
+    scored = scorer.score(from_bytes(prediction.features)[np.newaxis])
     return {
         "id": prediction.id,
         "language": language,

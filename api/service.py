@@ -151,5 +151,4 @@ def _source(settings: Settings) -> ModelSource:
 def _warm(scorer: Scorer) -> None:
     """Score one applicant: the first run is slow, and shows that the model takes our features."""
     rows = ApplicantReader(row_limit=100).read(copy.deepcopy(example.REQUEST)).rows
-    frames = frames_of([rows])
-    scorer.reasons_of(scorer.score(compute(frames), frames))
+    scorer.reasons_of(scorer.score(compute(frames_of([rows]))))

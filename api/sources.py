@@ -17,6 +17,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from itertools import islice
 from pathlib import Path
 from threading import Timer
 from typing import Literal, NamedTuple, Protocol, TypeVar
@@ -26,10 +27,8 @@ from scoring.files import FilesError, staged_file
 from scoring.model_files import (
     LARGEST_MODEL,
     MANIFEST_FILE,
-    MOST_FILES,
     ScorerError,
     check_manifest,
-    entries,
     held,
     read_file,
     read_files,
@@ -64,6 +63,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){
 _SILENCE_SECONDS = 5.0
 _MODEL_SECONDS = 25.0
 _LARGEST, _LARGEST_ANSWER = LARGEST_MODEL, 1024 * 1024
+_MOST_FILES = 200
 _PIECE = 64 * 1024
 # What a worker that was killed was downloading is nobody's after that time.
 _STAGED, _ABANDONED_SECONDS = ".download-", 3600.0
@@ -327,9 +327,7 @@ class RegistrySource:
             left -= len(content)
             if left < 0:
                 raise ScorerError(f"the model is larger than {_LARGEST:,} bytes")
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            (folder / name).write_bytes(content)
 
     def _forget_others(self, folder: Path) -> None:
         """Remove models that nobody has fetched for the longest time."""
@@ -459,10 +457,10 @@ def _names(manifest: bytes) -> list[str]:
         names = [str(name) for name in read_json(manifest)["files"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ScorerError(f"no readable {MANIFEST_FILE}: {error}") from error
-    if len(names) > MOST_FILES:
-        raise ScorerError(f"a model of {len(names)} files: {MOST_FILES} are the most")
+    if len(names) > _MOST_FILES:
+        raise ScorerError(f"a model of {len(names)} files: {_MOST_FILES} are the most")
     for name in names:
-        if not _PLAIN.fullmatch(name):
+        if "/" in name or not _PLAIN.fullmatch(name):
             raise ScorerError(f"{name!r} is no file of a model")
     return names
 
@@ -470,13 +468,10 @@ def _names(manifest: bytes) -> list[str]:
 def _state(handle: int) -> str:
     """What changes when a file of an open folder does: cheaper than to read it."""
     files: list[tuple[object, ...]] = []
-    for number, (path, entry, _) in enumerate(entries(handle)):
-        if number == MOST_FILES:
-            files.append(("more",))
-            break
-        if not entry.is_dir(follow_symlinks=False):
+    with os.scandir(handle) as listing:
+        for entry in islice(listing, _MOST_FILES):
             stat = entry.stat(follow_symlinks=False)
-            files.append((path, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+            files.append((entry.name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
     if not files:
         raise FileNotFoundError("the folder is empty")
     return repr((os.fstat(handle).st_ino, sorted(files)))
@@ -493,9 +488,7 @@ def _copy(folder: Path, copy: Path) -> str:
     shutil.rmtree(copy, ignore_errors=True)
     with held(folder) as handle:
         for name, content in read_files(handle).items():
-            path = copy / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            (copy / name).write_bytes(content)
         return _digest(handle)
 
 

@@ -92,9 +92,8 @@ def what_if() -> Response:
     (case,) = service.desk.with_histories([case_of(applicant, caller_of(None, ""))])
     if isinstance(case, ProblemError):
         raise case
-    frames = frames_of([cast("Rows", case.rows)])
     scorer = live.scorer
-    scored = scorer.score(compute(frames), frames if scorer.learned else None)
+    scored = scorer.score(compute(frames_of([cast("Rows", case.rows)])))
     told = _told(scorer, scored, language)
     # Whoever may see what is stored looks at the applicant, which is recorded.
     stored = case.history == "stored"

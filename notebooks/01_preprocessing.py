@@ -124,9 +124,6 @@ pl.Series("table", prefixes).value_counts(sort=True, name="features")
 # implied by credit and annuity, for each term that is plausible; debt and lateness elsewhere, in
 # windows of time; refused and running loans here; lateness of instalments, and whether it grows;
 # use of card limits; and today's application set against the applicant's own history.
-#
-# Learnt from data, hence not here but fitted inside the folds of the next notebook: the default
-# rate of similar applicants, default rates of occupations, scores of single history rows.
 
 # %%
 EXAMPLES = [

@@ -33,7 +33,6 @@ TRIALS = 12
 SEED = 0
 
 # %%
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,8 +63,8 @@ settings = Settings(trials=TRIALS, seed=SEED, costs=Costs(COST_FALSE_NEGATIVE, C
 #
 # 1. A fifth of the applicants, chosen by a hash of their number, is set aside and touched once.
 # 2. On the others, five folds. In each, everything that is learnt from data (levels, fill
-#    values, default rates of groups, the choice of features, resampling) is learnt from the
-#    training rows, and each fold's calibration from the other folds.
+#    values, the choice of features, resampling) is learnt from the training rows, and each fold's
+#    calibration from the other folds.
 # 3. Families, from the simplest to the most complex, each over a few values.
 # 4. Remedies for imbalance, on the family that is served.
 # 5. A search for hyper-parameters with Optuna, on folds of its own; what it finds replaces the
@@ -244,7 +243,7 @@ pl.DataFrame(
 )
 
 # %%
-held_pds = scorer.predict(run.held_out)
+held_pds = scorer.predict(holdout.frame)
 print(f"AUC at most {SUSPECT_AUC}: {run.figures['auc'].value <= SUSPECT_AUC}")
 plots.score_distribution(holdout.target, held_pds, scorer.cutoff, scorer.refer_band)
 
@@ -253,7 +252,7 @@ plots.score_distribution(holdout.target, held_pds, scorer.cutoff, scorer.refer_b
 
 # %%
 parts = segments(
-    run.held_out, holdout.target, held_pds, scorer.cutoff, costs,
+    holdout.frame, holdout.target, held_pds, scorer.cutoff, costs,
     ["NAME_INCOME_TYPE", "NAME_CONTRACT_TYPE", "application__EXT_SOURCES_KNOWN", "AMT_CREDIT"],
     resamples=200,
 )  # fmt: skip
@@ -266,14 +265,14 @@ plots.segments(parts)
 # gain in the trees, and what is lost when the feature's values are shuffled.
 
 # %%
-plots.importances(explain.importances(scorer, run.held_out, holdout.target, top=15))
+plots.importances(explain.importances(scorer, holdout.frame, holdout.target, top=15))
 
 # %%
-plots.beeswarm(explain.summary(scorer, run.held_out), top=15)
+plots.beeswarm(explain.summary(scorer, holdout.frame), top=15)
 
 # %%
-leading = explain.global_importance(scorer, run.held_out).head(4)["feature"].to_list()
-plots.dependence({name: explain.dependence(scorer, run.held_out, name) for name in leading})
+leading = explain.global_importance(scorer, holdout.frame).head(4)["feature"].to_list()
+plots.dependence({name: explain.dependence(scorer, holdout.frame, name) for name in leading})
 
 # %% [markdown]
 # ## Why this decision?
@@ -281,9 +280,9 @@ plots.dependence({name: explain.dependence(scorer, run.held_out, name) for name 
 # One applicant accepted, one referred, one refused (the median PD of each), in an officer's words.
 
 # %%
-for decision, row in explain.exemplars(scorer, run.held_out).items():
+for decision, row in explain.exemplars(scorer, holdout.frame).items():
     print(decision)
-    display(plots.waterfall(explain.local(scorer, run.held_out[row], top=8), scorer.cutoff, "fr"))
+    display(plots.waterfall(explain.local(scorer, holdout.frame[row], top=8), scorer.cutoff, "fr"))
 
 # %% [markdown]
 # ## Is it fair?
@@ -292,7 +291,7 @@ for decision, row in explain.exemplars(scorer, run.held_out).items():
 # same, and how well sex could be guessed from what remains:
 
 # %%
-groups = fairness.attributes(run.held_out)
+groups = fairness.attributes(holdout.frame)
 by_group = fairness.by_group(groups, holdout.target, held_pds, scorer.cutoff)
 plots.fairness(by_group)
 
@@ -344,8 +343,7 @@ else:
 # applicant.
 
 # %%
-held_out = replace(holdout, frame=run.held_out)
-write_parquet(unseen_pds(chosen, development, scorer, held_out), Path(UNSEEN_PDS))
+write_parquet(unseen_pds(chosen, development, scorer, holdout), Path(UNSEEN_PDS))
 
 # %% [markdown]
 # ## On Kaggle's own rows

@@ -43,8 +43,7 @@ from scoring.scorer import Scorer
 pl.Config(tbl_cols=-1, tbl_rows=40, tbl_width_chars=170, fmt_str_lengths=60, float_precision=3)
 dataset = Dataset.open(Path(DATASET))
 scorer = Scorer.load(Path(MODEL))
-rows = {name: frame.collect() for name, frame in dataset.frames().items()}
-features = scorer.with_learned(rows, pl.read_parquet(FEATURES))
+features = pl.read_parquet(FEATURES)
 unseen = pl.read_parquet(UNSEEN_PDS)
 reference, current = (
     drift.with_outcomes(drift.with_pd(side, scorer, unseen), dataset)

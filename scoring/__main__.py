@@ -329,9 +329,6 @@ def validate(
     ] = "champion",
     seeds: Annotated[str, typer.Option(help="Of the folds, with commas between.")] = "0,1,2",
     protected: ProtectedOption = None,
-    learned: Annotated[
-        str, typer.Option(help="Features to learn in the folds: all, or names with commas.")
-    ] = "",
 ) -> None:
     """Cross-validate a recipe on all applicants with an outcome, and print its figures.
 
@@ -341,17 +338,16 @@ def validate(
     from scoring.recipes import (
         FIGURES,
         examples_for,
-        learners_named,
         opened,
         recipe_named,
         validated,
     )
 
     with _console() as console, opened(data) as dataset:
-        chosen, learners = recipe_named(recipe), learners_named(learned)
+        chosen = recipe_named(recipe)
         examples = examples_for(chosen, dataset, protected)
         with _stages(console) as report:
-            found = validated(chosen, examples, learners, _numbers(seeds), report)
+            found = validated(chosen, examples, _numbers(seeds), report)
     rows = ((str(row[0]), *map(_cell, row[1:])) for row in found.rows())
     typer.echo(f"{examples.target.size:,} applicants, {len(examples.features)} columns, {recipe}")
     _show(("seed", *FIGURES), rows)

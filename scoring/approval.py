@@ -24,10 +24,10 @@ from scoring.fairness import attributes
 from scoring.features import build_features
 from scoring.files import clear_leftovers, staged_file
 from scoring.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
-from scoring.learned import Rows
 from scoring.promotions import Event
 from scoring.registry import CHALLENGER, CHAMPION, RegistryError, Store
 from scoring.scorer import Floats, Scorer, ScorerError
+from scoring.tables import Frames
 from scoring.training import HOLDOUT_RULE, is_held_out
 
 logger = logging.getLogger(__name__)
@@ -284,7 +284,7 @@ def held_out_of(applications: pl.DataFrame) -> HeldOut:
     )
 
 
-def pds_of(rows: Rows, *scorers: Scorer) -> list[Floats]:
+def pds_of(rows: Frames[pl.DataFrame], *scorers: Scorer) -> list[Floats]:
     """The PDs that some models give to the applicants of some tables.
 
     Parameters
@@ -300,10 +300,10 @@ def pds_of(rows: Rows, *scorers: Scorer) -> list[Floats]:
         Of each model, in the order of the applications.
     """
     features = build_features(rows)
-    return [scorer.predict(scorer.with_learned(rows, features)) for scorer in scorers]
+    return [scorer.predict(features) for scorer in scorers]
 
 
-def _of_held_out(rows: Rows) -> dict[str, pl.DataFrame] | None:
+def _of_held_out(rows: Frames[pl.DataFrame]) -> dict[str, pl.DataFrame] | None:
     """The rows of the applicants that are held out and have an outcome, None without any."""
     known = rows["application"].drop_nulls("TARGET")
     application = known.filter(is_held_out(known["SK_ID_CURR"]))

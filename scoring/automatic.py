@@ -16,7 +16,6 @@ from scoring.dataset import Dataset, Manifest
 from scoring.evaluation import auc_interval, guard, intervals
 from scoring.fairness import price_of_leaving_out, proxy_auc
 from scoring.features import FEATURE_SET_VERSION
-from scoring.learned import LEARNERS, Learner
 from scoring.scorer import Scorer
 from scoring.search import Choice, Search, best_of_each, choose, families, refine, remedies
 from scoring.separability import Separability
@@ -39,9 +38,6 @@ from scoring.training import (
 # thousandth of AUC on the real applications.
 TRIALS = 12
 _SEARCH_FOLDS = 4
-# Models of single history rows are worth 0.002 of AUC on the full data and lose as much on 5,000
-# applicants, for a minute of work: they need many defaults to learn from.
-_NESTED_FROM = 50_000
 # With fewer the standard error of an AUC is above 0.025: chance alone may look like a leak.
 _ENOUGH_DEFAULTS = 100
 
@@ -120,8 +116,6 @@ class Run:
         How well sex can be told from the features.
     scorer : Scorer
         The model, not registered.
-    held_out : polars.DataFrame
-        Features of the held-out applicants, as the Scorer takes them.
     figures : mapping of str to Interval
         The Scorer's, on the held-out applicants.
     """
@@ -135,7 +129,6 @@ class Run:
     price: Mapping[str, Interval]
     proxy: Separability
     scorer: Scorer
-    held_out: pl.DataFrame
     figures: Mapping[str, Interval]
 
     @property
@@ -194,14 +187,7 @@ def record(data: Data, settings: Settings) -> dict[str, Any]:
 
 def search_folds(data: Data, settings: Settings) -> Folds:
     """Folds for the search alone: what it finds is judged on others."""
-    learners = learners_for(data.development)
-    return prepare(data.development, learners, _SEARCH_FOLDS, settings.seed + 1)
-
-
-def learners_for(examples: Examples) -> tuple[Learner, ...]:
-    """The features to learn that a candidate may choose, by the number of applicants."""
-    enough = examples.target.size >= _NESTED_FROM
-    return tuple(learner for name, learner in LEARNERS.items() if enough or name != "nested")
+    return prepare(data.development, _SEARCH_FOLDS, settings.seed + 1)
 
 
 def remedy_choice(tried: Sequence[Validation]) -> Choice:
@@ -213,23 +199,12 @@ def remedy_choice(tried: Sequence[Validation]) -> Choice:
     return replace(best, sentence=sentence)
 
 
-def price(
-    validation: Validation, folds: Folds, data: Data, settings: Settings
-) -> dict[str, Interval]:
-    """What leaving the protected attributes out changes, for the chosen recipe.
-
-    Both sides are without the features learnt from data, which are the same for both.
-    """
-    candidate = replace(validation.candidate, learned=False)
-    without = (
-        validation
-        if not validation.candidate.learned
-        else cross_validate(candidate, folds, settings.costs)
-    )
+def price(validation: Validation, data: Data, settings: Settings) -> dict[str, Interval]:
+    """What leaving the protected attributes out changes, for the chosen recipe."""
     including = cross_validate(
-        candidate, data.including, settings.costs, settings.folds, settings.seed
+        validation.candidate, data.including, settings.costs, settings.folds, settings.seed
     )
-    return price_of_leaving_out(without.target, without.pds, including.pds, settings.costs)
+    return price_of_leaving_out(validation.target, validation.pds, including.pds, settings.costs)
 
 
 def train(
@@ -263,9 +238,7 @@ def train(
     """
     data = load(dataset, settings.use_protected)
     costs, seed = settings.costs, settings.seed
-    folds = prepare(
-        data.development, learners_for(data.development), settings.folds, seed, progress
-    )
+    folds = prepare(data.development, settings.folds, seed)
     tried = families(first_values(), folds, costs, progress)
     servable = next(item for item in best_of_each(tried) if item.candidate.servable)
     treated = remedies(servable, folds, progress)
@@ -282,7 +255,7 @@ def train(
     )
     best = cross_validate(found.best, folds, costs, progress=progress)
     choice = choose(remedy.validation, best, "The best trial")
-    return _measured(choice, folds, Tried(tried, treated, found), data, settings, name)
+    return _measured(choice, Tried(tried, treated, found), data, settings, name)
 
 
 def retrain(
@@ -318,24 +291,21 @@ def retrain(
     SuspectedLeakageError
         If the model ranks better than is credible.
     """
-    learners = learners_for(data.development) if candidate.learned else ()
-    folds = prepare(data.development, learners, settings.folds, settings.seed, progress)
-    found = cross_validate(candidate, folds, settings.costs, progress=progress)
+    found = cross_validate(
+        candidate, data.development, settings.costs, settings.folds, settings.seed, progress
+    )
     known = data.development.frame["SK_ID_CURR"].is_in(pl.Series(newest, dtype=pl.Int32).implode())
     validation = replace(found, newest=known.to_numpy())
     choice = Choice(validation, 0.0, 0.0, why)
-    return _measured(choice, folds, Tried([validation], [validation]), data, settings, name)
+    return _measured(choice, Tried([validation], [validation]), data, settings, name)
 
 
-def _measured(
-    choice: Choice, folds: Folds, tried: Tried, data: Data, settings: Settings, name: str
-) -> Run:
+def _measured(choice: Choice, tried: Tried, data: Data, settings: Settings, name: str) -> Run:
     """Fit what was chosen and hold it against the held-out applicants."""
     check_credible(choice.validation)
     scorer = finish(choice, data, settings, name)
-    held_out = features_of(scorer, data.holdout)
-    scorer = with_explanations(scorer, held_out)
-    pds, seed = scorer.predict(held_out), settings.seed
+    scorer = with_explanations(scorer, data.holdout.frame)
+    pds, seed = scorer.predict(data.holdout.frame), settings.seed
     return Run(
         settings=settings,
         data=data,
@@ -343,10 +313,9 @@ def _measured(
         remedies=tried.remedies,
         search=tried.search,
         choice=choice,
-        price=price(choice.validation, folds, data, settings),
+        price=price(choice.validation, data, settings),
         proxy=proxy_auc(data.development.frame, seed=seed),
         scorer=scorer,
-        held_out=held_out,
         figures=intervals(data.holdout.target, pds, scorer.cutoff, settings.costs, seed=seed),
     )
 
@@ -367,16 +336,4 @@ def check_credible(validation: Validation) -> None:
 def finish(choice: Choice, data: Data, settings: Settings, name: str) -> Scorer:
     """Fit the chosen candidate on all development applicants."""
     known = lineage(choice.validation, record(data, settings))
-    return fit_scorer(
-        choice.validation,
-        data.development,
-        name,
-        known,
-        settings.seed,
-        learners_for(data.development),
-    )
-
-
-def features_of(scorer: Scorer, examples: Examples) -> pl.DataFrame:
-    """The examples' features with those that the Scorer has learnt beside them."""
-    return scorer.with_learned(examples.rows or {}, examples.frame)
+    return fit_scorer(choice.validation, data.development, name, known, settings.seed)

@@ -48,7 +48,7 @@ def feature_batches(
 def row_batches(
     dataset: Dataset, *populations: Population, size: int = BATCH_SIZE
 ) -> Iterator[dict[str, pl.DataFrame]]:
-    """The rows of a dataset, some applicants at a time: what `Scorer.features_of` takes.
+    """The rows of a dataset, some applicants at a time: what `build_features` takes.
 
     Parameters and order are those of `feature_batches`.
     """
@@ -121,8 +121,7 @@ def score(dataset: Dataset, scorer: Scorer, *populations: Population) -> pl.Data
     """
     unknown = dataset.misunderstood()
     return pl.concat(
-        _scored(scorer.features_of(rows), scorer, unknown)
-        for rows in row_batches(dataset, *populations)
+        _scored(features, scorer, unknown) for features in feature_batches(dataset, *populations)
     )
 
 

@@ -95,8 +95,6 @@ class Candidate:
         What is done about imbalance, to the training rows.
     kept : int or None
         How many features are kept, the best ones of the training rows; None for all.
-    learned : bool
-        Whether features learnt from data are among those to choose from.
     """
 
     name: str
@@ -105,7 +103,6 @@ class Candidate:
     servable: bool = False
     resampling: Resampling = "none"
     kept: int | None = None
-    learned: bool = False
 
 
 def dummy() -> Candidate:

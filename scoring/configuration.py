@@ -24,14 +24,11 @@ class Configuration:
         What is done about imbalance.
     kept : int or None
         How many features are kept; None for all.
-    learned : bool
-        Whether features learnt from data are among them.
     """
 
     parameters: Mapping[str, Any]
     resampling: Resampling = "none"
     kept: int | None = None
-    learned: bool = False
 
     @classmethod
     def of(cls, model: Scorer) -> Configuration:
@@ -44,12 +41,7 @@ class Configuration:
         """
         try:
             found = model.lineage
-            return cls(
-                found["parameters"],
-                found["resampling"],
-                found["features_kept"],
-                found["features_learned"],
-            )
+            return cls(found["parameters"], found["resampling"], found["features_kept"])
         except KeyError as error:
             raise ScoringError(
                 f"model {model.name} {model.version} does not tell its {error.args[0]}, so that "
@@ -60,4 +52,4 @@ class Configuration:
     def candidate(self) -> Candidate:
         """The trees, not fitted."""
         found = boosted_trees(dict(self.parameters), LOWERS_PD)
-        return replace(found, resampling=self.resampling, kept=self.kept, learned=self.learned)
+        return replace(found, resampling=self.resampling, kept=self.kept)

@@ -86,7 +86,7 @@ def global_importance(scorer: Scorer, features: pl.DataFrame) -> pl.DataFrame:
     scorer : Scorer
         The model.
     features : polars.DataFrame
-        Rows that `Scorer.features_of` made.
+        Rows that `build_features` made.
 
     Returns
     -------
@@ -272,7 +272,7 @@ def local(scorer: Scorer, features: pl.DataFrame, top: int = 10) -> Local:
     scorer : Scorer
         The model.
     features : polars.DataFrame
-        One row, as `Scorer.features_of` makes it.
+        One row, as `build_features` makes it.
     top : int
         How many features stand alone.
 

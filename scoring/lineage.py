@@ -176,14 +176,8 @@ def _applicants(training: Mapping[str, Any]) -> Step:
 def _features(own: Registered, model: Scorer | str) -> Step:
     facts: dict[str, Any] = {
         "set_version": own.feature_set_version or None,
-        "number": None,
-        "learnt_from_outcomes": None,
+        "number": len(model.features) if isinstance(model, Scorer) else None,
     }
-    if isinstance(model, Scorer):
-        facts |= {
-            "number": len(model.features),
-            "learnt_from_outcomes": [part.name for part in model.learned],
-        }
     return Step("features", facts)
 
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,47 +19,26 @@ from typing import Any
 
 from scoring.errors import ScoringError
 
-FORMAT = 2
+FORMAT = 3
 MODEL_FILE = "model.txt"
 SCORER_FILE = "scorer.json"
 MANIFEST_FILE = "manifest.json"
 PROFILE_FILE = "profile.json"
-LEARNED_FOLDER = "learned"
 
 # The only names that a manifest may hold: nothing outside the folder can be meant.
-_FILE_NAME = re.compile(
-    rf"{re.escape(MODEL_FILE)}|{re.escape(SCORER_FILE)}|{re.escape(PROFILE_FILE)}"
-    rf"|{LEARNED_FOLDER}/[a-z][a-z_]*/[a-z][a-z0-9_]*\.(json|txt|npy)"
-)
-MOST_FILES = 200
+_FILES = frozenset({MODEL_FILE, SCORER_FILE, PROFILE_FILE})
 # A model of 500 features and 600 trees takes a tenth of it.
-LARGEST = {".json": 8 * 1024**2, ".txt": 16 * 1024**2, ".npy": 32 * 1024**2}
+LARGEST = {".json": 8 * 1024**2, ".txt": 16 * 1024**2}
 LARGEST_MODEL = 100 * 1024**2
-_DEEPEST = 4
-_MEND = "export the model again"
+_MEND = "export the model again, or train one with this code"
 
 
 class ScorerError(ScoringError):
     """A model directory cannot be used, or features do not fit the model."""
 
 
-def entries(held: int, inside: str = "") -> Iterator[tuple[str, os.DirEntry[str], int]]:
-    """What is in an open folder, at any depth that a model has: path, entry, and folder of it."""
-    with os.scandir(held) as listing:
-        for entry in listing:
-            path = inside + entry.name
-            yield path, entry, held
-            if entry.is_dir(follow_symlinks=False) and path.count("/") < _DEEPEST:
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-                below = os.open(entry.name, flags, dir_fd=held)
-                try:
-                    yield from entries(below, f"{path}/")
-                finally:
-                    os.close(below)
-
-
 def read_files(held: int) -> dict[str, bytes]:
-    """The files of a model by their path in an open folder, none of them larger than it may be.
+    """The files of a model by name, read from its open folder, none larger than it may be.
 
     Raises
     ------
@@ -70,16 +48,13 @@ def read_files(held: int) -> dict[str, bytes]:
         If a file cannot be read, or went away meanwhile.
     """
     files: dict[str, bytes] = {}
-    for number, (path, entry, folder) in enumerate(entries(held)):
-        if number == MOST_FILES:
-            raise ScorerError(f"a model of more than {MOST_FILES} files: {_MEND}")
-        if entry.is_dir(follow_symlinks=False) and path.count("/") < _DEEPEST:
-            continue
-        if path != MANIFEST_FILE and not _FILE_NAME.fullmatch(path):
-            raise ScorerError(f"{path!r} is no file of a model: {_MEND}")
-        files[path] = read_file(entry.name, folder)
-        if sum(map(len, files.values())) > LARGEST_MODEL:
-            raise ScorerError(f"the model is larger than {LARGEST_MODEL:,} bytes")
+    with os.scandir(held) as listing:
+        for entry in listing:
+            if entry.name not in {MANIFEST_FILE, *_FILES}:
+                raise ScorerError(f"{entry.name!r} is no file of a model: {_MEND}")
+            files[entry.name] = read_file(entry.name, held)
+            if sum(map(len, files.values())) > LARGEST_MODEL:
+                raise ScorerError(f"the model is larger than {LARGEST_MODEL:,} bytes")
     return files
 
 
@@ -103,7 +78,7 @@ def check_manifest(folder: Path) -> dict[str, bytes]:
     Returns
     -------
     dict of str to bytes
-        The files by their path inside.
+        The files by name.
 
     Raises
     ------
@@ -119,7 +94,7 @@ def check_manifest(folder: Path) -> dict[str, bytes]:
     except ScorerError as error:
         raise ScorerError(f"{folder}: {error}") from error
     digests = _digests(folder, files.pop(MANIFEST_FILE, b""))
-    strange = [name for name in digests if not _FILE_NAME.fullmatch(name)]
+    strange = [name for name in digests if name not in _FILES]
     strange += [name for name in sorted(files) if name not in digests]
     if strange:
         raise ScorerError(f"{folder}: {strange[0]!r} is no file of a model: {_MEND}")
@@ -143,8 +118,7 @@ def _digests(folder: Path, manifest: bytes) -> dict[str, str]:
         raise ScorerError(f"{folder}: no readable {MANIFEST_FILE}: {error}") from error
     if written != FORMAT:
         raise ScorerError(
-            f"{folder}: format {written}, and this code reads format {FORMAT}: export the model "
-            "again, or train one with this code"
+            f"{folder}: format {written}, and this code reads format {FORMAT}: {_MEND}"
         )
     return digests
 

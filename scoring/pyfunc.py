@@ -22,7 +22,7 @@ class PyfuncModel:
     def predict(
         self, features: pd.DataFrame, params: dict[str, object] | None = None
     ) -> pd.DataFrame:
-        """PD and decision of rows that `Scorer.features_of` made, in the same order."""
+        """PD and decision of rows that `build_features` made, in the same order."""
         del params  # MLflow passes it; the Scorer has no inference parameters.
         pds = self.scorer.predict(pl.from_pandas(features))
         return pd.DataFrame(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -14,8 +14,7 @@ from scoring.business import Costs
 from scoring.candidates import Candidate, boosted_trees, lightgbm
 from scoring.dataset import MANIFEST, Dataset, ingest
 from scoring.errors import ScoringError
-from scoring.learned import LEARNERS, Learner
-from scoring.training import Examples, Progress, cross_validate, examples_of, prepare
+from scoring.training import Examples, Progress, cross_validate, examples_of
 
 FIGURES = ("auc", "business_cost", "business_cost_tuned_cutoff", "log_loss", "brier", "auc_train")
 
@@ -80,23 +79,6 @@ def recipe_named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def learners_named(names: str) -> tuple[Learner, ...]:
-    """The standard learners of some names, with commas between; "all" for every one.
-
-    Raises
-    ------
-    ScoringError
-        If there is no learner of a name.
-    """
-    if names == "all":
-        return tuple(LEARNERS.values())
-    asked = names.replace(",", " ").split()
-    if unknown := [name for name in asked if name not in LEARNERS]:
-        known = ", ".join(LEARNERS)
-        raise ScoringError(f"no learnt feature is called {unknown[0]!r}: all, or any of {known}")
-    return tuple(LEARNERS[name] for name in asked)
-
-
 def examples_for(recipe: Recipe, dataset: Dataset, use_protected: bool | None = None) -> Examples:
     """All applicants with an outcome, with the recipe's columns unless it is asked for others."""
     asked = recipe.use_protected if use_protected is None else use_protected
@@ -106,7 +88,6 @@ def examples_for(recipe: Recipe, dataset: Dataset, use_protected: bool | None = 
 def validated(
     recipe: Recipe,
     examples: Examples,
-    learners: Sequence[Learner],
     seeds: Sequence[int],
     progress: Progress | None = None,
 ) -> pl.DataFrame:
@@ -118,8 +99,6 @@ def validated(
         What is validated.
     examples : Examples
         Applicants with outcomes; the hold-out plays no part, since nothing is chosen.
-    learners : sequence of Learner
-        Features to learn in each fold.
     seeds : sequence of int
         Of the folds and of what is fitted in them.
     progress : callable of (name, done, total), optional
@@ -130,11 +109,11 @@ def validated(
     polars.DataFrame
         A row a seed and one of their means: seed and FIGURES.
     """
-    candidate = replace(recipe.candidate, learned=bool(learners))
     rows = []
     for seed in seeds:
-        folds = prepare(examples, learners, seed=seed, progress=progress)
-        found = cross_validate(candidate, folds, Costs(), progress=progress).metrics
+        found = cross_validate(
+            recipe.candidate, examples, Costs(), seed=seed, progress=progress
+        ).metrics
         rows.append({"seed": str(seed), **{name: found[name] for name in FIGURES}})
     table = pl.DataFrame(rows)
     mean = table.select(pl.lit("mean").alias("seed"), pl.col(FIGURES).mean())

@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -23,7 +23,7 @@ from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout
 from scoring.reasons import REASONS, reasons_json
 from scoring.requests import UNREADABLE, Rows, apart, frames_of, rows_of
-from scoring.scorer import Reason, Scored, Scorer, ScorerError
+from scoring.scorer import Reason, Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -234,12 +234,11 @@ def _findings(decisions: Sequence[Prediction], models: _Models) -> _Findings:
         if one.applicant != ERASED
     )
     cases = [case for case in known if case is not None]
-    readable = _replay_features([case for case in cases if case.rows is not None], findings)
+    _replay_features([case for case in cases if case.rows is not None], findings)
     by_model: dict[_Model, list[_Case]] = defaultdict(list)
     for case in cases:
-        own = case if case.decision.id in readable else replace(case, rows=None)
         for model in dict.fromkeys(_models_of(case.decision)):
-            by_model[model].append(own)
+            by_model[model].append(case)
     for model, own_cases in by_model.items():
         _replay_model(model, own_cases, models, findings)
     return findings
@@ -287,14 +286,8 @@ def _rows(one: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
     return rows
 
 
-def _replay_features(cases: Sequence[_Case], findings: _Findings) -> set[str]:
-    """Compare features with those of the recorded rows.
-
-    Returns
-    -------
-    set of str
-        The ids of the decisions whose rows could be read.
-    """
+def _replay_features(cases: Sequence[_Case], findings: _Findings) -> None:
+    """Compare features with those of the recorded rows."""
     same: dict[str, list[_Case]] = defaultdict(list)
     for case in cases:
         same[case.decision.rows_sha256].append(case)
@@ -302,14 +295,15 @@ def _replay_features(cases: Sequence[_Case], findings: _Findings) -> set[str]:
         vectors = recomputed([cast("Rows", own[0].rows) for own in same.values()])
     except UNREADABLE as error:
         if len(same) > 1:
-            return set().union(*(_replay_features(own, findings) for own in same.values()))
+            for own in same.values():
+                _replay_features(own, findings)
+            return
         for case in cases:
             findings.differs(case.decision, "rows", "damaged", error)
-        return set()
+        return
     for own, vector in zip(same.values(), vectors, strict=True):
         for case in own:
             _compare_features(case, vector, findings)
-    return {case.decision.id for case in cases}
 
 
 def recomputed(applicants: Sequence[Rows]) -> list[Vectors]:
@@ -344,35 +338,17 @@ def _replay_model(
             findings.differs(case.decision, "model", model, error)
         return
     if scorer is None:
-        _lack(cases, f"model {model}", findings)
+        for case in cases:
+            findings.lacks(case.decision, f"model {model}")
         return
-    if scorer.learned:
-        _lack([case for case in cases if case.rows is None], f"rows for model {model}", findings)
-        cases = [case for case in cases if case.rows is not None]
-    for some, scored in _scored(scorer, cases):
-        reasons, known = scorer.reasons_of(scored, REASONS), scorer.known(scored.values)
-        for row, case in enumerate(some):
-            opinion = _opinion(scorer, float(scored.pds[row]), reasons[row])
-            # Decisions of earlier versions do not say how much was known.
-            if case.decision.known is not None:
-                opinion["known"] = known[row]
-            _compare_opinion(case.decision, model, opinion, findings)
-
-
-def _lack(cases: Iterable[_Case], what: str, findings: _Findings) -> None:
-    for case in cases:
-        findings.lacks(case.decision, what)
-
-
-def _scored(scorer: Scorer, cases: Sequence[_Case]) -> Iterator[tuple[Sequence[_Case], Scored]]:
-    if not scorer.learned:
-        yield cases, scorer.score(np.stack([case.vector for case in cases]))
-        return
-    applicants = [cast("Rows", case.rows) for case in cases]
-    for group in apart(applicants):
-        some = [cases[place] for place in group]
-        frames = frames_of(applicants[place] for place in group)
-        yield some, scorer.score(np.stack([case.vector for case in some]), frames)
+    scored = scorer.score(np.stack([case.vector for case in cases]))
+    reasons, known = scorer.reasons_of(scored, REASONS), scorer.known(scored.values)
+    for row, case in enumerate(cases):
+        opinion = _opinion(scorer, float(scored.pds[row]), reasons[row])
+        # Decisions of earlier versions do not say how much was known.
+        if case.decision.known is not None:
+            opinion["known"] = known[row]
+        _compare_opinion(case.decision, model, opinion, findings)
 
 
 def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, object]:

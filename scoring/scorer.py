@@ -4,7 +4,6 @@ On disk a Scorer is a directory of plain files, none of which can run code when 
 
     model.txt      the trees, in LightGBM's own text format
     scorer.json    feature names and levels, texts, calibration, cut-off, costs, versions, digests
-    learned/       a folder for each part of the features that was learnt from data
     profile.json   the applicants that it learnt from, as counts, for later ones to be compared with
     manifest.json  the SHA-256 of all others, checked at every load
 """
@@ -28,14 +27,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from scoring.booster import Booster
 from scoring.business import Costs, Decision
-from scoring.features import FEATURE_SET_VERSION, PROTECTED, build_features
-from scoring.features.vectors import Vectors, layout, unpack
+from scoring.features import FEATURE_SET_VERSION, PROTECTED
+from scoring.features.vectors import Vectors, layout
 from scoring.files import staged_folder
-from scoring.learned import LEARNED, Learned, Rows, add_learned
-from scoring.learned.base import APPLICANT
 from scoring.model_files import (
     FORMAT,
-    LEARNED_FOLDER,
     MODEL_FILE,
     PROFILE_FILE,
     SCORER_FILE,
@@ -49,14 +45,13 @@ from scoring.model_files import check_manifest as check_manifest
 from scoring.profiles import PD, Profile
 from scoring.proving import prove
 from scoring.shapley import Shapley
-from scoring.tables import HOME_CREDIT, TABLES, empty_frame
+from scoring.tables import HOME_CREDIT
 from scoring.trees import Trees
 
 # As the registry and every service know the model.
 MODEL_NAME = "credit-scoring"
 
 _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
-_EMPTY = {name: empty_frame(table) for name, table in TABLES.items()}
 
 # As long as the store's columns are, which do not take a NUL either.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
@@ -119,7 +114,6 @@ class _Description(BaseModel):
     costs: Costs
     calibration: Calibration
     features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=10_000)]
-    learned: tuple[str, ...]
     refer_band: tuple[float, float]
     texts: dict[_Name, dict[_Name, _Text]]
     lineage: dict[str, Any]
@@ -139,9 +133,9 @@ class _Description(BaseModel):
         except ValidationError as error:
             told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]]
             raise ValueError("; ".join(told)) from error
-        lists = ([one.name for one in found.features], found.learned)
-        if any(len(set(own)) < len(own) for own in (*lists, *(f.levels for f in found.features))):
-            raise ValueError("a feature, a level of one, or a learned part is there twice")
+        names = tuple(one.name for one in found.features)
+        if any(len(set(own)) < len(own) for own in (names, *(f.levels for f in found.features))):
+            raise ValueError("a feature, or a level of one, is there twice")
         return found
 
 
@@ -218,8 +212,6 @@ class Scorer:
         The trees in LightGBM's text format.
     lineage : mapping
         Where the model comes from: digests, parameters, figures. Plain JSON values.
-    learned : tuple of Learned
-        The parts of the features that were learnt from data.
     refer_band : (float, float)
         The PDs, both included, from which to which an application is referred to an officer.
         A band of no width refers nobody; it is kept as (cutoff, cutoff).
@@ -239,7 +231,6 @@ class Scorer:
     text: str = field(repr=False)
     lineage: Mapping[str, Any] = field(default_factory=dict, repr=False)
     feature_set_version: str = FEATURE_SET_VERSION
-    learned: tuple[Learned, ...] = field(default=(), repr=False)
     refer_band: tuple[float, float] = (0.0, 0.0)
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     profile: Profile | None = field(default=None, repr=False, compare=False)
@@ -263,78 +254,36 @@ class Scorer:
         training = self.lineage.get("training")
         return not (isinstance(training, Mapping) and training.get("source") == HOME_CREDIT)
 
-    def features_of(self, frames: Rows) -> pl.DataFrame:
-        """The features of some applicants, those that were learnt from data included.
-
-        Parameters
-        ----------
-        frames : mapping of str to polars.DataFrame
-            "application" and any of the history tables, as `build_features` takes them.
-
-        Returns
-        -------
-        polars.DataFrame
-            The columns of `build_features`, then those of each part of `learned`.
-        """
-        return self.with_learned(frames, build_features(frames))
-
-    def with_learned(self, frames: Rows, features: pl.DataFrame) -> pl.DataFrame:
-        """What `features_of` gives, from features that `build_features` has made already."""
-        return add_learned(self.learned, {**_EMPTY, **frames}, features)
-
     def predict(self, features: pl.DataFrame) -> Floats:
-        """Calibrated PDs, of shape (applicants,), of rows that `features_of` made."""
+        """Calibrated PDs, of shape (applicants,), of rows that `build_features` made."""
         return self.pds(encode(features, self.features))
 
     def pds(self, matrix: Floats) -> Floats:
         """What `predict` gives, of features that are encoded already."""
         return self.calibration.probability(self._booster.raw_scores(matrix))
 
-    def score(self, vectors: Vectors, rows: Rows | None = None) -> Scored:
+    def score(self, vectors: Vectors) -> Scored:
         """PDs and contributions of applicants from their features as `vectors.pack` gives them.
 
         Parameters
         ----------
         vectors : numpy.ndarray of shape (applicants, columns), float32
             In the layout of `scoring.features.vectors`.
-        rows : mapping of str to polars.DataFrame, optional
-            The applicants' tables, in the order of the vectors; needed where `learned` is not
-            empty, and not looked at otherwise.
 
         Returns
         -------
         Scored
             The numbers of `predict` and `explain`, to the last bit.
-
-        Raises
-        ------
-        ScorerError
-            If rows are needed and not there.
         """
-        return self._score(self.matrix(vectors, rows))
+        return self._score(self.matrix(vectors))
 
-    def matrix(self, vectors: Vectors, rows: Rows | None = None) -> Floats:
-        """What the model reads of applicants, of shape (applicants, features).
-
-        Parameters
-        ----------
-        vectors, rows
-            As for `score`.
-
-        Raises
-        ------
-        ScorerError
-            If rows are needed and not there.
-        """
-        if not self.learned:
-            return self._matrix_of(vectors)
-        if rows is None:
-            raise ScorerError(
-                f"{self.name} version {self.version} has features that were learnt from data: "
-                "they need the applicants' rows"
-            )
-        features = unpack(vectors, rows["application"]["SK_ID_CURR"].to_list())
-        return encode(self.with_learned(rows, features), self.features)
+    def matrix(self, vectors: Vectors) -> Floats:
+        """What the model reads of applicants' vectors, of shape (applicants, features)."""
+        matrix = vectors[:, self._places].astype(np.float64)
+        for i, codes in self._recoded.items():
+            known = ~np.isnan(matrix[:, i])
+            matrix[known, i] = codes[matrix[known, i].astype(np.intp)]
+        return matrix
 
     def _score(self, matrix: Floats) -> Scored:
         contributions, base = self._contributions(matrix)
@@ -349,13 +298,6 @@ class Scorer:
         if missing:
             raise ScorerError(f"{len(missing)} features are missing, the first is {missing[0]!r}")
         return [places[feature.name] for feature in self.features]
-
-    def _matrix_of(self, vectors: Vectors) -> Floats:
-        matrix = vectors[:, self._places].astype(np.float64)
-        for i, codes in self._recoded.items():
-            known = ~np.isnan(matrix[:, i])
-            matrix[known, i] = codes[matrix[known, i].astype(np.intp)]
-        return matrix
 
     @cached_property
     def _recoded(self) -> dict[int, Floats]:
@@ -466,10 +408,6 @@ class Scorer:
         with staged_folder(folder, kind="model") as staged:
             (staged / MODEL_FILE).write_text(self.text, encoding="utf-8")
             (staged / SCORER_FILE).write_text(_dump(self._description()), encoding="utf-8")
-            for part in self.learned:
-                own = staged / LEARNED_FOLDER / part.name
-                own.mkdir(parents=True)
-                part.save(own)
             if self.profile is not None:
                 text = _dump(self.profile.as_json())
                 (staged / PROFILE_FILE).write_text(text, encoding="utf-8")
@@ -502,11 +440,10 @@ class Scorer:
                     f"it was trained on version {told.feature_set_version} of the features and "
                     f"this code computes version {FEATURE_SET_VERSION}: retrain it"
                 )
-            prove(files[name].decode() for name in files if name.endswith(".txt"))
-            parts = [LEARNED[name].load(folder / LEARNED_FOLDER / name) for name in told.learned]
+            text = files[MODEL_FILE].decode()
+            prove(text)
             profile = PROFILE_FILE in files and Profile.from_json(read_json(files[PROFILE_FILE]))
-            made = {**dict(told), "learned": tuple(parts), "profile": profile or None}
-            scorer = cls(text=files[MODEL_FILE].decode(), **made)
+            scorer = cls(text=text, profile=profile or None, **dict(told))
             scorer.try_out()
         except (OSError, MemoryError):
             raise
@@ -524,9 +461,7 @@ class Scorer:
             If a PD is no probability, or is not what its contributions add up to.
         """
         nothing, noughts = np.full(len(layout().names), np.nan), np.zeros(len(layout().names))
-        vectors = np.array([nothing, noughts], dtype=np.float32)
-        rows = {**_EMPTY, "application": pl.DataFrame({APPLICANT: [1, 2]})}
-        scored = self.score(vectors, rows)
+        scored = self.score(np.array([nothing, noughts], dtype=np.float32))
         self.decide(scored.pds)
         self.reasons_of(scored)
         totals = scored.contributions.sum(axis=1) + scored.base
@@ -552,7 +487,6 @@ class Scorer:
                 "intercept": self.calibration.intercept,
             },
             "features": [{"name": f.name, "levels": list(f.levels)} for f in self.features],
-            "learned": [part.name for part in self.learned],
             "refer_band": list(self.refer_band),
             "texts": {name: dict(texts) for name, texts in self.texts.items()},
             "lineage": dict(self.lineage),

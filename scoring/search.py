@@ -200,7 +200,7 @@ def refine(
     _tidy(study)
 
     def objective(trial: optuna.Trial) -> float:
-        return _objective(trial, _proposed(trial, base, folds), folds, costs)
+        return _objective(trial, _proposed(trial, base), folds, costs)
 
     while (done := _finished(study)) < trials:
         # A sampler of its own for each trial: going on later proposes the same.
@@ -236,7 +236,7 @@ def _study(
     folder.mkdir(parents=True, exist_ok=True)
     asked = (
         data, _code(), seed, folds.seed, len(folds.parts), folds.examples.target.size,
-        len(folds.examples.features), len(folds.learned_features), costs, base.resampling,
+        len(folds.examples.features), costs, base.resampling,
         sorted(LIGHTGBM_DEFAULTS.items()), sorted(_STANDARD.items()),
     )  # fmt: skip
     return optuna.create_study(
@@ -268,11 +268,10 @@ _STANDARD: dict[str, Any] = {
         )
     },
     "kept": _ALL,
-    "learned": False,
 }  # fmt: skip
 
 
-def _proposed(trial: optuna.Trial, base: Candidate, folds: Folds) -> Candidate:
+def _proposed(trial: optuna.Trial, base: Candidate) -> Candidate:
     trial.suggest_int("n_estimators", 200, 700, step=50)
     trial.suggest_int("num_leaves", 6, 24)
     trial.suggest_int("max_depth", 3, 6)
@@ -281,12 +280,11 @@ def _proposed(trial: optuna.Trial, base: Candidate, folds: Folds) -> Candidate:
     trial.suggest_int("min_child_samples", 20, 150, log=True)
     trial.suggest_float("reg_lambda", 3.0, 100.0, log=True)
     trial.suggest_categorical("kept", [_ALL, 400, 250])
-    trial.suggest_categorical("learned", [False, True] if folds.learned_features else [False])
     return _candidate(trial.params, base)
 
 
 def _candidate(parameters: Mapping[str, Any], base: Candidate) -> Candidate:
-    of_trees = {k: v for k, v in parameters.items() if k not in ("kept", "learned")}
+    of_trees = {k: v for k, v in parameters.items() if k != "kept"}
     # The learning rate follows from the number of trees: their product is what counts.
     product = LIGHTGBM_DEFAULTS["learning_rate"] * LIGHTGBM_DEFAULTS["n_estimators"]
     rate = product / of_trees["n_estimators"]
@@ -294,7 +292,6 @@ def _candidate(parameters: Mapping[str, Any], base: Candidate) -> Candidate:
         lightgbm(**of_trees, learning_rate=rate),
         resampling=base.resampling,
         kept=parameters["kept"] or None,
-        learned=parameters["learned"],
     )
 
 

@@ -78,7 +78,6 @@ def described(candidate: Candidate) -> dict[str, Any]:
         "candidate": candidate.name,
         "resampling": candidate.resampling,
         "features_kept": candidate.kept or "all",
-        "features_learned": candidate.learned,
         **candidate.parameters,
     }
 

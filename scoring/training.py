@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import lightgbm
 import numpy as np
@@ -31,8 +31,6 @@ from scoring.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.evaluation import figures
 from scoring.features import PROTECTED, build_features
-from scoring.learned import Learned, Learner, Rows, add_learned, cross_fit_all
-from scoring.learned.base import scramble
 from scoring.profiles import Profile
 from scoring.scorer import Calibration, Feature, Scorer, encode
 from scoring.selection import ranking
@@ -62,8 +60,6 @@ _DEFAULTS_FOR_SLOPE = 100
 _MOST_STEPS = 50
 # Models fitted at a time, at most: each holds its training rows.
 _MOST_WORKERS = 4
-# Folds within the training rows, for features that are learnt from outcomes.
-_INNER_FOLDS = 4
 
 
 class TrainingError(ScoringError):
@@ -72,8 +68,20 @@ class TrainingError(ScoringError):
 
 def is_held_out(applicants: pl.Series) -> pl.Series:
     """Whether each applicant (SK_ID_CURR) is kept from every model's training."""
-    share = scramble(applicants, _HOLDOUT_SEED) / 2.0**64
-    return pl.Series("held_out", share < HOLDOUT_SHARE)
+    return pl.Series("held_out", _hashes(applicants) / 2.0**64 < HOLDOUT_SHARE)
+
+
+def _hashes(applicants: pl.Series) -> npt.NDArray[np.uint64]:
+    """A pseudo-random number for each applicant, the same wherever the applicant stands.
+
+    The finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", 2014).
+    """
+    state = applicants.to_numpy().astype(np.uint64) + np.uint64(_HOLDOUT_SEED * 2**32)
+    state = (state + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
 
 
 @dataclass(frozen=True)
@@ -88,22 +96,15 @@ class Examples:
         1 for a default, 0 else.
     features : tuple of Feature
         Which columns a model may use.
-    rows : mapping of str to polars.DataFrame, optional
-        The tables of at least these applicants, where features are to be learnt from them.
     """
 
     frame: pl.DataFrame
     target: Labels
     features: tuple[Feature, ...]
-    rows: Rows | None = field(default=None, repr=False)
 
     @classmethod
     def of(
-        cls,
-        frame: pl.DataFrame,
-        targets: pl.DataFrame,
-        use_protected: bool = False,
-        rows: Rows | None = None,
+        cls, frame: pl.DataFrame, targets: pl.DataFrame, use_protected: bool = False
     ) -> Examples:
         """Join features with outcomes and choose the columns that a model may use.
 
@@ -115,8 +116,6 @@ class Examples:
             SK_ID_CURR and TARGET; applicants without an outcome are left out.
         use_protected : bool
             Whether sex, age and family status may be used.
-        rows : mapping of str to polars.DataFrame, optional
-            The applicants' tables.
 
         Raises
         ------
@@ -133,7 +132,7 @@ class Examples:
             for name, dtype in columns.schema.items()
             if use_protected or name not in PROTECTED
         )
-        return cls(joined.drop("TARGET"), target, features, rows)
+        return cls(joined.drop("TARGET"), target, features)
 
     @cached_property
     def matrix(self) -> Matrix:
@@ -142,13 +141,13 @@ class Examples:
 
     def take(self, rows: Positions) -> Examples:
         """Some of the applicants, by position."""
-        return Examples(self.frame[rows], self.target[rows], self.features, self.rows)
+        return Examples(self.frame[rows], self.target[rows], self.features)
 
     def with_protected(self) -> Examples:
         """The same applicants with every feature allowed: sex, age and family status too."""
         columns = self.frame.drop("SK_ID_CURR").schema
         features = tuple(Feature.of(name, dtype) for name, dtype in columns.items())
-        return Examples(self.frame, self.target, features, self.rows)
+        return Examples(self.frame, self.target, features)
 
     def holdout(self) -> tuple[Examples, Examples]:
         """Split into (development, held out) by `is_held_out`.
@@ -164,23 +163,9 @@ class Examples:
             _check_outcomes(part.target)
         return parts
 
-    def raw_rows(self) -> Rows:
-        """The applicants' tables.
-
-        Raises
-        ------
-        TrainingError
-            If they were not given.
-        """
-        if self.rows is None:
-            raise TrainingError(
-                "features can be learnt from the applicants' tables only: give them"
-            )
-        return self.rows
-
 
 def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
-    """The training applicants of a dataset with their features, outcomes and tables.
+    """The training applicants of a dataset with their features and outcomes.
 
     Raises
     ------
@@ -189,7 +174,7 @@ def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
     """
     frames = dataset.frames("train")
     rows = dict(zip(frames, pl.collect_all(frames.values()), strict=True))
-    return Examples.of(build_features(rows), rows["application"], use_protected, rows)
+    return Examples.of(build_features(rows), rows["application"], use_protected)
 
 
 def applicants_digest(examples: Examples) -> str:
@@ -212,22 +197,11 @@ def _check_outcomes(target: Labels) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Fold:
-    """A fold of the cross-validation, with what was learnt from its training rows.
-
-    Attributes
-    ----------
-    inside, out : numpy.ndarray
-        Positions of the training rows, and of the rows left out.
-    learned_inside, learned_out : numpy.ndarray of shape (rows, learned features)
-        Features learnt from the training rows; theirs are out of fold.
-    """
+class Fold(NamedTuple):
+    """A fold of the cross-validation: positions of its training rows, and of the rows left out."""
 
     inside: Positions
     out: Positions
-    learned_inside: Matrix
-    learned_out: Matrix
 
 
 @dataclass(frozen=True)
@@ -238,8 +212,6 @@ class Folds:
     ----------
     examples : Examples
         Applicants with outcomes.
-    learned_features : tuple of Feature
-        The features that each fold has learnt from its training rows.
     parts : tuple of Fold
         Each leaves other applicants out.
     seed : int
@@ -247,16 +219,11 @@ class Folds:
     """
 
     examples: Examples
-    learned_features: tuple[Feature, ...]
     parts: tuple[Fold, ...]
     seed: int
-    # Of each fold, with and without learnt features: the columns with values, and their ranking.
-    _known: dict[tuple[int, bool], Positions] = field(
-        default_factory=dict, repr=False, compare=False
-    )
-    _rankings: dict[tuple[int, bool], Positions] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    # Of each fold: the columns with values, and their ranking.
+    _known: dict[int, Positions] = field(default_factory=dict, repr=False, compare=False)
+    _rankings: dict[int, Positions] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def number(self) -> npt.NDArray[np.int64]:
@@ -266,40 +233,25 @@ class Folds:
             result[part.out] = number
         return result
 
-    def features(self, candidate: Candidate) -> tuple[Feature, ...]:
-        """The columns that a candidate chooses from."""
-        return self.examples.features + (self.learned_features if candidate.learned else ())
-
     def data(self, number: int, candidate: Candidate) -> tuple[Positions, Matrix, Matrix]:
         """A fold's columns for a candidate, its training rows and its rows left out."""
         part, columns = self.parts[number], self._columns(number, candidate)
-        inside = self._matrix(part.inside, part.learned_inside, columns)
-        return columns, inside, self._matrix(part.out, part.learned_out, columns)
-
-    def _matrix(self, rows: Positions, learned: Matrix, columns: Positions) -> Matrix:
-        """Some rows and columns, those learnt in the fold being the last."""
-        own = columns[columns < len(self.examples.features)]
-        values = self.examples.matrix[np.ix_(rows, own)]
-        if own.size == columns.size:
-            return values
-        return np.hstack([values, learned[:, columns[own.size :] - len(self.examples.features)]])
+        matrix = self.examples.matrix
+        return columns, matrix[np.ix_(part.inside, columns)], matrix[np.ix_(part.out, columns)]
 
     def _columns(self, number: int, candidate: Candidate) -> Positions:
         """The columns that a candidate keeps in a fold, found once for all candidates."""
-        key, part = (number, candidate.learned), self.parts[number]
-        features = self.features(candidate)
-        if key not in self._known:
-            everything = np.arange(len(features))
-            inside = self._matrix(part.inside, part.learned_inside, everything)
-            self._known[key] = known_columns(inside)
-        known = self._known[key]
+        rows, examples = self.parts[number].inside, self.examples
+        if number not in self._known:
+            self._known[number] = known_columns(examples.matrix[rows])
+        known = self._known[number]
         if candidate.kept is None:
             return known
-        if key not in self._rankings:
-            inside = self._matrix(part.inside, part.learned_inside, known)
-            target = self.examples.target[part.inside]
-            self._rankings[key] = ranking([features[i] for i in known], inside, target, self.seed)
-        return np.sort(known[self._rankings[key][: candidate.kept]])
+        if number not in self._rankings:
+            features = [examples.features[i] for i in known]
+            inside, target = examples.matrix[np.ix_(rows, known)], examples.target[rows]
+            self._rankings[number] = ranking(features, inside, target, self.seed)
+        return np.sort(known[self._rankings[number][: candidate.kept]])
 
 
 def known_columns(matrix: Matrix) -> Positions:
@@ -307,67 +259,22 @@ def known_columns(matrix: Matrix) -> Positions:
     return np.flatnonzero(~np.isnan(matrix).all(axis=0))
 
 
-def prepare(
-    examples: Examples,
-    learners: Sequence[Learner] = (),
-    folds: int = FOLDS,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Folds:
-    """Make stratified, shuffled folds and learn their features from their training rows.
+def prepare(examples: Examples, folds: int = FOLDS, seed: int = 0) -> Folds:
+    """Make stratified, shuffled folds.
 
     Parameters
     ----------
     examples : Examples
-        Applicants with outcomes; their tables too where there are learners.
-    learners : sequence of Learner
-        Features to learn in each fold; a candidate uses them if it is `learned`.
+        Applicants with outcomes.
     folds : int
         How many.
     seed : int
         Of the folds and of everything fitted in them.
-    progress : callable of (name, done, total), optional
-        Told after each fold.
     """
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     # Encoded once, before several threads ask for it.
-    splits = list(splitter.split(examples.matrix, examples.target))
-
-    def learn(split: tuple[Positions, Positions]) -> tuple[tuple[Feature, ...], Fold]:
-        inside, out = split
-        if not learners:
-            nothing = np.empty((0, 0), dtype=np.float32)
-            return (), Fold(inside, out, nothing, nothing)
-        known, asked = examples.take(inside), examples.take(out)
-        _, names, train, learned = learn_features(known, learners, seed)
-        new = add_learned(learned, examples.raw_rows(), asked.frame)
-        return names, Fold(inside, out, train, encode(new, names).astype(np.float32))
-
-    made = list(_told(in_parallel(learn, splits), "features learnt", splits, progress))
-    return Folds(examples, made[0][0], tuple(part for _, part in made), seed)
-
-
-def learn_features(
-    examples: Examples, learners: Sequence[Learner], seed: int
-) -> tuple[pl.DataFrame, tuple[Feature, ...], Matrix, tuple[Learned, ...]]:
-    """Learn features from training applicants.
-
-    Returns
-    -------
-    frame : polars.DataFrame
-        The examples' features with the learnt ones, out of fold, beside them.
-    features : tuple of Feature
-        The learnt ones.
-    matrix : numpy.ndarray of shape (applicants, learnt features)
-        Their values, out of fold.
-    learned : tuple of Learned
-        For other applicants.
-    """
-    learned, frame = cross_fit_all(
-        learners, examples.raw_rows(), examples.frame, examples.target, _INNER_FOLDS, seed
-    )
-    names = tuple(Feature(name) for part in learned for name in part.columns)
-    return frame, names, encode(frame, names).astype(np.float32), learned
+    splits = splitter.split(examples.matrix, examples.target)
+    return Folds(examples, tuple(Fold(*split) for split in splits), seed)
 
 
 @dataclass(frozen=True)
@@ -491,7 +398,7 @@ def cross_validate(
     progress : callable of (name, done, total), optional
         Told after each fold.
     """
-    ready = examples if isinstance(examples, Folds) else prepare(examples, (), folds, seed)
+    ready = examples if isinstance(examples, Folds) else prepare(examples, folds, seed)
     return cross_validate_all([candidate], ready, costs, progress=progress)[0]
 
 
@@ -544,7 +451,7 @@ def fit_each(
     def one(pair: tuple[Candidate, int]) -> FittedFold:
         candidate, number = pair
         columns, inside, out = folds.data(number, candidate)
-        features = folds.features(candidate)
+        features = folds.examples.features
         target = folds.examples.target[folds.parts[number].inside]
         start = time.perf_counter()
         model = fit(candidate, [features[i] for i in columns], inside, target, folds.seed)
@@ -667,7 +574,6 @@ def fit_scorer(
     name: str,
     lineage: Mapping[str, Any],
     seed: int = 0,
-    learners: Sequence[Learner] = (),
 ) -> Scorer:
     """Fit the served model on all examples; its calibration comes from the cross-validation.
 
@@ -683,15 +589,12 @@ def fit_scorer(
         Kept inside the Scorer as it is.
     seed : int
         Of the model.
-    learners : sequence of Learner
-        Those of the validation's folds, for a candidate that uses features learnt from data.
     """
     candidate = validation.candidate
     if not candidate.servable:
         raise TrainingError(f"a Scorer holds LightGBM trees, not a {candidate.name}")
-    features, matrix, learned = _training_matrix(candidate, examples, learners, seed)
+    features, matrix = _training_matrix(candidate, examples, seed)
     model = fit(candidate, features, matrix, examples.target, seed)
-    names = {feature.name for feature in features}
     cutoff = validation.costs.cutoff
     scorer = Scorer(
         name=name,
@@ -702,7 +605,6 @@ def fit_scorer(
         costs=validation.costs,
         text=model.booster_.model_to_string(),
         lineage=lineage,
-        learned=tuple(part for part in learned if names.intersection(part.columns)),
         refer_band=refer_band(validation.pds, cutoff),
         texts=wording.texts(feature.name for feature in features),
     )
@@ -720,7 +622,7 @@ def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
     scorer : Scorer
         As `fit_scorer` made it.
     unseen : polars.DataFrame
-        Applicants that the model has not seen, as `Scorer.features_of` gives them.
+        Features of applicants that the model has not seen.
     """
     if scorer.profile is None:
         raise TrainingError("the model has no profile: fit it with fit_scorer")
@@ -730,19 +632,16 @@ def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
 
 
 def _training_matrix(
-    candidate: Candidate, examples: Examples, learners: Sequence[Learner], seed: int
-) -> tuple[tuple[Feature, ...], Matrix, tuple[Learned, ...]]:
-    """The columns that a candidate keeps of all examples, and what was learnt for them."""
-    features, matrix, learned = examples.features, examples.matrix, tuple[Learned, ...]()
-    if candidate.learned:
-        _, names, values, learned = learn_features(examples, learners, seed)
-        features, matrix = features + names, np.hstack([matrix, values])
-    known = known_columns(matrix)
-    features, matrix = tuple(features[i] for i in known), matrix[:, known]
+    candidate: Candidate, examples: Examples, seed: int
+) -> tuple[tuple[Feature, ...], Matrix]:
+    """The columns that a candidate keeps of all examples."""
+    known = known_columns(examples.matrix)
+    features = tuple(examples.features[i] for i in known)
+    matrix = examples.matrix[:, known]
     if candidate.kept is not None:
         kept = np.sort(ranking(features, matrix, examples.target, seed)[: candidate.kept])
         features, matrix = tuple(features[i] for i in kept), matrix[:, kept]
-    return features, matrix, learned
+    return features, matrix
 
 
 def with_figures(scorer: Scorer, found: Mapping[str, Any]) -> Scorer:
@@ -760,8 +659,7 @@ def unseen_pds(
     validation : Validation
         Of the development applicants: theirs come from the folds.
     development, holdout : Examples
-        The applicants that were learnt from, and those that were not; the latter's frame as
-        `Scorer.features_of` gives it.
+        The applicants that were learnt from, and those that were not.
     scorer : Scorer
         The served model: the held-out applicants' PDs are its own.
 
@@ -838,7 +736,6 @@ def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]
         "parameters": dict(candidate.parameters),
         "resampling": candidate.resampling,
         "features_kept": candidate.kept,
-        "features_learned": candidate.learned,
         "training": dict(record),
         "cross_validation": metrics,
         "promised": promises(validation),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 # LightGBM's threads would otherwise spin while they wait, which takes minutes where the cores
@@ -13,7 +14,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # As the API sets it: of so few rows a second thread only costs. A test of the features has more.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-import carrying
 import polars as pl
 import pytest
 import serving
@@ -119,9 +119,13 @@ def scorer(sample_validation: Validation, sample_examples: Examples) -> Scorer:
 
 
 @pytest.fixture(scope="session")
-def learned_scorer(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
-    """A model with every feature that is learnt from data, texts and a refer band."""
-    return carrying.scorer_with_learned_features(sample, sample_features)
+def worded_scorer(scorer: Scorer) -> Scorer:
+    """The model under another name, with texts of its own and a wide refer band."""
+    texts = {
+        feature.name: {"en": f"about {feature.name}", "fr": f"à propos de {feature.name}"}
+        for feature in scorer.features
+    }
+    return replace(scorer, name="worded", version="7", refer_band=(0.06, 0.12), texts=texts)
 
 
 @pytest.fixture(scope="session")

@@ -138,7 +138,7 @@ DESCRIPTIONS: Mapping[str, tuple[Damage, str]] = {
     "version": (saying("version", value=3), "version: "),
     "a key twice": (reworded("scorer.json", '"cutoff": ', '"cutoff": 0.5,\n "cutoff": '), "twice"),
     "something more": (saying("more", value=1), "more: "),
-    "learned": (saying("learned", value=["../../x"]), "KeyError"),
+    "learned": (saying("learned", value=["../../x"]), "learned: "),
     "deep": (lambda folder: (folder / "scorer.json").write_text(_DEEP) and None, "too deeply"),
     "a deep profile": (
         lambda folder: (folder / "profile.json").write_text(_DEEP) and None, "too deeply",
@@ -197,6 +197,6 @@ FOLDERS: Mapping[str, tuple[Damage, str]] = {
     "a link to itself": (_loop, "model.txt is no plain file"),
     "a huge model": (_huge("model.txt"), "model.txt is larger than"),
     "a huge manifest": (_huge("manifest.json"), "manifest.json is larger than"),
-    "too many entries": (_crowd, "more than 200 files"),
+    "too many entries": (_crowd, "is no file of a model"),
     "folders without end": (_depth, "no file of a model"),
 }

@@ -104,16 +104,16 @@ def test_answers_for_real_rows_equal_batch_scores_to_the_last_bit(
 
 @pytest.fixture(scope="module")
 def carrying(
-    learned_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+    worded_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[FlaskClient, Scorer]]:
-    """A client of an app whose model has learned features, texts and a refer band."""
+    """A client of an app whose model has texts and a wide refer band."""
     folder = tmp_path_factory.mktemp("carrying")
-    learned_scorer.save(folder / "champion")
+    worded_scorer.save(folder / "champion")
     with serving.running_app(serving.settings(folder / "champion", folder)) as app:
-        yield app.test_client(), learned_scorer
+        yield app.test_client(), worded_scorer
 
 
-def test_answers_with_learned_features_equal_batch_scores_to_the_last_bit(
+def test_answers_of_a_model_that_refers_equal_batch_scores_to_the_last_bit(
     carrying: tuple[FlaskClient, Scorer], sample: Dataset
 ) -> None:
     client, scorer = carrying

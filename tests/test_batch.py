@@ -118,16 +118,14 @@ def test_scores_are_those_of_the_scorer(
     assert {"accept", "refuse"} <= set(found["decision"])
 
 
-def test_scores_of_a_model_with_learned_features_need_no_other_applicant(
-    sample: Dataset, learned_scorer: Scorer
-) -> None:
-    found = score(sample, learned_scorer, "test")
-    features = learned_scorer.features_of(collected(sample.frames("test")))
-    pds = learned_scorer.predict(features)
+def test_scores_need_no_other_applicant(sample: Dataset, worded_scorer: Scorer) -> None:
+    found = score(sample, worded_scorer, "test")
+    features = build_features(collected(sample.frames("test")))
+    pds = worded_scorer.predict(features)
     assert found["probability_of_default"].to_numpy().tobytes() == pds.tobytes()
     assert set(found["decision"]) == {"accept", "refer", "refuse"}
     alone = pl.concat(
-        score_one(learned_scorer, collected(sample.frames()), applicant)
+        score_one(worded_scorer, collected(sample.frames()), applicant)
         for applicant in found["SK_ID_CURR"].gather_every(20)
     )
     expected = found.gather_every(20)["probability_of_default"]
@@ -135,7 +133,7 @@ def test_scores_of_a_model_with_learned_features_need_no_other_applicant(
 
 
 def score_one(scorer: Scorer, rows: dict[str, pl.DataFrame], applicant: int) -> pl.Series:
-    return pl.Series(scorer.predict(scorer.features_of(own_rows(rows, applicant))))
+    return pl.Series(scorer.predict(build_features(own_rows(rows, applicant))))
 
 
 @pytest.mark.parametrize("size", [200, 77])
@@ -148,7 +146,7 @@ def test_batches_of_rows_are_whole(size: int, sample: Dataset) -> None:
         assert features["SK_ID_CURR"].equals(batch["application"]["SK_ID_CURR"])
 
 
-def test_features_that_are_written_are_those_before_learning(
+def test_features_that_are_written_are_those_of_build_features(
     sample: Dataset, sample_features: pl.DataFrame, tmp_path: Path
 ) -> None:
     write_features(sample, tmp_path / "features.parquet")

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from scoring.dataset import Dataset
-from scoring.learned import Rows
+from scoring.features import build_features
 from scoring.scorer import Floats, Scorer
 
+Rows = dict[str, pl.DataFrame]
 EXTERNAL = ("EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3")
 
 
@@ -24,7 +25,7 @@ def rows(sample: Dataset) -> Rows:
 def pds(scorer: Scorer, rows: Rows, *changes: pl.Expr) -> Floats:
     """PDs of the applicants after a change to their applications."""
     application = rows["application"].with_columns(changes)
-    return scorer.predict(scorer.features_of({**rows, "application": application}))
+    return scorer.predict(build_features({**rows, "application": application}))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_the_order_of_the_rows_moves_no_pd(scorer: Scorer, rows: Rows) -> None:
     shuffled = {
         name: frame.sample(fraction=1, shuffle=True, seed=5) for name, frame in rows.items()
     }
-    features = scorer.features_of({**shuffled, "application": rows["application"]})
+    features = build_features({**shuffled, "application": rows["application"]})
     assert scorer.predict(features).tolist() == pds(scorer, rows).tolist()
 
 
@@ -68,5 +69,5 @@ def test_an_applicant_without_any_history_or_score_gets_a_pd(scorer: Scorer, row
         .head(20)
         .with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in EXTERNAL)
     )
-    answered = scorer.predict(scorer.features_of({"application": bare}))
+    answered = scorer.predict(build_features({"application": bare}))
     assert ((answered > 0) & (answered < 1)).all()

@@ -17,10 +17,9 @@ def test_the_configuration_is_that_of_the_model(scorer: Scorer) -> None:
         "parameters": {"n_estimators": 7},
         "resampling": "none",
         "features_kept": 40,
-        "features_learned": True,
     }
     found = Configuration.of(replace(scorer, lineage=known)).candidate
-    assert (found.parameters, found.kept, found.learned) == ({"n_estimators": 7}, 40, True)
+    assert (found.parameters, found.kept) == ({"n_estimators": 7}, 40)
 
 
 def test_a_configuration_survives_a_training(sample_validation: Validation, scorer: Scorer) -> None:

@@ -312,32 +312,23 @@ DAMAGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def learned(
-    learned_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[FlaskClient]:
-    """A client of an app whose model needs the rows of known applicants too."""
-    folder = tmp_path_factory.mktemp("learned")
-    learned_scorer.save(folder / "champion")
-    with serving.running_app(serving.settings(folder / "champion", folder)) as app:
-        yield app.test_client()
-
-
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_applicant_spoils_no_batch(
-    learned: FlaskClient, body: dict[str, Any], damage: str, caplog: pytest.LogCaptureFixture
+    client: FlaskClient, body: dict[str, Any], damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     body["application"]["SK_ID_CURR"] = 900_555
-    number = known(learned, body)
-    store = service(learned).store
+    number = known(client, body)
+    store = service(client).store
     found = store.applicant(number)
     assert found is not None
-    store.put_applicants([replace(found, **DAMAGES[damage](found))])
-    sent = [{"SK_ID_CURR": number}, body, {"SK_ID_CURR": number}]
-    results = learned.post("/predict/batch", json=sent).json["results"]
+    changed = DAMAGES[damage](found)
+    store.put_applicants([replace(found, **changed)])
+    # Rows are read where an application comes without its history.
+    asked = {"application": body["application"]} if "rows" in changed else {"SK_ID_CURR": number}
+    results = client.post("/predict/batch", json=[asked, body, asked]).json["results"]
     assert [item.get("problem", {}).get("status") for item in results] == [409, None, 409]
     assert "damaged" in results[0]["problem"]["detail"]
-    assert ask(learned, {"SK_ID_CURR": number}).status_code == 409
+    assert ask(client, asked).status_code == 409
     assert "what is stored of an applicant is damaged" in caplog.text
     assert str(number) not in caplog.text
 
@@ -374,20 +365,6 @@ def test_with_pseudonyms_no_number_is_kept(
         assert [one["id"] for one in decisions] == [answer["id"]]
     for path in tmp_path.glob("scoring.db*"):
         assert b"987654" not in path.read_bytes()
-
-
-def test_learned_features_are_made_for_known_applicants_too(
-    learned_scorer: Scorer, sample: Dataset, tmp_path: Path
-) -> None:
-    learned_scorer.save(tmp_path / "champion")
-    settings = serving.settings(tmp_path / "champion", tmp_path)
-    with serving.running_app(settings) as app:
-        client = app.test_client()
-        for number in serving.applicants(sample, 3):
-            body: dict[str, Any] = serving.request_of(sample, number)
-            by_id, by_rows = ask(client, {"SK_ID_CURR": known(client, body)}), ask(client, body)
-            without = {"history": None}
-            assert comparable(by_id.json | without) == comparable(by_rows.json | without)
 
 
 def test_readiness_is_looked_at_now_and_then_by_one_at_a_time(

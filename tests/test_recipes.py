@@ -12,13 +12,11 @@ from scoring.candidates import lightgbm
 from scoring.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.features import PROTECTED
-from scoring.learned import LEARNERS
 from scoring.recipes import (
     FIGURES,
     RECIPES,
     Recipe,
     examples_for,
-    learners_named,
     opened,
     recipe_named,
     validated,
@@ -29,13 +27,11 @@ QUICK = Recipe(lightgbm(n_estimators=20), use_protected=False)
 
 def test_a_recipe_is_validated_once_a_seed(sample: Dataset) -> None:
     examples = examples_for(QUICK, sample)
-    table = validated(QUICK, examples, (), [0, 4])
+    table = validated(QUICK, examples, [0, 4])
     assert table.columns == ["seed", *FIGURES]
     assert table["seed"].to_list() == ["0", "4", "mean"]
     assert table["auc"][2] == pytest.approx((table["auc"][0] + table["auc"][1]) / 2)
     assert table["auc"][0] != table["auc"][1]
-    learned = validated(QUICK, examples, learners_named("group_medians"), [0])
-    assert learned["auc"][0] != table["auc"][0]
 
 
 def test_the_recipe_says_whether_protected_attributes_are_used(sample: Dataset) -> None:
@@ -52,16 +48,9 @@ def test_the_champions_recipe_is_the_default_of_a_training() -> None:
     assert recipe_named("champion").candidate.parameters == lightgbm().parameters
 
 
-def test_learners_are_named() -> None:
-    assert learners_named("") == ()
-    assert learners_named("all") == tuple(LEARNERS.values())
-    assert [item.name for item in learners_named("rates, neighbours")] == ["rates", "neighbours"]
-
-
-@pytest.mark.parametrize("call", [learners_named, recipe_named])
-def test_an_unknown_name_is_told_with_those_there_are(call: object) -> None:
+def test_an_unknown_name_is_told_with_those_there_are() -> None:
     with pytest.raises(ScoringError, match=r"'wrong'.*any of"):
-        call("wrong")  # type: ignore[operator]
+        recipe_named("wrong")
 
 
 def test_a_folder_of_files_is_read_and_not_kept(sample: Dataset) -> None:
@@ -81,7 +70,6 @@ def test_a_folder_of_files_is_read_and_not_kept(sample: Dataset) -> None:
     ("words", "told"),
     [
         (("--recipe", "wrong"), "no recipe is called 'wrong'"),
-        (("--learned", "wrong"), "no learnt feature is called 'wrong'"),
         (("--seeds", "a,b"), "--seeds takes whole numbers"),
     ],
 )
@@ -98,4 +86,4 @@ def test_the_figures_of_the_note_are_reached_on_real_rows(home_credit_folder: Pa
     recipe = recipe_named("note")
     with opened(home_credit_folder) as dataset:
         examples = examples_for(recipe, dataset)
-    assert validated(recipe, examples, (), [0])["auc"][0] > 0.765
+    assert validated(recipe, examples, [0])["auc"][0] > 0.765

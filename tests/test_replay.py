@@ -97,18 +97,6 @@ def recorded(
     return Recorded(tuple(decisions), {digest_of(one): one for one in (small_model, rival)})
 
 
-@pytest.fixture(scope="module")
-def with_learned(
-    learned_scorer: Scorer, sample: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> Recorded:
-    """Decisions of a model with features that were learnt from data."""
-    folder = tmp_path_factory.mktemp("learned")
-    learned_scorer.save(folder / "champion")
-    found = serving.settings(folder / "champion", folder)
-    decisions = decide(found, sample, [Policy()])
-    return Recorded(tuple(decisions), {digest_of(folder / "champion"): folder / "champion"})
-
-
 @pytest.fixture
 def lite(tmp_path: Path) -> Iterator[Store]:
     """An empty store in the folder of the test, as `scoring.db`."""
@@ -131,12 +119,6 @@ def test_decisions_are_the_same_to_the_last_bit(recorded: Recorded, store: Store
     assert report == Report(decisions=len(decisions))
     assert report.equal == len(decisions) == told[-1]
     assert len(told) > 1
-
-
-def test_learned_features_are_computed_from_the_rows(with_learned: Recorded, lite: Store) -> None:
-    assert {one.source for one in with_learned.decisions} == {"rows", "id"}
-    report = replay(with_learned.put(lite))
-    assert report == Report(decisions=len(with_learned.decisions))
 
 
 def test_pseudonymised_decisions_are_computed_without_the_numbers(
@@ -348,16 +330,6 @@ def test_decisions_on_other_features_are_counted_apart(recorded: Recorded, lite:
     report = replay(recorded.put(lite, [*old, *recorded.decisions[5:20]]))
     assert report.missing == {"code of version 1 of the features": 5}
     assert (report.equal, report.incomplete, report.differing) == (15, 5, 0)
-
-
-def test_learned_features_without_rows_cannot_be_computed(
-    with_learned: Recorded, lite: Store
-) -> None:
-    rowless = replace(with_learned.decisions[0], source="id", rows=None, rows_sha256="")
-    report = replay(with_learned.put(lite, [rowless, *with_learned.decisions[1:4]]))
-    (lacking,) = report.missing
-    assert lacking.startswith("rows for model version 7")
-    assert (report.equal, report.incomplete) == (3, 1)
 
 
 def test_a_kept_model_that_was_changed_is_a_difference(

@@ -178,7 +178,7 @@ def breakages() -> dict[str, Callable[[Path], None]]:
 
     def newer(folder: Path) -> None:
         path = folder / "manifest.json"
-        path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
+        path.write_text(path.read_text().replace('"format": 3', '"format": 99'))
 
     def emptied(folder: Path) -> None:
         (folder / "model.txt").unlink()

@@ -92,15 +92,14 @@ def test_a_model_is_known_by_its_manifest_and_noticed_when_a_file_changes(
 
 
 def test_what_is_fetched_outlives_its_folder(
-    folder_source: FolderSource, folders: dict[Alias, Path], learned_scorer: Scorer
+    folder_source: FolderSource, folders: dict[Alias, Path], worded_scorer: Scorer
 ) -> None:
-    """Also a model with folders inside."""
-    learned_scorer.save(folders["champion"])
+    worded_scorer.save(folders["champion"])
     found = folder_source.find("champion")
     assert found is not None
     with folder_source.fetched("champion", found) as copy:
         shutil.rmtree(folders["champion"])
-        assert Scorer.load(copy) == learned_scorer
+        assert Scorer.load(copy) == worded_scorer
     assert not copy.exists()
 
 
@@ -292,9 +291,9 @@ def test_an_alias_or_a_model_that_is_not_there_is_not_found(
 
 
 def test_files_that_are_kept_behind_the_server_are_fetched_through_it(
-    server: Server, learned_scorer: Scorer, tmp_path: Path
+    server: Server, worded_scorer: Scorer, tmp_path: Path
 ) -> None:
-    own = registered_through(server, learned_scorer, "from-elsewhere", tmp_path / "scorer")
+    own = registered_through(server, worded_scorer, "from-elsewhere", tmp_path / "scorer")
     source = RegistrySource(f"{server.url}/", own.name, tmp_path / "cache")
     assert fetch(source, "champion") == own
 
@@ -508,10 +507,10 @@ def test_a_redirection_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.txt", "/etc/evil.txt", "a/../../evil.txt", ".hidden", "a//b", ""]
+    "name", ["../evil.txt", "/etc/evil.txt", "a/../../evil.txt", "a/b.txt", ".hidden", "a//b", ""]
 )
 def test_files_outside_the_model_are_never_written(tmp_path: Path, name: str) -> None:
-    manifest = json.dumps({"format": 2, "files": {name: "0" * 64}}).encode()
+    manifest = json.dumps({"format": 3, "files": {name: "0" * 64}}).encode()
     digest = hashlib.sha256(manifest).hexdigest()
     answers = {
         "champion": version(digest),
@@ -533,7 +532,7 @@ def test_models_that_are_too_large_are_not_taken(
 ) -> None:
     monkeypatch.setattr(sources, "_LARGEST", 1_000)
     files = {"large": {"large": "0" * 64}, "all": dict.fromkeys("abc", "0" * 64)}[answer]
-    manifest = json.dumps({"format": 2, "files": files}).encode()
+    manifest = json.dumps({"format": 3, "files": files}).encode()
     digest = hashlib.sha256(manifest).hexdigest()
     answers = {
         "champion": version(digest),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from scoring.business import Costs, business_cost
 from scoring.candidates import Candidate, dummy, fit, lightgbm, logistic_regression
 from scoring.dataset import Dataset
 from scoring.features import PROTECTED
-from scoring.learned import LEARNERS, Learned, Rows
 from scoring.resampling import RESAMPLINGS
 from scoring.scorer import Calibration, Feature, Scorer
 from scoring.training import (
@@ -78,7 +77,7 @@ def simulated(rows: int, signal: float, seed: int = 0, columns: int = 6) -> Exam
         }
     )
     outcomes = pl.DataFrame({"SK_ID_CURR": frame["SK_ID_CURR"], "TARGET": target.astype(np.int8)})
-    return Examples.of(frame, outcomes, rows={"application": frame})
+    return Examples.of(frame, outcomes)
 
 
 def with_target(examples: Examples, target: npt.NDArray[np.int8]) -> Examples:
@@ -440,8 +439,8 @@ def test_sample_applicants_can_be_told_apart(sample_validation: Validation) -> N
     assert sample_validation.metrics["auc"] < 0.9
 
 
-# Nothing of the applicants left out is seen: neither by what is learnt, nor by the choice of
-# features, nor by a remedy for imbalance.
+# Nothing of the applicants left out is seen: neither by the choice of features, nor by a remedy
+# for imbalance.
 
 RECIPE = replace(QUICK, kept=4)
 
@@ -480,80 +479,16 @@ def test_the_features_kept_are_chosen_anew_in_every_fold() -> None:
     assert all({names.index(NUMBERS[0]), names.index(COLOR)} <= columns for columns in chosen)
 
 
-REMEMBERED = "neighbours__DEFAULT_RATE"
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """The outcomes of the applicants it has learnt from, 0.5 for others."""
-
-    known: dict[int, int]
-    name: str = "remembered"
-    columns: tuple[str, ...] = (REMEMBERED,)
-
-    def transform(self, _rows: Rows, features: pl.DataFrame) -> pl.DataFrame:
-        values = [float(self.known.get(i, 0.5)) for i in features["SK_ID_CURR"]]
-        return pl.DataFrame({REMEMBERED: pl.Series(values, dtype=pl.Float32)})
-
-    def save(self, folder: Any) -> None:
-        raise NotImplementedError
-
-    load = save
-
-
-@dataclass(frozen=True)
-class Remembering:
-    name: str = "remembered"
-    uses_target: bool = True
-
-    def fit(self, _rows: Rows, features: pl.DataFrame, target: Any, _seed: int) -> Learned:
-        return Remembered(dict(zip(features["SK_ID_CURR"], target.tolist(), strict=True)))
-
-
-def test_a_learnt_feature_knows_nobody_that_it_is_given_for(examples: Examples) -> None:
-    folds = prepare(examples, [Remembering()], folds=3)
-    for part in folds.parts:
-        assert set(part.learned_inside.ravel()) | set(part.learned_out.ravel()) == {0.5}
-    candidate = replace(QUICK, learned=True)
-    with_it = cross_validate(candidate, folds, Costs())
-    assert with_it.metrics["auc"] < 0.95
-    scorer = fit_scorer(with_it, examples, "m", {}, learners=[Remembering()])
-    assert [part.name for part in scorer.learned] == ["remembered"]
-    assert scorer.features[-1] == Feature(REMEMBERED)
-
-
-def test_learning_needs_the_tables(examples: Examples) -> None:
-    with pytest.raises(TrainingError, match="tables"):
-        prepare(replace(examples, rows=None), [Remembering()], folds=2)
-
-
 def test_noise_gives_an_auc_of_a_half_through_the_whole_pipeline(sample: Dataset) -> None:
     # Half of the applicants "default", which makes the most of 800: the standard error of the
     # mean AUC of three drawings is 0.012.
-    learners = tuple(LEARNERS.values())
-    candidate = replace(lightgbm(n_estimators=60), kept=100, learned=True, resampling="SMOTE")
+    candidate = replace(lightgbm(n_estimators=60), kept=100, resampling="SMOTE")
     examples = examples_of(sample)
     found = []
     for seed in range(3):
         target = np.random.default_rng(seed).permutation(np.arange(800) % 2).astype(np.int8)
-        folds = prepare(with_target(examples, target), learners, folds=2, seed=seed)
+        folds = prepare(with_target(examples, target), folds=2, seed=seed)
         validation = cross_validate(candidate, folds, Costs(1, 1))
         assert validation.metrics["auc_train"] > 0.8
         found.append(validation.metrics["auc"])
     assert np.mean(found) == pytest.approx(0.5, abs=0.03)
-
-
-def test_the_served_model_computes_what_it_has_learnt(sample: Dataset) -> None:
-    examples = examples_of(sample)
-    learners = (LEARNERS["group_medians"], LEARNERS["target_means"])
-    candidate = replace(lightgbm(n_estimators=30), kept=60, learned=True)
-    folds = prepare(examples, learners, folds=2)
-    scorer = fit_scorer(
-        cross_validate(candidate, folds, Costs()), examples, "m", {}, learners=learners
-    )
-    assert len(scorer.features) == 60
-    names = {feature.name for feature in scorer.features}
-    assert all(names & set(part.columns) for part in scorer.learned)
-    assert scorer.texts.keys() == names
-    pds = scorer.predict(scorer.features_of(examples.raw_rows()))
-    assert ((pds > 0) & (pds < 1)).all()

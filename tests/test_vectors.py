@@ -20,7 +20,7 @@ from scoring.features.vectors import (
     to_bytes,
     unpack,
 )
-from scoring.scorer import Scorer, ScorerError, encode
+from scoring.scorer import Scorer, encode
 
 
 def test_layout_is_that_of_the_features(sample_features: pl.DataFrame) -> None:
@@ -99,12 +99,3 @@ def test_a_model_may_number_categories_in_its_own_way(
     assert np.array_equal(scored.values, encode(sample_features, features), equal_nan=True)
     assert np.array_equal(scored.pds, changed.predict(sample_features))
     assert not np.array_equal(scored.values, usual.values, equal_nan=True)
-
-
-def test_learned_features_need_the_rows(sample: Dataset, learned_scorer: Scorer) -> None:
-    frames = {name: frame.collect() for name, frame in sample.frames("test").items()}
-    features = build_features(frames)
-    expected = learned_scorer.predict(learned_scorer.with_learned(frames, features))
-    assert np.array_equal(learned_scorer.score(pack(features), frames).pds, expected)
-    with pytest.raises(ScorerError, match="rows"):
-        learned_scorer.score(pack(features))

@@ -58,17 +58,6 @@ def test_a_changed_value_changes_the_answer(client: FlaskClient) -> None:
     assert after["contributions"] != before["contributions"]
 
 
-def test_features_that_were_learnt_from_data_are_computed_too(
-    learned_scorer: Scorer, sample: Dataset, tmp_path: Path
-) -> None:
-    learned_scorer.save(tmp_path / "champion")
-    with serving.running_app(serving.settings(tmp_path / "champion", tmp_path / "s")) as app:
-        body = serving.request_of(sample, serving.applicants(sample, 1)[0])
-        client = app.test_client()
-        decided = client.post("/predict", json=body).json
-        assert asked(client, body)["probability_of_default"] == decided["probability_of_default"]
-
-
 def test_texts_are_in_the_callers_language(client: FlaskClient, scorer: Scorer) -> None:
     for language in ("en", "fr"):
         told = asked(client, copy.deepcopy(example.REQUEST), language)["contributions"]

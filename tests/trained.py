@@ -35,6 +35,5 @@ def run_of(scorer: Scorer, dataset: Dataset, examples: Examples, validation: Val
         price=same,
         proxy=Separability(Interval(0.8, 0.75, 0.85), 800, 0.35, (("a", 0.1),)),
         scorer=model,
-        held_out=examples.frame,
         figures=intervals(examples.target, pds, model.cutoff, model.costs, resamples=50),
     )

@@ -134,7 +134,6 @@ class Features:
 
     count: int
     by_table: Mapping[str, int]
-    learned: str
     left_out: tuple[str, ...]
 
 

@@ -187,7 +187,7 @@ def card_of(
     """
     return described(
         scorer or run.scorer,
-        run.held_out,
+        run.data.holdout.frame,
         run.data.holdout.target,
         background_of(run),
         created,
@@ -252,7 +252,7 @@ def described(
     scorer : Scorer
         The model.
     features : polars.DataFrame
-        The held-out applicants' features, as `Scorer.features_of` gives them.
+        The held-out applicants' features, as `build_features` gives them.
     target : array-like of shape (applicants,)
         Their outcomes.
     background : Background
@@ -317,15 +317,11 @@ def _method(background: Background) -> Method:
 
 def _features(scorer: Scorer) -> Features:
     names = [feature.name for feature in scorer.features]
-    learned = {column: part.name for part in scorer.learned for column in part.columns}
-    kinds = Counter(
-        f"learnt: {learned[name]}" if name in learned else _table(name) for name in names
-    )
+    kinds = Counter(map(_table, names))
     left_out = tuple(sorted(PROTECTED.difference(names)))
     return Features(
         count=len(names),
         by_table=dict(sorted(kinds.items())),
-        learned=", ".join(part.name for part in scorer.learned) or "none",
         left_out=left_out or ("nothing: this model uses protected attributes",),
     )
 

@@ -123,8 +123,8 @@ def _features(card: Card) -> Section:
         "Features",
         (
             Paragraph(
-                f"{features.count} features. Learnt from data: {features.learned}. Left out as "
-                f"protected or as giving a protected attribute away: {_listed(features.left_out)}."
+                f"{features.count} features. Left out as protected or as giving a protected "
+                f"attribute away: {_listed(features.left_out)}."
             ),
             _pairs("Features by table", ("Table", "Features"), by_table),
         ),

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import Vectors, from_bytes
+from scoring.features.vectors import Vectors, from_bytes, layout
 from scoring.profiles import Profile
-from scoring.requests import apart, frames_of, rows_of
 from scoring.scorer import Floats, Scorer
 from scoring.store import Detail, Headlines, Store
 
 # Shares of so many applicants are exact to half a percent; a larger sample finds nothing that is
 # worth an alarm and is not found in this one.
 SAMPLE = 20_000
-# Features that were learnt from data are made from rows, which takes a millisecond or more each.
-_SAMPLE_WITH_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +51,7 @@ def sample(
 ) -> Sample:
     """Some of a model's decisions, drawn at random; the same ones each time.
 
-    Those on features of another version than this code's are left out, and for a model with
-    features that were learnt from data those without rows.
+    Those on features of another version than this code's are left out.
 
     Parameters
     ----------
@@ -72,25 +66,18 @@ def sample(
     seed : int
         Of the draw.
     """
-    rows: dict[str, bytes] = {}
-    if scorer.learned:
-        size = min(size, _SAMPLE_WITH_ROWS)
-    chosen = _drawn(own, size, seed)
     found = [
         one
-        for some in store.details(chosen)
+        for some in store.details(_drawn(own, size, seed))
         for one in some
         if one.feature_set_version == FEATURE_SET_VERSION
     ]
-    if scorer.learned:
-        rows = store.kept_rows(chosen)
-        found = [one for one in found if one.id in rows]
     found.sort(key=lambda one: one.id)
     vectors = _vectors(found)
     return Sample(
         ids=tuple(one.id for one in found),
         vectors=vectors,
-        matrix=_matrix(scorer, vectors, [rows[one.id] for one in found] if rows else None),
+        matrix=scorer.matrix(vectors),
         reasons=tuple(_told(one.reasons) for one in found),
         misunderstood=Counter(
             name for one in found if one.misunderstood for name in _columns_of(one.misunderstood)
@@ -115,22 +102,8 @@ def _drawn(own: Headlines, size: int, seed: int) -> list[str]:
 
 def _vectors(found: Sequence[Detail]) -> Vectors:
     if not found:
-        return np.empty((0, 0), dtype=np.float32)
+        return np.empty((0, len(layout().names)), dtype=np.float32)
     return np.stack([from_bytes(one.features) for one in found])
-
-
-def _matrix(scorer: Scorer, vectors: Vectors, rows: Sequence[bytes] | None) -> Floats:
-    if not len(vectors):
-        return np.empty((0, len(scorer.features)))
-    if rows is None:
-        return scorer.matrix(vectors)
-    applicants = [rows_of(one, place) for place, one in enumerate(rows, start=1)]
-    result: npt.NDArray[Any] = np.empty((len(vectors), len(scorer.features)))
-    for group in apart(applicants):
-        places = list(group)
-        frames = frames_of(applicants[place] for place in places)
-        result[places] = scorer.matrix(vectors[places], frames)
-    return result
 
 
 def _columns_of(misunderstood: str) -> set[str]:

@@ -23,9 +23,9 @@ from scoring.dataset import Dataset
 from scoring.evaluation import figures, paired_difference
 from scoring.features import build_features
 from scoring.gates import HeldOut, Scored
-from scoring.learned import Rows
 from scoring.retraining.history import History
 from scoring.scorer import Floats, Scorer
+from scoring.tables import Frames
 
 _RESAMPLES = 1000
 _ALMOST_ALL = 0.95
@@ -183,7 +183,9 @@ def _as_strict(pds: list[Floats], cutoff: float) -> float:
     return float(np.sort(pds[0])[::-1][min(refused, pds[0].size - 1)])
 
 
-def effects(challenger: Scorer, champion: Scorer, rows: Rows, seed: int = 0) -> dict[str, Interval]:
+def effects(
+    challenger: Scorer, champion: Scorer, rows: Frames[pl.DataFrame], seed: int = 0
+) -> dict[str, Interval]:
     """How far the mean contribution of each table's features has moved, in log-odds.
 
     Contributions are centred on those who were learnt from. Where these are such as the held-out
@@ -191,12 +193,9 @@ def effects(challenger: Scorer, champion: Scorer, rows: Rows, seed: int = 0) -> 
     of their own push it away for everybody else. Means of Shapley values to watch models by:
     Lundberg et al., "From local explanations to global understanding" (2020).
     """
-    features = build_features(rows)
+    features = build_features(rows).head(_MOST)
     target = rows["application"]["TARGET"].head(_MOST).to_numpy()
-    ours, theirs = (
-        _by_table(scorer, scorer.with_learned(rows, features).head(_MOST))
-        for scorer in (challenger, champion)
-    )
+    ours, theirs = _by_table(challenger, features), _by_table(champion, features)
     nothing = np.zeros(target.size)
     tables = sorted(ours | theirs)
     moves = np.stack([ours.get(one, nothing) - theirs.get(one, nothing) for one in tables])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -146,8 +146,7 @@ def world_of(dataset: Dataset, champion: Scorer, settings: Settings, folder: Pat
     TrainingError
         If there are too few applicants of either outcome.
     """
-    # Features learnt from data would be learnt anew with every model, for minutes each.
-    made = replace(Configuration.of(champion), learned=False)
+    made = Configuration.of(champion)
     costs = champion.costs
     first, pool = divide(examples_of(dataset), made.candidate, costs, settings.seed)
     school = School(first, pool, made, costs, settings.learn_from, settings.seed)

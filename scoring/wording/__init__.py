@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from scoring.wording import application, combined, history, learned
+from scoring.wording import application, combined, history
 from scoring.wording.grammar import Entry, Text, WordingError
 from scoring.wording.values import LANGUAGES, NO_BREAK, Language, unit_name, value_in
 
@@ -33,7 +33,7 @@ def describe(feature: str) -> Text:
     Parameters
     ----------
     feature : str
-        A column of `build_features`, or one that a learner adds.
+        A column of `build_features`.
 
     Raises
     ------
@@ -96,8 +96,6 @@ def _entry(feature: str) -> Entry:
     try:
         if len(parts) == 4 and parts[0] in history.SECTIONS:
             return history.entry(*parts)
-        if parts[0] in learned.LEARNERS:
-            return learned.entry(feature)
         if parts[0] == combined.PREFIX:
             return combined.entry(feature, describe)
         return application.entry(feature)

@@ -149,11 +149,6 @@ def _points(value: float, language: Language) -> str:
     return f"{_signed(round(value * 100, 1), language)}{NO_BREAK}points"
 
 
-def _logit(value: float, language: Language) -> str:
-    """Log-odds, said as the probability they stand for."""
-    return _percent(1.0 / (1.0 + math.exp(-value)), language)
-
-
 UNITS: Mapping[str, Callable[[float, Language], str]] = {
     "amount": _amount,
     # Kaggle counts days before the application below zero, and what is divided by them with them.
@@ -162,7 +157,6 @@ UNITS: Mapping[str, Callable[[float, Language], str]] = {
     "date": _date,
     "days": _days,
     "hour": _hour,
-    "logit": _logit,
     "months": _months,
     "months_ago": _months_ago,
     "number": number,
@@ -189,7 +183,6 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "hour": ("hour of the day", "heure"),
     "months": ("months", "mois"),
     "months_ago": ("months from the application", "mois par rapport à la demande"),
-    "logit": ("log-odds", "log-odds"),
     "percent": ("1 = 100%", "1 = 100 %"),
     "points": ("0.01 = one point of %", "0,01 = un point de %"),
     "scale": ("0 riskiest, 1 safest", "0 le plus risqué, 1 le plus sûr"),
