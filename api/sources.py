@@ -486,6 +486,7 @@ def _copy(folder: Path, copy: Path) -> str:
         If it was replaced meanwhile.
     """
     shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
     with held(folder) as handle:
         for name, content in read_files(handle).items():
             (copy / name).write_bytes(content)

@@ -27,7 +27,7 @@ def filled_card(name: str = "credit-scoring", version: str = "1") -> Card:
         summary_fr="Ce modèle estime la probabilité de défaut.",
         use=Use("It estimates the PD.", "credit officers", ("prices", "other countries")),
         data=Data("synthetic", "ab" * 32, 10_000, 0.0802, 8_000, 2_000, "a hash below 0.2"),
-        features=Features(911, {"application": 120, "bureau": 791}, "none", ("CODE_GENDER",)),
+        features=Features(911, {"application": 120, "bureau": 791}, ("CODE_GENDER",)),
         method=Method(
             "lightgbm",
             {"num_leaves": 16},
