@@ -120,12 +120,12 @@ test: $(INSTALLED) ## install what is needed and run the tests
 
 .PHONY: fuzz
 fuzz: $(INSTALLED) ## spoil files at random, 2,000 times: read alike, or refused in words
-	@$(BIN)/python -m pytest tests/test_spoiling.py -m slow --numprocesses 2
+	@$(BIN)/python -m pytest tests/scoring/data/test_spoiling.py -m slow --numprocesses 2
 
 .PHONY: screenshots
 screenshots: $(INSTALLED) ## use the page in a browser and keep its pictures in reports/screenshots
 	@mkdir -p reports/screenshots
-	@SCREENSHOTS=reports/screenshots $(BIN)/python -m pytest tests/test_journeys.py -m "slow or not slow"
+	@SCREENSHOTS=reports/screenshots $(BIN)/python -m pytest tests/dashboard/test_journeys.py -m "slow or not slow"
 
 .PHONY: presentation
 presentation: $(STAMPS)/overview ## slides of the talk, from the last run, into reports/presentation.pptx

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from api.settings import Settings
 
 if TYPE_CHECKING:
-    from api.openapi import Application
+    from api.http.openapi import Application
 
 __all__ = ["Settings", "create_app"]
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from api import (
-    access,
-    administration,
-    alerts,
-    applicants,
-    applications,
-    headers,
-    limits,
-    logs,
-    metrics,
-    model_features,
-    monitoring,
-    outcomes,
-    prediction,
-    problems,
-    records,
-    service,
-    status,
-    what_if,
-)
-from api.openapi import Application
+from api import service
+from api.http import access
+from api.routes import policy
+from api.routes import alerts
+from api.routes import applicants
+from api.routes import applications
+from api.http import headers
+from api.http import limits
+from api.http import logs
+from api.routes import metrics
+from api.routes import model_features
+from api.routes import monitoring
+from api.routes import outcomes
+from api.routes import prediction
+from api.http import problems
+from api.routes import records
+from api.routes import status
+from api.routes import what_if
+from api.http.openapi import Application
 from api.settings import Settings
 
 VERSION = "0.2.0"
 _BODIES = (
     records.OverrideBody,
     outcomes.OutcomesBody,
-    administration.PolicyBody,
+    policy.PolicyBody,
     prediction.Batch,
 )
 _PARTS = (

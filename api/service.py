@@ -14,17 +14,18 @@ from typing import cast
 
 from flask import Flask, Response, current_app
 
-from api import example, metrics
-from api.applicant import ApplicantReader
-from api.desk import Desk
-from api.explanation import Models
-from api.lineup import Lineup
-from api.problems import answer, unavailable
+from api.decisions import example
+from api.routes import metrics
+from api.decisions.reader import ApplicantReader
+from api.decisions.service import Desk
+from api.decisions.explanation import Models
+from api.models.manager import Lineup
+from api.http.problems import answer, unavailable
 from api.settings import Settings
-from api.sources import FolderSource, ModelSource, RegistrySource
+from api.models.sources import FolderSource, ModelSource, RegistrySource
 from scoring.features.vectors import compute
-from scoring.requests import frames_of
-from scoring.scorer import MODEL_NAME, Scorer
+from scoring.data.requests import frames_of
+from scoring.serving.scorer import MODEL_NAME, Scorer
 from scoring.store import Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
-from scoring.caution import LEAST_KNOWN
+from scoring.serving.caution import LEAST_KNOWN
 
 _LEVELS = "debug|info|warning|error|critical"
 # Schemes, hosts and perhaps ports, as browsers tell where a page comes from.

@@ -26,7 +26,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.message import Request, _ip_in_allow_list
 from gunicorn.workers.gthread import ThreadWorker
 
-from api.problems import MEDIA_TYPE, ProblemError, document
+from api.http.problems import MEDIA_TYPE, ProblemError, document
 from api.settings import Settings
 
 # A request and an answer have so long each, and longer by what has moved, at this rate.

@@ -23,10 +23,10 @@ import typer
 from bench import page, servers
 from bench.load import Load, at_rate, saturate, write_bodies
 from bench.profile import stages
-from scoring.batch import example_requests
-from scoring.dataset import Dataset
+from scoring.serving.batch import example_requests
+from scoring.data.dataset import Dataset
 from scoring.files import check_file, staged_file
-from scoring.materialize import materialize
+from scoring.serving.materialize import materialize
 from scoring.store import Store
 
 _TITLE = "# Benchmarks"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.load import BenchError
-from scoring.serve import free_port
+from scoring.serving.local import free_port
 
 _START_SECONDS = 120.0
 _GUNICORN = ("-m", "gunicorn", "--config", "api/gunicorn.conf.py")

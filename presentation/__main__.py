@@ -14,7 +14,7 @@ from presentation.deck import Deck
 from presentation.deliverables import Naming, pack
 from presentation.evidence import Evidence, gathered
 from presentation.figures import Figures, MissingFigureError
-from scoring.console import messages
+from scoring.cli.console import messages
 from scoring.files import staged_file
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,17 +17,17 @@ from urllib.parse import quote, urlencode
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from api.example import REQUEST
+from api.decisions.example import REQUEST
 from presentation.figures import training_of
 from scoring.errors import ScoringError
-from scoring.registry import MODEL_NAME, Store
-from scoring.serve import Server, free_port, running
+from scoring.registry.mlflow_registry import MODEL_NAME, Store
+from scoring.serving.local import Server, free_port, running
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What is shown of a history and of a test run; the tests named here take some seconds.
 _COMMITS = 16
 _LINE = "%h %ad %<(72,trunc)%s"
-_TESTS = ("tests/test_business.py", "tests/test_tables.py", "tests/test_requests.py")
+_TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_tables.py", "tests/scoring/data/test_requests.py")
 _DRAWING_MS = 5000
 _WINDOW: ViewportSize = {"width": 1440, "height": 810}
 

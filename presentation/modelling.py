@@ -9,12 +9,12 @@ import numpy as np
 from presentation.deck import BODY, GREEN, GREY, ORANGE, Deck, Line
 from presentation.evidence import Evidence
 from presentation.figures import Figures, Trained
-from scoring.business import Costs, cost_curve
-from scoring.card.fields import Ratio
-from scoring.card.french import number, percent
-from scoring.evaluation import reliability
-from scoring.fairness import FOUR_FIFTHS
-from scoring.wording import describe
+from scoring.evaluation.business import Costs, cost_curve
+from scoring.reports.card.fields import Ratio
+from scoring.reports.card.french import number, percent
+from scoring.evaluation.metrics import reliability
+from scoring.evaluation.fairness import FOUR_FIFTHS
+from scoring.features.wording import describe
 
 FAMILIES = {
     "dummy": "Référence constante",

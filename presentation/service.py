@@ -9,7 +9,7 @@ from typing import Any
 
 from presentation.deck import BODY, Deck
 from presentation.evidence import Evidence
-from scoring.card.french import number
+from scoring.reports.card.french import number
 
 _MOST_FIELDS = 9
 

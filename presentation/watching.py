@@ -7,10 +7,10 @@ from typing import Any
 
 from presentation.deck import BODY, Deck
 from presentation.figures import Figures
-from scoring.card.french import number, percent
-from scoring.drift.verdict import ACCEPTANCE, PD_PSI, WEIGHTED_PSI, Effect
+from scoring.reports.card.french import number, percent
+from scoring.monitoring.drift.verdict import ACCEPTANCE, PD_PSI, WEIGHTED_PSI, Effect
 from scoring.monitoring.thresholds import Limit, Thresholds
-from scoring.wording import describe
+from scoring.features.wording import describe
 
 _MOST_COLUMNS = 5
 # What the drift report concludes, in a title's words.

@@ -8,25 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring import (
-    data_commands,
-    lineage_commands,
-    monitoring_commands,
-    person_commands,
-    power_commands,
-    retraining_commands,
-    service_commands,
-    simulation_commands,
-    store_commands,
-)
-from scoring.console import messages as _console
-from scoring.console import show as _show
-from scoring.console import stages as _stages
+from scoring.cli import data_versions
+from scoring.cli import lineage
+from scoring.cli import monitoring
+from scoring.cli import person
+from studies.power import command
+from scoring.cli import retraining
+from scoring.cli import service
+from studies.simulation import command
+from scoring.cli import store
+from scoring.cli.console import messages as _console
+from scoring.cli.console import show as _show
+from scoring.cli.console import stages as _stages
 
 if TYPE_CHECKING:
-    from scoring.automatic import Run
-    from scoring.gates import Gate
-    from scoring.promotions import Event, Registered
+    from scoring.modelling.pipeline import Run
+    from scoring.registry.gates import Gate
+    from scoring.registry.promotions import Event, Registered
 
 app = typer.Typer(
     name="scoring",
@@ -69,9 +67,9 @@ def ingest(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from scoring.dataset import FILES
-    from scoring.dataset import ingest as ingest_files
-    from scoring.sources import download_competition
+    from scoring.data.dataset import FILES
+    from scoring.data.dataset import ingest as ingest_files
+    from scoring.data.sources import download_competition
 
     columns = (TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn())
     with _console() as console:
@@ -106,8 +104,8 @@ def sample(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    from scoring.dataset import FILES
-    from scoring.synthetic import write_sample
+    from scoring.data.dataset import FILES
+    from scoring.data.synthetic import write_sample
 
     tests = applicants // 4 if test_applicants is None else test_applicants
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -134,8 +132,8 @@ def features(
 
     TARGET is not a feature: join it by SK_ID_CURR.
     """
-    from scoring.batch import write_features
-    from scoring.dataset import Dataset
+    from scoring.serving.batch import write_features
+    from scoring.data.dataset import Dataset
 
     with _console() as console, console.status("computing features"):
         rows, columns = write_features(Dataset.open(dataset), out)
@@ -149,10 +147,10 @@ def predict(
     model: ModelOption = _CHAMPION,
 ) -> None:
     """Score every applicant of a dataset: probability of default and decision."""
-    from scoring.batch import PARQUET, score, write_parquet
-    from scoring.dataset import Dataset
+    from scoring.serving.batch import PARQUET, score, write_parquet
+    from scoring.data.dataset import Dataset
     from scoring.files import check_file
-    from scoring.scorer import Scorer
+    from scoring.serving.scorer import Scorer
 
     with _console() as console, console.status("scoring"):
         check_file(out, PARQUET)
@@ -175,8 +173,8 @@ def examples(
     number: Annotated[int, typer.Option(min=1, help="How many applicants.")] = 12,
 ) -> None:
     """Write request bodies for POST /predict, from an empty history to the longest."""
-    from scoring.batch import write_examples
-    from scoring.dataset import Dataset
+    from scoring.serving.batch import write_examples
+    from scoring.data.dataset import Dataset
 
     with _console():
         paths = write_examples(Dataset.open(dataset), out, number)
@@ -192,8 +190,8 @@ def export(
     mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
 ) -> None:
     """Copy a registered model out of MLflow as a directory that the API serves or tries."""
-    from scoring import approval
-    from scoring.registry import Store
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Store
 
     folder = out or _CHAMPION.with_name(alias)
     with _console() as console, console.status("exporting"):
@@ -212,7 +210,7 @@ def bundle(
     ] = False,
 ) -> None:
     """Gather what a platform runs: API, model, locked requirements, Procfile."""
-    from scoring.bundle import bundle as gather
+    from scoring.serving.bundle import bundle as gather
 
     with _console():
         _catch_up(model)
@@ -271,13 +269,13 @@ def train(
     """
     from datetime import UTC, datetime
 
-    from scoring import approval
-    from scoring.automatic import TRIALS, Settings
-    from scoring.automatic import train as run_training
-    from scoring.data_versions import DataVersions
-    from scoring.recipes import opened
-    from scoring.registry import CHALLENGER, MODEL_NAME, Store
-    from scoring.tracking import track
+    from scoring.registry import approval
+    from scoring.modelling.pipeline import TRIALS, Settings
+    from scoring.modelling.pipeline import train as run_training
+    from scoring.data.versions import DataVersions
+    from scoring.modelling.recipes import opened
+    from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Store
+    from scoring.registry.tracking import track
 
     settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
     with _console() as console, opened(data) as dataset:
@@ -299,7 +297,7 @@ def train(
 
 def _show_training(run: Run) -> None:
     """Print what was compared, what was chosen, and the figures on the held-out applicants."""
-    from scoring.training import compare
+    from scoring.modelling.training import compare
 
     shown = ("auc_train", "auc", "ks", "brier", "log_loss", "business_cost", "fit_seconds")
     tables = (
@@ -335,7 +333,7 @@ def validate(
     Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
     dictate (1/11), and at the one that was the best on the other folds.
     """
-    from scoring.recipes import (
+    from scoring.modelling.recipes import (
         FIGURES,
         examples_for,
         opened,
@@ -386,10 +384,10 @@ def promote(
     reports: ReportsOption = _REPORTS,
 ) -> None:
     """Hold a challenger against the gates; if it passes, make it the champion and export it."""
-    from scoring import approval
-    from scoring.dataset import Dataset
-    from scoring.promotions import check_motive
-    from scoring.registry import CHALLENGER, Store
+    from scoring.registry import approval
+    from scoring.data.dataset import Dataset
+    from scoring.registry.promotions import check_motive
+    from scoring.registry.mlflow_registry import CHALLENGER, Store
 
     with _console() as console:
         by, why = check_motive(by, why)
@@ -418,8 +416,8 @@ def rollback(
     reports: ReportsOption = _REPORTS,
 ) -> None:
     """Make the previous champion the champion again, and export it."""
-    from scoring import approval
-    from scoring.registry import Store
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Store
 
     with _console():
         store = Store(mlruns)
@@ -434,8 +432,8 @@ def rollback(
 @app.command()
 def models(mlruns: StoreOption = _MLRUNS) -> None:
     """List the registered versions, the newest first, and every change of champion."""
-    from scoring import approval
-    from scoring.registry import Store
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Store
 
     with _console():
         store = Store(mlruns)
@@ -452,8 +450,8 @@ def card(
     reports: ReportsOption = _REPORTS,
 ) -> None:
     """Write a version's model card as Markdown and as HTML."""
-    from scoring import approval
-    from scoring.registry import Store
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Store
 
     with _console():
         written = approval.write_kept_card(Store(mlruns), version, reports)
@@ -473,7 +471,7 @@ def notebook(
 ) -> None:
     """Run a notebook from top to bottom and write it with its outputs."""
     from scoring.errors import ScoringError
-    from scoring.notebooks import execute, keep
+    from scoring.reports.notebooks import execute, keep
 
     with _console():
         if wrong := [text for text in parameter if "=" not in text]:
@@ -489,7 +487,7 @@ def overview(
     reports: Annotated[Path, typer.Option(help="The folder of reports.")] = Path("reports"),
 ) -> None:
     """Write index.html, which leads to every report there is, and notebooks as HTML beside it."""
-    from scoring.overview import write
+    from scoring.reports.overview import write
 
     with _console():
         typer.echo(f"written: {write(reports)}")
@@ -515,7 +513,7 @@ def serve(
     ] = Path("data/examples"),
 ) -> None:
     """Start the API and the Streamlit page; Ctrl-C or SIGTERM stops both."""
-    from scoring.serve import run, servers
+    from scoring.serving.local import run, servers
 
     chosen = servers(port, dashboard_port, model, requests)
 
@@ -540,24 +538,24 @@ def serve(
 
 def _catch_up(model: Path) -> None:
     """Export the champion again where the registry beside it names another one than is there."""
-    from scoring.promotions import is_behind
+    from scoring.registry.promotions import is_behind
 
     if is_behind(model):
-        from scoring import approval
-        from scoring.registry import Store
+        from scoring.registry import approval
+        from scoring.registry.mlflow_registry import Store
 
         approval.settle(Store(model.parent), model)
 
 
-store_commands.register(app)
-service_commands.register(app)
-lineage_commands.register(app)
-monitoring_commands.register(app)
-person_commands.register(app)
-power_commands.register(app)
-retraining_commands.register(app)
-data_commands.register(app)
-simulation_commands.register(app)
+store.register(app)
+service.register(app)
+lineage.register(app)
+monitoring.register(app)
+person.register(app)
+command.register(app)
+retraining.register(app)
+data_versions.register(app)
+command.register(app)
 
 if __name__ == "__main__":
     app(prog_name="python -m scoring")

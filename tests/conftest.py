@@ -16,8 +16,8 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 import polars as pl
 import pytest
-import serving
-from databases import (  # noqa: F401 - pytest finds fixtures by name
+from tests.helpers import serving
+from tests.helpers.databases import (  # noqa: F401 - pytest finds fixtures by name
     database_url,
     lasting_store,
     own_postgres,
@@ -27,13 +27,13 @@ from databases import (  # noqa: F401 - pytest finds fixtures by name
 )
 from hypothesis import settings
 
-from scoring.business import Costs
-from scoring.candidates import lightgbm
-from scoring.dataset import Dataset, ingest
+from scoring.evaluation.business import Costs
+from scoring.modelling.candidates import lightgbm
+from scoring.data.dataset import Dataset, ingest
 from scoring.features import build_features
-from scoring.scorer import Scorer
-from scoring.synthetic import write_sample
-from scoring.training import (
+from scoring.serving.scorer import Scorer
+from scoring.data.synthetic import write_sample
+from scoring.modelling.training import (
     Examples,
     Validation,
     cross_validate,

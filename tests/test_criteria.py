@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import serving
+from tests.helpers import serving
 
 ROOT = serving.ROOT
 NOTEBOOKS = {"1": "01_preprocessing", "2": "02_modelling", "3": "03_drift"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jupytext
 import pytest
-import serving
+from tests.helpers import serving
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 

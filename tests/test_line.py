@@ -11,18 +11,18 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 import requests
-import serving
-import slides
+from tests.helpers import serving
+from tests.helpers import slides
 
 from presentation.__main__ import build
 from presentation.figures import Figures, MissingFigureError
-from scoring import registry
-from scoring.batch import example_requests, score
-from scoring.card.french import number
-from scoring.dataset import Dataset
-from scoring.notebooks import execute, keep
-from scoring.scorer import Scorer
-from scoring.synthetic import write_sample
+from scoring.registry import mlflow_registry
+from scoring.serving.batch import example_requests, score
+from scoring.reports.card.french import number
+from scoring.data.dataset import Dataset
+from scoring.reports.notebooks import execute, keep
+from scoring.serving.scorer import Scorer
+from scoring.data.synthetic import write_sample
 
 NOTEBOOKS = serving.ROOT / "notebooks"
 
@@ -66,7 +66,7 @@ def test_notebooks_run_without_warnings_and_stay_small(line: Path, name: str) ->
 
 
 def test_everything_tried_is_tracked_under_the_training(line: Path, sample: Dataset) -> None:
-    store = registry.Store(line / "mlruns")
+    store = mlflow_registry.Store(line / "mlruns")
     runs = mlflow.search_runs(output_format="list")
     (training,) = [run for run in runs if run.info.run_name == "training: lightgbm"]
     assert training.data.params["dataset"] == sample.digest
@@ -83,7 +83,7 @@ def test_everything_tried_is_tracked_under_the_training(line: Path, sample: Data
 
 def test_the_champion_is_served_with_the_pds_of_the_batch(line: Path, sample: Dataset) -> None:
     scorer = Scorer.load(line / "champion")
-    assert scorer.version == registry.Store(line / "mlruns").version_of("champion")
+    assert scorer.version == mlflow_registry.Store(line / "mlruns").version_of("champion")
     batch = score(sample, scorer)
     with serving.running_api(line / "champion", line / "api.log") as url:
         chosen = batch.gather_every(batch.height // 25)
@@ -94,7 +94,7 @@ def test_mlflow_loads_the_champion_by_its_alias(line: Path, sample: Dataset) -> 
     scorer = Scorer.load(line / "champion")
     features = scorer.features_of({name: rows.collect() for name, rows in sample.frames().items()})
     columns = features.select(f.name for f in scorer.features)
-    registry.Store(line / "mlruns")
+    mlflow_registry.Store(line / "mlruns")
     loaded = mlflow.pyfunc.load_model("models:/credit-scoring@champion")
     answer = loaded.predict(columns.with_columns(cs.enum().cast(pl.String)).to_pandas())
     assert answer["probability_of_default"].tolist() == scorer.predict(features).tolist()

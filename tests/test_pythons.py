@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import serving
+from tests.helpers import serving
 
 ROOT = serving.ROOT
 TAKEN = ("3.12", "3.13")
@@ -18,11 +18,11 @@ LINE = """
 import sys
 from pathlib import Path
 from api import Settings, create_app, example
-from scoring.business import Costs
-from scoring.candidates import lightgbm
+from scoring.evaluation.business import Costs
+from scoring.modelling.candidates import lightgbm
 from scoring.features import build_features
-from scoring.synthetic import write_sample
-from scoring.training import Examples, cross_validate, fit_scorer, lineage
+from scoring.data.synthetic import write_sample
+from scoring.modelling.training import Examples, cross_validate, fit_scorer, lineage
 
 sample = write_sample(Path("data/tables"), 400, seed=3, processes=1)
 features = build_features(sample.frames()).collect()

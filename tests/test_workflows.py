@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import serving
+from tests.helpers import serving
 from ruamel.yaml import YAML
 
-from scoring.bundle import bundle
-from scoring.scorer import Scorer
+from scoring.serving.bundle import bundle
+from scoring.serving.scorer import Scorer
 from scoring.store import Alert
 
 ROOT = serving.ROOT

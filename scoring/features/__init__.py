@@ -19,10 +19,10 @@ from scoring.features import (
     previous_application,
 )
 from scoring.features.application import PROTECTED
-from scoring.features.rows import PolarsRows, RowsT
-from scoring.features.small import SmallRows
-from scoring.tables import TABLES, Frames, empty_frame
-from scoring.tables import RowsT as FrameT
+from scoring.features.engine.rows import PolarsRows, RowsT
+from scoring.features.engine.numpy_rows import SmallRows
+from scoring.data.tables import TABLES, Frames, empty_frame
+from scoring.data.tables import RowsT as FrameT
 
 __all__ = ["FEATURE_SET_VERSION", "PROTECTED", "are_few", "build_features", "features_of_few"]
 
@@ -44,9 +44,9 @@ def build_features(frames: Frames[FrameT]) -> FrameT:
     ----------
     frames : mapping of str to polars.LazyFrame, or of str to polars.DataFrame
         "application" and any of the history tables, by Kaggle's names, typed as
-        `scoring.tables` says. A history table that is left out counts as empty: its features
+        `scoring.data.tables` says. A history table that is left out counts as empty: its features
         are null. Lazy frames suit portfolios; data frames of few applicants are the quickest,
-        since numpy computes them (`scoring.features.formulas` says how both give the same bits).
+        since numpy computes them (`scoring.features.engine.formulas` says how both give the same bits).
 
     Returns
     -------

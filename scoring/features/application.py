@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from scoring.features import implied_rates
-from scoring.features.formulas import (
+from scoring.features.engine.formulas import (
     Formula,
     Formulas,
     added,
@@ -20,9 +20,9 @@ from scoring.features.formulas import (
     total,
     when,
 )
-from scoring.features.rows import RowsT
-from scoring.features.steps import Array
-from scoring.tables import APPLICATION, DAY_SENTINEL, Column
+from scoring.features.engine.rows import RowsT
+from scoring.features.engine.numpy_program import Array
+from scoring.data.tables import APPLICATION, DAY_SENTINEL, Column
 
 PREFIX = "application"
 

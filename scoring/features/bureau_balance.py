@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scoring.features.aggregates import Aggregate, Measure, count, each, quotient
-from scoring.features.aggregation import Aggregation
-from scoring.features.formulas import Formulas, col, when
-from scoring.features.rows import RowsT, Summary
+from scoring.features.engine.aggregates import Aggregate, Measure, count, each, quotient
+from scoring.features.engine.aggregation import Aggregation
+from scoring.features.engine.formulas import Formulas, col, when
+from scoring.features.engine.rows import RowsT, Summary
 
 PREFIX = "bureau_balance"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoring.features.formulas import Formula, Formulas, col, over, sum_of_three
+from scoring.features.engine.formulas import Formula, Formulas, col, over, sum_of_three
 
 PREFIX = "combined"
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.features.formulas import Formula, col, own
+from scoring.features.engine.formulas import Formula, col, own
 
 # Terms on offer, in months.
 TERMS = (6, 12, 18, 24, 30, 36, 42, 48, 54, 60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoring.features.aggregates import (
+from scoring.features.engine.aggregates import (
     Aggregate,
     Measure,
     amount,
@@ -12,9 +12,9 @@ from scoring.features.aggregates import (
     quotient,
     ratio,
 )
-from scoring.features.aggregation import Aggregation
-from scoring.features.formulas import Formulas, col
-from scoring.features.rows import RowsT
+from scoring.features.engine.aggregation import Aggregation
+from scoring.features.engine.formulas import Formulas, col
+from scoring.features.engine.rows import RowsT
 
 PREFIX = "installments"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scoring.features import pos_cash
-from scoring.features.aggregates import (
+from scoring.features.engine.aggregates import (
     Aggregate,
     Measure,
     amount,
@@ -12,10 +12,10 @@ from scoring.features.aggregates import (
     flag,
     ratio,
 )
-from scoring.features.aggregation import Aggregation
-from scoring.features.formulas import Formulas, col
-from scoring.features.rows import RowsT
-from scoring.tables import DAY_SENTINEL
+from scoring.features.engine.aggregation import Aggregation
+from scoring.features.engine.formulas import Formulas, col
+from scoring.features.engine.rows import RowsT
+from scoring.data.tables import DAY_SENTINEL
 
 PREFIX = "loan"
 

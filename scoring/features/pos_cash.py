@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scoring.features.aggregates import (
+from scoring.features.engine.aggregates import (
     Aggregate,
     Measure,
     count,
@@ -12,9 +12,9 @@ from scoring.features.aggregates import (
     flag,
     ratio,
 )
-from scoring.features.aggregation import Aggregation
-from scoring.features.formulas import Formulas, col, when
-from scoring.features.rows import RowsT, Summary
+from scoring.features.engine.aggregation import Aggregation
+from scoring.features.engine.formulas import Formulas, col, when
+from scoring.features.engine.rows import RowsT, Summary
 
 PREFIX = "pos_cash"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoring.features.aggregates import (
+from scoring.features.engine.aggregates import (
     Aggregate,
     Measure,
     amount,
@@ -13,10 +13,10 @@ from scoring.features.aggregates import (
     ratio,
     without_sentinel,
 )
-from scoring.features.aggregation import Aggregation
-from scoring.features.formulas import col, when
-from scoring.features.rows import RowsT
-from scoring.tables import DAY_SENTINEL
+from scoring.features.engine.aggregation import Aggregation
+from scoring.features.engine.formulas import col, when
+from scoring.features.engine.rows import RowsT
+from scoring.data.tables import DAY_SENTINEL
 
 PREFIX = "previous"
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from scoring.errors import ScoringError
 from scoring.features import are_few, build_features, features_of_few
-from scoring.tables import TABLES, empty_frame
+from scoring.data.tables import TABLES, empty_frame
 
 Vectors = npt.NDArray[np.float32]
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from scoring.bootstrap import Interval
-from scoring.business import Costs
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import Costs
 
 _Z_95 = 1.959963984540054
 

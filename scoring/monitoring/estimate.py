@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from scoring.bootstrap import Interval
-from scoring.business import Costs
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import Costs
 from scoring.monitoring.findings import Estimate
 
 Floats = npt.NDArray[np.float64]

@@ -9,10 +9,10 @@ from typing import Any
 
 import polars as pl
 
-from scoring import document
-from scoring.bootstrap import Interval
-from scoring.comparison import Comparison, Share
-from scoring.document import Block, Bullets, Paragraph, Section, Table
+from scoring.reports import document
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.comparison import Comparison, Share
+from scoring.reports.document import Block, Bullets, Paragraph, Section, Table
 from scoring.monitoring import pictures
 from scoring.monitoring.findings import Findings, Performance, Service
 from scoring.store import Alert

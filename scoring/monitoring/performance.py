@@ -9,12 +9,12 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from scoring.bootstrap import Interval
-from scoring.evaluation import intervals
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.metrics import intervals
 from scoring.monitoring.costs import realised_cost
 from scoring.monitoring.findings import Performance
-from scoring.monitoring.vintages import by_vintage
-from scoring.scorer import Scorer
+from scoring.monitoring.cohorts import by_vintage
+from scoring.serving.scorer import Scorer
 from scoring.store import Settled
 
 __all__ = ["observed_to_expected", "performance", "realised_cost"]

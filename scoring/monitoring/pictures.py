@@ -7,7 +7,7 @@ from html import escape
 
 import polars as pl
 
-from scoring.document import Picture
+from scoring.reports.document import Picture
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#777777"
@@ -50,7 +50,7 @@ def vintages(table: pl.DataFrame) -> Picture:
     Parameters
     ----------
     table : polars.DataFrame
-        As `scoring.monitoring.vintages.by_vintage` gives it; one row at least.
+        As `scoring.monitoring.cohorts.by_vintage` gives it; one row at least.
     """
     highest: float = max(*table["rate_high"], *table["expected"])
     step = (_WIDTH - _LEFT - 20.0) / table.height

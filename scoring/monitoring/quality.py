@@ -9,10 +9,10 @@ import numpy as np
 from scoring.features.vectors import layout
 from scoring.monitoring.findings import Quality
 from scoring.monitoring.window import Sample
-from scoring.profiles import PD, Profile
-from scoring.replay import recomputed
-from scoring.requests import rows_of
-from scoring.scorer import Scorer
+from scoring.serving.profiles import PD, Profile
+from scoring.monitoring.replay import recomputed
+from scoring.data.requests import rows_of
+from scoring.serving.scorer import Scorer
 from scoring.store import Store
 
 _RECOMPUTED = 200

@@ -1,7 +1,7 @@
 """What findings deserve an alert: each rule is one question, its limits are settings.
 
 A rule that tests asks two things: is the change certain, and is it large. P-values are adjusted
-within families (Holm): the features' values and missingness, which `scoring.comparison` adjusts;
+within families (Holm): the features' values and missingness, which `scoring.evaluation.comparison` adjusts;
 the PD and the decisions; the reasons; the outcomes.
 """
 
@@ -15,12 +15,12 @@ from typing import NamedTuple
 import polars as pl
 from scipy import stats
 
-from scoring.bootstrap import Interval
-from scoring.comparison import Comparison
-from scoring.distances import holm
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.comparison import Comparison
+from scoring.evaluation.distances import holm
 from scoring.monitoring.findings import Findings, Performance, Quality, Service
 from scoring.monitoring.thresholds import Limit, Thresholds
-from scoring.profiles import PD
+from scoring.serving.profiles import PD
 from scoring.store.records import Alert, Severity
 
 __all__ = ["RULES", "SERVICE_RULES", "Alert", "Thresholds", "Verdict", "judge", "verdict"]

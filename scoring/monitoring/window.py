@@ -11,8 +11,8 @@ import orjson
 
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import Vectors, from_bytes, layout
-from scoring.profiles import Profile
-from scoring.scorer import Floats, Scorer
+from scoring.serving.profiles import Profile
+from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Detail, Headlines, Store
 
 # Shares of so many applicants are exact to half a percent; a larger sample finds nothing that is

@@ -15,29 +15,16 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, text
 
-from scoring.store import (
-    aftermath,
-    alerts,
-    archives,
-    keys,
-    labelled,
-    lives,
-    migrate,
-    online,
-    person,
-    policies,
-    predictions,
-    reports,
-    retention,
-    stand_ins,
-    windows,
-)
+from scoring.store import alerts, archives, keys, labelled, migrate, person, policies, predictions, reports, retention, stand_ins, windows
+from scoring.store import outcomes
+from scoring.store import model_usage
+from scoring.store import applicants
 from scoring.store.alerts import Patience
 from scoring.store.deadlines import LONG_SECONDS, USUAL_SECONDS, Breaker, within
 from scoring.store.engine import connect, emptied_journal, make_folder, normalised, understood
 from scoring.store.errors import StoreChangedError, StoreError, StoreUnavailableError
 from scoring.store.labelled import Labelled
-from scoring.store.lives import Life
+from scoring.store.model_usage import Life
 from scoring.store.pseudonyms import ERASED, Pseudonyms, check_key, convert, notice
 from scoring.store.records import (
     SCOPES,
@@ -104,7 +91,7 @@ T = TypeVar("T")
 
 # What commands ask for: they read many rows, or delete them.
 _LONG: dict[Callable[..., Any], float] = dict.fromkeys(
-    (convert, labelled.labelled, lives.life_of, online.put, person.erase, person.on_record,
+    (convert, labelled.labelled, model_usage.life_of, applicants.put, person.erase, person.on_record,
      retention.old_applicants, retention.purge_applicants, retention.purge_archives,
      retention.purge_predictions, retention.purge_rest, windows.decided, windows.headlines,
      windows.kept_rows, windows.settled), LONG_SECONDS,
@@ -340,7 +327,7 @@ class Store:
 
     def record_outcomes(self, new: Sequence[Outcome]) -> int:
         """Record what happened later; how many were new, or other than what was known."""
-        return self._write(aftermath.record_outcomes, new)
+        return self._write(outcomes.record_outcomes, new)
 
     def outcome(self, prediction_id: str) -> Outcome | None:
         """What happened after a decision, once it is known."""
@@ -348,7 +335,7 @@ class Store:
 
     def outcomes(self, numbers: Sequence[str]) -> dict[str, Outcome]:
         """What happened after some decisions, by their ids; those not known are left out."""
-        return self._read(aftermath.outcomes_of, numbers)
+        return self._read(outcomes.outcomes_of, numbers)
 
     def record_override(self, override: Override, seen: int | None = None) -> bool:
         """Record an officer's own decision; False, and nothing, if `seen` is not their number.
@@ -362,17 +349,17 @@ class Store:
                 actor=self.pseudonyms.text(override.actor, applicant),
                 motive=self.pseudonyms.text(override.motive, applicant),
             )
-        return self._write(aftermath.record_override, override, seen)
+        return self._write(outcomes.record_override, override, seen)
 
     def overrides(self, prediction_id: str) -> list[Override]:
         """The overrides of a decision, the oldest first; the last one stands."""
-        return self._read(aftermath.overrides_of, prediction_id)
+        return self._read(outcomes.overrides_of, prediction_id)
 
     def realised(
         self, since: datetime, false_negative: float
     ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
         """What each model's loans since a time cost, and whom it refused, by its digest."""
-        return self._read(aftermath.realised, since, false_negative)
+        return self._read(outcomes.realised, since, false_negative)
 
     def archive(self, digest: str, name: str, version: str, folder: Path) -> None:
         """Keep a model's directory, once, by the SHA-256 of its manifest.
@@ -482,7 +469,7 @@ class Store:
 
     def life_of(self, digest: str) -> Life:
         """What the model of a digest has decided."""
-        return self._read(lives.life_of, digest)
+        return self._read(model_usage.life_of, digest)
 
     def events_between(self, since: datetime, until: datetime) -> dict[str, int]:
         """How often each kind of event was noted."""
@@ -525,7 +512,7 @@ class Store:
             )
             for one in new
         }
-        self._write(online.put, kept)
+        self._write(applicants.put, kept)
 
     def applicant(self, sk_id_curr: int) -> OnlineApplicant | None:
         """An applicant by number."""
@@ -541,7 +528,7 @@ class Store:
         self, names: Mapping[str, int], *, rows: bool = True
     ) -> dict[int, OnlineApplicant]:
         """The same by what they are known by, as `applicant_key` gives it."""
-        return self._read(online.find, names, rows)
+        return self._read(applicants.find, names, rows)
 
     def stand_ins(self) -> dict[str, int]:
         """The numbers that stand for pseudonyms in data that models learn from."""

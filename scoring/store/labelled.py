@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, not_, select
 
-from scoring.store.aftermath import given
+from scoring.store.outcomes import given
 from scoring.store.pseudonyms import ERASED
 from scoring.store.schema import outcomes, predictions
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from scoring.requests import Rows, body_of, nameless, rows_of
+from scoring.data.requests import Rows, body_of, nameless, rows_of
 from scoring.store.errors import StoreError
 from scoring.store.schema import Row, applicants, outcomes, predictions, pseudonym_keys, reads
 

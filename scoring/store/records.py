@@ -40,7 +40,7 @@ class Prediction:
     source : str
         "rows" if they came with the request, "id" if the store had the applicant's features.
     rows : bytes or None
-        zlib of the request's checked rows (`scoring.requests.body_of`).
+        zlib of the request's checked rows (`scoring.data.requests.body_of`).
     rows_sha256 : str
         SHA-256 of those rows; empty where there are none.
     features : bytes

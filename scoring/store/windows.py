@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, func, select
 
-from scoring.store.aftermath import given, latest_override
+from scoring.store.outcomes import given, latest_override
 from scoring.store.pseudonyms import ERASED
 from scoring.store.schema import events, outcomes, predictions
 

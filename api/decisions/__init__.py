@@ -1,0 +1,1 @@
+"""An applicant in, a decision out."""

@@ -1,0 +1,315 @@
+"""The body of a request: one applicant's rows, checked, and as the frames features are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Any, cast
+
+from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
+
+from api.decisions.column_checks import Unknown, checker, expectation, nearest_name, reader
+from api.http.near_misses import near_miss
+from api.http.problems import FieldError, ProblemError, pointer_part
+from api.http.bodies import parse
+from scoring.data.requests import Row, Rows
+from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
+from scoring.data.values import Misunderstood, misunderstood
+
+_APPLICANT = "SK_ID_CURR"
+# Enough to mend a request by; more would only cost time and room.
+_MOST_ERRORS = 50
+_MOST_HINTS = 5
+_LONGEST_NAME = 80
+
+
+def accepted_columns(table: Table) -> tuple[Column, ...]:
+    """The columns a request's rows may have: all but TARGET, which is what is asked."""
+    return tuple(column for column in table.columns if column.name != "TARGET")
+
+
+def must_be_given(table: Table, column: Column) -> bool:
+    """Whether a row of a request needs a value in the column.
+
+    History rows need not repeat the applicant they came with.
+    """
+    return column.required and (table is APPLICATION or column.name != _APPLICANT)
+
+
+@cache
+def _names(table_name: str) -> tuple[str, ...]:
+    return tuple(column.name for column in accepted_columns(TABLES[table_name]))
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """One applicant's checked rows.
+
+    Attributes
+    ----------
+    id : int
+        SK_ID_CURR.
+    rows : mapping of str to list of dict
+        Rows by table name; every row has its SK_ID_CURR where its table has the column.
+    misunderstood : tuple of Misunderstood
+        Values that were taken for missing.
+    history_given : bool
+        Whether anything was said of the credit history, if only that there is none.
+    """
+
+    id: int
+    rows: Rows
+    misunderstood: tuple[Misunderstood, ...] = ()
+    history_given: bool = True
+
+
+class ApplicantReader:
+    """Reads applicants from request bodies.
+
+    Parameters
+    ----------
+    row_limit : int
+        The most rows a history table may have.
+    """
+
+    def __init__(self, row_limit: int) -> None:
+        self.row_limit = row_limit
+        columns = sum(len(_names(table.name)) + 1 for table in TABLES.values())
+        # Some categories have commas too.
+        self._most_items = 1_000 + 2 * row_limit * columns
+        self._body = SchemaValidator(_body_schema())
+        self._row = {name: SchemaValidator(_row_schema(table)) for name, table in TABLES.items()}
+
+    def parse(self, body: bytes) -> object:
+        """The JSON of a body, which has no more in it than an applicant may have.
+
+        Raises
+        ------
+        ProblemError
+            400 if it is not JSON in UTF-8, 422 if it has.
+        """
+        return parse(body, self._most_items)
+
+    def read(self, document: object) -> Applicant:
+        """Check the JSON of a body.
+
+        Raises
+        ------
+        ProblemError
+            422 if its fields are not an applicant's.
+        """
+        unknown: list[str] = []
+        rows = self._check(document, unknown)
+        told = tuple(_take_out(rows)) if unknown else ()
+        application = rows.pop("application")
+        given = any(table.name in cast("dict[str, Any]", document) for table in HISTORY)
+        applicant = Applicant(
+            application[_APPLICANT], {"application": [application], **rows}, told, given
+        )
+        _refuse(_relation_errors(applicant))
+        return applicant
+
+    def _check(self, document: object, unknown: list[str]) -> dict[str, Any]:
+        """All values checked in one call; on failure they are looked at one by one."""
+        if self._is_of_sensible_size(document):
+            try:
+                return cast("dict[str, Any]", self._body.validate_python(document, context=unknown))
+            except ValidationError:
+                pass
+        _refuse(self._errors(document), document)
+        raise AssertionError("a refused body has an error")
+
+    def _is_of_sensible_size(self, document: object) -> bool:
+        """Whether checking it at once can only report a bounded number of errors."""
+        if not isinstance(document, dict) or len(document) > len(TABLES):
+            return False
+        for name, rows in document.items():
+            width = len(_names(name)) if name in TABLES else 0
+            rows_ = rows if isinstance(rows, list) else [rows]
+            if len(rows_) > self.row_limit:
+                return False
+            if any(isinstance(row, dict) and len(row) > width for row in rows_):
+                return False
+        return True
+
+    def _errors(self, document: object) -> Iterator[FieldError]:
+        if not isinstance(document, dict):
+            yield FieldError(pointer="", detail='the body must be an object with an "application"')
+            return
+        yield from _unknown_names(document, tuple(TABLES), "")
+        if "application" not in document:
+            yield FieldError(pointer="/application", detail="application is required")
+        for name in (known for known in TABLES if known in document):
+            yield from self._table_errors(name, document[name])
+
+    def _table_errors(self, name: str, rows: object) -> Iterator[FieldError]:
+        if name == "application":
+            yield from self._row_errors(name, rows, "/application")
+        elif not isinstance(rows, list):
+            detail = f"{name} must be a list of rows; leave it out where there are none"
+            yield FieldError(pointer=f"/{name}", detail=detail)
+        elif len(rows) > self.row_limit:
+            detail = f"{name} has {len(rows):,} rows; at most {self.row_limit:,} are taken"
+            yield FieldError(pointer=f"/{name}", detail=detail)
+        else:
+            for index, row in enumerate(rows):
+                yield from self._row_errors(name, row, f"/{name}/{index}")
+
+    def _row_errors(self, name: str, row: object, place: str) -> Iterator[FieldError]:
+        if not isinstance(row, dict):
+            yield FieldError(pointer=place, detail="must be an object of column names and values")
+            return
+        yield from _unknown_names(row, _names(name), place)
+        try:
+            known = {key: row[key] for key in _names(name) if key in row}
+            self._row[name].validate_python(known, context=[])
+        except ValidationError as failure:
+            for error in failure.errors(include_url=False, include_context=False):
+                column = str(error["loc"][0])
+                yield FieldError(
+                    pointer=f"{place}/{column}",
+                    detail=_value_detail(TABLES[name][column], row),
+                )
+
+
+def known_number(document: object) -> int | None:
+    """The applicant whom a body names by SK_ID_CURR alone; None if it does not.
+
+    Raises
+    ------
+    ProblemError
+        422 if what it names cannot be an applicant's number, or more is said.
+    """
+    if not isinstance(document, dict) or _APPLICANT not in document or "application" in document:
+        return None
+    _refuse(_unknown_names(document, (_APPLICANT,), ""), document)
+    column = APPLICATION[_APPLICANT]
+    try:
+        return int(_number_check().validate_python(document[_APPLICANT]))
+    except ValidationError:
+        detail = expectation(column, document[_APPLICANT])
+        error = near_miss(document) or FieldError(pointer=f"/{_APPLICANT}", detail=detail)
+        raise ProblemError(422, "One field is wrong; errors says which and why.", [error]) from None
+
+
+@cache
+def _number_check() -> SchemaValidator:
+    return SchemaValidator(checker(APPLICATION[_APPLICANT]))
+
+
+def _body_schema() -> CoreSchema:
+    fields = {"application": core_schema.typed_dict_field(_row_schema(APPLICATION))}
+    for table in HISTORY:
+        # One wrong row is enough to refuse the body; which ones are wrong is looked for then.
+        rows = core_schema.list_schema(_row_schema(table), strict=True, fail_fast=True)
+        with_default = core_schema.with_default_schema(rows, default_factory=list)
+        fields[table.name] = core_schema.typed_dict_field(with_default, required=False)
+    return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True)
+
+
+def _row_schema(table: Table) -> CoreSchema:
+    fields = {}
+    for column in accepted_columns(table):
+        required = must_be_given(table, column)
+        check = reader(column, required=required)
+        fields[column.name] = core_schema.typed_dict_field(check, required=required)
+    return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True)
+
+
+def _take_out(rows: Mapping[str, Any]) -> Iterator[Misunderstood]:
+    """Put null in the place of what was not understood, and tell of the first of it."""
+    left = _MOST_ERRORS
+    for name, own in rows.items():
+        alone = name == APPLICATION.name
+        for index, row in enumerate([own] if alone else own):
+            for column, value in row.items():
+                if isinstance(value, Unknown):
+                    row[column] = None
+                    left -= 1
+                    if left >= 0:
+                        place = f"/{name}" if alone else f"/{name}/{index}"
+                        yield misunderstood(f"{place}/{column}", TABLES[name][column], value.value)
+
+
+def _refuse(errors: Iterator[FieldError], document: object = None) -> None:
+    """Raise a ProblemError for the first errors, or for what mends them all, if there are any."""
+    shown = list(islice(errors, _MOST_ERRORS))
+    if shown and (mend := near_miss(document)):
+        shown = [mend]
+    if shown:
+        several = "One field is" if len(shown) == 1 else f"{len(shown)} fields are"
+        more = " (there may be more)" if len(shown) == _MOST_ERRORS else ""
+        raise ProblemError(422, f"{several} wrong{more}; errors says which and why.", shown)
+
+
+def _unknown_names(
+    given: Mapping[str, object], known: tuple[str, ...], at: str
+) -> Iterator[FieldError]:
+    for place, name in enumerate(name for name in given if name not in known):
+        yield _unknown_name(name, known if place < _MOST_HINTS else (), at)
+
+
+def _unknown_name(name: str, known: tuple[str, ...], place: str) -> FieldError:
+    if place == "/application" and name == "TARGET":
+        detail = "TARGET is what is asked: leave it out"
+        return FieldError(pointer="/application/TARGET", detail=detail)
+    if len(name) > _LONGEST_NAME:
+        detail = f"unknown field of {len(name):,} characters: {name[:_LONGEST_NAME]}..."
+        return FieldError(pointer=place, detail=detail)
+    nearest = nearest_name(name, known)
+    hint = f"; did you mean {nearest}?" if nearest else ""
+    return FieldError(pointer=f"{place}/{pointer_part(name)}", detail=f"unknown field{hint}")
+
+
+def _value_detail(column: Column, row: Row) -> str:
+    if row.get(column.name) is None:
+        return f"{column.name} is required"
+    return expectation(column, row[column.name])
+
+
+def _relation_errors(applicant: Applicant) -> Iterator[FieldError]:
+    """Check what rows say about each other; fill in the applicant where rows leave it out."""
+    for table in HISTORY:
+        rows = applicant.rows[table.name]
+        if table.link == _APPLICANT:
+            yield from _belonging_errors(table, rows, applicant.id)
+        if table.key:
+            yield from _duplicate_errors(table, rows)
+    yield from _orphan_errors(applicant.rows["bureau"], applicant.rows["bureau_balance"])
+
+
+def _belonging_errors(table: Table, rows: Sequence[Row], applicant: int) -> Iterator[FieldError]:
+    for index, row in enumerate(rows):
+        given = row.get(_APPLICANT)
+        if given is None:
+            row[_APPLICANT] = applicant
+        elif given != applicant:
+            yield FieldError(
+                pointer=f"/{table.name}/{index}/{_APPLICANT}",
+                detail=f"the row belongs to applicant {given}, the application to {applicant}",
+            )
+
+
+def _duplicate_errors(table: Table, rows: Sequence[Row]) -> Iterator[FieldError]:
+    first: dict[tuple[Any, ...], int] = {}
+    for index, row in enumerate(rows):
+        key = tuple(row[name] for name in table.key)
+        earlier = first.setdefault(key, index)
+        if earlier != index:
+            named = ", ".join(f"{name} {value}" for name, value in zip(table.key, key, strict=True))
+            yield FieldError(
+                pointer=f"/{table.name}/{index}/{table.key[-1]}",
+                detail=f"row {earlier} has the same {named}: keep one of the two",
+            )
+
+
+def _orphan_errors(bureau: Sequence[Row], balances: Sequence[Row]) -> Iterator[FieldError]:
+    credits_ = {row["SK_ID_BUREAU"] for row in bureau}
+    for index, row in enumerate(balances):
+        if row["SK_ID_BUREAU"] not in credits_:
+            yield FieldError(
+                pointer=f"/bureau_balance/{index}/SK_ID_BUREAU",
+                detail=f"no row of bureau has SK_ID_BUREAU {row['SK_ID_BUREAU']}",
+            )

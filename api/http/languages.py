@@ -1,0 +1,24 @@
+"""The language of an answer: French or English, as the caller likes."""
+
+from __future__ import annotations
+
+import orjson
+from flask import Response, request
+
+from api.http.bodies import JSON
+
+LANGUAGES = ("en", "fr")
+
+
+def asked_language() -> str:
+    """The language that the caller likes best among ours, a region's for its country's too."""
+    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
+    return next((tag for tag in wanted if tag in LANGUAGES), LANGUAGES[0])
+
+
+def spoken(answer: object, language: str) -> Response:
+    """An answer as JSON that says which language it is in."""
+    response = Response(orjson.dumps(answer), content_type=JSON)
+    response.headers["Content-Language"] = language
+    response.vary.add("Accept-Language")
+    return response

@@ -1,0 +1,1 @@
+"""Models loaded, watched, swapped, routed, archived."""

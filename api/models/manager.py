@@ -1,0 +1,350 @@
+"""The models in service: watched, checked, warmed and swapped while requests go on."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Event, Lock, Thread
+from typing import get_args
+
+from polars.exceptions import PanicException
+
+from api.routes import metrics
+from api.models.archive import Chronicle
+from api.http.problems import ProblemError
+from api.models.routing import Experience, Live, Route, route
+from api.models.sources import Alias, Found, ModelSource, SourceError
+from scoring.evaluation.business import Costs
+from scoring.errors import ScoringError
+from scoring.serving.scorer import Scorer
+from scoring.store import Policy, Store, StoreError
+
+__all__ = ["Lineup", "Live", "Route"]
+
+logger = logging.getLogger(__name__)
+
+# Whatever a model or its source breaks. Polars ends some of its failures as if the process was to
+# end with them.
+FAILURES = (Exception, PanicException)
+
+_RETRY_SECONDS = "5"
+_FAREWELL_SECONDS = 2.0
+# How far back the bandit looks, and how often at most: outcomes come in over months.
+_MEMORY = timedelta(days=365)
+_EXPERIENCE_SECONDS = 60.0
+# Of a worker's time, the part that may go into adding up what decisions have cost.
+_EXPERIENCE_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a request sees: one object, replaced whole."""
+
+    champion: Live | None = None
+    challenger: Live | None = None
+    # Until the store has said how models are used, nobody is decided on without an officer.
+    policy: Policy = field(default_factory=lambda: Policy(refer_all=True))
+    experience: Mapping[str, Experience] = field(default_factory=dict)
+
+    def live(self, alias: Alias) -> Live | None:
+        return self.champion if alias == "champion" else self.challenger
+
+
+class Lineup:
+    """The champion, its challenger, and how they are used.
+
+    Threads look at the source and at the store again and again: one for each alias, one for the
+    policy, one for what waits for the store, so that none of them waits for what another asks.
+    Requests only read the last state: they neither wait for a model that is loaded nor see half of
+    a change.
+
+    Parameters
+    ----------
+    source : ModelSource
+        Where models come from.
+    store : Store
+        Where they are archived, and where the policy and outcomes are.
+    warm : callable
+        Scores somebody, and so proves a model; raises what it likes if it cannot.
+    poll_seconds : float
+        The time between two looks.
+    rng : random.Random, optional
+        The bandit's dice, where they have to fall the same each time.
+    """
+
+    def __init__(
+        self,
+        source: ModelSource,
+        store: Store,
+        warm: Callable[[Scorer], None],
+        poll_seconds: float,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._warm = warm
+        self._poll_seconds = poll_seconds
+        self._state = _State()
+        self._jobs: dict[str, Callable[[], None]] = {
+            "policy": self._read_policy,
+            **{alias: partial(self._look, alias) for alias in get_args(Alias)},
+            "store": self._keep_up,
+        }
+        self._threads = [
+            Thread(target=self._watch, args=(name,), name=f"lineup-{name}", daemon=True)
+            for name in self._jobs
+        ]
+        # Whoever serves waits for none of these; the last is held for an assignment only.
+        self._doing = {name: Lock() for name in self._jobs}
+        self._flushing, self._changing = Lock(), Lock()
+        self._looked = {name: Event() for name in self._jobs}
+        self._handled: dict[Alias, Found] = {}
+        self._chronicle = Chronicle(store)
+        self._complaints = _Complaints()
+        self._experience_due = float("-inf")
+        # Seeded by the system, and made after the fork: each worker throws dice of its own.
+        self._rng = rng or random.Random()  # noqa: S311 - dice, not secrets
+        self._stopped = Event()
+
+    def champion(self) -> Live:
+        """The model that answers by default.
+
+        Raises
+        ------
+        ProblemError
+            503 while there is none.
+        """
+        return _champion(self._state)
+
+    def live(self) -> tuple[Live, ...]:
+        """All models in service."""
+        state = self._state
+        return tuple(live for live in (state.champion, state.challenger) if live is not None)
+
+    @property
+    def policy(self) -> Policy:
+        """How models are used, as last read from the store."""
+        return self._state.policy
+
+    def route(self, applicant: int) -> Route:
+        """Which model answers an applicant.
+
+        Raises
+        ------
+        ProblemError
+            503 while there is none.
+        """
+        state = self._state
+        return route(
+            applicant,
+            _champion(state),
+            state.challenger,
+            state.policy,
+            state.experience,
+            self._rng,
+        )
+
+    def start(self) -> None:
+        """Look at everything from now on, in threads of this process."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Look no longer; a look that takes long is left to its deadline."""
+        self._stopped.set()
+        for thread in filter(Thread.is_alive, self._threads):
+            thread.join(_FAREWELL_SECONDS)
+        self._flush()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until everything was looked at once, and tell whether it was in that time."""
+        until = time.monotonic() + seconds
+        return all(one.wait(max(until - time.monotonic(), 0.0)) for one in self._looked.values())
+
+    def _watch(self, name: str) -> None:
+        while not self._stopped.is_set():
+            self._do(name)
+            self._stopped.wait(self._poll_seconds)
+
+    def refresh(self) -> None:
+        """Look once: at the policy, each alias, what waits for the store, and the costs."""
+        for name in self._jobs:
+            self._do(name)
+
+    def refresh_policy(self) -> None:
+        """Look at the policy alone, after it was changed here."""
+        self._do("policy")
+
+    def refresh_experience(self) -> None:
+        """Add up what decisions have cost, however lately that was done."""
+        self._experience_due = float("-inf")
+        self._do("store")
+
+    def _do(self, name: str) -> None:
+        """Look at one thing. Two who look at once could put what is earlier over what is later."""
+        with self._doing[name]:
+            try:
+                self._jobs[name]()
+            except FAILURES as error:
+                # A watch that ends would leave an old model, or policy, in service for ever.
+                self._complaints.tell(name, f"looking at the {name} failed: {error!r}", error)
+        self._looked[name].set()
+
+    def _read_policy(self) -> None:
+        try:
+            policy = self._store.policy()
+        except StoreError as error:
+            self._complaints.tell("policy", f"the policy cannot be read: {error}")
+            return
+        with self._changing:
+            self._state = replace(self._state, policy=policy)
+        self._complaints.settle("policy")
+
+    def _keep_up(self) -> None:
+        self._flush()
+        self._refresh_experience()
+
+    def _look(self, alias: Alias) -> None:
+        try:
+            found = self._source.find(alias)
+        except SourceError as error:
+            self._complaints.tell(alias, f"the {alias} cannot be looked for: {error}")
+            if alias == "champion" and self._state.champion is None:
+                self._load_remembered()
+            return
+        if found is None:
+            self._missing(alias)
+        elif found == self._handled.get(alias) or self._load(alias, found):
+            self._complaints.settle(alias)
+
+    def _load_remembered(self) -> None:
+        """Start with the champion of last time, rather than wait for who knows today's."""
+        remembered = self._source.remembered("champion")
+        if remembered is not None and remembered != self._handled.get("champion"):
+            self._load("champion", remembered)
+
+    def _missing(self, alias: Alias) -> None:
+        """A challenger that went is dropped; a champion serves on until there is another."""
+        self._handled.pop(alias, None)
+        live = self._state.live(alias)
+        if alias == "champion":
+            what = "serving on with the last one" if live else "nothing to serve yet"
+            self._complaints.tell(alias, f"there is no champion: {what}")
+            return
+        self._complaints.settle(alias)
+        if live is not None:
+            self._put(alias, None)
+            metrics.model_dropped(alias)
+            logger.info("there is no challenger any more")
+            self._note("dropped", live, "there is no challenger any more")
+
+    def _load(self, alias: Alias, found: Found) -> bool:
+        """Take a model into service, or refuse it; False if that could not be settled yet."""
+        try:
+            with self._source.fetched(alias, found) as folder:
+                scorer = Scorer.load(folder)
+                self._warm(scorer)
+                self._chronicle.keep(found.digest, scorer, folder)
+        except (SourceError, OSError, MemoryError) as error:
+            # Nothing is said about the model itself.
+            self._complaints.tell(alias, f"the {alias} cannot be fetched: {error}")
+            return False
+        except FAILURES as error:
+            self._refuse(alias, found, error)
+        else:
+            # Archived first, so that no decision is taken by a model that could be lost.
+            self._flush()
+            live = Live(scorer, found.digest, alias)
+            self._put(alias, live)
+            metrics.model_loaded(alias, scorer.version, found.digest)
+            logger.info("serving %s version %s as %s", scorer.name, scorer.version, alias)
+            self._note("loaded", live, f"{scorer.name} version {scorer.version}")
+        self._handled[alias] = found
+        return True
+
+    def _put(self, alias: Alias, live: Live | None) -> None:
+        """Swap a model: those who are scoring finish with the one they have."""
+        with self._changing:
+            if alias == "champion":
+                self._state = replace(self._state, champion=live)
+            else:
+                self._state = replace(self._state, challenger=live)
+
+    def _refuse(self, alias: Alias, found: Found, error: Exception) -> None:
+        metrics.model_refused()
+        told = str(error) if isinstance(error, ScoringError) else repr(error)
+        kept = "; the one before serves on" if self._state.live(alias) else ""
+        trace = None if isinstance(error, ScoringError) else error
+        logger.error("refused a %s: %s%s", alias, told, kept, exc_info=trace)
+        self._chronicle.note("refused", alias, told, digest=found.digest or None)
+
+    def _note(self, kind: str, live: Live, detail: str) -> None:
+        version = live.scorer.version
+        self._chronicle.note(kind, live.role, detail, digest=live.digest, version=version)
+
+    def _flush(self) -> None:
+        try:
+            with self._flushing:
+                self._chronicle.flush()
+        except (StoreError, OSError) as error:
+            self._complaints.tell("store", f"models and events wait for the store: {error}")
+        else:
+            self._complaints.settle("store")
+
+    def _refresh_experience(self) -> None:
+        """Add up what each model's decisions have cost, if the bandit asks for it by then."""
+        state, start = self._state, time.monotonic()
+        if state.policy.strategy != "bandit" or state.champion is None:
+            return
+        if start < self._experience_due:
+            return
+        try:
+            experience = self._experience(state.champion.scorer.costs)
+        except StoreError as error:
+            self._complaints.tell("costs", f"what decisions cost cannot be read: {error}")
+            return
+        with self._changing:
+            self._state = replace(self._state, experience=experience)
+        self._complaints.settle("costs")
+        taken = time.monotonic() - start
+        self._experience_due = start + max(_EXPERIENCE_SECONDS, taken / _EXPERIENCE_SHARE)
+
+    def _experience(self, costs: Costs) -> dict[str, Experience]:
+        """By digest, measured alike for all models: in units of one refused good applicant."""
+        since = datetime.now(UTC) - _MEMORY
+        loss = costs.false_negative / costs.false_positive
+        found = self._store.realised(since, loss)
+        return {digest: Experience(*summaries) for digest, summaries in found.items()}
+
+
+class _Complaints:
+    """Warnings about things outside, each told once until it changes."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def tell(self, about: str, words: str, error: Exception | None = None) -> None:
+        """Log a warning, unless it is what was told last about the same thing."""
+        if self._told.get(about) != words:
+            self._told[about] = words
+            logger.warning("%s", words, exc_info=error)
+
+    def settle(self, about: str) -> None:
+        """Note that there is nothing to complain of, and say so after a complaint."""
+        if self._told.pop(about, None) is not None:
+            logger.info("back to normal: %s", about)
+
+
+def _champion(state: _State) -> Live:
+    if state.champion is None:
+        raise ProblemError(
+            503,
+            "No model can be loaded; the service's log says why. Try again later.",
+            headers={"Retry-After": _RETRY_SECONDS},
+        )
+    return state.champion

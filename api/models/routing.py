@@ -1,0 +1,166 @@
+"""Which model answers an applicant, and which are only scored along."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scoring.serving.scorer import Scorer
+from scoring.store import CostSummary, Policy, RefusalSummary
+
+# A model with fewer known outcomes is not judged by them yet.
+LEAST_OUTCOMES = 30
+# What a model costs is believed, before anything is known, as if so many applicants had shown
+# the prior mean: a weak prior, which a month of outcomes outweighs. In units of one refused good
+# applicant.
+_PRIOR_APPLICANTS = 10.0
+_PRIOR_COST = 0.5
+_PRIOR_DEVIATION = 2.0
+_SALT = "credit-scoring split"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A model that is in service.
+
+    Attributes
+    ----------
+    scorer : Scorer
+        The model.
+    digest : str
+        SHA-256 of its manifest.
+    role : str
+        champion or challenger.
+    """
+
+    scorer: Scorer
+    digest: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who answers, why, and who is scored along."""
+
+    live: Live
+    why: str
+    shadows: tuple[Live, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """What a model's answers have turned out to cost.
+
+    Attributes
+    ----------
+    known : CostSummary
+        Of those whose outcome is known, in units of one refused good applicant.
+    refusals : RefusalSummary
+        Of those who were refused, so that nobody will know; an estimate.
+    """
+
+    known: CostSummary
+    refusals: RefusalSummary
+
+
+def route(
+    applicant: int,
+    champion: Live,
+    challenger: Live | None,
+    policy: Policy,
+    experience: Mapping[str, Experience],
+    rng: random.Random,
+) -> Route:
+    """Choose the model that answers an applicant.
+
+    Parameters
+    ----------
+    applicant : int
+        SK_ID_CURR; in a split the same applicant always meets the same model.
+    champion, challenger : Live
+        The models; without a challenger, or with one that is the champion's twin, the champion
+        answers everything.
+    policy : Policy
+        How models are used.
+    experience : mapping of str to Experience
+        What each model's answers turned out to cost, by digest; the bandit's memory.
+    rng : random.Random
+        The bandit's dice.
+    """
+    if policy.strategy == "champion":
+        return Route(champion, "champion")
+    if challenger is None or challenger.digest == champion.digest:
+        return Route(champion, "no challenger")
+    if policy.strategy == "shadow":
+        return Route(champion, "champion", (challenger,))
+    if policy.strategy == "split":
+        chosen = position(applicant) < policy.challenger_share
+        return Route(challenger if chosen else champion, "split")
+    return _drawn(champion, challenger, policy, experience, rng)
+
+
+def position(applicant: int) -> float:
+    """Where an applicant stands between 0 and 1, the same at all times and in every process."""
+    digest = hashlib.sha256(f"{_SALT} {applicant}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _drawn(
+    champion: Live,
+    challenger: Live,
+    policy: Policy,
+    experience: Mapping[str, Experience],
+    rng: random.Random,
+) -> Route:
+    """Thompson sampling: draw what each may cost from what is known, and take the cheaper one.
+
+    Thompson, "On the likelihood that one unknown probability exceeds another" (1933). Until both
+    have outcomes enough, the challenger gets its share of a split.
+    """
+    mine, other = experience.get(champion.digest), experience.get(challenger.digest)
+    if mine is None or other is None or not (_is_enough(mine) and _is_enough(other)):
+        chosen = challenger if rng.random() < policy.challenger_share else champion
+        return Route(chosen, "bandit: first trials")
+    cheaper = draw_cost(other, rng) < draw_cost(mine, rng)
+    return Route(challenger if cheaper else champion, "bandit")
+
+
+def _is_enough(experience: Experience) -> bool:
+    return experience.known.applicants >= LEAST_OUTCOMES
+
+
+def draw_cost(experience: Experience, rng: random.Random) -> float:
+    """A draw from what is believed of a model's mean cost an applicant.
+
+    The mean over all it decided on is put together from two groups, each with the weight that it
+    has among the decisions: those who were refused, at the margin that was probably lost with
+    them, and all others, at the mean cost of those whose outcome is known. Weights by outcomes
+    would count refusals, which are known at once, more than loans, which take months.
+
+    Normal, with a weak prior; costs are bounded, so that the mean of some dozens is nearly
+    normal whatever their distribution.
+    """
+    known, refusals = experience.known, experience.refusals
+    mean, variance = _of_known(known)
+    if refusals.refused:
+        share = refusals.refused / refusals.decided
+        lost = refusals.lost / refusals.refused
+        spread = max(refusals.lost_of_squares / refusals.refused - lost * lost, 0.0)
+        variance = (
+            (1.0 - share) ** 2 * variance
+            + share**2 * spread / refusals.refused
+            + share * (1.0 - share) * (lost - mean) ** 2 / refusals.decided
+        )
+        mean = (1.0 - share) * mean + share * lost
+    return rng.normalvariate(mean, math.sqrt(variance))
+
+
+def _of_known(known: CostSummary) -> tuple[float, float]:
+    """Mean of what is believed of the mean cost where outcomes are known, and its variance."""
+    n = known.applicants + _PRIOR_APPLICANTS
+    mean = (known.total + _PRIOR_APPLICANTS * _PRIOR_COST) / n
+    second = known.total_of_squares + _PRIOR_APPLICANTS * (_PRIOR_COST**2 + _PRIOR_DEVIATION**2)
+    return mean, max(second / n - mean * mean, 0.0) / n

@@ -1,0 +1,86 @@
+"""GET /monitoring: what the last look at the service's decisions has found."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.access import scope
+from api.http.openapi import KEY, STORE_AWAY, problem
+from api.http.problems import ProblemError
+from api.http.bodies import JSON
+from api.service import current_service
+from scoring.store import Report
+
+blueprint = APIBlueprint(
+    "monitoring",
+    __name__,
+    abp_tags=[Tag(name="alerts", description="What monitoring has found")],
+    abp_security=KEY,
+)
+
+_KIND = "monitoring"
+_NEVER = "Nobody has looked yet: `python -m scoring monitor` does."
+_NOT_YET = problem(404, "Nobody has looked yet", _NEVER)
+HTML = "text/html; charset=utf-8"
+
+
+class Monitoring(BaseModel):
+    """The findings of one look."""
+
+    model_config = ConfigDict(extra="allow")
+
+    at: datetime = Field(description="When it was")
+    since: datetime = Field(description="The decisions looked at: from then on")
+    until: datetime = Field(description="and before then")
+    alerts: list[dict[str, Any]] = Field(description="What is beyond its limit")
+    service: dict[str, Any] = Field(description="Latencies, and events by kind")
+    models: list[dict[str, Any]] = Field(
+        description="Of each model that answered: drift, data quality, decisions, performance"
+    )
+
+
+@blueprint.get(
+    "/monitoring",
+    operation_id="monitoring",
+    summary="What the last look has found",
+    responses={200: Monitoring, 404: _NOT_YET, 503: STORE_AWAY},
+)
+@scope("admin")
+def monitoring() -> Response:
+    """The figures of the last `python -m scoring monitor`, as it writes them to monitoring.json."""
+    found = _newest()
+    told = {"at": found.at.isoformat(), **orjson.loads(found.values)}
+    return Response(orjson.dumps(told), content_type=JSON)
+
+
+@blueprint.get(
+    "/monitoring/report",
+    operation_id="monitoring_report",
+    summary="The same as a page",
+    responses={
+        200: {
+            "description": "One page of HTML that loads nothing",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+        404: _NOT_YET,
+        503: STORE_AWAY,
+    },
+)
+@scope("admin")
+def monitoring_report() -> Response:
+    """The report of the last `python -m scoring monitor`."""
+    return Response(_newest().page, content_type=HTML)
+
+
+def _newest() -> Report:
+    found = current_service().store.report(_KIND)
+    if found is None:
+        raise ProblemError(404, _NEVER)
+    return found

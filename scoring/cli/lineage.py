@@ -1,0 +1,50 @@
+"""Where a model comes from, on the command line: lineage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scoring.cli.console import messages, show
+from scoring.cli.store import DATABASE, DatabaseOption
+
+
+def lineage(
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="A number, champion or challenger.")
+    ],
+    mlruns: Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")] = Path(
+        "mlruns"
+    ),
+    database: DatabaseOption = DATABASE,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print plain JSON instead of a table.")
+    ] = False,
+) -> None:
+    """Print where a version comes from and what it led to: from raw files to predictions.
+
+    Neither the data nor the store has to be there: the registry keeps what it takes.
+    """
+    from scoring.registry.lineage import lineage_of
+    from scoring.registry.mlflow_registry import Store
+    from scoring.store import Store as DecisionStore
+
+    with messages():
+        decisions = DecisionStore(database)
+        try:
+            found = lineage_of(Store(mlruns), version, decisions)
+        finally:
+            decisions.close()
+    if as_json:
+        typer.echo(json.dumps(found.values(), indent=2))
+    else:
+        typer.echo(f"{found.model} version {found.version}")
+        show(("step", "what", "value"), found.rows())
+
+
+def register(app: typer.Typer) -> None:
+    """Give an app this command."""
+    app.command()(lineage)

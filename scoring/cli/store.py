@@ -1,0 +1,182 @@
+"""What is done to the database from the command line: migrate, keys, purge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scoring.cli.console import messages, show
+
+if TYPE_CHECKING:
+    from scoring.store import ApiKey, Store
+
+DatabaseOption = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="DATABASE_URL",
+        help="The store: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
+    ),
+]
+DATABASE = "sqlite:///data/scoring.db"
+MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
+MLRUNS = Path("mlruns")
+
+keys = typer.Typer(
+    help="API keys: who may score, tell outcomes, read all, administer.", no_args_is_help=True
+)
+
+
+@contextmanager
+def opened(database: str) -> Iterator[Store]:
+    """The store of an address, ready to be used if it is a file of our own."""
+    with messages(), in_use(with_key(database)) as store:
+        yield store
+
+
+def with_key(database: str) -> Store:
+    """The store of an address with the key that the API has: PSEUDONYM_KEY."""
+    from scoring.store import Store
+
+    return Store(database, os.environ.get("PSEUDONYM_KEY") or None)
+
+
+@contextmanager
+def in_use(store: Store) -> Iterator[Store]:
+    """A store with its tables, if it is a file of our own, and closed at the end."""
+    try:
+        if store.embedded:
+            store.migrate()
+        yield store
+    finally:
+        store.close()
+
+
+def migrate(
+    pseudonymise: Annotated[
+        bool,
+        typer.Option(
+            "--pseudonymise",
+            help="Put applicants on record from before PSEUDONYM_KEY was set under pseudonyms.",
+        ),
+    ] = False,
+    database: DatabaseOption = DATABASE,
+) -> None:
+    """Bring the store's tables up to this code's; a release's step before the API starts."""
+    with opened(database) as store:
+        if not store.embedded:
+            store.migrate()
+        store.check()
+        typer.echo(f"{store.url} is up to date")
+        if pseudonymise:
+            typer.echo(f"{store.pseudonymise():,} decisions and applicants have pseudonyms now")
+
+
+@keys.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")],
+    scope: Annotated[
+        list[str],
+        typer.Option("--scope", help="score, outcome, admin or read; may be repeated."),
+    ],
+    database: DatabaseOption = DATABASE,
+) -> None:
+    """Make a key and print it, this once: only its hash is kept.
+
+    A scope stands for itself: admin alone does not score. Without read a key sees, overrides and
+    labels what it decided itself, and nothing else.
+    """
+    with opened(database) as store:
+        key, text = store.add_key(name, scope)
+        typer.echo(
+            f"key {key.id} of {key.name} for {_scopes(key)}; it cannot be shown again", err=True
+        )
+        typer.echo(text)
+
+
+@keys.command(name="list")
+def list_keys(database: DatabaseOption = DATABASE) -> None:
+    """List all keys, revoked ones too."""
+    with opened(database) as store:
+        found = store.keys()
+    show(("id", "name", "scopes", "created", "revoked"), map(_row, found))
+
+
+@keys.command()
+def revoke(
+    number: Annotated[str, typer.Argument(metavar="ID", help="As keys list tells it.")],
+    database: DatabaseOption = DATABASE,
+) -> None:
+    """Take a key out of use; running services follow within seconds."""
+    with opened(database) as store:
+        key = store.revoke_key(number)
+        typer.echo(f"key {key.id} of {key.name} is revoked")
+
+
+def purge(
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="What is older goes.")] = 183,
+    now: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="What time it is, where records do not bear it out."),
+    ] = None,
+    mlruns: MlrunsOption = MLRUNS,
+    database: DatabaseOption = DATABASE,
+) -> None:
+    """Delete what is old: decisions with all that hangs on them, applicants, alerts, events.
+
+    Also models that no decision names, who set policies that are over, and datasets that hold
+    decisions and that neither champion nor challenger learnt from. Decisions are kept for 183
+    days at least. It may run while the API serves.
+    """
+    from scoring.errors import ScoringError
+    from scoring.cli.service import moment
+
+    with opened(database) as store:
+        clock = datetime.now(UTC)
+        told = None if now is None else moment(now, "--now")
+        if told is not None and told > clock:
+            raise ScoringError(f"--now is later than the clock, which says {clock:%Y-%m-%d %H:%M}")
+        counts = store.purge(timedelta(days=days), told)
+        counts["kept data"] = _purge_kept(mlruns, (told or clock) - timedelta(days=days))
+        for table, count in counts.items():
+            typer.echo(f"{table:<16} {count:>12,} deleted")
+
+
+def _purge_kept(mlruns: Path, before: datetime) -> int:
+    """Remove datasets that a retraining made before a time, but for those in use; how many."""
+    from scoring.data.versions import DataVersions
+
+    kept = DataVersions.beside(mlruns)
+    old = [version.digest for version in kept.known()
+           if version.made_from and datetime.fromisoformat(version.kept_at) < before]  # fmt: skip
+    if old:
+        from scoring.registry.mlflow_registry import Store as Registry
+
+        used = {item.dataset for item in Registry(mlruns).versions() if item.aliases}
+        old = [digest for digest in old if digest not in used]
+    for digest in old:
+        kept.remove(digest)
+    return len(old)
+
+
+def register(app: typer.Typer) -> None:
+    """Give an app these commands."""
+    app.command()(migrate)
+    app.command()(purge)
+    app.add_typer(keys, name="keys")
+
+
+def _row(key: ApiKey) -> tuple[str, ...]:
+    created = f"{key.created_at:%Y-%m-%d %H:%M}"
+    revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
+    return key.id, key.name, _scopes(key), created, revoked
+
+
+def _scopes(key: ApiKey) -> str:
+    return ", ".join(sorted(key.scopes))

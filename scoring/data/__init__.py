@@ -1,0 +1,1 @@
+"""Kaggle's tables: read, checked, kept as datasets."""

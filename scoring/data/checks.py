@@ -1,0 +1,491 @@
+"""What a well-formed table is: `conform` gives loosely typed rows the table's types, or says
+which value of which row stands in the way.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+from functools import lru_cache, reduce
+from operator import or_
+
+import polars as pl
+
+from scoring.errors import ScoringError
+from scoring.data.tables import DAY_SENTINEL, Column, Table
+from scoring.data.values import MISSING_WORDS, category, is_missing, shown, wanted_category
+
+logger = logging.getLogger(__name__)
+
+_SHOWN_CATEGORIES = 5
+_SHOWN_NAMES = 8
+_LARGEST = 1.7976931348623157e308
+# The largest whole numbers up to which a narrow float holds all of them.
+_EXACT: dict[type[pl.DataType], int] = {pl.Float16: 2048, pl.Float32: 2**24}
+# How many numbers short integers have.
+_ROOM: dict[type[pl.DataType], int] = {
+    pl.Int8: 2**7, pl.UInt8: 2**8, pl.Int16: 2**15, pl.UInt16: 2**16
+}  # fmt: skip
+_MANY_DAYS = -60_000
+# What 16 bits make of the sentinel, with and without a sign, and of how many rows nobody doubts it.
+_WRAPPED = ((DAY_SENTINEL + 2**15) % 2**16 - 2**15, DAY_SENTINEL % 2**16)
+_LEAST_WRAPPED = 5
+# In so many rows each of Kaggle's columns has a value somewhere.
+_LEAST_TOLD = 100
+# A few odd values are mistakes; more than half of so many are another way of writing all.
+_LEAST_RECODED = 10
+
+
+class DatasetError(ScoringError):
+    """Rows or files that cannot be used, said so that a person can mend them.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong.
+    mend : str
+        What to do about it.
+    where : str
+        The file or request part that was read.
+    table, column : str
+        Kaggle's names; empty where the problem is not in one.
+    row : int or None
+        The data row, counted from 1 without the header.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        mend: str = "",
+        where: str = "",
+        table: str = "",
+        column: str = "",
+        row: int | None = None,
+    ) -> None:
+        self.problem, self.mend, self.where = problem, mend, where
+        self.table, self.column, self.row = table, column, row
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        place = [
+            f"table {self.table} ({self.where})" if self.table and self.where else
+            f"table {self.table}" if self.table else self.where,
+            f"column {self.column}" if self.column else "",
+            f"data row {self.row} (the first is 1)" if self.row is not None else "",
+        ]  # fmt: skip
+        head = ", ".join(part for part in place if part)
+        message = f"{head}: {self.problem}" if head else self.problem
+        return f"{message}. {self.mend}" if self.mend else message
+
+
+def conform(
+    frame: pl.DataFrame, table: Table, *, where: str, missing_ok: bool = False
+) -> pl.DataFrame:
+    """Cast loosely typed columns, as read from CSV, Parquet or JSON, to a table's schema.
+
+    Text is parsed, whole floats become integers, texts that say that there is nothing become null
+    (`scoring.data.values`), unknown columns are dropped with a warning. Categories that are not known
+    are left as they are, for `without_unknown` to take out.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows with the table's column names, in any order.
+    table : Table
+        What the rows should be.
+    where : str
+        The file or request part the rows come from, for messages.
+    missing_ok : bool
+        Fill absent columns that are not required with null instead of raising.
+
+    Returns
+    -------
+    DataFrame
+        The same rows in the same order with exactly `table.schema`.
+
+    Raises
+    ------
+    DatasetError
+        For a missing column, a value of another type, outside the column's bounds (and not a
+        sentinel) or infinite, or a null where a value is required; for a column whose type
+        has lost digits, or most of whose categories are unknown.
+    """
+    frame = _select_columns(frame, table, where, missing_ok)
+    for column, dtype in zip(table.columns, frame.dtypes, strict=True):
+        _check_type(dtype, column, table, where)
+        if type(dtype) in _ROOM:
+            _check_room(frame[column.name], column, table, where)
+        if type(dtype) in _EXACT:
+            _check_precision(frame[column.name], column, table, where)
+    frame = _with_categories(frame, table, where)
+    _check_values(frame, table, where)
+    frame = frame.select(map(_stored, table.columns, frame.dtypes))
+    _check_sentinels(frame, table, where)
+    empty = [name for name in frame.columns if frame[name].null_count() == frame.height]
+    if empty and frame.height >= _LEAST_TOLD:
+        told = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
+        logger.warning("table %s (%s): no row has a value in %s", table.name, where, told)
+    return frame
+
+
+def without_unknown(
+    frame: pl.DataFrame, table: Table, *, where: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take categories that are not known for missing, and log how many there are.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Conformed rows.
+    table : Table
+        What they are rows of.
+    where : str
+        The file that they come from, for messages.
+
+    Returns
+    -------
+    frame : DataFrame
+        The rows with null in the place of what is not known.
+    unknown : DataFrame
+        Where those values were (`row`, from 0), in which `column`, and which `value`.
+
+    Raises
+    ------
+    DatasetError
+        If a value is required that is not known.
+    """
+    unknown = [pl.DataFrame(schema={"row": pl.UInt32, "column": pl.String, "value": pl.String})]
+    known = []
+    for column in (column for column in table.columns if column.kind == "category"):
+        values = frame[column.name]
+        odd = ~values.is_in(column.categories) & values.is_not_null()
+        if not odd.any():
+            continue
+        rows = odd.arg_true()
+        told = values.gather(rows)
+        if column.required:
+            raise DatasetError(
+                f"{shown(told[0])!r} is unknown",
+                mend=f"It must be {wanted_category(column, told[0])}",
+                where=where, table=table.name, column=column.name, row=rows[0] + 1,
+            )  # fmt: skip
+        _warn_unknown(told, column, table, where)
+        place = pl.lit(column.name).alias("column")
+        unknown.append(pl.DataFrame({"row": rows, "value": told}).select("row", place, "value"))
+        known.append(values.set(odd, None))
+    return frame.with_columns(known), pl.concat(unknown)
+
+
+def _warn_unknown(told: pl.Series, column: Column, table: Table, where: str) -> None:
+    values = told.unique().sort()
+    named = ", ".join(repr(shown(value)) for value in values[:_SHOWN_CATEGORIES])
+    more = ", ..." if len(values) > _SHOWN_CATEGORIES else ""
+    logger.warning(
+        "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); taken for "
+        "missing, and applicants who have them are never accepted without an officer",
+        table.name, where, column.name, len(told), len(values), named, more,
+    )  # fmt: skip
+
+
+def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
+    """Raise DatasetError for the first row whose key an earlier row has.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Conformed rows in the order of their file.
+    """
+    if not table.key:
+        return
+    key = frame.select(packed_key([table[name] for name in table.key]).alias("key"))["key"]
+    if key.n_unique() == frame.height:
+        return
+    row = key.is_first_distinct().arg_min()
+    assert row is not None  # noqa: S101 - there is a repeated key
+    values = ", ".join(f"{name} {frame[name][row]}" for name in table.key)
+    first = key.index_of(key[row])
+    raise DatasetError(
+        f"duplicate key: {values} is already in data row {1 + (first or 0)}",
+        mend="Keep one of the two rows",
+        where=where,
+        table=table.name,
+        column=" + ".join(table.key),
+        row=row + 1,
+    )
+
+
+def packed_key(columns: list[Column]) -> pl.Expr:
+    """Several bounded integer columns as one Int64 that sorts as they do.
+
+    Comparing one integer is several times faster than comparing rows of two columns.
+    """
+
+    def pack(packed: pl.Expr, column: Column) -> pl.Expr:
+        low, high = _bounds(column)
+        return packed * int(high - low + 1) + (pl.col(column.name) - int(low))
+
+    return reduce(pack, columns[1:], pl.col(columns[0].name).cast(pl.Int64))
+
+
+def _select_columns(
+    frame: pl.DataFrame, table: Table, where: str, missing_ok: bool
+) -> pl.DataFrame:
+    given = frame.columns
+    missing = [column for column in table.columns if column.name not in given]
+    fatal = [column.name for column in missing if column.required or not missing_ok]
+    if fatal:
+        several = len(fatal) > 1
+        more = f" and {len(fatal) - _SHOWN_NAMES} more" if len(fatal) > _SHOWN_NAMES else ""
+        raise DatasetError(
+            f"missing column{'s' if several else ''} {', '.join(fatal[:_SHOWN_NAMES])}{more}",
+            mend=f"Add {'them' if several else 'it'} (Kaggle's own names, in capitals, separated "
+            "by commas), empty where nothing is known",
+            where=where,
+            table=table.name,
+            column=fatal[0],
+        )
+    extra = [name for name in given if name not in table]
+    if extra:
+        names = ", ".join(name or "(without a name)" for name in extra)
+        logger.warning("table %s (%s): unknown columns dropped: %s", table.name, where, names)
+    nulls = [pl.lit(None, column.dtype).alias(column.name) for column in missing]
+    return frame.with_columns(nulls).select(column.name for column in table.columns)
+
+
+def _check_type(dtype: pl.DataType, column: Column, table: Table, where: str) -> None:
+    textual = dtype in (pl.String, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum)
+    allowed = dtype.is_numeric() if column.kind == "category" else _numeric(dtype)
+    if not (textual or allowed):
+        expected = "text" if column.kind == "category" else "numbers"
+        raise DatasetError(
+            f"holds {dtype}, not {expected}",
+            mend=_as_kaggle(column) if column.categories else "Convert the column to numbers",
+            where=where,
+            table=table.name,
+            column=column.name,
+        )
+
+
+def _check_room(values: pl.Series, column: Column, table: Table, where: str) -> None:
+    """Refuse integers too short for a column: what goes beyond one end begins at the other.
+
+    Those that stay far from both ends have not.
+    """
+    room = _ROOM[type(values.dtype)]
+    days = (column.minimum or 0) <= _MANY_DAYS and room <= _ROOM[pl.UInt8]
+    far = values.cast(pl.Int64).abs() > room // 2
+    if not far.any() or not (days or column.kind in ("amount", "id")):
+        return
+    raise DatasetError(
+        f"holds {values.dtype}, which has no room for such numbers: larger ones have become others",
+        mend="Write the column anew from the first source, as Int64 or text",
+        where=where,
+        table=table.name,
+        column=column.name,
+    )
+
+
+def _check_sentinels(frame: pl.DataFrame, table: Table, where: str) -> None:
+    """Refuse days that say "never" in 16 bits, which have no room for it."""
+    for column in (column for column in table.columns if column.sentinels == (DAY_SENTINEL,)):
+        values = frame[column.name]
+        wrapped = values.is_in(_WRAPPED)
+        if (
+            wrapped.sum() >= max(_LEAST_WRAPPED, frame.height // 100)
+            and not (values == DAY_SENTINEL).any()
+        ):
+            raise DatasetError(
+                f"{wrapped.sum()} rows hold {values.gather(wrapped.arg_true()[:1])[0]}, which is "
+                f"what 16 bits make of {DAY_SENTINEL}",
+                mend="Write the column anew from the first source, as Int64 or text",
+                where=where, table=table.name, column=column.name,
+            )  # fmt: skip
+
+
+def _check_precision(values: pl.Series, column: Column, table: Table, where: str) -> None:
+    """Refuse numbers that were rounded to fit into half or single precision.
+
+    Whole numbers up to a limit are exact. Beyond it nobody can tell what they were, nor can
+    anybody of fractions in half precision, which has three digits.
+    """
+    half = values.dtype == pl.Float16
+    if not half and column.kind in ("amount", "number"):
+        return
+    wide = values.cast(pl.Float64)
+    lost = wide.abs() > _EXACT[type(values.dtype)]
+    if half:
+        lost |= wide != wide.round()
+    # NaN, which is larger than any number here, says that there is nothing.
+    lost &= wide.is_not_nan()
+    row = lost.arg_max()
+    if row is not None and lost[row]:
+        raise DatasetError(
+            f"holds {values.dtype}, which has lost digits ({wide[row]:.8g})",
+            mend="Write the column anew from the first source, as Float64 or text",
+            where=where, table=table.name, column=column.name, row=row + 1,
+        )  # fmt: skip
+
+
+def _with_categories(frame: pl.DataFrame, table: Table, where: str) -> pl.DataFrame:
+    """The frame with categories as texts, as `scoring.data.values.category` understands them.
+
+    Each different value is looked at once. Those that are not known stay as they are.
+    """
+    changed = []
+    for column in (column for column in table.columns if column.kind == "category"):
+        values = frame[column.name].cast(pl.String)
+        counts = values.value_counts()
+        texts = counts[column.name].to_list()
+        meant = {text: _meant(column, text) for text in texts if text is not None}
+        unknown = set(filter(None, meant.values())).difference(column.categories)
+        _check_recoded(counts, unknown, column, table, where)
+        others = {text: known for text, known in meant.items() if known != text}
+        values = values.replace(list(others), list(others.values())) if others else values
+        changed.append(values.alias(column.name))
+    return frame.with_columns(changed)
+
+
+def _meant(column: Column, text: str) -> str | None:
+    try:
+        return category(column, text)
+    except ValueError:
+        return text
+
+
+def _check_recoded(
+    counts: pl.DataFrame, unknown: Iterable[str], column: Column, table: Table, where: str
+) -> None:
+    """Refuse a column most of whose values are not known: it was written in another way."""
+    given = counts.drop_nulls()
+    odd = given.filter(pl.col(column.name).is_in(list(unknown)))
+    if odd["count"].sum() < max(_LEAST_RECODED, given["count"].sum() / 2):
+        return
+    named = ", ".join(repr(shown(value)) for value in odd[column.name].sort()[:_SHOWN_CATEGORIES])
+    raise DatasetError(
+        f"most of its values are unknown ({named}): it was recoded",
+        mend=_as_kaggle(column),
+        where=where,
+        table=table.name,
+        column=column.name,
+    )
+
+
+def _as_kaggle(column: Column) -> str:
+    return "Write it as Kaggle does: " + ", ".join(f'"{known}"' for known in column.categories)
+
+
+def _numeric(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype == pl.Boolean
+
+
+def _check_values(frame: pl.DataFrame, table: Table, where: str) -> None:
+    flawed = frame.select(map(_any_flaw, table.columns, frame.dtypes)).row(0)
+    for column, is_flawed in zip(table.columns, flawed, strict=True):
+        if is_flawed:
+            dtype = frame.schema[column.name]
+            row = frame.select(_flaw(column, dtype).arg_max()).item()
+            value = frame.select(_parsed(column, dtype).gather(row)).item()
+            problem, mend = _explain(frame[column.name][row], value, column)
+            at: int | None = row + 1
+            if not is_missing(str(frame[column.name][row])) and _is_most(frame, column):
+                # It is written in another way: no cell is to blame.
+                at, problem = None, f"most of its values cannot be: {problem}"
+                mend = (
+                    "Write it as Kaggle does: unit, sign, decimal point, nothing between thousands"
+                )
+            raise DatasetError(
+                problem, mend=mend, where=where, table=table.name, column=column.name, row=at
+            )
+
+
+def _is_most(frame: pl.DataFrame, column: Column) -> bool:
+    dtype = frame.schema[column.name]
+    flaws = int(frame.select(_flaw(column, dtype)).to_series().sum())
+    return flaws >= max(_LEAST_RECODED, frame[column.name].drop_nulls().len() / 2)
+
+
+# Building the expressions takes Python longer than evaluating them takes Polars on the few rows
+# of a request; a column and a type always make the same ones.
+@lru_cache(maxsize=4096)
+def _stored(column: Column, dtype: pl.DataType) -> pl.Expr:
+    return _parsed(column, dtype).cast(column.dtype).alias(column.name)
+
+
+@lru_cache(maxsize=4096)
+def _any_flaw(column: Column, dtype: pl.DataType) -> pl.Expr:
+    return _flaw(column, dtype).any().alias(column.name)
+
+
+def _parsed(column: Column, dtype: pl.DataType) -> pl.Expr:
+    """The column's values as text or numbers; null where text is no number."""
+    value = pl.col(column.name)
+    if column.kind == "category":
+        return value
+    if dtype == pl.Boolean:
+        return value.cast(pl.Float64)
+    if dtype == pl.Float32:
+        # 2962.53 in single precision is 2962.530029...; the shortest text for it says 2962.53.
+        wide = value.cast(pl.Float64)
+        wide = wide.round(3) if column.kind == "amount" else value.cast(pl.String).cast(pl.Float64)
+    elif dtype.is_numeric() or dtype == pl.Null:
+        # Whatever its own type: sentinels and bounds may lie beyond it.
+        wide = value.cast(pl.Float64)
+    else:
+        wide = _text(column).cast(pl.Float64, strict=False)
+    # How pandas and Spark write that there is nothing.
+    return wide.fill_nan(None)
+
+
+def _text(column: Column) -> pl.Expr:
+    return pl.col(column.name).cast(pl.String).str.strip_chars()
+
+
+def _says_missing(column: Column) -> pl.Expr:
+    return _text(column).str.to_lowercase().is_in(sorted(MISSING_WORDS))
+
+
+def _flaw(column: Column, dtype: pl.DataType) -> pl.Expr:
+    """Whether a value is wrong, one Boolean a row."""
+    value = _parsed(column, dtype)
+    tests = [value.is_null() if column.required else pl.lit(False)]
+    if column.kind != "category":
+        low, high = _bounds(column)
+        allowed = value.is_between(low, high)
+        for sentinel in column.sentinels:
+            allowed |= value == sentinel
+        tests.append(~allowed)
+        if not dtype.is_integer() and not column.dtype.is_float():
+            tests.append(value != value.round())
+        if not _numeric(dtype) and dtype != pl.Null:
+            tests.append(value.is_null() & ~_says_missing(column))
+    # A comparison with a missing value is neither true nor false, and no flaw.
+    return reduce(or_, tests).fill_null(False)
+
+
+def _bounds(column: Column) -> tuple[float, float]:
+    low = -_LARGEST if column.minimum is None else column.minimum
+    high = _LARGEST if column.maximum is None else column.maximum
+    return low, high
+
+
+def _explain(raw: object, value: object, column: Column) -> tuple[str, str]:
+    leave_empty = "" if column.required else ", or leave it empty where it is unknown"
+    shown = repr(raw) if isinstance(raw, str) else f"{raw}"
+    if raw is None or is_missing(str(raw)):
+        return "a value is required, and there is none", "Fill it in, or remove the row"
+    if value is None:
+        return f"{shown} is not a number", f"Correct the value{leave_empty}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{shown} is not a finite number", f"Correct the value{leave_empty}"
+    if column.kind == "flag":
+        return f"{shown} is neither 0 nor 1", f"Correct the value{leave_empty}"
+    low, high = _bounds(column)
+    sentinels = "".join(f" or {sentinel}" for sentinel in column.sentinels)
+    assert isinstance(value, int | float)  # noqa: S101 - categories have no bounds
+    if not low <= value <= high and value not in column.sentinels:
+        return f"{shown} is not in {low:.12g} to {high:.12g}{sentinels}", (
+            f"Correct the value{leave_empty}"
+        )
+    return f"{shown} is not a whole number", f"Correct the value{leave_empty}"

@@ -1,0 +1,314 @@
+"""Where the Kaggle tables come from: CSV files, plain or compressed, Kaggle's one big zip,
+Parquet files, or Kaggle itself.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+import polars as pl
+
+from scoring.data.checks import DatasetError
+from scoring.data.delimited import MOST_COLUMNS, Note, check_most, known_columns, read_csv
+from scoring.data.tables import Table
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
+
+logger = logging.getLogger(__name__)
+
+COMPETITION = "home-credit-default-risk"
+# The order of preference where a folder holds a table more than once.
+ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".parquet")
+
+# What copies are called: "x (1).csv", "x - Copy.csv", "x copy 2.csv", "Copie de x.csv".
+_COPY = r" ?\([0-9]+\)| (?:- )?cop(?:y|ie)(?: [0-9]+)?"
+_FILE_NAME = re.compile(
+    rf"(cop(?:y|ie) (?:of|de) )?(?P<table>[^. ()]+)({_COPY}|\.(?:csv|tsv|txt|parquet|gz|zip))*",
+    re.IGNORECASE,
+)
+_TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".csv.gz", ".csv.zip")
+_GET_AGAIN = "Download or export it again"
+# What is read of one table, as text and as values: Kaggle's largest has 0.7 GB and
+# 110 million values, its widest 122 columns.
+MOST_BYTES = 2 * 1024**3
+MOST_VALUES = 150_000_000
+# How often its own size a packed file may unpack to; Kaggle's tables shrink to a seventh at most.
+MOST_RATIO = 30
+RATIO_FROM_BYTES = 64 * 1024**2
+# The list of what is in a zip; a thousand names need no more.
+MOST_DIRECTORY_BYTES = 1024**2
+_PIECE = 1024**2
+_END_OF_ZIP_BYTES = 22 + 65_535
+_BROKEN_PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+_DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One table's file, not yet read.
+
+    Attributes
+    ----------
+    where : str
+        The name to show: the file's, or `archive.zip/member.csv`.
+    name : str
+        The table's, as Kaggle calls its file without the ending.
+    load : callable
+        Gives the file's bytes.
+    """
+
+    where: str
+    name: str
+    load: Callable[[], bytes]
+
+
+def download_competition() -> Path:
+    """Download the competition's files with the Kaggle credentials of the environment.
+
+    Raises
+    ------
+    DatasetError
+        If there are no credentials, or Kaggle does not answer with the files.
+    """
+    import kagglehub
+    from kagglehub.exceptions import UnauthenticatedError
+
+    try:
+        return Path(kagglehub.competition_download(COMPETITION))
+    except UnauthenticatedError as error:
+        raise DatasetError(
+            "Kaggle needs to know who downloads, and no credentials were found",
+            mend="Set KAGGLE_API_TOKEN (or KAGGLE_USERNAME and KAGGLE_KEY) from "
+            "https://www.kaggle.com/settings, and accept the rules at "
+            f"https://www.kaggle.com/competitions/{COMPETITION}/rules",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"the download from Kaggle failed: {error}") from error
+
+
+def find_files(
+    source: Path, names: Iterable[str], along: tuple[str, ...] = ()
+) -> Mapping[str, SourceFile]:
+    """Find the tables' files in a folder, in its zips or in one zip; other files are ignored.
+
+    Parameters
+    ----------
+    source : Path
+        A folder, or a zip with the tables in it.
+    names : iterable of str
+        File names without their ending.
+    along : tuple of str
+        Others, which are taken where they are beside them, and not looked for.
+
+    Raises
+    ------
+    DatasetError
+        If `source` does not exist or is neither.
+    """
+    names = tuple(names)
+    if source.is_dir():
+        return _in_folder(source, names, along)
+    if not source.exists():
+        raise DatasetError(
+            f"{source} does not exist", mend="Name a folder of Kaggle's files, or Kaggle's zip"
+        )
+    if source.suffix.lower() != ".zip":
+        raise DatasetError(
+            f"{source} is neither a folder nor a zip",
+            mend="Name the folder that holds the files instead",
+        )
+    return _in_zip(source, names + along)
+
+
+def read(file: SourceFile, table: Table) -> pl.DataFrame:
+    """Read one table's rows, loosely typed, for `conform` to check; the log tells what was mended.
+
+    Raises
+    ------
+    DatasetError
+        If the file is empty, damaged, cut short or no table.
+    """
+    frame, notes = read_noted(file, table, MOST_BYTES, MOST_VALUES)
+    for note in notes:
+        logger.warning("table %s (%s): %s", table.name, file.where, note.detail)
+    return frame
+
+
+def read_noted(
+    file: SourceFile, table: Table, most_bytes: int, most_values: int, *, typed: bool = True
+) -> tuple[pl.DataFrame, list[Note]]:
+    """Read the same within other bounds; if not `typed`, CSV files only, and all as text."""
+    try:
+        data = _unpacked(file, most_bytes)
+        if typed and data.startswith(b"PAR1"):
+            frame, notes = _read_parquet(data, table)
+        else:
+            if typed and not data.rstrip(b"\0").endswith(b"\n"):
+                told = "table %s (%s): the last line has no end; was the file cut short?"
+                logger.warning(told, table.name, file.where)
+            frame, notes = read_csv(data, table, most_values, typed=typed)
+        if not frame.height:
+            mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
+            raise DatasetError("the table is empty: no data row", mend=mend)
+    except DatasetError as error:
+        raise type(error)(
+            error.problem, mend=error.mend, where=file.where, table=table.name,
+            column=error.column, row=error.row,
+        ) from error.__cause__  # fmt: skip
+    return frame, notes
+
+
+def _in_folder(
+    folder: Path, names: tuple[str, ...], along: tuple[str, ...]
+) -> dict[str, SourceFile]:
+    """The tables' own files, and what else is in the folder's zips, whatever they are called."""
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    found = _of_tables({path.name: partial(_whole, path) for path in paths}, names + along)
+    for archive in (path for path in paths if path.suffix.lower() == ".zip"):
+        missing = tuple(name for name in names if name not in found)
+        found = {**(_in_zip(archive, missing + along) if missing else {}), **found}
+    return found
+
+
+def _in_zip(archive: Path, names: tuple[str, ...]) -> dict[str, SourceFile]:
+    def load(member: str) -> bytes:
+        with archive.open("rb") as file, _zip(file) as opened:
+            return _member(opened, member, MOST_BYTES)
+
+    try:
+        with archive.open("rb") as file, _zip(file) as opened:
+            members = {PurePosixPath(name).name: partial(load, name) for name in _names(opened)}
+    except _DAMAGED as error:
+        raise _damaged(error, archive.name) from error
+    return _of_tables(members, names, f"{archive.name}/")
+
+
+def _names(archive: zipfile.ZipFile) -> list[str]:
+    return [name for name in archive.namelist()
+            if not (name.startswith("__MACOSX/") or name.endswith("/"))]  # fmt: skip
+
+
+def _of_tables(
+    files: Mapping[str, Callable[[], bytes]], names: tuple[str, ...], folder: str = ""
+) -> dict[str, SourceFile]:
+    """The files of some tables, each the one whose name is nearest to Kaggle's."""
+    found = {}
+    for name in names:
+        best = [name + ending for ending in ENDINGS]
+        own = [file for file in best if file in files]
+        own += sorted(file for file in files if _is_of(file, name) and file not in best)
+        if own:
+            found[name] = SourceFile(f"{folder}{own[0]}", name, files[own[0]])
+        if own[1:]:
+            told = "table %s is there more than once: %s read, %s ignored"
+            logger.warning(told, name, own[0], ", ".join(own[1:]))
+    return found
+
+
+def _is_of(path: str, name: str) -> bool:
+    """Whether a file's name is a table's, in any case, or that of a copy."""
+    fits = _FILE_NAME.fullmatch(PurePosixPath(path).name)
+    return fits is not None and fits["table"].casefold() == name.casefold()
+
+
+def _unpacked(file: SourceFile, most: int) -> bytes:
+    """What is in a packed file, which may lie in another one."""
+    try:
+        data = file.load()
+        packed = len(data)
+        for _ in range(3):
+            if data.startswith((b"PK\3\4", b"PK\5\6")):
+                data = _only_member(data, file.name, most)
+            elif data.startswith(b"\x1f\x8b"):
+                data = _bounded(gzip.GzipFile(fileobj=io.BytesIO(data)), packed, most)
+    except _DAMAGED as error:
+        raise _damaged(error) from error
+    except RuntimeError as error:
+        # How zipfile says that a member is encrypted.
+        raise DatasetError(f"{error}", mend="Unpack it by hand first") from error
+    if not data:
+        raise DatasetError("the file is empty (0 bytes)", mend=_GET_AGAIN)
+    return data
+
+
+def _only_member(data: bytes, table: str, most: int) -> bytes:
+    with _zip(io.BytesIO(data)) as opened:
+        if "xl/workbook.xml" in opened.namelist():
+            raise DatasetError("this is an Excel workbook", mend="Save its sheet as CSV")
+        tables = [name for name in _names(opened) if name.lower().endswith(_TABLE_ENDINGS)]
+        members = [name for name in tables if _is_of(name, table)] or tables
+        if len(members) != 1:
+            raise DatasetError(
+                f"the zip holds {len(members)} CSV files, not one",
+                mend="Zip the table's file alone",
+            )
+        return _member(opened, members[0], most)
+
+
+def _whole(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return _bounded(opened, MOST_BYTES, MOST_BYTES)
+
+
+def _zip(file: IO[bytes]) -> zipfile.ZipFile:
+    """Open a zip, unless the list of what is in it is a flood itself."""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - _END_OF_ZIP_BYTES))
+    _, mark, end = file.read().rpartition(b"PK\5\6")
+    if mark:
+        size = int.from_bytes(end[8:12], "little")
+        check_most(size, MOST_DIRECTORY_BYTES, "bytes of names of files")
+    return zipfile.ZipFile(file)
+
+
+def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    with archive.open(name) as opened:
+        return _bounded(opened, archive.getinfo(name).compress_size, most)
+
+
+def _bounded(opened: IO[bytes] | gzip.GzipFile, packed: int, most: int) -> bytes:
+    """Read a file that is `packed` bytes long on the disk, and no more than it may hold."""
+    most = min(most, max(RATIO_FROM_BYTES, packed * MOST_RATIO))
+    data = io.BytesIO()
+    while piece := opened.read(_PIECE):
+        data.write(piece)
+        check_most(data.tell(), most, "bytes")
+    return data.getvalue()
+
+
+def _damaged(error: Exception, where: str = "") -> DatasetError:
+    return DatasetError(f"the file is cut short or damaged ({error})", mend=_GET_AGAIN, where=where)
+
+
+def _read_parquet(data: bytes, table: Table) -> tuple[pl.DataFrame, list[Note]]:
+    # Where the API runs it is not installed, nor is anything ingested.
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_metadata
+
+    try:
+        _check_parquet(read_metadata(io.BytesIO(data)))
+        frame = pl.read_parquet(io.BytesIO(data))
+    except (*_BROKEN_PARQUET, ArrowException) as error:
+        # Polars panics on some damaged pages.
+        raise _damaged(error) from error
+    kept, notes = known_columns(frame.columns, table)
+    columns = [frame.to_series(place).alias(name) for place, name in kept.items()]
+    return frame.select(columns), notes
+
+
+def _check_parquet(metadata: FileMetaData) -> None:
+    """See that a Parquet file is no larger unpacked than other files may be."""
+    check_most(metadata.num_columns, MOST_COLUMNS, "columns")
+    groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
+    check_most(sum(group.total_byte_size for group in groups), MOST_BYTES, "bytes")
+    check_most(metadata.num_rows * metadata.num_columns, MOST_VALUES, "values")

@@ -1,0 +1,454 @@
+"""Loans at other lenders: the rows of bureau and bureau_balance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from scoring.data.synthetic.copula import loading, mixed
+from scoring.data.synthetic.marginals import (
+    BoolArray,
+    CategoryTable,
+    FloatArray,
+    IntArray,
+    Json,
+    NumberTable,
+    joined,
+    measure_categories,
+    measure_numbers,
+)
+from scoring.data.synthetic.summaries import DAYS_A_MONTH, LATE_STATUSES, OLDEST_MONTH
+from scoring.data.tables import TABLES
+
+# Loans per applicant stay below this, so that every chunk has room for its identifiers.
+MOST_LOANS = 60
+# From the lowest lateness to the highest; X (unknown) first, so that the rest rank by it.
+STATUSES = ("X", "0", *LATE_STATUSES)
+ROUND_SUM = 4500.0
+# Missing together or not, with the same states of the loan.
+BLANKS = (
+    "DAYS_CREDIT_ENDDATE", "AMT_CREDIT_MAX_OVERDUE", "AMT_CREDIT_SUM_DEBT",
+    "AMT_CREDIT_SUM_LIMIT", "AMT_ANNUITY",
+)  # fmt: skip
+
+_CLOSED = pl.col("CREDIT_ACTIVE") == "Closed"
+_BAND = (
+    pl.col("DAYS_CREDIT")
+    .bin_intervals(
+        [-1825, -1095, -730, -365, -182],
+        labels=["5", "3", "2", "1", "0.5", "0"],
+        right_closed=True,
+    )
+    .cast(pl.String)
+)
+_GROUP = (
+    pl.when(pl.col("CREDIT_TYPE") == "Credit card")
+    .then(pl.lit("card"))
+    .when(pl.col("CREDIT_TYPE").is_in(["Consumer credit", "Microloan"]))
+    .then(pl.lit("consumer"))
+    .otherwise(pl.lit("other"))
+)
+_STATE = joined(_GROUP, "CREDIT_ACTIVE")
+_DATED = joined(_GROUP, "CREDIT_ACTIVE", _BAND)
+_SPAN = joined("CREDIT_ACTIVE", "population")
+_DURATION = pl.col("DAYS_CREDIT_ENDDATE") - pl.col("DAYS_CREDIT")
+# How far a loan is through its term: what is still owed follows from it.
+_ELAPSED = (-pl.col("DAYS_CREDIT") / _DURATION).clip(0, 1.2).fill_nan(None)
+_PART = _ELAPSED.bin_intervals(
+    [0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0],
+    labels=[
+        "(-inf, 0.1]", "(0.1, 0.25]", "(0.25, 0.4]", "(0.4, 0.55]", "(0.55, 0.7]", "(0.7, 0.85]",
+        "(0.85, 1]", "(1, inf]",
+    ],
+    right_closed=True,
+)  # fmt: skip
+_OWING = joined(_STATE, _PART.cast(pl.String).fill_null("?"))
+
+
+def measure(bureau: pl.DataFrame, balance: pl.DataFrame) -> Json:
+    """Aggregates of real rows of both populations.
+
+    Parameters
+    ----------
+    bureau : DataFrame
+        With a column `population`, "train" or "test".
+    balance : DataFrame
+        The months of these loans.
+    """
+    known = bureau["SK_ID_BUREAU"].is_in(balance["SK_ID_BUREAU"].unique().implode())
+    rows = bureau.with_columns(balance=pl.when(known).then(pl.lit("1")).otherwise(pl.lit("0")))
+    return {
+        **_measure_categories(rows),
+        **_measure_numbers(rows),
+        "loadings": _loadings(rows),
+        "months": _measure_months(balance, rows),
+    }
+
+
+def _key(rows: pl.DataFrame, key: pl.Expr) -> pl.Series:
+    return rows.select(key.alias("key"))["key"]
+
+
+def _blank_pattern() -> pl.Expr:
+    return pl.concat_str([pl.col(name).is_null().cast(pl.Int8).cast(pl.String) for name in BLANKS])
+
+
+def _measure_categories(rows: pl.DataFrame) -> Json:
+    categories = TABLES["bureau"]["CREDIT_TYPE"].categories
+    overdue = (pl.col("AMT_CREDIT_MAX_OVERDUE") > 0).cast(pl.Int8).cast(pl.String)
+    late = (pl.col("CREDIT_DAY_OVERDUE") > 0).cast(pl.Int8).cast(pl.String)
+    return {
+        "CREDIT_TYPE": measure_categories(
+            rows["CREDIT_TYPE"], _key(rows, joined("population", _BAND)), known=categories
+        ),
+        "CREDIT_ACTIVE": measure_categories(
+            rows["CREDIT_ACTIVE"], _key(rows, joined(_GROUP, _BAND)),
+            order=("Closed", "Sold", "Bad debt", "Active"), known=("Bad debt",),
+        ),
+        "blanks": measure_categories(
+            _key(rows, _blank_pattern()), _key(rows, joined("balance", _STATE))
+        ),
+        "overdue": measure_categories(_key(rows, overdue).drop_nulls(), order=("0", "1")),
+        "late": measure_categories(_key(rows, late), rows["CREDIT_ACTIVE"], order=("0", "1")),
+        "CREDIT_CURRENCY": measure_categories(
+            rows["CREDIT_CURRENCY"], known=TABLES["bureau"]["CREDIT_CURRENCY"].categories
+        ),
+        "CNT_CREDIT_PROLONG": measure_categories(rows["CNT_CREDIT_PROLONG"].cast(pl.String)),
+    }  # fmt: skip
+
+
+def _measure_numbers(rows: pl.DataFrame) -> Json:
+    ended = (pl.col("DAYS_ENDDATE_FACT") - pl.col("DAYS_CREDIT")) / _DURATION
+    updated = pl.col("DAYS_CREDIT_UPDATE") - pl.col("DAYS_ENDDATE_FACT").fill_null(0)
+    lent = pl.col("AMT_CREDIT_SUM")
+    return {
+        "DAYS_CREDIT": measure_numbers(rows["DAYS_CREDIT"], rows["population"]),
+        "duration": measure_numbers(_key(rows, _DURATION), _key(rows, _DATED)),
+        "ended": measure_numbers(
+            _key(rows, pl.when(_CLOSED & (_DURATION > 0)).then(ended)), _key(rows, _DATED)
+        ),
+        "updated": measure_numbers(_key(rows, updated), _key(rows, joined("CREDIT_ACTIVE", _BAND))),
+        "AMT_CREDIT_SUM": measure_numbers(rows["AMT_CREDIT_SUM"], _key(rows, _STATE)),
+        "debt": measure_numbers(
+            _key(rows, pl.when(lent > 0).then(pl.col("AMT_CREDIT_SUM_DEBT") / lent)),
+            _key(rows, _OWING),
+        ),
+        "limit": measure_numbers(
+            _key(rows, pl.when(lent > 0).then(pl.col("AMT_CREDIT_SUM_LIMIT") / lent)),
+            _key(rows, _STATE),
+        ),
+        "annuity": measure_numbers(rows["AMT_ANNUITY"], _key(rows, _STATE)),
+        "overdue sum": measure_numbers(
+            rows["AMT_CREDIT_MAX_OVERDUE"].filter(rows["AMT_CREDIT_MAX_OVERDUE"] > 0)
+        ),
+        "days late": measure_numbers(
+            rows["CREDIT_DAY_OVERDUE"].filter(rows["CREDIT_DAY_OVERDUE"] > 0)
+        ),
+        "late sum": measure_numbers(
+            rows["AMT_CREDIT_SUM_OVERDUE"].filter(rows["AMT_CREDIT_SUM_OVERDUE"] > 0)
+        ),
+    }
+
+
+def _loadings(rows: pl.DataFrame) -> dict[str, float]:
+    owner = rows["SK_ID_CURR"].to_numpy().astype(float)
+    columns = {
+        "recency": pl.col("DAYS_CREDIT"),
+        "active": pl.col("CREDIT_ACTIVE") == "Active",
+        "amount": pl.col("AMT_CREDIT_SUM"),
+        "cards": pl.col("CREDIT_TYPE") == "Credit card",
+        "overdue": pl.col("AMT_CREDIT_MAX_OVERDUE") > 0,
+    }
+    found = {}
+    for name, column in columns.items():
+        values = rows.select(column.cast(pl.Float64).fill_null(float("nan")).alias("v"))["v"]
+        numbers = values.to_numpy()
+        found[name] = round(loading(numbers, owner, ~np.isnan(numbers)), 3)
+    return found
+
+
+def _measure_months(balance: pl.DataFrame, bureau: pl.DataFrame) -> Json:
+    """How long the monthly balances reach, and how the status goes from month to month."""
+    ordered = balance.sort("SK_ID_BUREAU", "MONTHS_BALANCE")
+    loans = ordered.group_by("SK_ID_BUREAU", maintain_order=True).agg(
+        pl.col("MONTHS_BALANCE").max().alias("last"), pl.col("STATUS").first().alias("first"),
+        (pl.col("STATUS") == "C").any().alias("closes"),
+    )  # fmt: skip
+    owners = bureau.select("SK_ID_BUREAU", "CREDIT_ACTIVE", "population")
+    loans = loans.join(owners, on="SK_ID_BUREAU")
+    steps = ordered.with_columns(then=pl.col("STATUS").shift(-1).over("SK_ID_BUREAU")).filter(
+        pl.col("STATUS").is_in(STATUSES) & pl.col("then").is_in(STATUSES)
+    )
+    steps = steps.join(owners, on="SK_ID_BUREAU")
+    first = loans.filter(pl.col("first").is_in(STATUSES))
+    return {
+        "last": measure_numbers(loans["last"], _key(loans, _SPAN)),
+        "first": measure_categories(first["first"], first["population"], order=STATUSES),
+        "then": measure_categories(
+            steps["then"], _key(steps, joined("STATUS", "population")), order=STATUSES
+        ),
+        "closes": {
+            name: round(float(part["closes"].mean()), 3)  # type: ignore[arg-type]
+            for name, part in _parts(loans, _SPAN)
+        },
+    }  # fmt: skip
+
+
+class BureauMaker:
+    """Draws bureau and bureau_balance.
+
+    Parameters
+    ----------
+    stored : dict
+        What `measure` gave.
+    """
+
+    def __init__(self, stored: Json) -> None:
+        self._loadings: dict[str, float] = stored["loadings"]
+        self._closes: dict[str, float] = stored["months"]["closes"]
+        self._categories = {
+            name: CategoryTable.load(table)
+            for name, table in {**stored, **stored["months"]}.items()
+            if isinstance(table, dict) and "labels" in table
+        }
+        self._numbers = {
+            name: NumberTable.load(table)
+            for name, table in {**stored, **stored["months"]}.items()
+            if isinstance(table, dict) and "strata" in table and "labels" not in table
+        }
+
+    def loans(
+        self,
+        latent: Mapping[str, FloatArray],
+        counts: IntArray,
+        population: str,
+        rng: np.random.Generator,
+    ) -> tuple[pl.DataFrame, IntArray]:
+        """Rows of bureau, and the applicant's place (0, 1, ...) of each.
+
+        Parameters
+        ----------
+        latent : mapping
+            By summary's name, the applicants' normal values, shape (applicants,).
+        counts : array of shape (applicants,)
+            Loans of each.
+        population : str
+            "train" or "test".
+        rng : Generator
+            The only source of chance.
+        """  # fmt: skip
+        owner = np.repeat(np.arange(len(counts)), np.minimum(counts, MOST_LOANS))
+        of = {name: values[owner] for name, values in latent.items()}
+        rows = pl.DataFrame({"balance": np.where(of["balance_known"] > 0, "1", "0")})
+        rows = self._states(rows.with_columns(population=pl.lit(population)), of, rng)
+        rows = self._dates(rows, rng)
+        rows = self._amounts(rows, of, rng)
+        return self._blanked(rows, rng), owner
+
+    def _states(
+        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
+    ) -> pl.DataFrame:
+        share = self._loadings
+        days = ndtr(mixed(of["bureau_recency"], share["recency"], rng))
+        number = self._numbers["DAYS_CREDIT"].draw(days, rows["population"]).round().clip(-2922, 0)
+        rows = rows.with_columns(DAYS_CREDIT=pl.Series(number))
+        # Ranks run from the most frequent label (consumer credit) to the rare ones; cards second.
+        kind = ndtr(mixed(of["bureau_cards"], share["cards"], rng))
+        kinds = self._categories["CREDIT_TYPE"].draw(kind, _key(rows, joined("population", _BAND)))
+        rows = rows.with_columns(CREDIT_TYPE=kinds)
+        active = ndtr(mixed(of["bureau_active"], share["active"], rng))
+        states = self._categories["CREDIT_ACTIVE"].draw(active, _key(rows, joined(_GROUP, _BAND)))
+        plain = {
+            name: self._categories[name].draw(rng.random(rows.height))
+            for name in ("CREDIT_CURRENCY", "CNT_CREDIT_PROLONG")
+        }
+        return rows.with_columns(CREDIT_ACTIVE=states, **plain)
+
+    def _dates(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+        dated = _key(rows, _DATED)
+        length = self._numbers["duration"].draw(rng.random(rows.height), dated)
+        ended = self._numbers["ended"].draw(rng.random(rows.height), dated)
+        updated = self._numbers["updated"].draw(
+            rng.random(rows.height), _key(rows, joined("CREDIT_ACTIVE", _BAND))
+        )
+        start = pl.col("DAYS_CREDIT")
+        fact = (start + pl.Series(length).clip(1) * pl.Series(ended)).round(0)
+        closed = pl.col("CREDIT_ACTIVE").is_in(["Closed", "Sold"])
+        return (
+            rows.with_columns(DAYS_CREDIT_ENDDATE=(start + pl.Series(length)).round(0).clip(-41800))
+            .with_columns(
+                DAYS_ENDDATE_FACT=pl.when(closed).then(fact.clip(start, -1).clip(upper_bound=-1))
+            )
+            .with_columns(
+                DAYS_CREDIT_UPDATE=(pl.col("DAYS_ENDDATE_FACT").fill_null(0) + pl.Series(updated))
+                .round(0)
+                .clip(-41800, 0)
+            )
+        )
+
+    def _amounts(
+        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
+    ) -> pl.DataFrame:
+        state, owing = _key(rows, _STATE), _key(rows, _OWING)
+        amount = ndtr(mixed(of["bureau_amount"], self._loadings["amount"], rng))
+        owed = ndtr(mixed(of["bureau_debt"], 0.5, rng))
+        lent = _money(self._numbers["AMT_CREDIT_SUM"].draw(amount, state))
+        ratios = {
+            "AMT_CREDIT_SUM_DEBT": self._numbers["debt"].draw(owed, owing),
+            "AMT_CREDIT_SUM_LIMIT": self._numbers["limit"].draw(rng.random(rows.height), state),
+        }
+        columns = {name: _money(lent * ratio) for name, ratio in ratios.items()}
+        # Annuities rise with the sum, not in step with it: many are recorded as zero.
+        rank = ndtr(mixed(ndtri(amount.clip(1e-6, 1 - 1e-6)), 0.6, rng))
+        columns["AMT_ANNUITY"] = _money(self._numbers["annuity"].draw(rank, state))
+        return rows.with_columns(AMT_CREDIT_SUM=pl.Series(lent), **_series(columns)).with_columns(
+            **self._overdue(rows, of, rng)
+        )
+
+    def _overdue(
+        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
+    ) -> dict[str, pl.Series]:
+        """The worst overdue ever, and the rarer overdue of now."""
+        rank = ndtr(mixed(of["bureau_overdue"], self._loadings["overdue"], rng))
+        ever = self._categories["overdue"].codes(rank) == 1
+        now = self._categories["late"].codes(rank, rows["CREDIT_ACTIVE"]) == 1
+        drawn = {
+            name: self._numbers[name].draw(rng.random(rows.height))
+            for name in ("overdue sum", "late sum", "days late")
+        }
+        return _series(
+            {
+                "AMT_CREDIT_MAX_OVERDUE": np.where(ever, _money(drawn["overdue sum"]), 0.0),
+                "AMT_CREDIT_SUM_OVERDUE": np.where(now, _money(drawn["late sum"]), 0.0),
+                "CREDIT_DAY_OVERDUE": np.where(now, drawn["days late"].round(), 0.0),
+            }
+        )
+
+    def _blanked(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+        keys = _key(rows, joined("balance", _STATE))
+        pattern = self._categories["blanks"].draw(rng.random(rows.height), keys)
+        kept = [
+            pl.when(pattern.str.slice(place, 1) == "0").then(pl.col(name)).alias(name)
+            for place, name in enumerate(BLANKS)
+        ]
+        return rows.with_columns(kept)
+
+    def months(
+        self, loans: pl.DataFrame, late: FloatArray, rng: np.random.Generator
+    ) -> pl.DataFrame:
+        """Rows of bureau_balance for loans that have them.
+
+        Parameters
+        ----------
+        loans : DataFrame
+            Rows of bureau with SK_ID_BUREAU.
+        late : array of shape (loans,)
+            The applicants' normal value of lateness.
+        rng : Generator
+            The only source of chance.
+        """
+        first, last = self._span(loans, rng)
+        closing = self._closing(loans, rng)
+        length = last - first + 1
+        codes = self._walk(length, self._lateness(loans, late), str(loans["population"][0]), rng)
+        month = first[:, None] + np.arange(codes.shape[1])
+        codes[month > closing[:, None]] = len(STATUSES)
+        inside = month <= last[:, None]
+        identifiers = np.repeat(loans["SK_ID_BUREAU"].to_numpy(), length)
+        labels = pl.Series([*STATUSES, "C"], dtype=pl.String)
+        return pl.DataFrame(
+            {
+                "SK_ID_BUREAU": identifiers,
+                "MONTHS_BALANCE": month[inside].astype(np.int32),
+                "STATUS": labels.gather(codes[inside]),
+            }
+        )
+
+    def _span(self, loans: pl.DataFrame, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+        start = np.ceil(loans["DAYS_CREDIT"].to_numpy() / DAYS_A_MONTH).clip(OLDEST_MONTH, 0)
+        drawn = self._numbers["last"].draw(rng.random(loans.height), _key(loans, _SPAN))
+        last = np.maximum(start, drawn.round().clip(OLDEST_MONTH, 0))
+        return start.astype(np.int64), last.astype(np.int64)
+
+    def _closing(self, loans: pl.DataFrame, rng: np.random.Generator) -> FloatArray:
+        """The last month before a loan's status turns to C for good, if it does."""
+        ended = loans["DAYS_ENDDATE_FACT"].cast(pl.Float64).fill_null(float("inf")).to_numpy()
+        share = _key(loans, _SPAN).replace_strict(self._closes, default=0.0).to_numpy()
+        told = rng.random(loans.height) < share
+        # A loan that goes on is at rest from some month on.
+        resting = loans["DAYS_CREDIT"].to_numpy() * rng.random(loans.height)
+        last = np.where(np.isinf(ended), resting, ended)
+        result: FloatArray = np.where(told, np.floor(last / DAYS_A_MONTH), np.inf)
+        return result
+
+    def _lateness(self, loans: pl.DataFrame, late: FloatArray) -> FloatArray:
+        """How often each loan falls behind, as a multiple of the usual rate."""
+        common = np.exp(LATE_SPREAD * late - LATE_SPREAD**2 / 2)
+        ever = pl.col("AMT_CREDIT_MAX_OVERDUE")
+        own = pl.when(ever > 0).then(OVERDUE_FACTOR).when(ever == 0).then(0.5).otherwise(1.0)
+        result: FloatArray = common * loans.select(own.alias("own"))["own"].to_numpy()
+        return result
+
+    def _walk(
+        self, length: IntArray, shift: FloatArray, population: str, rng: np.random.Generator
+    ) -> NDArray[np.int8]:
+        """A chain of statuses for each loan, shape (loans, longest).
+
+        `shift` multiplies the chance of falling behind, for a loan that is not.
+        """
+        longest = int(length.max(initial=1))
+        codes = np.zeros((len(length), longest), np.int8)
+        then = self._categories["then"]
+        chain = np.array([then.shares(f"{status}|{population}") for status in STATUSES])
+        start = pl.repeat(population, len(length), eager=True)
+        codes[:, 0] = self._categories["first"].codes(rng.random(len(length)), start)
+        for month in range(1, longest):
+            going = length > month
+            before = codes[going, month - 1]
+            cumulated = chain[before]
+            rank = _shifted(rng.random(len(length))[going], shift[going], cumulated[:, 1])
+            rank = np.where(before < 2, rank, rng.random(len(before)))
+            following = (rank[:, None] >= cumulated).sum(axis=1)
+            codes[going, month] = np.minimum(following, len(STATUSES) - 1)
+        return codes
+
+
+def _shifted(rank: FloatArray, shift: FloatArray, in_time: FloatArray) -> FloatArray:
+    """Ranks stretched so that the share above `in_time` is multiplied by `shift`."""
+    late = 1 - in_time
+    wanted = np.clip(late * shift, 1e-9, 0.3)
+    above = rank > 1 - wanted
+    stretched: FloatArray = np.where(
+        above, in_time + (rank - 1 + wanted) / wanted * late, rank / (1 - wanted) * in_time
+    )
+    return stretched
+
+
+def _parts(rows: pl.DataFrame, key: pl.Expr) -> list[tuple[str, pl.DataFrame]]:
+    """Strata of at least 20 rows, by key."""
+    groups = rows.with_columns(key=key).partition_by("key", as_dict=True)
+    return sorted(
+        ((str(name), part) for (name,), part in groups.items() if part.height >= 20),
+        key=lambda item: item[0],
+    )
+
+
+# How unevenly late months fall upon applicants: the spread of the logarithm of their rate.
+LATE_SPREAD = 1.0
+# A loan that was ever overdue falls behind more often, one that never was less often.
+OVERDUE_FACTOR = 4.0
+
+
+def _money(values: FloatArray) -> FloatArray:
+    """Rounded as Home Credit's amounts are: to 4500 where that is near, else to a half."""
+    rounded = np.round(values / ROUND_SUM) * ROUND_SUM
+    near: BoolArray = (np.abs(rounded - values) < 0.004 * np.abs(values)) & (values > 20_000)
+    return np.where(near, rounded, np.round(values * 2) / 2)
+
+
+def _series(columns: Mapping[str, FloatArray]) -> dict[str, pl.Series]:
+    return {name: pl.Series(values) for name, values in columns.items()}

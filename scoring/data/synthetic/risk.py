@@ -1,0 +1,257 @@
+"""Who defaults: a logistic model of TARGET, fitted on real rows and kept as coefficients.
+
+Numbers enter as ranks (so that drawn and real rows mean the same) through a linear term, a
+normal score, five hinges and an indicator of absence; categories as one weight a label. Fitted
+with a ridge penalty by Newton's method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+
+import numpy as np
+import polars as pl
+from scipy.special import expit, ndtri
+
+from scoring.data.synthetic.marginals import FloatArray, Json
+from scoring.data.synthetic.summaries import SUMMARIES
+from scoring.data.tables import DAY_SENTINEL
+
+# The share of defaults in Kaggle's full training set.
+DEFAULT_RATE = 0.0807
+RANKS = 51
+HINGES = (0.1, 0.3, 0.5, 0.7, 0.9)
+ABSENT = "?"
+# A label needs this many rows for a weight of its own.
+ROWS_PER_LABEL = 20
+# Both chosen by five-fold cross-validation on the real rows: on 16,992 applications AUC 0.766,
+# where a LightGBM has 0.762; on the 5,000 with histories about 0.77 without and 0.78 with them.
+APPLICATION_RIDGE = 100.0
+HISTORY_RIDGE = 100.0
+
+_SOURCES = [f"EXT_SOURCE_{number}" for number in (1, 2, 3)]
+_DAYS_EMPLOYED = pl.when(pl.col("DAYS_EMPLOYED") != DAY_SENTINEL).then(pl.col("DAYS_EMPLOYED"))
+
+CURVED: Mapping[str, pl.Expr] = {
+    **{name: pl.col(name) for name in _SOURCES},
+    "mean source": pl.mean_horizontal(_SOURCES),
+    "least source": pl.min_horizontal(_SOURCES),
+    "best source": pl.max_horizontal(_SOURCES),
+    "DAYS_BIRTH": pl.col("DAYS_BIRTH"),
+    "DAYS_EMPLOYED": _DAYS_EMPLOYED,
+    "employed per age": _DAYS_EMPLOYED / pl.col("DAYS_BIRTH"),
+    "AMT_CREDIT": pl.col("AMT_CREDIT"),
+    "AMT_GOODS_PRICE": pl.col("AMT_GOODS_PRICE"),
+    "AMT_ANNUITY": pl.col("AMT_ANNUITY"),
+    "AMT_INCOME_TOTAL": pl.col("AMT_INCOME_TOTAL"),
+    "credit per goods": pl.col("AMT_CREDIT") / pl.col("AMT_GOODS_PRICE"),
+    "annuity per credit": pl.col("AMT_ANNUITY") / pl.col("AMT_CREDIT"),
+    "credit per income": pl.col("AMT_CREDIT") / pl.col("AMT_INCOME_TOTAL"),
+    "annuity per income": pl.col("AMT_ANNUITY") / pl.col("AMT_INCOME_TOTAL"),
+    "DAYS_ID_PUBLISH": pl.col("DAYS_ID_PUBLISH"),
+    "DAYS_REGISTRATION": pl.col("DAYS_REGISTRATION"),
+    "DAYS_LAST_PHONE_CHANGE": pl.col("DAYS_LAST_PHONE_CHANGE"),
+    "OWN_CAR_AGE": pl.col("OWN_CAR_AGE"),
+    "REGION_POPULATION_RELATIVE": pl.col("REGION_POPULATION_RELATIVE"),
+}
+STRAIGHT = (
+    "CNT_CHILDREN", "CNT_FAM_MEMBERS", "HOUR_APPR_PROCESS_START", "REGION_RATING_CLIENT_W_CITY",
+    "OBS_30_CNT_SOCIAL_CIRCLE", "DEF_30_CNT_SOCIAL_CIRCLE", "DEF_60_CNT_SOCIAL_CIRCLE",
+    "AMT_REQ_CREDIT_BUREAU_YEAR", "AMT_REQ_CREDIT_BUREAU_QRT", "AMT_REQ_CREDIT_BUREAU_MON",
+    "TOTALAREA_MODE", "FLOORSMAX_AVG", "ELEVATORS_AVG", "APARTMENTS_AVG", "LIVINGAREA_AVG",
+    "YEARS_BEGINEXPLUATATION_AVG",
+)  # fmt: skip
+LABELLED = (
+    "NAME_CONTRACT_TYPE", "CODE_GENDER", "FLAG_OWN_CAR", "FLAG_OWN_REALTY", "NAME_TYPE_SUITE",
+    "NAME_INCOME_TYPE", "NAME_EDUCATION_TYPE", "NAME_FAMILY_STATUS", "NAME_HOUSING_TYPE",
+    "OCCUPATION_TYPE", "ORGANIZATION_TYPE", "WALLSMATERIAL_MODE", "WEEKDAY_APPR_PROCESS_START",
+    "FLAG_WORK_PHONE", "FLAG_PHONE", "FLAG_EMAIL", "REG_CITY_NOT_LIVE_CITY",
+    "REG_CITY_NOT_WORK_CITY", "REG_REGION_NOT_LIVE_REGION", "FLAG_DOCUMENT_3", "FLAG_DOCUMENT_6",
+    "FLAG_DOCUMENT_8", "FLAG_DOCUMENT_16", "FLAG_DOCUMENT_18", "EMERGENCYSTATE_MODE",
+)  # fmt: skip
+
+
+def log_odds(applications: pl.DataFrame, summaries: pl.DataFrame, model: Json) -> FloatArray:
+    """The logarithm of the odds of default.
+
+    Parameters
+    ----------
+    applications, summaries : DataFrame of n rows
+        Application rows, and their histories' summaries (`scoring.data.synthetic.summaries`).
+    model : dict
+        What `fit` gave.
+
+    Returns
+    -------
+    array of shape (n,)
+    """
+    result = application_log_odds(applications, model) + _history_log_odds(summaries, model)
+    return result + float(model["shift"])
+
+
+def application_log_odds(applications: pl.DataFrame, model: Json) -> FloatArray:
+    """The part of the log-odds that the application alone gives, shape (n,)."""
+    return _sum_of(_application_numbers(applications), applications, model["application"])
+
+
+def _history_log_odds(summaries: pl.DataFrame, model: Json) -> FloatArray:
+    return _sum_of({name: summaries[name] for name in SUMMARIES}, summaries, model["history"])
+
+
+def _application_numbers(rows: pl.DataFrame) -> dict[str, pl.Series]:
+    computed = rows.select(
+        *(value.cast(pl.Float64).alias(name) for name, value in CURVED.items()),
+        *(pl.col(name).cast(pl.Float64) for name in STRAIGHT),
+    )
+    return {name: computed[name] for name in computed.columns}
+
+
+def _sum_of(numbers: Mapping[str, pl.Series], rows: pl.DataFrame, part: Json) -> FloatArray:
+    total = np.full(rows.height, float(part["intercept"]))
+    for name, term in part["numbers"].items():
+        basis = _basis(numbers[name], np.array(term["knots"], float), name in CURVED)
+        total += basis @ np.array(term["weights"])
+    for name, weights in part.get("labels", {}).items():
+        labels = rows[name].cast(pl.String).fill_null(ABSENT)
+        total += labels.replace_strict(weights, default=0.0, return_dtype=pl.Float64).to_numpy()
+    return total
+
+
+def _basis(values: pl.Series, knots: FloatArray, curved: bool) -> FloatArray:
+    """Terms of one number, shape (n, 3) or, when curved, (n, 8); zero where it is absent."""
+    numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    absent = np.isnan(numbers)
+    rank = np.where(absent, 0.5, _rank(numbers, knots))
+    score = ndtri(rank.clip(0.003, 0.997))
+    columns = [(rank - 0.5) * np.sqrt(12), absent.astype(float), score]
+    if curved:
+        columns += [np.where(absent, 0, np.maximum(rank - h, 0) * np.sqrt(12)) for h in HINGES]
+    return np.column_stack(columns)
+
+
+def _rank(values: FloatArray, knots: FloatArray) -> FloatArray:
+    """The share of real rows below each value; the middle of the share for frequent values."""
+    low = np.searchsorted(knots, values, "left")
+    high = np.searchsorted(knots, values, "right")
+    interpolated = np.interp(values, knots, np.linspace(0, 1, len(knots)))
+    middle = (low + high - 1) / 2 / (len(knots) - 1)
+    result: FloatArray = np.where(high > low + 1, middle, interpolated)
+    return result
+
+
+def fit(applications: pl.DataFrame, histories: pl.DataFrame, summaries: pl.DataFrame) -> Json:
+    """Fit the model on real rows.
+
+    Parameters
+    ----------
+    applications : DataFrame
+        All training applications, with TARGET.
+    histories : DataFrame of m rows
+        The training applications whose histories are known, with TARGET.
+    summaries : DataFrame of m rows
+        Their summaries.
+    """
+    target = applications["TARGET"].to_numpy().astype(float)
+    numbers = _application_numbers(applications)
+    part = _fit_part(numbers, applications, LABELLED, target, APPLICATION_RIDGE, None)
+    model: Json = {"application": part, "history": {"intercept": 0.0, "numbers": {}}, "shift": 0.0}
+    known = application_log_odds(histories, model)
+    model["history"] = _fit_part(
+        {name: summaries[name] for name in SUMMARIES},
+        summaries, (), histories["TARGET"].to_numpy().astype(float), HISTORY_RIDGE, known,
+    )  # fmt: skip
+    return model
+
+
+def _fit_part(
+    numbers: Mapping[str, pl.Series], rows: pl.DataFrame, labelled: tuple[str, ...],
+    target: FloatArray, ridge: float, offset: FloatArray | None,
+) -> Json:  # fmt: skip
+    knots = {name: rank_knots(values) for name, values in numbers.items()}
+    blocks = {name: _basis(numbers[name], knots[name], name in CURVED) for name in numbers}
+    labels = {name: _labels(rows[name]) for name in labelled}
+    for name, known in labels.items():
+        text = rows[name].cast(pl.String).fill_null(ABSENT).to_numpy()
+        blocks[f"label {name}"] = np.column_stack([(text == label) * 1.0 for label in known])
+    design = np.column_stack([np.ones(len(target)), *blocks.values()])
+    weights = _newton(design, target, ridge, np.zeros(len(target)) if offset is None else offset)
+    found = dict(zip(blocks, np.split(weights[1:], _ends(blocks.values())), strict=True))
+    return {
+        "intercept": round(float(weights[0]), 4),
+        "numbers": {
+            name: {"knots": _short(knots[name], 5), "weights": _short(found[name], 3)}
+            for name in numbers
+        },
+        "labels": {
+            name: dict(zip(known, _short(found[f"label {name}"], 3), strict=True))
+            for name, known in labels.items()
+        },
+    }
+
+
+def _ends(blocks: Iterable[FloatArray]) -> list[int]:
+    return list(accumulate(block.shape[1] for block in blocks))[:-1]
+
+
+def rank_knots(values: pl.Series) -> FloatArray:
+    """Quantiles of at least 20 rows each, the outermost being means of 20 rows."""
+    known = np.sort(values.cast(pl.Float64).drop_nulls().drop_nans().to_numpy())
+    knots: FloatArray = np.quantile(known, np.linspace(0, 1, RANKS))
+    knots[0], knots[-1] = known[:20].mean(), known[-20:].mean()
+    return np.array(_short(knots, 5))
+
+
+def _labels(values: pl.Series) -> list[str]:
+    counted = (
+        values.cast(pl.String)
+        .fill_null(ABSENT)
+        .value_counts()
+        .filter(pl.col("count") >= ROWS_PER_LABEL)
+    )
+    return sorted(counted[values.name].to_list())
+
+
+def _newton(
+    design: FloatArray, target: FloatArray, ridge: float, offset: FloatArray, steps: int = 12
+) -> FloatArray:
+    """Weights that minimise the logistic loss plus half the ridge times their square.
+
+    The first column is the intercept and goes free.
+    """
+    penalty = np.full(design.shape[1], ridge)
+    penalty[0] = 0
+    weights = np.zeros(design.shape[1])
+    for _ in range(steps):
+        chance = expit(design @ weights + offset)
+        slope = design.T @ (target - chance) - penalty * weights
+        curve = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty + 1e-9)
+        weights = weights + np.linalg.solve(curve, slope)
+    return weights
+
+
+def reranked(model: Json, summaries: pl.DataFrame, names: tuple[str, ...]) -> Json:
+    """The model with some summaries ranked among the given rows, and their absence ignored.
+
+    For histories of which the real rows are a thin sample: there, a rank and an absence mean
+    something else than with full histories.
+    """
+    numbers = dict(model["history"]["numbers"])
+    for name in names:
+        straight, _, score = numbers[name]["weights"]
+        knots = rank_knots(summaries[name]).tolist()
+        numbers[name] = {"knots": knots, "weights": [straight, 0.0, score]}
+    return {**model, "history": {**model["history"], "numbers": numbers}}
+
+
+def level_shift(odds: FloatArray, rate: float = DEFAULT_RATE) -> float:
+    """What to add to the log-odds so that their mean probability is the rate (bisection)."""
+    low, high = -5.0, 5.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expit(odds + middle).mean() < rate else (low, middle)
+    return round((low + high) / 2, 4)
+
+
+def _short(values: FloatArray, digits: int) -> list[float]:
+    return [float(f"{value:.{digits}g}") for value in values]

@@ -1,0 +1,199 @@
+"""A dataset of sample applicants, written chunk by chunk."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scoring.data.dataset import FILES, Dataset, write_manifest
+from scoring.errors import ScoringError
+from scoring.files import staged_folder
+from scoring.data.synthetic.chunks import CHUNK, HISTORIES, POPULATIONS, ChunkMaker, Population
+from scoring.data.tables import empty_frame
+
+SOURCE = "synthetic"
+# Identifiers are 32-bit; the loans of this many applicants still fit.
+MOST_APPLICANTS = 10_000_000
+MOST_SEED = 2**32 - 1
+# Chunks that share a row group in the files, and a trip between processes.
+BATCH = 5
+MOST_PROCESSES = 2
+
+# Called with the applicants written so far.
+Progress = Callable[[int], None]
+
+
+class SampleError(ScoringError):
+    """A sample that cannot be made."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Applicants from the start of consecutive chunks, the last one perhaps not in full."""
+
+    parts: tuple[tuple[Population, int, int], ...]
+    seed: int
+
+    @property
+    def applicants(self) -> int:
+        return sum(rows for _, _, rows in self.parts)
+
+
+def write_sample(
+    out: Path,
+    applicants: int,
+    *,
+    test_applicants: int | None = None,
+    seed: int = 0,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Write a dataset of invented applicants.
+
+    Parameters
+    ----------
+    out : Path
+        The dataset's folder; replaced if it holds a dataset.
+    applicants : int
+        Training applicants. The first n of a larger sample are those of a sample of n.
+    test_applicants : int, optional
+        Applicants without TARGET; a quarter of the training ones by default.
+    seed : int
+        Equal seeds give equal values.
+    processes : int, optional
+        At most two by default: four more chunks are in memory for each.
+    progress : callable, optional
+        Told how many applicants are written.
+
+    Raises
+    ------
+    SampleError
+        If a number is out of range.
+    FilesError
+        If `out` holds something else.
+    """
+    tests = applicants // 4 if test_applicants is None else test_applicants
+    _check(applicants, tests, seed)
+    tasks = list(_tasks({"train": applicants, "test": tests}, seed))
+    workers = min(processes or MOST_PROCESSES, os.cpu_count() or 1, len(tasks))
+    with staged_folder(out, kind="dataset") as staged:
+        with _Writer(staged) as writer:
+            done = 0
+            for task, tables in zip(tasks, _drawn(tasks, workers), strict=True):
+                writer.write(tables)
+                done += task.applicants
+                if progress:
+                    progress(done)
+        made = {"applicants": applicants, "test_applicants": tests, "seed": seed}
+        write_manifest(staged, SOURCE, {"made": made})
+    return Dataset.open(out)
+
+
+def _check(applicants: int, tests: int, seed: int) -> None:
+    for name, value, least, most in (
+        ("applicants", applicants, 1, MOST_APPLICANTS),
+        ("test applicants", tests, 0, MOST_APPLICANTS),
+        ("seed", seed, 0, MOST_SEED),
+    ):
+        if not least <= value <= most:
+            raise SampleError(f"{name} is {value}: give a number from {least} to {most}")
+
+
+def _tasks(wanted: dict[Population, int], seed: int) -> Iterator[_Task]:
+    """Chunks in the order of their identifiers: train and test in turn, `BATCH` at a time."""
+    parts = [
+        (population, chunk, min(CHUNK, wanted[population] - chunk * CHUNK))
+        for chunk in range(-(-max(wanted.values()) // CHUNK))
+        for population in POPULATIONS
+        if wanted[population] > chunk * CHUNK
+    ]
+    for start in range(0, len(parts), BATCH):
+        yield _Task(tuple(parts[start : start + BATCH]), seed)
+
+
+def _drawn(tasks: list[_Task], workers: int) -> Iterator[dict[str, pa.Table]]:
+    """The tables of each task, in order, with no more drawn ahead than the workers need."""
+    if workers <= 1:
+        yield from map(_draw, tasks)
+        return
+    # Polars' threads do not survive a fork.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting: deque[Future[dict[str, pa.Table]]] = deque()
+        for task in tasks:
+            waiting.append(pool.submit(_draw, task))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@cache
+def _maker() -> ChunkMaker:
+    return ChunkMaker()
+
+
+def _draw(task: _Task) -> dict[str, pa.Table]:
+    """The files' new rows by file name without ending, as Arrow tables."""
+    pieces: dict[str, list[pl.DataFrame]] = {name: [] for name in FILES}
+    for population, chunk, rows in task.parts:
+        frames = _head(_maker().draw(population, chunk, task.seed), rows)
+        application = frames["application"]
+        if population == "test":
+            application = application.drop("TARGET")
+        pieces[f"application_{population}"].append(application)
+        for name in HISTORIES:
+            pieces[name].append(frames[name])
+    return {name: pl.concat(found).to_arrow() for name, found in pieces.items() if found}
+
+
+def _head(frames: dict[str, pl.DataFrame], applicants: int) -> dict[str, pl.DataFrame]:
+    """The first applicants of a chunk with their rows."""
+    if applicants == CHUNK:
+        return frames
+    application = frames["application"].head(applicants)
+    last = application["SK_ID_CURR"].item(-1)
+    kept = {
+        name: frame.filter(pl.col("SK_ID_CURR") <= last)
+        for name, frame in frames.items()
+        if "SK_ID_CURR" in frame.columns
+    }
+    loans = kept["bureau"]["SK_ID_BUREAU"].max()
+    balance = frames["bureau_balance"].filter(pl.col("SK_ID_BUREAU") <= (loans or 0))
+    return {**kept, "application": application, "bureau_balance": balance}
+
+
+class _Writer:
+    """Appends rows to the Parquet files of a dataset, a row group at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, pq.ParquetWriter] = {}
+
+    def __enter__(self) -> _Writer:
+        for name in HISTORIES:
+            self._open(name, empty_frame(FILES[name]).to_arrow().schema)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _open(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+        path = self._folder / f"{name}.parquet"
+        self._files[name] = pq.ParquetWriter(path, schema, compression="lz4")
+        return self._files[name]
+
+    def write(self, tables: dict[str, pa.Table]) -> None:
+        for name, rows in tables.items():
+            file = self._files.get(name) or self._open(name, rows.schema)
+            file.write_table(rows)

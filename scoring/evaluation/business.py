@@ -1,0 +1,232 @@
+"""What a decision costs, and the cut-off that follows from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.evaluation import bootstrap
+from scoring.evaluation.bootstrap import Interval
+
+Decision = Literal["accept", "refer", "refuse"]
+Floats = npt.NDArray[np.float64]
+
+# Share of applications that officers look at; see `refer_band`.
+REFER_SHARE = 0.07
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Cost of the two mistakes, in units of one refused good applicant.
+
+    Attributes
+    ----------
+    false_negative : float
+        A default that was accepted.
+    false_positive : float
+        A good applicant who was refused.
+    """
+
+    false_negative: float = 10.0
+    false_positive: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.false_negative < math.inf and 0 < self.false_positive < math.inf):
+            raise ValueError(f"both costs must be above zero, not {self}")
+
+    @property
+    def cutoff(self) -> float:
+        """The PD above which refusing is cheaper than accepting, for calibrated PDs.
+
+        Accepting costs PD x false_negative on average and refusing (1 - PD) x false_positive;
+        they are equal at false_positive / (false_positive + false_negative) (Elkan, "The
+        foundations of cost-sensitive learning", 2001).
+        """
+        return self.false_positive / (self.false_positive + self.false_negative)
+
+
+def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs: Costs) -> float:
+    """Mean cost an applicant when PDs above the cut-off are refused.
+
+    Parameters
+    ----------
+    target : array-like of shape (applicants,)
+        1 for a default, 0 else.
+    pd : array-like of shape (applicants,)
+        Probabilities of default.
+    cutoff : float
+        Applicants with a PD above it are refused.
+    costs : Costs
+        What the two mistakes cost.
+    """
+    defaulted = np.asarray(target) == 1
+    refused = np.asarray(pd) > cutoff
+    accepted_defaults = np.sum(defaulted & ~refused)
+    refused_good = np.sum(~defaulted & refused)
+    total = costs.false_negative * accepted_defaults + costs.false_positive * refused_good
+    return float(total / defaulted.size)
+
+
+def cost_curve(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> tuple[Floats, Floats]:
+    """Business cost at every possible cut-off.
+
+    Returns
+    -------
+    cutoffs, cost : numpy.ndarray of shape (distinct PDs + 1,)
+        Cut-offs in rising order, from one below every PD (refuse all) to the highest PD
+        (accept all), and the mean cost an applicant at each.
+    """
+    curves = _Curves.of(target, pd)
+    return curves.cutoffs, curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]
+
+
+def best_cutoff(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> float:
+    """The cut-off of least business cost on these applicants (the lowest one where several tie)."""
+    cutoffs, cost = cost_curve(target, pd, costs)
+    return float(cutoffs[np.argmin(cost)])
+
+
+@dataclass(frozen=True, slots=True)
+class CutoffStudy:
+    """The cut-off that the costs dictate, set against the one that came out best.
+
+    Attributes
+    ----------
+    theoretical : float
+        Best for calibrated PDs, whoever applies.
+    best : Interval
+        Of least cost on these applicants; each resample has its own.
+    theoretical_cost : Interval
+        Cost per applicant at the theoretical cut-off.
+    best_cost : float
+        Cost per applicant at the best one; flattered, since it was chosen on the same applicants.
+    """
+
+    theoretical: float
+    best: Interval
+    theoretical_cost: Interval
+    best_cost: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether the theoretical cut-off lies in the interval of the best one."""
+        return self.best.low <= self.theoretical <= self.best.high
+
+
+def study_cutoff(
+    target: npt.ArrayLike,
+    pd: npt.ArrayLike,
+    costs: Costs,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> CutoffStudy:
+    """How far these applicants can tell which cut-off is the best.
+
+    Parameters
+    ----------
+    target : array-like of shape (applicants,)
+        1 for a default, 0 else.
+    pd : array-like of shape (applicants,)
+        Probabilities of default, of a model that has not seen these applicants.
+    costs : Costs
+        What the two mistakes cost.
+    resamples : int
+        Number of bootstrap resamples, stratified by outcome.
+    seed : int
+        Same seed, same intervals.
+    """
+    curves = _Curves.of(target, pd)
+    cost = curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]
+    # The highest cut-off that decides as the theoretical one; the first one refuses everybody.
+    theory = max(int(np.searchsorted(curves.cutoffs, costs.cutoff, side="right")) - 1, 0)
+    chosen, at_theory = [], []
+    for counts in bootstrap.resamples(target, resamples, seed):
+        drawn = curves.costs(costs, counts)
+        chosen.append(curves.cutoffs[drawn.argmin(axis=1)])
+        at_theory.append(drawn[:, theory])
+    return CutoffStudy(
+        theoretical=costs.cutoff,
+        best=bootstrap.interval(curves.cutoffs[cost.argmin()], np.concatenate(chosen)),
+        theoretical_cost=bootstrap.interval(cost[theory], np.concatenate(at_theory)),
+        best_cost=float(cost.min()),
+    )
+
+
+def refer_band(pd: npt.ArrayLike, cutoff: float, share: float = REFER_SHARE) -> tuple[float, float]:
+    """The PDs that an officer should look at: those about which the model's decision says least.
+
+    At a PD p, deciding by the model instead of the other way round saves
+    |p x false_negative - (1 - p) x false_positive| on average, which is proportional to
+    |p - cutoff|. An officer's time is therefore best spent on the applicants whose PDs are
+    nearest to the cut-off, and how many there can be is a matter of staff, not of statistics:
+    the band is the widest one around the cut-off that holds no more than that share.
+
+    Chow's reject rule ("On optimum recognition error and reject tradeoff", 1970) is not used: it
+    supposes an officer who never errs, and would refer every applicant whom the model refuses
+    at a moderate PD.
+
+    Parameters
+    ----------
+    pd : array-like of shape (applicants,)
+        PDs of applicants like those to come, of a model that has not seen them.
+    cutoff : float
+        The PD above which an application is refused.
+    share : float
+        Of applications to refer, at least 0 and below 1.
+
+    Returns
+    -------
+    low, high : float
+        Applications with low <= PD <= high are referred; both equal the cut-off where none is.
+
+    Raises
+    ------
+    ValueError
+        If the share is not in [0, 1).
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"the share to refer must be at least 0 and below 1, not {share}")
+    distance = np.sort(np.abs(np.asarray(pd, dtype=np.float64) - cutoff))
+    beyond = distance[int(share * distance.size)]
+    inside = distance[distance < beyond]
+    if inside.size == 0:
+        return cutoff, cutoff
+    # Half-way to the next applicant, so that no PD lies on an edge.
+    half = float(inside[-1] + beyond) / 2
+    return max(0.0, cutoff - half), min(1.0, cutoff + half)
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """Applicants by rising PD, and their costs at every cut-off under any counts."""
+
+    order: npt.NDArray[np.intp]
+    defaulted: npt.NDArray[np.bool_]
+    ends: npt.NDArray[np.intp]
+    cutoffs: Floats
+
+    @classmethod
+    def of(cls, target: npt.ArrayLike, pd: npt.ArrayLike) -> _Curves:
+        values = np.asarray(pd, dtype=np.float64)
+        order = np.argsort(values, kind="stable")
+        values = values[order]
+        ends = np.flatnonzero(np.append(np.diff(values) > 0, True))
+        cutoffs = np.concatenate([[np.nextafter(values[0], -np.inf)], values[ends]])
+        return cls(order, (np.asarray(target) == 1)[order], ends, cutoffs)
+
+    def costs(self, costs: Costs, counts: Floats) -> Floats:
+        """Mean cost an applicant, of shape (rows of counts, cut-offs)."""
+        weights = counts[:, self.order]
+        accepted_defaults = self._below(weights * self.defaulted)
+        accepted_good = self._below(weights * ~self.defaulted)
+        refused_good = accepted_good[:, -1:] - accepted_good
+        total = costs.false_negative * accepted_defaults + costs.false_positive * refused_good
+        return np.asarray(total / weights.sum(axis=1, keepdims=True))
+
+    def _below(self, weights: Floats) -> Floats:
+        sums = np.cumsum(weights, axis=1)[:, self.ends]
+        return np.concatenate([np.zeros((len(sums), 1)), sums], axis=1)

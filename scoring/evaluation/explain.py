@@ -1,0 +1,334 @@
+"""What a model leans on, over all applicants and for one.
+
+Contributions are exact Shapley values in calibrated log-odds, as the Scorer gives them: they add
+up to the logit of the PD. Gain and permutation answer other questions, and stand beside them:
+what the trees gained from a feature in training, and what decisions would lose without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sklearn.metrics import roc_auc_score
+
+from scoring.serving.booster import Booster
+from scoring.evaluation.business import Decision, business_cost
+from scoring.errors import ScoringError
+from scoring.serving.scorer import Floats, Scorer, encode
+
+
+class ExplainError(ScoringError):
+    """There is nothing to explain, or no such feature in the model."""
+
+
+class Summary(NamedTuple):
+    """Contributions of some applicants, for a beeswarm.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Names, the largest mean absolute contribution first.
+    contributions : numpy.ndarray of shape (applicants, features)
+        In log-odds of default.
+    values : numpy.ndarray of shape (applicants, features)
+        Numbers as they are, codes of categories, NaN where unknown.
+    """
+
+    features: tuple[str, ...]
+    contributions: Floats
+    values: Floats
+
+
+class Step(NamedTuple):
+    """One feature's part of a PD: its value and what it adds to the log-odds."""
+
+    feature: str
+    value: float | str | None
+    contribution: float
+
+
+class Local(NamedTuple):
+    """One applicant's PD taken apart: base + steps + rest = logit, all in log-odds.
+
+    Attributes
+    ----------
+    base : float
+        The mean score of the applicants that the model was trained on, calibrated.
+    steps : tuple of Step
+        The strongest contributions of either sign, the strongest first.
+    rest : float
+        The other features together.
+    others : int
+        How many those are.
+    logit : float
+        Log-odds of the PD.
+    pd : float
+        Probability of default.
+    """
+
+    base: float
+    steps: tuple[Step, ...]
+    rest: float
+    others: int
+    logit: float
+    pd: float
+
+
+def global_importance(scorer: Scorer, features: pl.DataFrame) -> pl.DataFrame:
+    """Mean absolute contribution of each feature over some applicants.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The model.
+    features : polars.DataFrame
+        Rows that `build_features` made.
+
+    Returns
+    -------
+    polars.DataFrame
+        feature and importance (in log-odds), the most important first.
+    """
+    contributions = scorer.explain(features).contributions
+    return pl.DataFrame(
+        {"feature": _names(scorer), "importance": np.abs(contributions).mean(axis=0)}
+    ).sort("importance", "feature", descending=[True, False])
+
+
+def gain(scorer: Scorer) -> pl.DataFrame:
+    """What the trees gained in training by splitting on each feature.
+
+    Returns
+    -------
+    polars.DataFrame
+        feature and gain, as a share of all gains (0 where a feature is never used), the largest
+        first.
+    """
+    total = np.zeros(len(scorer.features))
+    split: list[int] = []
+    for line in scorer.text.splitlines():
+        # Each tree lists the columns it splits on, then what each split gained.
+        key, _, values = line.partition("=")
+        if key == "split_feature":
+            split = [int(value) for value in values.split()]
+        elif key == "split_gain":
+            np.add.at(total, split, [float(value) for value in values.split()])
+    share = total / total.sum() if total.any() else total
+    return pl.DataFrame({"feature": _names(scorer), "gain": share}).sort(
+        "gain", "feature", descending=[True, False]
+    )
+
+
+def permutation(
+    scorer: Scorer,
+    features: pl.DataFrame,
+    target: npt.ArrayLike,
+    groups: Sequence[str] | Mapping[str, Sequence[str]],
+    repeats: int = 5,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """What is lost when a feature's values are shuffled among the applicants.
+
+    Breiman, "Random forests" (2001). Features that carry the same information hide each other's
+    importance: shuffle them together as a group.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The model; decisions are taken at its own cut-off and costs.
+    features : polars.DataFrame
+        Applicants that the model has not seen.
+    target : array-like of shape (applicants,)
+        Their outcomes.
+    groups : sequence of str, or mapping of str to sequence of str
+        Features to shuffle one by one, or named groups of features to shuffle together.
+    repeats : int
+        How often each is shuffled.
+    seed : int
+        Of the shuffles, which are the same for all features.
+
+    Returns
+    -------
+    polars.DataFrame
+        feature; cost_increase, of the business cost an applicant; auc_drop; cost_std and auc_std,
+        their standard deviations over the repeats. The largest increase of cost first.
+
+    Raises
+    ------
+    ExplainError
+        If a feature is not one of the model's.
+    """
+    named = groups if isinstance(groups, Mapping) else {name: (name,) for name in groups}
+    columns = {name: [_place(scorer, member) for member in named[name]] for name in named}
+    outcomes = np.asarray(target)
+    booster = Booster(scorer.text)
+
+    def figures(matrix: Floats) -> Floats:
+        pds = scorer.calibration.probability(booster.raw_scores(matrix))
+        cost = business_cost(outcomes, pds, scorer.cutoff, scorer.costs)
+        return np.array([cost, -roc_auc_score(outcomes, pds)])
+
+    matrix = encode(features, scorer.features)
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(outcomes.size) for _ in range(repeats)]
+    untouched = figures(matrix)
+    losses = {}
+    for name, places in columns.items():
+        kept = matrix[:, places].copy()
+        drawn = []
+        for order in orders:
+            matrix[:, places] = kept[order]
+            drawn.append(figures(matrix) - untouched)
+        matrix[:, places] = kept
+        losses[name] = np.array(drawn)
+    return _losses(losses)
+
+
+def _losses(losses: Mapping[str, Floats]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {
+                "feature": name,
+                "cost_increase": float(drawn[:, 0].mean()),
+                "cost_std": float(drawn[:, 0].std()),
+                "auc_drop": float(drawn[:, 1].mean()),
+                "auc_std": float(drawn[:, 1].std()),
+            }
+            for name, drawn in losses.items()
+        ]
+    ).sort("cost_increase", "feature", descending=[True, False])
+
+
+def importances(
+    scorer: Scorer,
+    features: pl.DataFrame,
+    target: npt.ArrayLike,
+    top: int = 20,
+    repeats: int = 5,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """The features with the largest contributions, by all three measures side by side.
+
+    Parameters
+    ----------
+    scorer, features, target, repeats, seed
+        As for `permutation`.
+    top : int
+        How many features; shuffling all would take minutes and show mostly zeros.
+
+    Returns
+    -------
+    polars.DataFrame
+        feature, contribution (mean absolute, in log-odds), gain (share), cost_increase, auc_drop
+        and their standard deviations; the largest contribution first.
+    """
+    leading = global_importance(scorer, features).head(top)
+    lost = permutation(scorer, features, target, leading["feature"].to_list(), repeats, seed)
+    return (
+        leading.rename({"importance": "contribution"})
+        .join(gain(scorer), on="feature", how="left", maintain_order="left")
+        .join(lost, on="feature", how="left", maintain_order="left")
+    )
+
+
+def summary(scorer: Scorer, features: pl.DataFrame) -> Summary:
+    """Contributions and values of all applicants and features, for a beeswarm."""
+    contributions = scorer.explain(features).contributions
+    order = np.argsort(-np.abs(contributions).mean(axis=0), kind="stable")
+    names = _names(scorer)
+    return Summary(
+        tuple(names[i] for i in order),
+        contributions[:, order],
+        encode(features, scorer.features)[:, order],
+    )
+
+
+def dependence(scorer: Scorer, features: pl.DataFrame, feature: str) -> pl.DataFrame:
+    """What a feature adds to the log-odds of each applicant, against its value.
+
+    Returns
+    -------
+    polars.DataFrame
+        value (null where unknown) and contribution, a row an applicant.
+
+    Raises
+    ------
+    ExplainError
+        If the feature is not one of the model's.
+    """
+    contributions = scorer.explain(features).contributions[:, _place(scorer, feature)]
+    return pl.DataFrame({"value": features[feature], "contribution": contributions})
+
+
+def local(scorer: Scorer, features: pl.DataFrame, top: int = 10) -> Local:
+    """Take one applicant's PD apart, for a waterfall.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The model.
+    features : polars.DataFrame
+        One row, as `build_features` makes it.
+    top : int
+        How many features stand alone.
+
+    Raises
+    ------
+    ExplainError
+        If there is not exactly one row.
+    """
+    if features.height != 1:
+        raise ExplainError(f"one applicant can be explained at a time, not {features.height}")
+    contributions, base = scorer.explain(features)
+    values = contributions[0]
+    order = np.argsort(-np.abs(values), kind="stable")
+    names = _names(scorer)
+    steps = tuple(
+        Step(names[i], features[0, names[i]], float(values[i]))
+        for i in order[:top]
+        if values[i] != 0.0
+    )
+    rest = order[len(steps) :]
+    logit = base + float(values.sum())
+    return Local(
+        base,
+        steps,
+        float(values[rest].sum()),
+        int(np.count_nonzero(values[rest])),
+        logit,
+        float(scorer.predict(features)[0]),
+    )
+
+
+def exemplars(scorer: Scorer, features: pl.DataFrame) -> dict[Decision, int]:
+    """One applicant for each decision that occurs: the one whose PD is the decision's median.
+
+    Returns
+    -------
+    dict of decision to int
+        Positions in `features`; a decision that nobody got is left out.
+    """
+    pds = scorer.predict(features)
+    decisions = np.asarray(scorer.decide(pds))
+    result: dict[Decision, int] = {}
+    for decision in get_args(Decision):
+        rows = np.flatnonzero(decisions == decision)
+        if rows.size:
+            away = np.abs(pds[rows] - np.median(pds[rows]))
+            result[decision] = int(rows[np.argmin(away)])
+    return result
+
+
+def _names(scorer: Scorer) -> list[str]:
+    return [feature.name for feature in scorer.features]
+
+
+def _place(scorer: Scorer, feature: str) -> int:
+    names = _names(scorer)
+    if feature not in names:
+        raise ExplainError(f"{feature!r} is not a feature of the model")
+    return names.index(feature)

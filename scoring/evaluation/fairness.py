@@ -1,0 +1,322 @@
+"""How decisions fall on women and men, on the young and the old, on the married and the single.
+
+The model does not see these attributes unless told to; the applicants have them all the same.
+Acceptance is what an applicant wants, so a group fares worse when fewer of it are accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from fairlearn.metrics import (
+    MetricFrame,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
+
+from scoring.evaluation import bootstrap
+from scoring.evaluation.business import Costs
+from scoring.evaluation.metrics import Interval, checked, paired_difference
+from scoring.features import PROTECTED
+from scoring.evaluation.segments import LEAST_APPLICANTS, LEAST_OUTCOMES, UNKNOWN
+from scoring.evaluation.separability import Separability, separability
+
+# A group accepted less than four fifths as often as the most accepted one counts as evidence of
+# adverse impact (Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4 D, 1978).
+FOUR_FIFTHS = 0.8
+
+_AGES = (30, 40, 50, 60)
+_DAYS_A_YEAR = 365.25
+_METRICS = ("acceptance_rate", "true_positive_rate", "false_positive_rate", "calibration_gap")
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+def attributes(applications: pl.DataFrame) -> pl.DataFrame:
+    """Sex, age band and family status of each applicant.
+
+    Parameters
+    ----------
+    applications : polars.DataFrame
+        CODE_GENDER, DAYS_BIRTH and NAME_FAMILY_STATUS: application rows or features.
+
+    Returns
+    -------
+    polars.DataFrame
+        sex (F or M), age ("under 30", "30 to 39", ..., "60 and over": an Enum in this order) and
+        family status, a row an applicant; "unknown" where the application does not say.
+    """
+    age = -pl.col("DAYS_BIRTH").cast(pl.Float64) / _DAYS_A_YEAR
+    inner = [f"{low} to {high - 1}" for low, high in pairwise(_AGES)]
+    names = [f"under {_AGES[0]}", *inner, f"{_AGES[-1]} and over"]
+    passed = pl.sum_horizontal((age >= start).cast(pl.Int8) for start in _AGES)
+    band = pl.when(age.is_not_null()).then(passed.replace_strict(dict(enumerate(names))))
+    told = {
+        "sex": pl.col("CODE_GENDER"),
+        "age": band,
+        "family status": pl.col("NAME_FAMILY_STATUS"),
+    }
+    return applications.select(
+        value.cast(pl.String).replace(["XNA", "Unknown"], None).fill_null(UNKNOWN).alias(name)
+        for name, value in told.items()
+    ).with_columns(pl.col("age").cast(pl.Enum([*names, UNKNOWN])))
+
+
+def by_group(
+    groups: pl.DataFrame,
+    target: npt.ArrayLike,
+    pds: npt.ArrayLike,
+    cutoff: float,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """How each group fares, with percentile bootstrap intervals of 95 %.
+
+    Parameters
+    ----------
+    groups : polars.DataFrame
+        A row an applicant, a column of names an attribute, as `attributes` gives them.
+    target, pds : array-like of shape (applicants,)
+        Outcomes, and PDs of a model that has not seen the applicants.
+    cutoff : float
+        Applicants with a PD above it are refused; the others count as accepted, referred or not.
+    resamples : int
+        Number of bootstrap resamples, stratified by outcome.
+    seed : int
+        Same seed, same intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row a group: attribute, group, n, defaults, small, and each with _low and _high:
+        acceptance_rate, share accepted; true_positive_rate, share of the group's defaults that
+        were refused; false_positive_rate, share of its good applicants that were refused, the
+        mistake that a group suffers from; calibration_gap, default rate minus mean PD: above
+        zero, the group defaults more often than predicted. Small groups, of fewer than 30
+        applicants or 5 of either outcome, have counts only.
+    """
+    outcomes, values = checked(target, pds)
+    refused = values > cutoff
+    sizes = {name: _sizes(groups[name], outcomes) for name in groups.columns}
+    points = {name: _points(groups[name], outcomes, values, refused) for name in groups.columns}
+    memberships = {
+        (name, group): (groups[name] == group).to_numpy() for name in sizes for group in sizes[name]
+    }
+    drawn = _drawn(memberships, outcomes, values, refused, resamples, seed)
+    rows = []
+    for name, group in memberships:
+        row: dict[str, Any] = {"attribute": name, "group": group, **sizes[name][group]}
+        if not row["small"]:
+            for metric in _METRICS:
+                found = bootstrap.interval(points[name][group][metric], drawn[name, group][metric])
+                row |= {
+                    metric: found.value,
+                    f"{metric}_low": found.low,
+                    f"{metric}_high": found.high,
+                }
+        rows.append(row)
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+_SCHEMA: dict[str, type[pl.DataType]] = (
+    {"attribute": pl.String, "group": pl.String, "n": pl.Int64, "defaults": pl.Int64}
+    | {"small": pl.Boolean}
+    | {metric + end: pl.Float64 for metric in _METRICS for end in ("", "_low", "_high")}
+)
+
+
+def _sizes(groups: pl.Series, outcomes: Flags) -> dict[str, dict[str, Any]]:
+    found = {}
+    for group in groups.unique().sort():
+        of_group = outcomes[(groups == group).to_numpy()]
+        defaults = int(of_group.sum())
+        rarer = min(defaults, of_group.size - defaults)
+        small = of_group.size < LEAST_APPLICANTS or rarer < LEAST_OUTCOMES
+        found[group] = {"n": of_group.size, "defaults": defaults, "small": small}
+    return found
+
+
+def _points(
+    groups: pl.Series, outcomes: Flags, pds: Floats, refused: Flags
+) -> Mapping[str, Mapping[str, float]]:
+    """Every metric of every group, by fairlearn."""
+    metrics = {
+        "acceptance_rate": _acceptance_rate,
+        "true_positive_rate": true_positive_rate,
+        "false_positive_rate": false_positive_rate,
+        "calibration_gap": _calibration_gap,
+    }
+    frame = MetricFrame(
+        metrics=metrics,
+        y_true=outcomes.astype(np.int8),
+        y_pred=refused.astype(np.int8),
+        sensitive_features=groups.to_numpy(),
+        sample_params={"calibration_gap": {"pds": pds}},
+    )
+    return {str(group): dict(row) for group, row in frame.by_group.astype(float).iterrows()}
+
+
+def _acceptance_rate(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+    return 1 - float(selection_rate(y_true, y_pred))
+
+
+def _calibration_gap(y_true: Floats, _y_pred: Floats, pds: Floats) -> float:
+    return float(np.mean(y_true) - np.mean(pds))
+
+
+def _drawn(
+    memberships: Mapping[tuple[str, str], Flags],
+    outcomes: Flags,
+    pds: Floats,
+    refused: Flags,
+    resamples: int,
+    seed: int,
+) -> dict[tuple[str, str], dict[str, Floats]]:
+    """The metrics of every group in every resample: sums over its members, as products.
+
+    fairlearn's own bootstrap makes a frame a resample, which takes minutes.
+    """
+    quantities = np.column_stack(
+        [np.ones(pds.size), outcomes, refused, refused & outcomes, outcomes - pds]
+    )
+    per_group = np.column_stack([quantities * member[:, None] for member in memberships.values()])
+    sums = np.concatenate(
+        [counts @ per_group for counts in bootstrap.resamples(outcomes, resamples, seed)]
+    )
+    found = {}
+    # A resample without a default of a group has no rate of them.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for i, key in enumerate(memberships):
+            n, defaults, turned_down, caught, gap = sums[:, 5 * i : 5 * i + 5].T
+            found[key] = {
+                "acceptance_rate": 1 - turned_down / n,
+                "true_positive_rate": caught / defaults,
+                "false_positive_rate": (turned_down - caught) / (n - defaults),
+                "calibration_gap": gap / n,
+            }
+    return found
+
+
+def four_fifths(
+    groups: pl.DataFrame,
+    target: npt.ArrayLike,
+    pds: npt.ArrayLike,
+    cutoff: float,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """The four-fifths rule for each attribute: least acceptance rate over the greatest.
+
+    Parameters
+    ----------
+    groups, target, pds, cutoff, resamples, seed
+        As for `by_group`. Small groups and the unknown are left out, and so is an attribute of
+        whose applicants nobody is accepted.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row an attribute with at least two groups: attribute; least and most, the groups;
+        ratio of their acceptance rates, low and high (both groups kept in all resamples: letting
+        each resample choose its extremes would push every ratio down); alert, ratio < 0.8;
+        certain, the whole interval below 0.8.
+    """
+    outcomes, values = checked(target, pds)
+    rows = []
+    for name in groups.columns:
+        members = _comparable(groups[name], outcomes)
+        if len(members) < 2:
+            continue
+        rates = {
+            group: float((values[member] <= cutoff).mean()) for group, member in members.items()
+        }
+        least, most = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
+        pair = {(name, group): members[group] for group in (least, most)}
+        drawn = _drawn(pair, outcomes, values, values > cutoff, resamples, seed)
+        lowest, highest = (drawn[name, group]["acceptance_rate"] for group in (least, most))
+        if rates[most] == 0:
+            continue
+        # In a resample in which nobody is accepted there is no ratio.
+        some = highest > 0
+        ratio = bootstrap.interval(rates[least] / rates[most], lowest[some] / highest[some])
+        verdict = {"alert": ratio.value < FOUR_FIFTHS, "certain": ratio.high < FOUR_FIFTHS}
+        rows.append(
+            {"attribute": name, "least": least, "most": most, "ratio": ratio.value}
+            | {"low": ratio.low, "high": ratio.high, **verdict}
+        )
+    return pl.DataFrame(rows, schema=_FOUR_FIFTHS)
+
+
+_FOUR_FIFTHS: dict[str, type[pl.DataType]] = (
+    dict.fromkeys(("attribute", "least", "most"), pl.String)
+    | dict.fromkeys(("ratio", "low", "high"), pl.Float64)
+    | dict.fromkeys(("alert", "certain"), pl.Boolean)
+)
+
+
+def _comparable(groups: pl.Series, outcomes: Flags) -> dict[str, Flags]:
+    """Who belongs to each group that is large enough and known."""
+    return {
+        group: (groups == group).to_numpy()
+        for group, size in _sizes(groups, outcomes).items()
+        if not size["small"] and group != UNKNOWN
+    }
+
+
+def proxy_auc(features: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10) -> Separability:
+    """How well sex can be predicted from the features that remain without protected attributes.
+
+    At 0.5 the model cannot know; near 1, leaving sex out hides it from the reader only.
+
+    Parameters
+    ----------
+    features : polars.DataFrame
+        Rows that `build_features` made, CODE_GENDER among the columns; applicants of unknown sex
+        are left out, and so are the columns of `scoring.features.PROTECTED`.
+    folds, seed, top
+        As for `scoring.evaluation.separability.separability`; men are its second group.
+    """
+    known = features.filter(pl.col("CODE_GENDER").cast(pl.String).is_in(["F", "M"]))
+    men = (known["CODE_GENDER"].cast(pl.String) == "M").to_numpy()
+    return separability(known, men, folds, seed, top, without=("SK_ID_CURR", *PROTECTED))
+
+
+def price_of_leaving_out(
+    target: npt.ArrayLike,
+    without: npt.ArrayLike,
+    including: npt.ArrayLike,
+    costs: Costs,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """What leaving protected attributes out of the model changes, figure by figure.
+
+    Parameters
+    ----------
+    target : array-like of shape (applicants,)
+        1 for a default, 0 else.
+    without, including : array-like of shape (applicants,)
+        Cross-validated PDs, in the same folds, of the model that does not see the protected
+        attributes and of the one that does.
+    costs : Costs
+        What the two mistakes cost; both models are cut at its cut-off.
+    resamples : int
+        Number of bootstrap resamples.
+    seed : int
+        Same seed, same intervals.
+
+    Returns
+    -------
+    dict of str to Interval
+        `paired_difference`, without minus including: an AUC below zero and a business cost above
+        zero are the price.
+    """
+    cutoff = costs.cutoff
+    return paired_difference(target, without, including, cutoff, cutoff, costs, resamples, seed)

@@ -1,0 +1,483 @@
+"""How good PDs and decisions are: ranking, calibration and cost, each with an interval.
+
+`scoring.evaluation.segments` looks at parts of the applicants, `scoring.evaluation.money` counts in money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+from scoring.evaluation import bootstrap
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import Costs, cost_curve
+from scoring.errors import ScoringError
+
+__all__ = [
+    "SUSPECT_AUC",
+    "EvaluationError",
+    "Interval",
+    "SuspectedLeakageError",
+    "auc_interval",
+    "cost_ratios",
+    "figures",
+    "guard",
+    "intervals",
+    "paired_difference",
+    "reliability",
+    "wilson",
+]
+
+Floats = npt.NDArray[np.float64]
+
+# The best published single models of this data reach 0.8044 to 0.8055: whoever is well above
+# them has most likely let the outcome into the features.
+SUSPECT_AUC = 0.82
+
+_BINS = 10
+_TINY = 1e-12
+# Log-odds as close as this, one percent of the odds, count as equal.
+_FLAT = 0.01
+
+
+class EvaluationError(ScoringError):
+    """Outcomes and PDs from which no figure can be computed."""
+
+
+class SuspectedLeakageError(ScoringError):
+    """A model ranks applicants better than is credible."""
+
+
+def guard(auc: float) -> None:
+    """Refuse an AUC that is too good to be true.
+
+    Raises
+    ------
+    SuspectedLeakageError
+        If the AUC is above `SUSPECT_AUC`, or not a number.
+    """
+    if not auc <= SUSPECT_AUC:
+        raise SuspectedLeakageError(
+            f"AUC {auc:.4f} is above {SUSPECT_AUC}, better than the best model ever published for "
+            "these data: most likely the outcome leaks into the features. Look for it with "
+            "scoring.evaluation.leakage.single_columns and scoring.evaluation.leakage.overlap before using this model"
+        )
+
+
+def figures(
+    target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, costs: Costs
+) -> dict[str, float]:
+    """Figures of merit of the PDs, and of refusing the applicants above the cut-off.
+
+    Parameters
+    ----------
+    target : array-like of shape (applicants,)
+        1 for a default, 0 else; both must occur.
+    pds : array-like of shape (applicants,)
+        Probabilities of default, of a model that has not seen these applicants.
+    cutoff : float
+        Applicants with a PD above it are refused.
+    costs : Costs
+        What the two mistakes cost.
+
+    Returns
+    -------
+    dict of str to float
+        Ranking: `auc`; `gini`, 2 AUC - 1; `ks`, the largest distance between the shares of
+        defaults and of good applicants below a PD (Kolmogorov-Smirnov).
+        PDs: `brier`, mean squared error; `log_loss`, in nats; `ece`, the expected calibration
+        error: sum over ten bins of equal count of (bin's share of applicants) x |default rate -
+        mean PD| (Naeini et al., "Obtaining well calibrated probabilities using Bayesian
+        binning", 2015; equal counts after Nguyen and O'Connor, "Posterior calibration and
+        exploratory analysis", 2015); `calibration_slope` and `calibration_intercept`, b and a
+        of logit P(default) = a + b logit(PD), 1 and 0 for perfect PDs (Cox, "Two further
+        applications of a model for binary regression", 1958). Where all PDs are equal, to
+        one percent of their odds, there is no slope to find: it is 1, and the intercept is the
+        error of the level.
+        Decisions: `recall`, the share of defaults refused; `precision`, the share of defaults
+        among the refused (0 if nobody is); `f_beta`; `refused`, the share of applicants;
+        `business_cost`, per applicant.
+        F-beta = (1 + b2) TP / ((1 + b2) TP + b2 FN + FP) counts a missed default b2 times as
+        much as a refused good applicant (van Rijsbergen, Information Retrieval, 1979), so b2
+        is the ratio of their costs: 10, hence beta = 3.16, by default.
+
+    Raises
+    ------
+    EvaluationError
+        If lengths differ, an outcome never occurs or a PD is not in [0, 1].
+    """
+    scored = _Scored.of(target, pds, cutoff, costs)
+    once = np.ones((1, scored.defaulted.size))
+    return {name: float(values[0]) for name, values in scored.figures(once).items()}
+
+
+def intervals(
+    target: npt.ArrayLike,
+    pds: npt.ArrayLike,
+    cutoff: float,
+    costs: Costs,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """The figures with percentile bootstrap intervals of 95 %, stratified by outcome.
+
+    Applicants are drawn, the model stays as it is: the intervals say how the same model could
+    have come out on other applicants, not how another training would have. `ece` and `ks` are
+    distances that noise can only lengthen, so their intervals lie high.
+
+    Parameters
+    ----------
+    target, pds, cutoff, costs
+        As for `figures`, which also explains the names of the result.
+    resamples : int
+        Number of bootstrap resamples.
+    seed : int
+        Same seed, same intervals.
+    """
+    scored = _Scored.of(target, pds, cutoff, costs)
+    values = figures(target, pds, cutoff, costs)
+    drawn = _collected(
+        scored.figures(counts) for counts in bootstrap.resamples(target, resamples, seed)
+    )
+    return {name: bootstrap.interval(value, drawn[name]) for name, value in values.items()}
+
+
+def paired_difference(
+    target: npt.ArrayLike,
+    pds_a: npt.ArrayLike,
+    pds_b: npt.ArrayLike,
+    cutoff_a: float,
+    cutoff_b: float,
+    costs: Costs,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Figures of model a minus those of model b on the same applicants.
+
+    Both are resampled together, so that what makes an applicant hard for either cancels: far
+    narrower than the difference of two separate intervals.
+
+    Parameters
+    ----------
+    target : array-like of shape (applicants,)
+        1 for a default, 0 else.
+    pds_a, pds_b : array-like of shape (applicants,)
+        PDs of the two models, in the same order of applicants.
+    cutoff_a, cutoff_b : float
+        Of each model.
+    costs : Costs
+        What the two mistakes cost.
+    resamples : int
+        Number of bootstrap resamples.
+    seed : int
+        Same seed, same intervals.
+    """
+    a = _Scored.of(target, pds_a, cutoff_a, costs)
+    b = _Scored.of(target, pds_b, cutoff_b, costs)
+    once = _differences(a, b, np.ones((1, a.defaulted.size)))
+    drawn = _collected(
+        _differences(a, b, counts) for counts in bootstrap.resamples(target, resamples, seed)
+    )
+    return {name: bootstrap.interval(value[0], drawn[name]) for name, value in once.items()}
+
+
+def auc_interval(
+    target: npt.ArrayLike, scores: npt.ArrayLike, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """AUC, with its interval, of any scores that rank applicants: they need not be PDs.
+
+    Parameters
+    ----------
+    target : array-like of shape (rows,)
+        1 for what the scores should be high for, 0 else; both must occur.
+    scores : array-like of shape (rows,)
+        Without missing values.
+    resamples : int
+        Number of bootstrap resamples, stratified by target.
+    seed : int
+        Same seed, same interval.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if np.isnan(values).any():
+        raise EvaluationError("a score is missing: give every row one")
+    distinct, ranks = np.unique(values, return_inverse=True)
+    scored = _Scored.of(target, ranks / distinct.size, 0.5, Costs())
+    value = scored.ranking(np.ones((1, ranks.size)))["auc"][0]
+    drawn = [
+        scored.ranking(counts)["auc"] for counts in bootstrap.resamples(target, resamples, seed)
+    ]
+    return bootstrap.interval(value, np.concatenate(drawn))
+
+
+def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) -> pl.DataFrame:
+    """What was predicted against what happened, in bins of about equal count by rising PD.
+
+    Parameters
+    ----------
+    target : array-like of shape (applicants,)
+        1 for a default, 0 else; both must occur.
+    pds : array-like of shape (applicants,)
+        Probabilities of default, of a model that has not seen these applicants.
+    bins : int
+        Equal PDs share a bin, so there may be fewer.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row a bin: bin (from 1), count, predicted (mean PD), observed (default rate), low and
+        high (its Wilson interval of 95 %), inside (whether predicted lies within).
+    """
+    outcomes, values = checked(target, pds)
+    order = np.argsort(values, kind="stable")
+    values, outcomes = values[order], outcomes[order]
+    starts = bin_starts(values, bins)
+    count = np.diff(np.append(starts, values.size))
+    defaults = np.add.reduceat(outcomes.astype(np.int64), starts)
+    predicted = np.add.reduceat(values, starts) / count
+    low, high = wilson(defaults, count)
+    return pl.DataFrame(
+        {
+            "bin": np.arange(1, starts.size + 1),
+            "count": count,
+            "predicted": predicted,
+            "observed": defaults / count,
+            "low": low,
+            "high": high,
+            "inside": (low <= predicted) & (predicted <= high),
+        }
+    )
+
+
+def cost_ratios(
+    target: npt.ArrayLike,
+    pds: npt.ArrayLike,
+    ratios: Sequence[float] = (2, 5, 10, 20, 50),
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """What the same PDs would cost if a default cost another multiple of a refused good applicant.
+
+    Parameters
+    ----------
+    target, pds : array-like of shape (applicants,)
+        Outcomes, and PDs of a model that has not seen the applicants.
+    ratios : sequence of float
+        Cost of an accepted default, in refused good applicants.
+    resamples : int
+        Number of bootstrap resamples, stratified by outcome.
+    seed : int
+        Same seed, same intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row a ratio: ratio; cutoff (the theoretical one, 1 / (1 + ratio)); cost at it, with
+        cost_low and cost_high; refused (share of applicants); accept_all and refuse_all (costs
+        without a model); saving (share of the cheaper of these two that the model spares);
+        best_cutoff and best_cost on these applicants. Costs are per applicant.
+    """
+    rows = []
+    for ratio in ratios:
+        costs = Costs(float(ratio), 1.0)
+        found = intervals(target, pds, costs.cutoff, costs, resamples, seed)
+        cutoffs, curve = cost_curve(target, pds, costs)
+        cost = found["business_cost"]
+        rows.append(
+            {
+                "ratio": float(ratio),
+                "cutoff": costs.cutoff,
+                "cost": cost.value,
+                "cost_low": cost.low,
+                "cost_high": cost.high,
+                "refused": found["refused"].value,
+                "accept_all": float(curve[-1]),
+                "refuse_all": float(curve[0]),
+                "saving": 1 - cost.value / float(min(curve[0], curve[-1])),
+                "best_cutoff": float(cutoffs[curve.argmin()]),
+                "best_cost": float(curve.min()),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Ends of the score interval of 95 % of a proportion, good down to no success at all.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    n = np.asarray(trials, dtype=np.float64)
+    rate, z2 = np.asarray(successes) / n, 1.959964**2
+    middle = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    # Exact at the ends, where rounding would leave the proportion itself outside.
+    return np.minimum(middle - half, rate), np.maximum(middle + half, rate)
+
+
+def _differences(a: _Scored, b: _Scored, counts: Floats) -> dict[str, Floats]:
+    of_a, of_b = a.figures(counts), b.figures(counts)
+    return {name: of_a[name] - of_b[name] for name in of_a}
+
+
+def _collected(batches: Iterable[dict[str, Floats]]) -> dict[str, Floats]:
+    parts = list(batches)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Applicants by rising PD, and their figures under any counts.
+
+    Attributes
+    ----------
+    order : numpy.ndarray of shape (applicants,)
+        Positions of the applicants by rising PD.
+    defaulted, pds : numpy.ndarray of shape (applicants,)
+        In that order.
+    ends : numpy.ndarray of shape (distinct PDs,)
+        Where each run of equal PDs ends.
+    bins : numpy.ndarray of shape (bins,)
+        Where each bin of the calibration error starts; equal PDs share a bin.
+    recalibration : tuple of float
+        Intercept and slope on the applicants themselves, near those of any resample.
+    """
+
+    order: npt.NDArray[np.intp]
+    defaulted: npt.NDArray[np.bool_]
+    pds: Floats
+    ends: npt.NDArray[np.intp]
+    bins: npt.NDArray[np.intp]
+    recalibration: tuple[float, float]
+    cutoff: float
+    costs: Costs
+
+    @classmethod
+    def of(cls, target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, costs: Costs) -> _Scored:
+        outcomes, values = checked(target, pds)
+        order = np.argsort(values, kind="stable")
+        values, defaulted = values[order], outcomes[order]
+        ends = np.flatnonzero(np.append(np.diff(values) > 0, True))
+        return cls(
+            order, defaulted, values, ends, bin_starts(values, _BINS),
+            _recalibration(values, defaulted), cutoff, costs,
+        )  # fmt: skip
+
+    def figures(self, counts: Floats) -> dict[str, Floats]:
+        """Each figure for each row of counts, which are in the applicants' original order."""
+        weights = counts[:, self.order]
+        return (
+            self.ranking(counts)
+            | self._calibration(weights)
+            | self._recalibrations(weights)
+            | self._decisions(weights)
+        )
+
+    def ranking(self, counts: Floats) -> dict[str, Floats]:
+        """AUC, Gini and KS for each row of counts."""
+        weights = counts[:, self.order]
+        defaults = np.cumsum(weights * self.defaulted, axis=1)[:, self.ends]
+        good = np.cumsum(weights, axis=1)[:, self.ends] - defaults
+        defaults /= defaults[:, -1:]
+        good /= good[:, -1:]
+        # The area under defaults caught (one minus `defaults`) against good refused (one minus
+        # `good`), by trapezoids: a pair of equal PDs counts one half.
+        steps = np.diff(good, axis=1, prepend=0.0)
+        below = 2 * defaults
+        below[:, 1:] -= np.diff(defaults, axis=1)
+        below[:, 0] -= defaults[:, 0]
+        auc = 1.0 - (steps * below).sum(axis=1) / 2
+        return {"auc": auc, "gini": 2 * auc - 1, "ks": np.abs(good - defaults).max(axis=1)}
+
+    def _calibration(self, weights: Floats) -> dict[str, Floats]:
+        error = self.defaulted - self.pds
+        inside = np.clip(self.pds, _TINY, 1 - _TINY)
+        loss = -np.log(np.where(self.defaulted, inside, 1 - inside))
+        total = weights.sum(axis=1)
+        by_bin = np.add.reduceat(weights * error, self.bins, axis=1)
+        return {
+            "brier": weights @ error**2 / total,
+            "log_loss": weights @ loss / total,
+            "ece": np.abs(by_bin).sum(axis=1) / total,
+        }
+
+    def _recalibrations(self, weights: Floats) -> dict[str, Floats]:
+        """Newton's method for all rows at once, from the optimum of equal weights."""
+        logits = _logits(self.pds)
+        intercept = np.full(len(weights), self.recalibration[0])
+        slope = np.full(len(weights), self.recalibration[1])
+        if np.ptp(logits) < _FLAT:
+            return {"calibration_slope": slope, "calibration_intercept": intercept}
+        for _ in range(3):
+            fitted = 1 / (1 + np.exp(-(intercept[:, None] + slope[:, None] * logits)))
+            error = weights * (self.defaulted - fitted)
+            curvature = weights * fitted * (1 - fitted)
+            h0, h1, h2 = (curvature @ logits**power for power in (0, 1, 2))
+            g0, g1 = error.sum(axis=1), error @ logits
+            determinant = h0 * h2 - h1**2
+            # No step where PDs separate the outcomes: the slope has no bound there.
+            step = np.zeros_like(determinant)
+            np.divide(1.0, determinant, out=step, where=determinant > _TINY * h0 * h2)
+            intercept = intercept + (h2 * g0 - h1 * g1) * step
+            slope = slope + (h0 * g1 - h1 * g0) * step
+        return {"calibration_slope": slope, "calibration_intercept": intercept}
+
+    def _decisions(self, weights: Floats) -> dict[str, Floats]:
+        refused = self.pds > self.cutoff
+        caught = weights @ (self.defaulted & refused).astype(np.float64)
+        missed = weights @ (self.defaulted & ~refused).astype(np.float64)
+        rejected = weights @ (~self.defaulted & refused).astype(np.float64)
+        total = weights.sum(axis=1)
+        beta2 = self.costs.false_negative / self.costs.false_positive
+        cost = self.costs.false_negative * missed + self.costs.false_positive * rejected
+        weighted = (1 + beta2) * caught
+        return {
+            "recall": caught / (caught + missed),
+            "precision": caught / np.maximum(caught + rejected, 1.0),
+            "f_beta": weighted / (weighted + beta2 * missed + rejected),
+            "refused": (caught + rejected) / total,
+            "business_cost": cost / total,
+        }
+
+
+def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Outcomes as booleans and PDs as floats, fit for figures.
+
+    Raises
+    ------
+    EvaluationError
+        If lengths differ, an outcome never occurs or a PD is not in [0, 1].
+    """
+    outcomes, values = np.asarray(target), np.asarray(pds, dtype=np.float64)
+    if outcomes.shape != values.shape or outcomes.ndim != 1:
+        raise EvaluationError(
+            f"outcomes of shape {outcomes.shape} and PDs of shape {values.shape}: give one of "
+            "each an applicant"
+        )
+    if not np.isin(outcomes, (0, 1)).all() or np.unique(outcomes).size < 2:
+        raise EvaluationError("outcomes must be 0 and 1, and both must occur")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise EvaluationError("a PD is missing or outside [0, 1]: pass probabilities, not scores")
+    return outcomes == 1, values
+
+
+def bin_starts(rising: Floats, bins: int) -> npt.NDArray[np.intp]:
+    """Where bins of about equal count start in rising values; equal values share a bin."""
+    first = np.searchsorted(rising, rising, side="left")
+    return np.unique(first * bins // rising.size, return_index=True)[1]
+
+
+def _logits(pds: Floats) -> Floats:
+    inside = np.clip(pds, _TINY, 1 - _TINY)
+    return np.log(inside) - np.log1p(-inside)
+
+
+def _recalibration(pds: Floats, defaulted: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    logits = _logits(pds)
+    if np.ptp(logits) < _FLAT:
+        return float(_logits(defaulted.mean()) - logits.mean()), 1.0
+    model = LogisticRegression(C=np.inf).fit(logits[:, None], defaulted)
+    return float(model.intercept_[0]), float(model.coef_[0, 0])

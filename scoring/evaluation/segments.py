@@ -1,0 +1,142 @@
+"""Where the model errs: its figures in parts of the applicants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from scoring.evaluation.business import Costs
+from scoring.evaluation.metrics import checked, intervals, wilson
+
+# Below these a figure would say more about chance than about the segment.
+LEAST_APPLICANTS = 30
+LEAST_OUTCOMES = 5
+
+# Numbers with no more distinct values than this are counts or flags: a segment a value.
+_FEW_VALUES = 5
+
+UNKNOWN = "unknown"
+
+
+def segments(
+    frame: pl.DataFrame,
+    target: npt.ArrayLike,
+    pds: npt.ArrayLike,
+    cutoff: float,
+    costs: Costs,
+    columns: Sequence[str],
+    resamples: int = 300,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Figures by segment: the values of categories, the quarters of numbers, and the unknown.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        A row an applicant, with `columns`.
+    target, pds : array-like of shape (applicants,)
+        Outcomes, and PDs of a model that has not seen the applicants.
+    cutoff : float
+        Applicants with a PD above it are refused.
+    costs : Costs
+        What the two mistakes cost.
+    columns : sequence of str
+        What to cut the applicants by, one column at a time.
+    resamples : int
+        Number of bootstrap resamples of each segment, stratified by outcome.
+    seed : int
+        Same seed, same intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row a segment, in the order of the columns and of their values: column, segment, n,
+        defaults, default_rate, default_low and default_high (Wilson interval), mean_pd, refused
+        (share), auc and cost, either with _low and _high; small. Small segments, of fewer than
+        30 applicants or 5 of either outcome, have their counts only.
+    """
+    outcomes, values = checked(target, pds)
+    rows = []
+    for column in columns:
+        for segment, members in parts(frame[column]):
+            row: dict[str, Any] = {"column": column, "segment": segment}
+            row |= _counts(outcomes[members])
+            if not row["small"]:
+                row |= _rates(outcomes[members], values[members], cutoff)
+                found = intervals(
+                    outcomes[members], values[members], cutoff, costs, resamples, seed
+                )
+                for name, key in (("auc", "auc"), ("cost", "business_cost")):
+                    row |= dict(zip((name, f"{name}_low", f"{name}_high"), found[key], strict=True))
+            rows.append(row)
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+_SCHEMA: dict[str, type[pl.DataType]] = (
+    {"column": pl.String, "segment": pl.String, "n": pl.Int64, "defaults": pl.Int64}
+    | dict.fromkeys(
+        (
+            "default_rate", "default_low", "default_high", "mean_pd", "refused",
+            "auc", "auc_low", "auc_high", "cost", "cost_low", "cost_high",
+        ),
+        pl.Float64,
+    )
+    | {"small": pl.Boolean}
+)  # fmt: skip
+
+
+def parts(column: pl.Series) -> Iterable[tuple[str, npt.NDArray[np.bool_]]]:
+    """The segments of a column: names and who belongs to each, in the order of the values.
+
+    Categories and numbers with at most five values have a segment a value; other numbers are cut
+    into quarters of about equal count, named by their bounds. Missing values come last.
+    """
+    if column.dtype.is_numeric() and column.n_unique() > _FEW_VALUES:
+        yield from _quarters(column.cast(pl.Float64).fill_null(np.nan).to_numpy())
+    else:
+        labels = column.cast(pl.String) if isinstance(column.dtype, pl.Categorical) else column
+        for value in labels.drop_nulls().unique().sort():
+            name = f"{value:g}" if isinstance(value, float) else str(value)
+            yield name, (labels == value).fill_null(value=False).to_numpy()
+    missing = column.is_null().to_numpy()
+    if missing.any():
+        yield UNKNOWN, missing
+
+
+def _quarters(values: npt.NDArray[np.float64]) -> Iterable[tuple[str, npt.NDArray[np.bool_]]]:
+    """Values at a bound belong below it; rows that hold one value stay together."""
+    bounds = np.unique(np.nanpercentile(values, [25, 50, 75], method="lower"))
+    bounds = bounds[bounds < np.nanmax(values)]
+    edges = [-np.inf, *bounds, np.inf]
+    for low, high in pairwise(edges):
+        name = f"{low:.4g} to {high:.4g}"
+        if low == -np.inf:
+            name = f"up to {high:.4g}"
+        elif high == np.inf:
+            name = f"above {low:.4g}"
+        yield name, (low < values) & (values <= high)
+
+
+def _counts(outcomes: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    defaults = int(outcomes.sum())
+    rarer = min(defaults, outcomes.size - defaults)
+    small = outcomes.size < LEAST_APPLICANTS or rarer < LEAST_OUTCOMES
+    return {"n": outcomes.size, "defaults": defaults, "small": small}
+
+
+def _rates(
+    outcomes: npt.NDArray[np.bool_], pds: npt.NDArray[np.float64], cutoff: float
+) -> dict[str, float]:
+    low, high = wilson(outcomes.sum(), outcomes.size)
+    return {
+        "default_rate": float(outcomes.mean()),
+        "default_low": float(low),
+        "default_high": float(high),
+        "mean_pd": float(pds.mean()),
+        "refused": float((pds > cutoff).mean()),
+    }

@@ -1,0 +1,1 @@
+"""How features are computed: formulas and aggregates, by Polars or by NumPy."""

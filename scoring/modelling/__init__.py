@@ -1,0 +1,1 @@
+"""How a model is made, from examples to a calibrated fit."""

@@ -1,0 +1,163 @@
+"""Two populations compared in every column that a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.comparison import Comparison, Limits, compare
+from scoring.monitoring.drift.populations import HISTORIES, TARGET
+from scoring.evaluation.metrics import auc_interval
+from scoring.serving.profiles import PD, Profile
+from scoring.serving.scorer import Feature, Scorer, encode
+
+# Contributions of more applicants hardly change which features lead.
+_EXPLAINED = 2_000
+# Of the bootstrap of an AUC.
+_RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a comparison found, with what it was made of.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        Of all columns.
+    control : Comparison
+        Of two random halves of the reference, which cannot differ but by chance: what the method
+        finds where there is nothing to be found.
+    before, after : Profile
+        Both populations as counts.
+    reference, current : polars.DataFrame
+        Both populations as rows, with the PD and, where it is known, TARGET.
+    top : list of str
+        The columns that are looked at in depth: the most important, and those that tell whether
+        an applicant has a history.
+    scorer : Scorer
+        The model whose columns these are.
+    limits : Limits
+        From where on a change was told.
+    """
+
+    comparison: Comparison
+    control: Comparison
+    before: Profile = field(repr=False)
+    after: Profile = field(repr=False)
+    reference: pl.DataFrame = field(repr=False)
+    current: pl.DataFrame = field(repr=False)
+    top: Sequence[str]
+    scorer: Scorer = field(repr=False)
+    limits: Limits
+
+    @cached_property
+    def ranking(self) -> tuple[Interval | None, Interval | None]:
+        """AUC on the reference and on the current applicants, where their outcomes are known."""
+        return _auc(self.reference), _auc(self.current)
+
+    @property
+    def histories(self) -> dict[str, tuple[float, float]]:
+        """Share of applicants with each history table, in the reference and now."""
+        return {
+            table: (_known(self.before, sign), _known(self.after, sign))
+            for table, sign in HISTORIES.items()
+        }
+
+
+def study(
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    scorer: Scorer,
+    top: int = 15,
+    limits: Limits | None = None,
+    seed: int = 0,
+) -> Study:
+    """Compare two populations in every feature of a model, its PD and its decisions.
+
+    Parameters
+    ----------
+    reference, current : polars.DataFrame
+        Rows that `with_pd` made.
+    scorer : Scorer
+        The served model.
+    top : int
+        How many of the most important features are looked at in depth.
+    limits : Limits, optional
+        From where on a change is told.
+    seed : int
+        Of the halves of the control, and of samples.
+    """
+    limits = limits or Limits()
+    importance = _importance(scorer, reference, seed)
+    features = _features(scorer, reference)
+    before = replace(_profile(features, reference, scorer), importance=importance)
+    after = _counted(before, features, current, scorer)
+    leading = sorted(importance, key=lambda name: -importance[name])[:top]
+    return Study(
+        comparison=compare(before, after, limits),
+        control=_control(features, reference, scorer, limits, seed),
+        before=before,
+        after=after,
+        reference=reference,
+        current=current,
+        top=list(dict.fromkeys([*leading, *HISTORIES.values()])),
+        scorer=scorer,
+        limits=limits,
+    )
+
+
+def _auc(frame: pl.DataFrame) -> Interval | None:
+    if TARGET not in frame.columns or frame[TARGET].has_nulls() or frame[TARGET].n_unique() < 2:
+        return None
+    return auc_interval(frame[TARGET], frame[PD], _RESAMPLES)
+
+
+def _features(scorer: Scorer, frame: pl.DataFrame) -> list[Feature]:
+    """The model's features, and the signs of a history that it does not read."""
+    own = {feature.name for feature in scorer.features}
+    signs = [name for name in HISTORIES.values() if name not in own]
+    return [*scorer.features, *(Feature.of(name, frame.schema[name]) for name in signs)]
+
+
+def _importance(scorer: Scorer, frame: pl.DataFrame, seed: int) -> Mapping[str, float]:
+    """Each feature's part of the mean absolute contributions, as the model's profile has it."""
+    if scorer.profile is not None and scorer.profile.importance:
+        return scorer.profile.importance
+    rows = frame.sample(min(_EXPLAINED, frame.height), seed=seed)
+    strength = np.abs(scorer.explain(rows).contributions).mean(axis=0)
+    shares = strength / max(strength.sum(), np.finfo(np.float64).tiny)
+    names = [feature.name for feature in scorer.features]
+    return dict(zip(names, shares.tolist(), strict=True))
+
+
+def _profile(features: Sequence[Feature], frame: pl.DataFrame, scorer: Scorer) -> Profile:
+    pds = frame[PD].to_numpy()
+    levels = {feature.name: feature.levels for feature in features}
+    return Profile.of_training(levels, encode(frame, features), pds, scorer.decide(pds))
+
+
+def _counted(
+    profile: Profile, features: Sequence[Feature], frame: pl.DataFrame, scorer: Scorer
+) -> Profile:
+    pds = frame[PD].to_numpy()
+    return profile.counted(encode(frame, features), pds, scorer.decide(pds), [])
+
+
+def _control(
+    features: Sequence[Feature], frame: pl.DataFrame, scorer: Scorer, limits: Limits, seed: int
+) -> Comparison:
+    shuffled = frame.sample(fraction=1.0, shuffle=True, seed=seed)
+    half = frame.height // 2
+    before = _profile(features, shuffled.head(half), scorer)
+    return compare(before, _counted(before, features, shuffled.tail(-half), scorer), limits)
+
+
+def _known(profile: Profile, column: str) -> float:
+    found = profile.columns[column]
+    return found.known / max(found.applicants, 1)

@@ -1,0 +1,396 @@
+"""Recorded decisions computed again, and whatever differs from what was recorded.
+
+Features are computed from the recorded rows, and everything else from the recorded features with
+the very model that answered, which the store keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+import zlib
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout
+from scoring.serving.reasons import REASONS, reasons_json
+from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
+from scoring.serving.scorer import Reason, Scorer, ScorerError
+from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
+
+logger = logging.getLogger(__name__)
+
+# Decisions computed at once: features of many cost little more than of one, but rows take many
+# times their compressed room once they are read.
+_MOST_DECISIONS = 200
+_MOST_BYTES = 2_000_000
+# Decisions come in the order of time, so that few models are needed at once.
+_MOST_MODELS = 4
+# What is told of a difference is enough to look into it.
+_MOST_TOLD = 20
+_LONGEST_TEXT = 60
+_BEFORE = 20
+
+
+class Difference(NamedTuple):
+    """Something that is not what was recorded.
+
+    Attributes
+    ----------
+    prediction_id : str
+        Of the decision.
+    what : str
+        The recorded field; features and models that were scored along are told by name.
+    stored, recomputed : str
+        Its two values, cut to where they part.
+    """
+
+    prediction_id: str
+    what: str
+    stored: str
+    recomputed: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of computing decisions again.
+
+    Attributes
+    ----------
+    decisions : int
+        How many were looked at.
+    differing : int
+        How many are not what was recorded.
+    incomplete : int
+        How many others could not be computed in every part.
+    erased : int
+        How many were emptied because their applicant was erased.
+    missing : Counter of str
+        What they lacked, and how many of them did.
+    differences : list of Difference
+        The first ones.
+    kinds : Counter of str
+        All differences by what differs: by the first word of `Difference.what`.
+    """
+
+    decisions: int = 0
+    differing: int = 0
+    incomplete: int = 0
+    erased: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def equal(self) -> int:
+        """How many are the same to the last bit in every part."""
+        return self.decisions - self.differing - self.incomplete - self.erased
+
+    def add(self, decisions: Sequence[Prediction], findings: _Findings) -> None:
+        """Count what was found on some decisions."""
+        differing = {one.prediction_id for one in findings.differences}
+        lacking = {number for number, _ in findings.missing}
+        self.decisions += len(decisions)
+        self.erased += sum(one.applicant == ERASED for one in decisions)
+        self.differing += len(differing)
+        self.incomplete += len(lacking - differing)
+        self.missing.update(what for _, what in findings.missing)
+        self.kinds.update(one.what.partition(" ")[0] for one in findings.differences)
+        self.differences += findings.differences[: _MOST_TOLD - len(self.differences)]
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What was found on some decisions; `missing` holds their ids and what they lack."""
+
+    differences: list[Difference] = field(default_factory=list)
+    missing: set[tuple[str, str]] = field(default_factory=set)
+
+    def differs(self, one: Prediction, what: str, stored: object, recomputed: object) -> None:
+        told = _where_they_part(str(stored), str(recomputed))
+        self.differences.append(Difference(one.id, what, *told))
+
+    def lacks(self, one: Prediction, what: str) -> None:
+        self.missing.add((one.id, what))
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A decision, its recorded features, and its recorded rows where there are some."""
+
+    decision: Prediction
+    vector: Vectors
+    rows: Rows | None
+
+
+class _Model(NamedTuple):
+    """A model by what decisions say of it."""
+
+    digest: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"version {self.version} ({self.digest[:12]})"
+
+
+class _Models:
+    """Models out of the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: OrderedDict[str, Scorer | None] = OrderedDict()
+
+    def get(self, model: _Model) -> Scorer | None:
+        """A model; None if it is not kept, or cannot be used by this code.
+
+        Raises
+        ------
+        StoreError
+            If what is kept is not what was put there.
+        """
+        if model.digest not in self._known:
+            self._known[model.digest] = kept_model(self._store, model.digest)
+            if len(self._known) > _MOST_MODELS:
+                self._known.popitem(last=False)
+        self._known.move_to_end(model.digest)
+        return self._known[model.digest]
+
+
+def kept_model(store: Store, digest: str) -> Scorer | None:
+    """The very model that answered; None if it is not kept, or cannot be used by this code.
+
+    Raises
+    ------
+    StoreError
+        If what is kept is not what was put there.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        found = store.archived(digest, Path(folder) / "model")
+        try:
+            return None if found is None else Scorer.load(found)
+        except ScorerError as error:
+            logger.warning("the model %s is kept and cannot be used: %s", digest[:12], error)
+            return None
+
+
+def _nobody(done: int) -> None:
+    """Tell nobody."""
+
+
+def replay(
+    store: Store, since: datetime | None = None, progress: Callable[[int], None] = _nobody
+) -> Report:
+    """Compute decisions again, those recorded before now.
+
+    Parameters
+    ----------
+    store : Store
+        Where decisions and models are.
+    since : datetime, optional
+        From when on; all by default.
+    progress : callable
+        Called with the number of decisions that are done.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If the store cannot be used.
+    """
+    report, models = Report(), _Models(store)
+    # A service that goes on recording would keep this from ever ending.
+    for decisions in _together(store.predictions(since=since, until=datetime.now(UTC))):
+        report.add(decisions, _findings(decisions, models))
+        progress(report.decisions)
+    return report
+
+
+def _together(decisions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
+    """Some decisions at a time, fewer where their rows are many."""
+    batch: list[Prediction] = []
+    size = 0
+    for one in decisions:
+        batch.append(one)
+        size += len(one.rows or b"")
+        if len(batch) == _MOST_DECISIONS or size > _MOST_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _findings(decisions: Sequence[Prediction], models: _Models) -> _Findings:
+    findings = _Findings()
+    known = (
+        _case(one, place, findings)
+        for place, one in enumerate(decisions, start=1)
+        if one.applicant != ERASED
+    )
+    cases = [case for case in known if case is not None]
+    _replay_features([case for case in cases if case.rows is not None], findings)
+    by_model: dict[_Model, list[_Case]] = defaultdict(list)
+    for case in cases:
+        for model in dict.fromkeys(_models_of(case.decision)):
+            by_model[model].append(case)
+    for model, own_cases in by_model.items():
+        _replay_model(model, own_cases, models, findings)
+    return findings
+
+
+def _models_of(one: Prediction) -> Iterator[_Model]:
+    """The model that answered, and those that were scored along."""
+    yield _Model(one.model_digest, one.model_version)
+    for shadow in one.shadows:
+        yield _Model(shadow.model_digest, shadow.model_version)
+
+
+def _case(one: Prediction, stand_in: int, findings: _Findings) -> _Case | None:
+    """A decision that this code can compute; None for others."""
+    if one.feature_set_version != FEATURE_SET_VERSION:
+        findings.lacks(one, f"code of version {one.feature_set_version} of the features")
+        return None
+    try:
+        vector = from_bytes(one.features)
+    except VectorError as error:
+        findings.differs(one, "features", "damaged", error)
+        return None
+    return _Case(one, vector, _rows(one, stand_in, findings))
+
+
+def _rows(one: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
+    """A decision's recorded rows; None if there are none that can be relied on."""
+    if one.rows is None:
+        if one.source == "rows":
+            findings.differs(one, "rows", "none", "those that came with the request")
+        return None
+    try:
+        digest = hashlib.sha256(zlib.decompress(one.rows)).hexdigest()
+        rows = rows_of(one.rows, stand_in)
+        number = str(rows["application"][0]["SK_ID_CURR"])
+    except UNREADABLE as error:
+        findings.differs(one, "rows", "damaged", error)
+        return None
+    if digest != one.rows_sha256:
+        findings.differs(one, "rows_sha256", one.rows_sha256, digest)
+        return None
+    # A pseudonym's rows say nothing of who it is.
+    if one.applicant.isdigit() and one.applicant != number:
+        findings.differs(one, "applicant", one.applicant, number)
+    return rows
+
+
+def _replay_features(cases: Sequence[_Case], findings: _Findings) -> None:
+    """Compare features with those of the recorded rows."""
+    same: dict[str, list[_Case]] = defaultdict(list)
+    for case in cases:
+        same[case.decision.rows_sha256].append(case)
+    try:
+        vectors = recomputed([cast("Rows", own[0].rows) for own in same.values()])
+    except UNREADABLE as error:
+        if len(same) > 1:
+            for own in same.values():
+                _replay_features(own, findings)
+            return
+        for case in cases:
+            findings.differs(case.decision, "rows", "damaged", error)
+        return
+    for own, vector in zip(same.values(), vectors, strict=True):
+        for case in own:
+            _compare_features(case, vector, findings)
+
+
+def recomputed(applicants: Sequence[Rows]) -> list[Vectors]:
+    """The features of some applicants' rows, in their order."""
+    vectors: dict[int, Vectors] = {}
+    for group in apart(applicants):
+        packed = compute(frames_of(applicants[place] for place in group))
+        vectors |= dict(zip(group, packed, strict=True))
+    return [vectors[place] for place in range(len(applicants))]
+
+
+def _compare_features(case: _Case, vector: Vectors, findings: _Findings) -> None:
+    # Bits, not numbers: NaN is like NaN here, and 0 is not like -0.
+    different = np.flatnonzero(case.vector.view(np.uint32) != vector.view(np.uint32))
+    if different.size:
+        first = different[0]
+        others = f" ({different.size:,} differ)" if different.size > 1 else ""
+        stored, recomputed = (f"{values[first]}{others}" for values in (case.vector, vector))
+        findings.differs(case.decision, f"features {layout().names[first]}", stored, recomputed)
+
+
+def _replay_model(
+    model: _Model, cases: Sequence[_Case], models: _Models, findings: _Findings
+) -> None:
+    """Compare what a model made of some decisions with what was recorded of it."""
+    try:
+        scorer = models.get(model)
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:
+        for case in cases:
+            findings.differs(case.decision, "model", model, error)
+        return
+    if scorer is None:
+        for case in cases:
+            findings.lacks(case.decision, f"model {model}")
+        return
+    scored = scorer.score(np.stack([case.vector for case in cases]))
+    reasons, known = scorer.reasons_of(scored, REASONS), scorer.known(scored.values)
+    for row, case in enumerate(cases):
+        opinion = _opinion(scorer, float(scored.pds[row]), reasons[row])
+        # Decisions of earlier versions do not say how much was known.
+        if case.decision.known is not None:
+            opinion["known"] = known[row]
+        _compare_opinion(case.decision, model, opinion, findings)
+
+
+def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, object]:
+    """What a model makes of an applicant, by the names of a decision's fields."""
+    low, high = scorer.refer_band
+    return {
+        "model_name": scorer.name,
+        "model_version": scorer.version,
+        "pd": pd,
+        "cutoff": float(scorer.cutoff),
+        "refer_low": low,
+        "refer_high": high,
+        "model_decision": scorer.decide([pd])[0],
+        "reasons": reasons_json(reasons).decode(),
+    }
+
+
+def _compare_opinion(
+    one: Prediction, model: _Model, opinion: Mapping[str, object], findings: _Findings
+) -> None:
+    if one.model_digest == model.digest:
+        for name, recomputed in opinion.items():
+            if getattr(one, name) != recomputed:
+                findings.differs(one, name, getattr(one, name), recomputed)
+        # While everything is referred, what the model says is not what is answered.
+        if one.decision not in ("refer", opinion["model_decision"]):
+            findings.differs(one, "decision", one.decision, opinion["model_decision"])
+    for shadow in one.shadows:
+        if shadow.model_digest == model.digest:
+            stored = (shadow.model_version, shadow.pd, shadow.decision)
+            recomputed = tuple(opinion[name] for name in ("model_version", "pd", "model_decision"))
+            if stored != recomputed:
+                findings.differs(one, f"shadow {model}", stored, recomputed)
+
+
+def _where_they_part(stored: str, recomputed: str) -> tuple[str, str]:
+    """Two texts, long ones cut to where they begin to differ."""
+    if max(len(stored), len(recomputed)) <= _LONGEST_TEXT:
+        return stored, recomputed
+    pairs = enumerate(zip(stored, recomputed, strict=False))
+    alike = min(len(stored), len(recomputed))
+    parting = next((place for place, (one, other) in pairs if one != other), alike)
+    start = max(parting - _BEFORE, 0)
+    before, end = "..." if start else "", start + _LONGEST_TEXT
+    return before + stored[start:end], before + recomputed[start:end]

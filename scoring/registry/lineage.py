@@ -1,0 +1,327 @@
+"""The chain from raw files to predictions, for one registered version of the model.
+
+Each step says what it took from the one before it, by digests wherever something could be checked
+again. What the registry does not know of a version, because it was registered by older code or by
+hand, is told as "not recorded".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from scoring.registry import provenance
+from scoring.data.versions import DataVersion, DataVersions
+from scoring.data.dataset import Manifest
+from scoring.registry.promotions import Event, Registered, RegistryError, iso
+from scoring.registry.provenance import Provenance
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Store
+from scoring.serving.scorer import Scorer, ScorerError
+from scoring.store import Store as DecisionStore
+from scoring.store import StoreError
+
+NOT_RECORDED = "not recorded"
+# Of the figures on held-out applicants, those that a model is judged by.
+_FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A link of the chain.
+
+    Attributes
+    ----------
+    name : str
+        What it is: "raw files", "dataset".
+    facts : mapping of str to Any
+        Plain JSON values; None is what was not recorded.
+    """
+
+    name: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a registered version comes from, and what it has led to.
+
+    Attributes
+    ----------
+    model, version : str
+        As the registry knows it.
+    steps : tuple of Step
+        From raw files to predictions.
+    """
+
+    model: str
+    version: str
+    steps: tuple[Step, ...]
+
+    def values(self) -> dict[str, Any]:
+        """The chain as plain JSON values."""
+        steps = [{"step": step.name, **step.facts} for step in self.steps]
+        return {"model": self.model, "version": self.version, "steps": steps}
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """The chain as a table: step, what, value; a step's name stands in its first row."""
+        for step in self.steps:
+            name = step.name
+            for what, value in step.facts.items():
+                yield name, what.replace("_", " "), _told(value)
+                name = ""
+
+
+def lineage_of(store: Store, version: str, decisions: DecisionStore | None = None) -> Lineage:
+    """Follow a registered version from its raw files to its predictions.
+
+    Parameters
+    ----------
+    store : Store
+        The registry.
+    version : str
+        A number, "champion" or "challenger".
+    decisions : scoring.store.Store, optional
+        Where decisions are recorded.
+
+    Raises
+    ------
+    RegistryError
+        If there is no such version.
+    """
+    number = store.version_of(version) if version in (CHAMPION, CHALLENGER) else version
+    digest = store.tags(number).get("manifest_sha256")
+    listed = {item.version: item for item in store.versions()}
+    own, made_by = listed[number], provenance.kept(store, number)
+    model = _model(store, number)
+    known = model.lineage if isinstance(model, Scorer) else {}
+    steps = (
+        *_data(store, own),
+        _applicants(known.get("training", {})),
+        _features(own, model),
+        _training(known),
+        _code(made_by, known),
+        Step("model", {"version": number, "manifest_sha256": digest, **_files(model)}),
+        _registration(own, made_by, store.history()),
+        Step("parents", {"came_after": _parents(store, made_by, listed)}),
+        Step("predictions", _predictions(decisions, digest)),
+    )
+    return Lineage(MODEL_NAME, number, steps)
+
+
+def _model(store: Store, version: str) -> Scorer | str:
+    """The model, or why it cannot be read."""
+    try:
+        return store.load(version)
+    except (RegistryError, ScorerError) as error:
+        return str(error)
+
+
+def _data(store: Store, own: Registered) -> Iterator[Step]:
+    versions = {item.digest: item for item in DataVersions.beside(store.folder).known()}
+    manifest = provenance.kept_manifest(store, own.version)
+    datasets = list(_datasets(own.dataset, manifest, versions))
+    yield Step("raw files", _raw(datasets[0].manifest))
+    for one in datasets:
+        if one.kept is not None and one.kept.made_from is not None:
+            yield Step("decisions added", asdict(one.kept.made_from))
+        facts = {
+            "digest": one.digest or None,
+            "source": own.source or None,
+            "rows": _rows(one.manifest),
+            "kept": "no" if one.kept is None else f"since {one.kept.kept_at}",
+        }
+        yield Step("dataset", facts)
+
+
+class _Dataset(NamedTuple):
+    digest: str
+    manifest: Manifest | None
+    kept: DataVersion | None
+
+
+def _datasets(
+    digest: str, manifest: Manifest | None, versions: Mapping[str, DataVersion]
+) -> Iterator[_Dataset]:
+    """The datasets that one was made from, the first one first, and itself."""
+    kept = versions.get(digest)
+    if kept is not None and kept.made_from is not None:
+        yield from _datasets(kept.made_from.parent, None, versions)
+    yield _Dataset(digest, manifest or (kept.manifest if kept else None), kept)
+
+
+def _raw(manifest: Manifest | None) -> dict[str, Any]:
+    if manifest is not None and "made" in manifest:
+        return {"drawn": manifest["made"]}
+    return {"files": manifest.get("raw") if manifest else None}
+
+
+def _rows(manifest: Manifest | None) -> dict[str, int] | None:
+    if manifest is None:
+        return None
+    ending = ".parquet"
+    return {name.removesuffix(ending): file["rows"] for name, file in manifest["files"].items()}
+
+
+def _applicants(training: Mapping[str, Any]) -> Step:
+    facts = {
+        "learnt_from": training.get("applicants"),
+        "defaults": training.get("defaults"),
+        "held_out": training.get("holdout"),
+        "sha256": training.get("applicants_sha256"),
+    }
+    return Step("applicants", facts)
+
+
+def _features(own: Registered, model: Scorer | str) -> Step:
+    facts: dict[str, Any] = {
+        "set_version": own.feature_set_version or None,
+        "number": len(model.features) if isinstance(model, Scorer) else None,
+    }
+    return Step("features", facts)
+
+
+def _training(known: Mapping[str, Any]) -> Step:
+    training = known.get("training", {})
+    facts = {
+        "family": known.get("candidate"),
+        "parameters": known.get("parameters"),
+        "resampling": known.get("resampling"),
+        "features_kept": _all_unless(known, "features_kept"),
+        "seed": training.get("seed"),
+        "folds": training.get("folds"),
+        "trials": training.get("trials"),
+        "costs": _costs(training),
+        "protected_attributes": training.get("use_protected"),
+    }
+    return Step("training", facts)
+
+
+def _all_unless(known: Mapping[str, Any], key: str) -> int | str | None:
+    """A number of which null stands for all."""
+    return known[key] or "all" if key in known else None
+
+
+def _costs(training: Mapping[str, Any]) -> dict[str, float] | None:
+    names = ("false_negative", "false_positive")
+    found = {name: training[key] for name in names if (key := f"cost_{name}") in training}
+    return found or None
+
+
+def _code(made_by: Provenance | None, known: Mapping[str, Any]) -> Step:
+    facts: dict[str, Any] = dict.fromkeys(("sha256", "commit", "python", "platform"))
+    if made_by is not None:
+        facts = {
+            "sha256": made_by.code_sha256,
+            "commit": _commit(made_by),
+            "python": made_by.python,
+            "platform": made_by.platform,
+        }
+    facts["packages"] = known.get("packages")
+    facts["environment"] = made_by and {
+        "file": provenance.ENVIRONMENT_FILE,
+        "distributions": len(made_by.packages),
+    }
+    return Step("code", facts)
+
+
+def _commit(made_by: Provenance) -> str:
+    if made_by.commit is None:
+        return "none: the code is in no repository"
+    return f"{made_by.commit}, with changes" if made_by.dirty else made_by.commit
+
+
+def _files(model: Scorer | str) -> dict[str, Any]:
+    return {"files": "as registered" if isinstance(model, Scorer) else model}
+
+
+def _registration(own: Registered, made_by: Provenance | None, events: Sequence[Event]) -> Step:
+    facts = {
+        "at": own.registered,
+        "by": made_by and made_by.by,
+        "aliases": list(own.aliases),
+        "figures": {name: own.figures[name] for name in _FIGURES if name in own.figures} or None,
+        "changes": [
+            _change(event, own.version)
+            for event in events
+            if own.version in (event.version, event.previous)
+        ],
+    }
+    return Step("registered", facts)
+
+
+def _change(event: Event, version: str) -> dict[str, Any]:
+    """What a change of champion was for a version that it put in or took away."""
+    motive = {"by": event.by, "why": event.why}
+    if event.version != version:
+        return {"replaced": event.at, "with_version": event.version, **motive}
+    if event.action == "rollback":
+        return {"put_back": event.at, "for_version": event.previous, **motive}
+    overridden = [name for name, (passed, *_) in event.gates.items() if not passed]
+    gates: dict[str, Any] = {"gates_passed": len(event.gates) - len(overridden)}
+    if overridden:
+        gates["gates_overridden"] = overridden
+    return {"promoted": event.at, **motive, **gates}
+
+
+def _parents(
+    store: Store, made_by: Provenance | None, listed: Mapping[str, Registered]
+) -> list[dict[str, Any]] | None:
+    """The champions that a version came after, each the one at the registration of the other."""
+    if made_by is None:
+        return None
+    found: list[dict[str, Any]] = []
+    while made_by is not None and made_by.parent is not None:
+        number = made_by.parent
+        own = listed.get(number)
+        if own is None:
+            return [*found, {"version": number, "registered": "not in the registry any more"}]
+        made_by = provenance.kept(store, number)
+        code = made_by and made_by.code_sha256
+        found.append(
+            {
+                "version": number,
+                "registered": own.registered,
+                "dataset": own.dataset or None,
+                "code": code,
+            }
+        )
+    return found
+
+
+def _predictions(decisions: DecisionStore | None, digest: str | None) -> dict[str, Any]:
+    if decisions is None or not decisions.is_made:
+        return {"store": "no store" + (f": {decisions.url} is not there" if decisions else "")}
+    if digest is None:
+        return {"store": decisions.url, "decided": None}
+    try:
+        life = decisions.life_of(digest)
+    except StoreError as error:
+        return {"store": f"no store: {error}"}
+    facts: dict[str, Any] = {"store": decisions.url, "decided": life.decided}
+    if life.first is not None and life.last is not None:
+        facts |= {
+            "first": iso(life.first),
+            "last": iso(life.last),
+            "by_role": dict(life.by_role),
+            "with_outcome": life.settled,
+        }
+    return {**facts, "scored_along": life.scored_along}
+
+
+def _told(value: Any) -> str:
+    """A fact in words; those of a list stand below each other."""
+    match value:
+        case None:
+            return NOT_RECORDED
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.6g}"
+        case dict():
+            return ", ".join(f"{key} {_told(own)}" for key, own in value.items())
+        case list():
+            return "\n".join(map(_told, value)) or "none"
+    return str(value)

@@ -1,0 +1,216 @@
+"""What a model was made by: the code, the machine, the people, and the model before it.
+
+None of it can stand inside the model: the same data, seed and code give the same model file,
+whoever trains it, wherever and whenever. The registry keeps it with the version.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Self, cast
+
+from scoring.data.dataset import MANIFEST, Manifest, manifest_text
+from scoring.registry.promotions import RegistryError, now
+from scoring.registry.mlflow_registry import Store
+
+ENVIRONMENT_FILE = "environment.txt"
+_PACKAGE = Path(__file__).parent
+# What the code consists of: modules, and the statistics that sample applicants are drawn from.
+_CODE = (".py", ".json")
+_TAG = "provenance."
+_GIT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a registered version was made by.
+
+    Attributes
+    ----------
+    code_sha256 : str
+        As `code_digest` gives it.
+    commit : str or None
+        The git commit; None where the code is in no repository.
+    dirty : bool or None
+        Whether the code was other than that commit's.
+    parent : str or None
+        The version that was the champion; None where there was none.
+    python, platform : str
+        The interpreter and the machine.
+    packages : mapping of str to str
+        The version of every installed distribution.
+    by, at : str
+        Who registered it, and when (ISO 8601, UTC).
+    """
+
+    code_sha256: str
+    commit: str | None
+    dirty: bool | None
+    parent: str | None
+    python: str
+    platform: str
+    packages: Mapping[str, str]
+    by: str
+    at: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """All but the packages, as tags of a version."""
+        dirty = "" if self.dirty is None else json.dumps(self.dirty)
+        values = {
+            "code_sha256": self.code_sha256,
+            "commit": self.commit or "",
+            "dirty": dirty,
+            "parent": self.parent or "",
+            "python": self.python,
+            "platform": self.platform,
+            "by": self.by,
+            "at": self.at,
+        }
+        return {f"{_TAG}{name}": value for name, value in values.items()}
+
+    @property
+    def environment(self) -> str:
+        """Python, platform and packages, as pip reads what is to be installed."""
+        told = [f"# Python {self.python}", f"# {self.platform}"]
+        pinned = (f"{name}=={version}" for name, version in self.packages.items())
+        return "\n".join([*told, *pinned]) + "\n"
+
+    @classmethod
+    def read(cls, tags: Mapping[str, str], environment: str) -> Self | None:
+        """What `tags` and `environment` tell; None where a version has no such tags."""
+        known = {
+            key.removeprefix(_TAG): value for key, value in tags.items() if key.startswith(_TAG)
+        }
+        if not known:
+            return None
+        lines = (line for line in environment.splitlines() if not line.startswith("#"))
+        return cls(
+            code_sha256=known["code_sha256"],
+            commit=known["commit"] or None,
+            dirty=json.loads(known["dirty"]) if known["dirty"] else None,
+            parent=known["parent"] or None,
+            python=known["python"],
+            platform=known["platform"],
+            packages=dict(line.split("==", 1) for line in lines),
+            by=known["by"],
+            at=known["at"],
+        )
+
+
+def provenance_of(parent: str | None) -> Provenance:
+    """What a model is made by that is registered at this moment, by the code as it was loaded.
+
+    Parameters
+    ----------
+    parent : str, optional
+        The version that is the champion.
+    """
+    commit, dirty = commit_of()
+    return Provenance(
+        code_sha256=_CODE_AT_START,
+        commit=commit,
+        dirty=dirty,
+        parent=parent,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages=_packages(),
+        by=_user(),
+        at=now(),
+    )
+
+
+def code_digest(package: Path = _PACKAGE) -> str:
+    """SHA-256 over the names and digests of a package's .py and .json files."""
+    paths = sorted(path for path in package.rglob("*") if path.suffix in _CODE and path.is_file())
+    lines = (
+        f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+        for path in paths
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+# A file that is edited while a model is being trained has had no part in it.
+_CODE_AT_START = code_digest()
+
+
+def commit_of(package: Path = _PACKAGE) -> tuple[str | None, bool | None]:
+    """The git commit that a package belongs to, and whether its files are other than the commit's.
+
+    Both are None where it belongs to none, or where git is not installed.
+    """
+    # An installed package may lie inside of a repository that does not know of it.
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None, None
+    commit = _git(package, "rev-parse", "--verify", "HEAD")
+    changes = _git(package, "status", "--porcelain", "--untracked-files=all", "--", ".")
+    if commit is None or changes is None:
+        return None, None
+    return commit.strip(), bool(changes.strip())
+
+
+def keep(store: Store, version: str, name: str, made_by: Provenance, manifest: Manifest) -> None:
+    """Keep with a version what its tags have no room for: packages, and the data's manifest."""
+    texts = {ENVIRONMENT_FILE: made_by.environment, MANIFEST: manifest_text(manifest)}
+    store.attach(version, texts, name)
+
+
+def kept(store: Store, version: str) -> Provenance | None:
+    """What a registered version was made by, None where that was not recorded.
+
+    Raises
+    ------
+    RegistryError
+        If there is no such version.
+    """
+    return Provenance.read(store.tags(version), store.attached(version, ENVIRONMENT_FILE) or "")
+
+
+def kept_manifest(store: Store, version: str) -> Manifest | None:
+    """The manifest of the data that a version learnt from, None where it was not recorded.
+
+    Raises
+    ------
+    RegistryError
+        If there is no such version, or what is kept is damaged.
+    """
+    text = store.attached(version, MANIFEST)
+    try:
+        return None if text is None else cast("Manifest", json.loads(text))
+    except ValueError as error:
+        raise RegistryError(
+            f"{MANIFEST} of version {version} in {store.folder} is damaged: {error}"
+        ) from error
+
+
+def _packages() -> dict[str, str]:
+    # Of two of a name the first one on the path is imported; what pip left broken has no name.
+    found = {item.name.lower(): item.version for item in reversed([*distributions()]) if item.name}
+    return dict(sorted(found.items()))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # Containers may run under a number that has no name.
+        return f"uid {os.getuid()}"
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git answers, None where it cannot."""
+    command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,119 @@
+"""Whom new labels come from, and what keeps them from teaching a model while nobody looks on."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from scipy import stats
+
+from scoring.serving.batch import row_batches
+from scoring.data.dataset import Dataset
+from scoring.features.vectors import compute
+from scoring.store import Labelled, Store
+
+# One caller asks for a decision and one reports what came of it: either may be false.
+_DID = {"asked": "about applicants of", "reported": "reported by"}
+# As in monitoring's rules, a difference has to be certain and large.
+_SIGNIFICANCE, _LARGE = 0.001, 1.5
+
+# SK_ID_CURR and whether the applicant defaulted, by the SHA-256 of the features.
+Known = dict[bytes, tuple[int, bool]]
+
+
+class Caller(NamedTuple):
+    """How many new labels a caller "asked" for or "reported", and how many defaults among them.
+
+    As many are `expected` as the PDs that were answered add up to.
+    """
+
+    id: str
+    did: str
+    labels: int
+    defaults: int
+    expected: float
+
+
+def known_of(*datasets: Dataset) -> Known:
+    """Whose rows some datasets hold."""
+    known: Known = {}
+    for dataset in datasets:
+        for rows in row_batches(dataset, "train"):
+            who = rows["application"].select("SK_ID_CURR", "TARGET").iter_rows()
+            for vector, (number, target) in zip(compute(rows), who, strict=True):
+                known.setdefault(_digest(vector.tobytes()), (number, target == 1))
+    return known
+
+
+def once(
+    store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], known: Known
+) -> tuple[list[Labelled], list[Labelled]]:
+    """Decisions without those on the very features of another applicant, of whom the first counts.
+
+    Also those of them that are new: `known` does not have them with this outcome.
+    """
+    details = (one for some in store.details([one.id for one in decisions]) for one in some)
+    digests = {one.id: _digest(zlib.decompress(one.features)) for one in details}
+    owners = {digest: number for digest, (number, _) in known.items()}
+    kept, new = [], []
+    for one in decisions:
+        number, digest = numbers[one.applicant], digests[one.id]
+        if owners.setdefault(digest, number) == number:
+            kept.append(one)
+            if known.get(digest) != (number, one.defaulted):
+                new.append(one)
+    return kept, new
+
+
+def callers_of(new: Sequence[Labelled]) -> list[Caller]:
+    """Who asked and who reported, those with the most labels first."""
+    sums: dict[tuple[str, str], Caller] = {}
+    for one in new:
+        for who in ((one.asked, "asked"), (one.reported, "reported")):
+            _, _, labels, defaults, expected = sums.get(who, Caller(*who, 0, 0, 0.0))
+            sums[who] = Caller(*who, labels + 1, defaults + one.defaulted, expected + one.pd)
+    return sorted(sums.values(), key=lambda one: (one.did, -one.labels, one.id))
+
+
+def doubts(callers: Sequence[Caller], share: float) -> Iterator[str]:
+    """Why a person should look first: one has more than a share of the labels, or other defaults.
+
+    Labels are not thinned out to the share: whoever brings few would weigh as much as the lender.
+    """
+    for did, words in _DID.items():
+        peers = [one for one in callers if one.did == did]
+        labels = sum(one.labels for one in peers)
+        for one in peers:
+            if one.labels > share * labels:
+                yield (
+                    f"{one.labels:,} of {labels:,} new labels are {words} caller {one.id}, and "
+                    f"one caller may have {share:.0%}."
+                )
+        strange = [(chance, one) for one in peers if (chance := _disagrees(one, peers)) is not None]
+        if strange:
+            one = min(strange)[1]
+            yield (
+                f"Of {one.labels:,} new labels {words} caller {one.id} {one.defaults:,} are "
+                f"defaults where {one.expected:,.0f} were to be expected, other than of the rest."
+            )
+
+
+def _disagrees(one: Caller, peers: Sequence[Caller]) -> float | None:
+    """How likely so many defaults are at the rate of the others, where that is too unlikely.
+
+    Exact test of two Poisson rates (Przyborowski and Wilenski, 1940).
+    """
+    defaults = sum(peer.defaults for peer in peers) - one.defaults
+    expected = sum(peer.expected for peer in peers) - one.expected
+    if min(one.expected, expected) <= 0.0 or not one.defaults + defaults:
+        return None
+    part = one.expected / (one.expected + expected)
+    chance = float(stats.binomtest(one.defaults, one.defaults + defaults, part).pvalue)
+    rates = sorted((one.defaults / one.expected, defaults / expected))
+    return chance if chance < _SIGNIFICANCE and rates[1] >= _LARGE * rates[0] else None
+
+
+def _digest(features: bytes) -> bytes:
+    return hashlib.sha256(features).digest()

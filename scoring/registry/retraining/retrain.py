@@ -1,0 +1,362 @@
+"""From recorded decisions with outcomes to a new champion, or to the reason why not."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from scoring.registry import approval
+from scoring.modelling import pipeline
+from scoring.modelling.pipeline import Settings
+from scoring.modelling.configuration import Configuration
+from scoring.data.versions import Addition, DataVersionError, DataVersions
+from scoring.data.dataset import Dataset
+from scoring.errors import ScoringError
+from scoring.registry.gates import Verdict, judge, on_original
+from scoring.registry.promotions import Event
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME
+from scoring.registry.mlflow_registry import Store as Registry
+from scoring.registry.retraining.combined import applicants_of, combined, new_keys
+from scoring.registry.retraining.history import History, Keys, history_of, numbers_of
+from scoring.registry.retraining.labels import Caller, callers_of, doubts, known_of, once
+from scoring.registry.retraining.trial import Trial, Window, held
+from scoring.registry.retraining.triggers import holding
+from scoring.serving.scorer import Scorer
+from scoring.store import Labelled, Store
+from scoring.registry.tracking import track
+from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
+
+Progress = Callable[[str, int, int], None]
+
+WINDOW = timedelta(days=90)
+# No caller alone makes the majority of what is learnt.
+CALLER_SHARE = 0.5
+
+
+class NothingToLearnError(ScoringError):
+    """There are too few outcomes to make a new model, or to tell whether it is better."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a new model is made of.
+
+    Attributes
+    ----------
+    champion : Scorer
+        Whose configuration is taken over.
+    dataset : str
+        The digest of what is learnt from, as it is kept.
+    addition : Addition
+        What was added to the champion's data.
+    history : History
+        The labelled decisions that are learnt from.
+    newest : tuple of int
+        SK_ID_CURR of those of them on whom the PDs are calibrated.
+    window : Window
+        The decisions after them, on which champion and challenger are compared.
+    original : str
+        The digest of the data to which decisions were added first of all.
+    callers : list of Caller
+        Whom the new labels, learnt from or compared on, come from.
+    left_out : Counter of str
+        Why labels are in neither, and how many.
+    doubts : tuple of str
+        Why a person has to promote, in sentences.
+    """
+
+    champion: Scorer
+    dataset: str
+    addition: Addition
+    history: History
+    newest: tuple[int, ...]
+    window: Window
+    original: str
+    callers: list[Caller]
+    left_out: Counter[str]
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A new model, and whether it became the champion.
+
+    Attributes
+    ----------
+    material : Material
+        What it was made of.
+    trial : Trial
+        What it did beside the champion.
+    verdict : Verdict
+        Of the gates.
+    promotion : Event or None
+        None if it stays the challenger.
+    why : str
+        A sentence.
+    """
+
+    material: Material
+    trial: Trial
+    verdict: Verdict
+    promotion: Event | None
+    why: str
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why a person has to promote, in sentences."""
+        return (*self.material.doubts, *self.trial.moved)
+
+
+def gather(
+    registry: Registry,
+    store: Store,
+    window: timedelta,
+    now: datetime,
+    original: Dataset | None = None,
+    caller_share: float = CALLER_SHARE,
+) -> Material:
+    """Put the labelled decisions to the champion's data, but for the newest ones.
+
+    Parameters
+    ----------
+    registry : Registry
+        With a champion; what is learnt from is kept in its folder.
+    store : Store
+        The decisions.
+    window : timedelta
+        How long a time is kept for the comparison, before the last decision with an outcome.
+    now : datetime
+        Outcomes observed before it count.
+    original : Dataset, optional
+        What the champion learnt from, if it is not kept.
+    caller_share : float
+        Of the new labels, the most that one caller may have to do with if nobody looks on.
+
+    Raises
+    ------
+    NothingToLearnError
+        If there are too few outcomes, or none that is new.
+    DataVersionError
+        If the champion's data are neither kept nor given.
+    """
+    version = registry.version_of(CHAMPION)
+    champion = registry.load(version)
+    decisions = store.labelled(now)
+    left_out = Counter({"outcomes of refused applicants": store.labelled_refusals(now)})
+    if not decisions:
+        raise NothingToLearnError(
+            "no decision has an outcome yet, those of "
+            f"{left_out.total():,} refused applicants aside: POST /outcomes tells them"
+        )
+    since = decisions[-1].at - window
+    _check_enough(
+        [one for one in decisions if one.at < since], f"before the newest {window.days} days"
+    )
+    kept = DataVersions.beside(registry.folder)
+    with _original(kept, champion, original) as parent:
+        numbers = numbers_of(store, decisions, applicants_of(parent))
+        first = _first(kept, parent.digest)
+        with kept.opened(first) as beginning:
+            known = known_of(parent, *([] if first == parent.digest else [beginning]))
+        single, new = once(store, decisions, numbers, known)
+        left_out["rows of another applicant"] = len(decisions) - len(single)
+        before = [one for one in single if one.at < since]
+        unseen = _unseen([one for one in single if one.at >= since], numbers, parent)
+        _check_enough(unseen, f"in the newest {window.days} days, of applicants not learnt from")
+        history = history_of(store, before, numbers, new_keys(parent))
+        newest = history_of(store, unseen, numbers, Keys())
+        _check_enough(history.decisions, "whose rows are known")
+        _check_enough(newest.decisions, "in the window whose rows are known")
+        addition = _addition(parent, history)
+        digest = _kept(kept, parent, history, addition)
+    _check_new(registry, digest)
+    used = {one.id for one in (*history.decisions, *newest.decisions)}
+    callers = callers_of([one for one in new if one.id in used])
+    manifest = registry.tags(version).get("manifest_sha256", "")
+    held_by = holding(manifest, store.alerts(open_only=True))
+    return Material(
+        champion, digest, addition, history, _newest(history, window),
+        _window(store, newest, since, decisions[-1].at), first, callers,
+        left_out + history.left_out + newest.left_out,
+        (*doubts(callers, caller_share), *held_by),
+    )  # fmt: skip
+
+
+def attempt(
+    registry: Registry,
+    material: Material,
+    by: str,
+    why: str,
+    now: datetime,
+    *,
+    seed: int = 0,
+    export: Path,
+    reports: Path,
+    promote: bool = True,
+    progress: Progress | None = None,
+) -> Attempt:
+    """Make a challenger, compare it with the champion, and promote it if it is better.
+
+    Parameters
+    ----------
+    registry, material
+        As for `gather`.
+    by, why : str
+        Who asks for it, and for which motive.
+    now : datetime
+        The date for the model card.
+    seed : int
+        Of everything random.
+    export : Path
+        The directory that the API serves; the challenger's is beside it.
+    reports : Path
+        The folder of the model card.
+    promote : bool
+        Whether it may become the champion.
+    progress : callable of (stage, done, total), optional
+        Told as each stage goes on.
+    """
+    champion, kept = material.champion, DataVersions.beside(registry.folder)
+    with kept.opened(material.dataset) as dataset:
+        run = _trained(dataset, material, seed, progress)
+        challenger = track(registry, run, now.date().isoformat(), challenger=False)
+    with kept.opened(material.original) as original:
+        trial = held(challenger, champion, material.window, original, seed)
+    card = approval.kept_card(registry, challenger.version)
+    verdict = judge(trial.challenger, trial.champion, trial.held_out, card)
+    verdict = replace(verdict, gates=(*verdict.gates, *on_original(trial.on_original)))
+    unsure = (*material.doubts, *trial.moved)
+    if not unsure:
+        registry.challenge(challenger.version)
+        registry.export(export.with_name(CHALLENGER), CHALLENGER)
+    reason = _reason(trial, verdict, unsure)
+    event = None
+    if trial.cheaper and verdict.passed and promote and not unsure:
+        event = approval.promote(
+            registry, verdict, by, f"{why} {reason}", export=export, reports=reports
+        )
+    return Attempt(material, trial, verdict, event, reason)
+
+
+def _trained(
+    dataset: Dataset, material: Material, seed: int, progress: Progress | None
+) -> pipeline.Run:
+    champion = material.champion
+    protected = bool(champion.lineage["training"].get("use_protected"))
+    settings = Settings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
+    return pipeline.retrain(
+        pipeline.load(dataset, protected),
+        Configuration.of(champion).candidate,
+        material.newest,
+        settings,
+        MODEL_NAME,
+        f"The configuration of version {champion.version} was taken over, and "
+        f"{len(material.history.decisions):,} decisions with their outcomes added to its data.",
+        progress,
+    )
+
+
+@contextmanager
+def _original(kept: DataVersions, champion: Scorer, given: Dataset | None) -> Iterator[Dataset]:
+    """What the champion learnt from."""
+    digest = str(champion.lineage.get("training", {}).get("dataset", ""))
+    if given is not None:
+        if given.digest != digest:
+            raise DataVersionError(
+                f"version {champion.version} learnt from dataset {digest[:12]}, and "
+                f"{given.folder} is {given.digest[:12]}: give the former"
+            )
+        kept.keep(given)
+    if digest not in {version.digest for version in kept.known()}:
+        raise DataVersionError(
+            f"dataset {digest[:12]}, which version {champion.version} learnt from, is not kept: "
+            "name its folder with --data"
+        )
+    with kept.opened(digest) as dataset:
+        yield dataset
+
+
+def _first(kept: DataVersions, digest: str) -> str:
+    """The data to which labelled decisions were added first of all."""
+    while (made_from := kept.find(digest).made_from) is not None:
+        digest = made_from.parent
+    return digest
+
+
+def _unseen(
+    decisions: Sequence[Labelled], numbers: dict[str, int], parent: Dataset
+) -> list[Labelled]:
+    """Those about applicants of whom the champion has learnt nothing."""
+    train = parent.frames("train")["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
+    learnt = set(train.filter(~is_held_out(train)))
+    return [one for one in decisions if numbers[one.applicant] not in learnt]
+
+
+def _check_enough(decisions: Sequence[Labelled], which: str) -> None:
+    defaults = sum(one.defaulted for one in decisions)
+    if min(defaults, len(decisions) - defaults) < LEAST_DEFAULTS:
+        raise NothingToLearnError(
+            f"{len(decisions):,} decisions {which} have an outcome, {defaults} of them a default: "
+            f"it takes at least {LEAST_DEFAULTS} of either kind"
+        )
+
+
+def _addition(parent: Dataset, history: History) -> Addition:
+    first, last = history.decisions[0], history.decisions[-1]
+    return Addition(
+        parent.digest, len(history.decisions), first.at.isoformat(), last.at.isoformat()
+    )
+
+
+def _kept(kept: DataVersions, parent: Dataset, history: History, addition: Addition) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        made = combined(parent, history, Path(folder) / "dataset")
+        return kept.keep(made, addition).digest
+
+
+def _check_new(registry: Registry, digest: str) -> None:
+    same = [item.version for item in registry.versions() if item.dataset == digest]
+    if same:
+        raise NothingToLearnError(
+            f"version {same[0]} has learnt from all outcomes that there are to learn from"
+        )
+
+
+def _newest(history: History, span: timedelta) -> tuple[int, ...]:
+    """On whom the PDs are calibrated: the last ones, or all if these are too few."""
+    since = history.decisions[-1].at - span
+    recent = np.array([one.at >= since for one in history.decisions])
+    defaulted = np.array([one.defaulted for one in history.decisions])
+    if int(defaulted[recent].sum()) < LEAST_DEFAULTS:
+        recent[:] = True
+    return tuple(np.array(history.numbers)[recent].tolist())
+
+
+def _window(store: Store, newest: History, since: datetime, last: datetime) -> Window:
+    until = last + timedelta(microseconds=1)
+    decisions = store.headlines(since, until).decisions
+    return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
+
+
+def _reason(trial: Trial, verdict: Verdict, unsure: Sequence[str]) -> str:
+    value, low, high = trial.cost
+    told = (
+        f"On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
+        f"[{low:+.4f}, {high:+.4f}] an applicant more than the champion"
+    )
+    if not trial.cheaper:
+        return f"{told}: not cheaper beyond chance."
+    refused = verdict.refused_by()
+    if refused:
+        return f"{told}, but gates refuse it: " + " ".join(gate.sentence for gate in refused)
+    told += ": cheaper beyond chance"
+    if unsure:
+        return f"{told}, but a person has to promote it (promote --version): {' '.join(unsure)}"
+    return f"{told}."

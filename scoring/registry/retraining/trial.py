@@ -1,0 +1,246 @@
+"""Champion and challenger on the newest decisions whose outcome is known.
+
+Only those who were given a loan have an outcome, and the champion chose them: on them alone a
+challenger that refuses more looks better, and what it would accept of the refused costs nothing.
+So the refused are represented by stand-ins: held-out applicants of known outcome whom the champion
+would refuse, in the share in which it refused. These are of the original hold-out, on which both
+models are held against each other on their own, too: new labels must not unlearn what was known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from scoring.evaluation import bootstrap
+from scoring.registry.approval import held_out_of, held_out_rows, pds_of
+from scoring.evaluation.bootstrap import Interval
+from scoring.data.dataset import Dataset
+from scoring.evaluation.metrics import figures, paired_difference
+from scoring.features import build_features
+from scoring.registry.gates import HeldOut, Scored
+from scoring.registry.retraining.history import History
+from scoring.serving.scorer import Floats, Scorer
+from scoring.data.tables import Frames
+
+_RESAMPLES = 1000
+_ALMOST_ALL = 0.95
+# A tenth of the odds: in honest retrainings, on other applicants, in a changed world or on those
+# alone whom the champion accepts, no effect moved by as much (docs/model-life.md).
+LARGEST_MOVE = 0.1
+# Whose contributions are looked at: more would take minutes and tell the same.
+_MOST = 2_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """The newest decisions with a known outcome, which neither model has learnt from.
+
+    Attributes
+    ----------
+    since, until : datetime
+        When the first and the last of them may have been taken.
+    history : History
+        Those with an outcome.
+    decided, refused : int
+        Of all decisions in that time, whatever came of them, how many there are and how many
+        were refusals.
+    """
+
+    since: datetime
+    until: datetime
+    history: History
+    decided: int
+    refused: int
+
+    @property
+    def refusal_rate(self) -> float:
+        """The share of refusals."""
+        return self.refused / self.decided if self.decided else 0.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What both models make of the same applicants.
+
+    Attributes
+    ----------
+    window : Window
+        Whose newest decisions they are.
+    stand_ins, wanted : int
+        Applicants in the place of the refused: how many there were, and how many it would take.
+    challenger, champion : Scored
+        The models with their PDs of the applicants.
+    held_out : HeldOut
+        The applicants, the labelled decisions first.
+    on_labelled, on_all : mapping of str to Interval
+        Figures of the challenger minus the champion's, without stand-ins and with them.
+    on_original : mapping of str to Interval
+        The same on the original hold-out, where the challenger refuses as many as the champion:
+        how high PDs are, and so how many it would refuse, follows today's outcomes.
+    effects : mapping of str to Interval
+        By table: what its features add to the log-odds of default, on the mean over the original
+        hold-out, in the challenger minus in the champion.
+    """
+
+    window: Window
+    stand_ins: int
+    wanted: int
+    challenger: Scored
+    champion: Scored
+    held_out: HeldOut
+    on_labelled: Mapping[str, Interval]
+    on_all: Mapping[str, Interval]
+    on_original: Mapping[str, Interval]
+    effects: Mapping[str, Interval]
+
+    @property
+    def moved(self) -> list[str]:
+        """Effects that have moved beyond doubt, and by more than is usual, in sentences."""
+        return [
+            f"On the original hold-out features of {table} add {value:+.3f} [{low:+.3f}, "
+            f"{high:+.3f}] to the log-odds of default beyond the champion's; {LARGEST_MOVE} is "
+            "the limit."
+            for table, (value, low, high) in self.effects.items()
+            if low > LARGEST_MOVE or high < -LARGEST_MOVE
+        ]
+
+    @property
+    def cost(self) -> Interval:
+        """The difference in business cost an applicant; below 0 the challenger is cheaper."""
+        return self.on_all["business_cost"]
+
+    @property
+    def cheaper(self) -> bool:
+        """Whether the challenger is cheaper beyond chance: the whole interval is below 0."""
+        return self.cost.high < 0
+
+    def figures_of(self, scored: Scored) -> dict[str, float]:
+        """A model's own figures on all these applicants."""
+        scorer = scored.scorer
+        return figures(self.held_out.target, scored.pds, scorer.cutoff, scorer.costs)
+
+
+def held(
+    challenger: Scorer, champion: Scorer, window: Window, original: Dataset, seed: int = 0
+) -> Trial:
+    """Score the newest decisions and the stand-ins with both models.
+
+    Parameters
+    ----------
+    challenger, champion : Scorer
+        The models.
+    window : Window
+        With at least one labelled decision.
+    original : Dataset
+        What the first champion of all learnt from, less those held out of it: the stand-ins are
+        of these, whose outcomes no caller has reported.
+    seed : int
+        Of the draw of stand-ins and of the bootstrap.
+    """
+    models = challenger, champion
+    newest = held_out_of(window.history.frames["application"])
+    parts = held_out_rows(original)
+    others = held_out_of(pl.concat(rows["application"] for rows in parts))
+    scored = [pds_of(rows, *models) for rows in parts]
+    pds_of_others = [np.concatenate(own) for own in zip(*scored, strict=True)]
+    size = newest.target.size
+    # Where nearly all are refused no number of stand-ins would do.
+    rate = min(window.refusal_rate, _ALMOST_ALL)
+    wanted = round(size * rate / (1.0 - rate))
+    chosen = _refused(champion, pds_of_others[1], wanted, seed)
+    pds = [
+        np.concatenate([own, theirs[chosen]])
+        for own, theirs in zip(pds_of(window.history.frames, *models), pds_of_others, strict=True)
+    ]
+    target = np.concatenate([newest.target, others.target[chosen]])
+    groups = pl.concat([newest.groups, others.groups[chosen]])
+    return Trial(
+        window=window,
+        stand_ins=chosen.size,
+        wanted=wanted,
+        challenger=Scored(challenger, pds[0]),
+        champion=Scored(champion, pds[1]),
+        # Stand-ins tell what refusals cost, but their outcomes are of another time.
+        held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
+        on_labelled=_differences(models, pds, target, size, seed),
+        on_all=_differences(models, pds, target, target.size, seed),
+        on_original=_differences(
+            models, pds_of_others, others.target, others.target.size, seed,
+            _as_strict(pds_of_others, champion.cutoff),
+        ),
+        effects=effects(challenger, champion, parts[0], seed),
+    )  # fmt: skip
+
+
+def _as_strict(pds: list[Floats], cutoff: float) -> float:
+    """The cut-off at which the challenger refuses as many applicants as the champion."""
+    refused = int((pds[1] > cutoff).sum())
+    return float(np.sort(pds[0])[::-1][min(refused, pds[0].size - 1)])
+
+
+def effects(
+    challenger: Scorer, champion: Scorer, rows: Frames[pl.DataFrame], seed: int = 0
+) -> dict[str, Interval]:
+    """How far the mean contribution of each table's features has moved, in log-odds.
+
+    Contributions are centred on those who were learnt from. Where these are such as the held-out
+    `rows` their mean is about zero, whatever the outcomes were; labels about applicants of a kind
+    of their own push it away for everybody else. Means of Shapley values to watch models by:
+    Lundberg et al., "From local explanations to global understanding" (2020).
+    """
+    features = build_features(rows).head(_MOST)
+    target = rows["application"]["TARGET"].head(_MOST).to_numpy()
+    ours, theirs = _by_table(challenger, features), _by_table(champion, features)
+    nothing = np.zeros(target.size)
+    tables = sorted(ours | theirs)
+    moves = np.stack([ours.get(one, nothing) - theirs.get(one, nothing) for one in tables])
+    drawn = [
+        counts @ moves.T / target.size for counts in bootstrap.resamples(target, _RESAMPLES, seed)
+    ]
+    by_table = np.concatenate(drawn).T
+    return {
+        table: bootstrap.interval(float(own.mean()), resampled)
+        for table, own, resampled in zip(tables, moves, by_table, strict=True)
+    }
+
+
+def _by_table(scorer: Scorer, features: pl.DataFrame) -> dict[str, Floats]:
+    """Each applicant's contributions, those of a table's features together."""
+    sums: dict[str, Floats] = {}
+    for feature, own in zip(scorer.features, scorer.explain(features).contributions.T, strict=True):
+        table, _, rest = feature.name.partition("__")
+        table = table if rest else "application"
+        sums[table] = sums.get(table, 0.0) + own
+    return sums
+
+
+def _refused(champion: Scorer, pds: Floats, wanted: int, seed: int) -> np.ndarray:
+    refused = np.array([one == "refuse" for one in champion.decide(pds)], dtype=np.bool_)
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(refused))
+    return np.sort(drawn[:wanted])
+
+
+def _differences(
+    models: tuple[Scorer, Scorer],
+    pds: list[Floats],
+    target: np.ndarray,
+    size: int,
+    seed: int,
+    cutoff: float | None = None,
+) -> dict[str, Interval]:
+    challenger, champion = models
+    return paired_difference(
+        target[:size],
+        pds[0][:size],
+        pds[1][:size],
+        challenger.cutoff if cutoff is None else cutoff,
+        champion.cutoff,
+        challenger.costs,
+        _RESAMPLES,
+        seed,
+    )

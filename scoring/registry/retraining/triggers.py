@@ -1,0 +1,95 @@
+"""When a new model is called for: by the age of the champion, or by alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scoring.monitoring.rules import OUTCOME_RULES, RULES, SERVICE_RULES
+from scoring.registry.promotions import Event
+from scoring.store import Alert, AlertRecord
+
+# Alerts that newer outcomes can mend. Who applies does not call for a new model: anybody who may
+# ask for decisions can change that.
+CALLING = OUTCOME_RULES
+# Alerts about who applies and about their data: while one is critical a person promotes.
+HOLDING = RULES - OUTCOME_RULES - SERVICE_RULES
+
+
+@dataclass(frozen=True)
+class Triggers:
+    """What calls for a new model; without any it is called for at once.
+
+    Attributes
+    ----------
+    older_than : timedelta, optional
+        For how long the champion may have reigned.
+    alerts : bool
+        Whether open alerts about it call for one.
+    """
+
+    older_than: timedelta | None = None
+    alerts: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """Whether a new model is called for, and why in a sentence."""
+
+    due: bool
+    why: str
+
+
+def called(
+    triggers: Triggers,
+    reign: Event | None,
+    champion_digest: str,
+    alerts: Sequence[AlertRecord],
+    now: datetime,
+) -> Call:
+    """Whether a new model is called for.
+
+    Parameters
+    ----------
+    triggers : Triggers
+        Any of them is enough.
+    reign : Event or None
+        The promotion or rollback that made the champion one, if it is on record.
+    champion_digest : str
+        Of the champion, as decisions and alerts name it.
+    alerts : sequence of AlertRecord
+        The open ones, of all models.
+    now : datetime
+    """
+    if triggers == Triggers():
+        return Call(True, "It was asked for.")
+    reasons, calm = [], []
+    if triggers.older_than is not None:
+        age = None if reign is None else now - datetime.fromisoformat(reign.at)
+        told = "of unknown age" if age is None else f"{age.days} days old"
+        limit = f"{triggers.older_than.days} days"
+        if age is None or age >= triggers.older_than:
+            reasons.append(f"The champion is {told}, and {limit} is the limit.")
+        else:
+            calm.append(f"The champion is {told}, not yet {limit}.")
+    if triggers.alerts:
+        own = _about(champion_digest, alerts, CALLING)
+        reasons += [f"Alert, {one.severity}: {one.message}" for one in own]
+        if not own:
+            calm.append("No open alert about the champion calls for a new model.")
+    return Call(bool(reasons), " ".join(reasons or calm))
+
+
+def holding(champion_digest: str, alerts: Sequence[AlertRecord]) -> list[str]:
+    """The open alerts, of those given, for which a person has to promote, in sentences."""
+    own = _about(champion_digest, alerts, HOLDING)
+    return [f"An alert is critical: {one.message}" for one in own if one.severity == "critical"]
+
+
+def _about(digest: str, alerts: Sequence[AlertRecord], rules: Collection[str]) -> list[Alert]:
+    return [
+        record.alert
+        for record in alerts
+        if record.alert.rule in rules and record.alert.model_digest == digest
+    ]

@@ -1,0 +1,1 @@
+"""What people read of a model: plots, model card, index."""

@@ -1,0 +1,61 @@
+"""The plots of the notebooks: one message each, axes with units, colours told apart by all.
+
+Every function takes plain tables and arrays and returns a finished matplotlib figure.
+"""
+
+from scoring.reports.plots.applicants import (
+    default_rates,
+    densities,
+    fairness,
+    fairness_errors,
+    missing,
+    segments,
+    transforms,
+)
+from scoring.reports.plots.candidates import costs, families, imbalance, trials
+from scoring.reports.plots.decisions import (
+    calibration,
+    cost_curve,
+    cost_ratios,
+    cutoff_choice,
+    reliability,
+    score_distribution,
+)
+from scoring.reports.plots.drift import binned, drift, pd_distributions
+from scoring.reports.plots.explanation import (
+    beeswarm,
+    dependence,
+    importance,
+    importances,
+    waterfall,
+)
+from scoring.reports.plots.power import power_curves
+
+__all__ = [
+    "beeswarm",
+    "binned",
+    "calibration",
+    "cost_curve",
+    "cost_ratios",
+    "costs",
+    "cutoff_choice",
+    "default_rates",
+    "densities",
+    "dependence",
+    "drift",
+    "fairness",
+    "fairness_errors",
+    "families",
+    "imbalance",
+    "importance",
+    "importances",
+    "missing",
+    "pd_distributions",
+    "power_curves",
+    "reliability",
+    "score_distribution",
+    "segments",
+    "transforms",
+    "trials",
+    "waterfall",
+]

@@ -1,0 +1,240 @@
+"""Plots of the applicants: what is missing, how they differ, and where a model errs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import norm, rankdata
+
+from scoring.reports.plots.style import BLUE, GREEN, GREY, ORANGE, error_bars, finished, rows
+from scoring.serving.scorer import Floats
+from scoring.evaluation.segments import UNKNOWN
+from scoring.features.wording import WordingError, describe
+from scoring.features.wording import categories
+
+
+def missing(applications: pl.DataFrame, number: int = 20) -> Figure:
+    """Share of applicants without a value, for the columns that miss it most often."""
+    shares = applications.select(pl.all().is_null().mean()).row(0, named=True)
+    top = sorted(shares.items(), key=lambda item: -item[1])[:number]
+    figure, axis = plt.subplots(figsize=(8, 0.26 * number + 0.8))
+    axis.barh([name for name, _ in top], [share * 100 for _, share in top], color=BLUE)
+    axis.invert_yaxis()
+    axis.set(
+        xlabel="applicants without a value (%)",
+        title=f"The {number} columns missing most often",
+    )
+    return finished(figure)
+
+
+def densities(applications: pl.DataFrame, columns: Sequence[str]) -> Figure:
+    """Distribution of some columns among applicants who repaid and who defaulted."""
+    figure, axes = plt.subplots(1, len(columns), figsize=(11, 3.2), sharey=True)
+    for axis, column in zip(axes, columns, strict=True):
+        for target, label, color in ((0, "repaid", BLUE), (1, "defaulted", ORANGE)):
+            values = applications.filter(pl.col("TARGET") == target)[column].drop_nulls()
+            axis.hist(
+                values, bins=30, density=True, histtype="step", linewidth=2, label=label,
+                color=color,
+            )  # fmt: skip
+        axis.set_xlabel(f"{column} (no unit)")
+    axes[0].set_ylabel("density")
+    axes[0].legend()
+    figure.suptitle("Applicants who repaid and applicants who defaulted")
+    return finished(figure)
+
+
+def transforms(applications: pl.DataFrame, column: str, title: str) -> Figure:
+    """A skewed amount as it is, as a logarithm and as a rank made normal.
+
+    Parameters
+    ----------
+    applications : polars.DataFrame
+        With the column.
+    column : str
+        An amount above zero.
+    title : str
+        How the axis calls it.
+    """
+    values = applications[column].drop_nulls().to_numpy()
+    ranks = (rankdata(values) - 0.5) / values.size
+    panels = {
+        title: np.minimum(values, np.quantile(values, 0.999)),
+        "its logarithm (base 10)": np.log10(values),
+        "its rank, made normal (deviations)": norm.ppf(ranks),
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(11, 2.8))
+    for axis, (name, shown) in zip(axes, panels.items(), strict=True):
+        axis.hist(shown, bins=40, color=BLUE)
+        axis.set_xlabel(name)
+    axes[0].set_ylabel("applicants")
+    figure.suptitle("One amount, three ways to show it to a model")
+    return finished(figure)
+
+
+def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int = 5) -> Figure:
+    """Default rate along some features, in groups of equal size.
+
+    Parameters
+    ----------
+    examples : polars.DataFrame
+        TARGET and the features.
+    titles : mapping of str to str
+        The axis title of each feature.
+    groups : int
+        How many groups; applicants without a value are left out.
+    """
+    figure, axes = plt.subplots(1, len(titles), figsize=(14, 3.2), sharey=True)
+    overall = float(examples["TARGET"].to_numpy().mean())
+    for axis, (name, title) in zip(axes, titles.items(), strict=True):
+        group = (pl.col(name).rank("ordinal") - 1) * groups // pl.len()
+        rates = (
+            examples.drop_nulls(name)
+            .group_by(group.alias("group"))
+            .agg(rate=pl.col("TARGET").mean() * 100, middle=pl.col(name).median())
+            .sort("group")
+        )
+        axis.plot(rates["middle"], rates["rate"], marker="o", color=BLUE)
+        axis.axhline(overall * 100, linestyle=":", color=GREY)
+        axis.set_xlabel(title)
+    axes[0].set_ylabel("default rate (%)")
+    figure.suptitle("Default rate along four features (dotted: all applicants)")
+    return finished(figure)
+
+
+def segments(table: pl.DataFrame) -> Figure:
+    """Where the model errs: default rate against mean PD, and cost, in parts of the applicants.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        As `segments.segments` gives it: column, segment, n, default_rate, default_low,
+        default_high, mean_pd, cost, cost_low, cost_high and small. Small segments are left out.
+    """
+    shown = table.filter(~pl.col("small"))
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(12, 0.3 * shown.height + 1.7), sharey=True, width_ratios=(3, 2)
+    )
+    places = rows(left, _segment_names(shown))
+    bars = error_bars(shown, "default_rate", "default")
+    left.errorbar(
+        shown["default_rate"] * 100, places, xerr=None if bars is None else bars * 100, fmt="o",
+        color=ORANGE, capsize=3, label="observed default rate (95% interval)",
+    )  # fmt: skip
+    left.scatter(shown["mean_pd"] * 100, places, marker="D", color=BLUE, label="mean PD", zorder=3)
+    left.set(xlabel="share of the segment (%)", title="Are the PDs right?")
+    right.errorbar(
+        shown["cost"], places, xerr=error_bars(shown, "cost"), fmt="o", color=GREEN, capsize=3
+    )
+    right.set(xlabel="business cost per applicant (95% interval)", title="What do errors cost?")
+    for axis in (left, right):
+        axis.set_xlim(left=0)
+        axis.grid(axis="x", color="#EEEEEE")
+        axis.set_axisbelow(True)
+    left.tick_params(axis="y", labelsize=8)
+    figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=9)
+    return finished(figure, below=0.35 / figure.get_figheight())
+
+
+def _segment_names(table: pl.DataFrame) -> list[str]:
+    """The column in words before its first segment, and each segment with its size."""
+    names, before = [], None
+    for column, segment, number in table.select("column", "segment", "n").iter_rows():
+        head = f"{_titled(column)}:  " if column != before else ""
+        names.append(f"{head}{segment} ({number:,})")
+        before = column
+    return names
+
+
+def _titled(column: str) -> str:
+    try:
+        return describe(column).en
+    except WordingError:
+        # Segments may be made of columns that are no features.
+        return column
+
+
+def fairness(table: pl.DataFrame, share: float = 0.8) -> Figure:
+    """Acceptance rate of each group, against four fifths of the most accepted group's.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        As `fairness.by_group` gives it: attribute, group, n, small, acceptance_rate,
+        acceptance_rate_low and acceptance_rate_high. Small groups are left out.
+    share : float
+        Of the highest acceptance rate among an attribute's groups, the least that is in order.
+    """
+    shown = table.filter(~pl.col("small"))
+    figure, axis = plt.subplots(figsize=(8, 0.36 * shown.height + 1.7))
+    places = _group_rows(axis, shown)
+    bars = error_bars(shown, "acceptance_rate")
+    axis.errorbar(
+        shown["acceptance_rate"] * 100, places, xerr=None if bars is None else bars * 100, fmt="o",
+        color=BLUE, capsize=3, label="acceptance rate (95% interval)",
+    )  # fmt: skip
+    # A group of unknown members sets no standard.
+    rate = pl.when(pl.col("group") != UNKNOWN).then("acceptance_rate")
+    limit = shown.select(rate.max().over("attribute") * share * 100).to_series()
+    axis.scatter(
+        limit, places, marker="|", s=300, linewidths=2, color=ORANGE,
+        label=f"{share:.0%} of the most accepted group",
+    )  # fmt: skip
+    axis.set(
+        xlabel="applicants accepted (%)",
+        title="Acceptance by group: left of the bar, the four-fifths rule is broken",
+    )
+    axis.set_xlim(0, 102)
+    figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=9, markerscale=0.6)
+    return finished(figure, below=0.35 / figure.get_figheight())
+
+
+def fairness_errors(table: pl.DataFrame) -> Figure:
+    """How often each group suffers the model's errors, and whether its PDs are right.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        As `fairness.by_group` gives it, with true_positive_rate, false_positive_rate and
+        calibration_gap, each with its interval. Small groups are left out.
+    """
+    panels = {
+        "true_positive_rate": "defaults refused\n(% of the group's defaults)",
+        "false_positive_rate": "good applicants refused\n(% of the group's good applicants)",
+        "calibration_gap": "default rate less mean PD\n(points of %)",
+    }
+    shown = table.filter(~pl.col("small"))
+    figure, axes = plt.subplots(1, 3, figsize=(11, 0.34 * shown.height + 1.6), sharey=True)
+    for axis, (name, title) in zip(axes, panels.items(), strict=True):
+        places = _group_rows(axis, shown)
+        bars = error_bars(shown, name)
+        axis.errorbar(
+            shown[name] * 100, places, xerr=None if bars is None else bars * 100, fmt="o",
+            color=BLUE, capsize=3,
+        )  # fmt: skip
+        axis.set_xlabel(title, fontsize=9)
+    axes[2].axvline(0, color=GREY, linewidth=1)
+    figure.suptitle("Errors by group (bars: 95% interval)")
+    return finished(figure)
+
+
+def _group_rows(axis: Axes, table: pl.DataFrame) -> Floats:
+    """A row a group, named with its size, and a line between attributes; returns the places."""
+    labels = [
+        f"{attribute}: {categories.said(group, 'en')} ({number:,})"
+        for attribute, group, number in table.select("attribute", "group", "n").iter_rows()
+    ]
+    places = rows(axis, labels)
+    axis.tick_params(axis="y", labelsize=8)
+    names = table["attribute"].to_list()
+    for place in range(1, len(names)):
+        if names[place] != names[place - 1]:
+            axis.axhline(place - 0.5, color=GREY, linewidth=0.6)
+    axis.grid(axis="x", color="#EEEEEE")
+    axis.set_axisbelow(True)
+    return places

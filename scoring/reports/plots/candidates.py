@@ -1,0 +1,171 @@
+"""Plots of the models compared: families, remedies for imbalance, the search."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scoring.reports.plots.style import BLUE, GREY, LIGHT, ORANGE, error_bars, finished, rows
+
+
+def costs(table: pl.DataFrame, everybody: float, nobody: float) -> Figure:
+    """Business cost of each candidate against accepting and refusing all.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        Columns candidate and business_cost.
+    everybody, nobody : float
+        The cost of accepting all and of refusing all.
+    """
+    figure, axis = plt.subplots(figsize=(8, 0.6 * table.height + 1.4))
+    bars = axis.barh(table["candidate"], table["business_cost"], color=BLUE)
+    axis.bar_label(bars, fmt="%.3f", padding=3)
+    axis.axvline(everybody, color=ORANGE, linestyle="--", label=f"accept all ({everybody:.3f})")
+    axis.axvline(nobody, color=GREY, linestyle=":", label=f"refuse all ({nobody:.3f})")
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1.12 * max(everybody, nobody))
+    axis.set(
+        xlabel="business cost per applicant (1 = one good applicant refused)",
+        title="What the decisions cost, on applicants not seen in training",
+    )
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return finished(figure, below=0.12)
+
+
+def families(table: pl.DataFrame) -> Figure:
+    """AUC and business cost of each family, on applicants seen and not seen in training.
+
+    The distance between the two marks is the overfitting.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        A row a family: candidate, auc, auc_train, business_cost and, where it was measured,
+        business_cost_train; auc_low, auc_high and the like make intervals.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(11, 0.5 * table.height + 1.5), sharey=True)
+    for axis, name, title in zip(
+        axes,
+        ("auc", "business_cost"),
+        ("AUC (higher is better)", "Business cost (lower is better)"),
+        strict=True,
+    ):
+        _seen_and_unseen(axis, table, name)
+        axis.set_title(title)
+    axes[0].set_xlabel("area under the ROC curve (no unit)")
+    axes[1].set_xlabel("cost per applicant (1 = one good applicant refused)")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=9)
+    return finished(figure, below=0.35 / figure.get_figheight())
+
+
+def _seen_and_unseen(axis: Axes, table: pl.DataFrame, name: str) -> None:
+    places = rows(axis, table["candidate"].to_list())
+    trained = f"{name}_train"
+    if trained in table.columns:
+        axis.hlines(places, table[name], table[trained], color=LIGHT, linewidth=5, zorder=1)
+        axis.scatter(
+            table[trained], places, color="white", edgecolors=GREY, zorder=3,
+            label="applicants seen in training",
+        )  # fmt: skip
+    axis.errorbar(
+        table[name], places, xerr=error_bars(table, name), fmt="o", color=BLUE, capsize=3,
+        zorder=4, label="applicants not seen",
+    )  # fmt: skip
+    for place, value in zip(places, table[name], strict=True):
+        axis.annotate(
+            f"{value:.3f}", (value, place), xytext=(0, 7), textcoords="offset points",
+            ha="center", fontsize=8, color=BLUE,
+        )  # fmt: skip
+    axis.margins(x=0.1)
+    axis.grid(axis="x", color="#EEEEEE")
+    axis.set_axisbelow(True)
+
+
+def imbalance(table: pl.DataFrame) -> Figure:
+    """What each remedy for imbalance does to ranking, calibration and cost.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        A row a remedy: resampling, auc, ece and business_cost, as `training.compare` gives them;
+        ece_before_calibration and business_cost_before_calibration, where they are there, show
+        what the remedy does to PDs that nobody puts right. Columns auc_low, auc_high and the like
+        make intervals. The remedy "none", where it is there, is the dotted line.
+    """
+    panels = {
+        "auc": ("Ranking: AUC\n(higher is better, no unit)", "%.3f"),
+        "ece": ("Calibration error of the PDs\n(lower is better, points of %)", "%.1f"),
+        "business_cost": ("Business cost per applicant\n(lower is better)", "%.3f"),
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(11, 0.5 * table.height + 1.9), sharey=True)
+    for axis, (name, (title, form)) in zip(axes, panels.items(), strict=True):
+        _remedies(axis, table, name, form)
+        axis.set_xlabel(title, fontsize=9)
+    figure.suptitle("Remedies for imbalance (dotted: none), on applicants not seen in training")
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=9)
+    return finished(figure, below=0.35 / figure.get_figheight())
+
+
+def _remedies(axis: Axes, table: pl.DataFrame, name: str, form: str) -> None:
+    factor = 100.0 if name == "ece" else 1.0
+    places = rows(axis, table["resampling"].to_list())
+    values = table[name].to_numpy() * factor
+    bars = error_bars(table, name)
+    before = f"{name}_before_calibration"
+    if before in table.columns:
+        raw = table[before].to_numpy() * factor
+        axis.hlines(places, values, raw, color=LIGHT, linewidth=3, zorder=1)
+        axis.scatter(
+            raw, places, color="white", edgecolors=ORANGE, zorder=3, label="PDs not calibrated"
+        )
+    axis.errorbar(
+        values, places, xerr=None if bars is None else bars * factor, fmt="o", color=BLUE,
+        capsize=3, zorder=4, label="calibrated PDs",
+    )  # fmt: skip
+    for place, value in zip(places, values, strict=True):
+        axis.annotate(
+            form % value, (value, place), xytext=(0, 7), textcoords="offset points", ha="center",
+            fontsize=8, color=BLUE,
+        )  # fmt: skip
+    reference = np.flatnonzero((table["resampling"] == "none").to_numpy())
+    if reference.size:
+        axis.axvline(values[reference[0]], color=GREY, linestyle=":", zorder=0)
+    axis.margins(x=0.15)
+
+
+def trials(table: pl.DataFrame) -> Figure:
+    """The search: what each trial reached, and the best so far.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        A row a trial, in order, as `search.refine` gives it: trial, pruned (whether it was
+        stopped early) and objective (of its first folds where it was stopped).
+    """
+    figure, axis = plt.subplots(figsize=(8, 3.4))
+    ended, stopped = table.filter(~pl.col("pruned")), table.filter(pl.col("pruned"))
+    axis.scatter(ended["trial"], ended["objective"], color=BLUE, label="completed")
+    axis.scatter(
+        stopped["trial"], stopped["objective"], color=GREY, marker="x", label="stopped early"
+    )
+    best = ended["objective"].cum_min()
+    axis.step(ended["trial"], best, where="post", color=ORANGE, label="best so far")
+    axis.set(
+        xlabel="trial",
+        ylabel="smoothed cost per applicant",
+        title="Search for hyper-parameters: business cost in cross-validation",
+    )
+    axis.locator_params(axis="x", integer=True)
+    # One bad trial far above the others would flatten everything worth seeing.
+    reached = table["objective"].drop_nulls().to_numpy()
+    low, high = reached.min(), np.quantile(reached, 0.95)
+    margin = 0.08 * (high - low) or 0.01
+    axis.set_ylim(low - margin, high + margin)
+    axis.legend(fontsize=9)
+    return finished(figure)

@@ -1,0 +1,251 @@
+"""Plots of PDs and decisions: calibration, cut-offs and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scoring.evaluation import business
+from scoring.evaluation import metrics
+from scoring.evaluation.business import Costs
+from scoring.reports.plots.style import BLUE, CYCLE, GREEN, GREY, ORANGE, finished
+from scoring.serving.scorer import Floats
+
+Band = tuple[float, float]
+
+
+class Named(Protocol):
+    """Something with a name, as a candidate is."""
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+
+
+class Validated(Protocol):
+    """Outcomes and PDs of applicants that a candidate has not seen, as a Validation has them."""
+
+    @property
+    def candidate(self) -> Named:
+        """What was validated."""
+
+    @property
+    def target(self) -> npt.NDArray[np.int8]:
+        """The outcomes."""
+
+    @property
+    def pds(self) -> Floats:
+        """Calibrated PDs."""
+
+    @property
+    def costs(self) -> Costs:
+        """What mistakes cost."""
+
+
+def calibration(validation: Validated, bins: int = 10) -> Figure:
+    """Reliability of a candidate's PDs in cross-validation."""
+    pds = {"in cross-validation": validation.pds}
+    return reliability(validation.target, pds, bins, f"Calibration ({validation.candidate.name})")
+
+
+def reliability(
+    target: npt.ArrayLike,
+    pds: Mapping[str, npt.ArrayLike],
+    bins: int = 10,
+    title: str = "Of those given a PD of 10%, do 10% default?",
+) -> Figure:
+    """Observed default rate against the PD given, in bins of about equal count.
+
+    Parameters
+    ----------
+    target : array-like of shape (applicants,)
+        1 for a default, 0 else.
+    pds : mapping of str to array-like of shape (applicants,)
+        PDs to compare, by the name in the legend; of models that have not seen the applicants.
+    bins : int
+        How many bins; the intervals are those of `metrics.reliability`.
+    title : str
+        Of the figure.
+    """
+    figure, axis = plt.subplots(figsize=(5.4, 4.8))
+    top = 0.0
+    for (name, values), color in zip(pds.items(), CYCLE, strict=False):
+        table = metrics.reliability(target, values, bins).select(
+            pl.col("predicted", "observed", "low", "high") * 100
+        )
+        seen = table["observed"].to_numpy()
+        axis.errorbar(
+            table["predicted"], seen, np.stack([seen - table["low"], table["high"] - seen]),
+            color=color, marker="o", markersize=4, capsize=3, label=name,
+        )  # fmt: skip
+        top = max(top, *table["predicted"], *table["high"])
+    axis.plot([0, top], [0, top], color=GREY, linestyle=":", label="perfect")
+    axis.set(
+        xlabel="mean probability of default given (%)",
+        ylabel="share that defaulted (%, bars: 95% interval)",
+        title=title,
+    )
+    axis.legend(fontsize=9)
+    return finished(figure)
+
+
+def cost_curve(validation: Validated) -> Figure:
+    """Business cost of a candidate at every cut-off, with the one that the costs dictate."""
+    title = f"Business cost along the cut-off ({validation.candidate.name})"
+    return cutoff_choice(validation.target, validation.pds, validation.costs, title=title)
+
+
+def cutoff_choice(
+    target: npt.ArrayLike,
+    pds: npt.ArrayLike,
+    costs: Costs,
+    best: Sequence[float] | None = None,
+    refer_band: Band | None = None,
+    title: str = "Business cost along the cut-off",
+) -> Figure:
+    """Business cost at every cut-off: the one from the costs, the best one, and the refer band.
+
+    Parameters
+    ----------
+    target, pds : array-like of shape (applicants,)
+        Outcomes and PDs, of a model that has not seen the applicants.
+    costs : Costs
+        What the two mistakes cost.
+    best : (value, low, high), optional
+        The best cut-off with its interval, as `business.study_cutoff` finds it; without it, the
+        best one on these applicants.
+    refer_band : (low, high), optional
+        PDs between which applications are referred.
+    title : str
+        Of the figure.
+    """
+    cutoffs, cost = business.cost_curve(target, pds, costs)
+    figure, axis = plt.subplots(figsize=(8, 3.8))
+    axis.plot(cutoffs * 100, cost, color=BLUE)
+    if refer_band is not None and refer_band[0] < refer_band[1]:
+        axis.axvspan(
+            refer_band[0] * 100, refer_band[1] * 100, color=GREY, alpha=0.25, linewidth=0,
+            label=f"referred to an officer: {_percents(*refer_band)}",
+        )  # fmt: skip
+    _best(axis, best if best is not None else [float(cutoffs[np.argmin(cost)])])
+    chosen = costs.cutoff
+    axis.axvline(
+        chosen * 100, color=ORANGE, linestyle="--", label=f"from the costs: {chosen * 100:.1f}%"
+    )
+    axis.set_xlim(0, 50)
+    # Below the default rate the curve climbs to refusing all; what matters lies near its floor.
+    inside = cost[(cutoffs >= 0.01) & (cutoffs <= 0.5)]
+    if inside.size:
+        spread = inside.max() - inside.min()
+        axis.set_ylim(inside.min() - 0.08 * spread - 1e-3, inside.max() + 0.08 * spread + 1e-3)
+    axis.set(
+        xlabel="cut-off (PD above which an application is refused, %)",
+        ylabel="cost per applicant",
+        title=title,
+    )
+    axis.legend(fontsize=9)
+    return finished(figure)
+
+
+def _best(axis: Axes, best: Sequence[float]) -> None:
+    if len(best) == 3:
+        axis.axvspan(best[1] * 100, best[2] * 100, color=GREEN, alpha=0.18, linewidth=0)
+        label = f"best on these applicants: {best[0] * 100:.1f}% ({_percents(best[1], best[2])})"
+    else:
+        label = f"best on these applicants: {best[0] * 100:.1f}%"
+    axis.axvline(best[0] * 100, color=GREEN, linestyle=":", linewidth=2, label=label)
+
+
+def _percents(low: float, high: float) -> str:
+    return f"{low * 100:.1f} to {high * 100:.1f}%"
+
+
+def cost_ratios(
+    target: npt.ArrayLike,
+    pds: npt.ArrayLike,
+    ratios: Sequence[float] = (2, 5, 10, 20, 50),
+) -> Figure:
+    """Cost along the cut-off for other costs of a default, each with its own best cut-off.
+
+    Costs are shown relative to the cheaper of accepting all and refusing all: below 100% the
+    model earns its place.
+
+    Parameters
+    ----------
+    target, pds : array-like of shape (applicants,)
+        Outcomes and PDs, of a model that has not seen the applicants.
+    ratios : sequence of float
+        How many refused good applicants a default costs.
+    """
+    rate = float(np.asarray(target).mean())
+    figure, axis = plt.subplots(figsize=(10, 3.8))
+    for ratio, color in zip(ratios, CYCLE, strict=False):
+        costs = Costs(float(ratio), 1.0)
+        cutoffs, cost = business.cost_curve(target, pds, costs)
+        share = cost / min(ratio * rate, 1 - rate) * 100
+        place = max(int(np.searchsorted(cutoffs, costs.cutoff, side="right")) - 1, 0)
+        axis.plot(cutoffs * 100, share, color=color)
+        axis.plot(
+            costs.cutoff * 100, share[place], marker="o", color=color, linestyle="none",
+            label=f"{ratio:g} to 1: cut-off {costs.cutoff * 100:.1f}%, cost {share[place]:.0f}%",
+        )  # fmt: skip
+    axis.axhline(100, color=GREY, linestyle=":")
+    axis.set_xscale("log")
+    axis.set_xlim(1, 60)
+    axis.set_ylim(40, 160)
+    axis.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+    axis.minorticks_off()
+    axis.set(
+        xlabel="cut-off (PD above which an application is refused, %)",
+        ylabel="cost (% of deciding without a model)",
+        title="Other costs of a default: the cut-off follows from the ratio",
+    )
+    axis.legend(
+        fontsize=8, title="a default : a good applicant refused", title_fontsize=8,
+        loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
+    )  # fmt: skip
+    return finished(figure)
+
+
+def score_distribution(
+    target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, refer_band: Band | None = None
+) -> Figure:
+    """Distribution of the PD among applicants who repaid and who defaulted, and the cut-off."""
+    outcomes, values = np.asarray(target), np.asarray(pds, dtype=np.float64)
+    # Evenly spaced in the logarithm: most PDs lie below a tenth.
+    low, high = max(float(values.min()), 1e-3), max(float(values.max()), 2e-3)
+    bins = np.geomspace(low, high, 41)
+    figure, axis = plt.subplots(figsize=(8, 4.0))
+    for outcome, label, color in ((0, "repaid", BLUE), (1, "defaulted", ORANGE)):
+        group = np.clip(values[outcomes == outcome], low, high)
+        weights = np.full(group.size, 100 / max(group.size, 1))
+        refused = float(np.mean(group > cutoff)) * 100 if group.size else 0.0
+        axis.hist(
+            group * 100, bins=(bins * 100).tolist(), weights=weights, color=color, alpha=0.35,
+            histtype="stepfilled", edgecolor=color,
+            label=f"{label}: {group.size:,}, {refused:.0f}% above the cut-off",
+        )  # fmt: skip
+    if refer_band is not None and refer_band[0] < refer_band[1]:
+        axis.axvspan(
+            refer_band[0] * 100, refer_band[1] * 100, color=GREY, alpha=0.25, linewidth=0,
+            label=f"referred: {_percents(*refer_band)}",
+        )  # fmt: skip
+    axis.axvline(cutoff * 100, color="black", linestyle="--", label=f"cut-off {cutoff * 100:.1f}%")
+    axis.set_xscale("log")
+    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low * 90 <= t <= high * 110]
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.set(
+        xlabel="probability of default (%, logarithmic)",
+        ylabel="share of the group (%)",
+        title="PDs of those who repaid and of those who defaulted",
+    )
+    figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=9)
+    return finished(figure, below=0.14)

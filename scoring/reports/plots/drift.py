@@ -1,0 +1,104 @@
+"""Plots of drift: features and PDs of today against those of the reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scoring.reports.plots.style import BLUE, GREEN, GREY, ORANGE, finished, wrapped
+from scoring.serving.profiles import PD, Column, Profile
+from scoring.serving.scorer import Floats
+from scoring.features.wording import describe
+
+# Panels side by side.
+_ACROSS = 3
+
+
+def drift(table: pl.DataFrame, limit: float) -> Figure:
+    """PSI and change in missingness of each column, side by side.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        Columns column, psi, missing_reference and missing_current.
+    limit : float
+        The PSI from which a column counts as drifted.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 0.28 * table.height + 1.2), sharey=True)
+    left.barh(table["column"], table["psi"].fill_null(0.0), color=BLUE)
+    left.axvline(limit, color=ORANGE, linestyle="--", label=f"limit {limit}")
+    left.invert_yaxis()
+    left.set(xlabel="population stability index (no unit)", title="Values")
+    left.legend()
+    change = (table["missing_current"] - table["missing_reference"]) * 100
+    right.barh(table["column"], change, color=GREEN)
+    right.axvline(0, color=GREY, linewidth=1)
+    right.set(xlabel="change in missing values (points of %)", title="Missing values")
+    return finished(figure)
+
+
+def binned(before: Profile, after: Profile, columns: Sequence[str]) -> Figure:
+    """Shares of both populations in the bins of some columns, a panel a column.
+
+    Parameters
+    ----------
+    before, after : Profile
+        Counted by the same bins.
+    columns : sequence of str
+        Features, or the PD.
+    """
+    rows = math.ceil(len(columns) / _ACROSS)
+    figure, axes = plt.subplots(
+        rows, _ACROSS, figsize=(11, 2.3 * rows + 0.6), sharey=False, squeeze=False
+    )
+    for axis, name in zip(axes.flat, columns, strict=False):
+        _bins(axis, before.columns[name], after.columns[name])
+        axis.set_title(wrapped(_said(name), 38), fontsize=8)
+    for axis in axes.flat[len(columns) :]:
+        axis.axis("off")
+    axes[0][0].legend(fontsize=7)
+    figure.supylabel("share of applicants (%)", fontsize=9)
+    figure.supxlabel("bins of the reference; the last: no value", fontsize=9)
+    return finished(figure)
+
+
+def _bins(axis: Axes, before: Column, after: Column) -> None:
+    last = len(before.counts)
+    for column, label, color in ((before, "reference", BLUE), (after, "current", ORANGE)):
+        counts = np.array([*column.counts, column.missing], dtype=np.float64)
+        shares = counts * 100 / max(counts.sum(), 1.0)
+        axis.stairs(shares, color=color, fill=True, alpha=0.15)
+        axis.stairs(shares, color=color, linewidth=1.5, label=label)
+    axis.set_ylim(bottom=0)
+    axis.set_xticks([last + 0.5], ["no value"], fontsize=7)
+    axis.tick_params(axis="y", labelsize=7)
+
+
+def _said(column: str) -> str:
+    return "probability of default" if column == PD else describe(column).en
+
+
+def pd_distributions(pds: Mapping[str, Floats], cutoff: float) -> Figure:
+    """Distribution of the PD in two or more populations, and the cut-off."""
+    figure, axis = plt.subplots(figsize=(8, 3.4))
+    bins = np.linspace(0.0, 0.5, 51).tolist()
+    for (name, values), color in zip(pds.items(), (BLUE, ORANGE, GREEN), strict=False):
+        share = np.full(values.size, 100 / values.size)
+        axis.hist(
+            np.minimum(values, 0.5), bins=bins, weights=share, histtype="step", linewidth=2,
+            color=color, label=f"{name}: {np.mean(values > cutoff):.1%} above the cut-off",
+        )  # fmt: skip
+    axis.axvline(cutoff, color=GREY, linestyle=":", label=f"cut-off {cutoff:.3f}")
+    axis.set(
+        xlabel="probability of default (the last bin holds all above)",
+        ylabel="share of applicants (%)",
+        title="Probability of default of both populations",
+    )
+    axis.legend()
+    return finished(figure)

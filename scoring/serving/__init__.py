@@ -1,0 +1,1 @@
+"""Models as they are served: scores, contributions, reasons."""

@@ -1,0 +1,533 @@
+"""The Scorer: a trained model as it is served, from features to decisions and reasons.
+
+On disk a Scorer is a directory of plain files, none of which can run code when loaded:
+
+    model.txt      the trees, in LightGBM's own text format
+    scorer.json    feature names and levels, texts, calibration, cut-off, costs, versions, digests
+    profile.json   the applicants that it learnt from, as counts, for later ones to be compared with
+    manifest.json  the SHA-256 of all others, checked at every load
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from scoring.serving.booster import Booster
+from scoring.evaluation.business import Costs, Decision
+from scoring.features import FEATURE_SET_VERSION, PROTECTED
+from scoring.features.vectors import Vectors, layout
+from scoring.files import staged_folder
+from scoring.serving.model_files import (
+    FORMAT,
+    MODEL_FILE,
+    PROFILE_FILE,
+    SCORER_FILE,
+    held,
+    read_files,
+    read_json,
+)
+from scoring.serving.model_files import MANIFEST_FILE as MANIFEST_FILE
+from scoring.serving.model_files import ScorerError as ScorerError
+from scoring.serving.model_files import check_manifest as check_manifest
+from scoring.serving.profiles import PD, Profile
+from scoring.serving.proving import prove
+from scoring.serving.shapley import Shapley
+from scoring.data.tables import HOME_CREDIT
+from scoring.serving.trees import Trees
+
+# As the registry and every service know the model.
+MODEL_NAME = "credit-scoring"
+
+_NO_TEXTS: Mapping[str, str] = MappingProxyType({})
+
+# As long as the store's columns are, which do not take a NUL either.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_Name = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+_Version = Annotated[str, StringConstraints(max_length=40, pattern=_PRINTABLE)]
+_Text = Annotated[str, StringConstraints(max_length=1_000, pattern=_PRINTABLE)]
+
+# Beyond it the exponential overflows, and the PD is 0 or 1 to the last bit.
+_LIMIT = 700.0
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A column of the model: its name, and the levels of a category (empty for a number)."""
+
+    name: _Name
+    levels: tuple[_Text, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, dtype: pl.DataType) -> Feature:
+        """The feature that a column of `build_features` is."""
+        if isinstance(dtype, pl.Enum):
+            return cls(name, tuple(dtype.categories))
+        return cls(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Platt scaling: PD = 1 / (1 + exp(-(slope x score + intercept))), score in log-odds.
+
+    Affine in log-odds, so that contributions stay exact: they are scaled by the slope
+    (Platt, "Probabilistic outputs for support vector machines", 1999).
+    """
+
+    # What is loaded is in these ranges: a score never says the opposite of what was learnt.
+    slope: Annotated[float, Field(gt=0.0, le=1e3)] = 1.0
+    intercept: Annotated[float, Field(ge=-1e3, le=1e3)] = 0.0
+
+    def probability(self, scores: Floats) -> Floats:
+        """Calibrated PDs of raw scores.
+
+        One by one: NumPy's exponential differs in the last bit between kinds of processors, and a
+        decision has to be the same wherever it is computed again.
+        """
+        logits = np.clip(self.slope * scores + self.intercept, -_LIMIT, _LIMIT)
+        return np.array([1.0 / (1.0 + math.exp(-logit)) for logit in logits])
+
+
+class _Description(BaseModel):
+    """What scorer.json may hold: every type and range."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    name: _Name
+    version: _Version
+    feature_set_version: _Version
+    cutoff: Annotated[float, Field(gt=0.0, lt=1.0)]
+    costs: Costs
+    calibration: Calibration
+    features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=10_000)]
+    refer_band: tuple[float, float]
+    texts: dict[_Name, dict[_Name, _Text]]
+    lineage: dict[str, Any]
+
+    @classmethod
+    def read(cls, content: bytes) -> _Description:
+        """Read the file.
+
+        Raises
+        ------
+        ValueError
+            Naming the first fields that cannot be.
+        """
+        read_json(content)
+        try:
+            found = cls.model_validate_json(content)
+        except ValidationError as error:
+            told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]]
+            raise ValueError("; ".join(told)) from error
+        names = tuple(one.name for one in found.features)
+        if any(len(set(own)) < len(own) for own in (names, *(f.levels for f in found.features))):
+            raise ValueError("a feature, or a level of one, is there twice")
+        return found
+
+
+class Reason(NamedTuple):
+    """A feature that pushed the PD up.
+
+    Attributes
+    ----------
+    feature : str
+        Its name.
+    value : float, str or None
+        Its value for the applicant.
+    contribution : float
+        What it adds to the log-odds of default.
+    texts : mapping of str to str
+        What it means in an officer's words, by language; empty where the Scorer has none.
+    """
+
+    feature: str
+    value: float | str | None
+    contribution: float
+    texts: Mapping[str, str] = _NO_TEXTS
+
+
+class Explanations(NamedTuple):
+    """Contributions in calibrated log-odds, of shape (applicants, features), and their base.
+
+    A row's sum plus the base is the logit of the applicant's PD.
+    """
+
+    contributions: Floats
+    base: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a model makes of some applicants.
+
+    Attributes
+    ----------
+    values : numpy.ndarray of shape (applicants, features)
+        What the model read: numbers, category codes, NaN where unknown.
+    pds : numpy.ndarray of shape (applicants,)
+        Calibrated probabilities of default.
+    contributions : numpy.ndarray of shape (applicants, features)
+        In calibrated log-odds.
+    base : float
+        A row's contributions plus the base is the logit of its PD.
+    """
+
+    values: Floats = field(repr=False)
+    pds: Floats
+    contributions: Floats = field(repr=False)
+    base: float
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model with everything needed to serve it.
+
+    Attributes
+    ----------
+    name, version : str
+        As the registry knows the model; version "0" is not registered.
+    features : tuple of Feature
+        Columns in the order of the model.
+    calibration : Calibration
+        From the trees' score to a PD.
+    cutoff : float
+        The PD above which an application is refused.
+    costs : Costs
+        The costs that the cut-off stands for.
+    text : str
+        The trees in LightGBM's text format.
+    lineage : mapping
+        Where the model comes from: digests, parameters, figures. Plain JSON values.
+    refer_band : (float, float)
+        The PDs, both included, from which to which an application is referred to an officer.
+        A band of no width refers nobody; it is kept as (cutoff, cutoff).
+    texts : mapping of str to mapping
+        Each feature in an officer's words, by language ("en", "fr").
+    profile : Profile, optional
+        The applicants that the model learnt from, with PDs of models that had not seen them; the
+        reasons are those of applicants that were kept from it.
+    """
+
+    name: str
+    version: str
+    features: tuple[Feature, ...]
+    calibration: Calibration
+    cutoff: float
+    costs: Costs
+    text: str = field(repr=False)
+    lineage: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    feature_set_version: str = FEATURE_SET_VERSION
+    refer_band: tuple[float, float] = (0.0, 0.0)
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    profile: Profile | None = field(default=None, repr=False, compare=False)
+    _booster: Booster = field(init=False, repr=False, compare=False)
+    _shapley: Shapley = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_booster", Booster(self.text))
+        object.__setattr__(self, "_shapley", Shapley(Trees.read(self.text)))
+        low, high = self.refer_band
+        if low == high:
+            object.__setattr__(self, "refer_band", (self.cutoff, self.cutoff))
+        elif not 0.0 <= low <= self.cutoff <= high <= 1.0:
+            raise ValueError(
+                f"the refer band {self.refer_band} must hold the cut-off {self.cutoff}, from 0 to 1"
+            )
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether it may only be shown: it does not say that it learnt from real applicants."""
+        training = self.lineage.get("training")
+        return not (isinstance(training, Mapping) and training.get("source") == HOME_CREDIT)
+
+    def predict(self, features: pl.DataFrame) -> Floats:
+        """Calibrated PDs, of shape (applicants,), of rows that `build_features` made."""
+        return self.pds(encode(features, self.features))
+
+    def pds(self, matrix: Floats) -> Floats:
+        """What `predict` gives, of features that are encoded already."""
+        return self.calibration.probability(self._booster.raw_scores(matrix))
+
+    def score(self, vectors: Vectors) -> Scored:
+        """PDs and contributions of applicants from their features as `vectors.pack` gives them.
+
+        Parameters
+        ----------
+        vectors : numpy.ndarray of shape (applicants, columns), float32
+            In the layout of `scoring.features.vectors`.
+
+        Returns
+        -------
+        Scored
+            The numbers of `predict` and `explain`, to the last bit.
+        """
+        return self._score(self.matrix(vectors))
+
+    def matrix(self, vectors: Vectors) -> Floats:
+        """What the model reads of applicants' vectors, of shape (applicants, features)."""
+        matrix = vectors[:, self._places].astype(np.float64)
+        for i, codes in self._recoded.items():
+            known = ~np.isnan(matrix[:, i])
+            matrix[known, i] = codes[matrix[known, i].astype(np.intp)]
+        return matrix
+
+    def _score(self, matrix: Floats) -> Scored:
+        contributions, base = self._contributions(matrix)
+        return Scored(matrix, self.pds(matrix), contributions, base)
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where in a vector each of the model's features stands."""
+        names = layout().names
+        places = {name: place for place, name in enumerate(names)}
+        missing = [feature.name for feature in self.features if feature.name not in places]
+        if missing:
+            raise ScorerError(f"{len(missing)} features are missing, the first is {missing[0]!r}")
+        return [places[feature.name] for feature in self.features]
+
+    @cached_property
+    def _recoded(self) -> dict[int, Floats]:
+        """For categories that the model numbers otherwise than vectors do: its code by theirs."""
+        levels = layout().levels
+        return {
+            i: np.array([own.index(level) if level in own else np.nan for level in levels[name]])
+            for i, (name, own) in enumerate((f.name, f.levels) for f in self.features)
+            if own and own != levels[name]
+        }
+
+    def decide(self, pds: npt.ArrayLike) -> list[Decision]:
+        """Refer inside the band, refuse above it (or above the cut-off), accept below."""
+        return [self._decision(pd) for pd in np.asarray(pds)]
+
+    def _decision(self, pd: float) -> Decision:
+        if not 0.0 <= pd <= 1.0:
+            # No comparison with NaN is true: it would be accepted.
+            raise ScorerError(f"{self.name} version {self.version}: a PD of {pd} is none")
+        low, high = self.refer_band
+        if low < high and low <= pd <= high:
+            return "refer"
+        return "refuse" if pd > self.cutoff else "accept"
+
+    def known(self, matrix: Floats) -> list[float] | list[None]:
+        """Which share of what the model leans on is known of applicants, to four decimals.
+
+        Features weigh as much as their importance in the model's profile: their part of the mean
+        absolute contributions.
+
+        Parameters
+        ----------
+        matrix : numpy.ndarray of shape (applicants, features)
+            What the model reads, NaN where nothing is known.
+
+        Returns
+        -------
+        list of float or None
+            One for each applicant; None where the profile does not tell the importance.
+        """
+        weights = self._weights
+        if weights is None:
+            return [None] * len(matrix)
+        shares: list[float] = ((~np.isnan(matrix)) @ weights / weights.sum()).round(4).tolist()
+        return shares
+
+    @cached_property
+    def _weights(self) -> npt.NDArray[np.int64] | None:
+        importance = self.profile.importance if self.profile else {}
+        shares = np.array([importance.get(feature.name, 0.0) for feature in self.features])
+        # Sums of whole numbers do not depend on how many applicants there are.
+        weights = np.round(shares * 1e6).astype(np.int64)
+        return weights if weights.any() else None
+
+    def explain(self, features: pl.DataFrame) -> Explanations:
+        """What each feature adds to the log-odds of default (exact Shapley values)."""
+        return self._contributions(encode(features, self.features))
+
+    def _contributions(self, matrix: Floats) -> Explanations:
+        slope, intercept = self.calibration.slope, self.calibration.intercept
+        base = self._shapley.expected_score * slope + intercept
+        return Explanations(self._shapley.values(matrix) * slope, base)
+
+    def reasons(self, features: pl.DataFrame, top: int = 4) -> list[list[Reason]]:
+        """For each applicant the features that raised the PD most, the strongest first.
+
+        Protected attributes are never reasons, even where a model was made to use them.
+        """
+        return self.reasons_of(self._score(encode(features, self.features)), top)
+
+    def reasons_of(self, scored: Scored, top: int = 4) -> list[list[Reason]]:
+        """What `reasons` gives, of applicants that have been scored already."""
+        raised = np.where(self._may_be_told, scored.contributions, 0.0)
+        # A stable sort: equal contributions keep the model's order of features.
+        strongest = np.argsort(-raised, axis=1, kind="stable")[:, :top]
+        return [
+            [
+                self._reason(i, scored.values[row, i], raised[row, i])
+                for i in order
+                if raised[row, i] > 0
+            ]
+            for row, order in enumerate(strongest)
+        ]
+
+    @cached_property
+    def _may_be_told(self) -> npt.NDArray[np.bool_]:
+        return np.array([feature.name not in PROTECTED for feature in self.features])
+
+    def _reason(self, place: int, value: float, contribution: float) -> Reason:
+        feature = self.features[place]
+        texts = self.texts.get(feature.name, _NO_TEXTS)
+        return Reason(feature.name, _told(feature, value), float(contribution), texts)
+
+    def steps_of(self, scored: Scored, row: int = 0) -> list[Reason]:
+        """Every contribution to one applicant's PD that is not zero, the strongest first.
+
+        Unlike reasons these are of either sign and name what they are, protected or not: they
+        add up to the logit of the PD.
+        """
+        values = scored.contributions[row]
+        order = np.argsort(-np.abs(values), kind="stable")
+        return [
+            self._reason(i, scored.values[row, i], values[i]) for i in order if values[i] != 0.0
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write the directory, whole or not at all."""
+        with staged_folder(folder, kind="model") as staged:
+            (staged / MODEL_FILE).write_text(self.text, encoding="utf-8")
+            (staged / SCORER_FILE).write_text(_dump(self._description()), encoding="utf-8")
+            if self.profile is not None:
+                text = _dump(self.profile.as_json())
+                (staged / PROFILE_FILE).write_text(text, encoding="utf-8")
+            with held(staged) as handle:
+                files = sorted(read_files(handle).items())
+            digests = {name: hashlib.sha256(content).hexdigest() for name, content in files}
+            manifest = {"format": FORMAT, "files": digests}
+            (staged / MANIFEST_FILE).write_text(_dump(manifest), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Scorer:
+        """Read a directory that `save` wrote, after checking every file against the manifest.
+
+        The one door for a model from a disk, a registry or a store: whatever is in the folder is
+        read with a bound, checked, tried in a process of its own and made to decide once.
+
+        Raises
+        ------
+        ScorerError
+            If a file is missing, changed, truncated or unknown, or of another format, or made
+            for another version of the features; or if the model cannot decide.
+        OSError, MemoryError
+            If this machine cannot try it now: nothing is said about the model.
+        """
+        files = check_manifest(folder)
+        try:
+            told = _Description.read(files[SCORER_FILE])
+            if told.feature_set_version != FEATURE_SET_VERSION:
+                raise ScorerError(
+                    f"it was trained on version {told.feature_set_version} of the features and "
+                    f"this code computes version {FEATURE_SET_VERSION}: retrain it"
+                )
+            text = files[MODEL_FILE].decode()
+            prove(text)
+            profile = PROFILE_FILE in files and Profile.from_json(read_json(files[PROFILE_FILE]))
+            scorer = cls(text=text, profile=profile or None, **dict(told))
+            scorer.try_out()
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # whatever a model breaks, it is not used
+            words = error if isinstance(error, ValueError) else repr(error)
+            raise ScorerError(f"{folder}: not a usable model: {words}") from error
+        return scorer
+
+    def try_out(self) -> None:
+        """Decide on somebody of whom nothing is known, and on somebody who is nought in all.
+
+        Raises
+        ------
+        ScorerError
+            If a PD is no probability, or is not what its contributions add up to.
+        """
+        nothing, noughts = np.full(len(layout().names), np.nan), np.zeros(len(layout().names))
+        scored = self.score(np.array([nothing, noughts], dtype=np.float32))
+        self.decide(scored.pds)
+        self.reasons_of(scored)
+        totals = scored.contributions.sum(axis=1) + scored.base
+        if not np.allclose(Calibration().probability(totals), scored.pds, rtol=0.0, atol=1e-6):
+            raise ScorerError("the contributions do not add up to the probability")
+        own = [*((one.name, one.levels) for one in self.features), (PD, ())]
+        profile = self.profile
+        if profile and [(name, one.levels) for name, one in profile.columns.items()] != own:
+            raise ScorerError("the profile is of other features than the model")
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "version": self.version,
+            "feature_set_version": self.feature_set_version,
+            "cutoff": self.cutoff,
+            "costs": {
+                "false_negative": self.costs.false_negative,
+                "false_positive": self.costs.false_positive,
+            },
+            "calibration": {
+                "slope": self.calibration.slope,
+                "intercept": self.calibration.intercept,
+            },
+            "features": [{"name": f.name, "levels": list(f.levels)} for f in self.features],
+            "refer_band": list(self.refer_band),
+            "texts": {name: dict(texts) for name, texts in self.texts.items()},
+            "lineage": dict(self.lineage),
+        }
+
+
+def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> Floats:
+    """The model's matrix, of shape (applicants, features): numbers, category codes, NaN for null.
+
+    A category that was not known in training counts as missing.
+
+    Raises
+    ------
+    ScorerError
+        If a feature is not among the columns.
+    """
+    known = set(frame.columns)
+    missing = [feature.name for feature in features if feature.name not in known]
+    if missing:
+        raise ScorerError(f"{len(missing)} features are missing, the first is {missing[0]!r}")
+    numbers = [i for i, feature in enumerate(features) if not feature.levels]
+    matrix = np.empty((frame.height, len(features)))
+    if numbers:
+        # Nulls become NaN; one call for all, since each costs more than a request's value.
+        matrix[:, numbers] = frame.select(features[i].name for i in numbers).to_numpy()
+    for i, feature in enumerate(features):
+        if feature.levels:
+            values = frame[feature.name].cast(pl.Enum(feature.levels), strict=False)
+            matrix[:, i] = values.to_physical().cast(pl.Float64).to_numpy()
+    return matrix
+
+
+def _told(feature: Feature, value: float) -> float | str | None:
+    """A value of the model's matrix in words, or with the digits that its 32 bits hold.
+
+    0.42, not 0.41999998688697815.
+    """
+    if np.isnan(value):
+        return None
+    return feature.levels[int(value)] if feature.levels else float(str(np.float32(value)))
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""How soon alerts see a change."""

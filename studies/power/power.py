@@ -1,0 +1,579 @@
+"""How soon the rules see a change, and how often they cry wolf: windows simulated by the hundred.
+
+Windows are drawn from applicants that the model has not seen, with a change or without one. What
+is asked of each is what a monitor asks of a window: does it deserve any alert at all? Only those
+who were not refused have an outcome, as in life.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from typing import Protocol, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy import stats
+
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import Costs
+from scoring.evaluation.comparison import compare
+from scoring.errors import ScoringError
+from scoring.evaluation.metrics import wilson
+from scoring.monitoring.findings import Findings, Performance, Quality, Service, Window
+from scoring.monitoring.rules import judge
+from scoring.monitoring.thresholds import Thresholds
+from scoring.serving.profiles import PD, Profile
+from scoring.serving.scorer import Scorer, encode
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+
+SIZES = (200, 500, 1000, 2000, 5000)
+WINDOWS = 200
+# The power that a number of applicants is stated for.
+POWER = 0.95
+NO_CHANGE = "none"
+
+_WEEK = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC) + timedelta(7))
+_Z_95 = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Applicants, what a model makes of them, and what came of it.
+
+    Attributes
+    ----------
+    matrix : numpy.ndarray of shape (applicants, features)
+        In the order of the model's features.
+    pds : numpy.ndarray of shape (applicants,)
+        Probabilities of default.
+    decisions : numpy.ndarray of shape (applicants,)
+        "accept", "refer" or "refuse".
+    reasons : numpy.ndarray of shape (applicants,)
+        The tuple of features that each was told.
+    defaulted : numpy.ndarray of shape (applicants,)
+        Whether the applicant defaults.
+    """
+
+    matrix: Floats
+    pds: Floats
+    decisions: npt.NDArray[np.str_]
+    reasons: npt.NDArray[np.object_]
+    defaulted: npt.NDArray[np.bool_]
+
+    def take(self, places: Places) -> Population:
+        """Some of them, in that order; one may be taken several times."""
+        return Population(
+            self.matrix[places],
+            self.pds[places],
+            self.decisions[places],
+            self.reasons[places],
+            self.defaulted[places],
+        )
+
+    def mixed(self, other: Population, from_other: npt.NDArray[np.bool_]) -> Population:
+        """The same applicants, some of them as they are in the other population."""
+        return Population(
+            np.where(from_other[:, None], other.matrix, self.matrix),
+            np.where(from_other, other.pds, self.pds),
+            np.where(from_other, other.decisions, self.decisions),
+            np.where(from_other, other.reasons, self.reasons),
+            np.where(from_other, other.defaulted, self.defaulted),
+        )
+
+
+class PowerError(ScoringError):
+    """Windows cannot be simulated."""
+
+
+def profile_of(scorer: Scorer) -> Profile:
+    """The applicants that a model learnt from.
+
+    Raises
+    ------
+    PowerError
+        If it carries no profile.
+    """
+    if scorer.profile is None:
+        raise PowerError(
+            f"version {scorer.version} of {scorer.name} carries no profile of its training "
+            "applicants: train it again with this code"
+        )
+    return scorer.profile
+
+
+def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> Population:
+    """Applicants as a model sees them.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The model.
+    features : polars.DataFrame
+        A row an applicant, with the model's features.
+    defaulted : array-like of shape (applicants,)
+        1 for a default, 0 else.
+    """
+    pds = scorer.predict(features)
+    told = np.empty(features.height, dtype=object)
+    told[:] = [tuple(one.feature for one in some) for some in scorer.reasons(features)]
+    return Population(
+        encode(features, scorer.features),
+        pds,
+        np.asarray(scorer.decide(pds)),
+        told,
+        np.asarray(defaulted) == 1,
+    )
+
+
+class Change(Protocol):
+    """Something that may happen to a population."""
+
+    @property
+    def kind(self) -> str:
+        """Which kind of change."""
+
+    @property
+    def strength(self) -> str:
+        """How strong it is, in words."""
+
+    def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
+        """Applicants of a window after the change."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoChange:
+    """The same population as ever."""
+
+    kind: str = NO_CHANGE
+    strength: str = "resample"
+
+    def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
+        """A sample of the population."""
+        return population.take(rng.integers(population.pds.size, size=size))
+
+
+@dataclass(frozen=True, slots=True)
+class CovariateShift:
+    """Others apply: those with low values of a feature more often; P(default | x) stays.
+
+    The feature's density is tilted by exp(-deviations x z), which moves the mean of a normal
+    feature z by so many standard deviations.
+    """
+
+    feature: int
+    deviations: float
+    kind: str = "covariate shift"
+
+    @property
+    def strength(self) -> str:
+        """The step of the feature's mean."""
+        return f"{self.deviations:g} sd of one feature"
+
+    def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
+        """Drawn with weights."""
+        values = population.matrix[:, self.feature]
+        z = np.nan_to_num((values - np.nanmean(values)) / np.nanstd(values))
+        return population.take(_weighted(np.exp(-self.deviations * z), size, rng))
+
+
+@dataclass(frozen=True, slots=True)
+class LostValues:
+    """A source fails: some applicants come without one feature's value, and are scored so.
+
+    `without` is the same population, all of it without the value.
+    """
+
+    without: Population
+    share: float
+    kind: str = "missingness"
+
+    @property
+    def strength(self) -> str:
+        """Of how many the value is lost."""
+        return f"{self.share:.0%} of one feature"
+
+    def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
+        """A sample, some of it without the value."""
+        places = rng.integers(population.pds.size, size=size)
+        lost = rng.random(size) < self.share
+        return population.take(places).mixed(self.without.take(places), lost)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelShift:
+    """More of those apply who will default; P(x | default) stays."""
+
+    odds: float
+    kind: str = "label shift"
+
+    @property
+    def strength(self) -> str:
+        """By what the odds of default are multiplied."""
+        return f"odds of default x {self.odds:g}"
+
+    def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
+        """Drawn with weights."""
+        return population.take(_weighted(np.where(population.defaulted, self.odds, 1.0), size, rng))
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptShift:
+    """The same applicants default more often than before, as in a recession.
+
+    Of a good applicant with probability p of default, P(default) = (p' - p) / (1 - p), where the
+    odds of p' are those of p times `odds`.
+    """
+
+    odds: float
+    kind: str = "concept shift"
+
+    @property
+    def strength(self) -> str:
+        """By what the odds of default are multiplied at equal features."""
+        return f"odds at equal features x {self.odds:g}"
+
+    def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
+        """A sample in which more default."""
+        found = population.take(rng.integers(population.pds.size, size=size))
+        p = found.pds
+        raised = self.odds * p / (1.0 - p + self.odds * p)
+        fallen = rng.random(size) < (raised - p) / (1.0 - p)
+        return replace(found, defaulted=found.defaulted | fallen)
+
+
+@dataclass(frozen=True, slots=True)
+class FadedLink:
+    """Features say less than before: some outcomes are drawn from all, as many defaults as ever."""
+
+    share: float
+    kind: str = "faded link"
+
+    @property
+    def strength(self) -> str:
+        """Of how many the outcome has nothing to do with the features."""
+        return f"{self.share:.0%} of outcomes at random"
+
+    def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
+        """A sample in which some outcomes are those of others."""
+        found = population.take(rng.integers(population.pds.size, size=size))
+        others = population.defaulted[rng.integers(population.pds.size, size=size)]
+        faded = rng.random(size) < self.share
+        return replace(found, defaulted=np.where(faded, others, found.defaulted))
+
+
+def usual_changes(
+    scorer: Scorer, population: Population, features: pl.DataFrame
+) -> tuple[Change, ...]:
+    """Every kind of change, weak and strong; those of one feature of the most important number.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The model.
+    population : Population
+        The applicants, as `scored` gives them.
+    features : polars.DataFrame
+        The same applicants' features.
+    """
+    profile = profile_of(scorer)
+    numbers = [one.name for one in scorer.features if not one.levels]
+    first = max(numbers, key=lambda name: profile.importance.get(name, 0.0))
+    place = [one.name for one in scorer.features].index(first)
+    lost = features.with_columns(pl.lit(None, dtype=features.schema[first]).alias(first))
+    without = scored(scorer, lost, population.defaulted)
+    return (
+        NoChange(),
+        *(CovariateShift(place, deviations) for deviations in (0.25, 0.5)),
+        *(LostValues(without, share) for share in (0.2, 0.4)),
+        *(LabelShift(odds) for odds in (1.5, 2.0)),
+        *(ConceptShift(odds) for odds in (1.5, 2.0)),
+        *(FadedLink(share) for share in (0.3, 0.6)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A model's reference, and the population that windows are drawn from.
+
+    Attributes
+    ----------
+    reference : Profile
+        The applicants that the model learnt from.
+    population : Population
+        Others, whom it has not seen.
+    costs : Costs
+        Of the two mistakes.
+    thresholds : Thresholds
+        Of the rules.
+    promised : mapping of str to float
+        AUC and cost of the population as it is.
+    """
+
+    reference: Profile
+    population: Population
+    costs: Costs
+    thresholds: Thresholds
+    promised: Mapping[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        reference: Profile,
+        population: Population,
+        costs: Costs | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> World:
+        """The world in which nothing has happened yet."""
+        prices = costs or Costs()
+        promised = {name: one.value for name, one in _figures(population, prices).items()}
+        return cls(reference, population, prices, thresholds or Thresholds(), promised)
+
+    def findings(self, window: Population) -> Findings:
+        """What a monitor would find in a window of these applicants."""
+        current = self.reference.counted(
+            window.matrix, window.pds, window.decisions.tolist(), window.reasons.tolist()
+        )
+        size = window.pds.size
+        outside = {
+            name: one.outside / size
+            for name, one in current.columns.items()
+            if one.outside and name != PD
+        }
+        return Findings(
+            window=_WEEK,
+            model_version="1",
+            model_digest="0" * 64,
+            applicants=size,
+            quality=Quality(sampled=size, outside=outside),
+            service=Service(decisions=size, median_ms=2.0, p99_ms=9.0),
+            comparison=compare(self.reference, current),
+            performance=self._performance(window),
+        )
+
+    def _performance(self, window: Population) -> Performance | None:
+        """Of those who were not refused; None while nobody or everybody of them defaults."""
+        known = window.decisions != "refuse"
+        defaults = int(window.defaulted[known].sum())
+        labelled = int(known.sum())
+        if not 0 < defaults < labelled:
+            return None
+        return Performance(
+            labelled=labelled,
+            defaults=defaults,
+            accepted_only=True,
+            figures=_figures(window, self.costs),
+            promised=self.promised,
+            by_vintage=pl.DataFrame(),
+            costs=self.costs,
+        )
+
+
+def detections(
+    world: World, change: Change, size: int, windows: int = WINDOWS, seed: int = 0
+) -> list[tuple[str, ...]]:
+    """The rules that give an alert, for each of many windows.
+
+    Parameters
+    ----------
+    world : World
+        Reference, population, thresholds.
+    change : Change
+        What has happened.
+    size : int
+        Applicants in a window.
+    windows : int
+        How many windows.
+    seed : int
+        Same seed, same windows.
+    """
+    found = []
+    for number in range(windows):
+        rng = np.random.default_rng([seed, size, number])
+        findings = world.findings(change.window(world.population, size, rng))
+        found.append(tuple(alert.rule for alert in judge(findings, world.thresholds)))
+    return found
+
+
+def power(
+    world: World,
+    changes: Sequence[Change],
+    sizes: Sequence[int] = SIZES,
+    windows: int = WINDOWS,
+    seed: int = 0,
+    processes: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> pl.DataFrame:
+    """How many windows are detected, by change and size of the window.
+
+    Parameters
+    ----------
+    world : World
+        Reference, population, thresholds.
+    changes : sequence of Change
+        What may happen; `NoChange` counts false alarms.
+    sizes : sequence of int
+        Applicants in a window. Larger ones are left out once every window is detected.
+    windows : int
+        How many windows of each.
+    seed : int
+        Same seed, same windows.
+    processes : int
+        How many work at it.
+    progress : callable, optional
+        Told how many of the changes are done.
+
+    Returns
+    -------
+    polars.DataFrame
+        kind, strength, applicants, windows, detected (share with any alert), low and high (its
+        Wilson interval of 95 %), rule (the one that most of them have, null if none).
+    """
+    work = _Work(world, tuple(changes), tuple(sorted(sizes)), windows, seed)
+    places = range(len(changes))
+    rows: list[_Row] = []
+    results = map(work.rows, places) if processes == 1 else _at_once(work, places, processes)
+    for done, some in enumerate(results, start=1):
+        rows += some
+        if progress:
+            progress(done)
+    return pl.DataFrame(rows, schema_overrides={"rule": pl.String})
+
+
+def applicants_needed(table: pl.DataFrame, share: float = POWER) -> pl.DataFrame:
+    """From how many applicants on a change is detected.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        As `power` gives it.
+    share : float
+        Of the windows, at this size and at all larger ones.
+
+    Returns
+    -------
+    polars.DataFrame
+        kind, strength, applicants (null if no size that was tried is enough), rule; in the order
+        of the table, without the windows in which nothing has changed.
+    """
+    rows = []
+    for (kind, strength), some in table.group_by("kind", "strength", maintain_order=True):
+        if kind == NO_CHANGE:
+            continue
+        enough = None
+        for row in some.sort("applicants", descending=True).iter_rows(named=True):
+            if row["detected"] < share:
+                break
+            enough = row
+        size, rule = (enough["applicants"], enough["rule"]) if enough else (None, None)
+        rows.append({"kind": kind, "strength": strength, "applicants": size, "rule": rule})
+    schema = {"kind": pl.String, "strength": pl.String, "applicants": pl.Int64, "rule": pl.String}
+    return pl.DataFrame(rows, schema=schema)
+
+
+class _Row(TypedDict):
+    kind: str
+    strength: str
+    applicants: int
+    windows: int
+    detected: float
+    low: float
+    high: float
+    rule: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What there is to be done, as processes share it."""
+
+    world: World
+    changes: tuple[Change, ...]
+    sizes: tuple[int, ...]
+    windows: int
+    seed: int
+
+    def rows(self, place: int) -> list[_Row]:
+        """The rows of one change."""
+        rows: list[_Row] = []
+        for size in self.sizes:
+            rows.append(self._row(self.changes[place], size))
+            if rows[-1]["detected"] == 1.0:
+                break
+        return rows
+
+    def _row(self, change: Change, size: int) -> _Row:
+        found = detections(self.world, change, size, self.windows, self.seed)
+        detected = sum(map(bool, found))
+        low, high = wilson([detected], [self.windows])
+        rules = Counter(rule for some in found for rule in some).most_common(1)
+        return {
+            "kind": change.kind,
+            "strength": change.strength,
+            "applicants": size,
+            "windows": self.windows,
+            "detected": detected / self.windows,
+            "low": float(low[0]),
+            "high": float(high[0]),
+            "rule": rules[0][0] if rules else None,
+        }
+
+
+def _at_once(work: _Work, places: Sequence[int], processes: int) -> Iterator[list[_Row]]:
+    """The rows of every change; the populations are sent to each process once."""
+    # Polars' threads do not survive a fork.
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,)
+    ) as pool:
+        yield from pool.map(_rows_of, places)
+
+
+_begun: list[_Work] = []
+
+
+def _begin(work: _Work) -> None:
+    _begun[:] = [work]
+
+
+def _rows_of(place: int) -> list[_Row]:
+    return _begun[0].rows(place)
+
+
+def _weighted(weights: Floats, size: int, rng: np.random.Generator) -> Places:
+    """Places drawn with chances that are in proportion to weights."""
+    return rng.choice(weights.size, size, p=weights / weights.sum())
+
+
+def _figures(window: Population, costs: Costs) -> dict[str, Interval]:
+    """AUC, cost and calibration of those who were not refused.
+
+    Closed forms in the place of the bootstrap, which would take a second for every window: the
+    AUC's standard error is Hanley and McNeil's ("The meaning and use of the area under a receiver
+    operating characteristic (ROC) curve", 1982).
+    """
+    known = window.decisions != "refuse"
+    pds, defaulted = window.pds[known], window.defaulted[known]
+    n, m = int(defaulted.sum()), int((~defaulted).sum())
+    auc = float((stats.rankdata(pds)[defaulted].sum() - n * (n + 1) / 2) / (n * m))
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (n - 1) * (q1 - auc**2) + (m - 1) * (q2 - auc**2)
+    rate, ratio = n / (n + m), n / float(pds.sum())
+    return {
+        "auc": _interval(auc, math.sqrt(variance / (n * m))),
+        "business_cost": _interval(
+            costs.false_negative * rate,
+            costs.false_negative * math.sqrt(rate * (1 - rate) / (n + m)),
+        ),
+        "observed_to_expected": _interval(ratio, ratio / math.sqrt(n)),
+    }
+
+
+def _interval(value: float, error: float) -> Interval:
+    return Interval(value, value - _Z_95 * error, value + _Z_95 * error)

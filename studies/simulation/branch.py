@@ -1,0 +1,201 @@
+"""One course of events: a service that decides on all who apply, and what is known of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.serving.scorer import Scorer
+from studies.simulation.arrivals import Arrivals
+from studies.simulation.learning import Labelled, School
+from studies.simulation.service import Service
+from scoring.store import Prediction, Strategy
+from scoring.modelling.training import LEAST_DEFAULTS, Positions
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+# Outcomes of so many months set the level of a new model, and show whether one still fits.
+RECENT_MONTHS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was done about the models: when, what, and why."""
+
+    month: int
+    what: str
+    why: str
+
+
+@dataclass
+class Ledger:
+    """What was decided on each arrival; months to come are NaN, False or 0.
+
+    Attributes
+    ----------
+    pd : numpy.ndarray of shape (arrivals,)
+        Of the model that answered.
+    refused : numpy.ndarray of bool of shape (arrivals,)
+        The others got a loan: officers grant one to those who are referred to them.
+    by_challenger : numpy.ndarray of bool of shape (arrivals,)
+        Whether it was the challenger that answered.
+    shadow_pd : numpy.ndarray of shape (arrivals,)
+        Of a model that was scored along.
+    """
+
+    pd: Floats
+    refused: Flags
+    by_challenger: Flags
+    shadow_pd: Floats
+
+    @classmethod
+    def of(cls, size: int) -> Ledger:
+        """Nobody is decided on yet."""
+        return cls(
+            np.full(size, np.nan),
+            np.zeros(size, bool),
+            np.zeros(size, bool),
+            np.full(size, np.nan),
+        )
+
+    def write(self, place: int, one: Prediction) -> None:
+        """Note a decision."""
+        self.pd[place] = one.pd
+        self.refused[place] = one.decision == "refuse"
+        self.by_challenger[place] = one.role == "challenger"
+        for shadow in one.shadows:
+            self.shadow_pd[place] = shadow.pd
+
+
+@dataclass
+class Branch:
+    """A service, what it has decided, and the models that it was given.
+
+    Attributes
+    ----------
+    service : Service
+        The API's core.
+    school : School
+        Where new models come from.
+    arrivals : Arrivals
+        Everybody who applies.
+    delay : int
+        Whole months between that of a decision and the day on which its outcome is known.
+    champion : Scorer
+        In service.
+    challenger : Scorer or None
+        Beside it.
+    since : int
+        The month from which the champion's outcomes are not among those it learnt from.
+    """
+
+    service: Service
+    school: School
+    arrivals: Arrivals
+    delay: int
+    champion: Scorer
+    challenger: Scorer | None = None
+    since: int = 0
+    ledger: Ledger = field(init=False)
+    events: list[Event] = field(init=False, default_factory=list)
+    last: list[Prediction] = field(init=False, default_factory=list)
+    _versions: int = field(init=False, default=1)
+    _recorded: dict[int, list[Prediction]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger.of(self.arrivals.size)
+        self.service.serve("champion", self.champion)
+
+    def live(self, month: int) -> None:
+        """Let a month's applicants in, after the outcomes that have become known by then."""
+        self._tell(month)
+        rows = self.arrivals.of_month(month)
+        vectors = self.school.pool.vectors[self.arrivals.place[rows]]
+        self.last = self.service.decide(month, (rows + 1).tolist(), vectors)
+        self._recorded[month] = self.last
+        for row, one in zip(rows, self.last, strict=True):
+            self.ledger.write(int(row), one)
+
+    def _tell(self, month: int) -> None:
+        """Report the outcomes of the loans that are old enough."""
+        due = month - self.delay - 1
+        if due < 0:
+            return
+        rows = self.arrivals.of_month(due)
+        told = zip(self._recorded.pop(due), rows, strict=True)
+        self.service.tell(
+            month,
+            [
+                (one, bool(self.arrivals.defaulted[row]))
+                for one, row in told
+                if not self.ledger.refused[row]
+            ],
+        )
+
+    def labelled(self, month: int, since: int = 0) -> Positions:
+        """Arrivals from a month on whose outcome is known at the beginning of another."""
+        months = self.arrivals.month
+        old = (months >= since) & (months < month - self.delay)
+        return np.flatnonzero(old & ~self.ledger.refused)
+
+    def known(self, rows: Positions) -> Labelled:
+        """The outcomes of some arrivals."""
+        return Labelled(self.arrivals.place[rows], self.arrivals.defaulted[rows])
+
+    def may_learn(self, month: int) -> bool:
+        """Whether there are outcomes enough for another model."""
+        return self.known(self.labelled(month)).defaults >= LEAST_DEFAULTS
+
+    def new_model(self, month: int) -> Scorer:
+        """A model of all that is known at the beginning of a month."""
+        newest = self.labelled(month, month - self.delay - RECENT_MONTHS).size
+        months = self.arrivals.month
+        waiting = (months >= month - self.delay) & (months < month)
+        self._versions += 1
+        return self.school.model(
+            self.champion,
+            self.known(self.labelled(month)),
+            newest,
+            self.arrivals.place[waiting],
+            f"simulated {self._versions}",
+        )
+
+    def promote(self, month: int, scorer: Scorer, learnt_until: int, why: str) -> None:
+        """Put a model in the champion's place.
+
+        Parameters
+        ----------
+        month : int
+            When.
+        scorer : Scorer
+            The model.
+        learnt_until : int
+            The month at whose beginning it was made.
+        why : str
+            For the record.
+        """
+        if self.challenger is not None:
+            self.challenge(None, "champion")
+        self.service.serve("champion", scorer)
+        self.champion, self.since = scorer, max(learnt_until - self.delay, 0)
+        self.events.append(Event(month, "a new champion", why))
+
+    def challenge(self, scorer: Scorer | None, strategy: Strategy, share: float = 0.0) -> None:
+        """Put a model beside the champion, or take it away."""
+        self.service.serve("challenger", scorer)
+        self.service.use(strategy, share)
+        self.challenger = scorer
+
+    def note(self, month: int, what: str, why: str) -> None:
+        """Keep on record what was done."""
+        self.events.append(Event(month, what, why))
+
+
+def told_reasons(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
+    """The features that each applicant was told."""
+    return [[reason["feature"] for reason in json.loads(one.reasons)] for one in decisions]

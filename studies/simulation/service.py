@@ -1,0 +1,166 @@
+"""The API's core in simulated time: its desk, with a database and models of its own."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from api.decisions.service import Caller, Case, Desk
+from api.models.manager import Lineup
+from api.models.sources import Alias, FolderSource
+from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import Vectors, to_bytes
+from scoring.serving.scorer import Scorer
+from studies.simulation.arrivals import SimulationError
+from scoring.store import (
+    CostSummary,
+    OnlineApplicant,
+    Outcome,
+    Policy,
+    Prediction,
+    RefusalSummary,
+    Store,
+    Strategy,
+)
+
+_NAME = "simulation"
+_FIRST_YEAR = 2024
+_CALLER = Caller(_NAME, _NAME, None, "", 0.0)
+
+
+def day(month: int) -> datetime:
+    """The middle of a simulated month, counted from 0."""
+    return datetime(_FIRST_YEAR + month // 12, month % 12 + 1, 15, tzinfo=UTC)
+
+
+class DatedStore(Store):
+    """A store in which it is whatever day `today` says."""
+
+    today: datetime = day(0)
+
+    def record(self, new: Sequence[Prediction]) -> list[Prediction]:
+        """Record decisions as of today."""
+        return super().record([replace(one, at=self.today) for one in new])
+
+    def realised(
+        self, since: datetime, false_negative: float
+    ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
+        """What each model's decisions have cost, as far back from today as asked."""
+        return super().realised(self.today - (datetime.now(UTC) - since), false_negative)
+
+
+class Service:
+    """The desk of the API, without HTTP.
+
+    Parameters
+    ----------
+    folder : Path
+        For its database and models.
+    probe : numpy.ndarray of shape (1, columns)
+        An applicant with whom a model is tried before it serves.
+    seed : int
+        Of the bandit's dice.
+
+    Attributes
+    ----------
+    store : DatedStore
+        Its database.
+    """
+
+    def __init__(self, folder: Path, probe: Vectors, seed: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folders: dict[Alias, Path] = {
+            "champion": folder / "champion",
+            "challenger": folder / "challenger",
+        }
+        self.store = DatedStore(f"sqlite:///{folder / 'scoring.db'}")
+        self.store.migrate()
+        self._lineup = Lineup(
+            FolderSource(self._folders),
+            self.store,
+            lambda scorer: _try(scorer, probe),
+            poll_seconds=1.0,
+            rng=random.Random(seed),  # noqa: S311 - dice, not secrets
+        )
+        self._desk = Desk(self._lineup, self.store)
+
+    def serve(self, alias: Alias, scorer: Scorer | None) -> None:
+        """Take a model into service; None takes a challenger out of it."""
+        if scorer is None:
+            shutil.rmtree(self._folders[alias], ignore_errors=True)
+        else:
+            scorer.save(self._folders[alias])
+        self._lineup.refresh()
+        known = {live.role: live.scorer.version for live in self._lineup.live()}
+        if known.get(alias) != (scorer and scorer.version):
+            raise SimulationError(f"the service refused the {alias}; its log says why")
+
+    def use(self, strategy: Strategy, share: float) -> None:
+        """Say how champion and challenger are used."""
+        self.store.set_policy(Policy(strategy, share), _NAME, _NAME)
+        self._lineup.refresh_policy()
+
+    def decide(self, month: int, numbers: Sequence[int], vectors: Vectors) -> list[Prediction]:
+        """Decide on new applicants, and record it.
+
+        Parameters
+        ----------
+        month : int
+            When they apply.
+        numbers : sequence of int
+            What they are known by, each a new one.
+        vectors : numpy.ndarray of shape (applicants, columns)
+            Their features.
+        """
+        self.store.today = day(month)
+        self.store.put_applicants(
+            [
+                OnlineApplicant(
+                    number, FEATURE_SET_VERSION, to_bytes(vector), b"", _NAME, self.store.today
+                )
+                for number, vector in zip(numbers, vectors, strict=True)
+            ]
+        )
+        self._lineup.refresh_experience()
+        made = self._desk.decide([Case(number, None, _CALLER) for number in numbers])
+        return list(_decided(made))
+
+    def tell(self, month: int, outcomes: Sequence[tuple[Prediction, bool]]) -> None:
+        """Report in a month whether loans went wrong."""
+        at = day(month)
+        self.store.record_outcomes(
+            [
+                Outcome(one.applicant, one.id, defaulted, at, at, _NAME)
+                for one, defaulted in outcomes
+            ]
+        )
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+
+
+@contextmanager
+def running(folder: Path, probe: Vectors, seed: int) -> Iterator[Service]:
+    """A service that is closed at the end."""
+    service = Service(folder, probe, seed)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+def _try(scorer: Scorer, probe: Vectors) -> None:
+    scorer.reasons_of(scorer.score(probe))
+
+
+def _decided(made: Sequence[Prediction | Exception]) -> Iterator[Prediction]:
+    for one in made:
+        if isinstance(one, Exception):
+            raise SimulationError(f"the service did not decide: {one}") from one
+        yield one

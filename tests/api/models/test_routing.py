@@ -1,0 +1,240 @@
+"""Who answers: every strategy, and a bandit that neither jumps to conclusions nor is fooled."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import UTC, datetime
+from statistics import fmean, pstdev
+
+import pytest
+from tests.helpers.databases import prediction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.models.routing import LEAST_OUTCOMES, Experience, Live, draw_cost, position, route
+from scoring.serving.scorer import Scorer
+from scoring.store import CostSummary, Outcome, Policy, Prediction, RefusalSummary, Store
+
+APPLICANTS = range(100_000, 104_000)
+NOBODY = RefusalSummary(0, 0, 0.0, 0.0)
+# Of a loan that is not paid back, in units of one refused good applicant.
+LOSS = 10.0
+
+
+def dice(seed: int = 0) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - dice, not secrets
+
+
+@pytest.fixture(scope="module")
+def champion(scorer: Scorer) -> Live:
+    return Live(scorer, "a" * 64, "champion")
+
+
+@pytest.fixture(scope="module")
+def challenger(scorer: Scorer) -> Live:
+    return Live(scorer, "b" * 64, "challenger")
+
+
+def loans(number: int, defaults: int, decided: int | None = None, refused: int = 0) -> Experience:
+    """Loans with an outcome, and refusals of applicants with a PD of 0.2."""
+    known = CostSummary(number, defaults * LOSS, defaults * LOSS**2)
+    total = number + refused if decided is None else decided
+    return Experience(known, RefusalSummary(total, refused, refused * 0.8, refused * 0.8**2))
+
+
+def chosen(
+    champion: Live, challenger: Live, mine: Experience, other: Experience, seed: int = 0
+) -> Counter[tuple[str, str]]:
+    """Who answers 2,000 applicants, and why."""
+    rng, policy = dice(seed), Policy("bandit", challenger_share=0.2)
+    experience = {champion.digest: mine, challenger.digest: other}
+    routes = [
+        route(number, champion, challenger, policy, experience, rng)
+        for number in APPLICANTS[:2_000]
+    ]
+    return Counter((one.live.role, one.why) for one in routes)
+
+
+def test_the_champion_alone_answers_by_default(champion: Live, challenger: Live) -> None:
+    found = route(1, champion, challenger, Policy(), {}, dice(0))
+    assert (found.live, found.why, found.shadows) == (champion, "champion", ())
+
+
+def test_a_shadow_is_scored_along_and_never_answers(champion: Live, challenger: Live) -> None:
+    policy = Policy("shadow", challenger_share=1.0)
+    for number in APPLICANTS[:100]:
+        found = route(number, champion, challenger, policy, {}, dice(0))
+        assert (found.live, found.why, found.shadows) == (champion, "champion", (challenger,))
+
+
+@pytest.mark.parametrize("strategy", ["shadow", "split", "bandit"])
+def test_without_another_model_there_is_nobody_to_try(
+    champion: Live, scorer: Scorer, strategy: str
+) -> None:
+    twin = Live(scorer, champion.digest, "challenger")
+    for challenger in (None, twin):
+        policy = Policy(strategy, challenger_share=1.0)  # type: ignore[arg-type]
+        found = route(1, champion, challenger, policy, {}, dice(0))
+        assert (found.live, found.why, found.shadows) == (champion, "no challenger", ())
+
+
+def test_a_split_gives_an_applicant_the_same_model_every_time(
+    champion: Live, challenger: Live
+) -> None:
+    def answered(share: float, seed: int) -> set[int]:
+        policy, rng = Policy("split", share), dice(seed)
+        routes = {n: route(n, champion, challenger, policy, {}, rng) for n in APPLICANTS}
+        assert {one.why for one in routes.values()} == {"split"}
+        assert {one.shadows for one in routes.values()} == {()}
+        return {number for number, one in routes.items() if one.live is challenger}
+
+    few = answered(0.1, seed=1)
+    assert few == answered(0.1, seed=2)
+    # Four standard errors of a share of 4,000.
+    assert len(few) / len(APPLICANTS) == pytest.approx(0.1, abs=0.019)
+    assert few < answered(0.5, seed=1)
+    assert answered(0.0, seed=1) == set()
+    assert answered(1.0, seed=1) == set(APPLICANTS)
+
+
+def test_places_in_a_split_are_those_of_every_process_and_release() -> None:
+    """An applicant who met a model must not meet the other after a deployment."""
+    assert position(100_002) == pytest.approx(0.05698335479861162)
+
+
+@given(st.integers(min_value=0, max_value=2**53))
+def test_places_lie_from_0_to_1(applicant: int) -> None:
+    assert 0.0 <= position(applicant) < 1.0
+
+
+def test_a_bandit_with_few_outcomes_only_tries(champion: Live, challenger: Live) -> None:
+    """Even with appalling outcomes: of so few they prove nothing."""
+    enough, few = loans(500, 10), loans(LEAST_OUTCOMES - 1, LEAST_OUTCOMES - 1)
+    for mine, other in ((enough, few), (few, enough)):
+        found = chosen(champion, challenger, mine, other)
+        assert {why for _, why in found} == {"bandit: first trials"}
+        share = found["challenger", "bandit: first trials"] / found.total()
+        assert share == pytest.approx(0.2, abs=0.036)
+
+
+def test_a_bandit_prefers_the_cheaper_model_once_it_knows(champion: Live, challenger: Live) -> None:
+    cheap, dear = loans(3_000, 90), loans(3_000, 240)
+    found = chosen(champion, challenger, mine=dear, other=cheap)
+    assert found["challenger", "bandit"] / found.total() > 0.99
+    found = chosen(champion, challenger, mine=cheap, other=dear)
+    assert found["champion", "bandit"] / found.total() > 0.99
+
+
+def test_a_bandit_keeps_exploring_while_it_is_not_sure(champion: Live, challenger: Live) -> None:
+    """60 outcomes each, 4 and 5 defaults: the worse one may well be the better."""
+    found = chosen(champion, challenger, loans(60, 4), loans(60, 5))
+    assert 0.25 < found["challenger", "bandit"] / found.total() < 0.5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_bandit_that_learns_settles_on_the_cheaper_model(
+    champion: Live, challenger: Live, seed: int
+) -> None:
+    """The challenger's loans default in 3 % of all cases, the champion's in 12 %."""
+    rng = dice(seed)
+    risk = {champion.digest: 0.12, challenger.digest: 0.03}
+    numbers = {digest: [0, 0] for digest in risk}
+    policy, answered = Policy("bandit", challenger_share=0.2), []
+    for number in range(6_000):
+        experience = {digest: loans(n, bad) for digest, (n, bad) in numbers.items()}
+        live = route(number, champion, challenger, policy, experience, rng).live
+        numbers[live.digest][0] += 1
+        numbers[live.digest][1] += rng.random() < risk[live.digest]
+        answered.append(live)
+    tried = answered[:400]
+    assert champion in tried
+    assert challenger in tried
+    assert answered[-1_000:].count(challenger) > 950
+
+
+def test_draws_are_of_the_mean_and_as_wide_as_it_is_uncertain() -> None:
+    """Against the two-group estimate worked out from the single cases."""
+    rng = dice(5)
+    costs = [LOSS] * 300 + [0.0] * 4_700
+    lost = [rng.uniform(0.5, 0.9) for _ in range(2_000)]
+    experience = Experience(
+        CostSummary(5_000, sum(costs), sum(cost * cost for cost in costs)),
+        RefusalSummary(10_000, 2_000, sum(lost), sum(one * one for one in lost)),
+    )
+    draws = [draw_cost(experience, rng) for _ in range(20_000)]
+    mean = 0.8 * fmean(costs) + 0.2 * fmean(lost)
+    variance = (
+        0.8**2 * pstdev(costs) ** 2 / 5_000
+        + 0.2**2 * pstdev(lost) ** 2 / 2_000
+        + 0.2 * 0.8 * (fmean(costs) - fmean(lost)) ** 2 / 10_000
+    )
+    # The prior weighs 10 applicants of 5,000.
+    assert fmean(draws) == pytest.approx(mean, abs=0.002)
+    assert pstdev(draws) == pytest.approx(variance**0.5, rel=0.02)
+
+
+def test_a_model_that_refuses_nearly_all_is_not_the_cheaper_one(
+    champion: Live, challenger: Live
+) -> None:
+    """The few it lends to all pay back, and nobody sees whom it turned away."""
+    timid = loans(number=100, defaults=0, refused=1_900)
+    usual = loans(number=1_700, defaults=60, refused=300)
+    found = chosen(champion, challenger, mine=usual, other=timid)
+    assert found["champion", "bandit"] / found.total() > 0.99
+
+
+def test_refusals_known_at_once_do_not_outweigh_loans_that_take_months() -> None:
+    """The same model, with all its outcomes and with a tenth of them."""
+    late = loans(number=1_000, defaults=50, decided=12_500, refused=2_500)
+    complete = loans(number=10_000, defaults=500, decided=12_500, refused=2_500)
+    rng = dice(0)
+    early, now = (
+        fmean(draw_cost(experience, rng) for _ in range(20_000)) for experience in (late, complete)
+    )
+    assert early == pytest.approx(now, abs=0.005)
+
+
+def test_without_refusals_only_outcomes_count() -> None:
+    rng = dice(0)
+    draws = [draw_cost(Experience(CostSummary(10**6, 5e5, 5e6), NOBODY), rng) for _ in range(100)]
+    assert fmean(draws) == pytest.approx(0.5, abs=0.002)
+
+
+@pytest.mark.parametrize("apart", [1, 0])
+def test_whoever_only_asks_does_not_move_the_traffic(
+    champion: Live, challenger: Live, store: Store, apart: int
+) -> None:
+    """2,000 requests of one key, about many applicants or one, half of them refused by a model."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def decide(
+        live: Live, caller: str, number: int, decision: str, first: int, apart: int = 1
+    ) -> list[Prediction]:
+        made = [
+            prediction(at=start, applicant=str(first + apart * i), caller=caller, pd=0.2,
+                       model_digest=live.digest, decision=decision)
+            for i in range(number)
+        ]  # fmt: skip
+        return store.record(made)
+
+    def challengers_share() -> float:
+        realised = store.realised(start, LOSS)
+        mine, other = (Experience(*realised[live.digest]) for live in (champion, challenger))
+        found = chosen(champion, challenger, mine, other)
+        return found["challenger", "bandit"] / found.total()
+
+    for live, first in ((champion, 10_000), (challenger, 20_000)):
+        loans = decide(live, "lender", 300, "accept", first)
+        decide(live, "lender", 100, "refuse", first + 1_000)
+        store.record_outcomes(
+            [
+                Outcome(one.applicant, one.id, i < 7, start, start, "lender")
+                for i, one in enumerate(loans[:100])
+            ]
+        )
+    before = challengers_share()
+    assert before == pytest.approx(0.5, abs=0.05)
+    decide(champion, "stranger", 1_000, "accept", 100_000, apart)
+    decide(challenger, "stranger", 1_000, "refuse", 200_000, apart)
+    assert challengers_share() == pytest.approx(before, abs=0.03)

@@ -1,0 +1,168 @@
+"""The models in the service, and how they are used, changed while it runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.helpers import serving
+from flask.testing import FlaskClient
+
+from api.decisions import example
+from scoring.serving.scorer import Calibration, Scorer
+
+
+@pytest.fixture
+def client(small_model: Path, scorer: Scorer, tmp_path: Path) -> Iterator[FlaskClient]:
+    """A service with a champion and a challenger that says otherwise."""
+    settings = serving.settings(small_model, tmp_path, challenger_dir=tmp_path / "challenger")
+    other = Calibration(scorer.calibration.slope, scorer.calibration.intercept + 1)
+    replace(scorer, version="8", calibration=other).save(tmp_path / "challenger")
+    with serving.running_app(settings) as app:
+        yield app.test_client()
+
+
+def body(number: int = 900001) -> dict[str, Any]:
+    found = copy.deepcopy(example.REQUEST)
+    found["application"]["SK_ID_CURR"] = number
+    return found
+
+
+def change(client: FlaskClient, **changes: Any) -> Any:
+    return client.put("/policy", json={"actor": "C. Martin", "motive": "A trial.", **changes})
+
+
+def test_models_are_told(client: FlaskClient, scorer: Scorer) -> None:
+    told = client.get("/model").json
+    assert told["champion"]["version"] == scorer.version
+    assert told["champion"]["cutoff"] == scorer.cutoff
+    assert told["challenger"]["version"] == "8"
+    assert told["challenger"]["role"] == "challenger"
+    assert told["champion"]["features"] == len(scorer.features)
+
+
+def test_the_policy_is_told_and_changed_piece_by_piece(client: FlaskClient) -> None:
+    usual = {"strategy": "champion", "challenger_share": 0.1, "refer_all": False}
+    assert client.get("/policy").json == usual
+    assert change(client, strategy="split").json == {**usual, "strategy": "split"}
+    changed = {**usual, "strategy": "split", "challenger_share": 0.5}
+    assert change(client, challenger_share=0.5).json == changed
+    assert client.get("/policy").json == changed
+    events = client.application.extensions["service"].store.events()
+    assert "A trial." in next(event.detail for event in events if event.kind == "policy")
+
+
+def test_a_switch_that_is_pulled_stays_pulled_whatever_else_is_changed(
+    client: FlaskClient,
+) -> None:
+    barrier = threading.Barrier(3)
+
+    def put(**changes: Any) -> None:
+        own = client.application.test_client()
+        barrier.wait()
+        for _ in range(8):
+            assert change(own, **changes).status_code == 200
+
+    for pulled in (True, False):
+        with ThreadPoolExecutor(3) as pool:
+            shares = {"challenger_share": 0.3 if pulled else 0.7}
+            work = [{"refer_all": pulled}, shares, {"strategy": "split"}]
+            for done in [pool.submit(put, **one) for one in work]:
+                done.result()
+        expected = {"strategy": "split", **shares, "refer_all": pulled}
+        assert client.get("/policy").json == expected
+
+
+def test_a_change_may_be_tied_to_what_was_seen(client: FlaskClient) -> None:
+    def put(if_match: str, **changes: Any) -> tuple[int, str | None]:
+        response = client.put(
+            "/policy",
+            json={"actor": "C. Martin", "motive": "A trial.", **changes},
+            headers={"If-Match": if_match},
+        )
+        return response.status_code, response.headers.get("ETag")
+
+    seen = client.get("/policy").headers["ETag"]
+    status, now = put(seen, strategy="shadow")
+    assert status == 200
+    assert now == client.get("/policy").headers["ETag"] != seen
+    for stale in (seen, f"W/{seen}", '"no number"', f'"{"9" * 5000}"', ""):
+        assert put(stale, challenger_share=0.9) == (412, None)
+    told = client.put("/policy", json={"actor": "A", "motive": "B"}, headers={"If-Match": seen})
+    assert told.content_type == "application/problem+json"
+    assert client.get("/policy").json["challenger_share"] == 0.1
+    # The switch is nobody's change but its own.
+    assert change(client, refer_all=True).status_code == 200
+    assert put("*", challenger_share=0.2)[0] == 200
+    last = client.get("/policy").headers["ETag"]
+    # A proxy that compresses answers makes tags weak.
+    assert put(f"{seen}, W/{last}", challenger_share=0.3)[0] == 200
+    expected = {"strategy": "shadow", "challenger_share": 0.3, "refer_all": True}
+    assert client.get("/policy").json == expected
+
+
+def test_the_condition_is_documented(client: FlaskClient) -> None:
+    told = client.get("/docs/openapi.json").json["paths"]["/policy"]["put"]
+    assert "If-Match" in [one["name"] for one in told["parameters"]]
+    assert "application/problem+json" in told["responses"]["412"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"strategy": "best"}, "/strategy"),
+        ({"challenger_share": 1.5}, "/challenger_share"),
+        ({"challenger_share": "0.5"}, "/challenger_share"),
+        ({"refer_all": 1}, "/refer_all"),
+        ({"motive": ""}, "/motive"),
+        ({"share": 0.5}, "/share"),
+    ],
+)
+def test_a_wrong_policy_is_named(
+    client: FlaskClient, changes: dict[str, Any], pointer: str
+) -> None:
+    response = change(client, **changes)
+    assert response.status_code == 422
+    assert [error["pointer"] for error in json.loads(response.data)["errors"]] == [pointer]
+
+
+def test_everything_can_be_referred(client: FlaskClient) -> None:
+    usual = client.post("/predict", json=body()).json
+    assert change(client, refer_all=True).status_code == 200
+    referred = client.post("/predict", json=body()).json
+    assert referred["decision"] == "refer"
+    assert referred["model_decision"] == usual["decision"]
+    assert referred["probability_of_default"] == usual["probability_of_default"]
+    change(client, refer_all=False)
+    assert client.post("/predict", json=body()).json["decision"] == usual["decision"]
+
+
+def test_a_shadow_is_recorded_and_never_answers(client: FlaskClient) -> None:
+    usual = client.post("/predict", json=body()).json
+    change(client, strategy="shadow")
+    answer = client.post("/predict", json=body()).json
+    assert answer["probability_of_default"] == usual["probability_of_default"]
+    assert answer["model"]["role"] == "champion"
+    stored = client.application.extensions["service"].store.prediction(answer["id"])
+    (shadow,) = stored.shadows
+    assert shadow.model_version == "8"
+    assert shadow.pd > answer["probability_of_default"]
+
+
+def test_a_split_sends_each_applicant_to_one_model(client: FlaskClient) -> None:
+    change(client, strategy="split", challenger_share=0.4)
+    roles = {}
+    for number in range(900_001, 900_041):
+        answers = [client.post("/predict", json=body(number)).json for _ in range(2)]
+        assert answers[0]["model"] == answers[1]["model"]
+        roles[number] = answers[0]["model"]["role"]
+        assert answers[0]["model"]["why"] == "split"
+    share = list(roles.values()).count("challenger") / len(roles)
+    assert 0.2 < share < 0.6

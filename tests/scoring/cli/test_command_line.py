@@ -1,0 +1,85 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.helpers import serving
+from typer.testing import CliRunner
+
+from scoring.__main__ import app
+from scoring.data.dataset import Dataset
+
+COMMANDS = (
+    "ingest", "sample", "features", "predict", "examples", "export", "promote", "rollback",
+    "models", "card", "train", "validate", "notebook", "serve", "materialize", "replay",
+    "migrate", "keys", "purge", "bundle", "simulate", "lineage", "overview",
+)  # fmt: skip
+
+
+def scoring(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scoring", *map(str, words)],
+        cwd=serving.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_help_names_every_command() -> None:
+    told = scoring("--help").stdout
+    assert [name for name in COMMANDS if f" {name} " not in told] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    done = CliRunner().invoke(app, [name, "--help"], prog_name="python -m scoring")
+    assert done.exit_code == 0
+    assert f"python -m scoring {name}" in done.stdout
+
+
+def test_help_starts_without_the_heavy_libraries() -> None:
+    code = (
+        "import sys; from scoring.__main__ import app\n"
+        "heavy = {'polars', 'pandas', 'mlflow', 'evidently', 'sklearn', 'lightgbm'}\n"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=serving.ROOT, check=True, timeout=60)
+
+
+def test_features_predict_and_examples(sample: Dataset, small_model: Path, tmp_path: Path) -> None:
+    folder = sample.folder
+    applicants = sample.rows("application_train") + sample.rows("application_test")
+    assert scoring("features", folder, "--out", tmp_path / "f.parquet").returncode == 0
+    features = pl.read_parquet(tmp_path / "f.parquet")
+    assert features.height == applicants
+    assert "TARGET" not in features.columns
+    done = scoring("predict", folder, "--model", small_model, "--out", tmp_path / "p.parquet")
+    assert done.returncode == 0
+    assert pl.read_parquet(tmp_path / "p.parquet").height == applicants
+    done = scoring("examples", folder, "--out", tmp_path / "examples", "--number", "5")
+    assert done.returncode == 0
+    assert len(list((tmp_path / "examples").glob("*.json"))) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("features", "nowhere", "--out", "f.parquet"), "nowhere is no dataset"),
+        (("predict", "nowhere", "--model", "nowhere", "--out", "p.parquet"), "manifest.json"),
+        (("notebook", "n.ipynb", "--out", "o.ipynb", "-p", "wrong"), "NAME=VALUE"),
+    ],
+)
+def test_what_a_user_can_mend_is_told_in_a_line(
+    words: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    placed = [str(tmp_path / word) if word in {"nowhere", "f.parquet"} else word for word in words]
+    done = scoring(*placed)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,152 @@
+"""The application's own features: implied rates and terms, and what protects the applicant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.helpers.exact import as_frame, differing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoring.modelling.candidates import LOWERS_PD, lightgbm
+from scoring.data.dataset import Dataset, ingest
+from scoring.features import PROTECTED, application, implied_rates
+from scoring.features.implied_rates import HIGHEST_RATE, LOWEST_RATE, PRICE_LIST, TERMS
+from scoring.features.engine.rows import PolarsRows
+from scoring.features.engine.numpy_rows import SmallRows
+from scoring.serving.scorer import Feature
+
+
+def annuity_of(credit: float, yearly_rate: float, term: int) -> float:
+    """The payment by the annuity formula."""
+    monthly = yearly_rate / 12
+    return float(credit * monthly / (1 - (1 + monthly) ** -term))
+
+
+def implied(amounts: Sequence[tuple[float | None, float | None]]) -> pl.DataFrame:
+    """The features of rows of credit and annuity."""
+    schema = {"AMT_CREDIT": pl.Float64, "AMT_ANNUITY": pl.Float64}
+    rows = pl.DataFrame(amounts, schema=schema, orient="row")
+    return rows.select(implied_rates.expression().alias("rates")).unnest("rates")
+
+
+@settings(deadline=None)
+@given(
+    credit=st.floats(1e3, 1e7),
+    rate=st.floats(LOWEST_RATE + 0.001, HIGHEST_RATE - 0.001),
+    term=st.sampled_from(TERMS),
+)
+def test_the_true_rate_lies_among_the_plausible_ones(credit: float, rate: float, term: int) -> None:
+    found = implied([(credit, annuity_of(credit, rate, term))]).row(0, named=True)
+    assert found["RATES_PLAUSIBLE"] >= 1
+    assert found["RATE_MIN"] <= rate + 1e-9
+    assert found["RATE_MAX"] >= rate - 1e-9
+    assert found["RATE_MIN"] <= found["RATE_MEDIAN"] <= found["RATE_MAX"]
+    assert found["RATE_MIN"] <= found["RATE_MEAN"] + 1e-12
+    assert found["RATE_MEAN"] <= found["RATE_MAX"] + 1e-12
+
+
+def test_loans_at_listed_rates_are_found_on_the_list() -> None:
+    credit = 450_000.0
+    annuities = [annuity_of(credit, rate, term) for rate in PRICE_LIST for term in TERMS]
+    found = implied([(credit, annuity) for annuity in annuities])
+    assert found["RATE_OFF_LIST"].to_list() == pytest.approx([0.0] * found.height, abs=1e-9)
+    told = zip(found["RATE_LISTED"], found["TERM_LISTED"], strict=True)
+    assert [annuity_of(credit, rate, int(term)) for rate, term in told] == pytest.approx(annuities)
+    paid = np.array(annuities) * found["TERM_LISTED"].to_numpy() / credit
+    assert found["PAYMENTS_TO_CREDIT"].to_numpy() == pytest.approx(paid)
+
+
+def test_the_usual_loan_is_told_exactly() -> None:
+    found = implied([(100_000.0, annuity_of(100_000.0, 0.299, 24))]).row(0, named=True)
+    assert (found["TERM_TYPICAL"], found["TERM_LISTED"]) == (24.0, 24.0)
+    assert found["RATE_LISTED"] == pytest.approx(0.299, abs=1e-10)
+
+
+def test_amounts_that_imply_no_rate_give_nulls() -> None:
+    cases: list[tuple[float | None, float | None]] = [
+        (None, 5_000.0),
+        (1e5, None),
+        (1e5, 0.0),
+        (0.0, 0.0),
+        (1e5, 1e-9),
+        (1e3, 1e6),
+    ]
+    found = implied(cases)
+    rates = found.drop("RATES_PLAUSIBLE")
+    assert rates.null_count().sum_horizontal().item() == rates.width * len(cases)
+    assert found["RATES_PLAUSIBLE"].to_list()[:2] == [None, None]
+    assert found["RATES_PLAUSIBLE"].to_list()[-1] == 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.floats(0.0, 1e9)), st.one_of(st.none(), st.floats(0.0, 1e7))
+        ),
+        min_size=2,
+        max_size=40,
+    )
+)
+def test_each_row_alone_equals_the_batch_to_the_last_bit(
+    amounts: list[tuple[float | None, float | None]],
+) -> None:
+    batch = implied(amounts)
+    alone = pl.concat(implied([pair]) for pair in amounts)
+    assert differing(alone, batch) == []
+    assert (
+        batch.select((pl.all().is_null() | pl.all().is_finite()).all()).row(0)
+        == (True,) * batch.width
+    )
+
+
+def test_real_applications_alone_equal_the_batch(
+    real_applications_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("applications") / "dataset"
+    rows = ingest(real_applications_folder, folder).frames("train")["application"].collect()
+    chosen = rows.gather_every(rows.height // 150)
+    batch = by_polars(rows).gather_every(rows.height // 150)
+    alone = pl.concat(by_polars(row) for row in chosen.iter_slices(1))
+    assert differing(alone, batch) == []
+    small = (application.features(SmallRows.of(row)) for row in chosen.iter_slices(1))
+    assert differing(pl.concat(as_frame(rows, batch) for rows in small), batch) == []
+
+
+def by_polars(rows: pl.DataFrame) -> pl.DataFrame:
+    return application.features(PolarsRows(rows)).frame
+
+
+def test_no_open_feature_changes_with_a_protected_column(sample: Dataset) -> None:
+    rows = sample.frames("train")["application"].head(200).collect()
+    changed = rows.with_columns(
+        CODE_GENDER=pl.when(pl.col("CODE_GENDER") == "F").then(pl.lit("M")).otherwise(pl.lit("F")),
+        DAYS_BIRTH=pl.col("DAYS_BIRTH") - 1_000,
+        NAME_FAMILY_STATUS=pl.lit("Widow"),
+    )
+    before, after = by_polars(rows), by_polars(changed)
+    allowed = [name for name in before.columns if name not in PROTECTED]
+    moved = differing(before.select(allowed), after.select(allowed))
+    assert moved == []
+    assert set(PROTECTED) & set(differing(before, after)) >= {"CODE_GENDER", "DAYS_BIRTH"}
+
+
+def test_a_better_external_score_lowers_the_pd_of_the_recipe() -> None:
+    rng = np.random.default_rng(5)
+    matrix = rng.random((3_000, 2))
+    # In these rows the better score defaults more often: the recipe has to resist them.
+    target = (rng.random(3_000) < 0.1 + 0.3 * matrix[:, 0] * (matrix[:, 1] > 0.5)).astype(np.int8)
+    features = [Feature("EXT_SOURCE_2"), Feature("AMT_CREDIT")]
+    model = lightgbm(n_estimators=40, colsample_bytree=1.0).build(features, 0)
+    model.fit(matrix, target)
+    grid = np.column_stack([np.linspace(0, 1, 50), np.full(50, 0.8)])
+    assert np.all(np.diff(model.booster_.predict(grid)) <= 1e-12)
+
+
+def test_the_features_that_lower_the_pd_exist(sample_features: pl.DataFrame) -> None:
+    assert set(sample_features.columns) >= LOWERS_PD

@@ -1,0 +1,222 @@
+"""Every feature in plain words, in English and in French."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.features import wording
+from scoring.features import build_features
+from scoring.data.tables import TABLES, empty_frame
+from scoring.features.wording import LANGUAGES, Language, WordingError, describe, reason_text, texts, unit_text, value_text
+from scoring.features.wording import categories
+from scoring.features.wording.grammar import de, with_article
+from scoring.features.wording.values import UNITS, number
+
+SCHEMA = build_features({name: empty_frame(table) for name, table in TABLES.items()}).schema
+FEATURES = [name for name in SCHEMA if name != "SK_ID_CURR"]
+
+
+def check(names: list[str]) -> None:
+    """Words for each, short, without codes, and no two alike."""
+    for language in LANGUAGES:
+        said = [getattr(describe(name), language) for name in names]
+        assert len(set(said)) == len(said)
+        for name, words in zip(names, said, strict=True):
+            assert 3 < len(words) <= 120, f"{name}: {words}"
+            assert words[0].isupper(), f"{name}: {words}"
+            assert not re.search(r"[_{}|]|[A-Z]{2}|  | $", words), f"{name}: {words}"
+            assert "too low" not in words
+            assert "trop bas" not in words
+
+
+def test_every_feature_has_words_of_its_own() -> None:
+    check(FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("feature", "part"),
+    [
+        ("NEW_COLUMN", "NEW_COLUMN"),
+        ("application__NEW_RATIO", "NEW_RATIO"),
+        ("tax__AMT_INCOME__all__mean", "tax"),
+        ("bureau__NEW_MEASURE__all__mean", "'NEW_MEASURE'"),
+        ("bureau__TERM__sunday__mean", "'sunday'"),
+        ("bureau__TERM__all__kurtosis", "'kurtosis'"),
+        ("bureau__TERM__all__count", "'count'"),
+        ("bureau__IS_ACTIVE__all__max", "'max'"),
+        ("bureau__DAYS_CREDIT__all__sum", "'sum'"),
+        ("", "''"),
+    ],
+)
+def test_what_has_no_words_is_named(feature: str, part: str) -> None:
+    with pytest.raises(WordingError, match=re.escape(part)):
+        describe(feature)
+
+
+@pytest.mark.parametrize(
+    ("feature", "en", "fr"),
+    [
+        (
+            "bureau__AMT_CREDIT_SUM_DEBT__active__mean",
+            "Average debt still owed on open loans with other lenders",
+            "Dette moyenne restant due sur les crédits en cours chez d'autres prêteurs",
+        ),
+        (
+            "previous__AMT_ANNUITY__last__mean",
+            "Instalment of the latest earlier application",
+            "Mensualité de la dernière demande antérieure",
+        ),
+        (
+            "installments__DAYS_LATE__365d__max",
+            "Longest delay in the payment of instalments due in the last 12 months",
+            "Retard maximal de paiement des échéances des 12 derniers mois",
+        ),
+        (
+            "installments__IS_SHORT__last5__sum",
+            "Number of the last 5 instalments due that were not paid in full",
+            "Nombre d'échéances qui n'ont pas été payées en entier parmi les 5 dernières échéances",
+        ),
+        (
+            "bureau__DAYS_CREDIT__all__range",
+            "Time between the first and the last opening date of loans with other lenders",
+            "Temps entre la première et la dernière date d'ouverture des crédits "
+            "chez d'autres prêteurs",
+        ),
+        (
+            "bureau__DAYS_CLOSED_EARLY__closed__std",
+            "Spread of the lead of the closing over the planned end of closed loans with other "
+            "lenders",
+            "Dispersion de l'avance de la clôture sur la fin prévue des crédits soldés "
+            "chez d'autres prêteurs",
+        ),
+        (
+            "bureau__IS_ACTIVE__last__mean",
+            "The latest loan with another lender is still open",
+            "Le dernier crédit chez un autre prêteur court encore",
+        ),
+        ("EXT_SOURCE_1", "Score from external source 1", "Note de la source externe n° 1"),
+    ],
+)
+def test_words_agree_and_contract(feature: str, en: str, fr: str) -> None:
+    assert describe(feature) == (en, fr)
+
+
+def test_french_articles() -> None:
+    nouns = ("le prix", "les crédits", "la dette", "l'avance", "échéances")
+    assert [de(noun) for noun in nouns] == [
+        "du prix", "des crédits", "de la dette", "de l'avance", "d'échéances",
+    ]  # fmt: skip
+    assert with_article("apport", "m") == "l'apport"
+    assert with_article("dette", "f") == "la dette"
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "en", "fr"),
+    [
+        ("AMT_CREDIT", 1_450_000.0, "1,450,000", "1\u202f450\u202f000"),
+        ("bureau__DEBT_TO_CREDIT__all__mean", 0.321, "32%", "32\u00a0%"),
+        ("installments__IS_LATE__all__mean", 0.0512, "5.1%", "5,1\u00a0%"),
+        ("installments__DAYS_LATE__all__max", 1.0, "1\u00a0day", "1\u00a0jour"),
+        ("installments__DAYS_LATE__all__mean", 1.5, "1.5\u00a0days", "1,5\u00a0jour"),
+        ("DAYS_BIRTH", -12_300.0, "33.7\u00a0years", "33,7\u00a0ans"),
+        ("DAYS_LAST_PHONE_CHANGE", -30.0, "30\u00a0days ago", "il y a 30\u00a0jours"),
+        ("DAYS_LAST_PHONE_CHANGE", 0.0, "on the day of the application", "le jour de la demande"),
+        (
+            "bureau__DAYS_CREDIT_ENDDATE__all__max", 400.0,
+            "in 13\u00a0months", "dans 13\u00a0mois",
+        ),
+        ("pos_cash__MONTHS_BALANCE__all__min", -14.0, "14\u00a0months ago", "il y a 14\u00a0mois"),
+        ("FLAG_EMAIL", 1.0, "yes", "oui"),
+        ("FLAG_OWN_CAR", "N", "no", "non"),
+        ("CNT_CHILDREN", 2.0, "2", "2"),
+        ("HOUR_APPR_PROCESS_START", 9.0, "9:00", "9\u00a0h\u00a000"),
+        ("NAME_EDUCATION_TYPE", "Higher education", "higher education", "études supérieures"),
+        ("application__RATE_OFF_LIST", 0.023, "+2.3\u00a0points", "+2,3\u00a0points"),
+        ("application__INCOME_TO_EMPLOYED", -75.25, "75.25", "75,25"),
+        ("application__RATE_LISTED", 0.2965, "30%", "30\u00a0%"),
+        ("application__CREDIT_TO_EMPLOYED", -120.5, "120", "120"),
+        (
+            "EXT_SOURCE_1", 0.4217, "0.422 (0\u00a0riskiest,\u00a01\u00a0safest)",
+            "0,422 (0\u00a0le\u00a0plus\u00a0risqué,\u00a01\u00a0le\u00a0plus\u00a0sûr)",
+        ),
+        ("EXT_SOURCE_3", None, "unknown", "inconnu"),
+        ("EXT_SOURCE_3", float("nan"), "unknown", "inconnu"),
+    ],
+)  # fmt: skip
+def test_values_are_said(feature: str, value: float | str | None, en: str, fr: str) -> None:
+    assert value_text(feature, value, "en") == en
+    assert value_text(feature, value, "fr") == fr
+
+
+def test_a_reason_is_about_the_feature_and_its_value() -> None:
+    assert reason_text("AMT_CREDIT", 450_000.0, "en") == "Amount of the loan asked for: 450,000"
+    assert reason_text("EXT_SOURCE_2", 0.0812, "fr") == (
+        "Note de la source externe n° 2\u00a0: "
+        "0,081 (0\u00a0le\u00a0plus\u00a0risqué,\u00a01\u00a0le\u00a0plus\u00a0sûr)"
+    )
+
+
+@given(st.sampled_from(FEATURES), st.floats(-1e12, 1e12), st.sampled_from(LANGUAGES))
+def test_any_value_of_any_feature_is_one_line_of_words(
+    feature: str, value: float, language: Language
+) -> None:
+    said = reason_text(feature, value, language)
+    assert "\n" not in said
+    assert not re.search(r"nan|inf\b|e[+-]\d", said.split(":")[-1])
+
+
+@given(st.floats(-1e12, 1e12, allow_subnormal=False))
+def test_both_languages_say_the_same_number(value: float) -> None:
+    english = number(value, "en")
+    assert number(value, "fr") == english.replace(",", "\u202f").replace(".", ",")
+    assert float(english.replace(",", "")) == pytest.approx(value, rel=0.05, abs=5e-5)
+
+
+def test_every_category_has_a_french_word() -> None:
+    levels = {
+        level
+        for dtype in SCHEMA.values()
+        if isinstance(dtype, pl.Enum)
+        for level in dtype.categories
+    }
+    assert len(levels) > 100
+    assert levels - set(categories.FRENCH) == set()
+
+
+def test_texts_are_plain_strings_by_language() -> None:
+    said = texts(["AMT_CREDIT"])
+    assert said == {
+        "AMT_CREDIT": {"en": "Amount of the loan asked for", "fr": "Montant du crédit demandé"}
+    }
+    assert unit_text("DAYS_LAST_PHONE_CHANGE", "fr") == "jours par rapport à la demande"
+    assert unit_text("CNT_CHILDREN", "en") == ""
+
+
+def test_every_unit_that_is_used_can_be_said() -> None:
+    for feature in FEATURES:
+        for language in LANGUAGES:
+            assert value_text(feature, 1.0, language)
+    assert {"amount", "date", "percent", "category"} <= set(UNITS)
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    found = doctest.testmod(wording)
+    assert found.attempted >= 3
+    assert found.failed == 0
+
+
+def test_nothing_but_the_standard_library_is_imported() -> None:
+    code = (
+        "import sys; import scoring.features.wording; "
+        "print(sorted({'numpy', 'polars', 'pandas', 'sklearn'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

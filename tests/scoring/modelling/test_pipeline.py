@@ -1,0 +1,125 @@
+"""The whole training: the same bytes twice, nobody held out learnt from, everything told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from scoring.modelling.pipeline import Run, Settings, check_credible, remedy_choice, train
+from scoring.data.dataset import Dataset, ingest
+from scoring.evaluation.metrics import SuspectedLeakageError
+from scoring.features import PROTECTED
+from scoring.registry.mlflow_registry import MODEL_NAME
+from scoring.modelling.resampling import RESAMPLINGS
+from scoring.modelling.training import Examples, Validation, is_held_out
+
+SETTINGS = Settings(trials=2, folds=3)
+
+
+@pytest.fixture(scope="module")
+def applications(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The sample applicants without their histories, which makes a training quick."""
+    folder = tmp_path_factory.mktemp("applications")
+    name = "application_train.parquet"
+    (folder / name).write_bytes((sample.folder / name).read_bytes())
+    return ingest(folder, folder / "dataset")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="module")
+def run(applications: Dataset, folder: Path) -> Run:
+    return train(applications, SETTINGS, MODEL_NAME, folder)
+
+
+def files(run: Run, folder: Path) -> dict[str, bytes]:
+    run.scorer.save(folder)
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_the_same_data_and_settings_give_the_same_files(
+    run: Run, applications: Dataset, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    again = train(
+        applications, SETTINGS, MODEL_NAME, tmp_path / "search", lambda *step: told.append(step[0])
+    )
+    first = files(run, tmp_path / "first")
+    assert len(first) > 2
+    assert files(again, tmp_path / "again") == first
+    assert again.search.table.equals(run.search.table)
+    assert again.figures == run.figures
+    assert list(dict.fromkeys(told)) == [
+        "dummy", "logistic regression", "random forest", "lightgbm", "search",
+    ]  # fmt: skip
+
+
+def test_nobody_held_out_is_learnt_from(run: Run, applications: Dataset) -> None:
+    learnt, held = (part.frame["SK_ID_CURR"] for part in (run.data.development, run.data.holdout))
+    assert not is_held_out(learnt).any()
+    assert is_held_out(held).all()
+    assert learnt.len() + held.len() == applications.rows("application_train")
+    for validation in (*run.tried, *run.remedies, run.choice.validation):
+        assert validation.target.size <= learnt.len()
+    assert run.figures["business_cost"].low < run.figures["business_cost"].value
+
+
+def test_every_stage_can_be_told(run: Run) -> None:
+    families = [item.candidate.name for item in run.families]
+    assert families == ["dummy", "logistic regression", "random forest", "lightgbm"]
+    assert [item.candidate.resampling for item in run.remedies] == list(RESAMPLINGS)
+    assert run.search.table.height == 2
+    assert run.configurations == len(run.tried) + 3 + 2
+    assert run.choice.validation.candidate.servable
+    assert run.price["auc"].low <= run.price["auc"].value <= run.price["auc"].high
+    lineage = run.scorer.lineage
+    assert lineage["training"]["dataset"] == run.data.digest
+    assert lineage["parameters"] == run.choice.validation.candidate.parameters
+    assert {feature.name for feature in run.scorer.features}.isdisjoint(PROTECTED)
+    assert PROTECTED & {feature.name for feature in run.data.including.features}
+
+
+def test_without_histories_nothing_of_them_is_in_the_model(run: Run) -> None:
+    names = {feature.name for feature in run.scorer.features}
+    assert not [name for name in names if name.startswith(("bureau__", "installments__"))]
+    assert "EXT_SOURCE_2" in names
+    assert run.scorer.text.count("feature_names") == 1
+
+
+def test_no_remedy_is_kept_where_none_is_clearly_cheaper(run: Run) -> None:
+    choice = remedy_choice([run.remedies[0], run.remedies[0], run.remedies[0]])
+    assert choice.validation is run.remedies[0]
+    assert choice.sentence.count("is not chosen") == 2
+
+
+def knowing(share: float, defaults: int) -> Validation:
+    """A validation that ranks so many defaults above all others, and the rest like anybody."""
+    target = (np.arange(20 * defaults) < defaults).astype(np.int8)
+    scores = np.random.default_rng(0).normal(size=target.size)
+    scores[: int(share * defaults)] += 10
+    return Validation(None, scores, target, target, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("share", "defaults"), [(0.9, 400), (1.0, 40)])
+def test_a_model_that_knows_too_much_is_refused(share: float, defaults: int) -> None:
+    with pytest.raises(SuspectedLeakageError, match="leak"):
+        check_credible(knowing(share, defaults))
+
+
+@pytest.mark.parametrize(("share", "defaults"), [(0.5, 400), (0.66, 40)])
+def test_a_credible_model_is_not(share: float, defaults: int) -> None:
+    check_credible(knowing(share, defaults))
+
+
+def test_the_outcome_is_no_feature(run: Run) -> None:
+    examples: Examples = run.data.development
+    assert "TARGET" not in examples.frame.columns
+    assert examples.frame.schema["SK_ID_CURR"] == pl.Int32
+    assert "SK_ID_CURR" not in {feature.name for feature in examples.features}

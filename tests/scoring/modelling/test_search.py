@@ -1,0 +1,222 @@
+"""The automatic choice: stages that can be called one by one, resumed, and trusted with noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from scoring.evaluation.business import Costs
+from scoring.modelling.candidates import LIGHTGBM_DEFAULTS, dummy, lightgbm, logistic_regression
+from scoring.modelling.resampling import RESAMPLINGS
+from scoring.modelling.search import (
+    Search,
+    best_of_each,
+    choose,
+    families,
+    refine,
+    remedies,
+    smoothed_cost,
+)
+from scoring.modelling.training import Examples, Folds, Validation, cross_validate, log_odds, prepare
+
+QUICK = lightgbm(n_estimators=40, colsample_bytree=0.8)
+
+
+@pytest.fixture(scope="module")
+def folds() -> Folds:
+    """Applicants with a few columns, which takes a search no time."""
+    rng = np.random.default_rng(0)
+    rows = 400
+    numbers = rng.normal(size=(rows, 4)).astype(np.float32)
+    risk = numbers[:, 0] + 0.5 * numbers[:, 1] - 1.5
+    target = (rng.random(rows) < 1 / (1 + np.exp(-risk))).astype(np.int8)
+    frame = pl.DataFrame(
+        {
+            "SK_ID_CURR": np.arange(rows, dtype=np.int32),
+            **{f"N{i}": numbers[:, i] for i in range(4)},
+            "COLOR": pl.Series(rng.choice(["a", "b"], rows).tolist(), dtype=pl.Enum(["a", "b"])),
+        }
+    )
+    outcomes = pl.DataFrame({"SK_ID_CURR": frame["SK_ID_CURR"], "TARGET": target})
+    return prepare(Examples.of(frame, outcomes), folds=4)
+
+
+def scored(target: npt.NDArray[np.int8], pds: npt.NDArray[np.float64]) -> Validation:
+    """A validation that gave these PDs, to be calibrated once more."""
+    fold = np.arange(target.size) % 4
+    seen = {name: [1.0] for name in ("train_auc", "train_cost", "fit_seconds", "predict_seconds")}
+    return Validation(QUICK, log_odds(pds), fold, target, Costs(), **seen)
+
+
+@pytest.fixture(scope="module")
+def truth() -> npt.NDArray[np.float64]:
+    return np.random.default_rng(1).beta(1, 8, 8000)
+
+
+@pytest.fixture(scope="module")
+def outcomes(truth: npt.NDArray[np.float64]) -> npt.NDArray[np.int8]:
+    return (np.random.default_rng(2).random(truth.size) < truth).astype(np.int8)
+
+
+# The objective.
+
+
+def test_the_objective_is_the_business_cost_with_less_noise(
+    truth: npt.NDArray[np.float64], outcomes: npt.NDArray[np.int8]
+) -> None:
+    validation = scored(outcomes, truth)
+    assert smoothed_cost(validation) == pytest.approx(validation.metrics["business_cost"], abs=0.02)
+    rng = np.random.default_rng(3)
+    plain, smooth = [], []
+    for _ in range(15):
+        rows = rng.integers(truth.size, size=1500)
+        part = scored(outcomes[rows], truth[rows])
+        plain.append(part.metrics["business_cost"])
+        smooth.append(smoothed_cost(part))
+    assert np.std(smooth) < np.std(plain)
+
+
+def test_the_objective_falls_the_more_is_known(
+    truth: npt.NDArray[np.float64], outcomes: npt.NDArray[np.int8]
+) -> None:
+    noise = np.random.default_rng(4).normal(size=truth.size)
+    found = [
+        smoothed_cost(scored(outcomes, 1 / (1 + np.exp(-(log_odds(truth) + width * noise)))))
+        for width in (0.0, 0.5, 1.0, 2.0)
+    ]
+    assert found == sorted(found)
+    everybody_alike = smoothed_cost(scored(outcomes, np.full(truth.size, 0.1)))
+    assert found[-1] < everybody_alike
+
+
+# The stages.
+
+
+def test_every_value_is_screened_and_the_best_of_a_family_goes_on(folds: Folds) -> None:
+    told: list[tuple[str, int, int]] = []
+    values = {
+        "dummy": (dummy(),),
+        "logistic regression": (logistic_regression(1e-9), logistic_regression(0.05)),
+        "lightgbm": (QUICK, lightgbm(n_estimators=1)),
+    }
+    tried = families(values, folds, Costs(), lambda *step: told.append(step))
+    assert [item.candidate for item in tried] == [item for each in values.values() for item in each]
+    assert len(tried[0].fold_auc) == 4
+    assert sorted(len(item.fold_auc) for item in tried[1:3]) == [2, 4]
+    assert sorted(len(item.fold_auc) for item in tried[3:]) == [2, 4]
+    best = best_of_each(tried)
+    assert [item.candidate.name for item in best] == list(values)
+    for item in best:
+        whole = cross_validate(item.candidate, folds, Costs())
+        assert item.scores.tobytes() == whole.scores.tobytes()
+    assert ("logistic regression", 2, 2) in told
+
+
+def test_every_remedy_is_compared_with_none(folds: Folds) -> None:
+    reference = cross_validate(QUICK, folds, Costs())
+    treated = remedies(reference, folds)
+    assert treated[0] is reference
+    assert [item.candidate.resampling for item in treated] == list(RESAMPLINGS)
+    assert len({item.scores.tobytes() for item in treated}) == len(RESAMPLINGS)
+    # The level of the PDs is wrong until it is calibrated.
+    for item in treated[1:]:
+        metrics = item.metrics
+        assert metrics["ece_before_calibration"] > 3 * metrics["ece"]
+
+
+Refine = Callable[..., Search]
+
+
+@pytest.fixture(scope="module")
+def search(folds: Folds) -> Refine:
+    def run(folder: Path, trials: int, seed: int = 0, data: str = "d") -> Search:
+        return refine(lightgbm(), folds, Costs(), trials, seed, folder, data)
+
+    return run
+
+
+def test_a_search_tries_the_default_first_and_is_recorded(search: Refine, tmp_path: Path) -> None:
+    found = search(tmp_path, 4)
+    assert found.table["trial"].to_list() == list(range(4))
+    first = found.table.row(0, named=True)
+    assert {name: first[name] for name in LIGHTGBM_DEFAULTS if name in first}.items() <= (
+        LIGHTGBM_DEFAULTS.items()
+    )
+    assert not first["pruned"]
+    whole = found.table.filter(~pl.col("pruned")).sort("objective").row(0, named=True)
+    assert found.best.parameters["num_leaves"] == whole["num_leaves"]
+    assert found.best.servable
+
+
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
+    search: Refine, tmp_path: Path
+) -> None:
+    at_once = search(tmp_path / "one", 5)
+    search(tmp_path / "two", 2)
+    continued = search(tmp_path / "two", 5)
+    assert_frame_equal(continued.table, at_once.table)
+    assert continued.best.parameters == at_once.best.parameters
+    # Nothing is left to do.
+    again = search(tmp_path / "two", 5)
+    assert_frame_equal(again.table, at_once.table)
+
+
+def test_a_search_that_was_killed_in_a_trial_begins_it_again(
+    search: Refine, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="Record does not exist"):
+        search(tmp_path / "killed", 0)
+    storage = f"sqlite:///{tmp_path / 'killed' / 'search.db'}"
+    (name,) = optuna.get_all_study_names(storage)
+    optuna.load_study(study_name=name, storage=storage).ask()
+    assert_frame_equal(search(tmp_path / "killed", 2).table, search(tmp_path / "new", 2).table)
+
+
+def test_another_seed_or_other_data_make_another_search(search: Refine, tmp_path: Path) -> None:
+    first = search(tmp_path, 3)
+    other_seed = search(tmp_path, 3, seed=1)
+    assert first.table.row(2) != other_seed.table.row(2)
+    assert search(tmp_path, 2, data="e").table.height == 2
+
+
+def test_a_trial_that_starts_badly_is_given_up(search: Refine, tmp_path: Path) -> None:
+    table = search(tmp_path, 10).table
+    given_up, whole = table.filter("pruned"), table.filter(~pl.col("pruned"))
+    assert given_up.height > 0
+    assert given_up["objective"].is_finite().all()
+    assert whole.height >= 4
+
+
+# The choice.
+
+
+def test_the_default_stays_unless_another_is_clearly_cheaper(
+    truth: npt.NDArray[np.float64], outcomes: npt.NDArray[np.int8]
+) -> None:
+    rng = np.random.default_rng(5)
+
+    def seen_through(width: float) -> Validation:
+        noisy = log_odds(truth) + width * rng.normal(size=truth.size)
+        return scored(outcomes, 1 / (1 + np.exp(-noisy)))
+
+    default, alike, better = seen_through(1.0), seen_through(1.0), seen_through(0.2)
+    by_chance = choose(default, alike, "Another")
+    assert abs(by_chance.difference) < 3 * by_chance.standard_error
+    clear = choose(default, better, "Another")
+    assert clear.validation is better
+    assert clear.difference < -clear.standard_error
+    assert "Another is chosen" in clear.sentence
+    worse = choose(better, default, "Another")
+    assert worse.validation is better
+    assert worse.difference == pytest.approx(-clear.difference)
+    assert "Another is not chosen" in worse.sentence
+    itself = choose(default, replace(default), "Itself")
+    assert (itself.validation, itself.difference) == (default, 0.0)

@@ -1,0 +1,349 @@
+"""The model card: complete or refused, the same content in Markdown, HTML and JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from tests.helpers.cards import filled_card
+from sklearn.metrics import roc_auc_score
+from tests.helpers.trained import run_of
+
+from scoring.registry.approval import kept_card, register
+from scoring.modelling.pipeline import Run
+from scoring.evaluation.bootstrap import Interval
+from scoring.reports.card import (
+    NOT_APPROVED,
+    Approval,
+    Background,
+    Card,
+    CardError,
+    card_of,
+    described,
+    html,
+    markdown,
+    missing,
+)
+from scoring.reports.card.fields import Family, Figure
+from scoring.reports.card.making import background_of
+from scoring.reports.card.pages import sections
+from scoring.data.dataset import Dataset
+from scoring.registry.mlflow_registry import CHALLENGER, Store
+from scoring.serving.scorer import Scorer
+from scoring.modelling.training import HOLDOUT_RULE, Examples, Validation
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths of all values of a card, and of all its tuples and mappings."""
+    if is_dataclass(value):
+        for item in fields(value):
+            yield from leaves(getattr(value, item.name), (*path, item.name))
+        return
+    yield path
+    if isinstance(value, dict):
+        for key in value:
+            yield from leaves(value[key], (*path, key))
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            yield from leaves(item, (*path, number))
+
+
+def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """A copy with another value at a path."""
+    if not path:
+        return new
+    first, *rest = path
+    if is_dataclass(value):
+        return replace(value, **{first: changed(getattr(value, first), tuple(rest), new)})
+    if isinstance(value, dict):
+        return value | {first: changed(value[first], tuple(rest), new)}
+    items = list(value)
+    items[first] = changed(items[first], tuple(rest), new)
+    return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+
+
+def emptied(value: Any) -> list[Any]:
+    if isinstance(value, float):
+        return [float("nan"), float("inf"), None]
+    return {str: ["", "  ", None], dict: [{}, None]}.get(type(value), [(), None])
+
+
+EVERY_PATH = list(leaves(filled_card()))
+
+
+def value_at(path: tuple[Any, ...]) -> Any:
+    value: Any = filled_card()
+    for step in path:
+        value = getattr(value, step) if is_dataclass(value) else value[step]
+    return value
+
+
+@pytest.mark.parametrize("path", EVERY_PATH, ids=lambda path: ".".join(map(str, path)))
+def test_any_empty_field_is_found_and_refused(path: tuple[Any, ...]) -> None:
+    for nothing in emptied(value_at(path)):
+        card = changed(filled_card(), path, nothing)
+        found = list(missing(card))
+        assert len(found) == 1
+        assert found[0].startswith(str(path[0]))
+        for view in (markdown, html):
+            with pytest.raises(CardError, match="empty fields: " + str(path[0])):
+                view(card)
+
+
+def test_a_filled_card_lacks_nothing_and_zero_is_a_value() -> None:
+    card = filled_card()
+    assert list(missing(card)) == []
+    assert list(missing(changed(card, ("deciding", "referred"), 0.0))) == []
+    assert list(missing(changed(card, ("method", "configurations"), 0))) == []
+
+
+class Page(HTMLParser):
+    """What matters of a page: tags with attributes, and visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_both_views_tell_every_field() -> None:
+    card = filled_card()
+    page, text = Page(html(card)).text, markdown(card)
+    told = [
+        "the risk team", "2026-11-22", "Ce modèle estime", "It estimates the PD", "prices",
+        "ab" * 32, "10,000", "8,000", "2,000", "8.0%", "a hash below 0.2", "911", "CODE_GENDER",
+        "lightgbm (chosen)", "num_leaves", "by gain",
+        "The best trial is chosen", "Platt scaling", "41", "0.7512", "0.7201",
+        "0.7811", "0.7499", "0.0909", "0.0911", "from 0.0800 to 0.1000", "7.0%", "12,345 lost",
+        "sex: F", "72.0% (70.0% to 74.0%)", "0.6120", "0.5700", "broken: alert",
+        "Unknown (1)", "1.0% (-1.0% to 3.0%)", "0.830", "costs 0.001",
+        "application__EXT_SOURCES_MEAN", "external scores", "Selective labels", "Drift, monthly",
+        "4.7.0", NOT_APPROVED,
+    ]  # fmt: skip
+    assert [word for word in told if word not in text] == []
+    assert [word for word in told if word not in page] == []
+
+
+def test_the_page_loads_nothing_and_suits_a_screen_reader() -> None:
+    text = html(filled_card())
+    page = Page(text)
+    names = [tag for tag, _ in page.tags]
+    assert page.open == []
+    assert not {"script", "link", "img", "iframe"} & set(names)
+    assert "http" not in text
+    assert "url(" not in text
+    assert names.count("h1") == 1
+    assert names.count("h2") == len(sections(filled_card()))
+    assert names.count("caption") == names.count("table") > 5
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    assert dict(page.tags)["html"] == {"lang": "en"}
+    assert {"lang": "fr"} in [attributes for tag, attributes in page.tags if tag == "section"]
+
+
+def contrast(first: str, second: str) -> float:
+    """Of two colours (WCAG 2.2)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_text_can_be_read() -> None:
+    text = html(filled_card())
+    for background in ("#ffffff", "#eaeef2"):
+        assert background in text
+        assert contrast("#1f2328", background) > 7
+    assert "color: #1f2328" in text
+
+
+def test_what_somebody_writes_never_becomes_markup() -> None:
+    why = '<script>alert("x")</script> | a & b\n# heading'
+    card = replace(filled_card(), approval=Approval("ana", why, "now", "passed", (why,)))
+    assert "script" not in [tag for tag, _ in Page(html(card)).tags]
+    assert why.split("\n")[0] in Page(html(card)).text
+    text = markdown(card)
+    assert "<script" not in text
+    assert "\n# heading" not in text
+    row = next(line for line in text.splitlines() if line.startswith("| Why"))
+    assert row.replace("\\|", "").count("|") == 3
+
+
+def test_markdown_tables_are_rectangular() -> None:
+    rows = [line for line in markdown(filled_card()).splitlines() if line.startswith("|")]
+    widths = [line.count("|") for line in rows]
+    heads = [number for number, line in enumerate(rows) if set(line) <= set("|- ")]
+    assert len(heads) > 5
+    for head, following in zip(heads, [*heads[1:], len(rows) + 1], strict=True):
+        assert len(set(widths[head - 1 : following - 1])) == 1
+
+
+def test_json_gives_the_card_back() -> None:
+    card = filled_card()
+    text = card.dump()
+    again = Card.parse(text)
+    assert again == card
+    assert again.dump() == text
+    assert isinstance(again.holdout[0], Figure)
+    assert json.loads(text)["identity"] == dataclasses.asdict(card.identity)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"identity": {}}', "null"])
+def test_what_is_no_card_is_told(text: str) -> None:
+    with pytest.raises(CardError, match="not a model card"):
+        Card.parse(text)
+
+
+def test_no_band_is_told_as_such() -> None:
+    card = changed(filled_card(), ("deciding", "refer_high"), 0.08)
+    assert "No application is referred" in markdown(card)
+
+
+@pytest.fixture(scope="module")
+def background() -> Background:
+    nothing = Interval(0.0, -0.01, 0.01)
+    return Background(
+        source="synthetic", digest="0" * 64, split="a hash below 0.2", development=640,
+        held_out=160, default_rate=0.08, family="lightgbm", parameters={"num_leaves": 16},
+        resampling="none", selection="none", calibration="Platt scaling", configurations=3,
+        choice="It is the only one.",
+        families=(Family("dummy", 0.5, 0.8, 0.07, True),), cross_validation={"auc": 0.7},
+        proxy_auc=Interval(0.8, 0.75, 0.85), price={"auc": nothing, "business_cost": nothing},
+        packages={"lightgbm": "4.7.0"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(sample_examples: Examples, background: Background) -> Callable[[Scorer], Card]:
+    def make(model: Scorer) -> Card:
+        frame, target = sample_examples.frame, sample_examples.target
+        return described(model, frame, target, background, created="2026-11-22")
+
+    return make
+
+
+def test_the_card_of_a_run_is_complete_and_can_be_made_again(
+    scorer: Scorer, sample_examples: Examples, made: Callable[[Scorer], Card]
+) -> None:
+    card = made(scorer)
+    assert list(missing(card)) == []
+    assert made(scorer).dump() == card.dump()
+    assert Card.parse(card.dump()) == card
+    assert card.approval.by == NOT_APPROVED
+    assert card.features.count == len(scorer.features)
+    assert sum(card.features.by_table.values()) == card.features.count
+    assert "CODE_GENDER" in card.features.left_out
+    found = {item.name: item for item in card.holdout}
+    pds = scorer.predict(sample_examples.frame)
+    assert found["auc"].value == pytest.approx(roc_auc_score(sample_examples.target, pds))
+    assert all(item.low <= item.high for item in card.holdout)
+    assert {group.attribute for group in card.fairness.groups} == {"sex", "age", "family status"}
+    assert card.data.applicants == 800
+
+
+def test_the_card_tells_sample_applicants_from_real_ones_and_what_is_used(
+    scorer: Scorer, made: Callable[[Scorer], Card], sample_examples: Examples,
+    background: Background,
+) -> None:  # fmt: skip
+    card = made(scorer)
+    assert "invented" in card.limits[0]
+    assert "fictifs" in card.summary_fr
+    assert "Ni le sexe, ni l'âge" in card.summary_fr
+    real = replace(background, source="home-credit")
+    card = described(scorer, sample_examples.frame, sample_examples.target, real, "2026-11-22")
+    assert "Kaggle" in card.limits[0]
+    assert "fictifs" not in card.summary_fr
+
+
+def test_the_summary_speaks_french_numbers(scorer: Scorer, made: Callable[[Scorer], Card]) -> None:
+    banded = replace(scorer, refer_band=(0.08, 0.12))
+    text = made(banded).summary_fr
+    assert "9,1\u00a0%" in text
+    assert "Entre 8,0\u00a0% et 12,0\u00a0%" in text
+    assert "10 fois" in text
+    assert not re.search(r"\d\.\d", text)
+    assert made(banded).deciding.referred > 0
+    assert "chargé de crédit" in text
+
+
+@pytest.fixture(scope="module")
+def run(
+    scorer: Scorer, sample: Dataset, sample_examples: Examples, sample_validation: Validation
+) -> Run:
+    return run_of(scorer, sample, sample_examples, sample_validation)
+
+
+def test_a_card_tells_what_a_training_found(run: Run) -> None:
+    card = card_of(run, "2026-11-22", owner="the risk team")
+    assert list(missing(card)) == []
+    assert card.data.split == HOLDOUT_RULE
+    assert card.data.default_rate == pytest.approx(run.data.holdout.target.mean())
+    assert card.method.configurations == run.configurations == 3
+    assert card.method.choice == "The best trial is not chosen."
+    assert card.method.parameters["n_estimators"] == 60
+    assert [(item.name, item.chosen) for item in card.method.families] == [("lightgbm", True)]
+    assert card.fairness.proxy_auc[1:] == (0.8, 0.75, 0.85)
+    assert "+0.0000" in card.fairness.price
+    assert card.identity.owner == "the risk team"
+    assert card.packages.keys() >= {"lightgbm", "scikit-learn", "optuna"}
+    assert not [name for name in card.cross_validation if name.endswith("seconds")]
+    assert card_of(run, "2026-11-22", replace(run.scorer, version="9")).identity.version == "9"
+    assert "the 400 features" in background_of(kept(run, 400)).selection
+
+
+def kept(run: Run, features: int) -> Run:
+    """The run, had it chosen some features only."""
+    validation = run.choice.validation
+    few = replace(validation, candidate=replace(validation.candidate, kept=features))
+    return replace(run, choice=replace(run.choice, validation=few))
+
+
+def test_a_training_is_registered_with_its_figures_and_its_card(run: Run, tmp_path: Path) -> None:
+    before = mlflow.get_tracking_uri()
+    store = Store(tmp_path)
+    try:
+        with store.run("champion", {}):
+            registered = register(store, run, "2026-11-22")
+        (version,) = store.versions()
+        assert version.aliases == (CHALLENGER,)
+        assert version.figures["auc"] == run.figures["auc"].value
+        card = kept_card(store, registered.version)
+        assert card is not None
+        assert card.identity.version == registered.version == "1"
+        assert store.attached("1", "model_card.html") == html(card)
+        with store.run("incomplete", {}), pytest.raises(CardError, match=r"identity\.owner"):
+            register(store, run, "2026-11-22", owner="")
+        assert store.latest_version() == 1
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -1,0 +1,217 @@
+"""The plots of the notebooks can be drawn, in words, with units, and small."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scoring.evaluation import explain
+from scoring.reports import plots
+from scoring.evaluation.business import Costs
+from scoring.data.dataset import Dataset
+from scoring.evaluation.fairness import by_group
+from scoring.serving.scorer import Scorer
+from scoring.evaluation.segments import segments
+from scoring.modelling.training import Examples, Validation
+from scoring.features.wording import Language, describe
+
+COSTS = Costs()
+
+
+def shown(figure: Figure) -> list[str]:
+    """Check that a figure is drawn, small and not kept by pyplot; returns its axes' labels."""
+    picture = io.BytesIO()
+    figure.savefig(picture)
+    assert picture.tell() < 250_000
+    assert plt.get_fignums() == []
+    return [label for axis in figure.axes for label in (axis.get_xlabel(), axis.get_ylabel())]
+
+
+def ticks(axis: Axes) -> list[str]:
+    return [label.get_text().replace("\n", " ") for label in axis.get_yticklabels()]
+
+
+def legend(figure: Figure) -> str:
+    legends = [*figure.legends, *(axis.get_legend() for axis in figure.axes)]
+    return " | ".join(text.get_text() for found in legends if found for text in found.get_texts())
+
+
+def test_plots_of_applicants(sample: Dataset, sample_features: pl.DataFrame) -> None:
+    applications = sample.frames("train")["application"].collect()
+    assert "without a value (%)" in shown(plots.missing(applications))[0]
+    columns = ["EXT_SOURCE_1", "EXT_SOURCE_2"]
+    assert shown(plots.densities(applications, columns))[:2] == [
+        "EXT_SOURCE_1 (no unit)",
+        "density",
+    ]
+    examples = sample_features.join(
+        applications.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR", how="inner"
+    )
+    titles = {"application__EXT_SOURCES_MEAN": "score", "bureau__DAYS_CREDIT__all__min": "days"}
+    assert shown(plots.default_rates(examples, titles))[:2] == ["score", "default rate (%)"]
+
+
+def test_segments_are_named_in_words_and_small_ones_left_out(
+    sample_examples: Examples, sample_validation: Validation
+) -> None:
+    table = segments(
+        sample_examples.frame, sample_examples.target, sample_validation.pds, 1 / 11, COSTS,
+        ["NAME_CONTRACT_TYPE", "NAME_EDUCATION_TYPE"], resamples=20,
+    )  # fmt: skip
+    figure = plots.segments(table)
+    assert "share of the segment (%)" in shown(figure)
+    names = ticks(figure.axes[0])
+    assert len(names) == table.filter(~pl.col("small")).height < table.height
+    assert names[0].startswith("Type of loan asked for:")
+
+
+def test_fairness_shows_four_fifths_of_the_most_accepted_group() -> None:
+    target = np.tile([0, 0, 0, 1], 500)
+    pds = np.linspace(0.01, 0.2, target.size)
+    groups = pl.DataFrame(
+        {
+            "sex": np.where(np.arange(target.size) < 1200, "F", "M"),
+            "age": np.where(np.arange(target.size) < 1990, "30 to 39", "under 30"),
+        }
+    )
+    table = by_group(groups, target, pds, 0.15, resamples=20)
+    figure = plots.fairness(table)
+    assert shown(figure)[0] == "applicants accepted (%)"
+    (limits,) = (c for c in figure.axes[0].collections if "80%" in str(c.get_label()))
+    rates = dict(table.select("group", "acceptance_rate").iter_rows())
+    expected = [80 * rates["F"], 80 * rates["F"], 80 * rates["30 to 39"]]
+    assert np.asarray(limits.get_offsets())[:, 0] == pytest.approx(expected)
+    assert ticks(figure.axes[0]) == [
+        "sex: female (1,200)", "sex: male (800)", "age: 30 to 39 (1,990)",
+    ]  # fmt: skip
+    assert "points of %" in " ".join(shown(plots.fairness_errors(table)))
+
+
+def test_plots_of_candidates() -> None:
+    compared = pl.DataFrame(
+        {
+            "candidate": ["a", "b"],
+            "business_cost": [0.8, 0.5],
+            "auc": [0.5, 0.75],
+            "auc_low": [0.5, 0.73],
+            "auc_high": [0.5, 0.77],
+            "auc_train": [0.5, 0.9],
+        }
+    )
+    assert "business cost per applicant" in shown(plots.costs(compared, 0.8, 0.9))[0]
+    figure = plots.families(compared)
+    assert "ROC" in shown(figure)[0]
+    assert ticks(figure.axes[0]) == ["a", "b"]
+    assert "seen in training" in legend(figure)
+    remedies = pl.DataFrame(
+        {"resampling": ["none", "SMOTE"], "auc": [0.75, 0.74], "ece": [0.01, 0.2]}
+    ).with_columns(business_cost=pl.Series([0.5, 0.6]))
+    figure = plots.imbalance(remedies)
+    assert "points of %" in " ".join(shown(figure))
+    assert "not calibrated" not in legend(figure)
+    raw = remedies.with_columns(ece_before_calibration=pl.col("ece") + 0.3)
+    assert "not calibrated" in legend(plots.imbalance(raw))
+
+
+@pytest.mark.parametrize("pruned", [[False, True, False], [False, False, False]])
+def test_the_search_shows_the_best_so_far(pruned: list[bool]) -> None:
+    table = pl.DataFrame({"trial": [0, 1, 2], "objective": [0.6, 0.7, 0.5], "pruned": pruned})
+    figure = plots.trials(table)
+    assert shown(figure) == ["trial", "smoothed cost per applicant"]
+    (best,) = (line for line in figure.axes[0].lines if line.get_label() == "best so far")
+    assert list(np.asarray(best.get_ydata())) == sorted(np.asarray(best.get_ydata()), reverse=True)
+
+
+def test_plots_of_decisions(sample_validation: Validation) -> None:
+    target, pds = sample_validation.target, sample_validation.pds
+    assert "cut-off" in shown(plots.cost_curve(sample_validation))[0]
+    assert "probability of default" in shown(plots.calibration(sample_validation))[0]
+    both = plots.reliability(target, {"raw": pds**2, "calibrated": pds})
+    assert "(%" in shown(both)[1]
+    assert "raw" in legend(both)
+    banded = plots.cutoff_choice(target, pds, COSTS, (0.08, 0.06, 0.11), (0.085, 0.1))
+    assert "cut-off" in shown(banded)[0]
+    for words in ("8.5 to 10.0%", "8.0% (6.0 to 11.0%)", "from the costs: 9.1%"):
+        assert words in legend(banded)
+    assert "referred" not in legend(plots.cutoff_choice(target, pds, COSTS, None, (0.09, 0.09)))
+    ratios = plots.cost_ratios(target, pds, (5, 10))
+    assert "cost (% of deciding without a model)" in shown(ratios)
+    assert "10 to 1: cut-off 9.1%" in legend(ratios)
+    spread = plots.score_distribution(target, pds, 1 / 11, (0.085, 0.1))
+    assert "(%" in shown(spread)[0]
+    assert f"repaid: {int((target == 0).sum()):,}" in legend(spread)
+
+
+def test_constant_pds_can_be_drawn(sample_validation: Validation) -> None:
+    target = sample_validation.target
+    pds = np.full(target.size, float(target.mean()))
+    for figure in (
+        plots.reliability(target, {"dummy": pds}),
+        plots.cutoff_choice(target, pds, COSTS),
+        plots.cost_ratios(target, pds),
+        plots.score_distribution(target, pds, COSTS.cutoff),
+    ):
+        assert shown(figure)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_plots_of_importance_speak_in_words(
+    scorer: Scorer, sample_examples: Examples, language: Language
+) -> None:
+    found = explain.summary(scorer, sample_examples.frame)
+    figure = plots.beeswarm(found, top=4, language=language, points=200)
+    assert "log-odds" in shown(figure)[0]
+    said = [getattr(describe(name), language) for name in found.features[:4]]
+    assert ticks(figure.axes[0]) == said
+    table = explain.importances(
+        scorer, sample_examples.frame, sample_examples.target, top=4, repeats=2
+    )
+    figure = plots.importances(table, language)
+    assert "AUC" in " ".join(shown(figure))
+    assert ticks(figure.axes[0]) == said
+    names = [found.features[0], "NAME_EDUCATION_TYPE"]
+    tables = {name: explain.dependence(scorer, sample_examples.frame, name) for name in names}
+    labels = shown(plots.dependence(tables, language))
+    assert labels[0].replace("\n", " ").startswith(said[0])
+    assert labels[1] == "contribution (log-odds)"
+    important = explain.global_importance(scorer, sample_examples.frame).head(5)
+    assert "log-odds" in shown(plots.importance(important))[0]
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "cut-off: 9.1%"), ("fr", "seuil : 9,1 %")])
+def test_a_waterfall_leads_from_the_average_to_the_pd(
+    scorer: Scorer, sample_features: pl.DataFrame, language: Language, title: str
+) -> None:
+    found = explain.local(scorer, sample_features[3], top=5)
+    figure = plots.waterfall(found, 1 / 11, language)
+    shown(figure)
+    axis = figure.axes[0]
+    bars = axis.patches
+    assert len(bars) == len(ticks(axis)) == 6
+    assert bars[0].get_x() == pytest.approx(found.base)
+    assert bars[-1].get_x() + bars[-1].get_width() == pytest.approx(found.logit)
+    assert title in legend(figure)
+
+
+def test_plots_of_drift(scorer: Scorer, sample_features: pl.DataFrame) -> None:
+    drifted = pl.DataFrame(
+        {
+            "column": ["a", "b"],
+            "psi": [0.3, None],
+            "missing_reference": [0.0, 0.2],
+            "missing_current": [0.0, 1.0],
+        }
+    )
+    assert "stability index" in shown(plots.drift(drifted, 0.2))[0]
+    pds = scorer.predict(sample_features)
+    assert "applicants (%)" in shown(plots.pd_distributions({"a": pds, "b": pds}, 0.09))[1]
