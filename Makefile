@@ -35,7 +35,7 @@ MADE_HERE := $(shell test -x $(BIN)/python && $(BIN)/python -c '$(FITS)' 2>/dev/
 UV := $(BIN)/uv
 STAMPS := data/.stamps
 INSTALLED := .venv/.installed
-LIBRARY := $(shell find scoring -name '*.py' -o -name '*.json')
+LIBRARY := $(shell find scoring -name '*.py' -o -name '*.json' -o -name '*.toml')
 NOTEBOOKS := 01_preprocessing 02_modelling 03_drift
 
 .PHONY: help
@@ -142,10 +142,11 @@ deliverables: presentation ## the course's six files: make deliverables NAME=Dup
 	  --date "$(DATE)" --api "$(API)"
 
 .PHONY: lint
-lint: $(INSTALLED) ## ruff, mypy and the workflows' schema
+lint: $(INSTALLED) ## ruff, mypy, the arrows between rooms and the workflows' schema
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 .PHONY: mlflow

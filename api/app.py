@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from api import service
-from api.http import access
-from api.routes import policy
-from api.routes import alerts
-from api.routes import applicants
-from api.routes import applications
-from api.http import headers
-from api.http import limits
-from api.http import logs
-from api.routes import metrics
-from api.routes import model_features
-from api.routes import monitoring
-from api.routes import outcomes
-from api.routes import prediction
-from api.http import problems
-from api.routes import records
-from api.routes import status
-from api.routes import what_if
+from api.http import access, headers, limits, logs, problems
 from api.http.openapi import Application
+from api.routes import (
+    alerts,
+    applicants,
+    applications,
+    metrics,
+    model_features,
+    monitoring,
+    outcomes,
+    policy,
+    prediction,
+    records,
+    status,
+    what_if,
+)
 from api.settings import Settings
 
 VERSION = "0.2.0"
@@ -31,7 +29,7 @@ _BODIES = (
     prediction.Batch,
 )
 _PARTS = (
-    prediction, applications, what_if, records, applicants, outcomes, administration,
+    prediction, applications, what_if, records, applicants, outcomes, policy,
     model_features, alerts, monitoring, metrics, status,
 )  # fmt: skip
 

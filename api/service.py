@@ -15,16 +15,16 @@ from typing import cast
 from flask import Flask, Response, current_app
 
 from api.decisions import example
-from api.routes import metrics
+from api.decisions.explanation import Models
 from api.decisions.reader import ApplicantReader
 from api.decisions.service import Desk
-from api.decisions.explanation import Models
-from api.models.manager import Lineup
 from api.http.problems import answer, unavailable
-from api.settings import Settings
+from api.models.manager import Lineup
 from api.models.sources import FolderSource, ModelSource, RegistrySource
-from scoring.features.vectors import compute
+from api.routes import metrics
+from api.settings import Settings
 from scoring.data.requests import frames_of
+from scoring.features.vectors import compute
 from scoring.serving.scorer import MODEL_NAME, Scorer
 from scoring.store import Store, StoreError, StoreUnavailableError
 

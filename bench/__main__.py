@@ -23,9 +23,9 @@ import typer
 from bench import page, servers
 from bench.load import Load, at_rate, saturate, write_bodies
 from bench.profile import stages
-from scoring.serving.batch import example_requests
 from scoring.data.dataset import Dataset
 from scoring.files import check_file, staged_file
+from scoring.serving.batch import example_requests
 from scoring.serving.materialize import materialize
 from scoring.store import Store
 

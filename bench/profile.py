@@ -11,7 +11,10 @@ from api import Settings, create_app
 
 # What stages are called in the report, and the functions that are each a stage's whole work.
 _STAGES: Mapping[str, tuple[str, ...]] = {
-    "reading and checking the body": ("api/http/bodies.py:read_body", "api/routes/prediction.py:_case"),
+    "reading and checking the body": (
+        "api/http/bodies.py:read_body",
+        "api/routes/prediction.py:_case",
+    ),
     "features from rows": ("scoring/features/vectors.py:compute",),
     "features by number, from the store": ("scoring/store/__init__.py:applicants",),
     "probability (LightGBM)": ("scoring/serving/booster.py:raw_scores",),

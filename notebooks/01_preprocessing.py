@@ -35,13 +35,12 @@ from pathlib import Path
 import polars as pl
 from IPython.display import display
 
-from scoring.evaluation import leakage
-from scoring.reports import plots
-from scoring.features import wording
-from scoring.serving.batch import write_features
 from scoring.data.dataset import Dataset
-from scoring.features import FEATURE_SET_VERSION, PROTECTED
 from scoring.data.tables import DAY_SENTINEL
+from scoring.evaluation import leakage
+from scoring.features import FEATURE_SET_VERSION, PROTECTED, wording
+from scoring.reports import plots
+from scoring.serving.batch import write_features
 
 dataset = Dataset.open(Path(DATASET))
 frames = dataset.frames("train")

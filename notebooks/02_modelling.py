@@ -39,21 +39,20 @@ from pathlib import Path
 import polars as pl
 from IPython.display import Markdown, display
 
-from scoring.evaluation import explain
-from scoring.evaluation import fairness
-from scoring.evaluation import money
-from scoring.reports import plots
-from scoring.registry.approval import judged, promote
-from scoring.modelling.pipeline import Settings, train
-from scoring.serving.batch import write_parquet
-from scoring.evaluation.business import Costs, study_cutoff
-from scoring.data.versions import DataVersions
 from scoring.data.dataset import Dataset
+from scoring.data.versions import DataVersions
+from scoring.evaluation import explain, fairness, money
+from scoring.evaluation.business import study_cutoff
 from scoring.evaluation.metrics import SUSPECT_AUC, cost_ratios, reliability
-from scoring.registry.mlflow_registry import MODEL_NAME, Store
 from scoring.evaluation.segments import segments
-from scoring.registry.tracking import track
+from scoring.modelling.pipeline import Settings, train
 from scoring.modelling.training import compare, unseen_pds
+from scoring.registry.approval import judged, promote
+from scoring.registry.mlflow_registry import MODEL_NAME, Store
+from scoring.registry.tracking import track
+from scoring.reports import plots
+from scoring.serving.batch import write_parquet
+from scoring.serving.costs import Costs
 
 pl.Config(tbl_cols=-1, tbl_rows=40, tbl_width_chars=160, fmt_str_lengths=60, float_precision=4)
 dataset = Dataset.open(Path(DATASET))
@@ -225,8 +224,8 @@ cost_ratios(chosen.target, chosen.pds, resamples=200).select(
 # ### In money
 #
 # The second business score counts currency: an accepted default loses 45% of its credit, a refused
-# good applicant the margin that the loan would have earned (`scoring/evaluation/money.py` gives assumptions
-# and sources). Then each loan has a cut-off of its own.
+# good applicant the margin that the loan would have earned (`scoring/evaluation/money.py` gives
+# assumptions and sources). Then each loan has a cut-off of its own.
 
 # %%
 money.compare_rules(chosen.target, chosen.pds, costs.cutoff, development.frame, money.Money())

@@ -35,10 +35,10 @@ from pathlib import Path
 import polars as pl
 from IPython.display import Markdown
 
-from scoring.monitoring import drift
-from scoring.reports import plots
 from scoring.data.dataset import Dataset
+from scoring.monitoring import drift
 from scoring.registry.mlflow_registry import Store
+from scoring.reports import plots
 from scoring.serving.scorer import Scorer
 
 pl.Config(tbl_cols=-1, tbl_rows=40, tbl_width_chars=170, fmt_str_lengths=60, float_precision=3)

@@ -27,7 +27,11 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What is shown of a history and of a test run; the tests named here take some seconds.
 _COMMITS = 16
 _LINE = "%h %ad %<(72,trunc)%s"
-_TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_tables.py", "tests/scoring/data/test_requests.py")
+_TESTS = (
+    "tests/scoring/evaluation/test_business.py",
+    "tests/scoring/data/test_tables.py",
+    "tests/scoring/data/test_requests.py",
+)
 _DRAWING_MS = 5000
 _WINDOW: ViewportSize = {"width": 1440, "height": 810}
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import polars as pl
 from mlflow.entities import Run
 
-from scoring.registry.approval import kept_card
-from scoring.reports.card.fields import Card
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
+from scoring.registry.approval import kept_card
 from scoring.registry.mlflow_registry import MODEL_NAME, Store
+from scoring.reports.card.fields import Card
 
 UNSEEN_PDS = "unseen_pds.parquet"
 

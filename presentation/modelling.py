@@ -9,12 +9,13 @@ import numpy as np
 from presentation.deck import BODY, GREEN, GREY, ORANGE, Deck, Line
 from presentation.evidence import Evidence
 from presentation.figures import Figures, Trained
-from scoring.evaluation.business import Costs, cost_curve
+from scoring.evaluation.business import cost_curve
+from scoring.evaluation.fairness import FOUR_FIFTHS
+from scoring.evaluation.metrics import reliability
+from scoring.features.wording import describe
 from scoring.reports.card.fields import Ratio
 from scoring.reports.card.french import number, percent
-from scoring.evaluation.metrics import reliability
-from scoring.evaluation.fairness import FOUR_FIFTHS
-from scoring.features.wording import describe
+from scoring.serving.costs import Costs
 
 FAMILIES = {
     "dummy": "Référence constante",

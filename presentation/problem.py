@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from presentation.deck import BODY, Box, Deck
 from presentation.figures import Figures
-from scoring.reports.card.french import number, percent
 from scoring.evaluation.metrics import SUSPECT_AUC
+from scoring.reports.card.french import number, percent
 
 _TABLES = {
     "application_train": "Demandes, résultat connu",

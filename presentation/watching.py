@@ -7,10 +7,10 @@ from typing import Any
 
 from presentation.deck import BODY, Deck
 from presentation.figures import Figures
-from scoring.reports.card.french import number, percent
+from scoring.features.wording import describe
 from scoring.monitoring.drift.verdict import ACCEPTANCE, PD_PSI, WEIGHTED_PSI, Effect
 from scoring.monitoring.thresholds import Limit, Thresholds
-from scoring.features.wording import describe
+from scoring.reports.card.french import number, percent
 
 _MOST_COLUMNS = 5
 # What the drift report concludes, in a title's words.

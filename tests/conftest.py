@@ -16,6 +16,22 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 import polars as pl
 import pytest
+from hypothesis import settings
+
+from scoring.data.dataset import Dataset, ingest
+from scoring.data.synthetic import write_sample
+from scoring.features import build_features
+from scoring.modelling.candidates import lightgbm
+from scoring.modelling.training import (
+    Examples,
+    Validation,
+    cross_validate,
+    fit_scorer,
+    lineage,
+    with_explanations,
+)
+from scoring.serving.costs import Costs
+from scoring.serving.scorer import Scorer
 from tests.helpers import serving
 from tests.helpers.databases import (  # noqa: F401 - pytest finds fixtures by name
     database_url,
@@ -24,22 +40,6 @@ from tests.helpers.databases import (  # noqa: F401 - pytest finds fixtures by n
     postgres_server,
     postgres_url,
     store,
-)
-from hypothesis import settings
-
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import lightgbm
-from scoring.data.dataset import Dataset, ingest
-from scoring.features import build_features
-from scoring.serving.scorer import Scorer
-from scoring.data.synthetic import write_sample
-from scoring.modelling.training import (
-    Examples,
-    Validation,
-    cross_validate,
-    fit_scorer,
-    lineage,
-    with_explanations,
 )
 
 ROOT = Path(__file__).resolve().parents[1]

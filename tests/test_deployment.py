@@ -10,9 +10,10 @@ from pathlib import Path
 
 import jupytext
 import pytest
-from tests.helpers import serving
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+from tests.helpers import serving
 
 ROOT = serving.ROOT
 

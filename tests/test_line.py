@@ -11,18 +11,17 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 import requests
-from tests.helpers import serving
-from tests.helpers import slides
 
 from presentation.__main__ import build
 from presentation.figures import Figures, MissingFigureError
-from scoring.registry import mlflow_registry
-from scoring.serving.batch import example_requests, score
-from scoring.reports.card.french import number
 from scoring.data.dataset import Dataset
-from scoring.reports.notebooks import execute, keep
-from scoring.serving.scorer import Scorer
 from scoring.data.synthetic import write_sample
+from scoring.registry import mlflow_registry
+from scoring.reports.card.french import number
+from scoring.reports.notebooks import execute, keep
+from scoring.serving.batch import example_requests, score
+from scoring.serving.scorer import Scorer
+from tests.helpers import serving, slides
 
 NOTEBOOKS = serving.ROOT / "notebooks"
 

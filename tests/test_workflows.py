@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers import serving
 from ruamel.yaml import YAML
 
 from scoring.serving.bundle import bundle
 from scoring.serving.scorer import Scorer
 from scoring.store import Alert
+from tests.helpers import serving
 
 ROOT = serving.ROOT
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))

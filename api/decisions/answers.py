@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.decisions import example
 from api.http.access import sees_all
 from api.service import current_service
-from scoring.evaluation.business import Decision
-from scoring.serving.caution import ReferReason
 from scoring.features import FEATURE_SET_VERSION
+from scoring.serving.caution import ReferReason
+from scoring.serving.costs import Decision
 from scoring.serving.reasons import REASONS
 from scoring.serving.scorer import Scorer
 from scoring.store import Outcome, Override, Prediction

@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 from pydantic import BaseModel, Field
 
-from api.models.manager import Lineup
 from api.http.problems import ProblemError
+from api.models.manager import Lineup
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import from_bytes
 from scoring.serving.scorer import Reason, Scored, Scorer, ScorerError

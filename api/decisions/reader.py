@@ -11,9 +11,9 @@ from typing import Any, cast
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from api.decisions.column_checks import Unknown, checker, expectation, nearest_name, reader
+from api.http.bodies import parse
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, ProblemError, pointer_part
-from api.http.bodies import parse
 from scoring.data.requests import Row, Rows
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 from scoring.data.values import Misunderstood, misunderstood

@@ -19,16 +19,16 @@ from typing import cast
 
 import numpy as np
 
-from api.routes import metrics
 from api.decisions.batcher import Batcher
-from api.models.manager import FAILURES, Lineup, Live, Route
 from api.http.problems import ProblemError, unavailable
-from scoring.evaluation.business import Decision
-from scoring.serving.caution import LEAST_KNOWN, settle
+from api.models.manager import FAILURES, Lineup, Live, Route
+from api.routes import metrics
+from scoring.data.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, to_bytes
+from scoring.serving.caution import LEAST_KNOWN, settle
+from scoring.serving.costs import Decision
 from scoring.serving.reasons import REASONS, reasons_json
-from scoring.data.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of
 from scoring.serving.scorer import Scored
 from scoring.store import (
     OnlineApplicant,

@@ -12,10 +12,10 @@ from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
-from api.decisions.reader import accepted_columns, must_be_given
 from api.decisions.column_checks import json_schema
-from api.http.problems import MEDIA_TYPE, FieldError, Problem, document
+from api.decisions.reader import accepted_columns, must_be_given
 from api.http.bodies import KEY_PATTERN
+from api.http.problems import MEDIA_TYPE, FieldError, Problem, document
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Table
 
 _SCHEMAS = "#/components/schemas"

@@ -14,13 +14,13 @@ from typing import get_args
 
 from polars.exceptions import PanicException
 
-from api.routes import metrics
-from api.models.archive import Chronicle
 from api.http.problems import ProblemError
+from api.models.archive import Chronicle
 from api.models.routing import Experience, Live, Route, route
 from api.models.sources import Alias, Found, ModelSource, SourceError
-from scoring.evaluation.business import Costs
+from api.routes import metrics
 from scoring.errors import ScoringError
+from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from scoring.store import Policy, Store, StoreError
 

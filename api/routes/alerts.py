@@ -13,8 +13,8 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.http.access import scope
-from api.http.openapi import KEY, STORE_AWAY, problem
 from api.http.bodies import JSON
+from api.http.openapi import KEY, STORE_AWAY, problem
 from api.service import current_service
 from scoring.store import AlertRecord
 

@@ -12,16 +12,16 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api.http.access import current_client, scope, sees_all
 from api.decisions.answers import Answer, answer_of
+from api.http.access import current_client, scope, sees_all
+from api.http.bodies import JSON
 from api.http.openapi import KEY, NOT_FOUND, STORE_AWAY, problem
 from api.http.problems import ProblemError
-from api.http.bodies import JSON
 from api.routes.records import note_read
 from api.service import current_service
-from scoring.features import FEATURE_SET_VERSION
 from scoring.data.requests import rows_of
 from scoring.data.values import put_back
+from scoring.features import FEATURE_SET_VERSION
 
 blueprint = APIBlueprint(
     "applicants",

@@ -13,11 +13,11 @@ from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from pydantic import BaseModel, Field
 
-from api.http.access import scope
 from api.decisions.reader import accepted_columns
+from api.http.access import scope
+from api.http.bodies import JSON, read_body
 from api.http.openapi import BAD_BODY, KEY
 from api.http.problems import ProblemError
-from api.http.bodies import JSON, read_body
 from api.service import current_service
 from scoring.data.checks import DatasetError
 from scoring.data.delimited import Note, TooLargeError, check_most

@@ -10,13 +10,13 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api.http.access import scope
 from api.decisions.column_checks import nearest_name
+from api.http.access import scope
 from api.http.languages import asked_language, spoken
 from api.http.openapi import KEY, NOT_READY, problem
 from api.http.problems import ProblemError
-from api.service import current_service
 from api.routes.status import ReadyModel
+from api.service import current_service
 from scoring.serving.profiles import Column, Profile
 from scoring.serving.scorer import Feature, Scorer
 

@@ -12,9 +12,9 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.access import scope
+from api.http.bodies import JSON
 from api.http.openapi import KEY, STORE_AWAY, problem
 from api.http.problems import ProblemError
-from api.http.bodies import JSON
 from api.service import current_service
 from scoring.store import Report
 

@@ -13,9 +13,9 @@ from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from api.http.access import current_client, may_see, scope
+from api.http.bodies import JSON, Body, Text, read_model
 from api.http.openapi import BAD_BODY, KEY, STORE_AWAY, request_body
 from api.http.problems import FieldError, ProblemError
-from api.http.bodies import JSON, Body, Text, read_model
 from api.service import current_service
 from scoring.store import Decided, Outcome
 

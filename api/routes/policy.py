@@ -10,11 +10,11 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api.http.access import scope
 from api.decisions.answers import ModelFacts, facts_of
+from api.http.access import scope
+from api.http.bodies import JSON, Body, Motive, Text, read_model, seen_numbers
 from api.http.openapi import BAD_BODY, KEY, NOT_READY, STORE_AWAY, problem, request_body
 from api.http.problems import ProblemError
-from api.http.bodies import JSON, Body, Motive, Text, read_model, seen_numbers
 from api.service import current_service
 from scoring.store import Policy, StoreChangedError
 

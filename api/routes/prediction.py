@@ -14,16 +14,16 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.decisions import example
-from api.http.access import current_client, scope
-from api.decisions.reader import Applicant, known_number
 from api.decisions.answers import Answer, answer_of
+from api.decisions.reader import Applicant, known_number
 from api.decisions.service import Caller, Case, history_of
+from api.http.access import current_client, scope
+from api.http.bodies import JSON, JSON_LINES, digest_of, idempotency_key, read_body, split
 from api.http.openapi import KEY, NOT_READY, applicant_body, batch_body, problem
 from api.http.problems import FieldError, Problem, ProblemError, document
-from api.http.bodies import JSON, JSON_LINES, digest_of, idempotency_key, read_body, split
 from api.service import current_service
-from scoring.store import Prediction
 from scoring.data.values import misunderstood_json
+from scoring.store import Prediction
 
 blueprint = APIBlueprint(
     "prediction",

@@ -13,13 +13,13 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api.http.access import current_client, may_see, scope, sees_all
 from api.decisions.answers import MOST_OVERRIDES, Record, record_of
 from api.decisions.explanation import Explanation, explain, withhold_values
+from api.http.access import current_client, may_see, scope, sees_all
+from api.http.bodies import JSON, Body, Motive, Text, read_model
 from api.http.languages import asked_language, spoken
 from api.http.openapi import BAD_BODY, KEY, NOT_FOUND, STORE_AWAY, problem, request_body
 from api.http.problems import ProblemError
-from api.http.bodies import JSON, Body, Motive, Text, read_model
 from api.service import current_service
 from scoring.store import Override, Prediction
 

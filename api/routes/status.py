@@ -10,8 +10,8 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from api.models.manager import Live
 from api.http.openapi import NOT_READY
+from api.models.manager import Live
 from api.service import current_service
 
 blueprint = APIBlueprint(

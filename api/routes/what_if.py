@@ -11,12 +11,14 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.decisions import example
-from api.http import limits
-from api.http.access import current_client, scope
 from api.decisions.answers import Reason, ReferBand, Warned, warnings_of
 from api.decisions.explanation import Contribution, contributions_of, withhold_values
+from api.http import limits
+from api.http.access import current_client, scope
+from api.http.bodies import JSON, read_body
 from api.http.languages import asked_language, spoken
 from api.http.openapi import KEY, NOT_READY, rows_body
+from api.http.problems import ProblemError
 from api.routes.prediction import (
     NOT_JSON,
     NOT_SAID_TO_BE_JSON,
@@ -25,15 +27,13 @@ from api.routes.prediction import (
     caller_of,
     case_of,
 )
-from api.http.problems import ProblemError
-from api.http.bodies import JSON, read_body
-from api.service import current_service
 from api.routes.status import ReadyModel
-from scoring.evaluation.business import Decision
-from scoring.serving.caution import ReferReason, settle
-from scoring.features.vectors import compute
-from scoring.serving.reasons import REASONS, reasons_json
+from api.service import current_service
 from scoring.data.requests import Rows, frames_of
+from scoring.features.vectors import compute
+from scoring.serving.caution import ReferReason, settle
+from scoring.serving.costs import Decision
+from scoring.serving.reasons import REASONS, reasons_json
 from scoring.serving.scorer import Scored, Scorer
 
 blueprint = APIBlueprint(

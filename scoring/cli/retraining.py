@@ -67,10 +67,10 @@ def retrain(
     Where labels or effects are in doubt it stays the challenger, for a person to promote.
     With --if-older-than and --if-alert either is enough.
     """
-    from scoring.registry import approval
     from scoring.data.dataset import Dataset
-    from scoring.registry.promotions import check_motive
+    from scoring.registry import approval
     from scoring.registry.mlflow_registry import Store as Registry
+    from scoring.registry.promotions import check_motive
     from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
     from scoring.registry.retraining.triggers import Triggers
 

@@ -134,8 +134,8 @@ def purge(
     decisions and that neither champion nor challenger learnt from. Decisions are kept for 183
     days at least. It may run while the API serves.
     """
-    from scoring.errors import ScoringError
     from scoring.cli.service import moment
+    from scoring.errors import ScoringError
 
     with opened(database) as store:
         clock = datetime.now(UTC)

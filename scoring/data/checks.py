@@ -12,9 +12,9 @@ from operator import or_
 
 import polars as pl
 
-from scoring.errors import ScoringError
 from scoring.data.tables import DAY_SENTINEL, Column, Table
 from scoring.data.values import MISSING_WORDS, category, is_missing, shown, wanted_category
+from scoring.errors import ScoringError
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ def conform(
     """Cast loosely typed columns, as read from CSV, Parquet or JSON, to a table's schema.
 
     Text is parsed, whole floats become integers, texts that say that there is nothing become null
-    (`scoring.data.values`), unknown columns are dropped with a warning. Categories that are not known
-    are left as they are, for `without_unknown` to take out.
+    (`scoring.data.values`), unknown columns are dropped with a warning. Categories that are not
+    known are left as they are, for `without_unknown` to take out.
 
     Parameters
     ----------

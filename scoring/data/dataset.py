@@ -25,10 +25,10 @@ from scoring.data.checks import (
     packed_key,
     without_unknown,
 )
-from scoring.files import sha256_of, staged_folder
 from scoring.data.sources import SourceFile, find_files, read
 from scoring.data.tables import APPLICATION, HISTORY, HOME_CREDIT, TABLES, Table, empty_frame
 from scoring.data.values import Misunderstood, misunderstood
+from scoring.files import sha256_of, staged_folder
 
 __all__ = [
     "FILES",

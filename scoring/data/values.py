@@ -1,7 +1,7 @@
 """What a value says, at every door alike: understood, missing, or not understood.
 
-Files are read a column at a time (`scoring.data.checks`) and requests a value at a time
-(`api.decisions.column_checks`); what a text or a number means for a category is decided here for both.
+Files are read a column at a time (`scoring.data.checks`) and requests a value at a time; what a
+text or a number means for a category is decided here for both.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ from scoring.data.dataset import (
     manifest_text,
     write_table,
 )
+from scoring.data.tables import APPLICATION, BUREAU_BALANCE
 from scoring.errors import ScoringError
 from scoring.files import sha256_of, staged_file, staged_folder
-from scoring.data.tables import APPLICATION, BUREAU_BALANCE
 
 _FOLDER = "data"
 _SHORTEST = 6

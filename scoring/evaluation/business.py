@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
+from scoring.serving.costs import Costs
 
-Decision = Literal["accept", "refer", "refuse"]
 Floats = npt.NDArray[np.float64]
 
 # Share of applications that officers look at; see `refer_band`.
 REFER_SHARE = 0.07
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """Cost of the two mistakes, in units of one refused good applicant.
-
-    Attributes
-    ----------
-    false_negative : float
-        A default that was accepted.
-    false_positive : float
-        A good applicant who was refused.
-    """
-
-    false_negative: float = 10.0
-    false_positive: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (0 < self.false_negative < math.inf and 0 < self.false_positive < math.inf):
-            raise ValueError(f"both costs must be above zero, not {self}")
-
-    @property
-    def cutoff(self) -> float:
-        """The PD above which refusing is cheaper than accepting, for calibrated PDs.
-
-        Accepting costs PD x false_negative on average and refusing (1 - PD) x false_positive;
-        they are equal at false_positive / (false_positive + false_negative) (Elkan, "The
-        foundations of cost-sensitive learning", 2001).
-        """
-        return self.false_positive / (self.false_positive + self.false_negative)
 
 
 def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs: Costs) -> float:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import polars as pl
 from sklearn.metrics import roc_auc_score
 
-from scoring.serving.booster import Booster
-from scoring.evaluation.business import Decision, business_cost
 from scoring.errors import ScoringError
+from scoring.evaluation.business import business_cost
+from scoring.serving.booster import Booster
+from scoring.serving.costs import Decision
 from scoring.serving.scorer import Floats, Scorer, encode
 
 

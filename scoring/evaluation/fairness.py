@@ -21,11 +21,11 @@ from fairlearn.metrics import (
 )
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.business import Costs
 from scoring.evaluation.metrics import Interval, checked, paired_difference
-from scoring.features import PROTECTED
 from scoring.evaluation.segments import LEAST_APPLICANTS, LEAST_OUTCOMES, UNKNOWN
 from scoring.evaluation.separability import Separability, separability
+from scoring.features import PROTECTED
+from scoring.serving.costs import Costs
 
 # A group accepted less than four fifths as often as the most accepted one counts as evidence of
 # adverse impact (Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4 D, 1978).

@@ -1,6 +1,6 @@
 """Signs that the outcome, or the split into training and test applicants, leaks into the features.
 
-`scoring.evaluation.metrics.guard` refuses a model that is too good; the studies here say where to look.
+`metrics.guard` refuses a model that is too good; the studies here say where to look.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def adversarial(
         Features of both. Columns that only one side has are left out, and so are SK_ID_CURR and
         TARGET.
     folds, seed, top
-        As for `scoring.evaluation.separability.separability`; the test applicants are its second group.
+        As for `separability`; the test applicants are its second group.
     """
     columns = [
         name

@@ -1,6 +1,6 @@
 """How good PDs and decisions are: ranking, calibration and cost, each with an interval.
 
-`scoring.evaluation.segments` looks at parts of the applicants, `scoring.evaluation.money` counts in money.
+`segments` looks at parts of the applicants, `money` counts in money.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import numpy.typing as npt
 import polars as pl
 from sklearn.linear_model import LogisticRegression
 
+from scoring.errors import ScoringError
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.business import Costs, cost_curve
-from scoring.errors import ScoringError
+from scoring.evaluation.business import cost_curve
+from scoring.serving.costs import Costs
 
 __all__ = [
     "SUSPECT_AUC",
@@ -65,7 +66,7 @@ def guard(auc: float) -> None:
         raise SuspectedLeakageError(
             f"AUC {auc:.4f} is above {SUSPECT_AUC}, better than the best model ever published for "
             "these data: most likely the outcome leaks into the features. Look for it with "
-            "scoring.evaluation.leakage.single_columns and scoring.evaluation.leakage.overlap before using this model"
+            "single_columns and overlap of scoring.evaluation.leakage before using this model"
         )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.evaluation.business import Costs
 from scoring.evaluation.metrics import checked, intervals, wilson
+from scoring.serving.costs import Costs
 
 # Below these a figure would say more about chance than about the segment.
 LEAST_APPLICANTS = 30

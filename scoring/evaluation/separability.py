@@ -16,8 +16,8 @@ import polars as pl
 from lightgbm import LGBMClassifier
 from sklearn.model_selection import StratifiedKFold
 
-from scoring.evaluation.bootstrap import Interval
 from scoring.errors import ScoringError
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import auc_interval
 
 # Quick rather than sharp: enough to find what differs, not the best classifier there could be.

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import polars as pl
 import polars.selectors as cs
 
+from scoring.data.tables import TABLES, Frames, empty_frame
+from scoring.data.tables import RowsT as FrameT
 from scoring.features import (
     application,
     bureau,
@@ -19,10 +21,8 @@ from scoring.features import (
     previous_application,
 )
 from scoring.features.application import PROTECTED
-from scoring.features.engine.rows import PolarsRows, RowsT
 from scoring.features.engine.numpy_rows import SmallRows
-from scoring.data.tables import TABLES, Frames, empty_frame
-from scoring.data.tables import RowsT as FrameT
+from scoring.features.engine.rows import PolarsRows, RowsT
 
 __all__ = ["FEATURE_SET_VERSION", "PROTECTED", "are_few", "build_features", "features_of_few"]
 
@@ -46,7 +46,7 @@ def build_features(frames: Frames[FrameT]) -> FrameT:
         "application" and any of the history tables, by Kaggle's names, typed as
         `scoring.data.tables` says. A history table that is left out counts as empty: its features
         are null. Lazy frames suit portfolios; data frames of few applicants are the quickest,
-        since numpy computes them (`scoring.features.engine.formulas` says how both give the same bits).
+        since numpy computes them (`engine.formulas` says how both give the same bits).
 
     Returns
     -------

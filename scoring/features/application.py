@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from scoring.data.tables import APPLICATION, DAY_SENTINEL, Column
 from scoring.features import implied_rates
 from scoring.features.engine.formulas import (
     Formula,
@@ -20,9 +21,8 @@ from scoring.features.engine.formulas import (
     total,
     when,
 )
-from scoring.features.engine.rows import RowsT
 from scoring.features.engine.numpy_program import Array
-from scoring.data.tables import APPLICATION, DAY_SENTINEL, Column
+from scoring.features.engine.rows import RowsT
 
 PREFIX = "application"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scoring.data.tables import DAY_SENTINEL
 from scoring.features import pos_cash
 from scoring.features.engine.aggregates import (
     Aggregate,
@@ -15,7 +16,6 @@ from scoring.features.engine.aggregates import (
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formulas, col
 from scoring.features.engine.rows import RowsT
-from scoring.data.tables import DAY_SENTINEL
 
 PREFIX = "loan"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scoring.data.tables import DAY_SENTINEL
 from scoring.features.engine.aggregates import (
     Aggregate,
     Measure,
@@ -16,7 +17,6 @@ from scoring.features.engine.aggregates import (
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import col, when
 from scoring.features.engine.rows import RowsT
-from scoring.data.tables import DAY_SENTINEL
 
 PREFIX = "previous"
 

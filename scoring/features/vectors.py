@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from scoring.data.tables import TABLES, empty_frame
 from scoring.errors import ScoringError
 from scoring.features import are_few, build_features, features_of_few
-from scoring.data.tables import TABLES, empty_frame
 
 Vectors = npt.NDArray[np.float32]
 

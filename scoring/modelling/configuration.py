@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scoring.modelling.candidates import LOWERS_PD, Candidate, boosted_trees
 from scoring.errors import ScoringError
+from scoring.modelling.candidates import LOWERS_PD, Candidate, boosted_trees
 from scoring.modelling.resampling import Resampling
 from scoring.serving.scorer import Scorer
 

@@ -9,16 +9,22 @@ from typing import Any
 
 import polars as pl
 
-from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import Candidate, first_values
 from scoring.data.dataset import Dataset, Manifest
-from scoring.evaluation.metrics import auc_interval, guard, intervals
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import price_of_leaving_out, proxy_auc
-from scoring.features import FEATURE_SET_VERSION
-from scoring.serving.scorer import Scorer
-from scoring.modelling.search import Choice, Search, best_of_each, choose, families, refine, remedies
+from scoring.evaluation.metrics import auc_interval, guard, intervals
 from scoring.evaluation.separability import Separability
+from scoring.features import FEATURE_SET_VERSION
+from scoring.modelling.candidates import Candidate, first_values
+from scoring.modelling.search import (
+    Choice,
+    Search,
+    best_of_each,
+    choose,
+    families,
+    refine,
+    remedies,
+)
 from scoring.modelling.training import (
     FOLDS,
     HOLDOUT_RULE,
@@ -33,6 +39,8 @@ from scoring.modelling.training import (
     prepare,
     with_explanations,
 )
+from scoring.serving.costs import Costs
+from scoring.serving.scorer import Scorer
 
 # Enough to see whether the default recipe can be bettered; a search of hundreds gains a
 # thousandth of AUC on the real applications.

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import Candidate, boosted_trees, lightgbm
 from scoring.data.dataset import MANIFEST, Dataset, ingest
 from scoring.errors import ScoringError
+from scoring.modelling.candidates import Candidate, boosted_trees, lightgbm
 from scoring.modelling.training import Examples, Progress, cross_validate, examples_of
+from scoring.serving.costs import Costs
 
 FIGURES = ("auc", "business_cost", "business_cost_tuned_cutoff", "log_loss", "brier", "auc_train")
 

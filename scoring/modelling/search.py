@@ -19,7 +19,6 @@ from lightgbm import __version__ as lightgbm_version
 from optuna.trial import TrialState
 
 from scoring.evaluation.bootstrap import resamples
-from scoring.evaluation.business import Costs
 from scoring.modelling.candidates import LIGHTGBM_DEFAULTS, Candidate, lightgbm
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.training import (
@@ -31,6 +30,7 @@ from scoring.modelling.training import (
     cross_validate_all,
     fit_each,
 )
+from scoring.serving.costs import Costs
 
 # The ratios of costs over which the search averages, around the one that is decided with.
 _AROUND = (0.5, 0.7, 1.0, 1.4, 2.0)
@@ -251,7 +251,7 @@ def _study(
 def _code() -> str:
     """Digest of this package's code and of LightGBM's version."""
     digest = hashlib.sha256(lightgbm_version.encode())
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for path in sorted(package.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

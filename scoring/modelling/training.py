@@ -24,16 +24,16 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from scoring.features import wording
-from scoring.evaluation.business import Costs, best_cutoff, business_cost, refer_band
-from scoring.modelling.candidates import Candidate, fit
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
+from scoring.evaluation.business import best_cutoff, business_cost, refer_band
 from scoring.evaluation.metrics import figures
-from scoring.features import PROTECTED, build_features
+from scoring.features import PROTECTED, build_features, wording
+from scoring.modelling.candidates import Candidate, fit
+from scoring.modelling.selection import ranking
+from scoring.serving.costs import Costs
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import Calibration, Feature, Scorer, encode
-from scoring.modelling.selection import ranking
 
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.business import Costs
+from scoring.serving.costs import Costs
 
 _Z_95 = 1.959963984540054
 

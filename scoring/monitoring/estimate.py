@@ -7,8 +7,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.business import Costs
 from scoring.monitoring.findings import Estimate
+from scoring.serving.costs import Costs
 
 Floats = npt.NDArray[np.float64]
 

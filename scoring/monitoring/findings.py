@@ -9,8 +9,8 @@ from datetime import datetime
 import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.business import Costs
 from scoring.evaluation.comparison import Comparison
+from scoring.serving.costs import Costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,7 @@ class Performance:
         Whether refused applicants are left out: ranking and calibration are then those of the
         accepted, whom the model already chose, and cannot be held against promises for all.
     figures : mapping of str to Interval
-        As `scoring.evaluation.metrics.intervals` names them, and `observed_to_expected`: defaults over the
-        sum of PDs.
+        As `metrics.intervals` names them, and `observed_to_expected`: defaults over the sum of PDs.
     promised : mapping of str to float
         The same figures on applicants kept from the training, at the time of training; for the
         accepted alone where only they have outcomes.

@@ -7,14 +7,14 @@ from datetime import datetime
 
 import numpy as np
 
-from scoring.evaluation.comparison import compare
 from scoring.errors import ScoringError
+from scoring.evaluation.comparison import compare
 from scoring.monitoring.estimate import estimate
 from scoring.monitoring.findings import Findings, Performance, Quality, Service, Window
 from scoring.monitoring.performance import performance
 from scoring.monitoring.quality import quality
-from scoring.monitoring.window import SAMPLE, profile, sample
 from scoring.monitoring.replay import kept_model
+from scoring.monitoring.window import SAMPLE, profile, sample
 from scoring.serving.scorer import Scorer
 from scoring.store import Headlines, Settled, Store
 

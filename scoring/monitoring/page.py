@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from scoring.reports import document
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison, Share
-from scoring.reports.document import Block, Bullets, Paragraph, Section, Table
 from scoring.monitoring import pictures
 from scoring.monitoring.findings import Findings, Performance, Service
+from scoring.reports import document
+from scoring.reports.document import Block, Bullets, Paragraph, Section, Table
 from scoring.store import Alert
 
 _MOST_COLUMNS = 25

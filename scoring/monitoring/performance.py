@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import intervals
+from scoring.monitoring.cohorts import by_vintage
 from scoring.monitoring.costs import realised_cost
 from scoring.monitoring.findings import Performance
-from scoring.monitoring.cohorts import by_vintage
 from scoring.serving.scorer import Scorer
 from scoring.store import Settled
 

@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 
+from scoring.data.requests import rows_of
 from scoring.features.vectors import layout
 from scoring.monitoring.findings import Quality
+from scoring.monitoring.replay import recomputed
 from scoring.monitoring.window import Sample
 from scoring.serving.profiles import PD, Profile
-from scoring.monitoring.replay import recomputed
-from scoring.data.requests import rows_of
 from scoring.serving.scorer import Scorer
 from scoring.store import Store
 

@@ -19,10 +19,10 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout
 from scoring.serving.reasons import REASONS, reasons_json
-from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
 from scoring.serving.scorer import Reason, Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
 

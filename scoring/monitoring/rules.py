@@ -1,7 +1,7 @@
 """What findings deserve an alert: each rule is one question, its limits are settings.
 
 A rule that tests asks two things: is the change certain, and is it large. P-values are adjusted
-within families (Holm): the features' values and missingness, which `scoring.evaluation.comparison` adjusts;
+within families (Holm): the features' values and missingness, which `comparison` adjusts;
 the PD and the decisions; the reasons; the outcomes.
 """
 

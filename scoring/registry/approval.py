@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from scoring.registry import provenance
-from scoring.modelling.pipeline import Run
-from scoring.serving.batch import row_batches
-from scoring.reports.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
 from scoring.data.dataset import Dataset
+from scoring.data.tables import Frames
 from scoring.errors import ScoringError
 from scoring.evaluation.fairness import attributes
 from scoring.features import build_features
 from scoring.files import clear_leftovers, staged_file
-from scoring.registry.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
-from scoring.registry.promotions import Event
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, RegistryError, Store
-from scoring.serving.scorer import Floats, Scorer, ScorerError
-from scoring.data.tables import Frames
+from scoring.modelling.pipeline import Run
 from scoring.modelling.training import HOLDOUT_RULE, is_held_out
+from scoring.registry import provenance
+from scoring.registry.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, RegistryError, Store
+from scoring.registry.promotions import Event
+from scoring.reports.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
+from scoring.serving.batch import row_batches
+from scoring.serving.scorer import Floats, Scorer, ScorerError
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.reports.card import Card, missing
+from scoring.evaluation.fairness import FOUR_FIFTHS, four_fifths
 from scoring.evaluation.metrics import (
     SUSPECT_AUC,
     Interval,
@@ -25,8 +25,8 @@ from scoring.evaluation.metrics import (
     figures,
     paired_difference,
 )
-from scoring.evaluation.fairness import FOUR_FIFTHS, four_fifths
 from scoring.features import FEATURE_SET_VERSION
+from scoring.reports.card import Card, missing
 from scoring.serving.scorer import Scorer
 
 Floats = npt.NDArray[np.float64]

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from scoring.registry import provenance
-from scoring.data.versions import DataVersion, DataVersions
 from scoring.data.dataset import Manifest
+from scoring.data.versions import DataVersion, DataVersions
+from scoring.registry import provenance
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Store
 from scoring.registry.promotions import Event, Registered, RegistryError, iso
 from scoring.registry.provenance import Provenance
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Store
 from scoring.serving.scorer import Scorer, ScorerError
 from scoring.store import Store as DecisionStore
 from scoring.store import StoreError

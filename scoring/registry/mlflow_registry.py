@@ -1,7 +1,7 @@
 """MLflow: where runs are tracked and models are registered, promoted, rolled back and exported.
 
 A new version is the challenger. `Store.promote` makes it the champion on the strength of a verdict
-(`scoring.registry.gates`), `Store.rollback` puts the champion before it back. Both leave an event behind
+(`gates`), `Store.rollback` puts the champion before it back. Both leave an event behind
 that nothing here ever changes or removes: who, when, why, on which figures, instead of whom.
 """
 
@@ -68,7 +68,7 @@ __all__ = [
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _ATTEMPTS = 3
 _EVENT = "promotion."
 # An alias that nothing has is a wrong parameter to MLflow.

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Self, cast
 
 from scoring.data.dataset import MANIFEST, Manifest, manifest_text
-from scoring.registry.promotions import RegistryError, now
 from scoring.registry.mlflow_registry import Store
+from scoring.registry.promotions import RegistryError, now
 
 ENVIRONMENT_FILE = "environment.txt"
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 # What the code consists of: modules, and the statistics that sample applicants are drawn from.
 _CODE = (".py", ".json")
 _TAG = "provenance."

@@ -8,14 +8,14 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from scoring.reports import plots
-from scoring.registry.approval import register
-from scoring.modelling.pipeline import Run, record
 from scoring.modelling.candidates import Candidate
-from scoring.registry.mlflow_registry import Store
-from scoring.serving.scorer import Scorer
+from scoring.modelling.pipeline import Run, record
 from scoring.modelling.search import NOTED
 from scoring.modelling.training import Validation, compare
+from scoring.registry.approval import register
+from scoring.registry.mlflow_registry import Store
+from scoring.reports import plots
+from scoring.serving.scorer import Scorer
 
 
 def track(store: Store, run: Run, created: str, *, challenger: bool = True) -> Scorer:

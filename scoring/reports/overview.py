@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 
-from scoring.reports.document import Block, Link, Links, Paragraph, Section, html, page_of
 from scoring.files import staged_file
+from scoring.reports.document import Block, Link, Links, Paragraph, Section, html, page_of
 from scoring.reports.notebooks import as_html
 
 INDEX = "index.html"
@@ -121,7 +121,7 @@ WATCH = (
             "en": "How many applicants it takes to see a change, and how rare false alarms are.",
             "fr": "Combien de demandeurs avant qu'un changement soit vu.",
         },
-        "python -m scoring power",
+        "python -m studies power",
     ),
     Entry(
         "simulation.html",
@@ -130,7 +130,7 @@ WATCH = (
             "en": "What two years cost with a model that is never retrained, and with others.",
             "fr": "Coût de deux années selon la politique de réentraînement.",
         },
-        "python -m scoring simulate",
+        "python -m studies simulate",
     ),
 )
 _PARTS = (

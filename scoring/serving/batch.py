@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from scoring.serving.caution import settle
 from scoring.data.dataset import Dataset, Population
-from scoring.features import build_features
-from scoring.files import check_file, staged_file, staged_folder
-from scoring.serving.scorer import Scorer, encode
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 from scoring.data.values import Misunderstood, put_back
+from scoring.features import build_features
+from scoring.files import check_file, staged_file, staged_folder
+from scoring.serving.caution import settle
+from scoring.serving.scorer import Scorer, encode
 
 # Applicants whose features are computed at once: bounds the memory whatever the portfolio.
 BATCH_SIZE = 25_000

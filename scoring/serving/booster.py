@@ -73,7 +73,7 @@ class Booster:
     ----------
     text : str
         What `lightgbm.Booster.model_to_string` wrote. Its structure is checked first; from
-        anywhere else it has to be proved too, as the Scorer does (`scoring.serving.proving`): LightGBM may
+        anywhere else it has to be proved too, as the Scorer does (`proving`): LightGBM may
         end the process on altered numbers.
 
     Raises

@@ -10,12 +10,17 @@ from scoring.errors import ScoringError
 from scoring.files import staged_folder
 from scoring.serving.scorer import Scorer
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = Path("mlruns/champion")
 _PROCFILE = "Procfile"
 
-_PACKAGES = ("api", "scoring")
-_KINDS = (".py", ".json", ".mako")
+# What the API imports, and nothing else of the library.
+_CODE = (
+    "api", "scoring/__init__.py", "scoring/errors.py", "scoring/files.py", "scoring/free_text.py",
+    "scoring/language.py", "scoring/words", "scoring/data", "scoring/features", "scoring/serving",
+    "scoring/store",
+)  # fmt: skip
+_KINDS = (".py", ".json", ".mako", ".toml")
 # The name that the platform installs from; the project's own installs everything.
 _REQUIREMENTS = "api/requirements.txt"
 # LightGBM's package asks for SciPy, which only training imports: a quarter of what is installed.
@@ -80,10 +85,11 @@ def bundle(model: Path, out: Path, *, demonstration: bool = False) -> Scorer:
 
 def _sources() -> Iterator[Path]:
     """The code, by its path in the project."""
-    for package in _PACKAGES:
-        for path in sorted((ROOT / package).rglob("*")):
-            if path.suffix in _KINDS and path.is_file():
-                yield path.relative_to(ROOT)
+    for pattern in _CODE:
+        for found in sorted(ROOT.glob(pattern)):
+            for path in sorted(found.rglob("*")) if found.is_dir() else [found]:
+                if path.suffix in _KINDS and path.is_file():
+                    yield path.relative_to(ROOT)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from scoring.evaluation.business import Decision
+from scoring.serving.costs import Decision
 
 ReferReason = Literal["band", "not_understood", "little_known", "refer_all"]
 

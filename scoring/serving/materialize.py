@@ -9,13 +9,13 @@ from types import MappingProxyType
 
 import polars as pl
 
-from scoring.serving.batch import parted, row_batches
 from scoring.data.dataset import Dataset
-from scoring.features import FEATURE_SET_VERSION, build_features
-from scoring.features.vectors import pack, to_bytes
-from scoring.store import OnlineApplicant, Store
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 from scoring.data.values import Misunderstood, misunderstood_json
+from scoring.features import FEATURE_SET_VERSION, build_features
+from scoring.features.vectors import pack, to_bytes
+from scoring.serving.batch import parted, row_batches
+from scoring.store import OnlineApplicant, Store
 
 # Applicants whose features are computed at once, and those whose rows are written out and sent to
 # the store at once: rows take much more room as JSON, and a transaction keeps others waiting.

@@ -54,7 +54,7 @@ def prove(text: str) -> None:
 
 
 def _asked(question: bytes) -> tuple[bytes, int]:
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     environment = {name: os.environ[name] for name in _NEEDED if name in os.environ}
     path = os.pathsep.join(filter(None, (root, *sys.path)))
     try:

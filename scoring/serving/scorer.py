@@ -25,11 +25,12 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from scoring.serving.booster import Booster
-from scoring.evaluation.business import Costs, Decision
+from scoring.data.tables import HOME_CREDIT
 from scoring.features import FEATURE_SET_VERSION, PROTECTED
 from scoring.features.vectors import Vectors, layout
 from scoring.files import staged_folder
+from scoring.serving.booster import Booster
+from scoring.serving.costs import Costs, Decision
 from scoring.serving.model_files import (
     FORMAT,
     MODEL_FILE,
@@ -45,7 +46,6 @@ from scoring.serving.model_files import check_manifest as check_manifest
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.proving import prove
 from scoring.serving.shapley import Shapley
-from scoring.data.tables import HOME_CREDIT
 from scoring.serving.trees import Trees
 
 # As the registry and every service know the model.

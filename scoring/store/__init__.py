@@ -15,10 +15,23 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, text
 
-from scoring.store import alerts, archives, keys, labelled, migrate, person, policies, predictions, reports, retention, stand_ins, windows
-from scoring.store import outcomes
-from scoring.store import model_usage
-from scoring.store import applicants
+from scoring.store import (
+    alerts,
+    applicants,
+    archives,
+    keys,
+    labelled,
+    migrate,
+    model_usage,
+    outcomes,
+    person,
+    policies,
+    predictions,
+    reports,
+    retention,
+    stand_ins,
+    windows,
+)
 from scoring.store.alerts import Patience
 from scoring.store.deadlines import LONG_SECONDS, USUAL_SECONDS, Breaker, within
 from scoring.store.engine import connect, emptied_journal, make_folder, normalised, understood
@@ -91,10 +104,10 @@ T = TypeVar("T")
 
 # What commands ask for: they read many rows, or delete them.
 _LONG: dict[Callable[..., Any], float] = dict.fromkeys(
-    (convert, labelled.labelled, model_usage.life_of, applicants.put, person.erase, person.on_record,
-     retention.old_applicants, retention.purge_applicants, retention.purge_archives,
-     retention.purge_predictions, retention.purge_rest, windows.decided, windows.headlines,
-     windows.kept_rows, windows.settled), LONG_SECONDS,
+    (convert, labelled.labelled, model_usage.life_of, applicants.put, person.erase,
+     person.on_record, retention.old_applicants, retention.purge_applicants,
+     retention.purge_archives, retention.purge_predictions, retention.purge_rest, windows.decided,
+     windows.headlines, windows.kept_rows, windows.settled), LONG_SECONDS,
 )  # fmt: skip
 
 

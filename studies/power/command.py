@@ -40,9 +40,9 @@ def power(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
     from scoring.data.dataset import Dataset
-    from studies.power.report import invented, sentences, study, write
     from scoring.monitoring.thresholds import Thresholds
     from scoring.serving.scorer import Scorer
+    from studies.power.report import invented, sentences, study, write
 
     with messages() as console, TemporaryDirectory() as folder:
         numbers, limits = _numbers(sizes), Thresholds.from_settings(file=thresholds)
@@ -65,11 +65,6 @@ def power(
     for sentence in sentences(found):
         typer.echo(sentence)
     typer.echo(f"{out / 'power.html'}, .png, .json")
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app this command."""
-    app.command()(power)
 
 
 def _numbers(text: str) -> list[int]:

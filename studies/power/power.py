@@ -21,14 +21,14 @@ import numpy.typing as npt
 import polars as pl
 from scipy import stats
 
-from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.business import Costs
-from scoring.evaluation.comparison import compare
 from scoring.errors import ScoringError
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.comparison import compare
 from scoring.evaluation.metrics import wilson
 from scoring.monitoring.findings import Findings, Performance, Quality, Service, Window
 from scoring.monitoring.rules import judge
 from scoring.monitoring.thresholds import Thresholds
+from scoring.serving.costs import Costs
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.scorer import Scorer, encode
 

@@ -12,11 +12,15 @@ from typing import NamedTuple
 
 import polars as pl
 
-from scoring.serving.batch import row_batches
 from scoring.data.dataset import Dataset
+from scoring.data.synthetic import write_sample
 from scoring.evaluation.metrics import wilson
 from scoring.features import build_features
 from scoring.files import staged_file
+from scoring.monitoring.thresholds import Thresholds
+from scoring.reports.plots import power_curves
+from scoring.serving.batch import row_batches
+from scoring.serving.scorer import Scorer
 from studies.power.power import (
     NO_CHANGE,
     POWER,
@@ -29,10 +33,6 @@ from studies.power.power import (
     scored,
     usual_changes,
 )
-from scoring.monitoring.thresholds import Thresholds
-from scoring.reports.plots import power_curves
-from scoring.serving.scorer import Scorer
-from scoring.data.synthetic import write_sample
 
 _APPLICANTS = 20_000
 

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import polars as pl
 from scipy import stats
 
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import Candidate
 from scoring.errors import ScoringError
 from scoring.features.vectors import Vectors, pack
-from studies.simulation.scenarios import Scenario, Weather
+from scoring.modelling.candidates import Candidate
 from scoring.modelling.training import Examples, Positions, cross_validate, is_held_out, log_odds
+from scoring.serving.costs import Costs
+from studies.simulation.scenarios import Scenario, Weather
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from scoring.modelling.training import LEAST_DEFAULTS, Positions
 from scoring.serving.scorer import Scorer
+from scoring.store import Prediction, Strategy
 from studies.simulation.arrivals import Arrivals
 from studies.simulation.learning import Labelled, School
 from studies.simulation.service import Service
-from scoring.store import Prediction, Strategy
-from scoring.modelling.training import LEAST_DEFAULTS, Positions
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -90,11 +90,6 @@ def simulate(
     typer.echo(f"{out / 'simulation.html'}, .png, .json")
 
 
-def register(app: typer.Typer) -> None:
-    """Give an app this command."""
-    app.command()(simulate)
-
-
 def _named(wanted: list[str]) -> tuple[str, ...]:
     from studies.simulation.arrivals import SimulationError
     from studies.simulation.scenarios import SCENARIOS

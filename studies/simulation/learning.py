@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.evaluation.business import Costs
 from scoring.modelling.configuration import Configuration
-from scoring.serving.profiles import Profile
-from scoring.serving.scorer import MODEL_NAME, Scorer, encode
-from studies.simulation.arrivals import Pool
 from scoring.modelling.training import (
     Examples,
     Positions,
     cross_validate,
     fit_scorer,
 )
+from scoring.serving.costs import Costs
+from scoring.serving.profiles import Profile
+from scoring.serving.scorer import MODEL_NAME, Scorer, encode
+from studies.simulation.arrivals import Pool
 
 Floats = npt.NDArray[np.float64]
 

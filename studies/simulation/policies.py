@@ -9,10 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
+from scoring.modelling.training import LEAST_DEFAULTS
+from scoring.store import Strategy
 from studies.simulation.branch import RECENT_MONTHS, Branch, Flags, Floats
 from studies.simulation.watch import Limits, of_applicants, of_outcomes
-from scoring.store import Strategy
-from scoring.modelling.training import LEAST_DEFAULTS
 
 # Of the applicants, for a challenger of whom a bandit knows nothing yet.
 _TRIAL_SHARE = 0.2

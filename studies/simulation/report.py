@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import polars as pl
 from matplotlib.figure import Figure
 
-from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
 from scoring.files import staged_file
+from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
 from studies.simulation.figures import by_month, summary
 from studies.simulation.plots import simulation
 from studies.simulation.run import Course, Settings

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scoring.evaluation.business import Costs
-from scoring.modelling.configuration import Configuration
 from scoring.data.dataset import Dataset
+from scoring.modelling.configuration import Configuration
+from scoring.modelling.training import examples_of
+from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from studies.simulation.arrivals import Arrivals, Floats, divide, draw
 from studies.simulation.branch import Branch, Event, Ledger
@@ -22,7 +23,6 @@ from studies.simulation.policies import policies
 from studies.simulation.scenarios import SCENARIOS
 from studies.simulation.service import running
 from studies.simulation.watch import Limits
-from scoring.modelling.training import examples_of
 
 # Called with what is done, how far it is and how far it goes.
 Progress = Callable[[str, int, int], None]

@@ -16,7 +16,6 @@ from api.models.sources import Alias, FolderSource
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import Vectors, to_bytes
 from scoring.serving.scorer import Scorer
-from studies.simulation.arrivals import SimulationError
 from scoring.store import (
     CostSummary,
     OnlineApplicant,
@@ -27,6 +26,7 @@ from scoring.store import (
     Store,
     Strategy,
 )
+from studies.simulation.arrivals import SimulationError
 
 _NAME = "simulation"
 _FIRST_YEAR = 2024

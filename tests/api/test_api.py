@@ -22,19 +22,19 @@ from typing import Any
 import polars as pl
 import pytest
 import requests
-from tests.helpers import serving
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from tests.helpers.waiting import eventually
 
 from api import Settings
 from api.decisions import example
 from api.settings import SettingsError
-from scoring.serving.batch import example_requests, score
 from scoring.data.dataset import Dataset, Population
 from scoring.features import FEATURE_SET_VERSION
+from scoring.serving.batch import example_requests, score
 from scoring.serving.scorer import Scorer
+from tests.helpers import serving
+from tests.helpers.waiting import eventually
 
 PROBLEM = "application/problem+json"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - read, never listened on

@@ -5,13 +5,11 @@ The short forms run always; `pytest -m slow` runs the long ones.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -24,26 +22,20 @@ from typing import Any
 
 import pytest
 import requests
-from tests.helpers import serving
-from tests.helpers.databases import Server
-from tests.helpers.receivers import dripping
-from tests.helpers.waiting import eventually
 
-from api.decisions import example
 from scoring.files import staged_folder
 from scoring.serving.scorer import Calibration, Scorer
 from scoring.store import Policy, Store
+from tests.helpers import serving
+from tests.helpers.databases import Server
+from tests.helpers.receivers import dripping
+from tests.helpers.serving import body_of, workers_of
+from tests.helpers.waiting import eventually
 
 
 def short_and_long(short: int, long: int) -> Any:
     """Run a test with a short number always, and with a long one where slow tests are wanted."""
     return pytest.mark.parametrize("times", [short, pytest.param(long, marks=pytest.mark.slow)])
-
-
-def body(number: int) -> dict[str, Any]:
-    found = copy.deepcopy(example.REQUEST)
-    found["application"]["SK_ID_CURR"] = number
-    return found
 
 
 @dataclass
@@ -62,7 +54,7 @@ class Load:
             number += 1
             try:
                 response = session.post(
-                    f"{self.url}/predict", json=body(client * 100_000 + number), timeout=30
+                    f"{self.url}/predict", json=body_of(client * 100_000 + number), timeout=30
                 )
             except requests.RequestException:
                 self.broken += 1
@@ -87,11 +79,6 @@ def under_load(url: str, clients: int = 4) -> Iterator[Load]:
             load.stop.set()
             for one in running:
                 one.result()
-
-
-def workers_of(server: subprocess.Popen[bytes]) -> list[int]:
-    found = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    return [int(pid) for pid in found]
 
 
 @short_and_long(3, 20)
@@ -128,7 +115,7 @@ def test_a_killed_worker_is_replaced(small_model: Path, tmp_path: Path) -> None:
         first = workers_of(server)
         os.kill(first[0], signal.SIGKILL)
         eventually(lambda: len(set(workers_of(server)) - set(first)) == 1)
-        assert requests.post(f"{url}/predict", json=body(1), timeout=30).status_code == 200
+        assert requests.post(f"{url}/predict", json=body_of(1), timeout=30).status_code == 200
 
 
 @short_and_long(6, 50)
@@ -157,10 +144,10 @@ def test_models_are_swapped_under_load_without_a_failed_or_mixed_answer(
         assert load.problems == []
         assert load.broken == 0
     from api.decisions.reader import ApplicantReader
-    from scoring.features import build_features
     from scoring.data.requests import frames_of
+    from scoring.features import build_features
 
-    features = build_features(frames_of([ApplicantReader(100).read(body(1)).rows]))
+    features = build_features(frames_of([ApplicantReader(100).read(body_of(1)).rows]))
     pds = {version: float(one.predict(features)[0]) for version, one in expected.items()}
     assert len(set(pds.values())) == times + 1
     for answer in load.answers:
@@ -194,7 +181,7 @@ def test_a_broken_model_never_replaces_the_one_that_serves(
     settings = serving.settings(folder, tmp_path / "store")
     with serving.running_app(settings) as app:
         service, client = app.extensions["service"], app.test_client()
-        before = client.post("/predict", json=body(1)).json
+        before = client.post("/predict", json=body_of(1)).json
         with staged_folder(folder, kind="model") as staged:
             replace(scorer, version="2").save(staged / "new")
             for path in (staged / "new").iterdir():
@@ -203,14 +190,14 @@ def test_a_broken_model_never_replaces_the_one_that_serves(
             breakages()[breakage](staged)
         for _ in range(3):
             service.lineup.refresh()
-            after = client.post("/predict", json=body(1)).json
+            after = client.post("/predict", json=body_of(1)).json
             assert after["model"] == before["model"]
             assert after["probability_of_default"] == before["probability_of_default"]
         refused = [event for event in service.store.events() if event.kind == "refused"]
         assert len(refused) == 1
         replace(scorer, version="3").save(folder)
         service.lineup.refresh()
-        assert client.post("/predict", json=body(1)).json["model"]["version"] == "3"
+        assert client.post("/predict", json=body_of(1)).json["model"]["version"] == "3"
 
 
 def test_a_dripping_registry_keeps_neither_a_worker_nor_the_switch_waiting(
@@ -237,13 +224,13 @@ def test_a_dripping_registry_keeps_neither_a_worker_nor_the_switch_waiting(
         shutil.copytree(small_model, cache / digest)
         (cache / "champion.json").write_text(json.dumps({"digest": digest, "state": "1"}))
         eventually(lambda: requests.get(f"{url}/ready", timeout=30).status_code == 200)
-        usual = requests.post(f"{url}/predict", json=body(1), timeout=30).json()
+        usual = requests.post(f"{url}/predict", json=body_of(1), timeout=30).json()
         assert usual["decision"] == usual["model_decision"]
         store.set_policy(Policy(refer_all=True), "ana", "a test")
         start = time.monotonic()
         eventually(
             lambda: (
-                requests.post(f"{url}/predict", json=body(1), timeout=30).json()["decision"]
+                requests.post(f"{url}/predict", json=body_of(1), timeout=30).json()["decision"]
                 == "refer"
             )
         )
@@ -277,7 +264,7 @@ def test_a_full_disk_gives_503_and_no_unrecorded_decision(
     assert {one["id"] for one in load.answers} <= recorded
     # With room again, it goes on.
     with serving.running_api(small_model, tmp_path / "log2", {}) as url:
-        assert requests.post(f"{url}/predict", json=body(1), timeout=30).status_code == 200
+        assert requests.post(f"{url}/predict", json=body_of(1), timeout=30).status_code == 200
 
 
 @short_and_long(2, 10)
@@ -362,7 +349,7 @@ def test_many_clients_at_once_are_all_answered(
             barrier.wait()
             return {
                 session.post(
-                    f"{url}/predict", json=body(client * 1000 + number + 1), timeout=120
+                    f"{url}/predict", json=body_of(client * 1000 + number + 1), timeout=120
                 ).status_code
                 for number in range(times // 200)
             }

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 import requests
-from tests.helpers import serving
 
 from api.decisions import example
 from scoring.store import Store
+from tests.helpers import serving
 
 PROBLEM = "application/problem+json"
 BODY = json.dumps(example.REQUEST).encode()

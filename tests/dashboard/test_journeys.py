@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
@@ -33,6 +32,7 @@ from dashboard.texts import TEXTS, Language, percent
 from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
 from scoring.data.requests import rows_of
+from tests.helpers import serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 2400}, {"width": 390, "height": 3200}

@@ -18,8 +18,6 @@ from typing import Any, ClassVar
 import pandas as pd
 import pytest
 import requests
-from tests.helpers import serving
-from tests.helpers.serving import Service
 from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
@@ -33,6 +31,8 @@ from scoring.data.requests import rows_of
 from scoring.serving.scorer import Scorer
 from scoring.store import Outcome, Report, Store
 from scoring.store.schema import reads
+from tests.helpers import serving
+from tests.helpers.serving import Service
 
 APP = str(serving.ROOT / "dashboard" / "app.py")
 Environment = pytest.MonkeyPatch

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from scoring.features.engine.numpy_rows import SmallRows
 from scoring.features.engine.numpy_program import Array
+from scoring.features.engine.numpy_rows import SmallRows
 
 Rows = Mapping[str, pl.DataFrame]
 

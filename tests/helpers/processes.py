@@ -12,8 +12,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.databases import prediction
-
 from scoring.store import (
     OnlineApplicant,
     Outcome,
@@ -23,6 +21,7 @@ from scoring.store import (
     Store,
     StoreUnavailableError,
 )
+from tests.helpers.databases import prediction
 
 # One process imports what takes long, and is forked for each of the others.
 _CONTEXT = multiprocessing.get_context("forkserver")

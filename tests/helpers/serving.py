@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -15,19 +16,20 @@ from typing import Any, NamedTuple
 import requests
 
 from api import Settings, create_app
+from api.decisions import example
 from api.http.openapi import Application
-from scoring.serving.batch import example_requests
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import lightgbm
 from scoring.data.dataset import Dataset
 from scoring.features import build_features
+from scoring.modelling.candidates import lightgbm
+from scoring.modelling.training import Examples, cross_validate, fit_scorer
+from scoring.serving.batch import example_requests
+from scoring.serving.costs import Costs
+from scoring.serving.local import free_port as free_port
 from scoring.serving.materialize import materialize
 from scoring.serving.scorer import Scorer
-from scoring.serving.local import free_port as free_port
 from scoring.store import Store
-from scoring.modelling.training import Examples, cross_validate, fit_scorer
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 STARTUP_SECONDS = 60.0
 
 
@@ -139,3 +141,14 @@ def wait_until_it_answers(url: str, server: subprocess.Popen[bytes]) -> bool:
         else:
             return True
     return False
+
+
+def body_of(number: int) -> dict[str, Any]:
+    found = copy.deepcopy(example.REQUEST)
+    found["application"]["SK_ID_CURR"] = number
+    return found
+
+
+def workers_of(server: subprocess.Popen[bytes]) -> list[int]:
+    found = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return [int(pid) for pid in found]

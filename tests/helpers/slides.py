@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.helpers import serving
 from pptx import Presentation
 from pptx.enum.shapes import MSO_SHAPE_TYPE
 from pptx.util import Pt
@@ -14,6 +13,7 @@ from pptx.util import Pt
 from api.decisions.example import REQUEST
 from presentation.__main__ import PICTURE as _PICTURE
 from presentation.evidence import Evidence, Printed
+from tests.helpers import serving
 
 PICTURE = serving.ROOT / _PICTURE
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import polars as pl
 
-from scoring.modelling.pipeline import Data, Run, Settings, record
-from scoring.evaluation.bootstrap import Interval
 from scoring.data.dataset import Dataset
-from scoring.evaluation.metrics import intervals
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import price_of_leaving_out
-from scoring.serving.scorer import Scorer
-from scoring.modelling.search import Choice, Search
+from scoring.evaluation.metrics import intervals
 from scoring.evaluation.separability import Separability
+from scoring.modelling.pipeline import Data, Run, Settings, record
+from scoring.modelling.search import Choice, Search
 from scoring.modelling.training import Examples, Validation, lineage
+from scoring.serving.scorer import Scorer
 
 
 def run_of(scorer: Scorer, dataset: Dataset, examples: Examples, validation: Validation) -> Run:

@@ -10,8 +10,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
-from tests.helpers import slides
 
 from presentation import evidence
 from presentation.deck import BODY, Deck, Line
@@ -19,6 +17,7 @@ from presentation.deliverables import DeliverablesError, Naming, pack
 from presentation.evidence import EvidenceError, Printed
 from presentation.figures import Figures, MissingFigureError
 from scoring.files import LIST
+from tests.helpers import serving, slides
 
 DUPONT = Naming("Dupont", "Jean", "012027")
 

@@ -13,9 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
 from typer.testing import CliRunner
-from tests.helpers.waiting import eventually
 
 from scoring import files
 from scoring.__main__ import app
@@ -30,6 +28,8 @@ from scoring.files import (
     staged_folder,
 )
 from scoring.serving.scorer import Scorer
+from tests.helpers import serving
+from tests.helpers.waiting import eventually
 
 
 def contents(folder: Path) -> dict[str, bytes]:

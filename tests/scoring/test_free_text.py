@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 from rich.console import Console
 from typer.testing import CliRunner
@@ -16,8 +15,9 @@ from typer.testing import CliRunner
 from api.decisions import example
 from scoring.__main__ import app
 from scoring.cli.console import _show_log
-from scoring.reports.document import Section, Table, html, markdown
 from scoring.registry.promotions import RegistryError, check_motive
+from scoring.reports.document import Section, Table, html, markdown
+from tests.helpers import serving
 
 # What is written, and what is kept of it; None where it is refused.
 TEXTS = {

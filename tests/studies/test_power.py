@@ -13,9 +13,13 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from scoring.__main__ import app
-from scoring.evaluation.business import Costs
 from scoring.data.dataset import Dataset
+from scoring.monitoring.thresholds import Limit, Thresholds
+from scoring.reports.plots import power_curves
+from scoring.serving.costs import Costs
+from scoring.serving.profiles import Profile
+from scoring.serving.scorer import Scorer
+from studies.__main__ import app
 from studies.power.power import (
     Change,
     ConceptShift,
@@ -35,10 +39,6 @@ from studies.power.power import (
     usual_changes,
 )
 from studies.power.report import Study, sentences, write
-from scoring.monitoring.thresholds import Limit, Thresholds
-from scoring.reports.plots import power_curves
-from scoring.serving.profiles import Profile
-from scoring.serving.scorer import Scorer
 
 Floats = npt.NDArray[np.float64]
 

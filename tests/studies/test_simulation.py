@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.helpers.databases import prediction
 from typer.testing import CliRunner
 
-from scoring.__main__ import app
-from scoring.evaluation.business import Costs
+from scoring.data.dataset import Dataset
 from scoring.modelling.candidates import LIGHTGBM_DEFAULTS
 from scoring.modelling.configuration import Configuration
-from scoring.data.dataset import Dataset
+from scoring.modelling.training import Examples
+from scoring.serving.costs import Costs
 from scoring.serving.scorer import Calibration, Scorer
+from scoring.store import Outcome
+from studies.__main__ import app
 from studies.simulation.arrivals import STRAIN, Pool, SimulationError, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.figures import by_month, paired_saving, summary
@@ -31,8 +32,7 @@ from studies.simulation.run import Course, Settings, World, begun, course, simul
 from studies.simulation.scenarios import SCENARIOS, Scenario, Weather
 from studies.simulation.service import DatedStore, Service, day, running
 from studies.simulation.watch import Limits, of_applicants, of_outcomes
-from scoring.store import Outcome
-from scoring.modelling.training import Examples
+from tests.helpers.databases import prediction
 
 CONFIGURATION = Configuration(
     LIGHTGBM_DEFAULTS

@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import lightgbm
 from scoring.features.vectors import unpack
+from scoring.modelling.candidates import lightgbm
+from scoring.modelling.training import Examples, is_held_out
+from scoring.serving.costs import Costs
 from studies.simulation.arrivals import STRAIN, Arrivals, Pool, divide, draw
 from studies.simulation.scenarios import SCENARIOS, Scenario, Weather
-from scoring.modelling.training import Examples, is_held_out
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,12 @@ from scoring.data.synthetic.cards import CardsMaker
 from scoring.data.synthetic.copula import factor, latents
 from scoring.data.synthetic.marginals import FloatArray, IntArray, Json, NumberTable
 from scoring.data.synthetic.payments import LOANS, PaymentsMaker
-from scoring.data.synthetic.previous import HIDDEN_CARD, HIDDEN_LOAN, MOST_APPLICATIONS, PreviousMaker
+from scoring.data.synthetic.previous import (
+    HIDDEN_CARD,
+    HIDDEN_LOAN,
+    MOST_APPLICATIONS,
+    PreviousMaker,
+)
 from scoring.data.synthetic.risk import log_odds
 from scoring.data.synthetic.summaries import summarise
 from scoring.data.tables import APPLICATION, TABLES, Table
@@ -41,7 +46,7 @@ HISTORIES = (
 
 @cache
 def load_profile() -> Json:
-    """The committed statistics of the real rows, as `scoring.data.synthetic.profile` computed them."""
+    """Load the committed statistics of the real rows, which `profile` computed."""
     text = files("scoring.data.synthetic").joinpath("profile.json").read_text("utf-8")
     profile: Json = json.loads(text)
     return profile

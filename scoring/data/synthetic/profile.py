@@ -22,12 +22,7 @@ import polars as pl
 import typer
 
 from scoring.data.dataset import Dataset, ingest
-from scoring.data.synthetic import applications
-from scoring.data.synthetic import bureau
-from scoring.data.synthetic import cards
-from scoring.data.synthetic import payments
-from scoring.data.synthetic import previous
-from scoring.data.synthetic import risk
+from scoring.data.synthetic import applications, bureau, cards, payments, previous, risk
 from scoring.data.synthetic.chunks import HISTORIES, POPULATIONS, ChunkMaker, Population
 from scoring.data.synthetic.copula import (
     cholesky,

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scoring.data.dataset import FILES, Dataset, write_manifest
-from scoring.errors import ScoringError
-from scoring.files import staged_folder
 from scoring.data.synthetic.chunks import CHUNK, HISTORIES, POPULATIONS, ChunkMaker, Population
 from scoring.data.tables import empty_frame
+from scoring.errors import ScoringError
+from scoring.files import staged_folder
 
 SOURCE = "synthetic"
 # Identifiers are 32-bit; the loans of this many applicants still fit.

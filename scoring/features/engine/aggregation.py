@@ -14,6 +14,7 @@ from functools import cached_property
 
 import polars as pl
 
+from scoring.data.tables import RowsT as FrameT
 from scoring.features.engine.aggregates import (
     APPLICANT,
     COARSE,
@@ -26,7 +27,6 @@ from scoring.features.engine.aggregates import (
 )
 from scoring.features.engine.formulas import Condition, Formula, Formulas, col
 from scoring.features.engine.numpy_aggregation import SmallAggregation
-from scoring.data.tables import RowsT as FrameT
 
 
 class Aggregation:

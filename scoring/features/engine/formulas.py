@@ -95,12 +95,16 @@ class Formula:
 
     def is_null(self) -> Condition:
         return Condition(
-            self.polars.is_null(), call(numpy_program.null, self.step), call(numpy_program.known, self.step)
+            self.polars.is_null(),
+            call(numpy_program.null, self.step),
+            call(numpy_program.known, self.step),
         )
 
     def is_not_null(self) -> Condition:
         return Condition(
-            self.polars.is_not_null(), call(numpy_program.known, self.step), call(numpy_program.null, self.step)
+            self.polars.is_not_null(),
+            call(numpy_program.known, self.step),
+            call(numpy_program.null, self.step),
         )
 
     def fill_null(self, value: float) -> Formula:
@@ -111,7 +115,9 @@ class Formula:
 
     def clip(self, lower: float, upper: float = np.inf) -> Formula:
         """The value, or the bound that it lies beyond."""
-        step = call(numpy_program.not_below if lower == 0 else np.maximum, self.step, Constant(lower))
+        step = call(
+            numpy_program.not_below if lower == 0 else np.maximum, self.step, Constant(lower)
+        )
         if upper == np.inf:
             return Formula(self.polars.clip(lower), step)
         return Formula(self.polars.clip(lower, upper), call(np.minimum, step, Constant(upper)))
@@ -132,7 +138,9 @@ class Formula:
 
     def parsed(self) -> Formula:
         """The whole number that a text is, null for any other text."""
-        return Formula(self.polars.cast(pl.Int64, strict=False), call(numpy_program.parsed, self.step))
+        return Formula(
+            self.polars.cast(pl.Int64, strict=False), call(numpy_program.parsed, self.step)
+        )
 
     def real(self) -> Formula:
         """As 64-bit floats, which numpy's numbers are."""
@@ -178,11 +186,15 @@ class Condition:
 
     def whole(self) -> Formula:
         """1 where it is true, 0 where it is false, null where it is unknown."""
-        return Formula(self.polars.cast(pl.Int64), call(numpy_program.one_or_zero, self.true, self.false))
+        return Formula(
+            self.polars.cast(pl.Int64), call(numpy_program.one_or_zero, self.true, self.false)
+        )
 
     def real(self) -> Formula:
         """What `whole` is, as 64-bit floats."""
-        return Formula(self.polars.cast(pl.Float64), call(numpy_program.one_or_zero, self.true, self.false))
+        return Formula(
+            self.polars.cast(pl.Float64), call(numpy_program.one_or_zero, self.true, self.false)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,9 +13,9 @@ import polars as pl
 from scoring.features.engine.aggregates import APPLICANT
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Condition, Formulas
-from scoring.features.engine.rows import Rows, Summary
 from scoring.features.engine.numpy_aggregation import Places
 from scoring.features.engine.numpy_program import Array, Program, Step
+from scoring.features.engine.rows import Rows, Summary
 
 # SK_ID_CURR and the other keys take 31 bits.
 _KEY_BITS = 32

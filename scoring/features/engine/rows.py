@@ -8,10 +8,10 @@ from typing import Generic, Literal, Self, TypeVar
 
 import polars as pl
 
+from scoring.data.tables import RowsT as FrameT
 from scoring.features.engine.aggregates import APPLICANT
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Condition, Formulas
-from scoring.data.tables import RowsT as FrameT
 
 # A column of one value a group: what is made of which column. Nulls are passed over; the sum of
 # nothing is zero, and sums are of whole numbers.

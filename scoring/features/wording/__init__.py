@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from scoring.features.wording import application
-from scoring.features.wording import combined
-from scoring.features.wording import history
+from scoring.features.wording import application, combined, history
 from scoring.features.wording.grammar import Entry, Text, WordingError
 from scoring.features.wording.values import LANGUAGES, NO_BREAK, Language, unit_name, value_in
 

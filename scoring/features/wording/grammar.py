@@ -1,8 +1,8 @@
 """How a feature of the credit history is said: function, measure and rows joined by grammar.
 
 `bureau__AMT_CREDIT_SUM_DEBT__active__sum` is the function "sum" of the measure "debt still owed"
-over the rows "open loans with other lenders". Each part has its words in `scoring.features.wording.history`;
-here they are put together, in French with agreement, contraction and elision.
+over the rows "open loans with other lenders". Each part has its words in `history`; here
+they are put together, in French with agreement, contraction and elision.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NO_TEXT = Text("", "")
 
 
 class Entry(NamedTuple):
-    """A feature in words, and the unit of its values (a name in `scoring.features.wording.values`)."""
+    """A feature in words, and the unit of its values (a name in `values`)."""
 
     text: Text
     unit: str

@@ -7,7 +7,13 @@ page.py makes one HTML file of it all.
 
 from scoring.monitoring.drift.checks import Checks, check
 from scoring.monitoring.drift.page import figures, metrics, save
-from scoring.monitoring.drift.populations import HISTORIES, DriftError, populations, with_outcomes, with_pd
+from scoring.monitoring.drift.populations import (
+    HISTORIES,
+    DriftError,
+    populations,
+    with_outcomes,
+    with_pd,
+)
 from scoring.monitoring.drift.study import Study, study
 from scoring.monitoring.drift.verdict import Verdict, conclusion, verdict
 

@@ -16,13 +16,13 @@ import polars as pl
 from evidently.core.report import Snapshot
 from matplotlib.figure import Figure
 
-from scoring.reports import plots
+from scoring.features.wording import describe
+from scoring.files import staged_file
 from scoring.monitoring.drift.checks import Checks
 from scoring.monitoring.drift.study import Study
 from scoring.monitoring.drift.verdict import conclusion, verdict
-from scoring.files import staged_file
+from scoring.reports import plots
 from scoring.serving.profiles import PD
-from scoring.features.wording import describe
 
 # Columns drawn: the most changed in one plot, the most important with their bins in another.
 _CHANGED = 20

@@ -11,8 +11,8 @@ import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison, Limits, compare
-from scoring.monitoring.drift.populations import HISTORIES, TARGET
 from scoring.evaluation.metrics import auc_interval
+from scoring.monitoring.drift.populations import HISTORIES, TARGET
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.scorer import Feature, Scorer, encode
 

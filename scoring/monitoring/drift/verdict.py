@@ -11,10 +11,10 @@ import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
+from scoring.features.wording import Language, describe
 from scoring.monitoring.drift.populations import HISTORIES
 from scoring.monitoring.drift.study import Study
 from scoring.serving.profiles import PD
-from scoring.features.wording import Language, describe
 
 Effect = Literal["none", "inputs", "noticeable", "serious"]
 

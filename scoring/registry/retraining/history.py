@@ -10,13 +10,13 @@ from itertools import count
 import numpy as np
 import polars as pl
 
+from scoring.data.requests import Row, Rows, frames_of, renumbered, rows_of
+from scoring.data.tables import TABLES, empty_frame
 from scoring.errors import ScoringError
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import Vectors, from_bytes
 from scoring.monitoring.replay import recomputed
-from scoring.data.requests import Row, Rows, frames_of, renumbered, rows_of
 from scoring.store import Detail, Labelled, Store
-from scoring.data.tables import TABLES, empty_frame
 
 # Decisions whose rows are in memory as Python's values at once.
 _CHUNK = 500

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from scipy import stats
 
-from scoring.serving.batch import row_batches
 from scoring.data.dataset import Dataset
 from scoring.features.vectors import compute
+from scoring.serving.batch import row_batches
 from scoring.store import Labelled, Store
 
 # One caller asks for a decision and one reports what came of it: either may be false.

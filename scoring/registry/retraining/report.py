@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scoring.reports import document
 from scoring.evaluation.bootstrap import Interval
-from scoring.reports.document import Bullets, Paragraph, Section, Table
 from scoring.registry.retraining.retrain import Attempt
+from scoring.reports import document
+from scoring.reports.document import Bullets, Paragraph, Section, Table
 
 _NAMES = {
     "business_cost": "Cost an applicant",

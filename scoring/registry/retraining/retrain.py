@@ -12,26 +12,26 @@ from pathlib import Path
 
 import numpy as np
 
-from scoring.registry import approval
-from scoring.modelling import pipeline
-from scoring.modelling.pipeline import Settings
-from scoring.modelling.configuration import Configuration
-from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.data.dataset import Dataset
+from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
+from scoring.modelling import pipeline
+from scoring.modelling.configuration import Configuration
+from scoring.modelling.pipeline import Settings
+from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
+from scoring.registry import approval
 from scoring.registry.gates import Verdict, judge, on_original
-from scoring.registry.promotions import Event
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME
 from scoring.registry.mlflow_registry import Store as Registry
+from scoring.registry.promotions import Event
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
 from scoring.registry.retraining.history import History, Keys, history_of, numbers_of
 from scoring.registry.retraining.labels import Caller, callers_of, doubts, known_of, once
 from scoring.registry.retraining.trial import Trial, Window, held
 from scoring.registry.retraining.triggers import holding
+from scoring.registry.tracking import track
 from scoring.serving.scorer import Scorer
 from scoring.store import Labelled, Store
-from scoring.registry.tracking import track
-from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 
 Progress = Callable[[str, int, int], None]
 

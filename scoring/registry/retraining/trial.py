@@ -16,16 +16,16 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from scoring.evaluation import bootstrap
-from scoring.registry.approval import held_out_of, held_out_rows, pds_of
-from scoring.evaluation.bootstrap import Interval
 from scoring.data.dataset import Dataset
+from scoring.data.tables import Frames
+from scoring.evaluation import bootstrap
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import figures, paired_difference
 from scoring.features import build_features
+from scoring.registry.approval import held_out_of, held_out_rows, pds_of
 from scoring.registry.gates import HeldOut, Scored
 from scoring.registry.retraining.history import History
 from scoring.serving.scorer import Floats, Scorer
-from scoring.data.tables import Frames
 
 _RESAMPLES = 1000
 _ALMOST_ALL = 0.95

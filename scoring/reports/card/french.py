@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from scoring.evaluation.bootstrap import Interval
-from scoring.reports.card.fields import Data, Deciding, Driver
 from scoring.features import PROTECTED
-from scoring.serving.scorer import Scorer
 from scoring.features.wording import describe
+from scoring.reports.card.fields import Data, Deciding, Driver
+from scoring.serving.scorer import Scorer
 
 _TOLD_DRIVERS = 3
 

@@ -14,6 +14,12 @@ import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import study_cutoff
+from scoring.evaluation.explain import global_importance
+from scoring.evaluation.fairness import attributes, by_group, four_fifths
+from scoring.evaluation.metrics import intervals
+from scoring.evaluation.money import Money, money_score
+from scoring.features import PROTECTED
+from scoring.features.wording import describe
 from scoring.reports.card import french
 from scoring.reports.card.fields import (
     Approval,
@@ -31,13 +37,7 @@ from scoring.reports.card.fields import (
     Ratio,
     Use,
 )
-from scoring.evaluation.metrics import intervals
-from scoring.evaluation.explain import global_importance
-from scoring.evaluation.fairness import attributes, by_group, four_fifths
-from scoring.features import PROTECTED
-from scoring.evaluation.money import Money, money_score
 from scoring.serving.scorer import Floats, Scorer
-from scoring.features.wording import describe
 
 if TYPE_CHECKING:
     from scoring.modelling.pipeline import Run

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from scoring.evaluation.fairness import FOUR_FIFTHS
 from scoring.reports import document
 from scoring.reports.card.fields import Card, Figure, check_complete
 from scoring.reports.document import Bullets, Paragraph, Section, Table
-from scoring.evaluation.fairness import FOUR_FIFTHS
 
 FRENCH_TITLE = "Résumé"
 _NAMES = {

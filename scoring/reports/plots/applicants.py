@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm, rankdata
 
+from scoring.evaluation.segments import UNKNOWN
+from scoring.features.wording import WordingError, categories, describe
 from scoring.reports.plots.style import BLUE, GREEN, GREY, ORANGE, error_bars, finished, rows
 from scoring.serving.scorer import Floats
-from scoring.evaluation.segments import UNKNOWN
-from scoring.features.wording import WordingError, describe
-from scoring.features.wording import categories
 
 
 def missing(applications: pl.DataFrame, number: int = 20) -> Figure:

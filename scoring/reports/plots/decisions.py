@@ -12,10 +12,9 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scoring.evaluation import business
-from scoring.evaluation import metrics
-from scoring.evaluation.business import Costs
+from scoring.evaluation import business, metrics
 from scoring.reports.plots.style import BLUE, CYCLE, GREEN, GREY, ORANGE, finished
+from scoring.serving.costs import Costs
 from scoring.serving.scorer import Floats
 
 Band = tuple[float, float]

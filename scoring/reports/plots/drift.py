@@ -11,10 +11,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from scoring.features.wording import describe
 from scoring.reports.plots.style import BLUE, GREEN, GREY, ORANGE, finished, wrapped
 from scoring.serving.profiles import PD, Column, Profile
 from scoring.serving.scorer import Floats
-from scoring.features.wording import describe
 
 # Panels side by side.
 _ACROSS = 3

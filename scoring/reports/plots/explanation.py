@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scoring.evaluation.explain import Local, Summary
+from scoring.features.wording import Language, describe, reason_text, unit_text, value_text
 from scoring.reports.plots.style import (
     BLUE,
     GREEN,
@@ -25,7 +26,6 @@ from scoring.reports.plots.style import (
     wrapped,
 )
 from scoring.serving.scorer import Floats
-from scoring.features.wording import Language, describe, reason_text, unit_text, value_text
 
 _WORDS: Mapping[Language, Mapping[str, str]] = {
     "en": {

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from api.decisions import example
 from api.decisions.reader import ApplicantReader
-from api.http.problems import ProblemError
 from api.http.bodies import parse
+from api.http.problems import ProblemError
 from scoring.data.requests import frames_of
 from scoring.data.tables import TABLES
 from scoring.data.values import is_missing

@@ -12,10 +12,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 
 from api import Settings
-from api.http import access
-from api.http import limits
-from api.http import logs
-from api.http import problems
+from api.http import access, limits, logs, problems
 from scoring.store import SCOPES, ApiKey, Scope, Store
 
 PROBLEM = "application/problem+json"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http.problems import ProblemError
 from api.http.bodies import parse, split
+from api.http.problems import ProblemError
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text('"\\[]{},:a é\n'),

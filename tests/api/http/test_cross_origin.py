@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 
 from api.decisions import example
+from tests.helpers import serving
 
 BANK = "https://bank.example"
 CROSS = "Access-Control-Allow-Origin"

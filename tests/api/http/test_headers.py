@@ -6,8 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.http import headers
-from api.http import problems
+from api.http import headers, problems
 
 
 @pytest.fixture(scope="module")

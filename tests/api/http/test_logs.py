@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from tests.helpers import serving
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given, settings
@@ -22,8 +21,8 @@ from hypothesis import strategies as st
 
 from api import Settings
 from api.decisions import example
-from api.http import logs
-from api.http import problems
+from api.http import logs, problems
+from tests.helpers import serving
 
 APPLICANT = 987654
 
@@ -137,7 +136,9 @@ def test_an_unforeseen_error_is_traced_in_the_log_alone_without_numbers(
     assert "450000" not in told
 
 
-def record_of(message: str, name: str = "api.decisions.service", **extra: object) -> logging.LogRecord:
+def record_of(
+    message: str, name: str = "api.decisions.service", **extra: object
+) -> logging.LogRecord:
     record = logging.makeLogRecord({"name": name, "msg": message, "levelname": "WARNING"})
     record.__dict__.update(extra)
     return record
@@ -218,7 +219,9 @@ def test_a_servers_whole_log_is_json_and_names_nobody(small_model: Path, tmp_pat
         assert b" 400 " in send_raw(url, b"GET / HTTP/1.1\r\nSK_ID %d\r\n\r\n" % APPLICANT)
     text = log.read_text()
     lines = [json.loads(line) for line in text.splitlines()]
-    assert {"gunicorn.error", "api.request", "api.models.manager"} <= {line["logger"] for line in lines}
+    assert {"gunicorn.error", "api.request", "api.models.manager"} <= {
+        line["logger"] for line in lines
+    }
     predict = [line["status"] for line in lines if line.get("route") == "/predict"]
     assert predict == [200, 422]
     assert [line["event"] for line in lines if "Invalid request" in line["event"]] == [

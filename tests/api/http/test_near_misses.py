@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 
 from api.decisions import example
 from api.http.near_misses import near_miss
+from tests.helpers import serving
 
 LINES = "application/x-ndjson"
 APPLICATION: dict[str, Any] = example.REQUEST["application"]

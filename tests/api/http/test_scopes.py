@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 import requests
-from tests.helpers import serving
-from tests.helpers.databases import KINDS, fresh_database
 from sqlalchemy import select
 
 from api.decisions import example
 from api.decisions.reader import ApplicantReader
+from scoring.data.requests import frames_of
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import compute, to_bytes
-from scoring.data.requests import frames_of
 from scoring.store import OnlineApplicant, Scope, Store
 from scoring.store.schema import reads
+from tests.helpers import serving
+from tests.helpers.databases import KINDS, fresh_database
 
 NUMBER = 900_001
 NOBODY = "01a2061a-5c77-7d65-9ff9-611f461c3a51"

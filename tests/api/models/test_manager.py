@@ -14,19 +14,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.helpers import hostile
 import polars as pl
 import pytest
-from tests.helpers.databases import prediction
 from prometheus_client import REGISTRY
-from tests.helpers.waiting import eventually
 
-from api.models.manager import Lineup
 from api.http.problems import ProblemError
+from api.models.manager import Lineup
 from api.models.sources import Alias, FolderSource, Found, SourceError
 from scoring.features.vectors import Vectors, pack
 from scoring.serving.scorer import Calibration, Scorer
 from scoring.store import Outcome, Policy, Store
+from tests.helpers import hostile
+from tests.helpers.databases import prediction
+from tests.helpers.waiting import eventually
 
 DEADLINE_SECONDS = 60.0
 Scoring = Callable[[Scorer], None]

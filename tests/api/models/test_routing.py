@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from statistics import fmean, pstdev
 
 import pytest
-from tests.helpers.databases import prediction
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.models.routing import LEAST_OUTCOMES, Experience, Live, draw_cost, position, route
 from scoring.serving.scorer import Scorer
 from scoring.store import CostSummary, Outcome, Policy, Prediction, RefusalSummary, Store
+from tests.helpers.databases import prediction
 
 APPLICANTS = range(100_000, 104_000)
 NOBODY = RefusalSummary(0, 0, 0.0, 0.0)

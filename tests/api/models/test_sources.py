@@ -25,13 +25,13 @@ import mlflow
 import pytest
 import requests
 from mlflow.tracking import MlflowClient
-from tests.helpers.receivers import dripping
-from tests.helpers.serving import free_port
 
 from api.models import sources
 from api.models.sources import Alias, FolderSource, Found, RegistrySource, SourceError
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Store
 from scoring.serving.scorer import Scorer, ScorerError
+from tests.helpers.receivers import dripping
+from tests.helpers.serving import free_port
 
 # The server takes 20 s to start on a quiet machine.
 STARTUP_SECONDS = 180.0

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 
 from scoring.store import Alert, Store
+from tests.helpers import serving
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 FOUND = Alert(

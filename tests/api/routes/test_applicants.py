@@ -11,13 +11,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from api.decisions import example
 from scoring.store import OnlineApplicant
 from scoring.store.schema import reads
+from tests.helpers import serving
 
 
 @pytest.fixture(scope="module")

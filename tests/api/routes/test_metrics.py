@@ -13,21 +13,18 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.helpers import serving
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
-from tests.helpers.waiting import eventually
 
 from api import Settings
-from api.http import access
 from api.decisions import example
-from api.http import limits
-from api.http import logs
-from api.routes import metrics
-from api.http import problems
+from api.http import access, limits, logs, problems
 from api.http.openapi import Application
+from api.routes import metrics
 from scoring.store import Store
+from tests.helpers import serving
+from tests.helpers.waiting import eventually
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

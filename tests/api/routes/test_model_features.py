@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 
-from scoring.serving.scorer import Scorer
 from scoring.modelling.training import Examples, with_explanations
+from scoring.serving.scorer import Scorer
+from tests.helpers import serving
 
 PROBLEM = "application/problem+json"
 

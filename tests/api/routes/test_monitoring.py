@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 from typer.testing import CliRunner
 
 from scoring.__main__ import app as command_line
 from scoring.store import Store
+from tests.helpers import serving
 
 PAGES = ("/monitoring", "/monitoring/report")
 

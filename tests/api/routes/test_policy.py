@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 
 from api.decisions import example
 from scoring.serving.scorer import Calibration, Scorer
+from tests.helpers import serving
 
 
 @pytest.fixture

@@ -16,19 +16,19 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.helpers import serving
-from tests.helpers.databases import KEY
 from flask.testing import FlaskClient
-from tests.helpers.waiting import eventually
 
 from api.decisions import example
 from api.service import Service
 from scoring.data.dataset import Dataset
+from scoring.data.requests import body_of, frames_of
 from scoring.features import FEATURE_SET_VERSION, build_features
 from scoring.features.vectors import from_bytes, layout, pack, to_bytes
-from scoring.data.requests import body_of, frames_of
 from scoring.serving.scorer import Scorer
 from scoring.store import OnlineApplicant, Store, StoreUnavailableError
+from tests.helpers import serving
+from tests.helpers.databases import KEY
+from tests.helpers.waiting import eventually
 
 PROBLEM = "application/problem+json"
 LINES = "application/x-ndjson"

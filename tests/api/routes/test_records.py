@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 
 from api.decisions import example
 from scoring.serving.scorer import Scorer
 from scoring.store import Override, Store
+from tests.helpers import serving
 
 PROBLEM = "application/problem+json"
 NOBODY = "01a2061a-5c77-7d65-9ff9-611f461c3a51"

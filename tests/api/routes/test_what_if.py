@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 
 from api.decisions import example
-from scoring.serving.batch import example_requests
 from scoring.data.dataset import Dataset
+from scoring.serving.batch import example_requests
 from scoring.serving.scorer import Scorer
+from tests.helpers import serving
 
 PROBLEM = "application/problem+json"
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.helpers import serving
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
 from scoring.data.dataset import Dataset
+from tests.helpers import serving
 
 COMMANDS = (
     "ingest", "sample", "features", "predict", "examples", "export", "promote", "rollback",
     "models", "card", "train", "validate", "notebook", "serve", "materialize", "replay",
-    "migrate", "keys", "purge", "bundle", "simulate", "lineage", "overview",
+    "migrate", "keys", "purge", "bundle", "lineage", "overview",
 )  # fmt: skip
 
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
-from tests.helpers.databases import prediction
 from typer.testing import CliRunner, Result
 
 from scoring.__main__ import app
 from scoring.store import Store
+from tests.helpers import serving
+from tests.helpers.databases import prediction
 
 # What is not installed where the API is deployed.
 TRAINING = (

@@ -26,12 +26,12 @@ from scoring.data.dataset import (
     write_manifest,
     write_table,
 )
-from scoring.files import FilesError, staged_folder
 from scoring.data.sources import find_files
 from scoring.data.sources import read as read_source
 from scoring.data.tables import APPLICATION, BUREAU, HISTORY, Column, Table, empty_frame
 from scoring.data.values import is_missing
-from tests.invented import invent, invent_all, write_csv, write_folder
+from scoring.files import FilesError, staged_folder
+from tests.helpers.invented import invent, invent_all, write_csv, write_folder
 
 TRAIN = FILES["application_train"]
 

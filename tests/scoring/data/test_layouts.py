@@ -12,17 +12,17 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.helpers.invented import invent, invent_all, write_folder
 from polars.testing import assert_frame_equal
 
 from scoring.data import sources
 from scoring.data.dataset import FILES, Dataset, DatasetError, conform, ingest
 from scoring.data.sources import SourceFile, find_files
 from scoring.data.sources import read as read_source
+from tests.helpers import serving
+from tests.helpers.invented import invent, invent_all, write_folder
 
 TRAIN = "application_train"
 BUREAU = FILES["bureau"]

@@ -8,16 +8,16 @@ import zlib
 import numpy as np
 import orjson
 import polars as pl
-from tests.helpers import serving
 from polars.testing import assert_frame_equal
 
 from api.decisions import example
 from api.decisions.reader import ApplicantReader
 from scoring.data.dataset import Dataset
-from scoring.features import build_features
-from scoring.features.vectors import pack
 from scoring.data.requests import LOAN_KEYS, Rows, apart, body_of, frames_of, nameless, rows_of
 from scoring.data.tables import TABLES
+from scoring.features import build_features
+from scoring.features.vectors import pack
+from tests.helpers import serving
 
 READER = ApplicantReader(row_limit=10_000)
 

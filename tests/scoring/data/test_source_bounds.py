@@ -13,13 +13,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.helpers import serving
-from tests.helpers.invented import invent, write_folder
 
 from scoring.data import sources
 from scoring.data.checks import DatasetError
 from scoring.data.dataset import FILES
 from scoring.data.sources import SourceFile, find_files, read
+from tests.helpers import serving
+from tests.helpers.invented import invent, write_folder
 
 NAME = "application_train"
 HEADER = b"SK_ID_CURR,TARGET\n"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.helpers.spoiling import spoil
 
-from scoring.serving.batch import score
 from scoring.data.dataset import FILES, Dataset, DatasetError, ingest
+from scoring.serving.batch import score
 from scoring.serving.scorer import Scorer
+from tests.helpers.spoiling import spoil
 
 _APPLICANTS = 40
 _CUT_SHORT = "was the file cut short?"

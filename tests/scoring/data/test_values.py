@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
-from tests.helpers import serving
 from flask.testing import FlaskClient
 
 from api.http.openapi import Application
-from scoring.serving.batch import score
 from scoring.data.dataset import FILES, Dataset, DatasetError, ingest
-from scoring.serving.materialize import materialize
 from scoring.data.requests import rows_of
-from scoring.serving.scorer import Scorer
 from scoring.data.tables import HISTORY, TABLES, empty_frame
-from scoring.modelling.training import with_explanations
 from scoring.data.values import MISSING_WORDS, misunderstood
+from scoring.modelling.training import with_explanations
+from scoring.serving.batch import score
+from scoring.serving.materialize import materialize
+from scoring.serving.scorer import Scorer
+from tests.helpers import serving
 
 
 class Case(NamedTuple):

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
-from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.data.dataset import Dataset
-from scoring.files import FilesError
 from scoring.data.synthetic import write_sample
+from scoring.data.versions import Addition, DataVersionError, DataVersions
+from scoring.files import FilesError
 
 ADDITION = Addition("a" * 64, 7, "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from scoring.evaluation import bootstrap
 from scoring.evaluation.business import (
     REFER_SHARE,
-    Costs,
     best_cutoff,
     business_cost,
     cost_curve,
     refer_band,
     study_cutoff,
 )
+from scoring.serving.costs import Costs
 
 applicants = st.lists(
     st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.05, 0.0909, 0.3, 1.0]) | st.floats(0, 1)),

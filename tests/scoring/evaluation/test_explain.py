@@ -20,8 +20,8 @@ from scoring.evaluation.explain import (
     permutation,
     summary,
 )
-from scoring.serving.scorer import Scorer
 from scoring.modelling.training import Examples
+from scoring.serving.scorer import Scorer
 
 
 def test_importance_is_the_mean_absolute_contribution(

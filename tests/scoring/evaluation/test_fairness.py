@@ -7,9 +7,15 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from scoring.evaluation.business import Costs
+from scoring.evaluation.fairness import (
+    attributes,
+    by_group,
+    four_fifths,
+    price_of_leaving_out,
+    proxy_auc,
+)
 from scoring.evaluation.metrics import paired_difference
-from scoring.evaluation.fairness import attributes, by_group, four_fifths, price_of_leaving_out, proxy_auc
+from scoring.serving.costs import Costs
 
 Floats = npt.NDArray[np.float64]
 CUTOFF = 1 / 11

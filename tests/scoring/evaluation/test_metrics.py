@@ -21,7 +21,7 @@ from sklearn.metrics import (
 )
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.business import Costs, business_cost
+from scoring.evaluation.business import business_cost
 from scoring.evaluation.metrics import (
     SUSPECT_AUC,
     EvaluationError,
@@ -36,6 +36,7 @@ from scoring.evaluation.metrics import (
     reliability,
     wilson,
 )
+from scoring.serving.costs import Costs
 
 Floats = npt.NDArray[np.float64]
 COSTS = Costs()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.evaluation.business import Costs
 from scoring.evaluation.metrics import figures
 from scoring.evaluation.segments import parts, segments
+from scoring.serving.costs import Costs
 
 columns = st.one_of(
     st.lists(st.none() | st.sampled_from([0.0, 1.0, 2.5]) | st.floats(-9, 9), min_size=1).map(

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.helpers.exact import as_frame, differing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.modelling.candidates import LOWERS_PD, lightgbm
 from scoring.data.dataset import Dataset, ingest
 from scoring.features import PROTECTED, application, implied_rates
-from scoring.features.implied_rates import HIGHEST_RATE, LOWEST_RATE, PRICE_LIST, TERMS
-from scoring.features.engine.rows import PolarsRows
 from scoring.features.engine.numpy_rows import SmallRows
+from scoring.features.engine.rows import PolarsRows
+from scoring.features.implied_rates import HIGHEST_RATE, LOWEST_RATE, PRICE_LIST, TERMS
+from scoring.modelling.candidates import LOWERS_PD, lightgbm
 from scoring.serving.scorer import Feature
+from tests.helpers.exact import as_frame, differing
 
 
 def annuity_of(credit: float, yearly_rate: float, term: int) -> float:

@@ -15,12 +15,11 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 import pytest
-from tests.helpers import serving
-from tests.helpers.exact import Rows, as_frame, collected, differing, lazy, own_rows, shuffled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scoring.data.dataset import Dataset
+from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 from scoring.features import (
     FEATURE_SET_VERSION,
     PROTECTED,
@@ -36,10 +35,11 @@ from scoring.features import (
     pos_cash,
     previous_application,
 )
-from scoring.features.engine.rows import PolarsRows, RowsT
 from scoring.features.engine.numpy_rows import SmallRows
+from scoring.features.engine.rows import PolarsRows, RowsT
 from scoring.features.vectors import layout, pack
-from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
+from tests.helpers import serving
+from tests.helpers.exact import Rows, as_frame, collected, differing, lazy, own_rows, shuffled
 
 ALONE = 200
 ALONE_LAZY = 25

@@ -12,11 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.features import wording
-from scoring.features import build_features
 from scoring.data.tables import TABLES, empty_frame
-from scoring.features.wording import LANGUAGES, Language, WordingError, describe, reason_text, texts, unit_text, value_text
-from scoring.features.wording import categories
+from scoring.features import build_features, wording
+from scoring.features.wording import (
+    LANGUAGES,
+    Language,
+    WordingError,
+    categories,
+    describe,
+    reason_text,
+    texts,
+    unit_text,
+    value_text,
+)
 from scoring.features.wording.grammar import de, with_article
 from scoring.features.wording.values import UNITS, number
 

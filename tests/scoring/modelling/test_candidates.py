@@ -22,8 +22,8 @@ from scoring.modelling.candidates import (
     standard,
 )
 from scoring.modelling.resampling import RESAMPLINGS, Resampling
-from scoring.serving.scorer import Feature
 from scoring.modelling.training import scores_of
+from scoring.serving.scorer import Feature
 
 Matrix = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int8]

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from scoring.modelling.configuration import Configuration
 from scoring.errors import ScoringError
-from scoring.serving.scorer import Scorer
+from scoring.modelling.configuration import Configuration
 from scoring.modelling.training import Validation, lineage
+from scoring.serving.scorer import Scorer
 
 
 def test_the_configuration_is_that_of_the_model(scorer: Scorer) -> None:

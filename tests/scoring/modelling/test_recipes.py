@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
-from scoring.modelling.candidates import lightgbm
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.features import PROTECTED
+from scoring.modelling.candidates import lightgbm
 from scoring.modelling.recipes import (
     FIGURES,
     RECIPES,

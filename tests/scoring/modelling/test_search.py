@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from scoring.evaluation.business import Costs
 from scoring.modelling.candidates import LIGHTGBM_DEFAULTS, dummy, lightgbm, logistic_regression
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.search import (
@@ -25,7 +24,15 @@ from scoring.modelling.search import (
     remedies,
     smoothed_cost,
 )
-from scoring.modelling.training import Examples, Folds, Validation, cross_validate, log_odds, prepare
+from scoring.modelling.training import (
+    Examples,
+    Folds,
+    Validation,
+    cross_validate,
+    log_odds,
+    prepare,
+)
+from scoring.serving.costs import Costs
 
 QUICK = lightgbm(n_estimators=40, colsample_bytree=0.8)
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from scoring.serving.scorer import Feature
 from scoring.modelling.selection import ranking
+from scoring.serving.scorer import Feature
 
 NOISE = 40
 

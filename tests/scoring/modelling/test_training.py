@@ -16,12 +16,11 @@ from lightgbm import Booster
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from scoring.evaluation.business import Costs, business_cost
-from scoring.modelling.candidates import Candidate, dummy, fit, lightgbm, logistic_regression
 from scoring.data.dataset import Dataset
+from scoring.evaluation.business import business_cost
 from scoring.features import PROTECTED
+from scoring.modelling.candidates import Candidate, dummy, fit, lightgbm, logistic_regression
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.serving.scorer import Calibration, Feature, Scorer
 from scoring.modelling.training import (
     HOLDOUT_SHARE,
     LEAST_DEFAULTS,
@@ -46,6 +45,8 @@ from scoring.modelling.training import (
     scores_of,
     unseen_pds,
 )
+from scoring.serving.costs import Costs
+from scoring.serving.scorer import Calibration, Feature, Scorer
 
 QUICK = lightgbm(n_estimators=60, colsample_bytree=0.5)
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
-from tests.helpers.receivers import mail_server, web_server
 
 from scoring.monitoring.alerts import ALARM, QUIET, exit_code, notify
 from scoring.monitoring.rules import RULES, Verdict
 from scoring.monitoring.senders import EmailSender, WebhookSender
 from scoring.store import Alert, AlertRecord, Store
+from tests.helpers import serving
+from tests.helpers.receivers import mail_server, web_server
 
 MONDAY = datetime(2026, 5, 4, 6, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -13,17 +13,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from scoring.monitoring import drift
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import lightgbm
-from scoring.evaluation.comparison import Limits
 from scoring.data.dataset import Dataset, write_manifest
-from scoring.monitoring.drift import HISTORIES, Checks, DriftError, Study
+from scoring.evaluation.comparison import Limits
 from scoring.features import build_features
 from scoring.files import FilesError
+from scoring.modelling.candidates import lightgbm
+from scoring.modelling.training import Examples, cross_validate, fit_scorer, lineage
+from scoring.monitoring import drift
+from scoring.monitoring.drift import HISTORIES, Checks, DriftError, Study
+from scoring.serving.costs import Costs
 from scoring.serving.profiles import PD
 from scoring.serving.scorer import Scorer
-from scoring.modelling.training import Examples, cross_validate, fit_scorer, lineage
 
 NOBODY = pl.DataFrame(schema={"SK_ID_CURR": pl.Int32, PD: pl.Float64})
 LIMITS = Limits()

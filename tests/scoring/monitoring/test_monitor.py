@@ -16,23 +16,23 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.helpers import serving
 from typer.testing import CliRunner, Result
 
 from scoring.__main__ import app as command_line
-from scoring.evaluation.business import Costs
 from scoring.data.dataset import Dataset
 from scoring.features.vectors import from_bytes, layout, to_bytes
-from scoring.serving.materialize import materialize
 from scoring.monitoring import page
 from scoring.monitoring.estimate import estimate
 from scoring.monitoring.findings import Findings
 from scoring.monitoring.monitor import MonitorError, look
 from scoring.monitoring.performance import observed_to_expected, performance, realised_cost
 from scoring.monitoring.rules import judge
+from scoring.serving.costs import Costs
+from scoring.serving.materialize import materialize
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.scorer import Scorer
 from scoring.store import Outcome, Settled, Store
+from tests.helpers import serving
 
 NOW = datetime.now(UTC)
 START, END = NOW - timedelta(days=1), NOW + timedelta(days=1)

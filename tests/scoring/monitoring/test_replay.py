@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from tests.helpers import serving
-from tests.helpers.databases import KEY
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
@@ -26,14 +24,16 @@ from typer.testing import CliRunner, Result
 from api import Settings
 from api.decisions.example import REQUEST
 from scoring.__main__ import app as command_line
-from scoring.serving.batch import row_batches
 from scoring.data.dataset import Dataset
-from scoring.features.vectors import from_bytes, layout, to_bytes
-from scoring.serving.materialize import online_applicants
-from scoring.monitoring.replay import Difference, Report, replay
 from scoring.data.requests import nameless
+from scoring.features.vectors import from_bytes, layout, to_bytes
+from scoring.monitoring.replay import Difference, Report, replay
+from scoring.serving.batch import row_batches
+from scoring.serving.materialize import online_applicants
 from scoring.serving.scorer import Calibration, Scorer
 from scoring.store import Policy, Prediction, ShadowScore, Store, new_id
+from tests.helpers import serving
+from tests.helpers.databases import KEY
 
 
 @dataclass(frozen=True)

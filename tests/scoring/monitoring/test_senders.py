@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.helpers import serving
-from tests.helpers.receivers import mail_server, web_server
 
 from scoring.monitoring.senders import (
     EmailSender,
@@ -20,6 +18,8 @@ from scoring.monitoring.senders import (
     slack_message,
 )
 from scoring.store import Alert, AlertRecord
+from tests.helpers import serving
+from tests.helpers.receivers import mail_server, web_server
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ALERT = Alert(

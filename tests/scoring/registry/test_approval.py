@@ -7,24 +7,36 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tests.helpers import hostile
 import mlflow
 import polars as pl
 import pytest
-from tests.helpers.cards import filled_card
 from click.testing import Result
 from typer.testing import CliRunner
 
-from scoring.registry import approval
 from scoring.__main__ import app
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import lightgbm
-from scoring.reports.card import NOT_APPROVED
 from scoring.data.dataset import Dataset
+from scoring.modelling.candidates import lightgbm
+from scoring.modelling.training import (
+    HOLDOUT_RULE,
+    Examples,
+    cross_validate,
+    fit_scorer,
+    is_held_out,
+)
+from scoring.registry import approval
 from scoring.registry.gates import Margins
-from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, PromotionRefusedError, RegistryError, Store
+from scoring.registry.mlflow_registry import (
+    CHALLENGER,
+    MODEL_NAME,
+    PromotionRefusedError,
+    RegistryError,
+    Store,
+)
+from scoring.reports.card import NOT_APPROVED
+from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
-from scoring.modelling.training import HOLDOUT_RULE, Examples, cross_validate, fit_scorer, is_held_out
+from tests.helpers import hostile
+from tests.helpers.cards import filled_card
 
 # Of the few who are held out some groups are very small, and every figure is uncertain.
 FEW = Margins(auc=0.1, business_cost=0.3, brier=0.1, ece=0.1)

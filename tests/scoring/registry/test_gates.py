@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
-from tests.helpers.cards import filled_card
 
 from scoring.registry import gates
-from scoring.reports.card import Card
 from scoring.registry.gates import (
     FOUR_FIFTHS,
     Gate,
@@ -25,7 +23,9 @@ from scoring.registry.gates import (
     Verdict,
     chance_ece,
 )
+from scoring.reports.card import Card
 from scoring.serving.scorer import Scorer
+from tests.helpers.cards import filled_card
 
 Floats = npt.NDArray[np.float64]
 APPLICANTS = 3000

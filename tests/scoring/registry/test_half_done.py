@@ -12,16 +12,16 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from tests.helpers import serving
-from tests.helpers.cards import filled_card
 from click.testing import Result
 from typer.testing import CliRunner
 
-from scoring.registry import approval
 from scoring.__main__ import app
-from scoring.registry.promotions import is_behind
+from scoring.registry import approval
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Store
+from scoring.registry.promotions import is_behind
 from scoring.serving.scorer import Scorer
+from tests.helpers import serving
+from tests.helpers.cards import filled_card
 
 # Ends itself before each of the calls that are asked for of all those that leave something behind,
 # in a process of its own; without any before every one, until one process comes to its end.
@@ -98,7 +98,7 @@ def before(tmp_path_factory: pytest.TempPathFactory, scorer: Scorer) -> Iterator
 
 
 def assert_promoted(store: Store) -> None:
-    from test_registry import passed
+    from tests.helpers.verdicts import passed
 
     verdict = passed(store.version_of(CHALLENGER), store.champion())
     approval.promote(store, verdict, "ana", "test", export=store.folder / CHAMPION)
@@ -170,7 +170,7 @@ def behind(before: Path, tmp_path: Path) -> Path:
     """A registry that says version 2, beside a folder that serves version 1."""
     place = Path(shutil.copytree(before / "mlruns", tmp_path / "mlruns"))
     store = Store(place)
-    from test_registry import passed
+    from tests.helpers.verdicts import passed
 
     store.promote(passed("2", "1"), "ana", "killed before the export")
     assert Scorer.load(place / CHAMPION).version == "1"

@@ -11,24 +11,24 @@ from typing import Any
 
 import mlflow
 import pytest
-from tests.helpers.databases import prediction
-from tests.helpers.trained import run_of
 from typer.testing import CliRunner, Result
 
-from scoring.registry import provenance
 from scoring.__main__ import app
-from scoring.registry.approval import register
-from scoring.data.versions import Addition, DataVersions
 from scoring.data.dataset import Dataset
+from scoring.data.synthetic import write_sample
+from scoring.data.versions import Addition, DataVersions
+from scoring.modelling.training import Examples, Validation, applicants_digest
+from scoring.registry import provenance
+from scoring.registry.approval import register
 from scoring.registry.gates import Gate, Verdict
 from scoring.registry.lineage import NOT_RECORDED, lineage_of
-from scoring.registry.promotions import RegistryError
 from scoring.registry.mlflow_registry import Store
+from scoring.registry.promotions import RegistryError
 from scoring.serving.scorer import Scorer
 from scoring.store import Outcome, ShadowScore
 from scoring.store import Store as DecisionStore
-from scoring.data.synthetic import write_sample
-from scoring.modelling.training import Examples, Validation, applicants_digest
+from tests.helpers.databases import prediction
+from tests.helpers.trained import run_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ADDED = (12, "2026-01-02T00:00:00+00:00", "2026-03-04T00:00:00+00:00")

@@ -20,8 +20,6 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from scoring.registry.gates import Gate, Verdict
-from scoring.registry.promotions import Event, champions
-from scoring.serving.pyfunc import PyfuncModel
 from scoring.registry.mlflow_registry import (
     CHALLENGER,
     CHAMPION,
@@ -31,7 +29,10 @@ from scoring.registry.mlflow_registry import (
     StaleVerdictError,
     Store,
 )
+from scoring.registry.promotions import Event, champions
+from scoring.serving.pyfunc import PyfuncModel
 from scoring.serving.scorer import Scorer, ScorerError
+from tests.helpers.verdicts import passed
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +51,6 @@ def registered(store: Store, scorer: Scorer) -> list[Scorer]:
             found.append(store.register(scorer))
     enthrone(store, "1")
     return found
-
-
-def passed(version: str, champion: str | None) -> Verdict:
-    """A verdict that lets a version through."""
-    gate = Gate("AUC", True, 0.76, 0.75, "The AUC is not worse.")
-    return Verdict(version, champion, (gate,), applicants=200, defaults=16)
 
 
 def enthrone(store: Store, version: str, name: str = MODEL_NAME) -> Event:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.data.dataset import Dataset
+from scoring.registry.mlflow_registry import Store
 from scoring.registry.promotions import RegistryError
 from scoring.registry.provenance import (
     ENVIRONMENT_FILE,
@@ -27,7 +28,6 @@ from scoring.registry.provenance import (
     kept_manifest,
     provenance_of,
 )
-from scoring.registry.mlflow_registry import Store
 from scoring.serving.scorer import Scorer
 
 WORDS = st.text(st.characters(codec="utf-8"), min_size=1)

@@ -13,13 +13,13 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
-from test_registry import passed
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
-from scoring.registry.promotions import RegistryError, is_behind
 from scoring.registry.mlflow_registry import CHAMPION, MODEL_NAME, Store
+from scoring.registry.promotions import RegistryError, is_behind
 from scoring.serving.scorer import Scorer
+from tests.helpers.verdicts import passed
 
 
 @pytest.fixture(scope="module")

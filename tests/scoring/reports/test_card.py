@@ -13,13 +13,14 @@ from typing import Any
 
 import mlflow
 import pytest
-from tests.helpers.cards import filled_card
 from sklearn.metrics import roc_auc_score
-from tests.helpers.trained import run_of
 
-from scoring.registry.approval import kept_card, register
-from scoring.modelling.pipeline import Run
+from scoring.data.dataset import Dataset
 from scoring.evaluation.bootstrap import Interval
+from scoring.modelling.pipeline import Run
+from scoring.modelling.training import HOLDOUT_RULE, Examples, Validation
+from scoring.registry.approval import kept_card, register
+from scoring.registry.mlflow_registry import CHALLENGER, Store
 from scoring.reports.card import (
     NOT_APPROVED,
     Approval,
@@ -35,10 +36,9 @@ from scoring.reports.card import (
 from scoring.reports.card.fields import Family, Figure
 from scoring.reports.card.making import background_of
 from scoring.reports.card.pages import sections
-from scoring.data.dataset import Dataset
-from scoring.registry.mlflow_registry import CHALLENGER, Store
 from scoring.serving.scorer import Scorer
-from scoring.modelling.training import HOLDOUT_RULE, Examples, Validation
+from tests.helpers.cards import filled_card
+from tests.helpers.trained import run_of
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
 from scoring.reports.overview import MODEL, NOTEBOOKS, WATCH, write
+from tests.helpers import serving
 
 ENTRIES = (*MODEL, *NOTEBOOKS, *WATCH)
 

@@ -15,15 +15,15 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scoring.evaluation import explain
-from scoring.reports import plots
-from scoring.evaluation.business import Costs
 from scoring.data.dataset import Dataset
+from scoring.evaluation import explain
 from scoring.evaluation.fairness import by_group
-from scoring.serving.scorer import Scorer
 from scoring.evaluation.segments import segments
-from scoring.modelling.training import Examples, Validation
 from scoring.features.wording import Language, describe
+from scoring.modelling.training import Examples, Validation
+from scoring.reports import plots
+from scoring.serving.costs import Costs
+from scoring.serving.scorer import Scorer
 
 COSTS = Costs()
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.helpers.exact import collected, differing, own_rows
 
+from scoring.data.dataset import FILES, Dataset, conform, write_manifest, write_table
+from scoring.data.tables import HISTORY, TABLES
+from scoring.features import build_features
+from scoring.files import LIST, FilesError
 from scoring.serving.batch import (
     example_requests,
     feature_batches,
@@ -19,11 +22,8 @@ from scoring.serving.batch import (
     write_features,
     write_parquet,
 )
-from scoring.data.dataset import FILES, Dataset, conform, write_manifest, write_table
-from scoring.features import build_features
-from scoring.files import LIST, FilesError
 from scoring.serving.scorer import Scorer
-from scoring.data.tables import HISTORY, TABLES
+from tests.helpers.exact import collected, differing, own_rows
 
 PARTIAL = "*.partial"
 

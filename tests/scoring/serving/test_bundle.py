@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import requests
-from tests.helpers import serving
 
 from api.decisions import example
-from scoring.serving.bundle import BundleError, bundle
 from scoring.files import LIST, FilesError
+from scoring.serving.bundle import BundleError, bundle
 from scoring.serving.scorer import Scorer, ScorerError
+from tests.helpers import serving
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - as on a platform
 LARGEST_MEGABYTES = 120
@@ -90,7 +90,12 @@ def test_the_procfile_runs_against_postgresql(
         return done.stdout
 
     run(procfile(folder)["release"])
-    key = run("python -m scoring keys add smoke --scope score").split()[-1]
+    added = subprocess.run(
+        [sys.executable, "-m", "scoring", "keys", "add", "smoke", "--scope", "score"],
+        cwd=serving.ROOT, env={**os.environ, "DATABASE_URL": postgres_url}, capture_output=True,
+        text=True, check=True, timeout=120,
+    )  # fmt: skip
+    key = added.stdout.split()[-1]
     log = tmp_path / "log"
     with log.open("wb") as output:
         web = subprocess.Popen(

@@ -10,9 +10,9 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from tests.helpers import serving
 
 from scoring.serving.local import Server, reached_at, running
+from tests.helpers import serving
 
 PROBLEM = "application/problem+json"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - on a free port, for some seconds

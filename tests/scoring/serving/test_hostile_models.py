@@ -11,23 +11,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tests.helpers import hostile
 import numpy as np
 import pytest
 import requests
-from tests.helpers import serving
 from polars.exceptions import PanicException
-from test_resilience import body, workers_of
-from tests.helpers.waiting import eventually
 
-from scoring.serving import model_files
-from scoring.serving import proving
-from scoring.serving.booster import Booster, BoosterError
 from scoring.features.vectors import Vectors
+from scoring.serving import model_files, proving
+from scoring.serving.booster import Booster, BoosterError
 from scoring.serving.model_files import read_json
 from scoring.serving.proving import prove
 from scoring.serving.scorer import Scored, Scorer, ScorerError
 from scoring.store import Policy, Store
+from tests.helpers import hostile, serving
+from tests.helpers.serving import body_of, workers_of
+from tests.helpers.waiting import eventually
 
 
 @pytest.fixture
@@ -154,23 +152,23 @@ def test_a_shadow_that_fails_in_any_way_touches_no_answer(
     settings = serving.settings(small_model, tmp_path, challenger_dir=tmp_path / "challenger")
     with serving.running_app(settings) as app:
         service, client = app.extensions["service"], app.test_client()
-        usual = client.post("/predict", json=body(1)).json
+        usual = client.post("/predict", json=body_of(1)).json
         service.store.set_policy(Policy("shadow"), "ana", "a test")
         service.lineup.refresh_policy()
         for number, scores in enumerate(FAILURES.values(), start=1):
             with failing("8", scores):
-                answer = client.post("/predict", json=body(1)).json
+                answer = client.post("/predict", json=body_of(1)).json
             for name in ("probability_of_default", "decision", "reasons"):
                 assert answer[name] == usual[name]
             assert service.store.prediction(answer["id"]).shadows == ()
             figures = client.get("/metrics").text
             assert f"scoring_shadow_failures_total {number}.0" in figures
-        answer = client.post("/predict", json=body(1)).json
+        answer = client.post("/predict", json=body_of(1)).json
         assert len(service.store.prediction(answer["id"]).shadows) == 1
         # Of the model that answers it is a failure, and no decision.
         before = sum(1 for _ in service.store.predictions())
         with failing(scorer.version, FAILURES["no number"]):
-            assert client.post("/predict", json=body(1)).status_code == 500
+            assert client.post("/predict", json=body_of(1)).status_code == 500
         assert sum(1 for _ in service.store.predictions()) == before
 
 
@@ -193,7 +191,7 @@ def test_a_server_outlives_every_hostile_model_and_says_why(
         (*hostile.FOLDERS[name], False) for name in ("a pipe for the manifest", "a huge model")
     ]
     with serving.started_api(champion, tmp_path / "log", {}) as (url, server):
-        before = requests.post(f"{url}/predict", json=body(1), timeout=30).json()
+        before = requests.post(f"{url}/predict", json=body_of(1), timeout=30).json()
         workers = workers_of(server)
         for number, (damage, told, resigned) in enumerate(attacks, start=1):
             replace(scorer, version="9").save(tmp_path / "next")
@@ -204,7 +202,7 @@ def test_a_server_outlives_every_hostile_model_and_says_why(
             (tmp_path / "next").rename(champion)
             eventually(lambda number=number: refusals(store) == number)  # type: ignore[misc]
             assert told.partition(": .*")[0] in store.events()[0].detail
-            after = requests.post(f"{url}/predict", json=body(1), timeout=30).json()
+            after = requests.post(f"{url}/predict", json=body_of(1), timeout=30).json()
             assert after["model"] == before["model"]
             assert after["probability_of_default"] == before["probability_of_default"]
         store.set_policy(Policy(refer_all=True), "ana", "a test")
@@ -222,7 +220,7 @@ def refusals(store: Store) -> int:
 
 
 def decision(url: str) -> str:
-    return str(requests.post(f"{url}/predict", json=body(1), timeout=30).json()["decision"])
+    return str(requests.post(f"{url}/predict", json=body_of(1), timeout=30).json()["decision"])
 
 
 def version(url: str) -> str:

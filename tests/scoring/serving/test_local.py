@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.helpers import serving
 
 from scoring.serving.local import ServeError, Server, run, running
+from tests.helpers import serving
 
 
 @pytest.fixture

@@ -14,21 +14,21 @@ import numpy as np
 import orjson
 import polars as pl
 import pytest
-from tests.helpers import serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.helpers.invented import invent
 
 from api.decisions.reader import ApplicantReader
-from scoring.serving import materialize as module
-from scoring.serving.batch import example_requests, parted, row_batches
 from scoring.data.dataset import Dataset
+from scoring.data.requests import Rows, frames_of
+from scoring.data.tables import HISTORY, TABLES
 from scoring.features import FEATURE_SET_VERSION, build_features
 from scoring.features.vectors import from_bytes, pack
+from scoring.serving import materialize as module
+from scoring.serving.batch import example_requests, parted, row_batches
 from scoring.serving.materialize import materialize, online_applicants, request_bodies
-from scoring.data.requests import Rows, frames_of
 from scoring.store import OnlineApplicant, Store
-from scoring.data.tables import HISTORY, TABLES
+from tests.helpers import serving
+from tests.helpers.invented import invent
 
 READER = ApplicantReader(row_limit=10_000)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

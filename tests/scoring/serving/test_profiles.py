@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring.modelling.training import Examples, with_explanations
 from scoring.serving.profiles import PD, Column, Profile, ProfileError
 from scoring.serving.scorer import Scorer, ScorerError, encode
-from scoring.modelling.training import Examples, with_explanations
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.helpers.exact import collected, differing, own_rows, shuffled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.serving.booster import BoosterError
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import lightgbm
 from scoring.data.dataset import Dataset
 from scoring.features import PROTECTED, build_features
 from scoring.files import FilesError
-from scoring.serving.scorer import Calibration, Feature, Scorer, ScorerError, check_manifest, encode
+from scoring.modelling.candidates import lightgbm
 from scoring.modelling.training import Examples, cross_validate, fit_scorer
+from scoring.serving.booster import BoosterError
+from scoring.serving.costs import Costs
+from scoring.serving.scorer import Calibration, Feature, Scorer, ScorerError, check_manifest, encode
+from tests.helpers.exact import collected, differing, own_rows, shuffled
 
 FILES = ("model.txt", "scorer.json", "profile.json", "manifest.json")
 

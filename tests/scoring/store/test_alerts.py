@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tests.helpers.processes import run_at_once
-
 from scoring.store import Alert, AlertRecord, Patience, Store
+from tests.helpers.processes import run_at_once
 
 MONDAY = datetime(2026, 5, 4, 6, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.helpers.databases import prediction
-from tests.helpers.processes import kept, outcomes_told, policy_changed, run_at_once
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from scoring.store import OnlineApplicant, Outcome, Report, Store
+from tests.helpers.databases import prediction
+from tests.helpers.processes import kept, outcomes_told, policy_changed, run_at_once
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -15,6 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
+
+from scoring import store as store_module
+from scoring.store import Prediction, ShadowScore, Store, StoreError, StoreUnavailableError
+from scoring.store import engine as engine_module
 from tests.helpers.databases import Server, prediction
 from tests.helpers.processes import (
     filled_disk,
@@ -23,12 +28,7 @@ from tests.helpers.processes import (
     refused_as_read_only,
     run_at_once,
 )
-from sqlalchemy import Connection
 from tests.helpers.waiting import eventually
-
-from scoring import store as store_module
-from scoring.store import Prediction, ShadowScore, Store, StoreError, StoreUnavailableError
-from scoring.store import engine as engine_module
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from tests.helpers.databases import prediction
-from tests.helpers.processes import migrated, run_at_once
 from sqlalchemy import Engine, inspect, text
 
 from scoring.store import Store, StoreError
 from scoring.store.engine import connect, normalised
 from scoring.store.migrate import HEAD
 from scoring.store.schema import metadata
+from tests.helpers.databases import prediction
+from tests.helpers.processes import migrated, run_at_once
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 MIGRATIONS = ROOT / "scoring" / "store" / "migrations"
 
 

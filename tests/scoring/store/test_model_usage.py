@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.helpers.databases import prediction
-
 from scoring.store import Life, Outcome, ShadowScore, Store
+from tests.helpers.databases import prediction
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,10 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
-from tests.helpers.databases import prediction
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.helpers.processes import run_at_once
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -26,6 +24,8 @@ from scoring.store import (
     StoreError,
     new_id,
 )
+from tests.helpers.databases import prediction
+from tests.helpers.processes import run_at_once
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

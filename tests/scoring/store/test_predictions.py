@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from tests.helpers.databases import KEY, prediction
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.helpers.processes import recorded_by_key, run_at_once
 
 from scoring.store import Prediction, ShadowScore, Store, StoreError, new_id
+from tests.helpers.databases import KEY, prediction
+from tests.helpers.processes import recorded_by_key, run_at_once
 
 # PostgreSQL keeps no NUL in texts, and neither database half of a surrogate pair.
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)

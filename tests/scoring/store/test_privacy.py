@@ -19,18 +19,16 @@ from typing import Any
 import polars as pl
 import pytest
 import requests
-from tests.helpers import serving
 from click.testing import Result
-from tests.helpers.databases import KEY, prediction
 from typer.testing import CliRunner
 
 from api import create_app
 from scoring.__main__ import app as command_line
-from scoring.data.versions import Addition, DataVersions
 from scoring.data.dataset import Dataset, write_dataset
+from scoring.data.requests import LOAN_KEYS
+from scoring.data.versions import Addition, DataVersions
 from scoring.features.vectors import from_bytes
 from scoring.monitoring.replay import replay
-from scoring.data.requests import LOAN_KEYS
 from scoring.store import (
     Alert,
     ModelEvent,
@@ -44,6 +42,8 @@ from scoring.store import (
     new_id,
 )
 from scoring.store import stand_ins as stand_ins_module
+from tests.helpers import serving
+from tests.helpers.databases import KEY, prediction
 
 NUMBER, LOANS = 1_987_654_321, itertools.count(1_765_432_198)
 NOW = datetime.now(UTC)

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.helpers.databases import prediction
 
 from scoring.store import (
     ModelEvent,
@@ -20,6 +19,7 @@ from scoring.store import (
     Store,
     StoreError,
 )
+from tests.helpers.databases import prediction
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 KEPT = timedelta(days=200)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.databases import prediction
 from sqlalchemy import Engine, create_engine, event, text
 
 from scoring.store import ModelEvent, Outcome, Override, Store
+from tests.helpers.databases import prediction
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -14,11 +14,7 @@ from polars.testing import assert_frame_equal
 from sklearn.metrics import roc_auc_score
 
 from scoring.data.dataset import FILES, Dataset, ingest
-from scoring.files import FilesError
-from scoring.data.synthetic import SampleError, write_sample
-from scoring.data.synthetic import applications
-from scoring.data.synthetic import credibility
-from scoring.data.synthetic import profile
+from scoring.data.synthetic import SampleError, applications, profile, write_sample
 from scoring.data.synthetic.chunks import (
     CHUNK,
     HISTORIES,
@@ -39,6 +35,8 @@ from scoring.data.synthetic.marginals import (
 from scoring.data.synthetic.risk import DEFAULT_RATE, level_shift
 from scoring.data.synthetic.summaries import summarise
 from scoring.data.tables import DAY_SENTINEL, TABLES
+from scoring.files import FilesError
+from studies import credibility
 
 Drawn = dict[Population, dict[str, pl.DataFrame]]
 CHUNKS = 4
@@ -474,7 +472,7 @@ def test_a_model_of_invented_applicants_ranks_real_ones(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """A short form of `scoring.data.synthetic.credibility`, which reports 0.75 and more."""
+    """A short form of `studies.credibility`, which reports 0.75 and more."""
     monkeypatch.setattr(credibility, "ROUNDS", 150)
     rows = drawn["train"]["application"]
     model = credibility.train(credibility.application_features(rows), credibility.target_of(rows))

@@ -9,7 +9,6 @@ import statistics
 import numpy as np
 import polars as pl
 import pytest
-from tests.helpers.exact import as_frame, differing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,8 +25,9 @@ from scoring.features.engine.aggregates import (
 )
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formulas, col
-from scoring.features.engine.rows import PolarsRows
 from scoring.features.engine.numpy_rows import SmallRows
+from scoring.features.engine.rows import PolarsRows
+from tests.helpers.exact import as_frame, differing
 
 SCHEMA = {"SK_ID_CURR": pl.Int32, "AMT": pl.Float64, "DAYS": pl.Int32}
 FUNCTIONS = "sum mean min max std range count"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from tests.helpers.exact import as_frame, differing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,8 +22,9 @@ from scoring.features.engine.formulas import (
     total,
     when,
 )
-from scoring.features.engine.numpy_rows import SmallRows
 from scoring.features.engine.numpy_program import Array
+from scoring.features.engine.numpy_rows import SmallRows
+from tests.helpers.exact import as_frame, differing
 
 SCHEMA = {"A": pl.Float64, "B": pl.Float64, "I": pl.Int32, "TEXT": pl.String}
 # Eighths are exact, so that sums and products meet; what divides them is not.

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
-from tests.helpers.exact import as_frame, differing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.features.engine.formulas import Formulas, col
-from scoring.features.engine.rows import PolarsRows, RowsT, Summary
 from scoring.features.engine.numpy_rows import SmallRows
+from scoring.features.engine.rows import PolarsRows, RowsT, Summary
+from tests.helpers.exact import as_frame, differing
 
 SCHEMA = {
     "SK_ID_CURR": pl.Int32,

@@ -16,36 +16,36 @@ import mlflow
 import numpy as np
 import polars as pl
 import pytest
-from tests.helpers import serving
-from tests.helpers.databases import KEY
 from typer.testing import CliRunner
 
-from scoring.registry import approval
-from scoring.modelling import pipeline
 from scoring.__main__ import app
-from scoring.modelling.pipeline import Settings
-from scoring.serving.batch import example_requests
-from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import lightgbm
-from scoring.data.versions import DataVersions
 from scoring.data.dataset import Dataset, write_dataset
+from scoring.data.requests import body_of, frames_of, nameless, rows_of
+from scoring.data.synthetic import write_sample
+from scoring.data.tables import TABLES
+from scoring.data.versions import DataVersions
 from scoring.errors import ScoringError
 from scoring.features import build_features
 from scoring.features.vectors import compute, from_bytes, pack, to_bytes
-from scoring.serving.materialize import materialize
+from scoring.modelling import pipeline
+from scoring.modelling.candidates import lightgbm
+from scoring.modelling.pipeline import Settings
+from scoring.modelling.training import is_held_out
+from scoring.registry import approval
 from scoring.registry.mlflow_registry import MODEL_NAME
 from scoring.registry.mlflow_registry import Store as Registry
-from scoring.data.requests import body_of, frames_of, nameless, rows_of
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
 from scoring.registry.retraining.history import Keys, history_of, numbers_of
 from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
 from scoring.registry.retraining.trial import LARGEST_MOVE, effects, held
+from scoring.registry.tracking import track
+from scoring.serving.batch import example_requests
+from scoring.serving.costs import Costs
+from scoring.serving.materialize import materialize
 from scoring.serving.scorer import Calibration, Feature, Floats, Scorer
 from scoring.store import Alert, Outcome, Override, Prediction, Store, new_id
-from scoring.data.synthetic import write_sample
-from scoring.data.tables import TABLES
-from scoring.registry.tracking import track
-from scoring.modelling.training import is_held_out
+from tests.helpers import serving
+from tests.helpers.databases import KEY
 
 _ORIGINAL, _LATER, _BY_NUMBER, _AT_ONCE = 1000, 800, 20, 80
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """How well the sample applicants stand in for real ones, in figures.
 
-    python -m scoring.data.synthetic.credibility HOME_CREDIT APPLICATIONS
+    python -m studies.credibility HOME_CREDIT APPLICATIONS
 
 The folders are those of `scoring.data.synthetic.profile`. Prints how a model trained on invented
 applications ranks real ones, what histories add, and how far marginals and correlations are off.

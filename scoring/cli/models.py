@@ -1,0 +1,295 @@
+"""Models: train, validate, promote, rollback, models, card, export, predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scoring.cli.console import messages, show, stages
+from scoring.cli.options import (
+    CHAMPION,
+    MLRUNS,
+    REPORTS,
+    ByOption,
+    DataOption,
+    DatasetArgument,
+    ModelOption,
+    ProtectedOption,
+    ReportsOption,
+    StoreOption,
+    WhyOption,
+)
+
+if TYPE_CHECKING:
+    from scoring.modelling.pipeline import Run
+    from scoring.registry.gates import Gate
+    from scoring.registry.promotions import Event, Registered
+
+_VERSION_HEADER = ("version", "alias", "registered", "AUC", "cost", "data", "by", "why")
+_EVENT_HEADER = ("", "when", "what", "version", "before", "by", "why")
+
+
+def train(
+    data: DataOption,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Of the search for hyper-parameters.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
+    mlruns: StoreOption = MLRUNS,
+    protected: ProtectedOption = False,
+) -> None:
+    """Choose, fit and measure a model, and register it as the challenger.
+
+    Families of models, remedies for imbalance and hyper-parameters are compared in
+    cross-validation on what decisions cost. An interrupted search goes on where it stopped.
+    """
+    from datetime import UTC, datetime
+
+    from scoring.data.versions import DataVersions
+    from scoring.modelling.pipeline import TRIALS, Settings
+    from scoring.modelling.pipeline import train as run_training
+    from scoring.modelling.recipes import opened
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Store
+    from scoring.registry.tracking import track
+
+    settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
+    with messages() as console, opened(data) as dataset:
+        # A registry that cannot be used is told before hours of training, not after.
+        store = Store(mlruns)
+        with stages(console) as report:
+            run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
+        with console.status("registering"):
+            approval.settle(store)
+            DataVersions.beside(store.folder).keep(dataset)
+            scorer = track(store, run, datetime.now(UTC).date().isoformat())
+            store.export(mlruns / CHALLENGER, CHALLENGER)
+    _show_training(run)
+    typer.echo(
+        f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}, exported to "
+        f"{mlruns / CHALLENGER}; python -m scoring promote holds it against the gates"
+    )
+
+
+def _show_training(run: Run) -> None:
+    """Print what was compared, what was chosen, and the figures on the held-out applicants."""
+    from scoring.modelling.training import compare
+
+    shown = ("auc_train", "auc", "ks", "brier", "log_loss", "business_cost", "fit_seconds")
+    tables = (
+        ("candidate", "Families, on applicants not seen in training", run.families),
+        ("resampling", "Remedies for imbalance", run.remedies),
+    )
+    for name, title, validations in tables:
+        typer.echo(f"\n{title}")
+        rows = compare(validations).select(name, *shown).rows()
+        show((name, *shown), ((row[0], *map(_cell, row[1:])) for row in rows))
+    if run.search is not None:
+        table = run.search.table
+        typer.echo(f"{table.height} trials, {int(table['pruned'].sum())} stopped early.")
+    typer.echo(run.choice.sentence)
+    typer.echo(f"\n{run.data.holdout.target.size:,} held-out applicants, 95 % intervals")
+    show(
+        ("figure", "value", "low", "high"),
+        ((name, *map(_cell, figure)) for name, figure in run.figures.items()),
+    )
+
+
+def validate(
+    data: DataOption,
+    recipe: Annotated[
+        str, typer.Option(help="note: LightGBM of the literature on every column; or champion.")
+    ] = "champion",
+    seeds: Annotated[str, typer.Option(help="Of the folds, with commas between.")] = "0,1,2",
+    protected: ProtectedOption = None,
+) -> None:
+    """Cross-validate a recipe on all applicants with an outcome, and print its figures.
+
+    Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
+    dictate (1/11), and at the one that was the best on the other folds.
+    """
+    from scoring.modelling.recipes import (
+        FIGURES,
+        examples_for,
+        opened,
+        recipe_named,
+        validated,
+    )
+
+    with messages() as console, opened(data) as dataset:
+        chosen = recipe_named(recipe)
+        examples = examples_for(chosen, dataset, protected)
+        with stages(console) as report:
+            found = validated(chosen, examples, _numbers(seeds), report)
+    rows = ((str(row[0]), *map(_cell, row[1:])) for row in found.rows())
+    typer.echo(f"{examples.target.size:,} applicants, {len(examples.features)} columns, {recipe}")
+    show(("seed", *FIGURES), rows)
+
+
+def _numbers(words: str) -> list[int]:
+    from scoring.errors import ScoringError
+
+    try:
+        return [int(word) for word in words.replace(",", " ").split()]
+    except ValueError as error:
+        raise ScoringError(
+            f"--seeds takes whole numbers, 0,1,2 for example, not {words}"
+        ) from error
+
+
+def promote(
+    data: Annotated[Path, typer.Option(help="The dataset whose held-out applicants are scored.")],
+    by: ByOption,
+    why: WhyOption,
+    version: Annotated[str | None, typer.Option(help="The challenger by default.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Override refusals; suspected leakage stays refused.")
+    ] = False,
+    mlruns: StoreOption = MLRUNS,
+    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
+    reports: ReportsOption = REPORTS,
+) -> None:
+    """Hold a challenger against the gates; if it passes, make it the champion and export it."""
+    from scoring.data.dataset import Dataset
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import CHALLENGER, Store
+    from scoring.registry.promotions import check_motive
+
+    with messages() as console:
+        by, why = check_motive(by, why)
+        store = Store(mlruns)
+        mended = approval.settle(store, export)
+        champion = store.champion()
+        if mended and version in (None, champion) and not store.find(CHALLENGER):
+            typer.echo(f"version {champion} is the champion; exported to {export}")
+            return
+        with console.status("scoring the held-out applicants"):
+            verdict = approval.judged(store, Dataset.open(data), version)
+        show(("", "gate", "figure", "bound", "in words"), map(_gate_row, verdict.gates))
+        event = approval.promote(
+            store, verdict, by, why, force=force, export=export, reports=reports
+        )
+    told = ", forced" if event.forced else ""
+    typer.echo(f"version {event.version} is the champion{told}; exported to {export}")
+
+
+def rollback(
+    by: ByOption,
+    why: WhyOption,
+    mlruns: StoreOption = MLRUNS,
+    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
+    reports: ReportsOption = REPORTS,
+) -> None:
+    """Make the previous champion the champion again, and export it."""
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Store
+
+    with messages():
+        store = Store(mlruns)
+        approval.settle(store, export)
+        event = approval.rollback(store, by, why, export=export, reports=reports)
+    typer.echo(
+        f"version {event.version} is the champion again, in the place of version {event.previous}; "
+        f"exported to {export}"
+    )
+
+
+def models(mlruns: StoreOption = MLRUNS) -> None:
+    """List the registered versions, the newest first, and every change of champion."""
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Store
+
+    with messages():
+        store = Store(mlruns)
+        approval.settle(store)
+        found, events = store.versions(), store.history()
+    show(_VERSION_HEADER, map(_version_row, found))
+    show(_EVENT_HEADER, map(_event_row, events))
+
+
+def card(
+    version: Annotated[str | None, typer.Option(help="The champion by default.")] = None,
+    mlruns: StoreOption = MLRUNS,
+    reports: ReportsOption = REPORTS,
+) -> None:
+    """Write a version's model card as Markdown and as HTML."""
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Store
+
+    with messages():
+        written = approval.write_kept_card(Store(mlruns), version, reports)
+    typer.echo(f"model card of version {written} in {reports}")
+
+
+def export(
+    out: Annotated[
+        Path | None, typer.Option(help="The directory to write; mlruns/ALIAS by default.")
+    ] = None,
+    alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
+    mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
+) -> None:
+    """Copy a registered model out of MLflow as a directory that the API serves or tries."""
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Store
+
+    folder = out or CHAMPION.with_name(alias)
+    with messages() as console, console.status("exporting"):
+        store = Store(mlruns)
+        approval.settle(store)
+        scorer = store.export(folder, alias)
+    typer.echo(f"{scorer.name} version {scorer.version} ({alias}) in {folder}")
+
+
+def predict(
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    model: ModelOption = CHAMPION,
+) -> None:
+    """Score every applicant of a dataset: probability of default and decision."""
+    from scoring.data.dataset import Dataset
+    from scoring.files import check_file
+    from scoring.serving.batch import PARQUET, score, write_parquet
+    from scoring.serving.scorer import Scorer
+
+    with messages() as console, console.status("scoring"):
+        check_file(out, PARQUET)
+        scorer = Scorer.load(model)
+        scored = score(Dataset.open(dataset), scorer)
+        write_parquet(scored, out)
+    refused = scored.filter(decision="refuse").height / scored.height
+    doubted = scored["not_understood"].str.len_bytes().gt(0).sum()
+    typer.echo(
+        f"{scored.height:,} applicants scored by {scorer.name} version {scorer.version} in {out}: "
+        f"{refused:.1%} refused at the cut-off {scorer.cutoff:.4f}"
+        + (f"; of {doubted:,} something was not understood" if doubted else "")
+    )
+
+
+def _gate_row(gate: Gate) -> tuple[str, ...]:
+    outcome = "refused" if not gate.passed else "alert" if gate.alert else "passed"
+    return outcome, gate.name, _cell(gate.figure), _cell(gate.bound), gate.sentence
+
+
+def _version_row(item: Registered) -> tuple[str, ...]:
+    figures = (_cell(item.figures.get(name, "")) for name in ("auc", "business_cost"))
+    motive = (item.event.by, item.event.why) if item.event else ("", "")
+    data = f"{item.source} {item.dataset[:12]}".strip()
+    return item.version, ", ".join(item.aliases), item.registered, *figures, data, *motive
+
+
+def _event_row(event: Event) -> tuple[str, ...]:
+    action = f"{event.action}, forced" if event.forced else event.action
+    known = (str(event.number), event.at, action, event.version, event.previous or "")
+    return *known, event.by, event.why
+
+
+def _cell(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4f}"
+
+
+def register(app: typer.Typer) -> None:
+    """Give an app these commands."""
+    for command in (train, validate, promote, rollback, models, card, export, predict):
+        app.command()(command)

@@ -1,0 +1,47 @@
+"""Numbers and dates as people write them, by the rules of Unicode's CLDR."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from babel import Locale, dates, numbers
+
+
+def number(value: float, language: str, decimals: int | None = None) -> str:
+    """Format a number as people write it: 432,000.5 in English, 432 000,5 in French.
+
+    Parameters
+    ----------
+    value : float
+        What is written.
+    language : str
+        One of `scoring.language.LANGUAGES`.
+    decimals : int, optional
+        How many; by default as many as there are, at most two.
+    """
+    digits = "##" if decimals is None else "0" * decimals
+    pattern = f"#,##0.{digits}" if digits else "#,##0"
+    return _signs(numbers.format_decimal(value, pattern, locale=language), language)
+
+
+def signed(value: float, language: str, decimals: int = 2) -> str:
+    """Format a difference with its sign: +0.44, −0.44."""
+    sign = "+" if value >= 0 else ""
+    return sign + number(value, language, decimals)
+
+
+def percent(share: float, language: str, decimals: int = 1) -> str:
+    """Format a share as people write it: 7.1% in English, 7,1 % in French."""
+    pattern = Locale.parse(language).percent_formats[None].pattern
+    pattern = pattern.replace("0", "0." + "0" * decimals if decimals else "0")
+    return _signs(numbers.format_percent(share, pattern, locale=language), language)
+
+
+def day(value: date, language: str) -> str:
+    """Format a day: November 28, 2026 in English, 28 novembre 2026 in French."""
+    return dates.format_date(value, "long", locale=language)
+
+
+def _signs(formatted: str, language: str) -> str:
+    # A hyphen is shorter than a plus: differences in a column would not line up.
+    return formatted.replace(numbers.get_minus_sign_symbol(language), "\u2212")
