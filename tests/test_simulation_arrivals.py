@@ -10,7 +10,7 @@ import pytest
 
 from scoring.business import Costs
 from scoring.candidates import lightgbm
-from scoring.features.vectors import unpack
+from scoring.features.vectors import pack
 from scoring.simulation.arrivals import STRAIN, Arrivals, Pool, divide, draw
 from scoring.simulation.scenarios import SCENARIOS, Scenario, Weather
 from scoring.training import Examples, is_held_out
@@ -89,7 +89,7 @@ def test_those_who_come_are_others_than_those_who_are_there(sample_examples: Exa
     held = is_held_out(sample_examples.frame["SK_ID_CURR"])
     assert found.features.equals(sample_examples.frame.filter(held))
     assert first.frame.equals(sample_examples.frame.filter(~held))
-    assert unpack(found.vectors, found.features["SK_ID_CURR"].to_list()).equals(found.features)
+    assert np.array_equal(found.vectors, pack(found.features), equal_nan=True)
 
 
 def test_the_truth_is_as_large_as_what_was_seen_and_differs(sample_examples: Examples) -> None:

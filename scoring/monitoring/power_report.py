@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from scoring.batch import row_batches
+from scoring.batch import feature_batches
 from scoring.dataset import Dataset
 from scoring.evaluation import wilson
-from scoring.features import build_features
 from scoring.files import staged_file
 from scoring.monitoring.power import (
     NO_CHANGE,
@@ -91,7 +90,7 @@ def study(
     PowerError
         If the model carries no profile.
     """
-    features = pl.concat(build_features(rows) for rows in row_batches(dataset, "train"))
+    features = pl.concat(feature_batches(dataset, "train"))
     outcomes = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     known = features.select("SK_ID_CURR").join(outcomes, on="SK_ID_CURR", maintain_order="left")
     population = scored(scorer, features, known["TARGET"].to_numpy())
