@@ -47,8 +47,8 @@ def build(figures: Figures, evidence: Evidence, picture: Path, author: str, on: 
     speaker = ", ".join(filter(None, (author, on)))
     french = French(names_of(figures, evidence, picture, speaker), read_words())
     deck = Deck("Prêt à dépenser : scoring de crédit", author)
-    for text in read_slides():
-        deck.add(text, french)
+    for fields in read_slides():
+        deck.add(fields, french)
     return deck
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import string
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scoring.card.french import number, percent
 from scoring.errors import ScoringError
@@ -24,64 +22,15 @@ class ContentError(ScoringError):
     """A slide's text asks for something that there is not."""
 
 
-class SlideText(BaseModel):
-    """A slide as its file has it.
-
-    Attributes
-    ----------
-    title, notes : str
-        Its message, and what the speaker says.
-    seconds : int
-        For how long.
-    columns : float
-        Share of the width at which the right column begins.
-    depth : float
-        Inches below the title's line at which the foot begins.
-    body, left, right, foot : mapping
-        What stands there: options of a kind, by the kind's name.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    title: str
-    notes: str
-    seconds: int
-    columns: float = 0.5
-    depth: float = 5.65
-    body: Mapping[str, Mapping[str, Any]] = {}
-    left: Mapping[str, Mapping[str, Any]] = {}
-    right: Mapping[str, Mapping[str, Any]] = {}
-    foot: Mapping[str, Mapping[str, Any]] = {}
-
-
-def read_slides(folder: Path = FOLDER) -> list[SlideText]:
-    """Read the slides of a folder, file by file in the order of their names.
-
-    Raises
-    ------
-    ContentError
-        If a slide lacks something or has a field that no slide has.
-    """
-    slides = []
+def read_slides(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
+    """Read the slides of a folder, file by file in the order of their names."""
     for file in sorted(folder.glob("[0-9]*.toml")):
-        for fields in tomllib.loads(file.read_text("utf-8"))["slides"]:
-            try:
-                slides.append(SlideText(**fields))
-            except ValidationError as error:
-                title = fields.get("title", len(slides) + 1)
-                raise ContentError(f"{file.name}, slide {title!r}: {first_of(error)}") from error
-    return slides
+        yield from tomllib.loads(file.read_text("utf-8"))["slides"]
 
 
 def read_words(folder: Path = FOLDER) -> dict[str, Any]:
     """Read French names of things, months, and texts that depend on the run."""
     return tomllib.loads((folder / "words.toml").read_text("utf-8"))
-
-
-def first_of(error: ValidationError) -> str:
-    """Tell the first thing that pydantic found wrong."""
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 class French(string.Formatter):

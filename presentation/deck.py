@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pptx import Presentation
 from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
@@ -12,7 +12,7 @@ from pptx.util import Inches
 from pydantic import ValidationError, validate_call
 
 from presentation import charts, drawing
-from presentation.content import ContentError, French, SlideText, first_of
+from presentation.content import ContentError, French
 from presentation.drawing import GREY, LANGUAGE, ORANGE, Box
 
 WIDTH, HEIGHT = 13.333, 7.5
@@ -20,6 +20,8 @@ BODY = Box(0.6, 1.5, WIDTH - 1.2, 5.4)
 HEADING = Box(0.6, 0.35, WIDTH - 1.2, 0.95)
 _GAP = 0.25
 _ONE_LINE = 62
+
+T = TypeVar("T")
 
 # What can stand in a place, by the name that slides/*.toml calls it; options are checked.
 KINDS: Mapping[str, Callable[..., None]] = {
@@ -51,31 +53,53 @@ class Deck:
         """Return how many slides there are."""
         return len(self._file.slides)
 
-    def add(self, text: SlideText, french: French) -> None:
+    def add(self, fields: Mapping[str, Any], french: French) -> None:
         """Add a slide.
 
         Parameters
         ----------
-        text : SlideText
-            With {figures} and names.
+        fields : mapping
+            As slides/*.toml has them.
         french : French
-            Knows what they stand for.
+            Fills in figures, and knows what names stand for.
 
         Raises
         ------
         ContentError
-            If the slide asks for something unknown; the message names the slide.
+            If the slide lacks something or asks for what there is not; the message names it.
         """
         try:
-            slide = self._headed(french.filled(text.title))
-            notes = f"[{text.seconds} s] {french.filled(text.notes)}"
-            slide.notes_slide.notes_text_frame.text = notes
-            for place, box in places(text.columns, text.depth).items():
-                for kind, options in getattr(text, place).items():
-                    _put(slide, box, kind, options, french)
+            self._add(french, **fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            words = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise ContentError(f"slide {fields.get('title')!r}: {words}") from error
         except ContentError as error:
-            raise ContentError(f"slide {text.title!r}: {error}") from error
-        self.seconds += text.seconds
+            raise ContentError(f"slide {fields.get('title')!r}: {error}") from error
+
+    @validate_call
+    def _add(
+        self,
+        french: Any,
+        title: str,
+        notes: str,
+        seconds: int,
+        columns: float = 0.5,
+        depth: float = BODY.height + _GAP,
+        **places: Mapping[str, dict[str, Any]],
+    ) -> None:
+        """A slide whose right column begins at a share of its width, and foot at inches of depth.
+
+        Places hold options of what stands there, by its kind.
+        """
+        slide = self._headed(french.filled(title))
+        slide.notes_slide.notes_text_frame.text = f"[{seconds} s] {french.filled(notes)}"
+        self.seconds += seconds
+        boxes = _divided(columns, depth)
+        for place, things in places.items():
+            for kind, options in things.items():
+                box = _known("place", place, boxes)
+                _known("kind of content", kind, KINDS)(slide, box, **_given(kind, options, french))
 
     def save(self, path: Path) -> None:
         """Write the file."""
@@ -99,8 +123,8 @@ class Deck:
         return slide
 
 
-def places(columns: float, depth: float) -> dict[str, Box]:
-    """Divide a slide into body (or left and right) and foot, at the `SlideText`'s measures."""
+def _divided(columns: float, depth: float) -> dict[str, Box]:
+    """The places of a slide: body, or left and right, and foot."""
     body = BODY._replace(height=depth - _GAP)
     left = columns * BODY.width - _GAP / 2
     right = BODY.width - left - _GAP
@@ -112,21 +136,18 @@ def places(columns: float, depth: float) -> dict[str, Box]:
     }
 
 
-def _put(slide: Any, box: Box, kind: str, options: Mapping[str, Any], french: French) -> None:
-    """Put one thing in its place: `content` as it is, or what a name or each of rows stands for."""
-    if kind not in KINDS:
-        raise ContentError(f"{kind!r} is no kind of content, as are {', '.join(KINDS)}")
-    try:
-        if "rows" in options:
-            given = (_table_of if kind == "table" else _bars_of)(french, **options)
-        elif "name" in options:
-            given = french.filled({key: options[key] for key in options if key != "name"})
-            given["content"] = french.value(options["name"])
-        else:
-            given = french.filled(options)
-        KINDS[kind](slide, box, **given)
-    except ValidationError as error:
-        raise ContentError(f"{kind}: {first_of(error)}") from error
+def _known(what: str, name: str, things: Mapping[str, T]) -> T:
+    if name not in things:
+        raise ContentError(f"there is no {what} {name!r}, only {', '.join(things)}")
+    return things[name]
+
+
+def _given(kind: str, options: dict[str, Any], french: French) -> dict[str, Any]:
+    """Options with content as it is, or what a name, or each of rows, stands for."""
+    if "rows" in options:
+        return (_table_of if kind == "table" else _bars_of)(french, **options)
+    given: dict[str, Any] = french.filled({key: options[key] for key in options if key != "name"})
+    return given | ({"content": french.value(options["name"])} if "name" in options else {})
 
 
 @validate_call
