@@ -91,7 +91,7 @@ def _axes(box: Box) -> tuple[Figure, Axes]:
 
 def _put(slide: Any, box: Box, figure: Figure, alt: str, legend: bool) -> None:
     if legend:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
     file = BytesIO()
     figure.savefig(file, format="png")
     describe(slide.shapes.add_picture(file, *box.emu()), alt)

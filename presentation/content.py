@@ -23,14 +23,27 @@ class ContentError(ScoringError):
 
 
 def read_slides(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
-    """Read the slides of a folder, file by file in the order of their names."""
+    """Read the slides of a folder, file by file in the order of their names.
+
+    Raises
+    ------
+    ContentError
+        If a file is no TOML.
+    """
     for file in sorted(folder.glob("[0-9]*.toml")):
-        yield from tomllib.loads(file.read_text("utf-8"))["slides"]
+        yield from _read(file)["slides"]
 
 
 def read_words(folder: Path = FOLDER) -> dict[str, Any]:
     """Read French names of things, months, and texts that depend on the run."""
-    return tomllib.loads((folder / "words.toml").read_text("utf-8"))
+    return _read(folder / "words.toml")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ContentError(f"{file}: {error}") from error
 
 
 class French(string.Formatter):

@@ -157,7 +157,7 @@ def terminal(slide: Any, box: Box, content: Printed) -> None:
     frame.margin_left = frame.margin_right = Inches(0.2)
     for number, (paragraph, line) in enumerate(_filled(frame, lines)):
         paragraph.alignment = PP_ALIGN.LEFT
-        write(paragraph, line, size, color=WHITE, bold=number == 0, font=FIXED, marks=False)
+        write(paragraph, line, size, color=WHITE, bold=number == 0, font=FIXED)
 
 
 def picture(
@@ -213,10 +213,9 @@ def write(
     color: RGBColor = INK,
     bold: bool = False,
     font: str = FONT,
-    marks: bool = True,
 ) -> None:
-    """Write into a paragraph; **these words** in bold, unless marks are taken as they are."""
-    for number, part in enumerate(_BOLD.split(text) if marks else [text]):
+    """Write into a paragraph; **these words** in bold, unless it is what a terminal printed."""
+    for number, part in enumerate([text] if font == FIXED else _BOLD.split(text)):
         if part:
             run = paragraph.add_run()
             run.text = part

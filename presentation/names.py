@@ -74,9 +74,7 @@ def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> 
 
 def _of_models(figures: Figures) -> dict[str, Any]:
     card, parameters = figures.card, figures.card.method.parameters
-    holdout = {item.name: item for item in card.holdout}
     return {
-        "holdout": holdout,
         "chosen": next(item for item in figures.families if item.name == card.method.family),
         "best_family": min(figures.families, key=_cost),
         "best_remedy": min(figures.remedies, key=_cost),
@@ -92,16 +90,17 @@ def _of_models(figures: Figures) -> dict[str, Any]:
 
 
 def _of_decisions(figures: Figures) -> dict[str, Any]:
-    costs, best = figures.card.deciding, figures.card.deciding.best_cutoff
+    deciding, best = figures.card.deciding, figures.card.deciding.best_cutoff
     rate = figures.card.data.default_rate
-    accept_everyone = costs.false_negative * rate
-    cost = next(item.value for item in figures.card.holdout if item.name == "business_cost")
+    holdout = {item.name: item for item in figures.card.holdout}
+    accept_everyone = deciding.false_negative * rate
     return {
-        "cost_ratio": costs.false_negative / costs.false_positive,
+        "holdout": holdout,
+        "cost_ratio": deciding.false_negative / deciding.false_positive,
         "accept_everyone": accept_everyone,
-        "refuse_everyone": costs.false_positive * (1 - rate),
-        "saving": 1 - cost / accept_everyone,
-        "cutoff_within": best.low <= costs.cutoff <= best.high,
+        "refuse_everyone": deciding.false_positive * (1 - rate),
+        "saving": 1 - holdout["business_cost"].value / accept_everyone,
+        "cutoff_within": best.low <= deciding.cutoff <= best.high,
         "costs": _costs(figures),
     }
 

@@ -16,7 +16,7 @@ import slides
 
 from presentation import evidence
 from presentation.charts import Line
-from presentation.content import ContentError, French
+from presentation.content import ContentError, French, read_slides
 from presentation.deck import Deck
 from presentation.deliverables import DeliverablesError, Naming, pack
 from presentation.drawing import Printed
@@ -95,6 +95,12 @@ def test_a_table_without_rows_has_its_header_alone(tmp_path: Path) -> None:
     made = talk(tmp_path, {"body": {"table": table}})
     slides.check(made)
     assert list(slides.words(made)) == ["A message", "what", "how much"]
+
+
+def test_a_file_of_slides_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "1_first.toml").write_text("[[slides]]\ntitle = A message\n")
+    with pytest.raises(ContentError, match=r"1_first\.toml: Invalid value .at line 2"):
+        list(read_slides(tmp_path))
 
 
 @pytest.mark.parametrize(
