@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -52,7 +53,10 @@ def bars(
             places = np.arange(len(labels)) + number * height
             drawn = axes.barh(places, values, height, color=f"#{COLORS[number]}", label=name)
             axes.bar_label(drawn, texts[number], padding=4)
-        axes.set_yticks(np.arange(len(labels)) + (len(content) - 1) * height / 2, labels)
+        # Names take at most some 60 % of the width.
+        most = int(0.6 * box.width * 72 / (0.55 * size))
+        wrapped = [textwrap.fill(label, most) for label in labels]
+        axes.set_yticks(np.arange(len(labels)) + (len(content) - 1) * height / 2, wrapped)
         axes.invert_yaxis()
         axes.set_xticks([])
         axes.margins(x=0.2)

@@ -103,6 +103,11 @@ def test_a_file_of_slides_that_is_no_toml_is_named(tmp_path: Path) -> None:
         list(read_slides(tmp_path))
 
 
+def test_bars_leave_room_for_themselves_beside_long_names(tmp_path: Path) -> None:
+    bars = BARS | {"label": "{row[name]}, " + 8 * "et autant de mots "}
+    slides.check(talk(tmp_path, {"columns": 0.4, "left": {"bars": bars}}))
+
+
 @pytest.mark.parametrize(
     ("text", "written"),
     [
