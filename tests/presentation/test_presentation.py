@@ -161,8 +161,8 @@ def test_a_command_that_fails_is_named_with_its_last_words(tmp_path: Path) -> No
 
 
 def test_some_tests_are_run_and_shown(tmp_path: Path) -> None:
-    (tmp_path / "tests").mkdir()
     for name in evidence._TESTS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("def test_it():\n    assert True\n")
     shown = evidence._tests(tmp_path)
     assert "tests/scoring/evaluation/test_business.py::test_it PASSED" in shown.output
@@ -229,7 +229,7 @@ def test_the_page_runs_alone_from_its_deliverable(project: Path, tmp_path: Path)
         archive.extractall(tmp_path / "page")
     locked = (tmp_path / "page" / "requirements.txt").read_text().splitlines()
     assert sorted(line.split("==")[0] for line in locked) == [
-        "pandas", "plotly", "pyarrow", "requests", "streamlit"
+        "babel", "pandas", "plotly", "pyarrow", "requests", "streamlit"
     ]  # fmt: skip
     # Imported where nothing else of the project is.
     code = "import sys, json, dashboard.page; print(json.dumps(list(sys.modules)))"
