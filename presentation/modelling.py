@@ -357,7 +357,7 @@ def overall(deck: Deck, figures: Figures) -> None:
         ),
         40,
     )
-    drivers = {describe(item.feature).fr: item.pull for item in islice(figures.card.drivers, 10)}
+    drivers = {describe(item.feature, "fr"): item.pull for item in islice(figures.card.drivers, 10)}
     slide.bars(
         {"importance": drivers},
         "Les dix variables qui pèsent le plus",

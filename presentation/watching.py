@@ -40,7 +40,7 @@ def drift(deck: Deck, figures: Figures) -> None:
     )
     rows = [
         (
-            describe(item["column"]).fr,
+            describe(item["column"], "fr"),
             number(item["psi"], 2),
             percent(item["missing_reference"], 0),
             percent(item["missing_current"], 0),
