@@ -64,7 +64,7 @@ def test_every_sentence_has_words_and_no_room_around_them(folder: Path) -> None:
         for name, words in catalogues(folder, language).items():
             for key, sentence in words.items():
                 assert sentence, f"{language} {name}: {key}"
-                assert not re.search(r"^\s| $", sentence), f"{language} {name}: {key}"
+                assert not re.search(r"^\s(?!:)|\s$", sentence), f"{language} {name}: {key}"
 
 
 def test_a_missing_sentence_is_named() -> None:
@@ -106,3 +106,18 @@ def test_a_third_language_is_one_more_folder(tmp_path: Path) -> None:
     assert texts["de"] == texts["en"] == "Total amount left unpaid on instalments paid late"
     assert texts["fr"] == "Montant total resté impayé sur les échéances payées en retard"
     assert reason == f"{texts['en']}: 1.234.567"
+
+
+def test_the_page_takes_up_a_third_language_too(tmp_path: Path) -> None:
+    said = run_with_german(
+        "dashboard",
+        tmp_path,
+        "import json\n"
+        "from dashboard.texts import LANGUAGES, TEXTS, moment, number, percent, separators\n"
+        "at = moment('2026-11-28T17:40:03+00:00', 'de')\n"
+        "print(json.dumps([list(LANGUAGES), TEXTS['de']['title'], number(1234.5, 'de'),"
+        "percent(0.5, 'de'), at, separators('de')]))\n",
+    )
+    assert said == [
+        ["fr", "de", "en"], "Credit decision", "1.234,50", "50,0\u00a0%", "28.11.2026 17:40", ",.",
+    ]  # fmt: skip
