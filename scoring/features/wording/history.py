@@ -10,14 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from scoring.features.wording.grammar import (
-    Entry,
-    Noun,
-    Phrase,
-    WordingError,
-    numbered,
-    sentence,
-)
+from scoring.features.wording.grammar import Entry, Noun, Phrase, WordingError, numbered, sentence
 from scoring.language import catalogue
 
 # Measures that every row has: to count their values is to count rows.
@@ -33,8 +26,10 @@ _PATTERNS = {
     "days": ("length", "quantity"),
     "span": ("length", "quantity"),
 }
-_QUANTITY = ("quantity",)
-_SPREADS = ("std", "range", "slope")
+# What else a table of the catalogue holds.
+_NO_MEASURES = ("noun", "rows", "flag_of_one")
+# The units of functions of a flag.
+_OF_FLAGS = {"mean": "percent", "sum": "whole", "one": "yes_no"}
 # The distance between dates is a length of time.
 _LENGTHS = {"date": "span", "plan": "span", "months_ago": "months"}
 
@@ -53,18 +48,20 @@ def entry(feature: str, language: str) -> Entry:
         Naming the part that has no words.
     """
     prefix, measure, name, function = feature.split("__")
-    # The features of whole loans are made of the same table as those of its rows.
-    table = tables(language)[f"{prefix}_loans" if measure.startswith("LOAN_") else prefix]
+    table = tables(language)[prefix]
+    if measure.startswith("LOAN_"):
+        # Of whole loans, which have words of their own.
+        table = tables(language).get(f"{prefix}_loans", table)
     rows = numbered(table["rows"], name)
     if rows is None:
         raise WordingError(f"the filter {name!r} of {prefix!r} has no words")
     if whole := _words(table, f"{measure}__{function}"):
         kind, words = whole
         return Entry(sentence(words, rows=Phrase(rows)), kind)
-    found = _words(table, measure)
-    if found is None:
+    described = _words(table, measure)
+    if described is None:
         raise WordingError(f"the measure {measure!r} of {prefix!r} has no words")
-    kind, words = found
+    kind, words = described
     if function == "count" and measure in _EVERY_ROW_HAS:
         kind, function, words = "flag", "sum", ""
     elif kind == "flag" and name == "last" and measure in table.get("flag_of_one", {}):
@@ -80,29 +77,29 @@ def entry(feature: str, language: str) -> Entry:
 
 def _words(table: Mapping[str, Any], measure: str) -> tuple[str, str] | None:
     """Find a measure's words; the table that they stand in is its unit, or its kind."""
-    kinds = (kind for kind, words in table.items() if isinstance(words, Mapping))
-    kind = next((kind for kind in kinds if kind not in ("rows", "flag_of_one")
-                 and measure in table[kind]), None)  # fmt: skip
-    return (kind, table[kind][measure]) if kind else None
+    for kind, words in table.items():
+        if kind not in _NO_MEASURES and measure in words:
+            return kind, words[measure]
+    return None
 
 
 def _pattern(kind: str, function: str, name: str, language: str) -> tuple[str, str]:
     """Choose the pattern of a function over the rows called so, and the unit of its values."""
     patterns = catalogue(language, "grammar")
-    place = next((place for place in _PATTERNS.get(kind, _QUANTITY) if function in patterns[place]),
-                 None)  # fmt: skip
-    if place is None:
+    places = _PATTERNS.get(kind, ("quantity",))
+    pattern = next(
+        (patterns[place][function] for place in places if function in patterns[place]), None
+    )
+    if pattern is None:
         raise WordingError(f"the function {function!r} of a {kind} has no words")
     if kind == "flag":
         # "of the last 5 loans, the number that": rows that are counted off are not a kind of rows.
         among = function == "sum" and re.fullmatch(r"(last|first)\d*", name)
-        unit = {"mean": "percent", "sum": "whole", "one": "yes_no"}[function]
-        return patterns[place]["sum_among" if among else function], unit
-    if function in _SPREADS:
-        unit = "signed" if function == "slope" else _LENGTHS.get(kind, kind)
-        return patterns[place][function], unit
-    unit = "date" if kind == "plan" else kind
-    if name == "last":
-        # Of one row the mean, the sum, the lowest and the highest value are the same.
-        return patterns[_PATTERNS.get(kind, _QUANTITY)[-1]]["one"], unit
-    return patterns[place][function], unit
+        return patterns["flag"]["sum_among"] if among else pattern, _OF_FLAGS[function]
+    if function == "slope":
+        return pattern, "signed"
+    if function in ("std", "range"):
+        return pattern, _LENGTHS.get(kind, kind)
+    # Of one row the mean, the sum, the lowest and the highest value are the same.
+    pattern = patterns[places[-1]]["one"] if name == "last" else pattern
+    return pattern, "date" if kind == "plan" else kind

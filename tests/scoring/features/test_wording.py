@@ -63,6 +63,7 @@ def test_every_feature_has_words_of_its_own() -> None:
         ("application__NEW_RATIO", "NEW_RATIO"),
         ("tax__AMT_INCOME__all__mean", "tax"),
         ("bureau__NEW_MEASURE__all__mean", "'NEW_MEASURE'"),
+        ("bureau__LOAN_AGE__all__mean", "'LOAN_AGE'"),
         ("bureau__TERM__sunday__mean", "'sunday'"),
         ("bureau__TERM__all__kurtosis", "'kurtosis'"),
         ("bureau__TERM__all__count", "'count'"),
