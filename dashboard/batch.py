@@ -17,6 +17,7 @@ import streamlit as st
 from dashboard.client import ApiError
 from dashboard.context import Page, as_typed, beside, failures_told, show_failure
 from dashboard.decision import misunderstood, refer_reasons
+from dashboard.texts import separators
 
 _CHUNK = 100
 _MOST = 5000
@@ -166,6 +167,6 @@ def _show_results(page: Page, batch: _Batch) -> None:
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
     # Where decimals have commas, spreadsheets read a CSV file with semicolons.
-    comma = page.decimal_mark == ","
+    comma = separators(page.language)[0] == ","
     text = table.to_csv(index=False, sep=";" if comma else ",", decimal="," if comma else ".")
     st.download_button(page.say("batch_take"), text.encode("utf-8-sig"), "decisions.csv")

@@ -56,11 +56,6 @@ class Page(NamedTuple):
             return self.number(found)
         return str(found)
 
-    @property
-    def decimal_mark(self) -> str:
-        """What stands before the decimals of a number."""
-        return separators(self.language)[0]
-
     def table(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Rows by the names of texts, which are above the columns."""
         shown = [{self.say(name): value for name, value in row.items()} for row in rows]
