@@ -1,4 +1,4 @@
-"""The language of an answer: French or English, as the caller likes."""
+"""The language of an answer, as the caller likes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import orjson
 from flask import Response, request
 
 from api.http.bodies import JSON
+from scoring.language import LANGUAGES
 
-LANGUAGES = ("en", "fr")
+_DEFAULT = "en"
 
 
 def asked_language() -> str:
     """The language that the caller likes best among ours, a region's for its country's too."""
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
-    return next((tag for tag in wanted if tag in LANGUAGES), LANGUAGES[0])
+    return next((tag for tag in wanted if tag in LANGUAGES), _DEFAULT)
 
 
 def spoken(answer: object, language: str) -> Response:
