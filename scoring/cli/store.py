@@ -75,7 +75,9 @@ def migrate(
         store.check()
         typer.echo(f"{store.url} is up to date")
         if pseudonymise:
-            typer.echo(f"{store.pseudonymise():,} decisions and applicants have pseudonyms now")
+            typer.echo(
+                f"{store.privacy.pseudonymise():,} decisions and applicants have pseudonyms now"
+            )
 
 
 @keys.command()
@@ -93,7 +95,7 @@ def add(
     labels what it decided itself, and nothing else.
     """
     with opened(database) as store:
-        key, text = store.add_key(name, scope)
+        key, text = store.keys.add(name, scope)
         typer.echo(
             f"key {key.id} of {key.name} for {_scopes(key)}; it cannot be shown again", err=True
         )
@@ -104,7 +106,7 @@ def add(
 def list_keys(database: DatabaseOption = DATABASE) -> None:
     """List all keys, revoked ones too."""
     with opened(database) as store:
-        found = store.keys()
+        found = store.keys.all()
     show(("id", "name", "scopes", "created", "revoked"), map(_row, found))
 
 
@@ -115,7 +117,7 @@ def revoke(
 ) -> None:
     """Take a key out of use; running services follow within seconds."""
     with opened(database) as store:
-        key = store.revoke_key(number)
+        key = store.keys.revoke(number)
         typer.echo(f"key {key.id} of {key.name} is revoked")
 
 
@@ -142,7 +144,7 @@ def purge(
         told = None if now is None else moment(now, "--now")
         if told is not None and told > clock:
             raise ScoringError(f"--now is later than the clock, which says {clock:%Y-%m-%d %H:%M}")
-        counts = store.purge(timedelta(days=days), told)
+        counts = store.retention.purge(timedelta(days=days), told)
         counts["kept data"] = _purge_kept(mlruns, (told or clock) - timedelta(days=days))
         for table, count in counts.items():
             typer.echo(f"{table:<16} {count:>12,} deleted")

@@ -295,7 +295,7 @@ def _predictions(decisions: DecisionStore | None, digest: str | None) -> dict[st
     if digest is None:
         return {"store": decisions.url, "decided": None}
     try:
-        life = decisions.life_of(digest)
+        life = decisions.models.usage(digest)
     except StoreError as error:
         return {"store": f"no store: {error}"}
     facts: dict[str, Any] = {"store": decisions.url, "decided": life.decided}

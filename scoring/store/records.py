@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple, get_args
@@ -36,7 +37,7 @@ class Prediction:
     at : datetime
         When it was taken.
     applicant : str
-        As `Store.applicant_key` gives it.
+        As `Pseudonyms.applicant` gives it.
     source : str
         "rows" if they came with the request, "id" if the store had the applicant's features.
     rows : bytes or None
@@ -124,6 +125,39 @@ class Decided(NamedTuple):
     caller: str
 
 
+class Labelled(NamedTuple):
+    """A decision whose outcome is known.
+
+    Attributes
+    ----------
+    id : str
+        Of the decision.
+    at : datetime
+        When it was taken.
+    applicant : str
+        As `Pseudonyms.applicant` gives it.
+    source : str
+        "rows" if the applicant's rows came with the request, else "id".
+    pd : float
+        The probability of default that was answered.
+    asked : str
+        The caller that asked for the decision.
+    defaulted : bool
+        What happened.
+    reported : str
+        The caller that said so.
+    """
+
+    id: str
+    at: datetime
+    applicant: str
+    source: str
+    pd: float
+    asked: str
+    defaulted: bool
+    reported: str
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What happened later to an applicant who was decided on."""
@@ -162,6 +196,32 @@ class ModelEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """The decisions of one model that are on record.
+
+    Attributes
+    ----------
+    decided : int
+        How many it took.
+    first, last : datetime or None
+        When the first and the last of them was; None without any.
+    by_role : mapping of str to int
+        How many as the champion and as the challenger.
+    settled : int
+        How many have an outcome.
+    scored_along : int
+        How many applicants it scored while another model answered.
+    """
+
+    decided: int
+    first: datetime | None
+    last: datetime | None
+    by_role: Mapping[str, int]
+    settled: int
+    scored_along: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How models are used.
 
@@ -182,6 +242,10 @@ class Policy:
     challenger_share: float = 0.1
     refer_all: bool = False
     number: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        everything = ", everything referred" if self.refer_all else ""
+        return f"{self.strategy}, challenger's share {self.challenger_share:g}{everything}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +312,28 @@ class AlertRecord:
     times: int
     told_at: datetime | None = None
     closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report.
+
+    Attributes
+    ----------
+    kind : str
+        Which one: "monitoring".
+    at : datetime
+        When it was made.
+    values : bytes
+        Its figures, as JSON.
+    page : bytes
+        The same for people, as HTML.
+    """
+
+    kind: str
+    at: datetime
+    values: bytes
+    page: bytes
 
 
 @dataclass(frozen=True, slots=True)

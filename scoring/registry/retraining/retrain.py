@@ -148,8 +148,8 @@ def gather(
     """
     version = registry.version_of(CHAMPION)
     champion = registry.load(version)
-    decisions = store.labelled(now)
-    left_out = Counter({"outcomes of refused applicants": store.labelled_refusals(now)})
+    decisions = store.windows.labelled(now)
+    left_out = Counter({"outcomes of refused applicants": store.windows.labelled_refusals(now)})
     if not decisions:
         raise NothingToLearnError(
             "no decision has an outcome yet, those of "
@@ -180,7 +180,7 @@ def gather(
     used = {one.id for one in (*history.decisions, *newest.decisions)}
     callers = callers_of([one for one in new if one.id in used])
     manifest = registry.tags(version).get("manifest_sha256", "")
-    held_by = holding(manifest, store.alerts(open_only=True))
+    held_by = holding(manifest, store.alerts.latest(open_only=True))
     return Material(
         champion, digest, addition, history, _newest(history, window),
         _window(store, newest, since, decisions[-1].at), first, callers,
@@ -341,7 +341,7 @@ def _newest(history: History, span: timedelta) -> tuple[int, ...]:
 
 def _window(store: Store, newest: History, since: datetime, last: datetime) -> Window:
     until = last + timedelta(microseconds=1)
-    decisions = store.headlines(since, until).decisions
+    decisions = store.windows.headlines(since, until).decisions
     return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
 
 

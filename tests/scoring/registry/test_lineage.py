@@ -101,8 +101,8 @@ def decisions(registry: Store, tmp_path: Path) -> Iterator[DecisionStore]:
         for i, role in enumerate(("challenger", "champion", "champion"))
     ]
     score = ShadowScore(digest, "2", 0.1, "accept")
-    store.record([*own, prediction(model_digest="b" * 64, shadows=(score,))])
-    store.record_outcomes([Outcome(own[0].applicant, own[0].id, True, NOON, NOON, "k")])
+    store.decisions.record([*own, prediction(model_digest="b" * 64, shadows=(score,))])
+    store.outcomes.record([Outcome(own[0].applicant, own[0].id, True, NOON, NOON, "k")])
     yield store
     store.close()
 
