@@ -13,7 +13,7 @@ from scoring.cli.console import messages, show, stages
 from scoring.cli.store import DATABASE, DatabaseOption, in_use, with_key
 
 if TYPE_CHECKING:
-    from scoring.registry.mlflow_registry import Store as Registry
+    from scoring.registry.mlflow_registry import Registry
     from scoring.registry.retraining.retrain import Attempt
     from scoring.registry.retraining.triggers import Call, Triggers
     from scoring.store import Store
@@ -69,7 +69,7 @@ def retrain(
     """
     from scoring.data.dataset import Dataset
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store as Registry
+    from scoring.registry.mlflow_registry import Registry
     from scoring.registry.promotions import check_motive
     from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
     from scoring.registry.retraining.triggers import Triggers

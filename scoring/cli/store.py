@@ -158,7 +158,7 @@ def _purge_kept(mlruns: Path, before: datetime) -> int:
     old = [version.digest for version in kept.known()
            if version.made_from and datetime.fromisoformat(version.kept_at) < before]  # fmt: skip
     if old:
-        from scoring.registry.mlflow_registry import Store as Registry
+        from scoring.registry.mlflow_registry import Registry
 
         used = {item.dataset for item in Registry(mlruns).versions() if item.aliases}
         old = [digest for digest in old if digest not in used]

@@ -21,8 +21,7 @@ from scoring.modelling.pipeline import Settings
 from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 from scoring.registry import approval
 from scoring.registry.gates import Verdict, judge, on_original
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME
-from scoring.registry.mlflow_registry import Store as Registry
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
 from scoring.registry.retraining.history import History, Keys, history_of, numbers_of

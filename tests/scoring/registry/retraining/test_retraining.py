@@ -32,8 +32,7 @@ from scoring.modelling.candidates import lightgbm
 from scoring.modelling.pipeline import Settings
 from scoring.modelling.training import is_held_out
 from scoring.registry import approval
-from scoring.registry.mlflow_registry import MODEL_NAME
-from scoring.registry.mlflow_registry import Store as Registry
+from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
 from scoring.registry.retraining.history import Keys, history_of, numbers_of
 from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
