@@ -126,26 +126,12 @@ class Decided(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """A decision whose outcome is known.
+    """A decision whose outcome is known: the former's fields as `Prediction` has them.
 
     Attributes
     ----------
-    id : str
-        Of the decision.
-    at : datetime
-        When it was taken.
-    applicant : str
-        As `Pseudonyms.applicant` gives it.
-    source : str
-        "rows" if the applicant's rows came with the request, else "id".
-    pd : float
-        The probability of default that was answered.
-    asked : str
-        The caller that asked for the decision.
-    defaulted : bool
-        What happened.
-    reported : str
-        The caller that said so.
+    asked, reported : str
+        The callers that asked for the decision and told its outcome.
     """
 
     id: str
@@ -201,14 +187,12 @@ class ModelUsage:
 
     Attributes
     ----------
-    decided : int
-        How many it took.
+    decided, settled : int
+        How many it took, and how many of them have an outcome.
     first, last : datetime or None
         When the first and the last of them was; None without any.
     by_role : mapping of str to int
         How many as the champion and as the challenger.
-    settled : int
-        How many have an outcome.
     scored_along : int
         How many applicants it scored while another model answered.
     """
@@ -291,18 +275,14 @@ class AlertRecord:
 
     Attributes
     ----------
-    number : int
-        Its place on record.
+    number, times : int
+        Its place on record, and in how many looks it was found.
     alert : Alert
         As it was found last.
     first_at, last_at : datetime
         When it was found first and last.
-    times : int
-        In how many looks it was found.
-    told_at : datetime or None
-        When it was sent last; None if it never was.
-    closed_at : datetime or None
-        Since when it is not found any more.
+    told_at, closed_at : datetime or None
+        When it was sent last, and since when it is not found any more.
     """
 
     number: int
@@ -316,19 +296,7 @@ class AlertRecord:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report.
-
-    Attributes
-    ----------
-    kind : str
-        Which one: "monitoring".
-    at : datetime
-        When it was made.
-    values : bytes
-        Its figures, as JSON.
-    page : bytes
-        The same for people, as HTML.
-    """
+    """A report of a kind ("monitoring"): its figures as JSON, and the page for people as HTML."""
 
     kind: str
     at: datetime
@@ -344,18 +312,12 @@ class OnlineApplicant:
     ----------
     applicant : int
         SK_ID_CURR.
-    feature_set_version : str
-        The version of the features' definitions.
-    features : bytes
-        As `scoring.features.vectors.to_bytes` gives them.
+    feature_set_version, features, misunderstood : str, bytes, str or None
+        As in `Prediction`.
     rows : bytes
         zlib of the body that POST /predict takes; empty where they were not asked for.
     dataset : str
-        The digest of the dataset.
-    materialized_at : datetime
-        When.
-    misunderstood : str or None
-        JSON, what was not understood when the rows were read; None if everything was.
+        The digest of the dataset that it was made of, at `materialized_at`.
     """
 
     applicant: int
