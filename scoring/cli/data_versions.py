@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show
-from scoring.cli.store import MLRUNS, MlrunsOption
+from scoring.cli.options import MLRUNS, MlrunsOption
 
 if TYPE_CHECKING:
     from scoring.data.versions import DataVersion, DataVersions

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scoring.cli.console import messages, show
+from scoring.cli.options import MLRUNS, MlrunsOption
 from scoring.cli.store import DATABASE, DatabaseOption
 
 
@@ -16,9 +16,7 @@ def lineage(
     version: Annotated[
         str, typer.Argument(metavar="VERSION", help="A number, champion or challenger.")
     ],
-    mlruns: Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")] = Path(
-        "mlruns"
-    ),
+    mlruns: MlrunsOption = MLRUNS,
     database: DatabaseOption = DATABASE,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print plain JSON instead of a table.")

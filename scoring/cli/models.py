@@ -15,10 +15,10 @@ from scoring.cli.options import (
     ByOption,
     DataOption,
     DatasetArgument,
+    MlrunsOption,
     ModelOption,
     ProtectedOption,
     ReportsOption,
-    StoreOption,
     WhyOption,
 )
 
@@ -37,7 +37,7 @@ def train(
         int | None, typer.Option(min=1, help="Of the search for hyper-parameters.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
-    mlruns: StoreOption = MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
     protected: ProtectedOption = False,
 ) -> None:
     """Choose, fit and measure a model, and register it as the challenger.
@@ -147,7 +147,7 @@ def promote(
     force: Annotated[
         bool, typer.Option("--force", help="Override refusals; suspected leakage stays refused.")
     ] = False,
-    mlruns: StoreOption = MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
     export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
     reports: ReportsOption = REPORTS,
 ) -> None:
@@ -178,7 +178,7 @@ def promote(
 def rollback(
     by: ByOption,
     why: WhyOption,
-    mlruns: StoreOption = MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
     export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
     reports: ReportsOption = REPORTS,
 ) -> None:
@@ -196,7 +196,7 @@ def rollback(
     )
 
 
-def models(mlruns: StoreOption = MLRUNS) -> None:
+def models(mlruns: MlrunsOption = MLRUNS) -> None:
     """List the registered versions, the newest first, and every change of champion."""
     from scoring.registry import approval
     from scoring.registry.mlflow_registry import Registry
@@ -211,7 +211,7 @@ def models(mlruns: StoreOption = MLRUNS) -> None:
 
 def card(
     version: Annotated[str | None, typer.Option(help="The champion by default.")] = None,
-    mlruns: StoreOption = MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Write a version's model card as Markdown and as HTML."""
@@ -228,7 +228,7 @@ def export(
         Path | None, typer.Option(help="The directory to write; mlruns/ALIAS by default.")
     ] = None,
     alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
-    mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
+    mlruns: MlrunsOption = MLRUNS,
 ) -> None:
     """Copy a registered model out of MLflow as a directory that the API serves or tries."""
     from scoring.registry import approval

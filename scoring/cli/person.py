@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from scoring.cli.store import DATABASE, MLRUNS, DatabaseOption, MlrunsOption, opened
+from scoring.cli.options import MLRUNS, MlrunsOption
+from scoring.cli.store import DATABASE, DatabaseOption, opened
 
 if TYPE_CHECKING:
     from scoring.data.versions import DataVersions

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show, stages
+from scoring.cli.options import MLRUNS, MlrunsOption
 from scoring.cli.store import DATABASE, DatabaseOption, in_use, with_key
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def retrain(
     ] = None,
     by: Annotated[str, typer.Option("--by", help="Who decides.")] = _NOBODY,
     seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
-    mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
+    mlruns: MlrunsOption = MLRUNS,
     export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = Path(
         "mlruns/champion"
     ),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show
+from scoring.cli.options import MLRUNS, MlrunsOption
 
 if TYPE_CHECKING:
     from scoring.store import ApiKey, Store
@@ -25,8 +26,6 @@ DatabaseOption = Annotated[
     ),
 ]
 DATABASE = "sqlite:///data/scoring.db"
-MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
-MLRUNS = Path("mlruns")
 
 keys = typer.Typer(
     help="API keys: who may score, tell outcomes, read all, administer.", no_args_is_help=True

@@ -68,9 +68,8 @@ class Decisions(Repository):
 
     def find(self, number: str) -> Prediction | None:
         """Return the decision of an id; None where it is not on record, or no id at all."""
-        if not _ID.fullmatch(number):
-            return None
-        return next(iter(self._page(select(predictions).where(predictions.c.id == number))), None)
+        own = predictions.c.id == (number if _ID.fullmatch(number) else "")
+        return next(iter(self._page(select(predictions).where(own))), None)
 
     def decided_on(self, numbers: Sequence[str]) -> dict[str, Decided]:
         """Return on whom, when and for whom it was decided, by those ids that are decisions."""

@@ -41,7 +41,7 @@ class Outcomes(Repository):
             _lock(connection, numbers)
             known = _outcomes_of(connection, numbers)
             latest, history, count = _merged(known, new)
-            changed = [one for number, one in latest.items() if one is not known.get(number)]
+            changed = [latest[own] for own in numbers if latest[own] is not known.get(own)]
             if history:
                 connection.execute(insert(outcome_history), history)
             if changed:
@@ -157,14 +157,14 @@ def _realised(since: datetime) -> Select[Any]:
     own = (predictions.c.model_digest, predictions.c.caller, predictions.c.applicant)
     newest = (outcomes.c.prediction_id.is_(None), predictions.c.at.desc(), predictions.c.id.desc())
     place = func.row_number().over(partition_by=own, order_by=newest).label("place")
-    columns = (*own, predictions.c.pd, given().label("given"), outcomes.c.defaulted, place)
+    columns = (*own, predictions.c.pd, granted().label("granted"), outcomes.c.defaulted, place)
     all_of = select(*columns).outerjoin(outcomes, outcomes.c.prediction_id == predictions.c.id)
     last = all_of.where(predictions.c.at >= since).subquery()
-    lost = case((last.c.given, 0.0), else_=1.0 - last.c.pd)
-    known = case((last.c.given, last.c.defaulted))
+    lost = case((last.c.granted, 0.0), else_=1.0 - last.c.pd)
+    known = case((last.c.granted, last.c.defaulted))
     sums = (
         func.count(),
-        func.sum(case((last.c.given, 0), else_=1)),
+        func.sum(case((last.c.granted, 0), else_=1)),
         func.sum(lost),
         func.sum(lost * lost),
         func.count(known),
@@ -189,7 +189,7 @@ def _together(
     return costs, RefusalSummary(decided, *sums)
 
 
-def given() -> ColumnElement[bool]:
+def granted() -> ColumnElement[bool]:
     """Whether an applicant got the loan, so that an outcome says something.
 
     The last override decides, else the model's own decision: one whom the model refused got it

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Result, Select, func, not_, select
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS
 from scoring.store.engine import chunks
-from scoring.store.outcomes import given, latest_override
+from scoring.store.outcomes import granted, latest_override
 from scoring.store.pseudonyms import ERASED
 from scoring.store.records import Labelled
 from scoring.store.schema import outcomes, predictions
@@ -158,8 +158,8 @@ class Windows(Repository):
         rows: dict[str, bytes] = {}
         with self._database.reading(LONG_SECONDS) as connection:
             for some in chunks(numbers):
-                found = connection.execute(query.where(predictions.c.id.in_(some)))
-                rows.update(found.tuples().all())
+                kept_of = connection.execute(query.where(predictions.c.id.in_(some)))
+                rows |= {row.id: row.rows for row in kept_of}
         return rows
 
     def labelled(self, until: datetime) -> list[Labelled]:
@@ -169,7 +169,7 @@ class Windows(Repository):
         query = (
             select(*columns)
             .join(outcomes, predictions.c.id == outcomes.c.prediction_id)
-            .where(outcomes.c.observed_at < until, given(), predictions.c.applicant != ERASED)
+            .where(outcomes.c.observed_at < until, granted(), predictions.c.applicant != ERASED)
         )
         with self._database.reading(LONG_SECONDS) as connection:
             last = {row.applicant: Labelled._make(row) for row in _in_order(connection, query)}
@@ -181,7 +181,7 @@ class Windows(Repository):
             select(func.count())
             .select_from(outcomes)
             .join(predictions, predictions.c.id == outcomes.c.prediction_id)
-            .where(outcomes.c.observed_at < until, not_(given()))
+            .where(outcomes.c.observed_at < until, not_(granted()))
         )
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one()
@@ -199,7 +199,7 @@ class Windows(Repository):
                 outcomes.c.defaulted,
             )
             .join(predictions, predictions.c.id == outcomes.c.prediction_id)
-            .where(predictions.c.model_digest == digest, observed < until, given())
+            .where(predictions.c.model_digest == digest, observed < until, granted())
         )
         if since is not None:
             query = query.where(observed >= since)
