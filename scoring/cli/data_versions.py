@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show
-from scoring.cli.store import MLRUNS, MlrunsOption
+from scoring.cli.options import MLRUNS, MlrunsOption
 
 if TYPE_CHECKING:
     from scoring.data.versions import DataVersion, DataVersions
@@ -67,13 +67,13 @@ def _kept(mlruns: Path) -> DataVersions:
 
 def _digest(mlruns: Path, version: str) -> str:
     """The dataset that a word stands for; what is no version of a model is taken for a digest."""
-    from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Store
+    from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry
 
     if version in (CHAMPION, CHALLENGER):
-        version = Store(mlruns).version_of(version)
+        version = Registry(mlruns).version_of(version)
     if not version.isdigit() or len(version) > _LONGEST_VERSION:
         return version
-    return Store(mlruns).tags(version)["dataset"]
+    return Registry(mlruns).tags(version)["dataset"]
 
 
 def _row(version: DataVersion) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scoring.cli.console import messages, show
+from scoring.cli.options import MLRUNS, MlrunsOption
 from scoring.cli.store import DATABASE, DatabaseOption
 
 
@@ -16,9 +16,7 @@ def lineage(
     version: Annotated[
         str, typer.Argument(metavar="VERSION", help="A number, champion or challenger.")
     ],
-    mlruns: Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")] = Path(
-        "mlruns"
-    ),
+    mlruns: MlrunsOption = MLRUNS,
     database: DatabaseOption = DATABASE,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print plain JSON instead of a table.")
@@ -29,13 +27,13 @@ def lineage(
     Neither the data nor the store has to be there: the registry keeps what it takes.
     """
     from scoring.registry.lineage import lineage_of
-    from scoring.registry.mlflow_registry import Store
-    from scoring.store import Store as DecisionStore
+    from scoring.registry.mlflow_registry import Registry
+    from scoring.store import Store
 
     with messages():
-        decisions = DecisionStore(database)
+        decisions = Store(database)
         try:
-            found = lineage_of(Store(mlruns), version, decisions)
+            found = lineage_of(Registry(mlruns), version, decisions)
         finally:
             decisions.close()
     if as_json:

@@ -15,10 +15,10 @@ from scoring.cli.options import (
     ByOption,
     DataOption,
     DatasetArgument,
+    MlrunsOption,
     ModelOption,
     ProtectedOption,
     ReportsOption,
-    StoreOption,
     WhyOption,
 )
 
@@ -37,7 +37,7 @@ def train(
         int | None, typer.Option(min=1, help="Of the search for hyper-parameters.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
-    mlruns: StoreOption = MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
     protected: ProtectedOption = False,
 ) -> None:
     """Choose, fit and measure a model, and register it as the challenger.
@@ -52,20 +52,20 @@ def train(
     from scoring.modelling.pipeline import train as run_training
     from scoring.modelling.recipes import opened
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Store
+    from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Registry
     from scoring.registry.tracking import track
 
     settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
     with messages() as console, opened(data) as dataset:
         # A registry that cannot be used is told before hours of training, not after.
-        store = Store(mlruns)
+        registry = Registry(mlruns)
         with stages(console) as report:
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
         with console.status("registering"):
-            approval.settle(store)
-            DataVersions.beside(store.folder).keep(dataset)
-            scorer = track(store, run, datetime.now(UTC).date().isoformat())
-            store.export(mlruns / CHALLENGER, CHALLENGER)
+            approval.settle(registry)
+            DataVersions.beside(registry.folder).keep(dataset)
+            scorer = track(registry, run, datetime.now(UTC).date().isoformat())
+            registry.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)
     typer.echo(
         f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}, exported to "
@@ -147,29 +147,29 @@ def promote(
     force: Annotated[
         bool, typer.Option("--force", help="Override refusals; suspected leakage stays refused.")
     ] = False,
-    mlruns: StoreOption = MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
     export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Hold a challenger against the gates; if it passes, make it the champion and export it."""
     from scoring.data.dataset import Dataset
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import CHALLENGER, Store
+    from scoring.registry.mlflow_registry import CHALLENGER, Registry
     from scoring.registry.promotions import check_motive
 
     with messages() as console:
         by, why = check_motive(by, why)
-        store = Store(mlruns)
-        mended = approval.settle(store, export)
-        champion = store.champion()
-        if mended and version in (None, champion) and not store.find(CHALLENGER):
+        registry = Registry(mlruns)
+        mended = approval.settle(registry, export)
+        champion = registry.champion()
+        if mended and version in (None, champion) and not registry.find(CHALLENGER):
             typer.echo(f"version {champion} is the champion; exported to {export}")
             return
         with console.status("scoring the held-out applicants"):
-            verdict = approval.judged(store, Dataset.open(data), version)
+            verdict = approval.judged(registry, Dataset.open(data), version)
         show(("", "gate", "figure", "bound", "in words"), map(_gate_row, verdict.gates))
         event = approval.promote(
-            store, verdict, by, why, force=force, export=export, reports=reports
+            registry, verdict, by, why, force=force, export=export, reports=reports
         )
     told = ", forced" if event.forced else ""
     typer.echo(f"version {event.version} is the champion{told}; exported to {export}")
@@ -178,48 +178,48 @@ def promote(
 def rollback(
     by: ByOption,
     why: WhyOption,
-    mlruns: StoreOption = MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
     export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Make the previous champion the champion again, and export it."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store
+    from scoring.registry.mlflow_registry import Registry
 
     with messages():
-        store = Store(mlruns)
-        approval.settle(store, export)
-        event = approval.rollback(store, by, why, export=export, reports=reports)
+        registry = Registry(mlruns)
+        approval.settle(registry, export)
+        event = approval.rollback(registry, by, why, export=export, reports=reports)
     typer.echo(
         f"version {event.version} is the champion again, in the place of version {event.previous}; "
         f"exported to {export}"
     )
 
 
-def models(mlruns: StoreOption = MLRUNS) -> None:
+def models(mlruns: MlrunsOption = MLRUNS) -> None:
     """List the registered versions, the newest first, and every change of champion."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store
+    from scoring.registry.mlflow_registry import Registry
 
     with messages():
-        store = Store(mlruns)
-        approval.settle(store)
-        found, events = store.versions(), store.history()
+        registry = Registry(mlruns)
+        approval.settle(registry)
+        found, events = registry.versions(), registry.history()
     show(_VERSION_HEADER, map(_version_row, found))
     show(_EVENT_HEADER, map(_event_row, events))
 
 
 def card(
     version: Annotated[str | None, typer.Option(help="The champion by default.")] = None,
-    mlruns: StoreOption = MLRUNS,
+    mlruns: MlrunsOption = MLRUNS,
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Write a version's model card as Markdown and as HTML."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store
+    from scoring.registry.mlflow_registry import Registry
 
     with messages():
-        written = approval.write_kept_card(Store(mlruns), version, reports)
+        written = approval.write_kept_card(Registry(mlruns), version, reports)
     typer.echo(f"model card of version {written} in {reports}")
 
 
@@ -228,17 +228,17 @@ def export(
         Path | None, typer.Option(help="The directory to write; mlruns/ALIAS by default.")
     ] = None,
     alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
-    mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
+    mlruns: MlrunsOption = MLRUNS,
 ) -> None:
     """Copy a registered model out of MLflow as a directory that the API serves or tries."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store
+    from scoring.registry.mlflow_registry import Registry
 
     folder = out or CHAMPION.with_name(alias)
     with messages() as console, console.status("exporting"):
-        store = Store(mlruns)
-        approval.settle(store)
-        scorer = store.export(folder, alias)
+        registry = Registry(mlruns)
+        approval.settle(registry)
+        scorer = registry.export(folder, alias)
     typer.echo(f"{scorer.name} version {scorer.version} ({alias}) in {folder}")
 
 

@@ -92,7 +92,7 @@ def _looked(
     for name, text in (("monitoring.html", html), ("monitoring.json", values)):
         with staged_file(out / name) as staged:
             staged.write_text(text, encoding="utf-8")
-    store.keep_report(Report("monitoring", now, values.encode(), html.encode()))
+    store.reports.keep(Report("monitoring", now, values.encode(), html.encode()))
     notify(store, verdicts, senders, now)
     return found, alerts
 

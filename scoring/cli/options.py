@@ -12,7 +12,7 @@ DatasetArgument = Annotated[
 ]
 ModelOption = Annotated[Path, typer.Option(help="A model's directory, as the registry exports it.")]
 CHAMPION = Path("mlruns/champion")
-StoreOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
+MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
 MLRUNS = Path("mlruns")
 DataOption = Annotated[Path, typer.Option(help="A dataset, or a folder or zip of Kaggle's files.")]
 ProtectedOption = Annotated[

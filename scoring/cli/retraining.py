@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show, stages
+from scoring.cli.options import MLRUNS, MlrunsOption
 from scoring.cli.store import DATABASE, DatabaseOption, in_use, with_key
 
 if TYPE_CHECKING:
-    from scoring.registry.mlflow_registry import Store as Registry
+    from scoring.registry.mlflow_registry import Registry
     from scoring.registry.retraining.retrain import Attempt
     from scoring.registry.retraining.triggers import Call, Triggers
     from scoring.store import Store
@@ -51,7 +52,7 @@ def retrain(
     ] = None,
     by: Annotated[str, typer.Option("--by", help="Who decides.")] = _NOBODY,
     seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
-    mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
+    mlruns: MlrunsOption = MLRUNS,
     export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = Path(
         "mlruns/champion"
     ),
@@ -69,7 +70,7 @@ def retrain(
     """
     from scoring.data.dataset import Dataset
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store as Registry
+    from scoring.registry.mlflow_registry import Registry
     from scoring.registry.promotions import check_motive
     from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
     from scoring.registry.retraining.triggers import Triggers
@@ -114,7 +115,7 @@ def _call(registry: Registry, store: Store, triggers: Triggers, now: datetime) -
     version = registry.version_of(CHAMPION)
     reigns = [event for event in registry.history() if event.version == version]
     digest = registry.tags(version).get("manifest_sha256", "")
-    alerts = store.alerts(open_only=True)
+    alerts = store.alerts.latest(open_only=True)
     return called(triggers, reigns[-1] if reigns else None, digest, alerts, now)
 
 

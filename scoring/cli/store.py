@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show
+from scoring.cli.options import MLRUNS, MlrunsOption
 
 if TYPE_CHECKING:
     from scoring.store import ApiKey, Store
@@ -25,8 +26,6 @@ DatabaseOption = Annotated[
     ),
 ]
 DATABASE = "sqlite:///data/scoring.db"
-MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
-MLRUNS = Path("mlruns")
 
 keys = typer.Typer(
     help="API keys: who may score, tell outcomes, read all, administer.", no_args_is_help=True
@@ -75,7 +74,9 @@ def migrate(
         store.check()
         typer.echo(f"{store.url} is up to date")
         if pseudonymise:
-            typer.echo(f"{store.pseudonymise():,} decisions and applicants have pseudonyms now")
+            typer.echo(
+                f"{store.privacy.pseudonymise():,} decisions and applicants have pseudonyms now"
+            )
 
 
 @keys.command()
@@ -93,7 +94,7 @@ def add(
     labels what it decided itself, and nothing else.
     """
     with opened(database) as store:
-        key, text = store.add_key(name, scope)
+        key, text = store.keys.add(name, scope)
         typer.echo(
             f"key {key.id} of {key.name} for {_scopes(key)}; it cannot be shown again", err=True
         )
@@ -104,7 +105,7 @@ def add(
 def list_keys(database: DatabaseOption = DATABASE) -> None:
     """List all keys, revoked ones too."""
     with opened(database) as store:
-        found = store.keys()
+        found = store.keys.all()
     show(("id", "name", "scopes", "created", "revoked"), map(_row, found))
 
 
@@ -115,7 +116,7 @@ def revoke(
 ) -> None:
     """Take a key out of use; running services follow within seconds."""
     with opened(database) as store:
-        key = store.revoke_key(number)
+        key = store.keys.revoke(number)
         typer.echo(f"key {key.id} of {key.name} is revoked")
 
 
@@ -142,7 +143,7 @@ def purge(
         told = None if now is None else moment(now, "--now")
         if told is not None and told > clock:
             raise ScoringError(f"--now is later than the clock, which says {clock:%Y-%m-%d %H:%M}")
-        counts = store.purge(timedelta(days=days), told)
+        counts = store.retention.purge(timedelta(days=days), told)
         counts["kept data"] = _purge_kept(mlruns, (told or clock) - timedelta(days=days))
         for table, count in counts.items():
             typer.echo(f"{table:<16} {count:>12,} deleted")
@@ -156,7 +157,7 @@ def _purge_kept(mlruns: Path, before: datetime) -> int:
     old = [version.digest for version in kept.known()
            if version.made_from and datetime.fromisoformat(version.kept_at) < before]  # fmt: skip
     if old:
-        from scoring.registry.mlflow_registry import Store as Registry
+        from scoring.registry.mlflow_registry import Registry
 
         used = {item.dataset for item in Registry(mlruns).versions() if item.aliases}
         old = [digest for digest in old if digest not in used]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from scoring.monitoring.rules import SERVICE_RULES, Verdict
 from scoring.monitoring.senders import Sender, SenderError
-from scoring.store import Alert, AlertRecord, Patience, Store
+from scoring.store import Alert, AlertRecord, Reminders, Store
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def notify(
     verdicts: Sequence[Verdict],
     senders: Iterable[Sender],
     at: datetime,
-    patience: Patience | None = None,
+    reminders: Reminders | None = None,
 ) -> Notice:
     """Keep the alerts of one look, and send those that are news.
 
@@ -56,7 +56,7 @@ def notify(
         Where news are sent.
     at : datetime
         When the look was.
-    patience : Patience, optional
+    reminders : Reminders, optional
         How often the same thing is told.
 
     Raises
@@ -66,7 +66,7 @@ def notify(
     """
     found = {(alert.model_digest, alert.rule): alert for one in verdicts for alert in one.alerts}
     judged = {one.model_digest: one.judged - SERVICE_RULES for one in verdicts}
-    news = store.settle_alerts(list(found.values()), {**judged, "": SERVICE_RULES}, at, patience)
+    news = store.alerts.update(list(found.values()), {**judged, "": SERVICE_RULES}, at, reminders)
     if not news:
         return Notice((), ())
     failures = []
@@ -77,7 +77,7 @@ def notify(
             logger.error("alerts were not sent by %s: %s", sender.name, error)
             failures.append(f"{sender.name}: {error}")
     if not failures:
-        store.alerts_told([one.number for one in news], at)
+        store.alerts.mark_sent([one.number for one in news], at)
     return Notice(tuple(news), tuple(failures))
 
 

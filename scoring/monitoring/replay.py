@@ -173,7 +173,7 @@ def kept_model(store: Store, digest: str) -> Scorer | None:
         If what is kept is not what was put there.
     """
     with tempfile.TemporaryDirectory() as folder:
-        found = store.archived(digest, Path(folder) / "model")
+        found = store.models.restore(digest, Path(folder) / "model")
         try:
             return None if found is None else Scorer.load(found)
         except ScorerError as error:
@@ -206,7 +206,7 @@ def replay(
     """
     report, models = Report(), _Models(store)
     # A service that goes on recording would keep this from ever ending.
-    for decisions in _together(store.predictions(since=since, until=datetime.now(UTC))):
+    for decisions in _together(store.decisions.search(since=since, until=datetime.now(UTC))):
         report.add(decisions, _findings(decisions, models))
         progress(report.decisions)
     return report

@@ -68,7 +68,7 @@ def sample(
     """
     found = [
         one
-        for some in store.details(_drawn(own, size, seed))
+        for some in store.windows.details(_drawn(own, size, seed))
         for one in some
         if one.feature_set_version == FEATURE_SET_VERSION
     ]

@@ -78,18 +78,20 @@ def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]
     """
     names = {one.applicant for one in decisions}
     pseudonyms = {name for name in names if not name.isdigit()}
-    if pseudonyms and not store.pseudonymous:
+    if pseudonyms and not store.pseudonyms.hide:
         raise ScoringError(
             f"{len(pseudonyms):,} applicants in the store are pseudonyms: set PSEUDONYM_KEY as the "
             "API has it, so that those in the original data are recognised"
         )
-    standing = store.stand_ins()
+    standing = store.applicants.stand_ins()
     # A number in the data that stands for somebody is nobody's own.
     own = {number for number in known if number not in standing.values()} if pseudonyms else set()
-    matched = {store.applicant_key(number): number for number in own}
+    matched = {store.pseudonyms.applicant(number): number for number in own}
     plain = {name: int(name) for name in names - pseudonyms if int(name) not in standing.values()}
     found = {**plain, **{name: matched[name] for name in names & matched.keys()}}
-    return found | store.stand_ins_for(names - found.keys(), own | set(plain.values()))
+    return found | store.applicants.assign_stand_ins(
+        names - found.keys(), own | set(plain.values())
+    )
 
 
 def history_of(
@@ -160,7 +162,7 @@ def _rows(
     left_out: Counter[str],
 ) -> dict[str, Rows]:
     """The rows of those decisions whose rows are known, by id."""
-    sent = store.kept_rows([one.id for one in decisions if one.source == "rows"])
+    sent = store.windows.rows([one.id for one in decisions if one.source == "rows"])
     found: dict[str, Rows] = {
         one.id: rows_of(sent[one.id], numbers[one.applicant]) for one in decisions if one.id in sent
     }
@@ -179,12 +181,16 @@ def _online(
     left_out: Counter[str],
 ) -> Iterator[tuple[str, Rows]]:
     """The rows behind decisions by number, where they are those that were decided on."""
-    applicants = store.known_as({one.applicant: numbers[one.applicant] for one in decisions})
+    applicants = store.applicants.known_as(
+        {one.applicant: numbers[one.applicant] for one in decisions}
+    )
     there = [one for one in decisions if numbers[one.applicant] in applicants]
     rows = [
         rows_of(applicants[numbers[one.applicant]].rows, numbers[one.applicant]) for one in there
     ]
-    details = {own.id: own for some in store.details([one.id for one in there]) for own in some}
+    details = {
+        own.id: own for some in store.windows.details([one.id for one in there]) for own in some
+    }
     same = 0
     for one, own, vector in zip(there, rows, recomputed(rows), strict=True):
         if _is_recorded(details[one.id], vector):

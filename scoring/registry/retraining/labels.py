@@ -54,7 +54,7 @@ def once(
 
     Also those of them that are new: `known` does not have them with this outcome.
     """
-    details = (one for some in store.details([one.id for one in decisions]) for one in some)
+    details = (one for some in store.windows.details([one.id for one in decisions]) for one in some)
     digests = {one.id: _digest(zlib.decompress(one.features)) for one in details}
     owners = {digest: number for digest, (number, _) in known.items()}
     kept, new = [], []

@@ -21,8 +21,7 @@ from scoring.modelling.pipeline import Settings
 from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 from scoring.registry import approval
 from scoring.registry.gates import Verdict, judge, on_original
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME
-from scoring.registry.mlflow_registry import Store as Registry
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
 from scoring.registry.retraining.history import History, Keys, history_of, numbers_of
@@ -148,8 +147,8 @@ def gather(
     """
     version = registry.version_of(CHAMPION)
     champion = registry.load(version)
-    decisions = store.labelled(now)
-    left_out = Counter({"outcomes of refused applicants": store.labelled_refusals(now)})
+    decisions = store.windows.labelled(now)
+    left_out = Counter({"outcomes of refused applicants": store.windows.labelled_refusals(now)})
     if not decisions:
         raise NothingToLearnError(
             "no decision has an outcome yet, those of "
@@ -180,7 +179,7 @@ def gather(
     used = {one.id for one in (*history.decisions, *newest.decisions)}
     callers = callers_of([one for one in new if one.id in used])
     manifest = registry.tags(version).get("manifest_sha256", "")
-    held_by = holding(manifest, store.alerts(open_only=True))
+    held_by = holding(manifest, store.alerts.latest(open_only=True))
     return Material(
         champion, digest, addition, history, _newest(history, window),
         _window(store, newest, since, decisions[-1].at), first, callers,
@@ -341,7 +340,7 @@ def _newest(history: History, span: timedelta) -> tuple[int, ...]:
 
 def _window(store: Store, newest: History, since: datetime, last: datetime) -> Window:
     until = last + timedelta(microseconds=1)
-    decisions = store.headlines(since, until).decisions
+    decisions = store.windows.headlines(since, until).decisions
     return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
 
 
