@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from api import service
-from api.http import access, headers, limits, logs, problems
+from api.http import access, headers, limits, logs, metrics, problems
 from api.http.openapi import Application
 from api.routes import (
     alerts,
     applicants,
     applications,
-    metrics,
     model_features,
     monitoring,
     outcomes,
@@ -19,19 +18,10 @@ from api.routes import (
     status,
     what_if,
 )
+from api.routes import metrics as figures
 from api.settings import Settings
 
 VERSION = "0.2.0"
-_BODIES = (
-    records.OverrideBody,
-    outcomes.OutcomesBody,
-    policy.PolicyBody,
-    prediction.Batch,
-)
-_PARTS = (
-    prediction, applications, what_if, records, applicants, outcomes, policy,
-    model_features, alerts, monitoring, metrics, status,
-)  # fmt: skip
 
 
 def make(settings: Settings, patience: float) -> Application:
@@ -56,7 +46,6 @@ def make(settings: Settings, patience: float) -> Application:
         version=VERSION,
         row_limit=settings.row_limit,
         batch_limit=settings.batch_limit,
-        bodies=_BODIES,
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     logs.init_app(app, settings)
@@ -66,6 +55,9 @@ def make(settings: Settings, patience: float) -> Application:
     access.init_app(app, settings, parts.store)
     limits.init_app(app, settings)
     metrics.init_app(app)
-    for part in _PARTS:
-        app.register_api(part.blueprint)
+    for module in (
+        prediction, applications, what_if, records, applicants, outcomes, policy,
+        model_features, alerts, monitoring, figures, status,
+    ):  # fmt: skip
+        app.register_api(module.blueprint)
     return app

@@ -17,11 +17,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.decisions.column_checks import nearest_name
+from api.http.answers import JSON
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, ProblemError, pointer_part
 from scoring.free_text import LEAST_MOTIVE, readable
 
-JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 
 _UNICODE = ("utf-8", "utf8")

@@ -14,17 +14,17 @@ from typing import get_args
 
 from polars.exceptions import PanicException
 
+from api.http import metrics
 from api.http.problems import ProblemError
-from api.models.archive import Chronicle
-from api.models.routing import Experience, Live, Route, route
-from api.models.sources import Alias, Found, ModelSource, SourceError
-from api.routes import metrics
+from api.models.archive import ModelArchive
+from api.models.routing import Experience, LiveModel, Route, route
+from api.models.sources import Alias, FoundModel, ModelSource, SourceError
 from scoring.errors import ScoringError
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from scoring.store import Policy, Store, StoreError
 
-__all__ = ["Lineup", "Live", "Route"]
+__all__ = ["LiveModel", "ModelManager", "Route"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,17 +45,17 @@ _EXPERIENCE_SHARE = 0.01
 class _State:
     """What a request sees: one object, replaced whole."""
 
-    champion: Live | None = None
-    challenger: Live | None = None
+    champion: LiveModel | None = None
+    challenger: LiveModel | None = None
     # Until the store has said how models are used, nobody is decided on without an officer.
     policy: Policy = field(default_factory=lambda: Policy(refer_all=True))
     experience: Mapping[str, Experience] = field(default_factory=dict)
 
-    def live(self, alias: Alias) -> Live | None:
+    def live(self, alias: Alias) -> LiveModel | None:
         return self.champion if alias == "champion" else self.challenger
 
 
-class Lineup:
+class ModelManager:
     """The champion, its challenger, and how they are used.
 
     Threads look at the source and at the store again and again: one for each alias, one for the
@@ -96,22 +96,22 @@ class Lineup:
             "store": self._keep_up,
         }
         self._threads = [
-            Thread(target=self._watch, args=(name,), name=f"lineup-{name}", daemon=True)
+            Thread(target=self._watch, args=(name,), name=f"models-{name}", daemon=True)
             for name in self._jobs
         ]
         # Whoever serves waits for none of these; the last is held for an assignment only.
         self._doing = {name: Lock() for name in self._jobs}
         self._flushing, self._changing = Lock(), Lock()
         self._looked = {name: Event() for name in self._jobs}
-        self._handled: dict[Alias, Found] = {}
-        self._chronicle = Chronicle(store)
+        self._handled: dict[Alias, FoundModel] = {}
+        self._archive = ModelArchive(store)
         self._complaints = _Complaints()
         self._experience_due = float("-inf")
         # Seeded by the system, and made after the fork: each worker throws dice of its own.
         self._rng = rng or random.Random()  # noqa: S311 - dice, not secrets
         self._stopped = Event()
 
-    def champion(self) -> Live:
+    def champion(self) -> LiveModel:
         """The model that answers by default.
 
         Raises
@@ -121,7 +121,7 @@ class Lineup:
         """
         return _champion(self._state)
 
-    def live(self) -> tuple[Live, ...]:
+    def live(self) -> tuple[LiveModel, ...]:
         """All models in service."""
         state = self._state
         return tuple(live for live in (state.champion, state.challenger) if live is not None)
@@ -243,13 +243,13 @@ class Lineup:
             logger.info("there is no challenger any more")
             self._note("dropped", live, "there is no challenger any more")
 
-    def _load(self, alias: Alias, found: Found) -> bool:
+    def _load(self, alias: Alias, found: FoundModel) -> bool:
         """Take a model into service, or refuse it; False if that could not be settled yet."""
         try:
             with self._source.fetched(alias, found) as folder:
                 scorer = Scorer.load(folder)
                 self._warm(scorer)
-                self._chronicle.keep(found.digest, scorer, folder)
+                self._archive.keep(found.digest, scorer, folder)
         except (SourceError, OSError, MemoryError) as error:
             # Nothing is said about the model itself.
             self._complaints.tell(alias, f"the {alias} cannot be fetched: {error}")
@@ -259,7 +259,7 @@ class Lineup:
         else:
             # Archived first, so that no decision is taken by a model that could be lost.
             self._flush()
-            live = Live(scorer, found.digest, alias)
+            live = LiveModel(scorer, found.digest, alias)
             self._put(alias, live)
             metrics.model_loaded(alias, scorer.version, found.digest)
             logger.info("serving %s version %s as %s", scorer.name, scorer.version, alias)
@@ -267,7 +267,7 @@ class Lineup:
         self._handled[alias] = found
         return True
 
-    def _put(self, alias: Alias, live: Live | None) -> None:
+    def _put(self, alias: Alias, live: LiveModel | None) -> None:
         """Swap a model: those who are scoring finish with the one they have."""
         with self._changing:
             if alias == "champion":
@@ -275,22 +275,22 @@ class Lineup:
             else:
                 self._state = replace(self._state, challenger=live)
 
-    def _refuse(self, alias: Alias, found: Found, error: Exception) -> None:
-        metrics.model_refused()
+    def _refuse(self, alias: Alias, found: FoundModel, error: Exception) -> None:
+        metrics.MODEL_LOADS.labels("refused").inc()
         told = str(error) if isinstance(error, ScoringError) else repr(error)
         kept = "; the one before serves on" if self._state.live(alias) else ""
         trace = None if isinstance(error, ScoringError) else error
         logger.error("refused a %s: %s%s", alias, told, kept, exc_info=trace)
-        self._chronicle.note("refused", alias, told, digest=found.digest or None)
+        self._archive.note("refused", alias, told, digest=found.digest or None)
 
-    def _note(self, kind: str, live: Live, detail: str) -> None:
+    def _note(self, kind: str, live: LiveModel, detail: str) -> None:
         version = live.scorer.version
-        self._chronicle.note(kind, live.role, detail, digest=live.digest, version=version)
+        self._archive.note(kind, live.role, detail, digest=live.digest, version=version)
 
     def _flush(self) -> None:
         try:
             with self._flushing:
-                self._chronicle.flush()
+                self._archive.flush()
         except (StoreError, OSError) as error:
             self._complaints.tell("store", f"models and events wait for the store: {error}")
         else:
@@ -340,7 +340,7 @@ class _Complaints:
             logger.info("back to normal: %s", about)
 
 
-def _champion(state: _State) -> Live:
+def _champion(state: _State) -> LiveModel:
     if state.champion is None:
         raise ProblemError(
             503,

@@ -23,7 +23,7 @@ _SALT = "credit-scoring split"
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveModel:
     """A model that is in service.
 
     Attributes
@@ -43,11 +43,11 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who answers, why, and who is scored along."""
+    """Which model answers, why, and which are scored along."""
 
-    live: Live
+    model: LiveModel
     why: str
-    shadows: tuple[Live, ...] = ()
+    shadows: tuple[LiveModel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Experience:
 
 def route(
     applicant: int,
-    champion: Live,
-    challenger: Live | None,
+    champion: LiveModel,
+    challenger: LiveModel | None,
     policy: Policy,
     experience: Mapping[str, Experience],
     rng: random.Random,
@@ -80,7 +80,7 @@ def route(
     ----------
     applicant : int
         SK_ID_CURR; in a split the same applicant always meets the same model.
-    champion, challenger : Live
+    champion, challenger : LiveModel
         The models; without a challenger, or with one that is the champion's twin, the champion
         answers everything.
     policy : Policy
@@ -109,8 +109,8 @@ def position(applicant: int) -> float:
 
 
 def _drawn(
-    champion: Live,
-    challenger: Live,
+    champion: LiveModel,
+    challenger: LiveModel,
     policy: Policy,
     experience: Mapping[str, Experience],
     rng: random.Random,

@@ -75,7 +75,7 @@ class SourceError(ScoringError):
     """A model cannot be had at the moment; it may be at the next look."""
 
 
-class Found(NamedTuple):
+class FoundModel(NamedTuple):
     """A model that a source has.
 
     Attributes
@@ -94,7 +94,7 @@ class Found(NamedTuple):
 class ModelSource(Protocol):
     """Where models come from."""
 
-    def find(self, alias: Alias) -> Found | None:
+    def find(self, alias: Alias) -> FoundModel | None:
         """Tell which model has an alias, None if none has it.
 
         Raises
@@ -103,10 +103,10 @@ class ModelSource(Protocol):
             If nobody can tell at the moment.
         """
 
-    def remembered(self, alias: Alias) -> Found | None:
+    def remembered(self, alias: Alias) -> FoundModel | None:
         """The model that had an alias when it was fetched last, for when nobody can tell."""
 
-    def fetched(self, alias: Alias, found: Found) -> AbstractContextManager[Path]:
+    def fetched(self, alias: Alias, found: FoundModel) -> AbstractContextManager[Path]:
         """A folder with a model that was found, there and unchanged until the context ends.
 
         Raises
@@ -129,9 +129,9 @@ class FolderSource:
 
     def __init__(self, folders: Mapping[Alias, Path]) -> None:
         self._folders = folders
-        self._last: dict[Alias, Found] = {}
+        self._last: dict[Alias, FoundModel] = {}
 
-    def find(self, alias: Alias) -> Found | None:
+    def find(self, alias: Alias) -> FoundModel | None:
         """As `ModelSource.find`; the manifest is read only if a file's state has changed."""
         folder = self._folders[alias]
         looks = _LOOKS if alias in self._last else 1
@@ -142,23 +142,23 @@ class FolderSource:
             self._last.pop(alias, None)
             return None
 
-    def _look(self, alias: Alias, folder: Path) -> Found:
+    def _look(self, alias: Alias, folder: Path) -> FoundModel:
         with held(folder) as handle:
             state = _state(handle)
             last = self._last.get(alias)
             if last is not None and last.state == state:
                 return last
             digest = _digest(handle)
-        found = self._last[alias] = Found(digest, state)
+        found = self._last[alias] = FoundModel(digest, state)
         return found
 
-    def remembered(self, alias: Alias) -> Found | None:
+    def remembered(self, alias: Alias) -> FoundModel | None:
         """None: a folder can always tell."""
         del alias
         return None
 
     @contextmanager
-    def fetched(self, alias: Alias, found: Found) -> Iterator[Path]:
+    def fetched(self, alias: Alias, found: FoundModel) -> Iterator[Path]:
         """As `ModelSource.fetched`: a copy, since an export may replace the folder meanwhile."""
         folder = self._folders[alias]
         with tempfile.TemporaryDirectory() as own:
@@ -213,7 +213,7 @@ class RegistrySource:
         self._name = name
         self._cache = cache
 
-    def find(self, alias: Alias) -> Found | None:
+    def find(self, alias: Alias) -> FoundModel | None:
         """As `ModelSource.find`: what the registry noted of the version's manifest."""
         query = urllib.parse.urlencode({"name": self._name, "alias": alias})
         path = f"{_API}/registered-models/alias?{query}"
@@ -224,7 +224,7 @@ class RegistrySource:
         try:
             version = read_json(answer)["model_version"]
             tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
-            found = Found(str(tags.get("manifest_sha256")), str(version["version"]))
+            found = FoundModel(str(tags.get("manifest_sha256")), str(version["version"]))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise SourceError(f"{self._uri}{path} is not what MLflow answers") from error
         if not _VERSION.fullmatch(found.state):
@@ -236,7 +236,7 @@ class RegistrySource:
             )
         return found
 
-    def remembered(self, alias: Alias) -> Found | None:
+    def remembered(self, alias: Alias) -> FoundModel | None:
         """As `ModelSource.remembered`, if it is still in the cache."""
         try:
             with held(self._cache) as handle:
@@ -245,10 +245,10 @@ class RegistrySource:
             sound = _SHA256.fullmatch(digest) and _VERSION.fullmatch(state)
         except (OSError, ValueError, TypeError, AttributeError):
             return None
-        return Found(digest, state) if sound and self._has(digest) else None
+        return FoundModel(digest, state) if sound and self._has(digest) else None
 
     @contextmanager
-    def fetched(self, alias: Alias, found: Found) -> Iterator[Path]:
+    def fetched(self, alias: Alias, found: FoundModel) -> Iterator[Path]:
         """As `ModelSource.fetched`: from the cache, downloaded if it is not whole there."""
         folder = self._cache / found.digest
         with _readable(self._cache):
@@ -296,7 +296,7 @@ class RegistrySource:
         finally:
             os.close(handle)
 
-    def _replace(self, folder: Path, found: Found) -> None:
+    def _replace(self, folder: Path, found: FoundModel) -> None:
         with tempfile.TemporaryDirectory(dir=self._cache, prefix=_STAGED) as own:
             staged = Path(own) / "model"
             self._download(found, staged)
@@ -307,7 +307,7 @@ class RegistrySource:
                     _remove(folder)
                     staged.rename(folder)
 
-    def _download(self, found: Found, folder: Path) -> None:
+    def _download(self, found: FoundModel, folder: Path) -> None:
         until = time.monotonic() + _MODEL_SECONDS
         description = self._file(found, _DESCRIPTION, until, _LARGEST_ANSWER)
         inside = _DATA.search(description.decode(errors="replace"))
@@ -341,7 +341,7 @@ class RegistrySource:
             if left.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                 _remove(left)
 
-    def _file(self, found: Found, path: str, until: float, largest: int) -> bytes:
+    def _file(self, found: FoundModel, path: str, until: float, largest: int) -> bytes:
         query = urllib.parse.urlencode({"name": self._name, "version": found.state, "path": path})
         return self._bytes(f"{_FILES}?{query}", until, largest)
 

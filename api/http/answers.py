@@ -1,0 +1,34 @@
+"""Answers as JSON, and the language that they are in."""
+
+from __future__ import annotations
+
+import orjson
+from flask import Response, request
+
+JSON = "application/json"
+LANGUAGES = ("en", "fr")
+
+
+def json_answer(document: object, status: int = 200, *, language: str | None = None) -> Response:
+    """Answer with a JSON document.
+
+    Parameters
+    ----------
+    document : object
+        What orjson can write.
+    status : int
+        The HTTP status.
+    language : str, optional
+        The language of its texts, where that depends on who asks: the answer's headers say it.
+    """
+    response = Response(orjson.dumps(document), status, content_type=JSON)
+    if language is not None:
+        response.headers["Content-Language"] = language
+        response.vary.add("Accept-Language")
+    return response
+
+
+def asked_language() -> str:
+    """The language that the caller likes best among ours, a region's for its country's too."""
+    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
+    return next((tag for tag in wanted if tag in LANGUAGES), LANGUAGES[0])
