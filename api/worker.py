@@ -26,7 +26,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.message import Request, _ip_in_allow_list
 from gunicorn.workers.gthread import ThreadWorker
 
-from api.http.problems import MEDIA_TYPE, ProblemError, document
+from api.http.problems import MEDIA_TYPE, ProblemError
 from api.settings import Settings
 
 # A request and an answer have so long each, and longer by what has moved, at this rate.
@@ -396,7 +396,7 @@ def _slow() -> ProblemError:
 
 def _answer_of(problem: ProblemError) -> bytes:
     """A whole answer, to who has not come as far as the app."""
-    body = orjson.dumps(document(problem.status, problem.detail))
+    body = orjson.dumps(problem.document())
     headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **problem.headers}
     lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -13,7 +13,6 @@ from pydantic_core import CoreSchema, core_schema
 
 from scoring.data.tables import Column
 from scoring.data.values import category, is_missing, shown, wanted_category
-from scoring.data.values import nearest_name as nearest_name
 
 
 def checker(column: Column) -> CoreSchema:

@@ -9,14 +9,14 @@ from typing import Any, cast
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from api.decisions.column_checks import Unknown, checker, expectation, nearest_name, reader
+from api.decisions.column_checks import Unknown, checker, expectation, reader
 from api.decisions.requests import Applicant, has_history
 from api.http.bodies import parse
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, ProblemError, pointer_part
 from scoring.data.requests import Row, Rows
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
-from scoring.data.values import Misunderstood, misunderstood, misunderstood_json
+from scoring.data.values import Misunderstood, misunderstood, misunderstood_json, nearest_name
 
 _APPLICANT = "SK_ID_CURR"
 # Enough to mend a request by; more would only cost time and room.

@@ -16,10 +16,10 @@ from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.decisions.column_checks import nearest_name
 from api.http.answers import JSON
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, ProblemError, pointer_part
+from scoring.data.values import nearest_name
 from scoring.free_text import LEAST_MOTIVE, readable
 
 JSON_LINES = "application/x-ndjson"

@@ -17,7 +17,7 @@ from api.decisions.column_checks import json_schema
 from api.decisions.reader import accepted_columns, must_be_given
 from api.http.answers import JSON
 from api.http.bodies import JSON_LINES, KEY_PATTERN, Body
-from api.http.problems import MEDIA_TYPE, FieldError, Problem, ProblemError, answer, document
+from api.http.problems import MEDIA_TYPE, FieldError, Problem, ProblemError, answer
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Table
 
 _SCHEMAS = "#/components/schemas"
@@ -231,7 +231,7 @@ def problem(
     """
     content = {
         "schema": _reference(Problem.__name__),
-        "example": document(status, detail, errors),
+        "example": ProblemError(status, detail, errors).document(),
     }
     return {"description": description, "content": {MEDIA_TYPE: content}}
 
@@ -253,21 +253,11 @@ BAD_BODY: dict[str | int, Any] = {
     415: problem(415, "It is not said to be JSON", "Send the body as application/json, in UTF-8."),
     422: problem(422, "A field is wrong", "One field is wrong; errors says which and why."),
 }
-BAD_ROWS: dict[str | int, Any] = {
+BAD_ROWS: dict[str | int, Any] = BAD_BODY | {
     400: problem(
         400,
         "The body is not JSON in UTF-8, or the Idempotency-Key cannot be one",
         "The body is not JSON in UTF-8 (RFC 8259): unexpected end of data.",
-    ),
-    413: problem(
-        413,
-        "The body is too large",
-        "The body is larger than 10,485,760 bytes. Send one applicant's rows only.",
-    ),
-    415: problem(
-        415,
-        "The body is said to be something else than JSON",
-        "Send the body as application/json, in UTF-8.",
     ),
     422: problem(
         422,

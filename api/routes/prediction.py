@@ -27,7 +27,7 @@ from api.http.openapi import (
     resource,
     rows_body,
 )
-from api.http.problems import Problem, ProblemError, document
+from api.http.problems import Problem, ProblemError
 from api.service import current_service
 from scoring.store import Prediction
 
@@ -169,7 +169,7 @@ def _item(
             problem, _OtherRequestError
         ):
             raise
-        return {"problem": document(problem.status, problem.detail, problem.errors)}
+        return {"problem": problem.document()}
     return {"prediction": answer_of(prediction, request.applicant.id)}
 
 
