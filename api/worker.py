@@ -227,8 +227,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._go_on(conn)
             return
         if self._is_full():
-            taking = [one for one in self.connections if one.state == _ANSWERED]
-            self._drop(min(taking, key=lambda one: one.since, default=conn))
+            taking = [conn for conn in self.connections if conn.state == _ANSWERED]
+            self._drop(min(taking, key=lambda conn: conn.since, default=conn))
         if conn in self.connections:
             conn.become(_ANSWERED)
             self._watch(conn, selectors.EVENT_WRITE)
@@ -358,22 +358,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _displace(self, client: Any) -> None:
         """Part with the slowest where an address, or all together, have too many."""
-        crowd = [one for one in self.connections if one.state != _BUSY]
+        crowd = [conn for conn in self.connections if conn.state != _BUSY]
         if len(self.connections) < self.worker_connections - 1:
             allowed, networks = self.cfg.forwarded_allow_ips, self.cfg.forwarded_allow_networks()
             # Proxies, and who comes by a unix socket, speak for many.
             if not client or _ip_in_allow_list(client[0], allowed, networks):
                 return
-            own = (one for one in crowd if one.client[:1] == client[:1])
-            crowd = [one for one in own if one.state == _ASKING]
+            own = (conn for conn in crowd if conn.client[:1] == client[:1])
+            crowd = [conn for conn in own if conn.state == _ASKING]
             if len(crowd) < self._per_address:
                 return
-        slowest = min(crowd, key=lambda one: one.since, default=None)
+        slowest = min(crowd, key=lambda conn: conn.since, default=None)
         if slowest and time.monotonic() > slowest.since + _PATIENCE_SECONDS:
             self._expire(slowest)
 
     def _is_full(self) -> bool:
-        kept = sum(len(one.came) + len(one.leaves) for one in self.connections)
+        kept = sum(len(conn.came) + len(conn.leaves) for conn in self.connections)
         return kept > _MOST_KEPT
 
     def _watch(self, conn: Connection, events: int) -> None:

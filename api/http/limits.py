@@ -104,9 +104,9 @@ def spend(caller: str, limiter: str = "limiter") -> None:
 
 def _parsed(text: str, name: str) -> tuple[int, int]:
     """The number of requests, and the seconds of the window."""
-    found = _FORM.fullmatch(text)
-    if found is None:
+    limit = _FORM.fullmatch(text)
+    if limit is None:
         raise SettingsError(
             f"{name} must be like 600/minute, per {', '.join(_SECONDS)}, not {text!r}"
         )
-    return int(found[1]), _SECONDS[found[2]]
+    return int(limit[1]), _SECONDS[limit[2]]
