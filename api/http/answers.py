@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 from flask import Response, request
+from pydantic import BaseModel
 
 JSON = "application/json"
 LANGUAGES = ("en", "fr")
@@ -26,6 +29,11 @@ def json_answer(document: object, status: int = 200, *, language: str | None = N
         response.headers["Content-Language"] = language
         response.vary.add("Accept-Language")
     return response
+
+
+def fields_of(model: type[BaseModel], source: object) -> dict[str, Any]:
+    """Take the fields that an answer's model documents from an object that has them all."""
+    return {name: getattr(source, name) for name in model.model_fields}
 
 
 def asked_language() -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 from flask import Response
 from pydantic import BaseModel, Field
 
 from api.http.access import scope
-from api.http.answers import asked_language, json_answer
+from api.http.answers import asked_language, fields_of, json_answer
 from api.http.openapi import LANGUAGE, NOT_READY, operation, problem, resource
 from api.http.problems import ProblemError
 from api.routes.status import ReadyModel, facts_of
@@ -44,23 +43,28 @@ class Features(BaseModel):
     features: list[FeatureFacts] = Field(description="The most important first")
 
 
-class Distribution(FeatureFacts):
-    """How the applicants that the champion learnt from are distributed, in counts."""
+class Counts(BaseModel):
+    """How many applicants have which values."""
 
     edges: list[float] = Field(
         description="Of a number: bin i is above edges[i - 1] and up to edges[i]"
     )
     levels: list[str] = Field(description="Of a category: bin i is levels[i]")
     counts: list[int] = Field(description="Applicants in each bin: one bin more than edges")
+    missing: int = Field(description="Applicants without a value")
+    low: float | None = Field(description="The smallest number")
+    high: float | None = Field(description="The largest number")
+    applicants: int
+
+
+class Distribution(Counts, FeatureFacts):
+    """How the applicants that the champion learnt from are distributed, in counts."""
+
     defaults: list[int | None] | None = Field(
         description=f"How many of them defaulted; null in bins of fewer than {_LEAST_TOLD}, and "
         "where the model does not know"
     )
-    missing: int = Field(description="Applicants without a value")
     missing_defaults: int | None
-    low: float | None = Field(description="The smallest number")
-    high: float | None = Field(description="The largest number")
-    applicants: int
 
 
 class FeaturePath(BaseModel):
@@ -112,8 +116,9 @@ def feature(path: FeaturePath) -> Response:
     if scorer.profile is None:
         raise ProblemError(404, "This model keeps no distributions: train it anew.")
     facts = _facts(scorer, by_name[path.feature], language)
-    distribution = _distribution(scorer.profile.columns[path.feature])
-    return json_answer(facts | distribution, language=language)
+    column = scorer.profile.columns[path.feature]
+    counts = fields_of(Counts, column)
+    return json_answer({**facts, **counts, **_defaults(column)}, language=language)
 
 
 def _facts(scorer: Scorer, feature: Feature, language: str) -> dict[str, Any]:
@@ -123,19 +128,6 @@ def _facts(scorer: Scorer, feature: Feature, language: str) -> dict[str, Any]:
         "text": scorer.texts.get(feature.name, {}).get(language, feature.name),
         "kind": "category" if feature.levels else "number",
         "importance": importance.get(feature.name),
-    }
-
-
-def _distribution(column: Column) -> dict[str, Any]:
-    return {
-        "edges": list(column.edges),
-        "levels": list(column.levels),
-        "counts": list(column.counts),
-        "missing": column.missing,
-        **_defaults(column),
-        "low": None if math.isnan(column.low) else column.low,
-        "high": None if math.isnan(column.high) else column.high,
-        "applicants": column.applicants,
     }
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.answers import ReferBand
 from api.http.access import scope
-from api.http.answers import json_answer
+from api.http.answers import fields_of, json_answer
 from api.http.bodies import Body, Motive, Text, read_model, seen_numbers
 from api.http.openapi import (
     BAD_BODY,
@@ -157,6 +157,6 @@ def _facts(model: LiveModel) -> dict[str, Any]:
 
 
 def _policy_answer(policy: Policy) -> Response:
-    response = json_answer({name: getattr(policy, name) for name in PolicyAnswer.model_fields})
+    response = json_answer(fields_of(PolicyAnswer, policy))
     response.set_etag(str(policy.number))
     return response

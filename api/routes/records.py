@@ -14,7 +14,7 @@ from api.decisions import example
 from api.decisions.answers import Answer, answer_of
 from api.decisions.explanation import Contribution, explain, withhold_values
 from api.http.access import current_client, may_see, scope, sees_all
-from api.http.answers import asked_language, json_answer
+from api.http.answers import asked_language, fields_of, json_answer
 from api.http.bodies import Body, Motive, Text, read_model
 from api.http.openapi import (
     BAD_BODY,
@@ -233,16 +233,9 @@ def _record(prediction: Prediction, overrides: Sequence[Override]) -> Response:
             **answer_of(prediction),
             "final_decision": overrides[-1].decision if overrides else prediction.decision,
             "overrides": [
-                {
-                    "decision": override.decision,
-                    "actor": override.actor,
-                    "motive": override.motive,
-                    "at": override.at.isoformat(),
-                }
-                for override in overrides[-MOST_OVERRIDES:]
+                fields_of(OverrideAnswer, override) for override in overrides[-MOST_OVERRIDES:]
             ],
-            "outcome": outcome
-            and {"defaulted": outcome.defaulted, "observed_at": outcome.observed_at.isoformat()},
+            "outcome": outcome and fields_of(OutcomeAnswer, outcome),
         }
     )
     response.add_etag()
