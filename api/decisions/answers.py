@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.decisions import example
 from api.http.access import sees_all
+from api.models.routing import LiveModel
 from api.service import current_service
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
@@ -38,13 +39,24 @@ class Reason(BaseModel):
     )
 
 
-class Model(BaseModel):
-    """The model that answered."""
+class ModelName(BaseModel):
+    """What tells a model from all others."""
 
     name: str
     version: str
     feature_set_version: str = Field(description="The version of the features' definitions")
     digest: str = Field(description="SHA-256 of the manifest of the model's files")
+
+
+class ReadyModel(ModelName):
+    """The model that answers by default."""
+
+    demonstration: bool = Field(description="Whether it learnt from invented applicants")
+
+
+class Model(ModelName):
+    """The model that answered."""
+
     role: Literal["champion", "challenger"] = Field(description="What it was when it answered")
     why: str = Field(description="Why this model answered")
     demonstration: bool | None = Field(
@@ -170,3 +182,14 @@ def warnings_of(
         for warning in orjson.loads(misunderstood)
     ]
     return orjson.Fragment(orjson.dumps(warnings))
+
+
+def facts_of(model: LiveModel) -> dict[str, Any]:
+    """What a `ReadyModel` says of a model that is live."""
+    return {
+        "name": model.scorer.name,
+        "version": model.scorer.version,
+        "feature_set_version": model.scorer.feature_set_version,
+        "digest": model.digest,
+        "demonstration": model.scorer.demonstration,
+    }

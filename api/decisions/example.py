@@ -1,6 +1,6 @@
-"""An invented applicant and what is decided on them.
+"""An invented applicant, and answers about them.
 
-The documentation shows both, and a model's first run is on the applicant.
+The documentation shows all, and a model's first run is on the applicant.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-_FOLDER = Path(__file__).parent
+_EXAMPLE = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 
-REQUEST: dict[str, Any] = json.loads((_FOLDER / "example_request.json").read_bytes())
-ANSWER: dict[str, Any] = json.loads((_FOLDER / "example_answer.json").read_bytes())
+REQUEST: dict[str, Any] = _EXAMPLE["request"]
+ANSWER: dict[str, Any] = _EXAMPLE["answer"]
+RECORD: dict[str, Any] = ANSWER | _EXAMPLE["record"]
+READINESS: dict[str, Any] = _EXAMPLE["readiness"]

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 # end with them.
 FAILURES = (Exception, PanicException)
 
+_ALIASES: tuple[Alias, ...] = get_args(Alias)
 _RETRY_SECONDS = "5"
 _FAREWELL_SECONDS = 2.0
 # How far back the bandit looks, and how often at most: outcomes come in over months.
@@ -96,7 +97,7 @@ class ModelManager:
         self._state = _State()
         self._jobs: dict[str, Callable[[], None]] = {
             "policy": self._read_policy,
-            **{alias: partial(self._look, alias) for alias in get_args(Alias)},
+            **{alias: partial(self._look, alias) for alias in _ALIASES},
             "store": self._keep_up,
         }
         self._threads = [
@@ -128,7 +129,7 @@ class ModelManager:
     def live(self) -> tuple[LiveModel, ...]:
         """The models in service, the champion first."""
         models = self._state.models
-        return tuple(models[alias] for alias in get_args(Alias) if alias in models)
+        return tuple(models[alias] for alias in _ALIASES if alias in models)
 
     @property
     def policy(self) -> Policy:

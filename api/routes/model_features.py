@@ -7,11 +7,11 @@ from typing import Any, Literal
 from flask import Response
 from pydantic import BaseModel, Field
 
+from api.decisions.answers import ReadyModel, facts_of
 from api.http.access import scope
 from api.http.answers import asked_language, fields_of, json_answer
 from api.http.openapi import LANGUAGE, NOT_READY, operation, problem, resource
 from api.http.problems import ProblemError
-from api.routes.status import ReadyModel, facts_of
 from api.service import current_service
 from scoring.data.values import nearest_name
 from scoring.serving.profiles import Column

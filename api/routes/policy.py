@@ -8,7 +8,7 @@ from typing import Any, Literal
 from flask import Response
 from pydantic import BaseModel, Field
 
-from api.decisions.answers import ReferBand
+from api.decisions.answers import ReadyModel, ReferBand, facts_of
 from api.http.access import scope
 from api.http.answers import fields_of, json_answer
 from api.http.bodies import Body, Motive, Text, read_model, seen_numbers
@@ -25,7 +25,6 @@ from api.http.openapi import (
 from api.http.problems import ProblemError
 from api.models.routing import LiveModel
 from api.service import current_service
-from scoring.features import FEATURE_SET_VERSION
 from scoring.store import Policy, StoreChangedError
 
 blueprint = resource("administration", "administration", "Models and how they are used")
@@ -35,19 +34,14 @@ Strategy = Literal["champion", "shadow", "split", "bandit"]
 _STALE = "The policy was changed meanwhile: nothing is changed. GET /policy tells what it is now."
 
 
-class ModelFacts(BaseModel):
+class ModelFacts(ReadyModel):
     """A model that is in the service."""
 
-    name: str
-    version: str
-    feature_set_version: str
-    digest: str
     role: Literal["champion", "challenger"]
     cutoff: float
     refer_band: ReferBand
     costs: dict[str, float] = Field(description="What a wrong decision costs, by kind")
     features: int = Field(description="How many features it reads")
-    demonstration: bool = Field(description="Whether it learnt from invented applicants")
     lineage: dict[str, Any] = Field(description="Where it comes from: data, figures, parameters")
 
 
@@ -142,16 +136,12 @@ def set_policy() -> Response:
 def _facts(model: LiveModel) -> dict[str, Any]:
     scorer = model.scorer
     return {
-        "name": scorer.name,
-        "version": scorer.version,
-        "feature_set_version": FEATURE_SET_VERSION,
-        "digest": model.digest,
+        **facts_of(model),
         "role": model.role,
         "cutoff": scorer.cutoff,
         "refer_band": list(scorer.refer_band),
         "costs": asdict(scorer.costs),
         "features": len(scorer.features),
-        "demonstration": scorer.demonstration,
         "lineage": dict(scorer.lineage),
     }
 

@@ -43,17 +43,12 @@ _STALE = problem(
     "The features of applicant 100002 are of version 1 and this service scores version 2. "
     "Materialise them again, or send the rows.",
 )
-
-
 _ALONE = {"application": example.REQUEST["application"]}
 _BY_NUMBER = {"SK_ID_CURR": 100002}
 _EXAMPLES = {
     "invented": {"summary": "An invented applicant", "value": example.REQUEST},
     "application alone": {"summary": "Without any credit history", "value": _ALONE},
-    "a known applicant": {
-        "summary": "Somebody whose rows the service has",
-        "value": _BY_NUMBER,
-    },
+    "a known applicant": {"summary": "Somebody whose rows the service has", "value": _BY_NUMBER},
 }
 
 
@@ -87,13 +82,7 @@ class Batch(BaseModel):
     "/predict",
     operation_id="predict",
     summary="Decide on an application from Kaggle's rows, or on a known applicant",
-    responses={
-        200: Answer,
-        **BAD_ROWS,
-        404: _UNKNOWN,
-        409: _STALE,
-        503: NOT_READY,
-    },
+    responses={200: Answer, **BAD_ROWS, 404: _UNKNOWN, 409: _STALE, 503: NOT_READY},
     openapi_extensions=operation(IDEMPOTENCY, body=rows_body({"examples": _EXAMPLES}, number=True)),
 )
 @scope("score")

@@ -62,23 +62,7 @@ class OutcomeAnswer(BaseModel):
 class Record(Answer):
     """A decision with what came after it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                **example.ANSWER,
-                "final_decision": "accept",
-                "overrides": [
-                    {
-                        "decision": "accept",
-                        "actor": "C. Martin",
-                        "motive": "The employer confirmed a permanent contract.",
-                        "at": "2026-11-23T10:02:51.000120+00:00",
-                    }
-                ],
-                "outcome": None,
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": example.RECORD})
 
     final_decision: Decision = Field(description="That of the last override, else the decision")
     overrides: list[OverrideAnswer] = Field(

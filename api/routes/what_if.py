@@ -7,7 +7,7 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from api.decisions import example
-from api.decisions.answers import Reason, ReferBand, Warned, warnings_of
+from api.decisions.answers import ReadyModel, Reason, ReferBand, Warned, facts_of, warnings_of
 from api.decisions.explanation import Contribution, contributions_of, withhold_values
 from api.decisions.requests import DecisionRequest
 from api.http import limits
@@ -16,7 +16,6 @@ from api.http.answers import JSON, asked_language, json_answer
 from api.http.bodies import read_body
 from api.http.openapi import BAD_ROWS, LANGUAGE, NOT_READY, operation, resource, rows_body
 from api.routes.prediction import caller_of
-from api.routes.status import ReadyModel, facts_of
 from api.service import current_service
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
