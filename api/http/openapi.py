@@ -84,7 +84,7 @@ def resource(
     """
     return APIBlueprint(
         name,
-        name,
+        __name__,
         abp_tags=[Tag(name=tag, description=description)] if tag else None,
         abp_security=[{"bearer": []}, {"header": []}] if keyed else None,
     )
