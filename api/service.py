@@ -138,14 +138,14 @@ def init_app(app: Flask, settings: Settings, patience: float) -> Service:
 
 
 def _store_failed(error: StoreError) -> Response:
-    """Whatever needs the store waits for it."""
+    """Answer 503: whatever needs the store waits for it."""
     metrics.STORE_ERRORS.inc()
     logger.warning("%s", error)
     return answer(unavailable())
 
 
 def current_service() -> Service:
-    """The service of the current app."""
+    """Return the service of the current app."""
     return cast("Service", current_app.extensions["service"])
 
 

@@ -86,12 +86,12 @@ class Connection:
         self.state, self.since, self.moved = state, time.monotonic(), 0
 
     def seconds_left(self, idle: float = 0.0) -> float:
-        """How long the client may take for what it does now."""
+        """Compute how long the client may still take for what it does now."""
         given = {_IDLE: idle, _LEAVING: _LEAVING_SECONDS}.get(self.state, _SECONDS)
         return self.since + given + self.moved / _LEAST_RATE - time.monotonic()
 
     def is_whole(self, cfg: Any) -> bool:
-        """Whether a thread can have the request: all is there, or it is too large to be kept."""
+        """Tell whether a thread can have the request: it is all there, or too large to be kept."""
         if self.request is None:
             if not self._has(b"\r\n\r\n", 0):
                 return False
@@ -120,7 +120,7 @@ class Connection:
             self.request.body = io.BytesIO(reader.read(_LARGEST_KEPT))
 
     def read(self) -> bytes:
-        """The next bytes; those that did not come yet only where the body is read as it comes."""
+        """Return the next bytes; wait for them only where the body is read as it comes."""
         piece = bytes(self.came[:_PARSED_PIECE])
         del self.came[:_PARSED_PIECE]
         return self._awaited() if self.streams and not piece else piece
@@ -168,7 +168,7 @@ class Connection:
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _has_last_chunk(self) -> bool:
-        """Whether a body in chunks is there; gunicorn's reader says what is wrong with one."""
+        """Tell whether a body in chunks is there; gunicorn's reader says what is wrong with one."""
         while chunk := _CHUNK.match(self.came, self._chunk_at):
             length = int(chunk[1], 16)
             if length == 0:
@@ -177,7 +177,7 @@ class Connection:
         return self._has(b"\r\n", self._chunk_at)
 
     def _has(self, end: bytes, place: int) -> bool:
-        """Whether a line or head that begins somewhere has its end, or is longer than any."""
+        """Tell whether a line or head that begins somewhere has its end, or is longer than any."""
         furthest = place + _LARGEST_HEAD
         return self.came.find(end, place, furthest) >= 0 or len(self.came) > furthest
 
@@ -208,7 +208,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._watch(connection, selectors.EVENT_READ)
 
     def handle(self, conn: Connection) -> bool:
-        """Answer a request, in a thread; whether the connection may stay."""
+        """Answer a request, in a thread, and tell whether the connection may stay."""
         try:
             conn.take_body()
             keeps = self._answer(conn)
@@ -266,7 +266,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return not response.should_close()
 
     def _failure(self, error: Exception) -> bytes:
-        """The answer to what is no request, or to what nobody foresaw."""
+        """Make the answer to what is no request, or to what nobody foresaw."""
         # An OSError is what gunicorn says of chunks that are none.
         its = isinstance(error, errors.ParseException | OSError)
         status = _STATUSES.get(type(error), HTTPStatus.BAD_REQUEST if its else 500)
@@ -395,7 +395,7 @@ def _slow() -> ProblemError:
 
 
 def _answer_of(problem: ProblemError) -> bytes:
-    """A whole answer, to who has not come as far as the app."""
+    """Make a whole answer to a client that has not come as far as the app."""
     body = orjson.dumps(problem.document())
     headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **problem.headers}
     lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}", "Connection: close"]

@@ -185,7 +185,7 @@ def warnings_of(
 
 
 def facts_of(model: LiveModel) -> dict[str, Any]:
-    """What a `ReadyModel` says of a model that is live."""
+    """Make the `ReadyModel` of a model in service."""
     return {
         "name": model.scorer.name,
         "version": model.scorer.version,

@@ -29,7 +29,7 @@ class Featured(NamedTuple):
 def add_histories(
     requests: Sequence[DecisionRequest], store: Store
 ) -> list[DecisionRequest | ProblemError]:
-    """Give applications that come without a word of a credit history the one in the store.
+    """Add the stored credit history where a request says nothing of any.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def _with_history(
 
 
 def _misunderstood_of_both(sent: str | None, stored: str | None) -> str | None:
-    """What was not understood of an application that was sent and of a stored history."""
+    """Join what was not understood of an application as sent and of a stored history."""
     if stored is None:
         return sent
     of_history = [

@@ -26,12 +26,12 @@ _LONGEST_NAME = 80
 
 
 def accepted_columns(table: Table) -> tuple[Column, ...]:
-    """The columns a request's rows may have: all but TARGET, which is what is asked."""
+    """List the columns that a request's rows may have: all but TARGET, which is what is asked."""
     return tuple(column for column in table.columns if column.name != "TARGET")
 
 
 def must_be_given(table: Table, column: Column) -> bool:
-    """Whether a row of a request needs a value in the column.
+    """Tell whether a row of a request needs a value in the column.
 
     History rows need not repeat the applicant they came with.
     """
@@ -102,7 +102,7 @@ class ApplicantReader:
         return Applicant(application[_APPLICANT], rows, misunderstood_json(misread), history)
 
     def _check(self, document: object, unknown: list[str]) -> dict[str, Any]:
-        """All values checked in one call; on failure they are looked at one by one."""
+        """Check all values in one call; on failure look at them one by one."""
         if self._is_of_sensible_size(document):
             try:
                 return cast("dict[str, Any]", self._body.validate_python(document, context=unknown))
@@ -112,7 +112,7 @@ class ApplicantReader:
         raise AssertionError("a refused body has an error")
 
     def _is_of_sensible_size(self, document: object) -> bool:
-        """Whether checking it at once can only report a bounded number of errors."""
+        """Tell whether checking it at once can only report a bounded number of errors."""
         if not isinstance(document, dict) or len(document) > len(TABLES):
             return False
         for name, rows in document.items():
@@ -165,7 +165,7 @@ class ApplicantReader:
 
 
 def known_number(document: object) -> int | None:
-    """The applicant whom a body names by SK_ID_CURR alone; None if it does not.
+    """Read the number of a body that names an applicant by SK_ID_CURR alone, None if it does not.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def _row_schema(table: Table) -> CoreSchema:
 
 
 def _take_out(rows: Mapping[str, Any]) -> Iterator[Misunderstood]:
-    """Put null in the place of what was not understood, and tell of the first of it."""
+    """Replace values that were not understood by null, and list the first of them."""
     left = _MOST_ERRORS
     for name, own in rows.items():
         alone = name == APPLICATION.name
@@ -224,7 +224,7 @@ def _take_out(rows: Mapping[str, Any]) -> Iterator[Misunderstood]:
 
 
 def _refuse(errors: Iterator[FieldError], document: object = None) -> None:
-    """Raise a ProblemError for the first errors, or for what mends them all, if there are any."""
+    """Raise a ProblemError if there are errors: for the first ones, or for what mends them all."""
     shown = list(islice(errors, _MOST_ERRORS))
     if shown and (mend := near_miss(document)):
         shown = [mend]

@@ -102,7 +102,7 @@ def decide(
 
 
 def _stored_rows(applicant: Applicant, store: Store) -> tuple[bytes | None, str]:
-    """The rows that are stored with a decision, compressed, and their SHA-256.
+    """Compress the rows that are stored with a decision, and compute their SHA-256.
 
     Features suffice where the applicant is known by number.
     """

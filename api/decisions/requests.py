@@ -70,5 +70,5 @@ class DecisionRequest:
 
 
 def has_history(rows: Rows) -> bool:
-    """Whether there is any row besides the application's."""
+    """Tell whether there is any row besides the application's."""
     return any(own for name, own in rows.items() if name != "application")

@@ -37,6 +37,6 @@ def fields_of(model: type[BaseModel], source: object) -> dict[str, Any]:
 
 
 def asked_language() -> str:
-    """The language that the caller likes best among ours, a region's for its country's too."""
+    """Choose the language that the caller likes best among ours: fr-CA counts as fr."""
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
     return next((tag for tag in wanted if tag in LANGUAGES), LANGUAGES[0])

@@ -103,7 +103,7 @@ def spend(caller: str, limiter: str = "limiter") -> None:
 
 
 def _parsed(text: str, name: str) -> tuple[int, int]:
-    """The number of requests, and the seconds of the window."""
+    """Parse a limit into a number of requests and the seconds of its window."""
     limit = _FORM.fullmatch(text)
     if limit is None:
         raise SettingsError(

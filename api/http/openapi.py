@@ -216,7 +216,7 @@ def batch_body(example: list[dict[str, Any]]) -> dict[str, Any]:
 def problem(
     status: int, description: str, detail: str, errors: Sequence[FieldError] = ()
 ) -> dict[str, Any]:
-    """A response that is a problem document.
+    """Describe a response that is a problem document.
 
     Parameters
     ----------

@@ -76,12 +76,12 @@ class ProblemError(Exception):
 
 
 def pointer_part(name: str) -> str:
-    """A name as part of a JSON pointer, cut where no known name is as long."""
+    """Escape a name as part of a JSON pointer, cut where no known name is as long."""
     return name[:80].replace("~", "~0").replace("/", "~1")
 
 
 def unavailable() -> ProblemError:
-    """The problem of a store that cannot be used: nothing is decided that is not recorded."""
+    """Make the problem of a store that cannot be used: nothing is decided without a record."""
     return ProblemError(
         503,
         "The store of decisions cannot be used at the moment, and nothing is decided that is not "

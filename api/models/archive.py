@@ -52,7 +52,7 @@ class ModelArchive:
         self._changing = Lock()
 
     def keep(self, digest: str, scorer: Scorer, folder: Path) -> None:
-        """Have a model's directory archived; it may go away when this returns.
+        """Copy a model's directory for the archive; it may go away when this returns.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class ModelArchive:
         digest: str | None = None,
         version: str | None = None,
     ) -> None:
-        """Have an event recorded, its detail without what a store cannot keep."""
+        """Queue an event, its detail without what a store cannot keep."""
         printable = "".join(
             sign if sign.isprintable() else " " for sign in detail[:_LONGEST_DETAIL]
         )
@@ -126,7 +126,7 @@ class ArchivedModels:
         self._lock = Lock()
 
     def demonstrates(self, digest: str) -> bool | None:
-        """Whether a model learnt from sample applicants, None if nobody has it any more."""
+        """Tell whether a model learnt from sample applicants, None if nobody has it any more."""
         for model in self._live():
             if model.digest == digest:
                 return model.scorer.demonstration

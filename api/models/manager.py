@@ -50,7 +50,7 @@ class _State:
     experience: Mapping[str, Experience] = field(default_factory=dict)
 
     def champion(self) -> LiveModel:
-        """The champion; ProblemError 503 while there is none."""
+        """Return the champion; ProblemError 503 while there is none."""
         if "champion" not in self.models:
             raise ProblemError(
                 503,
@@ -117,7 +117,7 @@ class ModelManager:
         self._stopped = Event()
 
     def champion(self) -> LiveModel:
-        """The model that answers by default.
+        """Return the model that answers by default.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class ModelManager:
         return self._state.champion()
 
     def live(self) -> tuple[LiveModel, ...]:
-        """The models in service, the champion first."""
+        """List the models in service, the champion first."""
         models = self._state.models
         return tuple(models[alias] for alias in _ALIASES if alias in models)
 
@@ -137,7 +137,7 @@ class ModelManager:
         return self._state.policy
 
     def route(self, applicant: int) -> Route:
-        """Which model answers an applicant.
+        """Choose the model that answers an applicant.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class ModelManager:
             self._load("champion", remembered)
 
     def _missing(self, alias: Alias) -> None:
-        """A challenger that went is dropped; a champion serves on until there is another."""
+        """Drop a challenger that went; a champion serves on until there is another."""
         self._handled.pop(alias, None)
         live = self._state.models.get(alias)
         if alias == "champion":
@@ -320,7 +320,7 @@ class ModelManager:
         self._experience_due = start + max(_EXPERIENCE_SECONDS, taken / _EXPERIENCE_SHARE)
 
     def _experience(self, costs: Costs) -> dict[str, Experience]:
-        """By digest, measured alike for all models: in units of one refused good applicant."""
+        """Add up costs by digest, for all models in units of one refused good applicant."""
         since = datetime.now(UTC) - _MEMORY
         loss = costs.false_negative / costs.false_positive
         realised = self._store.realised(since, loss)

@@ -103,7 +103,7 @@ def route(
 
 
 def position(applicant: int) -> float:
-    """Where an applicant stands between 0 and 1, the same at all times and in every process."""
+    """Map an applicant to a place between 0 and 1, the same at all times and in every process."""
     digest = hashlib.sha256(f"{_SALT} {applicant}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
@@ -133,7 +133,7 @@ def _is_enough(experience: Experience) -> bool:
 
 
 def draw_cost(experience: Experience, rng: random.Random) -> float:
-    """A draw from what is believed of a model's mean cost an applicant.
+    """Draw a model's mean cost an applicant from what is believed of it.
 
     The mean over all it decided on is put together from two groups, each with the weight that it
     has among the decisions: those who were refused, at the margin that was probably lost with
@@ -159,7 +159,7 @@ def draw_cost(experience: Experience, rng: random.Random) -> float:
 
 
 def _of_known(known: CostSummary) -> tuple[float, float]:
-    """Mean of what is believed of the mean cost where outcomes are known, and its variance."""
+    """Compute mean and variance of what is believed of the mean cost, where outcomes are known."""
     n = known.applicants + _PRIOR_APPLICANTS
     mean = (known.total + _PRIOR_APPLICANTS * _PRIOR_COST) / n
     second = known.total_of_squares + _PRIOR_APPLICANTS * (_PRIOR_COST**2 + _PRIOR_DEVIATION**2)

@@ -104,10 +104,10 @@ class ModelSource(Protocol):
         """
 
     def remembered(self, alias: Alias) -> FoundModel | None:
-        """The model that had an alias when it was fetched last, for when nobody can tell."""
+        """Tell which model had an alias when it was fetched last, for when nobody can tell."""
 
     def fetched(self, alias: Alias, model: FoundModel) -> AbstractContextManager[Path]:
-        """A folder with a model that was found, there and unchanged until the context ends.
+        """Give a folder with a model that was found, unchanged until the context ends.
 
         Raises
         ------
@@ -269,7 +269,7 @@ class RegistrySource:
         return self._cache / f"{alias}.json"
 
     def _has(self, digest: str) -> bool:
-        """Whether the very model is in the cache, and whole."""
+        """Tell whether the very model is in the cache, and whole."""
         try:
             check_manifest(self._cache / digest)
             with held(self._cache / digest) as handle:
@@ -361,7 +361,7 @@ class RegistrySource:
 
     @contextmanager
     def _asked(self, path: str, until: float) -> Iterator[HTTPResponse]:
-        """Ask for something, straight from the address and wherever it may lead never.
+        """Ask the address itself for something; redirections are not followed.
 
         A server that drips never lets a single wait run out: the connection is cut in the end.
         """
@@ -396,7 +396,7 @@ def _credentials(user: str | None, password: str | None) -> dict[str, str]:
 
 
 def _is_missing(status: int, body: bytes) -> bool:
-    """Whether MLflow says so; for an alias that nothing has it is a wrong parameter to it."""
+    """Tell whether MLflow says that there is none; to it an unknown alias is a wrong parameter."""
     try:
         answer = read_json(body)
         if status == 404:
@@ -407,7 +407,7 @@ def _is_missing(status: int, body: bytes) -> bool:
 
 
 def _refusal(status: int, reason: str, body: bytes) -> str:
-    """The first line of a refusal without its markup, and what can be done about it."""
+    """Quote the first line of a refusal without its markup, and say what can be done about it."""
     text = body.decode(errors="replace")
     with suppress(ValueError, KeyError, TypeError):
         text = str(read_json(body)["message"])
@@ -431,7 +431,7 @@ def _remove(path: Path) -> None:
 
 
 def _read(response: HTTPResponse, address: str, until: float, largest: int) -> bytes:
-    """A whole answer; one that is cut short is an error, not a shorter answer."""
+    """Read a whole answer; one that is cut short is an error, not a shorter answer."""
     body = bytearray()
     while piece := response.read1(_PIECE):
         body += piece
@@ -446,7 +446,7 @@ def _read(response: HTTPResponse, address: str, until: float, largest: int) -> b
 
 
 def _names(manifest: bytes) -> list[str]:
-    """The files that a manifest names.
+    """List the files that a manifest names.
 
     Raises
     ------
@@ -466,7 +466,7 @@ def _names(manifest: bytes) -> list[str]:
 
 
 def _state(handle: int) -> str:
-    """What changes when a file of an open folder does: cheaper than to read it."""
+    """Describe the files of an open folder by what changes with them: cheaper than to read them."""
     files: list[tuple[object, ...]] = []
     with os.scandir(handle) as listing:
         for entry in islice(listing, _MOST_FILES):
@@ -515,7 +515,7 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _digest(handle: int) -> str:
-    """The digest of an open folder's manifest; empty where it has none that can be read."""
+    """Compute the digest of an open folder's manifest; empty where none can be read."""
     try:
         return hashlib.sha256(read_file(MANIFEST_FILE, handle)).hexdigest()
     except (ScorerError, FileNotFoundError):

@@ -1,5 +1,5 @@
 """The addresses of the API, a module a resource.
 
-A module has its blueprint, the models of its bodies and answers, and its endpoints. It is registered
-by its name in `api/app.py`.
+A module has its blueprint, the models of its bodies and answers, and its endpoints; `api/app.py`
+registers it by its name.
 """

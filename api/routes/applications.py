@@ -89,7 +89,7 @@ def read_applications(query: FileQuery) -> Response:
 
 
 def _cells(texts: pl.Series, column: Column) -> Iterator[tuple[str, str | float | None]]:
-    """A column's name and its values as JSON has them; None where there is none."""
+    """Yield a column's name with each of its values as JSON has them, None where there is none."""
     dtype = pl.String if column.kind == "category" else pl.Float64
     for text, value in zip(texts, texts.str.strip_chars().cast(dtype, strict=False), strict=True):
         cell = value

@@ -26,7 +26,7 @@ _SKEW = timedelta(seconds=5)
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """The same moment in UTC, which the first and last days of the calendar may not have."""
+    """Convert a moment to UTC, which the first and last days of the calendar may not have."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:

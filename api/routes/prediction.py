@@ -176,23 +176,23 @@ def _request_of(body: bytes, caller: Caller, key: str | None) -> DecisionRequest
 
 
 def _own_key(key: str, index: int) -> str:
-    """The key of one applicant of a batch: none that a caller can send."""
+    """Make the key of one applicant of a batch: none that a caller can send."""
     return f"{key}\t{index}"
 
 
 def caller_of(key: str | None, digest: str) -> Caller:
-    """Who makes the current request, with its Idempotency-Key and its body's SHA-256."""
+    """Describe who makes the current request, with its Idempotency-Key and its body's SHA-256."""
     return Caller(current_client().id, g.request_id, key, digest, g.arrived)
 
 
 def _first_answer(caller: Caller, *keys: str) -> Prediction | None:
-    """A prediction that one of the caller's keys stands for already."""
+    """Look up the prediction that one of the caller's keys stands for already, if any."""
     first = current_service().store.answered(caller.id, *keys)
     return first and _checked(first, caller)
 
 
 def _checked(result: Prediction | ProblemError, caller: Caller) -> Prediction:
-    """The prediction, if it answers this very request."""
+    """Return the prediction if it answers this very request, else raise the problem."""
     if isinstance(result, ProblemError):
         raise result
     sent = current_service().store.pseudonyms.concealed(caller.request_sha256)

@@ -190,7 +190,7 @@ def note_read(what: str, applicant: str, prediction_id: str | None = None) -> No
 
 
 def _find(number: str, what: str | None = None) -> Prediction:
-    """A decision that the client may see; how it looks at what others decided is recorded."""
+    """Look up a decision that the client may see; a look at others' decisions is recorded."""
     prediction = current_service().store.prediction(number)
     if prediction is None or not may_see(prediction.caller):
         raise ProblemError(404, "There is no decision of that id.")
