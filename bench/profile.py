@@ -19,7 +19,7 @@ _STAGES: Mapping[str, tuple[str, ...]] = {
     "features by number, from the store": ("scoring/store/__init__.py:applicants",),
     "probability (LightGBM)": ("scoring/serving/booster.py:raw_scores",),
     "contributions (Shapley values)": ("scoring/serving/shapley.py:values",),
-    "reasons and the record's making": ("api/decisions/recording.py:decide",),
+    "reasons and the record's making": ("api/decisions/recording.py:record_of",),
     "recording, with the commit": ("scoring/store/__init__.py:record",),
 }
 _REST = "Flask, keys, limits, headers, log, metrics"

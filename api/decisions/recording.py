@@ -14,23 +14,22 @@ from api.decisions.scoring import ModelScore
 from api.models.routing import Route
 from scoring.data.requests import body_of
 from scoring.features import FEATURE_SET_VERSION
-from scoring.serving.caution import settle
+from scoring.serving.caution import ReferReason
+from scoring.serving.costs import Decision
 from scoring.store import Prediction, ShadowScore, Store, new_id
 
 # The quickest level: somebody waits.
 _COMPRESSION = 1
 
 
-def decide(
+def record_of(
     featured: Featured,
     route: Route,
     scores: Mapping[str, ModelScore],
+    settled: tuple[Decision, tuple[ReferReason, ...]],
     store: Store,
-    *,
-    least_known: float,
-    refer_all: bool,
 ) -> Prediction:
-    """Decide on an applicant who was scored.
+    """Make the record of a decision.
 
     Parameters
     ----------
@@ -40,28 +39,14 @@ def decide(
         Which model answers, and which were scored along.
     scores : mapping of str to ModelScore
         What they make of the applicant, by digest.
+    settled : (Decision, tuple of ReferReason)
+        What was decided, and why an officer decides if one does.
     store : Store
-        Where the decision will be recorded: it says under which name and key.
-    least_known : float
-        Below which known share of what a model leans on nobody is accepted without an officer.
-    refer_all : bool
-        Whether every application goes to an officer.
-
-    Returns
-    -------
-    Prediction
-        The decision, not recorded yet.
+        Where the record will be: it says under which number and key.
     """
     applicant, caller = featured.request.applicant, featured.request.caller
     model, score = route.model, scores[route.model.digest]
-    scorer = model.scorer
-    decision, refer_reasons = settle(
-        score.decision,
-        score.known,
-        understood=applicant.misunderstood is None,
-        least_known=least_known,
-        refer_all=refer_all,
-    )
+    scorer, (decision, refer_reasons) = model.scorer, settled
     rows, rows_sha256 = _stored_rows(applicant, store)
     concealed, key = store.pseudonyms.concealed, caller.idempotency_key
     low, high = scorer.refer_band

@@ -1,12 +1,12 @@
 """The way of a request: a row of stages, each of which takes what the one before gives.
 
-    read            requests.py   the body of a request    -> a DecisionRequest  (reader.py)
-    features        features.py   a DecisionRequest        -> Featured
-    models chosen   ../models     the applicant's number   -> a Route: who answers, who is tried
-    scored          scoring.py    Featured and its Route   -> a ModelScore of each model
-    decided         recording.py  all of these             -> a Prediction
-    recorded        here          Predictions              -> the same, in the store
-    answered        answers.py    a recorded Prediction    -> JSON
+    read            reader.py      the body of a request    -> a DecisionRequest
+    features        features.py    a DecisionRequest        -> Featured
+    models chosen   ../models      the applicant's number   -> a Route: who answers, who is tried
+    scored          scoring.py     Featured, their Route    -> a ModelScore of each model
+    decided         caution.settle a ModelScore             -> accept, refer or refuse, and why
+    recorded        recording.py   all of these             -> a Prediction, in the store
+    answered        answers.py     a recorded Prediction    -> JSON
 
 Single requests and batches go all of it, a what-if all but the recording. Requests that wait at
 the same time are worked on together. Nothing leaves before it is recorded: an answer that a client
@@ -23,7 +23,7 @@ import numpy as np
 
 from api.decisions.batcher import Batcher
 from api.decisions.features import Featured, add_features, add_histories, compute_features
-from api.decisions.recording import decide
+from api.decisions.recording import record_of
 from api.decisions.requests import Applicant, DecisionRequest
 from api.decisions.scoring import ModelScore, score, score_by_routes
 from api.http import metrics
@@ -74,9 +74,9 @@ class DecisionService:
         self._store = store
         self._least_known = least_known
         self._compute_features = Batcher[Rows, Vectors](compute_features, _MOST_FEATURES)
-        self._settle = Batcher[tuple[DecisionRequest, Vectors | None], Prediction | ProblemError](
-            self._score_and_record, _MOST_DECISIONS
-        )
+        self._decide_together = Batcher[
+            tuple[DecisionRequest, Vectors | None], Prediction | ProblemError
+        ](self._decide_batch, _MOST_DECISIONS)
 
     def decide(
         self, requests: Sequence[DecisionRequest | ProblemError]
@@ -122,44 +122,53 @@ class DecisionService:
             raise completed
         applicant = completed.applicant
         (model_score,) = score(champion, np.stack(compute_features([applicant.rows])))
-        decision, refer_reasons = settle(
-            model_score.decision,
-            model_score.known,
-            understood=applicant.misunderstood is None,
-            least_known=self._least_known,
-        )
-        return Supposition(applicant, model_score, decision, refer_reasons)
+        return Supposition(applicant, model_score, *self._settle(applicant, model_score))
 
     def _decide(self, requests: list[DecisionRequest]) -> list[Prediction | ProblemError]:
         rows = [request.applicant.rows for request in requests if not request.applicant.by_number]
         vectors = iter(self._compute_features(rows))
-        return self._settle(
+        return self._decide_together(
             [(request, None if request.applicant.by_number else next(vectors))
              for request in requests]
         )  # fmt: skip
 
-    def _score_and_record(
+    def _decide_batch(
         self, requests: list[tuple[DecisionRequest, Vectors | None]]
     ) -> list[Prediction | ProblemError]:
         try:
-            return _but_problems(add_features(requests, self._store), self._record)
+            return _but_problems(add_features(requests, self._store), self._score_and_record)
         except StoreUnavailableError as error:
             metrics.STORE_ERRORS.inc()
             logger.warning("the store cannot be used: %s", error)
             return [unavailable() for _ in requests]
 
-    def _record(self, featured: list[Featured]) -> list[Prediction]:
+    def _score_and_record(self, featured: list[Featured]) -> list[Prediction]:
         routes = [self._models.route(item.request.applicant.id) for item in featured]
         scores = score_by_routes([item.vector for item in featured], routes)
         refer_all = self._models.policy.refer_all
-        predictions = [
-            decide(*item, self._store, least_known=self._least_known, refer_all=refer_all)
-            for item in zip(featured, routes, scores, strict=True)
+        settled = [
+            self._settle(item.request.applicant, own[route.model.digest], refer_all=refer_all)
+            for item, route, own in zip(featured, routes, scores, strict=True)
         ]
-        recorded = self._store.record(predictions)
-        new = [kept for kept, own in zip(recorded, predictions, strict=True) if kept is own]
+        records = [
+            record_of(*item, self._store)
+            for item in zip(featured, routes, scores, settled, strict=True)
+        ]
+        recorded = self._store.record(records)
+        new = [kept for kept, own in zip(recorded, records, strict=True) if kept is own]
         metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
         return recorded
+
+    def _settle(
+        self, applicant: Applicant, score: ModelScore, *, refer_all: bool = False
+    ) -> tuple[Decision, tuple[ReferReason, ...]]:
+        return settle(
+            score.decision,
+            score.known,
+            understood=applicant.misunderstood is None,
+            least_known=self._least_known,
+            refer_all=refer_all,
+        )
 
 
 def _but_problems(
