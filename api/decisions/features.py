@@ -106,8 +106,8 @@ def _looked_up(request: DecisionRequest, stored: OnlineApplicant | None) -> Feat
         vector = from_bytes(stored.features)
     except VectorError as error:
         return _damaged(number, error)
-    applicant = replace(request.applicant, misunderstood=stored.misunderstood)
-    return Featured(replace(request, applicant=applicant), vector, stored.features)
+    applicant = Applicant(number, {}, stored.misunderstood, request.applicant.history)
+    return Featured(DecisionRequest(applicant, request.caller), vector, stored.features)
 
 
 def _with_history(
