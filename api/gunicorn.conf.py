@@ -108,7 +108,7 @@ def post_worker_init(worker: Worker) -> None:
     service = worker.wsgi.extensions.get("service")
     worker.notify()
     while service and worker.alive and time.monotonic() < until:
-        if service.lineup.wait(_NOTICE_SECONDS):
+        if service.models.wait(_NOTICE_SECONDS):
             break
         worker.notify()
     gc.collect()

@@ -15,13 +15,13 @@ from typing import cast
 from flask import Flask, Response, current_app
 
 from api.decisions import example
-from api.decisions.explanation import Models
 from api.decisions.reader import ApplicantReader
-from api.decisions.service import Desk
+from api.decisions.service import DecisionService
+from api.http import metrics
 from api.http.problems import answer, unavailable
-from api.models.manager import Lineup
+from api.models.archive import ArchivedModels
+from api.models.manager import ModelManager
 from api.models.sources import FolderSource, ModelSource, RegistrySource
-from api.routes import metrics
 from api.settings import Settings
 from scoring.data.requests import frames_of
 from scoring.features.vectors import compute
@@ -47,11 +47,11 @@ class Service:
         Reads and checks rows.
     store : Store
         The database.
-    lineup : Lineup
-        The models that are live.
-    desk : Desk
-        Where applicants are decided on.
-    models : Models
+    models : ModelManager
+        The models in service.
+    decisions : DecisionService
+        Decides on applicants.
+    archived : ArchivedModels
         Models that answered once, for explanations.
     check_store : callable
         Raises StoreError where decisions cannot be recorded.
@@ -60,19 +60,19 @@ class Service:
     settings: Settings
     reader: ApplicantReader
     store: Store
-    lineup: Lineup
-    desk: Desk
-    models: Models
+    models: ModelManager
+    decisions: DecisionService
+    archived: ArchivedModels
     check_store: Callable[[], None]
 
     def close(self) -> None:
         """Stop watching models, and let go of the database."""
-        self.lineup.stop()
+        self.models.stop()
         self.store.close()
 
 
 class _Recently:
-    """What a check of the store found, at most a second ago where it answers."""
+    """A check of the store that is made once a second at most, however often it is called."""
 
     def __init__(self, check: Callable[[], None]) -> None:
         self._check = check
@@ -98,8 +98,8 @@ class _Recently:
         return time.monotonic() - self._at
 
 
-def _see_to(store: Store) -> None:
-    """See that decisions can be recorded; a file of our own gets its tables if it has none."""
+def _prepare(store: Store) -> None:
+    """Check that decisions can be recorded; a file of our own gets its tables if it has none."""
     try:
         store.check()
     except StoreUnavailableError:
@@ -120,26 +120,32 @@ def init_app(app: Flask, settings: Settings, patience: float) -> Service:
             # The worker starts all the same: its readiness says what is missing, and tries again.
             logger.error("%s", error)
     reader = ApplicantReader(settings.row_limit)
-    lineup = Lineup(_source(settings), store, _warm, settings.poll_seconds)
-    lineup.start()
-    lineup.wait(patience)
-    check = _Recently(partial(_see_to, store))
-    desk, models = Desk(lineup, store, settings.least_known), Models(lineup, store)
-    service = Service(settings, reader, store, lineup, desk, models, check)
+    models = ModelManager(_source(settings), store, _warm, settings.poll_seconds)
+    models.start()
+    models.wait(patience)
+    service = Service(
+        settings,
+        reader,
+        store,
+        models,
+        DecisionService(models, store, settings.least_known),
+        ArchivedModels(models.live, store),
+        _Recently(partial(_prepare, store)),
+    )
     app.extensions["service"] = service
     app.register_error_handler(StoreError, _store_failed)
     return service
 
 
 def _store_failed(error: StoreError) -> Response:
-    """Whatever needs the store waits for it."""
-    metrics.store_failed()
+    """Answer 503: whatever needs the store waits for it."""
+    metrics.STORE_ERRORS.inc()
     logger.warning("%s", error)
     return answer(unavailable())
 
 
 def current_service() -> Service:
-    """The service of the current app."""
+    """Return the service of the current app."""
     return cast("Service", current_app.extensions["service"])
 
 

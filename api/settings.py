@@ -138,7 +138,7 @@ class Settings:
 
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
-    """Whether an address is one that only this machine reaches."""
+    """Tell whether an address is one that only this machine reaches."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

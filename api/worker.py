@@ -26,7 +26,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.message import Request, _ip_in_allow_list
 from gunicorn.workers.gthread import ThreadWorker
 
-from api.http.problems import MEDIA_TYPE, ProblemError, document
+from api.http.problems import MEDIA_TYPE, ProblemError
 from api.settings import Settings
 
 # A request and an answer have so long each, and longer by what has moved, at this rate.
@@ -86,12 +86,12 @@ class Connection:
         self.state, self.since, self.moved = state, time.monotonic(), 0
 
     def seconds_left(self, idle: float = 0.0) -> float:
-        """How long the client may take for what it does now."""
+        """Compute how long the client may still take for what it does now."""
         given = {_IDLE: idle, _LEAVING: _LEAVING_SECONDS}.get(self.state, _SECONDS)
         return self.since + given + self.moved / _LEAST_RATE - time.monotonic()
 
     def is_whole(self, cfg: Any) -> bool:
-        """Whether a thread can have the request: all is there, or it is too large to be kept."""
+        """Tell whether a thread can have the request: it is all there, or too large to be kept."""
         if self.request is None:
             if not self._has(b"\r\n\r\n", 0):
                 return False
@@ -120,7 +120,7 @@ class Connection:
             self.request.body = io.BytesIO(reader.read(_LARGEST_KEPT))
 
     def read(self) -> bytes:
-        """The next bytes; those that did not come yet only where the body is read as it comes."""
+        """Return the next bytes; wait for them only where the body is read as it comes."""
         piece = bytes(self.came[:_PARSED_PIECE])
         del self.came[:_PARSED_PIECE]
         return self._awaited() if self.streams and not piece else piece
@@ -168,7 +168,7 @@ class Connection:
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _has_last_chunk(self) -> bool:
-        """Whether a body in chunks is there; gunicorn's reader says what is wrong with one."""
+        """Tell whether a body in chunks is there; gunicorn's reader says what is wrong with one."""
         while chunk := _CHUNK.match(self.came, self._chunk_at):
             length = int(chunk[1], 16)
             if length == 0:
@@ -177,7 +177,7 @@ class Connection:
         return self._has(b"\r\n", self._chunk_at)
 
     def _has(self, end: bytes, place: int) -> bool:
-        """Whether a line or head that begins somewhere has its end, or is longer than any."""
+        """Tell whether a line or head that begins somewhere has its end, or is longer than any."""
         furthest = place + _LARGEST_HEAD
         return self.came.find(end, place, furthest) >= 0 or len(self.came) > furthest
 
@@ -208,7 +208,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._watch(connection, selectors.EVENT_READ)
 
     def handle(self, conn: Connection) -> bool:
-        """Answer a request, in a thread; whether the connection may stay."""
+        """Answer a request, in a thread, and tell whether the connection may stay."""
         try:
             conn.take_body()
             keeps = self._answer(conn)
@@ -227,8 +227,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._go_on(conn)
             return
         if self._is_full():
-            taking = [one for one in self.connections if one.state == _ANSWERED]
-            self._drop(min(taking, key=lambda one: one.since, default=conn))
+            taking = [conn for conn in self.connections if conn.state == _ANSWERED]
+            self._drop(min(taking, key=lambda conn: conn.since, default=conn))
         if conn in self.connections:
             conn.become(_ANSWERED)
             self._watch(conn, selectors.EVENT_WRITE)
@@ -266,7 +266,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return not response.should_close()
 
     def _failure(self, error: Exception) -> bytes:
-        """The answer to what is no request, or to what nobody foresaw."""
+        """Make the answer to what is no request, or to what nobody foresaw."""
         # An OSError is what gunicorn says of chunks that are none.
         its = isinstance(error, errors.ParseException | OSError)
         status = _STATUSES.get(type(error), HTTPStatus.BAD_REQUEST if its else 500)
@@ -358,22 +358,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _displace(self, client: Any) -> None:
         """Part with the slowest where an address, or all together, have too many."""
-        crowd = [one for one in self.connections if one.state != _BUSY]
+        crowd = [conn for conn in self.connections if conn.state != _BUSY]
         if len(self.connections) < self.worker_connections - 1:
             allowed, networks = self.cfg.forwarded_allow_ips, self.cfg.forwarded_allow_networks()
             # Proxies, and who comes by a unix socket, speak for many.
             if not client or _ip_in_allow_list(client[0], allowed, networks):
                 return
-            own = (one for one in crowd if one.client[:1] == client[:1])
-            crowd = [one for one in own if one.state == _ASKING]
+            own = (conn for conn in crowd if conn.client[:1] == client[:1])
+            crowd = [conn for conn in own if conn.state == _ASKING]
             if len(crowd) < self._per_address:
                 return
-        slowest = min(crowd, key=lambda one: one.since, default=None)
+        slowest = min(crowd, key=lambda conn: conn.since, default=None)
         if slowest and time.monotonic() > slowest.since + _PATIENCE_SECONDS:
             self._expire(slowest)
 
     def _is_full(self) -> bool:
-        kept = sum(len(one.came) + len(one.leaves) for one in self.connections)
+        kept = sum(len(conn.came) + len(conn.leaves) for conn in self.connections)
         return kept > _MOST_KEPT
 
     def _watch(self, conn: Connection, events: int) -> None:
@@ -395,8 +395,8 @@ def _slow() -> ProblemError:
 
 
 def _answer_of(problem: ProblemError) -> bytes:
-    """A whole answer, to who has not come as far as the app."""
-    body = orjson.dumps(document(problem.status, problem.detail))
+    """Make a whole answer to a client that has not come as far as the app."""
+    body = orjson.dumps(problem.document())
     headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **problem.headers}
     lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

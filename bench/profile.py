@@ -13,13 +13,13 @@ from api import Settings, create_app
 _STAGES: Mapping[str, tuple[str, ...]] = {
     "reading and checking the body": (
         "api/http/bodies.py:read_body",
-        "api/routes/prediction.py:_case",
+        "api/decisions/reader.py:read_any",
     ),
     "features from rows": ("scoring/features/vectors.py:compute",),
     "features by number, from the store": ("scoring/store/__init__.py:applicants",),
     "probability (LightGBM)": ("scoring/serving/booster.py:raw_scores",),
     "contributions (Shapley values)": ("scoring/serving/shapley.py:values",),
-    "reasons and the record's making": ("api/decisions/service.py:_prediction",),
+    "reasons and the record's making": ("api/decisions/recording.py:record_of",),
     "recording, with the commit": ("scoring/store/__init__.py:record",),
 }
 _REST = "Flask, keys, limits, headers, log, metrics"

@@ -1,1 +1,1 @@
-"""An applicant in, a decision out."""
+"""An applicant in, a decision out: `service.py` tells the way."""

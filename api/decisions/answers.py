@@ -1,4 +1,4 @@
-"""What the service answers about a decision."""
+"""Recorded decisions as they are answered."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.decisions import example
 from api.http.access import sees_all
+from api.models.routing import LiveModel
 from api.service import current_service
-from scoring.features import FEATURE_SET_VERSION
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.serving.reasons import REASONS
-from scoring.serving.scorer import Scorer
-from scoring.store import Outcome, Override, Prediction
+from scoring.store import Prediction
 
 ReferBand = Annotated[
     list[float],
@@ -27,9 +26,6 @@ ReferBand = Annotated[
         "the cut-off where nothing is referred",
     ),
 ]
-
-# Each has a motive of up to 2,000 characters; there were more before they were bounded.
-MOST_OVERRIDES = 20
 
 
 class Reason(BaseModel):
@@ -43,13 +39,24 @@ class Reason(BaseModel):
     )
 
 
-class Model(BaseModel):
-    """The model that answered."""
+class ModelName(BaseModel):
+    """What tells a model from all others."""
 
     name: str
     version: str
     feature_set_version: str = Field(description="The version of the features' definitions")
     digest: str = Field(description="SHA-256 of the manifest of the model's files")
+
+
+class ReadyModel(ModelName):
+    """The model that answers by default."""
+
+    demonstration: bool = Field(description="Whether it learnt from invented applicants")
+
+
+class Model(ModelName):
+    """The model that answered."""
+
     role: Literal["champion", "challenger"] = Field(description="What it was when it answered")
     why: str = Field(description="Why this model answered")
     demonstration: bool | None = Field(
@@ -111,52 +118,8 @@ class Answer(BaseModel):
     model: Model
 
 
-class OverrideAnswer(BaseModel):
-    """An officer's own decision."""
-
-    decision: Literal["accept", "refuse"]
-    actor: str
-    motive: str
-    at: datetime
-
-
-class OutcomeAnswer(BaseModel):
-    """What happened later."""
-
-    defaulted: bool
-    observed_at: datetime
-
-
-class Record(Answer):
-    """A decision with what came after it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                **example.ANSWER,
-                "final_decision": "accept",
-                "overrides": [
-                    {
-                        "decision": "accept",
-                        "actor": "C. Martin",
-                        "motive": "The employer confirmed a permanent contract.",
-                        "at": "2026-11-23T10:02:51.000120+00:00",
-                    }
-                ],
-                "outcome": None,
-            }
-        }
-    )
-
-    final_decision: Decision = Field(description="That of the last override, else the decision")
-    overrides: list[OverrideAnswer] = Field(
-        max_length=MOST_OVERRIDES, description="The last ones, the oldest of them first"
-    )
-    outcome: OutcomeAnswer | None
-
-
 def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str, Any]:
-    """A recorded decision as it is answered.
+    """Make the answer of a recorded decision.
 
     Parameters
     ----------
@@ -165,10 +128,11 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
     applicant : int, optional
         SK_ID_CURR, where the caller has just said it.
     """
+    key = prediction.applicant
     return {
         "id": prediction.id,
         "at": prediction.at.isoformat(),
-        "applicant": _applicant(prediction) if applicant is None else applicant,
+        "applicant": (int(key) if key.isdigit() else key) if applicant is None else applicant,
         "probability_of_default": prediction.pd,
         "cutoff": prediction.cutoff,
         "refer_band": [prediction.refer_low, prediction.refer_high],
@@ -190,90 +154,42 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
             "digest": prediction.model_digest,
             "role": prediction.role,
             "why": prediction.why,
-            "demonstration": current_service().models.demonstrates(prediction.model_digest),
+            "demonstration": current_service().archived.demonstrates(prediction.model_digest),
         },
     }
 
 
-def warnings_of(told: str | None, *, withheld: bool, by_number: bool = False) -> orjson.Fragment:
-    """What was not understood, as it is answered.
+def warnings_of(
+    misunderstood: str | None, *, withheld: bool, by_number: bool = False
+) -> orjson.Fragment:
+    """Make the warnings of an answer.
 
     Parameters
     ----------
-    told : str or None
-        JSON, as it is kept.
+    misunderstood : str or None
+        JSON, what was not understood, as it is stored.
     withheld : bool
         Whether stored values are left out.
     by_number : bool
         Whether the application is stored too, and not the caller's own.
     """
-    if told is None or not withheld:
-        return orjson.Fragment(told or "[]")
+    if misunderstood is None or not withheld:
+        return orjson.Fragment(misunderstood or "[]")
     own = () if by_number else ("/application/",)
     hidden = {"value": "", "nearest": None, "detail": "a stored value that was not understood"}
-    shown = [
-        one if one["pointer"].startswith(own) else {**one, **hidden} for one in orjson.loads(told)
+    warnings = [
+        warning if warning["pointer"].startswith(own) else {**warning, **hidden}
+        for warning in orjson.loads(misunderstood)
     ]
-    return orjson.Fragment(orjson.dumps(shown))
+    return orjson.Fragment(orjson.dumps(warnings))
 
 
-def _applicant(prediction: Prediction) -> int | str:
-    key = prediction.applicant
-    return int(key) if key.isdigit() else key
-
-
-def record_of(
-    prediction: Prediction, overrides: list[Override], outcome: Outcome | None
-) -> dict[str, Any]:
-    """A recorded decision with what came after it."""
+def facts_of(model: LiveModel) -> dict[str, Any]:
+    """Make the `ReadyModel` of a model in service."""
     return {
-        **answer_of(prediction),
-        "final_decision": overrides[-1].decision if overrides else prediction.decision,
-        "overrides": [
-            {
-                "decision": override.decision,
-                "actor": override.actor,
-                "motive": override.motive,
-                "at": override.at.isoformat(),
-            }
-            for override in overrides[-MOST_OVERRIDES:]
-        ],
-        "outcome": outcome
-        and {"defaulted": outcome.defaulted, "observed_at": outcome.observed_at.isoformat()},
-    }
-
-
-class ModelFacts(BaseModel):
-    """A model that is in the service."""
-
-    name: str
-    version: str
-    feature_set_version: str
-    digest: str
-    role: Literal["champion", "challenger"]
-    cutoff: float
-    refer_band: ReferBand
-    costs: dict[str, float] = Field(description="What a wrong decision costs, by kind")
-    features: int = Field(description="How many features it reads")
-    demonstration: bool = Field(description="Whether it learnt from invented applicants")
-    lineage: dict[str, Any] = Field(description="Where it comes from: data, figures, parameters")
-
-
-def facts_of(scorer: Scorer, digest: str, role: str) -> dict[str, Any]:
-    """What is told about a model."""
-    return {
-        "name": scorer.name,
-        "version": scorer.version,
-        "feature_set_version": FEATURE_SET_VERSION,
-        "digest": digest,
-        "role": role,
-        "cutoff": scorer.cutoff,
-        "refer_band": list(scorer.refer_band),
-        "costs": {
-            "false_negative": scorer.costs.false_negative,
-            "false_positive": scorer.costs.false_positive,
-        },
-        "features": len(scorer.features),
-        "demonstration": scorer.demonstration,
-        "lineage": dict(scorer.lineage),
+        "name": model.scorer.name,
+        "version": model.scorer.version,
+        "feature_set_version": model.scorer.feature_set_version,
+        "digest": model.digest,
+        "demonstration": model.scorer.demonstration,
     }

@@ -43,7 +43,7 @@ class Batcher(Generic[Item, Result]):
         self._turn = Lock()
 
     def __call__(self, items: Sequence[Item]) -> list[Result]:
-        """The results of the items, in order.
+        """Work on the items, and return their results in order.
 
         Raises
         ------

@@ -13,11 +13,10 @@ from pydantic_core import CoreSchema, core_schema
 
 from scoring.data.tables import Column
 from scoring.data.values import category, is_missing, shown, wanted_category
-from scoring.data.values import nearest_name as nearest_name
 
 
 def checker(column: Column) -> CoreSchema:
-    """The pydantic check of a column's value, in Rust alone; null is left to the row's check.
+    """Make the strict pydantic check of a column's value; null is left to the row's check.
 
     Numbers are strict: neither text nor booleans, NaN nor infinity pass for them. Whole numbers
     may be written as floats (-3648.0), as Kaggle writes many of them.
@@ -52,7 +51,7 @@ def _value_checker(column: Column) -> CoreSchema:
 
 
 class Unknown:
-    """Stands in a checked row for a value that was not understood."""
+    """A value that was not understood, in its place in a checked row."""
 
     __slots__ = ("value",)
 
@@ -61,7 +60,7 @@ class Unknown:
 
 
 def reader(column: Column, *, required: bool) -> CoreSchema:
-    """What a request's value is read as: what `checker` takes, and what plainly means the same.
+    """Make the lenient pydantic check of a request's value: takes what plainly means the same, too.
 
     A text that says that there is nothing is null, and one that is no category is `Unknown`; the
     list that the check is given as its context then gets the column's name. Where a value is
@@ -100,7 +99,7 @@ def _read_otherwise(
 
 
 def json_schema(column: Column, *, nullable: bool) -> dict[str, Any]:
-    """The column in JSON Schema, as OpenAPI 3.1 uses it and typed clients can be made of it."""
+    """Describe the column in JSON Schema, as OpenAPI 3.1 and generators of clients take it."""
     kinds = {"category": "string", "amount": "number", "number": "number"}
     kind = kinds.get(column.kind, "integer")
     schema: dict[str, Any] = {"type": [kind, "null"] if nullable else kind}
@@ -117,7 +116,7 @@ def json_schema(column: Column, *, nullable: bool) -> dict[str, Any]:
 
 
 def expectation(column: Column, value: object) -> str:
-    """What the column wants and what it got, in words."""
+    """Say in words what the column wants and what it got."""
     return f"{column.name} must be {_wanted(column, value)}, not {_shown(value)}"
 
 

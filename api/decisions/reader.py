@@ -1,22 +1,22 @@
-"""The body of a request: one applicant's rows, checked, and as the frames features are made of."""
+"""The body of a request, read and checked: one applicant's rows, or number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any, cast
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from api.decisions.column_checks import Unknown, checker, expectation, nearest_name, reader
+from api.decisions.column_checks import Unknown, checker, expectation, reader
+from api.decisions.requests import Applicant, has_history
 from api.http.bodies import parse
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, ProblemError, pointer_part
 from scoring.data.requests import Row, Rows
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
-from scoring.data.values import Misunderstood, misunderstood
+from scoring.data.values import Misunderstood, misunderstood, misunderstood_json, nearest_name
 
 _APPLICANT = "SK_ID_CURR"
 # Enough to mend a request by; more would only cost time and room.
@@ -26,12 +26,12 @@ _LONGEST_NAME = 80
 
 
 def accepted_columns(table: Table) -> tuple[Column, ...]:
-    """The columns a request's rows may have: all but TARGET, which is what is asked."""
+    """List the columns that a request's rows may have: all but TARGET, which is what is asked."""
     return tuple(column for column in table.columns if column.name != "TARGET")
 
 
 def must_be_given(table: Table, column: Column) -> bool:
-    """Whether a row of a request needs a value in the column.
+    """Tell whether a row of a request needs a value in the column.
 
     History rows need not repeat the applicant they came with.
     """
@@ -41,28 +41,6 @@ def must_be_given(table: Table, column: Column) -> bool:
 @cache
 def _names(table_name: str) -> tuple[str, ...]:
     return tuple(column.name for column in accepted_columns(TABLES[table_name]))
-
-
-@dataclass(frozen=True, slots=True)
-class Applicant:
-    """One applicant's checked rows.
-
-    Attributes
-    ----------
-    id : int
-        SK_ID_CURR.
-    rows : mapping of str to list of dict
-        Rows by table name; every row has its SK_ID_CURR where its table has the column.
-    misunderstood : tuple of Misunderstood
-        Values that were taken for missing.
-    history_given : bool
-        Whether anything was said of the credit history, if only that there is none.
-    """
-
-    id: int
-    rows: Rows
-    misunderstood: tuple[Misunderstood, ...] = ()
-    history_given: bool = True
 
 
 class ApplicantReader:
@@ -83,7 +61,7 @@ class ApplicantReader:
         self._row = {name: SchemaValidator(_row_schema(table)) for name, table in TABLES.items()}
 
     def parse(self, body: bytes) -> object:
-        """The JSON of a body, which has no more in it than an applicant may have.
+        """Parse the JSON of a body, which has no more in it than an applicant may have.
 
         Raises
         ------
@@ -92,8 +70,20 @@ class ApplicantReader:
         """
         return parse(body, self._most_items)
 
+    def read_any(self, body: bytes) -> Applicant:
+        """Read a body that has an applicant's rows, or the number of a known applicant alone.
+
+        Raises
+        ------
+        ProblemError
+            As `parse` and `read` do.
+        """
+        document = self.parse(body)
+        number = known_number(document)
+        return self.read(document) if number is None else Applicant(number, {}, history="stored")
+
     def read(self, document: object) -> Applicant:
-        """Check the JSON of a body.
+        """Check the JSON of a body that has an applicant's rows.
 
         Raises
         ------
@@ -102,17 +92,17 @@ class ApplicantReader:
         """
         unknown: list[str] = []
         rows = self._check(document, unknown)
-        told = tuple(_take_out(rows)) if unknown else ()
+        misread = tuple(_take_out(rows)) if unknown else ()
         application = rows.pop("application")
-        given = any(table.name in cast("dict[str, Any]", document) for table in HISTORY)
-        applicant = Applicant(
-            application[_APPLICANT], {"application": [application], **rows}, told, given
-        )
-        _refuse(_relation_errors(applicant))
-        return applicant
+        rows = {"application": [application], **rows}
+        _refuse(_relation_errors(rows, application[_APPLICANT]))
+        history = None
+        if any(table.name in cast("dict[str, Any]", document) for table in HISTORY):
+            history = "sent" if has_history(rows) else "none"
+        return Applicant(application[_APPLICANT], rows, misunderstood_json(misread), history)
 
     def _check(self, document: object, unknown: list[str]) -> dict[str, Any]:
-        """All values checked in one call; on failure they are looked at one by one."""
+        """Check all values in one call; on failure look at them one by one."""
         if self._is_of_sensible_size(document):
             try:
                 return cast("dict[str, Any]", self._body.validate_python(document, context=unknown))
@@ -122,7 +112,7 @@ class ApplicantReader:
         raise AssertionError("a refused body has an error")
 
     def _is_of_sensible_size(self, document: object) -> bool:
-        """Whether checking it at once can only report a bounded number of errors."""
+        """Tell whether checking it at once can only report a bounded number of errors."""
         if not isinstance(document, dict) or len(document) > len(TABLES):
             return False
         for name, rows in document.items():
@@ -175,7 +165,7 @@ class ApplicantReader:
 
 
 def known_number(document: object) -> int | None:
-    """The applicant whom a body names by SK_ID_CURR alone; None if it does not.
+    """Read the number of a body that names an applicant by SK_ID_CURR alone, None if it does not.
 
     Raises
     ------
@@ -219,7 +209,7 @@ def _row_schema(table: Table) -> CoreSchema:
 
 
 def _take_out(rows: Mapping[str, Any]) -> Iterator[Misunderstood]:
-    """Put null in the place of what was not understood, and tell of the first of it."""
+    """Replace values that were not understood by null, and list the first of them."""
     left = _MOST_ERRORS
     for name, own in rows.items():
         alone = name == APPLICATION.name
@@ -234,7 +224,7 @@ def _take_out(rows: Mapping[str, Any]) -> Iterator[Misunderstood]:
 
 
 def _refuse(errors: Iterator[FieldError], document: object = None) -> None:
-    """Raise a ProblemError for the first errors, or for what mends them all, if there are any."""
+    """Raise a ProblemError if there are errors: for the first ones, or for what mends them all."""
     shown = list(islice(errors, _MOST_ERRORS))
     if shown and (mend := near_miss(document)):
         shown = [mend]
@@ -269,15 +259,14 @@ def _value_detail(column: Column, row: Row) -> str:
     return expectation(column, row[column.name])
 
 
-def _relation_errors(applicant: Applicant) -> Iterator[FieldError]:
+def _relation_errors(rows: Rows, applicant: int) -> Iterator[FieldError]:
     """Check what rows say about each other; fill in the applicant where rows leave it out."""
     for table in HISTORY:
-        rows = applicant.rows[table.name]
         if table.link == _APPLICANT:
-            yield from _belonging_errors(table, rows, applicant.id)
+            yield from _belonging_errors(table, rows[table.name], applicant)
         if table.key:
-            yield from _duplicate_errors(table, rows)
-    yield from _orphan_errors(applicant.rows["bureau"], applicant.rows["bureau_balance"])
+            yield from _duplicate_errors(table, rows[table.name])
+    yield from _orphan_errors(rows["bureau"], rows["bureau_balance"])
 
 
 def _belonging_errors(table: Table, rows: Sequence[Row], applicant: int) -> Iterator[FieldError]:

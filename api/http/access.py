@@ -55,7 +55,7 @@ class Gate:
         self._lock = Lock()
 
     def client(self) -> Client:
-        """Who makes the current request.
+        """Tell who makes the current request.
 
         Raises
         ------
@@ -119,14 +119,14 @@ def scope(*names: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def current_client() -> Client:
-    """Who makes the current request; 401 if nobody may be said to."""
+    """Tell who makes the current request; ProblemError 401 without a valid key."""
     if "client" not in g:
         g.client = cast("Gate", current_app.extensions["gate"]).client()
     return cast("Client", g.client)
 
 
 def _is_local() -> bool:
-    """Whether a process of this machine asks at an address that no other machine reaches.
+    """Tell whether a process of this machine asks at an address that no other machine reaches.
 
     gunicorn takes both addresses from the sockets; a unix socket has none.
     """
@@ -145,12 +145,12 @@ def _refuse_other_hosts() -> None:
 
 
 def sees_all() -> bool:
-    """Whether the current client sees what others decided, and applicants' rows."""
+    """Tell whether the current client sees what others decided, and applicants' rows."""
     return "read" in current_client().scopes
 
 
 def may_see(caller: str) -> bool:
-    """Whether the current client sees what a caller decided."""
+    """Tell whether the current client sees what a caller decided."""
     return caller == current_client().id or sees_all()
 
 

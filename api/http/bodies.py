@@ -16,12 +16,12 @@ from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.decisions.column_checks import nearest_name
+from api.http.answers import JSON
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, ProblemError, pointer_part
+from scoring.data.values import nearest_name
 from scoring.free_text import LEAST_MOTIVE, readable
 
-JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 
 _UNICODE = ("utf-8", "utf8")
@@ -63,7 +63,7 @@ class Body(BaseModel):
 
 
 def read_body(*accepted: str) -> bytes:
-    """The body of the request.
+    """Read the body of the request.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def read_body(*accepted: str) -> bytes:
 
 
 def parse(body: bytes, most: int = _MOST_ITEMS) -> object:
-    """The JSON of a body.
+    """Parse the JSON of a body.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def parse(body: bytes, most: int = _MOST_ITEMS) -> object:
 
 
 def _not_finite(value: object, place: str = "", depth: int = 0) -> Iterator[FieldError]:
-    """The fields that are NaN or infinite; an applicant's lie no deeper than they are sought."""
+    """Find the fields that are NaN or infinite, as deep as an applicant's can lie."""
     if isinstance(value, float) and not np.isfinite(value):
         yield FieldError(pointer=place, detail="NaN and infinity are no JSON: send null")
     elif isinstance(value, dict | list) and depth < _DEEPEST:
@@ -113,7 +113,7 @@ def _not_finite(value: object, place: str = "", depth: int = 0) -> Iterator[Fiel
 
 
 def split(body: bytes, most: int, *, lines: bool) -> list[bytes]:
-    """The lines, or the items of an array, as they are written: each is parsed by itself.
+    """Split a body into its lines, or the items of its array, each to be parsed by itself.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def split(body: bytes, most: int, *, lines: bool) -> list[bytes]:
 
 
 def _commas(body: bytes, most: int) -> list[int]:
-    """Where an array begins, its own commas, and where it ends; the first ones if it has more."""
+    """Find where an array begins, its own commas, and where it ends; the first ones of too many."""
     if not _ARRAY.match(body):
         mend = near_miss(parse(body), batch=True)
         raise ProblemError(422, "The body must be an array of applicants.", [mend] if mend else [])
@@ -167,7 +167,7 @@ def _commas(body: bytes, most: int) -> list[int]:
 
 
 def read_model(model: type[BodyT], largest: int = _LARGEST_MODEL) -> BodyT:
-    """The body as one of the documented models, of at most `largest` bytes.
+    """Read the body as one of the documented models, of at most `largest` bytes.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def _not_json(why: str, body: bytes = b"") -> ProblemError:
 
 
 def idempotency_key() -> str | None:
-    """The key with which the caller makes repeated requests known, None if there is none.
+    """Read the key with which the caller makes repeated requests known, None if there is none.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def idempotency_key() -> str | None:
 
 
 def seen_numbers() -> frozenset[int] | None:
-    """The numbers, as ETags, of which If-Match wants one; None where any will do."""
+    """Read the numbers, as ETags, of which If-Match wants one; None where any will do."""
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
     # Proxies that compress answers make their tags weak; a number is exact all the same.
@@ -236,5 +236,5 @@ def seen_numbers() -> frozenset[int] | None:
 
 
 def digest_of(body: bytes) -> str:
-    """The SHA-256 of a body."""
+    """Compute the SHA-256 of a body."""
     return hashlib.sha256(body).hexdigest()

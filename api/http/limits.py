@@ -103,10 +103,10 @@ def spend(caller: str, limiter: str = "limiter") -> None:
 
 
 def _parsed(text: str, name: str) -> tuple[int, int]:
-    """The number of requests, and the seconds of the window."""
-    found = _FORM.fullmatch(text)
-    if found is None:
+    """Parse a limit into a number of requests and the seconds of its window."""
+    limit = _FORM.fullmatch(text)
+    if limit is None:
         raise SettingsError(
             f"{name} must be like 600/minute, per {', '.join(_SECONDS)}, not {text!r}"
         )
-    return int(found[1]), _SECONDS[found[2]]
+    return int(limit[1]), _SECONDS[limit[2]]

@@ -47,7 +47,7 @@ class JsonFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Make the line, without its end."""
         line: dict[str, object] = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
@@ -79,7 +79,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def asked() -> tuple[str, str]:
-    """Method and route template of the current request.
+    """Tell the method and route template of the current request.
 
     Never the path itself, which may hold an applicant's number; and whatever somebody sends, there
     are few of either.

@@ -17,7 +17,7 @@ Mends = Iterator[tuple[str, str]]
 
 
 def _folded(name: str) -> str:
-    """A name without its capitals, spaces and marks."""
+    """Strip a name of its capitals, spaces and marks."""
     return "".join(filter(str.isalnum, name[:_LONGEST_NAME].casefold()))
 
 
@@ -30,7 +30,7 @@ _COLUMNS = {
 
 
 def near_miss(document: object, *, batch: bool = False) -> FieldError | None:
-    """The one change that mends a refused body, of one applicant or a batch; None if none does."""
+    """Find the one change that mends a refused body, of one applicant or a batch."""
     for pointer, detail in _mends(document, batch):
         return FieldError(pointer=pointer, detail=detail)
     return None
@@ -56,7 +56,7 @@ def _mends(document: object, batch: bool) -> Mends:
 
 
 def _misplaced(document: Mapping[str, object]) -> Mends:
-    """An application, or an applicant's number, in another place than its own."""
+    """Find an application, or an applicant's number, in another place than its own."""
     columns = [name for name in document if _folded(name) in _COLUMNS["application"]]
     if isinstance(rows := document.get("application"), list) and rows:
         yield "/application", f"send one object, no list: {_ROWS}"
@@ -69,7 +69,7 @@ def _misplaced(document: Mapping[str, object]) -> Mends:
 
 
 def _by_other_names(document: Mapping[str, object]) -> Mends:
-    """What has none of our names: rows in a wrapping of any name, or a number alone."""
+    """Find rows wrapped in a name that is none of ours, or a number alone."""
     for name, value in document.items():
         place = f"/{pointer_part(name)}"
         if isinstance(value, dict) and [_folded(inner) for inner in value] == [_folded(_NUMBER)]:
@@ -83,7 +83,7 @@ def _by_other_names(document: Mapping[str, object]) -> Mends:
 
 
 def _renamed(row: object, known: Mapping[str, str], place: str) -> Mends:
-    """Names that differ from the known ones in capitals, spaces and the like."""
+    """Find names that differ from the known ones in capitals, spaces and the like."""
     if isinstance(row, dict) and len(row) <= _MOST_NAMES:
         pairs = [(name, known.get(_folded(name))) for name in row]
         wrong = [(name, meant) for name, meant in pairs if meant and meant not in row]

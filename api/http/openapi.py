@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.info import Info
+from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
 
 from api.decisions.column_checks import json_schema
 from api.decisions.reader import accepted_columns, must_be_given
-from api.http.bodies import KEY_PATTERN
-from api.http.problems import MEDIA_TYPE, FieldError, Problem, document
+from api.http.answers import JSON
+from api.http.bodies import JSON_LINES, KEY_PATTERN, Body
+from api.http.problems import MEDIA_TYPE, FieldError, Problem, ProblemError, answer
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Table
-from scoring.language import LANGUAGES
 
 _SCHEMAS = "#/components/schemas"
 _BODY = "Applicant"
 _KNOWN = "KnownApplicantNumber"
+
+
+def _reference(schema: str) -> dict[str, str]:
+    return {"$ref": f"{_SCHEMAS}/{schema}"}
+
+
+_ANY = {"oneOf": [_reference(_BODY), _reference(_KNOWN)]}
 _DESCRIPTION = """\
 Scores applications for consumer credit from the rows of the eight Home Credit tables.
 
@@ -33,31 +41,64 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: cs_..."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-KEY: list[dict[str, list[Any]]] = [{"bearer": []}, {"header": []}]
 
-IDEMPOTENCY: dict[str, Any] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Makes a repeated request known: it gets the first answer",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": KEY_PATTERN},
-}
-LANGUAGE: dict[str, Any] = {
-    "name": "Accept-Language",
-    "in": "header",
-    "required": False,
-    "description": f"The language of texts: {' or '.join(LANGUAGES)}",
-    "schema": {"type": "string"},
-    "example": "fr",
-}
-IF_MATCH: dict[str, Any] = {
-    "name": "If-Match",
-    "in": "header",
-    "required": False,
-    "description": "The ETag of what is changed: 412 if it is another one by now",
-    "schema": {"type": "string"},
-}
+
+def _header(name: str, description: str, **schema: object) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", **schema},
+    }
+
+
+# Headers that endpoints read, for `operation`.
+IDEMPOTENCY = _header(
+    "Idempotency-Key",
+    "Makes a repeated request known: it gets the first answer",
+    minLength=1,
+    maxLength=200,
+    pattern=KEY_PATTERN,
+)
+LANGUAGE = _header("Accept-Language", "The language of texts: fr or en") | {"example": "fr"}
+IF_MATCH = _header("If-Match", "The ETag of what is changed: 412 if it is another one by now")
 _METHODS = ("get", "post", "put")
+# flask-openapi3 would put added parameters in the place of others.
+_HEADERS = "x-headers"
+
+
+def resource(
+    name: str, tag: str = "", description: str = "", *, keyed: bool = True
+) -> APIBlueprint:
+    """Make the blueprint of a module of `api.routes`.
+
+    Parameters
+    ----------
+    name : str
+        The blueprint's name.
+    tag, description : str
+        Under which heading the document has its operations.
+    keyed : bool
+        Whether they take an API key.
+    """
+    return APIBlueprint(
+        name,
+        __name__,
+        abp_tags=[Tag(name=tag, description=description)] if tag else None,
+        abp_security=[{"bearer": []}, {"header": []}] if keyed else None,
+    )
+
+
+def operation(*headers: dict[str, Any], body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Describe what an endpoint reads itself: headers, and a body.
+
+    Returns
+    -------
+    dict
+        The `openapi_extensions` of its decorator.
+    """
+    return {_HEADERS: list(headers)} | ({"requestBody": body} if body else {})
 
 
 class Application(OpenAPI):
@@ -73,19 +114,9 @@ class Application(OpenAPI):
         The most rows a history table of a request may have.
     batch_limit : int
         The most applicants of a batch.
-    bodies : sequence of pydantic models
-        Those that operations name by `request_body`.
     """
 
-    def __init__(
-        self,
-        import_name: str,
-        *,
-        version: str,
-        row_limit: int,
-        batch_limit: int,
-        bodies: Sequence[type[BaseModel]],
-    ) -> None:
+    def __init__(self, import_name: str, *, version: str, row_limit: int, batch_limit: int) -> None:
         super().__init__(
             import_name,
             info=Info(title="Credit scoring", version=version, description=_DESCRIPTION),
@@ -99,7 +130,6 @@ class Application(OpenAPI):
         # Columns are easier to find in the order of Kaggle's files.
         self.json.sort_keys = False  # type: ignore[attr-defined]
         self._limits = row_limit, batch_limit
-        self._bodies = bodies
         # Swagger's page would have its document judged by a server on the internet.
         self.config["SWAGGER_CONFIG"] = {"validatorUrl": None, "docExpansion": "full"}
 
@@ -118,16 +148,17 @@ class Application(OpenAPI):
         }
         super().generate_spec_json()  # type: ignore[no-untyped-call]
         for (path, method), operation in declared.items():
-            told = self.spec_json["paths"][path][method]
-            told["description"] = told["description"].replace("<br/>", "\n")
-            responses = told["responses"]
+            document = self.spec_json["paths"][path][method]
+            document["description"] = document["description"].replace("<br/>", "\n")
+            responses = document["responses"]
             for status in set(responses) - set(operation.responses or {}):
                 del responses[status]
             if operation.security:
                 responses.update(_REFUSALS)
-            told.setdefault("parameters", []).extend(_HEADERS.get(told["operationId"], ()))
+            document.setdefault("parameters", []).extend(document.pop(_HEADERS, ()))
         _, bodies = models_json_schema(
-            [(body, "validation") for body in self._bodies], ref_template=f"{_SCHEMAS}/{{model}}"
+            [(body, "validation") for body in Body.__subclasses__()],
+            ref_template=f"{_SCHEMAS}/{{model}}",
         )
         schemas = self.spec_json["components"]["schemas"]
         schemas.update(bodies["$defs"])
@@ -139,77 +170,53 @@ class Application(OpenAPI):
 
 
 def _refused_parameters(failure: ValidationError) -> Response:
-    """Parameters of an address that cannot be: numbers out of range and the like."""
+    """Answer parameters of an address that cannot be: numbers out of range and the like."""
     errors = [
         FieldError(pointer=f"/{'/'.join(map(str, error['loc']))}"[:200], detail=error["msg"])
         for error in failure.errors(include_url=False, include_context=False, include_input=False)
     ]
-    body = document(422, "A parameter of the address is wrong; errors says which.", errors)
-    return Response(orjson.dumps(body), 422, content_type=MEDIA_TYPE)
+    detail = "A parameter of the address is wrong; errors says which."
+    return answer(ProblemError(422, detail, errors))
 
 
-def request_body(model: str) -> dict[str, Any]:
-    """The request body of an operation that takes a documented model."""
-    content = {"application/json": {"schema": {"$ref": f"{_SCHEMAS}/{model}"}}}
-    return {"required": True, "content": content}
+def body_of(model: type[Body]) -> dict[str, Any]:
+    """Describe the request body of an endpoint that calls `read_model`."""
+    return {"required": True, "content": {JSON: {"schema": _reference(model.__name__)}}}
 
 
-def batch_body(example: dict[str, Any]) -> dict[str, Any]:
-    """The request body of an operation that takes many applicants."""
-    one = {"oneOf": [{"$ref": f"{_SCHEMAS}/{_BODY}"}, {"$ref": f"{_SCHEMAS}/{_KNOWN}"}]}
+def rows_body(content: dict[str, Any], *, number: bool = False) -> dict[str, Any]:
+    """Describe the request body of an endpoint that takes an applicant's rows.
+
+    Parameters
+    ----------
+    content : dict
+        Its examples.
+    number : bool
+        Whether it takes the number of a known applicant alone, too.
+    """
+    return {
+        "required": True,
+        "description": "One applicant's rows, with Kaggle's own column names",
+        "content": {JSON: {"schema": _ANY if number else _reference(_BODY), **content}},
+    }
+
+
+def batch_body(example: list[dict[str, Any]]) -> dict[str, Any]:
+    """Describe the request body of an endpoint that takes many applicants."""
     return {
         "required": True,
         "description": "Applicants as for POST /predict: an array, or a line of JSON each",
         "content": {
-            "application/json": {
-                "schema": {"$ref": f"{_SCHEMAS}/Applicants"},
-                "example": [{"application": example["application"]}, {"SK_ID_CURR": 100002}],
-            },
-            "application/x-ndjson": {"schema": one},
+            JSON: {"schema": _reference("Applicants"), "example": example},
+            JSON_LINES: {"schema": _ANY},
         },
-    }
-
-
-def applicant_body(example: dict[str, Any]) -> dict[str, Any]:
-    """The request body of an operation that takes an applicant's rows."""
-    return {
-        "required": True,
-        "description": "One applicant's rows, with Kaggle's own column names",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "oneOf": [{"$ref": f"{_SCHEMAS}/{_BODY}"}, {"$ref": f"{_SCHEMAS}/{_KNOWN}"}]
-                },
-                "examples": {
-                    "invented": {"summary": "An invented applicant", "value": example},
-                    "application alone": {
-                        "summary": "Without any credit history",
-                        "value": {"application": example["application"]},
-                    },
-                    "a known applicant": {
-                        "summary": "Somebody whose rows the service has",
-                        "value": {"SK_ID_CURR": 100002},
-                    },
-                },
-            }
-        },
-    }
-
-
-def rows_body(example: dict[str, Any]) -> dict[str, Any]:
-    """The request body of an operation that takes an applicant's rows and no number alone."""
-    content = {"schema": {"$ref": f"{_SCHEMAS}/{_BODY}"}, "example": example}
-    return {
-        "required": True,
-        "description": "One applicant's rows, with Kaggle's own column names",
-        "content": {"application/json": content},
     }
 
 
 def problem(
     status: int, description: str, detail: str, errors: Sequence[FieldError] = ()
 ) -> dict[str, Any]:
-    """A response that is a problem document.
+    """Describe a response that is a problem document.
 
     Parameters
     ----------
@@ -223,8 +230,8 @@ def problem(
         The example's wrong fields.
     """
     content = {
-        "schema": {"$ref": f"{_SCHEMAS}/{Problem.__name__}"},
-        "example": document(status, detail, errors),
+        "schema": _reference(Problem.__name__),
+        "example": ProblemError(status, detail, errors).document(),
     }
     return {"description": description, "content": {MEDIA_TYPE: content}}
 
@@ -234,8 +241,6 @@ NOT_READY = problem(
     "There is no model to answer, or the store cannot be used",
     "No model can be loaded; the service's log says why. Try again later.",
 )
-
-
 STORE_AWAY = problem(
     503,
     "The store cannot be used",
@@ -248,67 +253,68 @@ BAD_BODY: dict[str | int, Any] = {
     415: problem(415, "It is not said to be JSON", "Send the body as application/json, in UTF-8."),
     422: problem(422, "A field is wrong", "One field is wrong; errors says which and why."),
 }
+BAD_ROWS: dict[str | int, Any] = BAD_BODY | {
+    400: problem(
+        400,
+        "The body is not JSON in UTF-8, or the Idempotency-Key cannot be one",
+        "The body is not JSON in UTF-8 (RFC 8259): unexpected end of data.",
+    ),
+    422: problem(
+        422,
+        "The JSON is not an applicant, or the Idempotency-Key was used for another request",
+        "One field is wrong; errors says which and why.",
+        [
+            FieldError(
+                pointer="/bureau/3/AMT_CREDIT_SUM",
+                detail='AMT_CREDIT_SUM must be a number from -10000000000 to 10000000000, not "12"',
+            )
+        ],
+    ),
+}
 _REFUSALS = {
     "401": problem(401, "There is no valid API key", "Send a key: Authorization: Bearer cs_..."),
     "403": problem(403, "The key's scopes are others", "This key has no scope admin."),
     "429": problem(429, "The caller asks too often", "Too many requests. Try again in 12 seconds."),
 }
-_HEADERS: dict[str, tuple[dict[str, Any], ...]] = {
-    "predict": (IDEMPOTENCY,),
-    "predict_batch": (IDEMPOTENCY,),
-    "set_policy": (IF_MATCH,),
-    "explanation": (LANGUAGE,),
-    "override": (IF_MATCH,),
-    "what_if": (LANGUAGE,),
-    "model_features": (LANGUAGE,),
-    "model_feature": (LANGUAGE,),
-}
 
 
 def _request_schemas(row_limit: int, batch_limit: int) -> dict[str, Any]:
     histories = {
-        table.name: {
-            "type": "array",
-            "items": {"$ref": f"{_SCHEMAS}/{table.name}"},
-            "maxItems": row_limit,
-        }
+        table.name: {"type": "array", "items": _reference(table.name), "maxItems": row_limit}
         for table in HISTORY
     }
-    body = {
-        "type": "object",
-        "description": "One applicant: the application and any of the credit history",
-        "required": [APPLICATION.name],
-        "properties": {
-            APPLICATION.name: {"$ref": f"{_SCHEMAS}/{APPLICATION.name}"},
-            **histories,
-        },
-        "additionalProperties": False,
-    }
-    number = {
-        "type": "object",
-        "description": "An applicant whose rows and features the service has",
-        "required": ["SK_ID_CURR"],
-        "properties": {"SK_ID_CURR": json_schema(APPLICATION["SK_ID_CURR"], nullable=False)},
-        "additionalProperties": False,
-    }
-    several = {
-        "type": "array",
-        "items": {"oneOf": [{"$ref": f"{_SCHEMAS}/{_BODY}"}, {"$ref": f"{_SCHEMAS}/{_KNOWN}"}]},
-        "maxItems": batch_limit,
-    }
-    described = {_BODY: body, _KNOWN: number, "Applicants": several}
+    applicant = _object(
+        "One applicant: the application and any of the credit history",
+        [APPLICATION.name],
+        {APPLICATION.name: _reference(APPLICATION.name), **histories},
+    )
+    number = _object(
+        "An applicant whose rows and features the service has",
+        ["SK_ID_CURR"],
+        {"SK_ID_CURR": json_schema(APPLICATION["SK_ID_CURR"], nullable=False)},
+    )
+    several = {"type": "array", "items": _ANY, "maxItems": batch_limit}
+    described = {_BODY: applicant, _KNOWN: number, "Applicants": several}
     return described | {table.name: _row_schema(table) for table in TABLES.values()}
 
 
 def _row_schema(table: Table) -> dict[str, Any]:
-    columns = accepted_columns(table)
+    columns = {column: must_be_given(table, column) for column in accepted_columns(table)}
+    return _object(
+        f"A row of {table.name}",
+        [column.name for column, required in columns.items() if required],
+        {
+            column.name: json_schema(column, nullable=not required)
+            for column, required in columns.items()
+        },
+    )
+
+
+def _object(description: str, required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
-        "description": f"A row of {table.name}",
-        "required": [column.name for column in columns if must_be_given(table, column)],
-        "properties": {
-            column.name: json_schema(column, nullable=not must_be_given(table, column))
-            for column in columns
-        },
+        "description": description,
+        "required": required,
+        "properties": properties,
         "additionalProperties": False,
     }

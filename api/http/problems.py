@@ -63,14 +63,25 @@ class ProblemError(Exception):
         self.status, self.detail, self.errors = status, detail, errors
         self.headers = dict(headers or {})
 
+    def document(self) -> dict[str, Any]:
+        """Make the problem document; a list of errors is there only where there are any."""
+        errors = [error.model_dump() for error in self.errors]
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **({"errors": errors} if errors else {}),
+        }
+
 
 def pointer_part(name: str) -> str:
-    """A name as part of a JSON pointer, cut where no known name is as long."""
+    """Escape a name as part of a JSON pointer, cut where no known name is as long."""
     return name[:80].replace("~", "~0").replace("/", "~1")
 
 
 def unavailable() -> ProblemError:
-    """The problem of a store that cannot be used: nothing is decided that is not recorded."""
+    """Make the problem of a store that cannot be used: nothing is decided without a record."""
     return ProblemError(
         503,
         "The store of decisions cannot be used at the moment, and nothing is decided that is not "
@@ -87,8 +98,9 @@ def init_app(app: Flask) -> None:
 
 
 def answer(error: ProblemError) -> Response:
-    """The problem document of an error."""
-    return _respond(error.status, error.detail, error.errors, error.headers)
+    """Answer with the problem document of an error."""
+    body = orjson.dumps(error.document())
+    return Response(body, error.status, headers=error.headers, content_type=MEDIA_TYPE)
 
 
 def _answer_http_error(error: HTTPException) -> Response | WerkzeugResponse:
@@ -96,7 +108,7 @@ def _answer_http_error(error: HTTPException) -> Response | WerkzeugResponse:
         # Redirects are exceptions too.
         return error.get_response()
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-    return _respond(error.code, _http_detail(error), headers=headers)
+    return answer(ProblemError(error.code, _http_detail(error), headers=headers))
 
 
 def _http_detail(error: HTTPException) -> str:
@@ -111,26 +123,5 @@ def _http_detail(error: HTTPException) -> str:
 
 def _answer_unforeseen(error: Exception) -> Response:
     logger.error("unforeseen error", exc_info=error)
-    return _respond(500, "The service failed on this request. It is logged; try again later.")
-
-
-def document(status: int, detail: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
-    """The problem document of a status."""
-    problem = Problem(
-        type="about:blank",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        errors=list(errors),
-    )
-    return problem.model_dump(exclude_defaults=True)
-
-
-def _respond(
-    status: int,
-    detail: str,
-    errors: Sequence[FieldError] = (),
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    body = orjson.dumps(document(status, detail, errors))
-    return Response(body, status, headers=dict(headers or {}), content_type=MEDIA_TYPE)
+    detail = "The service failed on this request. It is logged; try again later."
+    return answer(ProblemError(500, detail))

@@ -1,4 +1,4 @@
-"""What happens to models, on its way to the store: it waits while the store is away."""
+"""Models and their events, on their way to the store, and models out of it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ import os
 import shutil
 import socket
 import tempfile
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from scoring.serving.scorer import Scorer
+from api.http.problems import ProblemError
+from api.models.routing import LiveModel
+from scoring.serving.scorer import Scorer, ScorerError
 from scoring.store import ModelEvent, Store
 
 # A store that is away for long loses the oldest events, not the process its memory.
 _MOST_EVENTS = 200
 _LONGEST_DETAIL = 1_000
+# Each takes a few megabytes; explanations are mostly asked for recent decisions.
+_MOST_MODELS = 3
 
 
-class _Model(NamedTuple):
+class _Copy(NamedTuple):
+    """A model that waits for the store."""
+
     name: str
     version: str
     folder: tempfile.TemporaryDirectory[str]
 
 
-class Chronicle:
+class ModelArchive:
     """Archives models, so that their decisions can be replayed, and records events.
+
+    Both wait while the store is away.
 
     Parameters
     ----------
@@ -38,12 +47,12 @@ class Chronicle:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._events: deque[ModelEvent] = deque(maxlen=_MOST_EVENTS)
-        self._models: dict[str, _Model] = {}
+        self._copies: dict[str, _Copy] = {}
         # Not held while the store is asked: nobody who has something to keep waits for it.
         self._changing = Lock()
 
     def keep(self, digest: str, scorer: Scorer, folder: Path) -> None:
-        """Have a model's directory archived; it may go away when this returns.
+        """Copy a model's directory for the archive; it may go away when this returns.
 
         Raises
         ------
@@ -51,11 +60,11 @@ class Chronicle:
             If there is no room for a copy that waits.
         """
         with self._changing:
-            if digest in self._models:
+            if digest in self._copies:
                 return
             copy = tempfile.TemporaryDirectory()
             shutil.copytree(folder, copy.name, dirs_exist_ok=True)
-            self._models[digest] = _Model(scorer.name, scorer.version, copy)
+            self._copies[digest] = _Copy(scorer.name, scorer.version, copy)
 
     def note(
         self,
@@ -66,9 +75,12 @@ class Chronicle:
         digest: str | None = None,
         version: str | None = None,
     ) -> None:
-        """Have an event recorded; what a model made an error say is told as a store can keep it."""
-        told = "".join(one if one.isprintable() else " " for one in detail[:_LONGEST_DETAIL])
-        event = ModelEvent(datetime.now(UTC), kind, digest, version, role, told, _worker())
+        """Queue an event, its detail without what a store cannot keep."""
+        printable = "".join(
+            sign if sign.isprintable() else " " for sign in detail[:_LONGEST_DETAIL]
+        )
+        worker = f"{socket.gethostname()[:60]}:{os.getpid()}"
+        event = ModelEvent(datetime.now(UTC), kind, digest, version, role, printable, worker)
         with self._changing:
             self._events.append(event)
 
@@ -82,10 +94,10 @@ class Chronicle:
         OSError
             If a waiting copy cannot be read.
         """
-        for digest, model in list(self._models.items()):
-            self._store.models.archive(digest, model.name, model.version, Path(model.folder.name))
+        for digest, copy in list(self._copies.items()):
+            self._store.models.archive(digest, copy.name, copy.version, Path(copy.folder.name))
             with self._changing:
-                self._models.pop(digest).folder.cleanup()
+                self._copies.pop(digest).folder.cleanup()
         while self._events:
             event = self._events[0]
             self._store.models.add_event(event)
@@ -95,5 +107,60 @@ class Chronicle:
                     self._events.popleft()
 
 
-def _worker() -> str:
-    return f"{socket.gethostname()[:60]}:{os.getpid()}"
+class ArchivedModels:
+    """Models by digest: those that are live, and earlier ones out of the store.
+
+    Parameters
+    ----------
+    live : callable
+        Gives the models that are in service.
+    store : Store
+        Where the others are.
+    """
+
+    def __init__(self, live: Callable[[], Iterable[LiveModel]], store: Store) -> None:
+        self._live = live
+        self._store = store
+        self._earlier: OrderedDict[str, Scorer] = OrderedDict()
+        self._demonstrations: dict[str, bool | None] = {}
+        self._lock = Lock()
+
+    def demonstrates(self, digest: str) -> bool | None:
+        """Tell whether a model learnt from sample applicants, None if nobody has it any more."""
+        for model in self._live():
+            if model.digest == digest:
+                return model.scorer.demonstration
+        if digest not in self._demonstrations:
+            try:
+                self._demonstrations[digest] = self.get(digest).demonstration
+            except (ProblemError, ScorerError):
+                self._demonstrations[digest] = None
+        return self._demonstrations[digest]
+
+    def get(self, digest: str) -> Scorer:
+        """Find the model with a digest.
+
+        Raises
+        ------
+        ProblemError
+            410 if nobody has it any more.
+        ScorerError
+            If the stored one is not what was archived.
+        """
+        for model in self._live():
+            if model.digest == digest:
+                return model.scorer
+        with self._lock:
+            if digest not in self._earlier:
+                self._earlier[digest] = self._unpacked(digest)
+                if len(self._earlier) > _MOST_MODELS:
+                    self._earlier.popitem(last=False)
+            self._earlier.move_to_end(digest)
+            return self._earlier[digest]
+
+    def _unpacked(self, digest: str) -> Scorer:
+        with tempfile.TemporaryDirectory() as parent:
+            folder = self._store.models.restore(digest, Path(parent) / "model")
+            if folder is None:
+                raise ProblemError(410, "The model of this decision is not kept any more.")
+            return Scorer.load(folder)

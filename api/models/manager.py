@@ -14,17 +14,15 @@ from typing import get_args
 
 from polars.exceptions import PanicException
 
+from api.http import metrics
 from api.http.problems import ProblemError
-from api.models.archive import Chronicle
-from api.models.routing import Experience, Live, Route, route
-from api.models.sources import Alias, Found, ModelSource, SourceError
-from api.routes import metrics
+from api.models.archive import ModelArchive
+from api.models.routing import Experience, LiveModel, Route, route
+from api.models.sources import Alias, FoundModel, ModelSource, SourceError
 from scoring.errors import ScoringError
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from scoring.store import Policy, Store, StoreError
-
-__all__ = ["Lineup", "Live", "Route"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +30,7 @@ logger = logging.getLogger(__name__)
 # end with them.
 FAILURES = (Exception, PanicException)
 
+_ALIASES: tuple[Alias, ...] = get_args(Alias)
 _RETRY_SECONDS = "5"
 _FAREWELL_SECONDS = 2.0
 # How far back the bandit looks, and how often at most: outcomes come in over months.
@@ -45,17 +44,23 @@ _EXPERIENCE_SHARE = 0.01
 class _State:
     """What a request sees: one object, replaced whole."""
 
-    champion: Live | None = None
-    challenger: Live | None = None
+    models: Mapping[Alias, LiveModel] = field(default_factory=dict)
     # Until the store has said how models are used, nobody is decided on without an officer.
     policy: Policy = field(default_factory=lambda: Policy(refer_all=True))
     experience: Mapping[str, Experience] = field(default_factory=dict)
 
-    def live(self, alias: Alias) -> Live | None:
-        return self.champion if alias == "champion" else self.challenger
+    def champion(self) -> LiveModel:
+        """Return the champion; ProblemError 503 while there is none."""
+        if "champion" not in self.models:
+            raise ProblemError(
+                503,
+                "No model can be loaded; the service's log says why. Try again later.",
+                headers={"Retry-After": _RETRY_SECONDS},
+            )
+        return self.models["champion"]
 
 
-class Lineup:
+class ModelManager:
     """The champion, its challenger, and how they are used.
 
     Threads look at the source and at the store again and again: one for each alias, one for the
@@ -92,39 +97,39 @@ class Lineup:
         self._state = _State()
         self._jobs: dict[str, Callable[[], None]] = {
             "policy": self._read_policy,
-            **{alias: partial(self._look, alias) for alias in get_args(Alias)},
+            **{alias: partial(self._look, alias) for alias in _ALIASES},
             "store": self._keep_up,
         }
         self._threads = [
-            Thread(target=self._watch, args=(name,), name=f"lineup-{name}", daemon=True)
+            Thread(target=self._watch, args=(name,), name=f"models-{name}", daemon=True)
             for name in self._jobs
         ]
         # Whoever serves waits for none of these; the last is held for an assignment only.
         self._doing = {name: Lock() for name in self._jobs}
         self._flushing, self._changing = Lock(), Lock()
         self._looked = {name: Event() for name in self._jobs}
-        self._handled: dict[Alias, Found] = {}
-        self._chronicle = Chronicle(store)
+        self._handled: dict[Alias, FoundModel] = {}
+        self._archive = ModelArchive(store)
         self._complaints = _Complaints()
         self._experience_due = float("-inf")
         # Seeded by the system, and made after the fork: each worker throws dice of its own.
         self._rng = rng or random.Random()  # noqa: S311 - dice, not secrets
         self._stopped = Event()
 
-    def champion(self) -> Live:
-        """The model that answers by default.
+    def champion(self) -> LiveModel:
+        """Return the model that answers by default.
 
         Raises
         ------
         ProblemError
             503 while there is none.
         """
-        return _champion(self._state)
+        return self._state.champion()
 
-    def live(self) -> tuple[Live, ...]:
-        """All models in service."""
-        state = self._state
-        return tuple(live for live in (state.champion, state.challenger) if live is not None)
+    def live(self) -> tuple[LiveModel, ...]:
+        """List the models in service, the champion first."""
+        models = self._state.models
+        return tuple(models[alias] for alias in _ALIASES if alias in models)
 
     @property
     def policy(self) -> Policy:
@@ -132,7 +137,7 @@ class Lineup:
         return self._state.policy
 
     def route(self, applicant: int) -> Route:
-        """Which model answers an applicant.
+        """Choose the model that answers an applicant.
 
         Raises
         ------
@@ -142,8 +147,8 @@ class Lineup:
         state = self._state
         return route(
             applicant,
-            _champion(state),
-            state.challenger,
+            state.champion(),
+            state.models.get("challenger"),
             state.policy,
             state.experience,
             self._rng,
@@ -164,7 +169,7 @@ class Lineup:
     def wait(self, seconds: float) -> bool:
         """Wait until everything was looked at once, and tell whether it was in that time."""
         until = time.monotonic() + seconds
-        return all(one.wait(max(until - time.monotonic(), 0.0)) for one in self._looked.values())
+        return all(done.wait(max(until - time.monotonic(), 0.0)) for done in self._looked.values())
 
     def _watch(self, name: str) -> None:
         while not self._stopped.is_set():
@@ -211,15 +216,15 @@ class Lineup:
 
     def _look(self, alias: Alias) -> None:
         try:
-            found = self._source.find(alias)
+            model = self._source.find(alias)
         except SourceError as error:
             self._complaints.tell(alias, f"the {alias} cannot be looked for: {error}")
-            if alias == "champion" and self._state.champion is None:
+            if alias == "champion" and alias not in self._state.models:
                 self._load_remembered()
             return
-        if found is None:
+        if model is None:
             self._missing(alias)
-        elif found == self._handled.get(alias) or self._load(alias, found):
+        elif model == self._handled.get(alias) or self._load(alias, model):
             self._complaints.settle(alias)
 
     def _load_remembered(self) -> None:
@@ -229,9 +234,9 @@ class Lineup:
             self._load("champion", remembered)
 
     def _missing(self, alias: Alias) -> None:
-        """A challenger that went is dropped; a champion serves on until there is another."""
+        """Drop a challenger that went; a champion serves on until there is another."""
         self._handled.pop(alias, None)
-        live = self._state.live(alias)
+        live = self._state.models.get(alias)
         if alias == "champion":
             what = "serving on with the last one" if live else "nothing to serve yet"
             self._complaints.tell(alias, f"there is no champion: {what}")
@@ -243,54 +248,54 @@ class Lineup:
             logger.info("there is no challenger any more")
             self._note("dropped", live, "there is no challenger any more")
 
-    def _load(self, alias: Alias, found: Found) -> bool:
+    def _load(self, alias: Alias, model: FoundModel) -> bool:
         """Take a model into service, or refuse it; False if that could not be settled yet."""
         try:
-            with self._source.fetched(alias, found) as folder:
+            with self._source.fetched(alias, model) as folder:
                 scorer = Scorer.load(folder)
                 self._warm(scorer)
-                self._chronicle.keep(found.digest, scorer, folder)
+                self._archive.keep(model.digest, scorer, folder)
         except (SourceError, OSError, MemoryError) as error:
             # Nothing is said about the model itself.
             self._complaints.tell(alias, f"the {alias} cannot be fetched: {error}")
             return False
         except FAILURES as error:
-            self._refuse(alias, found, error)
+            self._refuse(alias, model, error)
         else:
             # Archived first, so that no decision is taken by a model that could be lost.
             self._flush()
-            live = Live(scorer, found.digest, alias)
+            live = LiveModel(scorer, model.digest, alias)
             self._put(alias, live)
-            metrics.model_loaded(alias, scorer.version, found.digest)
+            metrics.model_loaded(alias, scorer.version, model.digest)
             logger.info("serving %s version %s as %s", scorer.name, scorer.version, alias)
             self._note("loaded", live, f"{scorer.name} version {scorer.version}")
-        self._handled[alias] = found
+        self._handled[alias] = model
         return True
 
-    def _put(self, alias: Alias, live: Live | None) -> None:
+    def _put(self, alias: Alias, live: LiveModel | None) -> None:
         """Swap a model: those who are scoring finish with the one they have."""
         with self._changing:
-            if alias == "champion":
-                self._state = replace(self._state, champion=live)
-            else:
-                self._state = replace(self._state, challenger=live)
+            models = {role: model for role, model in self._state.models.items() if role != alias}
+            if live is not None:
+                models[alias] = live
+            self._state = replace(self._state, models=models)
 
-    def _refuse(self, alias: Alias, found: Found, error: Exception) -> None:
-        metrics.model_refused()
-        told = str(error) if isinstance(error, ScoringError) else repr(error)
-        kept = "; the one before serves on" if self._state.live(alias) else ""
+    def _refuse(self, alias: Alias, model: FoundModel, error: Exception) -> None:
+        metrics.MODEL_LOADS.labels("refused").inc()
+        detail = str(error) if isinstance(error, ScoringError) else repr(error)
+        kept = "; the one before serves on" if self._state.models.get(alias) else ""
         trace = None if isinstance(error, ScoringError) else error
-        logger.error("refused a %s: %s%s", alias, told, kept, exc_info=trace)
-        self._chronicle.note("refused", alias, told, digest=found.digest or None)
+        logger.error("refused a %s: %s%s", alias, detail, kept, exc_info=trace)
+        self._archive.note("refused", alias, detail, digest=model.digest or None)
 
-    def _note(self, kind: str, live: Live, detail: str) -> None:
+    def _note(self, kind: str, live: LiveModel, detail: str) -> None:
         version = live.scorer.version
-        self._chronicle.note(kind, live.role, detail, digest=live.digest, version=version)
+        self._archive.note(kind, live.role, detail, digest=live.digest, version=version)
 
     def _flush(self) -> None:
         try:
             with self._flushing:
-                self._chronicle.flush()
+                self._archive.flush()
         except (StoreError, OSError) as error:
             self._complaints.tell("store", f"models and events wait for the store: {error}")
         else:
@@ -299,12 +304,12 @@ class Lineup:
     def _refresh_experience(self) -> None:
         """Add up what each model's decisions have cost, if the bandit asks for it by then."""
         state, start = self._state, time.monotonic()
-        if state.policy.strategy != "bandit" or state.champion is None:
+        if state.policy.strategy != "bandit" or "champion" not in state.models:
             return
         if start < self._experience_due:
             return
         try:
-            experience = self._experience(state.champion.scorer.costs)
+            experience = self._experience(state.models["champion"].scorer.costs)
         except StoreError as error:
             self._complaints.tell("costs", f"what decisions cost cannot be read: {error}")
             return
@@ -315,11 +320,11 @@ class Lineup:
         self._experience_due = start + max(_EXPERIENCE_SECONDS, taken / _EXPERIENCE_SHARE)
 
     def _experience(self, costs: Costs) -> dict[str, Experience]:
-        """By digest, measured alike for all models: in units of one refused good applicant."""
+        """Add up costs by digest, for all models in units of one refused good applicant."""
         since = datetime.now(UTC) - _MEMORY
         loss = costs.false_negative / costs.false_positive
-        found = self._store.outcomes.realised(since, loss)
-        return {digest: Experience(*summaries) for digest, summaries in found.items()}
+        realised = self._store.outcomes.realised(since, loss)
+        return {digest: Experience(*summaries) for digest, summaries in realised.items()}
 
 
 class _Complaints:
@@ -338,13 +343,3 @@ class _Complaints:
         """Note that there is nothing to complain of, and say so after a complaint."""
         if self._told.pop(about, None) is not None:
             logger.info("back to normal: %s", about)
-
-
-def _champion(state: _State) -> Live:
-    if state.champion is None:
-        raise ProblemError(
-            503,
-            "No model can be loaded; the service's log says why. Try again later.",
-            headers={"Retry-After": _RETRY_SECONDS},
-        )
-    return state.champion

@@ -23,7 +23,7 @@ _SALT = "credit-scoring split"
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveModel:
     """A model that is in service.
 
     Attributes
@@ -43,11 +43,11 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who answers, why, and who is scored along."""
+    """Which model answers, why, and which are scored along."""
 
-    live: Live
+    model: LiveModel
     why: str
-    shadows: tuple[Live, ...] = ()
+    shadows: tuple[LiveModel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Experience:
 
 def route(
     applicant: int,
-    champion: Live,
-    challenger: Live | None,
+    champion: LiveModel,
+    challenger: LiveModel | None,
     policy: Policy,
     experience: Mapping[str, Experience],
     rng: random.Random,
@@ -80,7 +80,7 @@ def route(
     ----------
     applicant : int
         SK_ID_CURR; in a split the same applicant always meets the same model.
-    champion, challenger : Live
+    champion, challenger : LiveModel
         The models; without a challenger, or with one that is the champion's twin, the champion
         answers everything.
     policy : Policy
@@ -103,14 +103,14 @@ def route(
 
 
 def position(applicant: int) -> float:
-    """Where an applicant stands between 0 and 1, the same at all times and in every process."""
+    """Map an applicant to a place between 0 and 1, the same at all times and in every process."""
     digest = hashlib.sha256(f"{_SALT} {applicant}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _drawn(
-    champion: Live,
-    challenger: Live,
+    champion: LiveModel,
+    challenger: LiveModel,
     policy: Policy,
     experience: Mapping[str, Experience],
     rng: random.Random,
@@ -133,7 +133,7 @@ def _is_enough(experience: Experience) -> bool:
 
 
 def draw_cost(experience: Experience, rng: random.Random) -> float:
-    """A draw from what is believed of a model's mean cost an applicant.
+    """Draw a model's mean cost an applicant from what is believed of it.
 
     The mean over all it decided on is put together from two groups, each with the weight that it
     has among the decisions: those who were refused, at the margin that was probably lost with
@@ -159,7 +159,7 @@ def draw_cost(experience: Experience, rng: random.Random) -> float:
 
 
 def _of_known(known: CostSummary) -> tuple[float, float]:
-    """Mean of what is believed of the mean cost where outcomes are known, and its variance."""
+    """Compute mean and variance of what is believed of the mean cost, where outcomes are known."""
     n = known.applicants + _PRIOR_APPLICANTS
     mean = (known.total + _PRIOR_APPLICANTS * _PRIOR_COST) / n
     second = known.total_of_squares + _PRIOR_APPLICANTS * (_PRIOR_COST**2 + _PRIOR_DEVIATION**2)

@@ -49,7 +49,7 @@ _DESCRIPTION = "MLmodel"
 _DATA = re.compile(r"^\s+data: (\S+)$", re.MULTILINE)
 _SHA256, _VERSION = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9]{1,18}")
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL)
-_LONGEST_TOLD = 160
+_LONGEST_DETAIL = 160
 _MENDS = {
     401: "give MODEL_REGISTRY as http://USER:PASSWORD@HOST",
     403: "let it answer this host (mlflow server --allowed-hosts HOST:PORT) or this user",
@@ -75,7 +75,7 @@ class SourceError(ScoringError):
     """A model cannot be had at the moment; it may be at the next look."""
 
 
-class Found(NamedTuple):
+class FoundModel(NamedTuple):
     """A model that a source has.
 
     Attributes
@@ -94,7 +94,7 @@ class Found(NamedTuple):
 class ModelSource(Protocol):
     """Where models come from."""
 
-    def find(self, alias: Alias) -> Found | None:
+    def find(self, alias: Alias) -> FoundModel | None:
         """Tell which model has an alias, None if none has it.
 
         Raises
@@ -103,11 +103,11 @@ class ModelSource(Protocol):
             If nobody can tell at the moment.
         """
 
-    def remembered(self, alias: Alias) -> Found | None:
-        """The model that had an alias when it was fetched last, for when nobody can tell."""
+    def remembered(self, alias: Alias) -> FoundModel | None:
+        """Tell which model had an alias when it was fetched last, for when nobody can tell."""
 
-    def fetched(self, alias: Alias, found: Found) -> AbstractContextManager[Path]:
-        """A folder with a model that was found, there and unchanged until the context ends.
+    def fetched(self, alias: Alias, model: FoundModel) -> AbstractContextManager[Path]:
+        """Give a folder with a model that was found, unchanged until the context ends.
 
         Raises
         ------
@@ -129,9 +129,9 @@ class FolderSource:
 
     def __init__(self, folders: Mapping[Alias, Path]) -> None:
         self._folders = folders
-        self._last: dict[Alias, Found] = {}
+        self._last: dict[Alias, FoundModel] = {}
 
-    def find(self, alias: Alias) -> Found | None:
+    def find(self, alias: Alias) -> FoundModel | None:
         """As `ModelSource.find`; the manifest is read only if a file's state has changed."""
         folder = self._folders[alias]
         looks = _LOOKS if alias in self._last else 1
@@ -142,23 +142,23 @@ class FolderSource:
             self._last.pop(alias, None)
             return None
 
-    def _look(self, alias: Alias, folder: Path) -> Found:
+    def _look(self, alias: Alias, folder: Path) -> FoundModel:
         with held(folder) as handle:
             state = _state(handle)
             last = self._last.get(alias)
             if last is not None and last.state == state:
                 return last
             digest = _digest(handle)
-        found = self._last[alias] = Found(digest, state)
-        return found
+        model = self._last[alias] = FoundModel(digest, state)
+        return model
 
-    def remembered(self, alias: Alias) -> Found | None:
+    def remembered(self, alias: Alias) -> FoundModel | None:
         """None: a folder can always tell."""
         del alias
         return None
 
     @contextmanager
-    def fetched(self, alias: Alias, found: Found) -> Iterator[Path]:
+    def fetched(self, alias: Alias, model: FoundModel) -> Iterator[Path]:
         """As `ModelSource.fetched`: a copy, since an export may replace the folder meanwhile."""
         folder = self._folders[alias]
         with tempfile.TemporaryDirectory() as own:
@@ -166,15 +166,15 @@ class FolderSource:
             try:
                 with _readable(folder):
                     digest = _patiently(lambda: _copy(folder, copy), _LOOKS)
-                if digest != found.digest:
+                if digest != model.digest:
                     raise SourceError(f"{folder} was replaced or removed while it was read")
                 yield copy
             except _MissingError as error:
                 raise SourceError(f"{folder} was replaced or removed while it was read") from error
             except ScorerError as error:
                 # Nobody finds the copy that it names.
-                told = str(error).removeprefix(f"{copy}: ")
-                raise ScorerError(f"{folder}: {told}") from error
+                detail = str(error).removeprefix(f"{copy}: ")
+                raise ScorerError(f"{folder}: {detail}") from error
 
 
 class RegistrySource:
@@ -213,7 +213,7 @@ class RegistrySource:
         self._name = name
         self._cache = cache
 
-    def find(self, alias: Alias) -> Found | None:
+    def find(self, alias: Alias) -> FoundModel | None:
         """As `ModelSource.find`: what the registry noted of the version's manifest."""
         query = urllib.parse.urlencode({"name": self._name, "alias": alias})
         path = f"{_API}/registered-models/alias?{query}"
@@ -224,19 +224,19 @@ class RegistrySource:
         try:
             version = read_json(answer)["model_version"]
             tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
-            found = Found(str(tags.get("manifest_sha256")), str(version["version"]))
+            model = FoundModel(str(tags.get("manifest_sha256")), str(version["version"]))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise SourceError(f"{self._uri}{path} is not what MLflow answers") from error
-        if not _VERSION.fullmatch(found.state):
+        if not _VERSION.fullmatch(model.state):
             raise SourceError(f"{self._uri}{path} is not what MLflow answers")
-        if not _SHA256.fullmatch(found.digest):
+        if not _SHA256.fullmatch(model.digest):
             raise SourceError(
-                f"version {found.state} of {self._name} was registered without manifest_sha256: "
+                f"version {model.state} of {self._name} was registered without manifest_sha256: "
                 "train the model again"
             )
-        return found
+        return model
 
-    def remembered(self, alias: Alias) -> Found | None:
+    def remembered(self, alias: Alias) -> FoundModel | None:
         """As `ModelSource.remembered`, if it is still in the cache."""
         try:
             with held(self._cache) as handle:
@@ -245,31 +245,31 @@ class RegistrySource:
             sound = _SHA256.fullmatch(digest) and _VERSION.fullmatch(state)
         except (OSError, ValueError, TypeError, AttributeError):
             return None
-        return Found(digest, state) if sound and self._has(digest) else None
+        return FoundModel(digest, state) if sound and self._has(digest) else None
 
     @contextmanager
-    def fetched(self, alias: Alias, found: Found) -> Iterator[Path]:
+    def fetched(self, alias: Alias, model: FoundModel) -> Iterator[Path]:
         """As `ModelSource.fetched`: from the cache, downloaded if it is not whole there."""
-        folder = self._cache / found.digest
+        folder = self._cache / model.digest
         with _readable(self._cache):
             self._cache.mkdir(parents=True, exist_ok=True)
             with self._locked():
-                whole = self._has(found.digest)
+                whole = self._has(model.digest)
             if not whole:
-                self._replace(folder, found)
+                self._replace(folder, model)
             with self._locked():
                 os.utime(folder)
                 self._forget_others(folder)
         yield folder
         # Only a start without the registry needs the note.
         with suppress(OSError, FilesError), staged_file(self._note(alias)) as note:
-            note.write_text(json.dumps(found._asdict()), encoding="utf-8")
+            note.write_text(json.dumps(model._asdict()), encoding="utf-8")
 
     def _note(self, alias: Alias) -> Path:
         return self._cache / f"{alias}.json"
 
     def _has(self, digest: str) -> bool:
-        """Whether the very model is in the cache, and whole."""
+        """Tell whether the very model is in the cache, and whole."""
         try:
             check_manifest(self._cache / digest)
             with held(self._cache / digest) as handle:
@@ -296,34 +296,34 @@ class RegistrySource:
         finally:
             os.close(handle)
 
-    def _replace(self, folder: Path, found: Found) -> None:
+    def _replace(self, folder: Path, model: FoundModel) -> None:
         with tempfile.TemporaryDirectory(dir=self._cache, prefix=_STAGED) as own:
             staged = Path(own) / "model"
-            self._download(found, staged)
+            self._download(model, staged)
             check_manifest(staged)
             with self._locked():
                 # Another worker may have been quicker.
-                if not self._has(found.digest):
+                if not self._has(model.digest):
                     _remove(folder)
                     staged.rename(folder)
 
-    def _download(self, found: Found, folder: Path) -> None:
+    def _download(self, model: FoundModel, folder: Path) -> None:
         until = time.monotonic() + _MODEL_SECONDS
-        description = self._file(found, _DESCRIPTION, until, _LARGEST_ANSWER)
+        description = self._file(model, _DESCRIPTION, until, _LARGEST_ANSWER)
         inside = _DATA.search(description.decode(errors="replace"))
         if inside is None or not _PLAIN.fullmatch(inside[1]):
-            raise ScorerError(f"version {found.state} of {self._name} is no Scorer")
-        manifest = self._file(found, f"{inside[1]}/{MANIFEST_FILE}", until, _LARGEST_ANSWER)
-        if hashlib.sha256(manifest).hexdigest() != found.digest:
+            raise ScorerError(f"version {model.state} of {self._name} is no Scorer")
+        manifest = self._file(model, f"{inside[1]}/{MANIFEST_FILE}", until, _LARGEST_ANSWER)
+        if hashlib.sha256(manifest).hexdigest() != model.digest:
             raise ScorerError(
-                f"the files of {self._name} version {found.state} are not those that were "
+                f"the files of {self._name} version {model.state} are not those that were "
                 f"registered ({MANIFEST_FILE} differs): train the model again"
             )
         folder.mkdir()
         (folder / MANIFEST_FILE).write_bytes(manifest)
         left = _LARGEST
         for name in _names(manifest):
-            content = self._file(found, f"{inside[1]}/{name}", until, _LARGEST)
+            content = self._file(model, f"{inside[1]}/{name}", until, _LARGEST)
             left -= len(content)
             if left < 0:
                 raise ScorerError(f"the model is larger than {_LARGEST:,} bytes")
@@ -331,8 +331,8 @@ class RegistrySource:
 
     def _forget_others(self, folder: Path) -> None:
         """Remove models that nobody has fetched for the longest time."""
-        found = (path.parent for path in self._cache.glob(f"*/{MANIFEST_FILE}"))
-        models = [path for path in found if _SHA256.fullmatch(path.name)]
+        folders = (path.parent for path in self._cache.glob(f"*/{MANIFEST_FILE}"))
+        models = [path for path in folders if _SHA256.fullmatch(path.name)]
         models.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for old in models[_KEPT:]:
             if old != folder:
@@ -341,8 +341,8 @@ class RegistrySource:
             if left.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                 _remove(left)
 
-    def _file(self, found: Found, path: str, until: float, largest: int) -> bytes:
-        query = urllib.parse.urlencode({"name": self._name, "version": found.state, "path": path})
+    def _file(self, model: FoundModel, path: str, until: float, largest: int) -> bytes:
+        query = urllib.parse.urlencode({"name": self._name, "version": model.state, "path": path})
         return self._bytes(f"{_FILES}?{query}", until, largest)
 
     def _bytes(self, path: str, until: float, largest: int) -> bytes:
@@ -355,13 +355,13 @@ class RegistrySource:
             raise SourceError(f"{address}: {late}{error} (is the server up?)") from error
         if response.status != 200:
             kind = _MissingError if _is_missing(response.status, body) else SourceError
-            told = _told(response.status, response.reason, body)
-            raise kind(f"{address}: HTTP {response.status} {told}")
+            detail = _refusal(response.status, response.reason, body)
+            raise kind(f"{address}: HTTP {response.status} {detail}")
         return body
 
     @contextmanager
     def _asked(self, path: str, until: float) -> Iterator[HTTPResponse]:
-        """Ask for something, straight from the address and wherever it may lead never.
+        """Ask the address itself for something; redirections are not followed.
 
         A server that drips never lets a single wait run out: the connection is cut in the end.
         """
@@ -396,23 +396,23 @@ def _credentials(user: str | None, password: str | None) -> dict[str, str]:
 
 
 def _is_missing(status: int, body: bytes) -> bool:
-    """Whether MLflow says so; for an alias that nothing has it is a wrong parameter to it."""
+    """Tell whether MLflow says that there is none; to it an unknown alias is a wrong parameter."""
     try:
-        told = read_json(body)
+        answer = read_json(body)
         if status == 404:
-            return bool(told["error_code"] == "RESOURCE_DOES_NOT_EXIST")
-        return status == 400 and "alias" in told["message"] and "not found" in told["message"]
+            return bool(answer["error_code"] == "RESOURCE_DOES_NOT_EXIST")
+        return status == 400 and "alias" in answer["message"] and "not found" in answer["message"]
     except (ValueError, KeyError, TypeError):
         return False
 
 
-def _told(status: int, reason: str, body: bytes) -> str:
-    """The first line of a refusal without its markup, and what can be done about it."""
+def _refusal(status: int, reason: str, body: bytes) -> str:
+    """Quote the first line of a refusal without its markup, and say what can be done about it."""
     text = body.decode(errors="replace")
     with suppress(ValueError, KeyError, TypeError):
         text = str(read_json(body)["message"])
     lines = (" ".join(line.split()) for line in _MARKUP.sub("", text).splitlines())
-    first = next(filter(None, lines), reason)[:_LONGEST_TOLD]
+    first = next(filter(None, lines), reason)[:_LONGEST_DETAIL]
     mend = _MENDS.get(status, _MENDS[500] if status >= 500 else _MENDS[404])
     return f"({first}): {mend}"
 
@@ -431,7 +431,7 @@ def _remove(path: Path) -> None:
 
 
 def _read(response: HTTPResponse, address: str, until: float, largest: int) -> bytes:
-    """A whole answer; one that is cut short is an error, not a shorter answer."""
+    """Read a whole answer; one that is cut short is an error, not a shorter answer."""
     body = bytearray()
     while piece := response.read1(_PIECE):
         body += piece
@@ -439,14 +439,14 @@ def _read(response: HTTPResponse, address: str, until: float, largest: int) -> b
             raise SourceError(f"{address} is larger than {largest:,} bytes")
     if time.monotonic() >= until:
         raise SourceError(f"{address} timed out: it arrives too slowly")
-    told = response.headers.get("Content-Length", str(len(body)))
-    if told != str(len(body)):
-        raise SourceError(f"{address} was cut short: {len(body)} of {told} bytes")
+    length = response.headers.get("Content-Length", str(len(body)))
+    if length != str(len(body)):
+        raise SourceError(f"{address} was cut short: {len(body)} of {length} bytes")
     return bytes(body)
 
 
 def _names(manifest: bytes) -> list[str]:
-    """The files that a manifest names.
+    """List the files that a manifest names.
 
     Raises
     ------
@@ -466,7 +466,7 @@ def _names(manifest: bytes) -> list[str]:
 
 
 def _state(handle: int) -> str:
-    """What changes when a file of an open folder does: cheaper than to read it."""
+    """Describe the files of an open folder by what changes with them: cheaper than to read them."""
     files: list[tuple[object, ...]] = []
     with os.scandir(handle) as listing:
         for entry in islice(listing, _MOST_FILES):
@@ -515,7 +515,7 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _digest(handle: int) -> str:
-    """The digest of an open folder's manifest; empty where it has none that can be read."""
+    """Compute the digest of an open folder's manifest; empty where none can be read."""
     try:
         return hashlib.sha256(read_file(MANIFEST_FILE, handle)).hexdigest()
     except (ScorerError, FileNotFoundError):

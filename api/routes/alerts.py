@@ -6,24 +6,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
-import orjson
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.http.access import scope
-from api.http.bodies import JSON
-from api.http.openapi import KEY, STORE_AWAY, problem
+from api.http.answers import json_answer
+from api.http.openapi import STORE_AWAY, problem, resource
 from api.service import current_service
-from scoring.store import AlertRecord
 
-blueprint = APIBlueprint(
-    "alerts",
-    __name__,
-    abp_tags=[Tag(name="alerts", description="What monitoring has found")],
-    abp_security=KEY,
-)
+blueprint = resource("alerts", "alerts", "What monitoring has found")
 
 _WRONG = problem(422, "A parameter cannot be used", "A parameter of the address is wrong.")
 
@@ -74,11 +65,6 @@ class Alerts(BaseModel):
 @scope("admin")
 def alerts(query: AlertsQuery) -> Response:
     """The alerts that `python -m scoring monitor` has kept; the open ones if no other are asked."""
-    found = current_service().store.alerts.latest(query.limit, open_only=query.state == "open")
-    return Response(orjson.dumps({"alerts": [_told(one) for one in found]}), content_type=JSON)
-
-
-def _told(one: AlertRecord) -> dict[str, Any]:
-    record = asdict(one)
-    alert: dict[str, Any] = record.pop("alert")
-    return alert | record
+    kept = current_service().store.alerts.latest(query.limit, open_only=query.state == "open")
+    records: list[dict[str, Any]] = [asdict(record) for record in kept]
+    return json_answer({"alerts": [record.pop("alert") | record for record in records]})

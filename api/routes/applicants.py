@@ -8,14 +8,12 @@ from typing import Any
 
 import orjson
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.decisions.answers import Answer, answer_of
 from api.http.access import current_client, scope, sees_all
-from api.http.bodies import JSON
-from api.http.openapi import KEY, NOT_FOUND, STORE_AWAY, problem
+from api.http.answers import json_answer
+from api.http.openapi import NOT_FOUND, STORE_AWAY, problem, resource
 from api.http.problems import ProblemError
 from api.routes.records import note_read
 from api.service import current_service
@@ -23,12 +21,7 @@ from scoring.data.requests import rows_of
 from scoring.data.values import put_back
 from scoring.features import FEATURE_SET_VERSION
 
-blueprint = APIBlueprint(
-    "applicants",
-    __name__,
-    abp_tags=[Tag(name="applicants", description="Applicants that were materialised")],
-    abp_security=KEY,
-)
+blueprint = resource("applicants", "applicants", "Applicants that were materialised")
 
 _LARGEST_NUMBER = 2**31 - 1
 _WRONG = problem(422, "That cannot be an applicant's number", "id must be a whole number.")
@@ -82,23 +75,23 @@ def applicant(path: ApplicantPath) -> Response:
     Who looked at them is recorded.
     """
     store = current_service().store
-    found = store.applicants.find(path.id)
-    if found is None:
+    stored = store.applicants.find(path.id)
+    if stored is None:
         raise ProblemError(404, f"No applicant {path.id} is known.")
     note_read("applicant", store.pseudonyms.applicant(path.id))
-    rows: object = orjson.Fragment(zlib.decompress(found.rows))
-    if store.pseudonyms.hide or found.misunderstood:
-        told = rows_of(found.rows, path.id)
-        (application,) = told["application"]
-        rows = whole = {**told, "application": application}
-        put_back(whole, orjson.loads(found.misunderstood or "[]"))
-    return _json(
+    rows: object = orjson.Fragment(zlib.decompress(stored.rows))
+    if store.pseudonyms.hide or stored.misunderstood:
+        tables = rows_of(stored.rows, path.id)
+        (application,) = tables["application"]
+        rows = whole = {**tables, "application": application}
+        put_back(whole, orjson.loads(stored.misunderstood or "[]"))
+    return json_answer(
         {
-            "applicant": found.applicant,
-            "feature_set_version": found.feature_set_version,
-            "fresh": found.feature_set_version == FEATURE_SET_VERSION,
-            "dataset": found.dataset,
-            "materialized_at": found.materialized_at.isoformat(),
+            "applicant": stored.applicant,
+            "feature_set_version": stored.feature_set_version,
+            "fresh": stored.feature_set_version == FEATURE_SET_VERSION,
+            "dataset": stored.dataset,
+            "materialized_at": stored.materialized_at.isoformat(),
             "rows": rows,
         }
     )
@@ -118,14 +111,10 @@ def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
     """
     store = current_service().store
     key, own = store.pseudonyms.applicant(path.id), None if sees_all() else current_client().id
-    found = list(
+    made = list(
         store.decisions.search(applicant=key, caller=own, limit=query.limit, newest_first=True)
     )
-    if any(one.caller != current_client().id for one in found):
+    if any(prediction.caller != current_client().id for prediction in made):
         note_read("applicant_predictions", key)
-    told = [answer_of(prediction, path.id) for prediction in found]
-    return _json({"decisions": told, **({} if own is None else {"own_only": True})})
-
-
-def _json(answer: object) -> Response:
-    return Response(orjson.dumps(answer), content_type=JSON)
+    decisions = [answer_of(prediction, path.id) for prediction in made]
+    return json_answer({"decisions": decisions, **({} if own is None else {"own_only": True})})

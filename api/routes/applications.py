@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import polars as pl
 from flask import Response, request
-from flask_openapi3.blueprint import APIBlueprint
 from pydantic import BaseModel, Field
 
 from api.decisions.reader import accepted_columns
 from api.http.access import scope
-from api.http.bodies import JSON, read_body
-from api.http.openapi import BAD_BODY, KEY
+from api.http.answers import json_answer
+from api.http.bodies import read_body
+from api.http.openapi import BAD_BODY, operation, resource
 from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.data.checks import DatasetError
@@ -25,11 +24,14 @@ from scoring.data.sources import SourceFile, read_noted
 from scoring.data.tables import APPLICATION, Column
 from scoring.data.values import is_missing
 
-blueprint = APIBlueprint("applications", __name__, abp_security=KEY)
+blueprint = resource("applications")
 
 _APPLICATIONS = replace(APPLICATION, columns=accepted_columns(APPLICATION))
 _KINDS = ("text/csv", "application/octet-stream")
-_BODY = {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS}}
+_BODY = {
+    "required": True,
+    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS},
+}
 _MOST_ROWS = 5_000
 _MOST_VALUES = 2_500_000
 
@@ -52,7 +54,7 @@ class Applications(BaseModel):
     operation_id="read_applications",
     summary="Read a CSV file of up to 5,000 applications, deciding nothing",
     responses={200: Applications, 413: BAD_BODY[413], 415: BAD_BODY[415], 422: BAD_BODY[422]},
-    openapi_extensions={"requestBody": {"required": True, **_BODY}},
+    openapi_extensions=operation(body=_BODY),
 )
 @scope("score")
 def read_applications(query: FileQuery) -> Response:
@@ -68,8 +70,8 @@ def read_applications(query: FileQuery) -> Response:
         frame, notes = read_noted(file, _APPLICATIONS, most, _MOST_VALUES, typed=False)
         check_most(frame.height, _MOST_ROWS, "rows")
     except TooLargeError as error:
-        told = f"More than {_MOST_ROWS:,} rows are not read at a time: send fewer."
-        raise ProblemError(422, told) from error
+        detail = f"More than {_MOST_ROWS:,} rows are not read at a time: send fewer."
+        raise ProblemError(422, detail) from error
     except DatasetError as error:
         raise ProblemError(422, str(error)) from error
     if "SK_ID_CURR" not in frame.columns:
@@ -83,11 +85,11 @@ def read_applications(query: FileQuery) -> Response:
     rows = [
         {name: cell for name, cell in row if cell is not None} for row in zip(*cells, strict=True)
     ]
-    return Response(orjson.dumps({"rows": rows, "notes": notes}), content_type=JSON)
+    return json_answer({"rows": rows, "notes": notes})
 
 
 def _cells(texts: pl.Series, column: Column) -> Iterator[tuple[str, str | float | None]]:
-    """A column's name and its values as JSON has them; None where there is none."""
+    """Yield a column's name with each of its values as JSON has them, None where there is none."""
     dtype = pl.String if column.kind == "category" else pl.Float64
     for text, value in zip(texts, texts.str.strip_chars().cast(dtype, strict=False), strict=True):
         cell = value

@@ -1,121 +1,17 @@
-"""What Prometheus is told, added up over all workers.
-
-Gunicorn's settings give each worker files of its own for its figures, so that whichever of them is
-asked can add up all. Without those settings, as in a single process, the figures are in memory.
-"""
+"""GET /metrics: figures for Prometheus."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Collection
 
-from flask import Flask, Response, g
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from flask import Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from api.http import logs
 from api.http.access import scope
-from api.http.openapi import KEY
+from api.http.openapi import resource
 
-blueprint = APIBlueprint(
-    "metrics",
-    __name__,
-    abp_tags=[Tag(name="status", description="The state of the service")],
-    abp_security=KEY,
-)
-
-_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-_PDS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.09, 0.12, 0.15, 0.2, 0.3, 0.5, 1.0)
-_SIZES = (1, 2, 4, 8, 16, 32, 64)
-_DIGITS = 12
-
-REQUESTS = Counter("scoring_requests", "Answers sent", ["method", "route", "status"])
-LATENCY = Histogram("scoring_request_seconds", "Time to answer", ["route"], buckets=_SECONDS)
-PD = Histogram("scoring_pd", "Probabilities of default answered", ["role"], buckets=_PDS)
-DECISIONS = Counter("scoring_decisions", "Decisions recorded", ["decision", "version"])
-BATCH_SIZE = Histogram("scoring_batch_size", "Decisions recorded at once", buckets=_SIZES)
-STORE_ERRORS = Counter("scoring_store_errors", "Times that the store could not be used")
-MODEL_LOADS = Counter("scoring_model_loads", "Models taken into service or refused", ["result"])
-SHADOW_FAILURES = Counter("scoring_shadow_failures", "Times that a shadow model failed")
-# Sums over the workers that live: two versions of a role at a time are a swap, or one that failed.
-MODEL = Gauge(
-    "scoring_model_workers",
-    "Workers that a model serves in",
-    ["role", "version", "digest"],
-    multiprocess_mode="livesum",
-)
-WORKERS = Gauge("scoring_workers", "Workers that live", multiprocess_mode="livesum")
-
-_serving: dict[str, Gauge] = {}
-
-
-def observe_predictions(made: Collection[tuple[str, str, float, str]]) -> None:
-    """Count decisions that were recorded in one transaction.
-
-    Parameters
-    ----------
-    made : collection of tuple
-        For each decision the role and version of the model, the PD and the decision.
-    """
-    if made:
-        BATCH_SIZE.observe(len(made))
-    for role, version, pd, decision in made:
-        PD.labels(role).observe(pd)
-        DECISIONS.labels(decision, version).inc()
-
-
-def store_failed() -> None:
-    """Count a time that the store could not be used."""
-    STORE_ERRORS.inc()
-
-
-def model_loaded(role: str, version: str, digest: str) -> None:
-    """Tell of a model that is in service from now on, in place of the one before in its role."""
-    model_dropped(role)
-    MODEL_LOADS.labels("loaded").inc()
-    _serving[role] = MODEL.labels(role, version, digest[:_DIGITS])
-    _serving[role].set(1)
-
-
-def model_dropped(role: str) -> None:
-    """Tell that no model is in service in a role, if there was one."""
-    before = _serving.pop(role, None)
-    if before is not None:
-        before.set(0)
-
-
-def model_refused() -> None:
-    """Count a model that was not taken."""
-    MODEL_LOADS.labels("refused").inc()
-
-
-def shadow_failed() -> None:
-    """Count a time that a model which is only scored along failed; the answer went out without."""
-    SHADOW_FAILURES.inc()
-
-
-def init_app(app: Flask) -> None:
-    """Count and time every answer, by its route's template."""
-    WORKERS.set(1)
-    app.after_request(_observe)
-
-
-def _observe(response: Response) -> Response:
-    method, route = logs.asked()
-    REQUESTS.labels(method, route, str(response.status_code)).inc()
-    LATENCY.labels(route).observe(time.perf_counter() - g.arrived)
-    return response
+blueprint = resource("metrics", "status", "The state of the service")
 
 
 @blueprint.get(

@@ -7,28 +7,20 @@ from typing import Any
 
 import orjson
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.access import scope
-from api.http.bodies import JSON
-from api.http.openapi import KEY, STORE_AWAY, problem
+from api.http.answers import json_answer
+from api.http.openapi import STORE_AWAY, problem, resource
 from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.store import Report
 
-blueprint = APIBlueprint(
-    "monitoring",
-    __name__,
-    abp_tags=[Tag(name="alerts", description="What monitoring has found")],
-    abp_security=KEY,
-)
+blueprint = resource("monitoring", "alerts", "What monitoring has found")
 
 _KIND = "monitoring"
 _NEVER = "Nobody has looked yet: `python -m scoring monitor` does."
 _NOT_YET = problem(404, "Nobody has looked yet", _NEVER)
-HTML = "text/html; charset=utf-8"
 
 
 class Monitoring(BaseModel):
@@ -55,9 +47,8 @@ class Monitoring(BaseModel):
 @scope("admin")
 def monitoring() -> Response:
     """The figures of the last `python -m scoring monitor`, as it writes them to monitoring.json."""
-    found = _newest()
-    told = {"at": found.at.isoformat(), **orjson.loads(found.values)}
-    return Response(orjson.dumps(told), content_type=JSON)
+    report = _newest()
+    return json_answer({"at": report.at.isoformat(), **orjson.loads(report.values)})
 
 
 @blueprint.get(
@@ -76,11 +67,11 @@ def monitoring() -> Response:
 @scope("admin")
 def monitoring_report() -> Response:
     """The report of the last `python -m scoring monitor`."""
-    return Response(_newest().page, content_type=HTML)
+    return Response(_newest().page, content_type="text/html; charset=utf-8")
 
 
 def _newest() -> Report:
-    found = current_service().store.reports.find(_KIND)
-    if found is None:
+    report = current_service().store.reports.find(_KIND)
+    if report is None:
         raise ProblemError(404, _NEVER)
-    return found
+    return report

@@ -6,25 +6,18 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-import orjson
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from api.http.access import current_client, may_see, scope
-from api.http.bodies import JSON, Body, Text, read_model
-from api.http.openapi import BAD_BODY, KEY, STORE_AWAY, request_body
+from api.http.answers import json_answer
+from api.http.bodies import Body, Text, read_model
+from api.http.openapi import BAD_BODY, STORE_AWAY, body_of, operation, resource
 from api.http.problems import FieldError, ProblemError
 from api.service import current_service
 from scoring.store import Decided, Outcome
 
-blueprint = APIBlueprint(
-    "outcomes",
-    __name__,
-    abp_tags=[Tag(name="outcomes", description="What happened later")],
-    abp_security=KEY,
-)
+blueprint = resource("outcomes", "outcomes", "What happened later")
 
 _MOST = 1_000
 _LARGEST = 1024 * 1024
@@ -33,7 +26,7 @@ _SKEW = timedelta(seconds=5)
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """The same moment in UTC, which the first and last days of the calendar may not have."""
+    """Convert a moment to UTC, which the first and last days of the calendar may not have."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -72,7 +65,7 @@ class Recorded(BaseModel):
     operation_id="outcomes",
     summary="Say what happened later",
     responses={201: Recorded, **BAD_BODY, 503: STORE_AWAY},
-    openapi_extensions={"requestBody": request_body("OutcomesBody")},
+    openapi_extensions=operation(body=body_of(OutcomesBody)),
 )
 @scope("outcome")
 def outcomes() -> Response:
@@ -83,42 +76,44 @@ def outcomes() -> Response:
     """
     body = read_model(OutcomesBody, _LARGEST)
     store, at, caller = current_service().store, datetime.now(UTC), current_client().id
-    found = store.decisions.decided_on([one.prediction_id for one in body.outcomes])
-    if errors := list(_wrong(body, found, at)):
+    decisions = store.decisions.decided_on([outcome.prediction_id for outcome in body.outcomes])
+    if errors := list(_wrong(body, decisions, at)):
         raise ProblemError(422, "Nothing is recorded; errors says why.", errors[:50])
-    told = [
+    new = [
         Outcome(
-            applicant=found[one.prediction_id].applicant,
-            prediction_id=one.prediction_id,
-            defaulted=one.defaulted,
-            observed_at=one.observed_at,
+            applicant=decisions[outcome.prediction_id].applicant,
+            prediction_id=outcome.prediction_id,
+            defaulted=outcome.defaulted,
+            observed_at=outcome.observed_at,
             recorded_at=at,
             caller=caller,
         )
-        for one in body.outcomes
+        for outcome in body.outcomes
     ]
-    recorded = store.outcomes.record(told)
-    answer = {"recorded": recorded, "unchanged": len(told) - recorded}
-    times = {one.prediction_id: one.observed_at for one in told}
+    recorded = store.outcomes.record(new)
+    answer = {"recorded": recorded, "unchanged": len(new) - recorded}
+    times = {outcome.prediction_id: outcome.observed_at for outcome in new}
     known = store.outcomes.of(list(times)).values()
-    if outdated := sum(one.observed_at > times[one.prediction_id] for one in known):
+    if outdated := sum(outcome.observed_at > times[outcome.prediction_id] for outcome in known):
         answer["outdated"] = outdated
-    return Response(orjson.dumps(answer), 201, content_type=JSON)
+    return json_answer(answer, 201)
 
 
-def _wrong(body: OutcomesBody, known: Mapping[str, Decided], now: datetime) -> Iterator[FieldError]:
-    """What cannot be: unknown decisions, times out of the world, and contradictions."""
-    said: dict[str, tuple[str, OutcomeBody]] = {}
-    for place, one in enumerate(body.outcomes):
-        here, found = f"/outcomes/{place}", known.get(one.prediction_id)
-        if found is None or not may_see(found.caller):
+def _wrong(
+    body: OutcomesBody, decisions: Mapping[str, Decided], now: datetime
+) -> Iterator[FieldError]:
+    """Find unknown decisions, times before a decision or to come, and contradictions."""
+    seen: dict[str, tuple[str, OutcomeBody]] = {}
+    for place, outcome in enumerate(body.outcomes):
+        here, decision = f"/outcomes/{place}", decisions.get(outcome.prediction_id)
+        if decision is None or not may_see(decision.caller):
             detail = "there is no decision of that id"
             yield FieldError(pointer=f"{here}/prediction_id", detail=detail)
             continue
-        if not found.at - _SKEW <= one.observed_at <= now + _SKEW:
-            detail = f"must lie between the decision ({found.at.isoformat()}) and now"
+        if not decision.at - _SKEW <= outcome.observed_at <= now + _SKEW:
+            detail = f"must lie between the decision ({decision.at.isoformat()}) and now"
             yield FieldError(pointer=f"{here}/observed_at", detail=detail)
-        there, first = said.setdefault(one.prediction_id, (here, one))
-        if first != one:
+        there, first = seen.setdefault(outcome.prediction_id, (here, outcome))
+        if first != outcome:
             yield FieldError(pointer=there, detail=f"{here} says otherwise of the same decision")
             yield FieldError(pointer=here, detail=f"{there} says otherwise of the same decision")

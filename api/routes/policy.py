@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import asdict
+from typing import Any, Literal
 
-import orjson
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api.decisions.answers import ModelFacts, facts_of
+from api.decisions.answers import ReadyModel, ReferBand, facts_of
 from api.http.access import scope
-from api.http.bodies import JSON, Body, Motive, Text, read_model, seen_numbers
-from api.http.openapi import BAD_BODY, KEY, NOT_READY, STORE_AWAY, problem, request_body
+from api.http.answers import fields_of, json_answer
+from api.http.bodies import Body, Motive, Text, read_model, seen_numbers
+from api.http.openapi import (
+    BAD_BODY,
+    IF_MATCH,
+    NOT_READY,
+    STORE_AWAY,
+    body_of,
+    operation,
+    problem,
+    resource,
+)
 from api.http.problems import ProblemError
+from api.models.routing import LiveModel
 from api.service import current_service
 from scoring.store import Policy, StoreChangedError
 
-blueprint = APIBlueprint(
-    "administration",
-    __name__,
-    abp_tags=[Tag(name="administration", description="Models and how they are used")],
-    abp_security=KEY,
-)
+blueprint = resource("administration", "administration", "Models and how they are used")
 
 Strategy = Literal["champion", "shadow", "split", "bandit"]
 
 _STALE = "The policy was changed meanwhile: nothing is changed. GET /policy tells what it is now."
+
+
+class ModelFacts(ReadyModel):
+    """A model that is in the service."""
+
+    role: Literal["champion", "challenger"]
+    cutoff: float
+    refer_band: ReferBand
+    costs: dict[str, float] = Field(description="What a wrong decision costs, by kind")
+    features: int = Field(description="How many features it reads")
+    lineage: dict[str, Any] = Field(description="Where it comes from: data, figures, parameters")
 
 
 class Models(BaseModel):
@@ -67,13 +82,10 @@ class PolicyBody(Body):
 @scope("score")
 def model() -> Response:
     """Champion and challenger, where they come from, and what they were measured to do."""
-    live = {one.role: one for one in current_service().lineup.live()}
-    current_service().lineup.champion()
-    told = {
-        role: facts_of(live[role].scorer, live[role].digest, role) if role in live else None
-        for role in ("champion", "challenger")
-    }
-    return _json(told)
+    models = current_service().models
+    models.champion()
+    facts = {model.role: _facts(model) for model in models.live()}
+    return json_answer({"challenger": None, **facts})
 
 
 @blueprint.get(
@@ -88,7 +100,7 @@ def policy() -> Response:
 
     Its ETag, sent back as If-Match, lets a change be made to this policy only.
     """
-    return _answer(current_service().store.models.policy())
+    return _policy_answer(current_service().store.models.policy())
 
 
 @blueprint.put(
@@ -101,7 +113,7 @@ def policy() -> Response:
         **BAD_BODY,
         503: STORE_AWAY,
     },
-    openapi_extensions={"requestBody": request_body("PolicyBody")},
+    openapi_extensions=operation(IF_MATCH, body=body_of(PolicyBody)),
 )
 @scope("admin")
 def set_policy() -> Response:
@@ -117,15 +129,24 @@ def set_policy() -> Response:
         changed = service.store.models.change_policy(changes, body.actor, body.motive, expected)
     except StoreChangedError:
         raise ProblemError(412, _STALE) from None
-    service.lineup.refresh_policy()
-    return _answer(changed)
+    service.models.refresh_policy()
+    return _policy_answer(changed)
 
 
-def _answer(chosen: Policy) -> Response:
-    response = _json({name: getattr(chosen, name) for name in PolicyAnswer.model_fields})
-    response.set_etag(str(chosen.number))
+def _facts(model: LiveModel) -> dict[str, Any]:
+    scorer = model.scorer
+    return {
+        **facts_of(model),
+        "role": model.role,
+        "cutoff": scorer.cutoff,
+        "refer_band": list(scorer.refer_band),
+        "costs": asdict(scorer.costs),
+        "features": len(scorer.features),
+        "lineage": dict(scorer.lineage),
+    }
+
+
+def _policy_answer(policy: Policy) -> Response:
+    response = json_answer(fields_of(PolicyAnswer, policy))
+    response.set_etag(str(policy.number))
     return response
-
-
-def _json(answer: object) -> Response:
-    return Response(orjson.dumps(answer), content_type=JSON)

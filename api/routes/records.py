@@ -7,35 +7,81 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-import orjson
 from flask import Response, request
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.decisions.answers import MOST_OVERRIDES, Record, record_of
-from api.decisions.explanation import Explanation, explain, withhold_values
+from api.decisions import example
+from api.decisions.answers import Answer, answer_of
+from api.decisions.explanation import Contribution, explain, withhold_values
 from api.http.access import current_client, may_see, scope, sees_all
-from api.http.bodies import JSON, Body, Motive, Text, read_model
-from api.http.languages import asked_language, spoken
-from api.http.openapi import BAD_BODY, KEY, NOT_FOUND, STORE_AWAY, problem, request_body
+from api.http.answers import asked_language, fields_of, json_answer
+from api.http.bodies import Body, Motive, Text, read_model
+from api.http.openapi import (
+    BAD_BODY,
+    IF_MATCH,
+    LANGUAGE,
+    NOT_FOUND,
+    STORE_AWAY,
+    body_of,
+    operation,
+    problem,
+    resource,
+)
 from api.http.problems import ProblemError
 from api.service import current_service
+from scoring.serving.costs import Decision
 from scoring.store import Override, Prediction
 
-blueprint = APIBlueprint(
-    "records",
-    __name__,
-    abp_tags=[Tag(name="records", description="What was decided, and what came of it")],
-    abp_security=KEY,
-)
+blueprint = resource("records", "records", "What was decided, and what came of it")
 
-
+# Each has a motive of up to 2,000 characters; there were more before they were bounded.
+MOST_OVERRIDES = 20
 _TOO_MANY = f"There are {MOST_OVERRIDES} overrides of this decision: no more are taken."
 _NOT_SEEN = (
     "Somebody else has decided otherwise, or the outcome is known. Read GET /predictions/{id}; to "
     "decide all the same, send its ETag as If-Match."
 )
+
+
+class OverrideAnswer(BaseModel):
+    """An officer's own decision."""
+
+    decision: Literal["accept", "refuse"]
+    actor: str
+    motive: str
+    at: datetime
+
+
+class OutcomeAnswer(BaseModel):
+    """What happened later."""
+
+    defaulted: bool
+    observed_at: datetime
+
+
+class Record(Answer):
+    """A decision with what came after it."""
+
+    model_config = ConfigDict(json_schema_extra={"example": example.RECORD})
+
+    final_decision: Decision = Field(description="That of the last override, else the decision")
+    overrides: list[OverrideAnswer] = Field(
+        max_length=MOST_OVERRIDES, description="The last ones, the oldest of them first"
+    )
+    outcome: OutcomeAnswer | None
+
+
+class Explanation(BaseModel):
+    """A probability taken apart: base + contributions = logit."""
+
+    id: str
+    language: str
+    base: float = Field(description="The log-odds of an average applicant of the training data")
+    logit: float = Field(description="The log-odds of the probability")
+    probability_of_default: float
+    contributions: list[Contribution] = Field(
+        description="All that are not zero, the largest in size first"
+    )
 
 
 class PredictionPath(BaseModel):
@@ -65,8 +111,8 @@ def prediction(path: PredictionPath) -> Response:
     Without the scope read a key finds what it decided itself; with it all, and who looked at
     what others decided is recorded.
     """
-    found = _find(path.id, "prediction")
-    return _record(found, current_service().store.outcomes.overrides(found.id))
+    prediction = _find(path.id, "prediction")
+    return _record(prediction, current_service().store.outcomes.overrides(prediction.id))
 
 
 @blueprint.get(
@@ -83,6 +129,7 @@ def prediction(path: PredictionPath) -> Response:
         ),
         503: STORE_AWAY,
     },
+    openapi_extensions=operation(LANGUAGE),
 )
 @scope("score", "read")
 def explanation(path: PredictionPath) -> Response:
@@ -90,14 +137,13 @@ def explanation(path: PredictionPath) -> Response:
 
     In French or English, as Accept-Language prefers. Whose are explained is as for the decision.
     """
-    found = _find(path.id, "explanation")
-    language = asked_language()
-    scorer = current_service().models.get(found.model_digest)
-    told = explain(found, scorer, language)
+    prediction, language = _find(path.id, "explanation"), asked_language()
+    scorer = current_service().archived.get(prediction.model_digest)
+    explained = explain(prediction, scorer, language)
     # Of a decision by number, or with a stored history, the values are not the caller's own.
-    if (found.source == "id" or found.history == "stored") and not sees_all():
-        withhold_values(told)
-    return spoken(told, language)
+    if (prediction.source == "id" or prediction.history == "stored") and not sees_all():
+        withhold_values(explained)
+    return json_answer(explained, language=language)
 
 
 @blueprint.post(
@@ -113,7 +159,7 @@ def explanation(path: PredictionPath) -> Response:
         428: problem(428, "There is an override, and no If-Match", _NOT_SEEN),
         503: STORE_AWAY,
     },
-    openapi_extensions={"requestBody": request_body("OverrideBody")},
+    openapi_extensions=operation(IF_MATCH, body=body_of(OverrideBody)),
 )
 @scope("outcome")
 def override(path: PredictionPath) -> Response:
@@ -123,17 +169,17 @@ def override(path: PredictionPath) -> Response:
     scope read a key overrides what it decided itself.
     """
     body = read_model(OverrideBody)
-    found, store, caller = _find(path.id), current_service().store, current_client().id
-    known, now = store.outcomes.overrides(found.id), datetime.now(UTC)
-    new = Override(found.id, body.decision, body.actor, body.motive, now, caller)
+    prediction, store, caller = _find(path.id), current_service().store, current_client().id
+    known, now = store.outcomes.overrides(prediction.id), datetime.now(UTC)
+    new = Override(prediction.id, body.decision, body.actor, body.motive, now, caller)
     # The same sent again, since its answer was lost, is recorded once.
     if not (known and replace(known[-1], at=now) == new):
-        _check_seen(_record(found, known), known)
+        _check_seen(_record(prediction, known), known)
         if not store.outcomes.override(new, seen=len(known)):
             raise ProblemError(412 if request.if_match else 428, _NOT_SEEN)
         # As they are kept: a store under pseudonyms changes a text that tells a number.
-        known = store.outcomes.overrides(found.id)
-    response = _record(found, known)
+        known = store.outcomes.overrides(prediction.id)
+    response = _record(prediction, known)
     response.status_code = 201
     return response
 
@@ -144,13 +190,13 @@ def note_read(what: str, applicant: str, prediction_id: str | None = None) -> No
 
 
 def _find(number: str, what: str | None = None) -> Prediction:
-    """A decision that the client may see; how it looks at what others decided is recorded."""
-    found = current_service().store.decisions.find(number)
-    if found is None or not may_see(found.caller):
+    """Look up a decision that the client may see; a look at others' decisions is recorded."""
+    prediction = current_service().store.decisions.find(number)
+    if prediction is None or not may_see(prediction.caller):
         raise ProblemError(404, "There is no decision of that id.")
-    if what is not None and found.caller != current_client().id:
-        note_read(what, found.applicant, found.id)
-    return found
+    if what is not None and prediction.caller != current_client().id:
+        note_read(what, prediction.applicant, prediction.id)
+    return prediction
 
 
 def _check_seen(record: Response, known: Sequence[Override]) -> None:
@@ -163,8 +209,18 @@ def _check_seen(record: Response, known: Sequence[Override]) -> None:
         raise ProblemError(412, _NOT_SEEN)
 
 
-def _record(found: Prediction, overrides: list[Override]) -> Response:
-    told = record_of(found, overrides, current_service().store.outcomes.find(found.id))
-    response = Response(orjson.dumps(told), content_type=JSON)
+def _record(prediction: Prediction, overrides: Sequence[Override]) -> Response:
+    """Answer a decision with what came after it."""
+    outcome = current_service().store.outcomes.find(prediction.id)
+    response = json_answer(
+        {
+            **answer_of(prediction),
+            "final_decision": overrides[-1].decision if overrides else prediction.decision,
+            "overrides": [
+                fields_of(OverrideAnswer, override) for override in overrides[-MOST_OVERRIDES:]
+            ],
+            "outcome": outcome and fields_of(OutcomeAnswer, outcome),
+        }
+    )
     response.add_etag()
     return response

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import orjson
 from flask import Response
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.decisions import example
-from api.decisions.answers import Reason, ReferBand, Warned, warnings_of
+from api.decisions.answers import ReadyModel, Reason, ReferBand, Warned, facts_of, warnings_of
 from api.decisions.explanation import Contribution, contributions_of, withhold_values
+from api.decisions.requests import DecisionRequest
 from api.http import limits
 from api.http.access import current_client, scope
-from api.http.bodies import JSON, read_body
-from api.http.languages import asked_language, spoken
-from api.http.openapi import KEY, NOT_READY, rows_body
-from api.http.problems import ProblemError
-from api.routes.prediction import (
-    NOT_JSON,
-    NOT_SAID_TO_BE_JSON,
-    TOO_LARGE,
-    WRONG_FIELDS,
-    caller_of,
-    case_of,
-)
-from api.routes.status import ReadyModel
+from api.http.answers import JSON, asked_language, json_answer
+from api.http.bodies import read_body
+from api.http.openapi import BAD_ROWS, LANGUAGE, NOT_READY, operation, resource, rows_body
+from api.routes.prediction import caller_of
 from api.service import current_service
-from scoring.data.requests import Rows, frames_of
-from scoring.features.vectors import compute
-from scoring.serving.caution import ReferReason, settle
+from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
-from scoring.serving.reasons import REASONS, reasons_json
-from scoring.serving.scorer import Scored, Scorer
+from scoring.serving.reasons import REASONS
 
-blueprint = APIBlueprint(
-    "what_if",
-    __name__,
-    abp_tags=[Tag(name="prediction", description="Decisions on applications")],
-    abp_security=KEY,
-)
+blueprint = resource("what_if", "prediction", "Decisions on applications")
 
 
 class Supposition(BaseModel):
@@ -69,15 +49,8 @@ class Supposition(BaseModel):
     "/what-if",
     operation_id="what_if",
     summary="See what changed rows would mean, deciding nothing",
-    responses={
-        200: Supposition,
-        400: NOT_JSON,
-        413: TOO_LARGE,
-        415: NOT_SAID_TO_BE_JSON,
-        422: WRONG_FIELDS,
-        503: NOT_READY,
-    },
-    openapi_extensions={"requestBody": rows_body(example.REQUEST)},
+    responses={200: Supposition, **BAD_ROWS, 503: NOT_READY},
+    openapi_extensions=operation(LANGUAGE, body=rows_body({"example": example.REQUEST})),
 )
 @scope("score")
 def what_if() -> Response:
@@ -88,35 +61,28 @@ def what_if() -> Response:
     """
     limits.spend(current_client().id, "what_if_limiter")
     service, language = current_service(), asked_language()
-    live = service.lineup.champion()
+    # Without a model there is nothing to read rows for.
+    service.models.champion()
     applicant = service.reader.read(service.reader.parse(read_body(JSON)))
-    (case,) = service.desk.with_histories([case_of(applicant, caller_of(None, ""))])
-    if isinstance(case, ProblemError):
-        raise case
-    scorer = live.scorer
-    scored = scorer.score(compute(frames_of([cast("Rows", case.rows)])))
-    told = _told(scorer, scored, language)
+    supposed = service.decisions.suppose(DecisionRequest(applicant, caller_of(None, "")))
+    score = supposed.score
+    explained = contributions_of(score.model.scorer, score.scored, language)
     # Whoever may see what is stored looks at the applicant, which is recorded.
-    stored = case.history == "stored"
+    stored = supposed.applicant.history == "stored"
     if stored:
-        withhold_values(told)
-    (known,) = scorer.known(scored.values)
-    decision, why = settle(
-        scorer.decide(scored.pds)[0], known,
-        understood=case.misunderstood is None, least_known=service.settings.least_known,
-    )  # fmt: skip
-    told |= {"decision": decision, "refer_reasons": why, "known": known}
-    told["warnings"] = warnings_of(case.misunderstood, withheld=stored)
-    return spoken({**told, "model": ReadyModel.of(live).model_dump()}, language)
-
-
-def _told(scorer: Scorer, scored: Scored, language: str) -> dict[str, Any]:
-    pd = float(scored.pds[0])
-    (reasons,) = scorer.reasons_of(scored, top=REASONS)
-    return {
-        "probability_of_default": pd,
-        "cutoff": float(scorer.cutoff),
-        "refer_band": list(scorer.refer_band),
-        "reasons": orjson.Fragment(reasons_json(reasons)),
-        **contributions_of(scorer, scored, language),
-    }
+        withhold_values(explained)
+    return json_answer(
+        {
+            "probability_of_default": score.pd,
+            "cutoff": float(score.model.scorer.cutoff),
+            "refer_band": list(score.model.scorer.refer_band),
+            "decision": supposed.decision,
+            "refer_reasons": supposed.refer_reasons,
+            "known": score.known,
+            "reasons": orjson.Fragment(score.reasons()),
+            "warnings": warnings_of(supposed.applicant.misunderstood, withheld=stored),
+            "model": facts_of(score.model),
+            **explained,
+        },
+        language=language,
+    )

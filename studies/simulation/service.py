@@ -1,4 +1,4 @@
-"""The API's core in simulated time: its desk, with a database and models of its own."""
+"""The API's decisions in simulated time, with a database and models of their own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api.decisions.service import Caller, Case, Desk
-from api.models.manager import Lineup
+from api.decisions.requests import Applicant, Caller, DecisionRequest
+from api.decisions.service import DecisionService
+from api.models.manager import ModelManager
 from api.models.sources import Alias, FolderSource
 from scoring.features import FEATURE_SET_VERSION
 from scoring.features.vectors import Vectors, to_bytes
@@ -71,7 +72,7 @@ class _DatedOutcomes(Outcomes):
 
 
 class Service:
-    """The desk of the API, without HTTP.
+    """The decisions of the API, without HTTP.
 
     Parameters
     ----------
@@ -96,14 +97,14 @@ class Service:
         }
         self.store = DatedStore(f"sqlite:///{folder / 'scoring.db'}")
         self.store.migrate()
-        self._lineup = Lineup(
+        self._models = ModelManager(
             FolderSource(self._folders),
             self.store,
             lambda scorer: _try(scorer, probe),
             poll_seconds=1.0,
             rng=random.Random(seed),  # noqa: S311 - dice, not secrets
         )
-        self._desk = Desk(self._lineup, self.store)
+        self._decisions = DecisionService(self._models, self.store)
 
     def serve(self, alias: Alias, scorer: Scorer | None) -> None:
         """Take a model into service; None takes a challenger out of it."""
@@ -111,15 +112,15 @@ class Service:
             shutil.rmtree(self._folders[alias], ignore_errors=True)
         else:
             scorer.save(self._folders[alias])
-        self._lineup.refresh()
-        known = {live.role: live.scorer.version for live in self._lineup.live()}
+        self._models.refresh()
+        known = {live.role: live.scorer.version for live in self._models.live()}
         if known.get(alias) != (scorer and scorer.version):
             raise SimulationError(f"the service refused the {alias}; its log says why")
 
     def use(self, strategy: Strategy, share: float) -> None:
         """Say how champion and challenger are used."""
         self.store.models.set_policy(Policy(strategy, share), _NAME, _NAME)
-        self._lineup.refresh_policy()
+        self._models.refresh_policy()
 
     def decide(self, month: int, numbers: Sequence[int], vectors: Vectors) -> list[Prediction]:
         """Decide on new applicants, and record it.
@@ -142,8 +143,9 @@ class Service:
                 for number, vector in zip(numbers, vectors, strict=True)
             ]
         )
-        self._lineup.refresh_experience()
-        made = self._desk.decide([Case(number, None, _CALLER) for number in numbers])
+        self._models.refresh_experience()
+        requests = [DecisionRequest(Applicant(number, {}), _CALLER) for number in numbers]
+        made = self._decisions.decide(requests)
         return list(_decided(made))
 
     def tell(self, month: int, outcomes: Sequence[tuple[Prediction, bool]]) -> None:

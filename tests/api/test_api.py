@@ -252,12 +252,12 @@ def test_a_model_of_sample_applicants_says_so_in_every_answer(
             assert told["model"]["demonstration"] is shown
         assert client.get("/model").json["champion"]["demonstration"] is shown
         replace(scorer, version="2").save(folder)
-        service.lineup.refresh()
+        service.models.refresh()
         assert client.get("/ready").json["model"]["demonstration"] is False
         assert client.get(record).json["model"]["demonstration"] is shown
         # A worker that has never had it, and a store that has forgotten it.
-        service.models._demonstrations.clear()
-        service.models._earlier.clear()
+        service.archived._demonstrations.clear()
+        service.archived._earlier.clear()
         with service.store._engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM archives")
         assert client.get(record).json["model"]["demonstration"] is None
@@ -293,7 +293,7 @@ def test_without_a_usable_model_it_lives_and_is_not_ready(
             assert str(unusable_model) not in response.text
         shutil.rmtree(unusable_model, ignore_errors=True)
         shutil.copytree(small_model, unusable_model)
-        app.extensions["service"].lineup.refresh()
+        app.extensions["service"].models.refresh()
         assert client.get("/ready").status_code == 200
         assert client.post("/predict", json=body).status_code == 200
 

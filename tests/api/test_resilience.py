@@ -189,14 +189,14 @@ def test_a_broken_model_never_replaces_the_one_that_serves(
             (staged / "new").rmdir()
             breakages()[breakage](staged)
         for _ in range(3):
-            service.lineup.refresh()
+            service.models.refresh()
             after = client.post("/predict", json=body_of(1)).json
             assert after["model"] == before["model"]
             assert after["probability_of_default"] == before["probability_of_default"]
         refused = [event for event in service.store.models.events() if event.kind == "refused"]
         assert len(refused) == 1
         replace(scorer, version="3").save(folder)
-        service.lineup.refresh()
+        service.models.refresh()
         assert client.post("/predict", json=body_of(1)).json["model"]["version"] == "3"
 
 

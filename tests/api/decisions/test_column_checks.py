@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic_core import SchemaValidator, ValidationError
 
-from api.decisions.column_checks import checker, expectation, json_schema, nearest_name
+from api.decisions.column_checks import checker, expectation, json_schema
 from scoring.data.tables import APPLICATION, BUREAU, DAY_SENTINEL, TABLES, Column
+from scoring.data.values import nearest_name
 
 COLUMNS = [column for table in TABLES.values() for column in table.columns]
 

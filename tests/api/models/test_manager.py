@@ -19,8 +19,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from api.http.problems import ProblemError
-from api.models.manager import Lineup
-from api.models.sources import Alias, FolderSource, Found, SourceError
+from api.models.manager import ModelManager
+from api.models.sources import Alias, FolderSource, FoundModel, SourceError
 from scoring.features.vectors import Vectors, pack
 from scoring.serving.scorer import Calibration, Scorer
 from scoring.store import Outcome, Policy, Store
@@ -69,8 +69,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def lineup(served: dict[Alias, Path], store: Store, warm: Scoring) -> Lineup:
-    return Lineup(FolderSource(served), store, warm, poll_seconds=0.005)
+def manager(served: dict[Alias, Path], store: Store, warm: Scoring) -> ModelManager:
+    return ModelManager(FolderSource(served), store, warm, poll_seconds=0.005)
 
 
 def export(model: Path, folder: Path) -> None:
@@ -78,8 +78,8 @@ def export(model: Path, folder: Path) -> None:
     Scorer.load(model).save(folder)
 
 
-def versions(lineup: Lineup) -> list[tuple[str, str]]:
-    return [(live.role, live.scorer.version) for live in lineup.live()]
+def versions(manager: ModelManager) -> list[tuple[str, str]]:
+    return [(live.role, live.scorer.version) for live in manager.live()]
 
 
 def kinds(store: Store) -> list[tuple[str, str | None]]:
@@ -92,53 +92,57 @@ def loads(result: str) -> float:
 
 
 def test_without_a_champion_nobody_answers_and_it_is_told_once(
-    lineup: Lineup, caplog: pytest.LogCaptureFixture
+    manager: ModelManager, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        lineup.refresh()
-    for ask in (lineup.champion, lambda: lineup.route(1)):
+        manager.refresh()
+    for ask in (manager.champion, lambda: manager.route(1)):
         with pytest.raises(ProblemError) as refused:
             ask()
         assert refused.value.status == 503
-    assert lineup.live() == ()
+    assert manager.live() == ()
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
         "there is no champion: nothing to serve yet"
     ]
 
 
 def test_a_model_is_served_archived_and_on_record(
-    lineup: Lineup, store: Store, models: list[Path], served: dict[Alias, Path], tmp_path: Path
+    manager: ModelManager,
+    store: Store,
+    models: list[Path],
+    served: dict[Alias, Path],
+    tmp_path: Path,
 ) -> None:
     before = loads("loaded")
     export(models[0], served["champion"])
     export(models[1], served["challenger"])
     for _ in range(2):
-        lineup.refresh()
-    assert versions(lineup) == [("champion", "1"), ("challenger", "2")]
-    assert lineup.champion().scorer == Scorer.load(models[0])
+        manager.refresh()
+    assert versions(manager) == [("champion", "1"), ("challenger", "2")]
+    assert manager.champion().scorer == Scorer.load(models[0])
     assert loads("loaded") == before + 2
     assert kinds(store) == [("loaded", "champion"), ("loaded", "challenger")]
     event = store.models.events()[1]
-    assert event.model_digest == lineup.champion().digest
+    assert event.model_digest == manager.champion().digest
     assert event.model_version == "1"
-    for live in lineup.live():
+    for live in manager.live():
         kept = store.models.restore(live.digest, tmp_path / "kept" / live.role)
         assert kept is not None
         assert Scorer.load(kept) == live.scorer
 
 
 def test_a_swap_leaves_those_who_are_scoring_the_model_they_have(
-    lineup: Lineup, models: list[Path], served: dict[Alias, Path], vector: Vectors
+    manager: ModelManager, models: list[Path], served: dict[Alias, Path], vector: Vectors
 ) -> None:
     export(models[0], served["champion"])
-    lineup.refresh()
-    route = lineup.route(1)
-    before = route.live.scorer.score(vector).pds
+    manager.refresh()
+    route = manager.route(1)
+    before = route.model.scorer.score(vector).pds
     export(models[1], served["champion"])
-    lineup.refresh()
-    assert lineup.route(1).live.scorer.version == "2"
-    assert route.live.scorer.score(vector).pds == before
-    assert lineup.route(1).live.scorer.score(vector).pds != before
+    manager.refresh()
+    assert manager.route(1).model.scorer.version == "2"
+    assert route.model.scorer.score(vector).pds == before
+    assert manager.route(1).model.scorer.score(vector).pds != before
 
 
 def tampered(folder: Path) -> None:
@@ -164,7 +168,7 @@ def without_a_manifest(folder: Path) -> None:
 @pytest.mark.parametrize("alias", ["champion", "challenger"])
 @pytest.mark.parametrize("damage", [tampered, truncated, of_a_newer_format, without_a_manifest])
 def test_a_broken_model_is_refused_once_and_the_one_before_serves_on(
-    lineup: Lineup,
+    manager: ModelManager,
     store: Store,
     models: list[Path],
     served: dict[Alias, Path],
@@ -174,13 +178,13 @@ def test_a_broken_model_is_refused_once_and_the_one_before_serves_on(
 ) -> None:
     for folder in served.values():
         export(models[0], folder)
-    lineup.refresh()
+    manager.refresh()
     export(models[1], served[alias])
     damage(served[alias])
     before = loads("refused")
     for _ in range(3):
-        lineup.refresh()
-    assert versions(lineup) == [("champion", "1"), ("challenger", "1")]
+        manager.refresh()
+    assert versions(manager) == [("champion", "1"), ("challenger", "1")]
     assert loads("refused") == before + 1
     assert kinds(store)[2:] == [("refused", alias)]
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -190,19 +194,19 @@ def test_a_broken_model_is_refused_once_and_the_one_before_serves_on(
     assert store.models.events()[0].detail in told.message
     shutil.rmtree(served[alias])
     export(models[1], served[alias])
-    lineup.refresh()
-    assert (alias, "2") in versions(lineup)
+    manager.refresh()
+    assert (alias, "2") in versions(manager)
 
 
 def test_damage_to_the_folder_of_the_model_in_service_is_noticed(
-    lineup: Lineup, store: Store, models: list[Path], served: dict[Alias, Path]
+    manager: ModelManager, store: Store, models: list[Path], served: dict[Alias, Path]
 ) -> None:
     export(models[0], served["champion"])
-    lineup.refresh()
-    serving = lineup.champion()
+    manager.refresh()
+    serving = manager.champion()
     truncated(served["champion"])
-    lineup.refresh()
-    assert lineup.champion() is serving
+    manager.refresh()
+    assert manager.champion() is serving
     assert kinds(store) == [("loaded", "champion"), ("refused", "champion")]
 
 
@@ -214,31 +218,31 @@ def test_a_model_that_cannot_score_is_refused_whatever_it_breaks(
         if scorer.version == "2":
             raise error
 
-    lineup = Lineup(FolderSource(served), store, warm, poll_seconds=1.0)
+    manager = ModelManager(FolderSource(served), store, warm, poll_seconds=1.0)
     export(models[0], served["champion"])
     export(models[1], served["challenger"])
     for _ in range(2):
-        lineup.refresh()
-    assert versions(lineup) == [("champion", "1")]
+        manager.refresh()
+    assert versions(manager) == [("champion", "1")]
     assert kinds(store) == [("loaded", "champion"), ("refused", "challenger")]
     assert store.models.events()[0].detail == repr(error)
 
 
 def test_a_challenger_that_went_is_dropped_and_a_champion_stays(
-    lineup: Lineup, store: Store, models: list[Path], served: dict[Alias, Path]
+    manager: ModelManager, store: Store, models: list[Path], served: dict[Alias, Path]
 ) -> None:
     for folder in served.values():
         export(models[0], folder)
-    lineup.refresh()
+    manager.refresh()
     for folder in served.values():
         shutil.rmtree(folder)
     for _ in range(2):
-        lineup.refresh()
-    assert versions(lineup) == [("champion", "1")]
+        manager.refresh()
+    assert versions(manager) == [("champion", "1")]
     assert kinds(store)[2:] == [("dropped", "challenger")]
     export(models[0], served["challenger"])
-    lineup.refresh()
-    assert versions(lineup) == [("champion", "1"), ("challenger", "1")]
+    manager.refresh()
+    assert versions(manager) == [("champion", "1"), ("challenger", "1")]
 
 
 def test_models_load_while_the_store_is_away_and_are_archived_when_it_is_back(
@@ -250,18 +254,18 @@ def test_models_load_while_the_store_is_away_and_are_archived_when_it_is_back(
 ) -> None:
     """Also one that is no longer in service by then: it may have answered."""
     store = Store(f"sqlite:///{tmp_path / 'later' / 'scoring.db'}")
-    lineup = Lineup(FolderSource(served), store, warm, poll_seconds=1.0)
+    manager = ModelManager(FolderSource(served), store, warm, poll_seconds=1.0)
     digests = []
     for model in models:
         export(model, served["champion"])
         for _ in range(2):
-            lineup.refresh()
-        assert lineup.champion().scorer == Scorer.load(model)
-        digests.append(lineup.champion().digest)
+            manager.refresh()
+        assert manager.champion().scorer == Scorer.load(model)
+        digests.append(manager.champion().digest)
     waiting = [record.message for record in caplog.records if "wait" in record.message]
     assert len(waiting) == 1
     store.migrate()
-    lineup.refresh()
+    manager.refresh()
     for digest, model in zip(digests, models, strict=True):
         kept = store.models.restore(digest, tmp_path / "kept" / digest)
         assert kept is not None
@@ -271,22 +275,26 @@ def test_models_load_while_the_store_is_away_and_are_archived_when_it_is_back(
 
 
 def test_the_policy_is_followed_and_outlives_the_stores_absence(
-    lineup: Lineup, store: Store, models: list[Path], served: dict[Alias, Path], tmp_path: Path
+    manager: ModelManager,
+    store: Store,
+    models: list[Path],
+    served: dict[Alias, Path],
+    tmp_path: Path,
 ) -> None:
     for model, folder in zip(models, served.values(), strict=True):
         export(model, folder)
-    lineup.refresh()
-    assert lineup.policy == Policy()
+    manager.refresh()
+    assert manager.policy == Policy()
     changed = Policy("split", challenger_share=1.0, refer_all=True)
     store.models.set_policy(changed, "ana", "a test")
-    lineup.refresh_policy()
-    assert lineup.policy == changed
+    manager.refresh_policy()
+    assert manager.policy == changed
     store.close()
     (tmp_path / "store").rename(tmp_path / "away")
-    lineup.refresh()
-    assert lineup.policy == changed
-    route = lineup.route(7)
-    assert (route.live.role, route.live.scorer.version, route.why) == ("challenger", "2", "split")
+    manager.refresh()
+    assert manager.policy == changed
+    route = manager.route(7)
+    assert (route.model.role, route.model.scorer.version, route.why) == ("challenger", "2", "split")
 
 
 def test_nobody_waits_while_a_model_is_loaded(
@@ -299,23 +307,23 @@ def test_nobody_waits_while_a_model_is_loaded(
             arrived.set()
             assert free.wait(DEADLINE_SECONDS)
 
-    lineup = Lineup(FolderSource(served), store, warm, poll_seconds=1.0)
+    manager = ModelManager(FolderSource(served), store, warm, poll_seconds=1.0)
     export(models[0], served["champion"])
-    lineup.refresh()
+    manager.refresh()
     export(models[1], served["champion"])
     with ThreadPoolExecutor(2) as pool:
         try:
-            loading = pool.submit(lineup.refresh)
+            loading = pool.submit(manager.refresh)
             assert arrived.wait(DEADLINE_SECONDS)
             store.models.set_policy(Policy(refer_all=True), "ana", "a test")
-            pool.submit(lineup.refresh_policy).result(timeout=DEADLINE_SECONDS)
-            assert lineup.policy.refer_all
-            assert lineup.route(1).live.scorer.version == "1"
+            pool.submit(manager.refresh_policy).result(timeout=DEADLINE_SECONDS)
+            assert manager.policy.refer_all
+            assert manager.route(1).model.scorer.version == "1"
         finally:
             free.set()
         loading.result(timeout=DEADLINE_SECONDS)
-    assert lineup.route(1).live.scorer.version == "2"
-    assert lineup.policy.refer_all
+    assert manager.route(1).model.scorer.version == "2"
+    assert manager.policy.refer_all
 
 
 class AwaySource(FolderSource):
@@ -325,12 +333,12 @@ class AwaySource(FolderSource):
         super().__init__(folders)
         self.away: Exception | None = SourceError("nobody answers")
 
-    def find(self, alias: Alias) -> Found | None:
+    def find(self, alias: Alias) -> FoundModel | None:
         if self.away is not None:
             raise self.away
         return super().find(alias)
 
-    def remembered(self, alias: Alias) -> Found | None:
+    def remembered(self, alias: Alias) -> FoundModel | None:
         return super().find(alias)
 
 
@@ -339,17 +347,17 @@ def test_a_start_without_the_registry_serves_the_champion_of_last_time(
 ) -> None:
     """The challenger waits: who tried a model may have ended the trial meanwhile."""
     source = AwaySource(served)
-    lineup = Lineup(source, store, warm, poll_seconds=1.0)
+    manager = ModelManager(source, store, warm, poll_seconds=1.0)
     for folder in served.values():
         export(models[0], folder)
-    lineup.refresh()
-    assert versions(lineup) == [("champion", "1")]
+    manager.refresh()
+    assert versions(manager) == [("champion", "1")]
     export(models[1], served["champion"])
-    lineup.refresh()
-    assert versions(lineup) == [("champion", "1")]
+    manager.refresh()
+    assert versions(manager) == [("champion", "1")]
     source.away = None
-    lineup.refresh()
-    assert versions(lineup) == [("champion", "2"), ("challenger", "1")]
+    manager.refresh()
+    assert versions(manager) == [("champion", "2"), ("challenger", "1")]
 
 
 @pytest.mark.parametrize("error", [SourceError("nobody answers"), RuntimeError("a surprise")])
@@ -362,10 +370,10 @@ def test_the_watch_outlives_what_goes_wrong_and_tells_it_once(
     error: Exception,
 ) -> None:
     source = AwaySource(served)
-    lineup = Lineup(source, store, warm, poll_seconds=0.005)
+    manager = ModelManager(source, store, warm, poll_seconds=0.005)
     asked = 0
 
-    def failing(alias: Alias) -> Found | None:
+    def failing(alias: Alias) -> FoundModel | None:
         nonlocal asked
         asked += 1
         if source.away is not None:
@@ -376,15 +384,15 @@ def test_the_watch_outlives_what_goes_wrong_and_tells_it_once(
     source.away = error
     export(models[0], served["challenger"])
     with caplog.at_level(logging.INFO):
-        lineup.start()
+        manager.start()
         try:
             eventually(lambda: asked > 20)
             source.away = None
             export(models[0], served["champion"])
-            eventually(lambda: versions(lineup) == [("champion", "1"), ("challenger", "1")])
+            eventually(lambda: versions(manager) == [("champion", "1"), ("challenger", "1")])
             eventually(lambda: any("back to normal" in line for line in caplog.messages))
         finally:
-            lineup.stop()
+            manager.stop()
     told = [line for line in caplog.messages if str(error) in line]
     assert len(told) == len(set(told)) <= 2
 
@@ -396,7 +404,7 @@ class HangingSource(FolderSource):
         super().__init__(folders)
         self.hangs, self.free = hangs, threading.Event()
 
-    def find(self, alias: Alias) -> Found | None:
+    def find(self, alias: Alias) -> FoundModel | None:
         if alias in self.hangs:
             assert self.free.wait(DEADLINE_SECONDS)
         return super().find(alias)
@@ -411,59 +419,62 @@ def test_what_hangs_keeps_nothing_else_from_being_done(
     hangs: set[Alias],
 ) -> None:
     source = HangingSource(served, hangs)
-    lineup = Lineup(source, store, warm, poll_seconds=0.005)
+    manager = ModelManager(source, store, warm, poll_seconds=0.005)
     # Until the policy is known, an officer decides.
-    assert lineup.policy.refer_all
+    assert manager.policy.refer_all
     for folder in served.values():
         export(models[0], folder)
-    lineup.start()
+    manager.start()
     try:
         expected = {alias for alias in served if alias not in hangs}
-        eventually(lambda: {live.role for live in lineup.live()} == expected)
-        eventually(lambda: not lineup.policy.refer_all)
+        eventually(lambda: {live.role for live in manager.live()} == expected)
+        eventually(lambda: not manager.policy.refer_all)
         store.models.set_policy(Policy(refer_all=True), "ana", "a test")
-        eventually(lambda: lineup.policy.refer_all)
+        eventually(lambda: manager.policy.refer_all)
         store.models.set_policy(Policy(), "ana", "a test")
-        lineup.refresh_policy()
-        assert not lineup.policy.refer_all
-        assert not lineup.wait(0.0)
+        manager.refresh_policy()
+        assert not manager.policy.refer_all
+        assert not manager.wait(0.0)
     finally:
         source.free.set()
-        eventually(lambda: lineup.wait(0.0))
-        lineup.stop()
-    assert len(versions(lineup)) == 2
+        eventually(lambda: manager.wait(0.0))
+        manager.stop()
+    assert len(versions(manager)) == 2
 
 
 @pytest.mark.parametrize("what", [name for name in hostile.FOLDERS if "link" not in name])
 def test_what_lies_in_a_folder_never_ends_the_watch(
-    lineup: Lineup, store: Store, models: list[Path], served: dict[Alias, Path], what: str
+    manager: ModelManager, store: Store, models: list[Path], served: dict[Alias, Path], what: str
 ) -> None:
     export(models[0], served["champion"])
-    lineup.refresh()
+    manager.refresh()
     export(models[1], served["champion"])
     hostile.FOLDERS[what][0](served["champion"])
     for _ in range(3):
-        lineup.refresh()
-    assert versions(lineup) == [("champion", "1")]
+        manager.refresh()
+    assert versions(manager) == [("champion", "1")]
     assert kinds(store) == [("loaded", "champion"), ("refused", "champion")]
     assert str(served["champion"]) in store.models.events()[0].detail
 
 
 def test_a_folder_that_leads_in_a_circle_is_complained_of(
-    lineup: Lineup, models: list[Path], served: dict[Alias, Path], caplog: pytest.LogCaptureFixture
+    manager: ModelManager,
+    models: list[Path],
+    served: dict[Alias, Path],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     served["challenger"].symlink_to(served["challenger"].name)
     export(models[0], served["champion"])
     for _ in range(2):
-        lineup.refresh()
-    assert versions(lineup) == [("champion", "1")]
+        manager.refresh()
+    assert versions(manager) == [("champion", "1")]
     assert len([line for line in caplog.messages if "the challenger cannot be" in line]) == 1
 
 
 @pytest.mark.parametrize("swaps", [10, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_swap_under_load_never_mixes_two_models(
-    lineup: Lineup, store: Store, models: list[Path], served: dict[Alias, Path], vector: Vectors,
-    swaps: int,
+    manager: ModelManager, store: Store, models: list[Path], served: dict[Alias, Path],
+    vector: Vectors, swaps: int,
 ) -> None:  # fmt: skip
     """Swaps while threads score: every PD is the one of the model that it is told to be of."""
     scorers = [Scorer.load(model) for model in models]
@@ -472,18 +483,18 @@ def test_a_swap_under_load_never_mixes_two_models(
     for model, folder in zip(models, served.values(), strict=True):
         export(model, folder)
     store.models.set_policy(Policy("split", challenger_share=0.5), "ana", "a test")
-    lineup.refresh()
-    digests = {lineup.champion().digest: "1"}
+    manager.refresh()
+    digests = {manager.champion().digest: "1"}
     done, answered = threading.Event(), []
 
     def ask(seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311 - dice, not secrets
         while not done.is_set():
-            live = lineup.route(rng.randrange(10**6)).live
+            live = manager.route(rng.randrange(10**6)).model
             pd = float(live.scorer.score(vector).pds[0])
             answered.append((live.role, live.digest, live.scorer.version, pd))
 
-    lineup.start()
+    manager.start()
     with ThreadPoolExecutor(3) as pool:
         asking = [pool.submit(ask, seed) for seed in range(3)]
         try:
@@ -492,11 +503,11 @@ def test_a_swap_under_load_never_mixes_two_models(
                 scorers[swap % 2].save(served["champion"])
                 scorers[swap % 2 - 1].save(served["challenger"])
                 wanted = [("champion", now), ("challenger", before)]
-                eventually(lambda wanted=wanted: versions(lineup) == wanted)
-                digests[lineup.champion().digest] = now
+                eventually(lambda wanted=wanted: versions(manager) == wanted)
+                digests[manager.champion().digest] = now
         finally:
             done.set()
-            lineup.stop()
+            manager.stop()
         for one in asking:
             one.result()
     assert len(digests) == 2
@@ -527,21 +538,21 @@ def turned_out(store: Store, ids: list[str], *, defaulted: bool) -> None:
 
 
 def test_the_bandit_follows_what_the_store_knows(
-    lineup: Lineup, store: Store, models: list[Path], served: dict[Alias, Path]
+    manager: ModelManager, store: Store, models: list[Path], served: dict[Alias, Path]
 ) -> None:
     """The challenger's loans all pay back; half of the champion's do not."""
     for model, folder in zip(models, served.values(), strict=True):
         export(model, folder)
     store.models.set_policy(Policy("bandit", challenger_share=0.0), "ana", "a test")
-    lineup.refresh()
-    champion, challenger = lineup.live()
-    first = [lineup.route(number) for number in range(50)]
-    assert {(one.live.role, one.why) for one in first} == {("champion", "bandit: first trials")}
+    manager.refresh()
+    champion, challenger = manager.live()
+    first = [manager.route(number) for number in range(50)]
+    assert {(one.model.role, one.why) for one in first} == {("champion", "bandit: first trials")}
     for digest, defaults in ((champion.digest, 100), (challenger.digest, 0)):
         ids = accepted(store, digest, 200)
         turned_out(store, ids[:defaults], defaulted=True)
         turned_out(store, ids[defaults:], defaulted=False)
-    lineup = Lineup(FolderSource(served), store, lambda _: None, poll_seconds=1.0)
-    lineup.refresh()
-    later = [lineup.route(number) for number in range(50)]
-    assert {(one.live.role, one.why) for one in later} == {("challenger", "bandit")}
+    manager = ModelManager(FolderSource(served), store, lambda _: None, poll_seconds=1.0)
+    manager.refresh()
+    later = [manager.route(number) for number in range(50)]
+    assert {(one.model.role, one.why) for one in later} == {("challenger", "bandit")}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.models.routing import LEAST_OUTCOMES, Experience, Live, draw_cost, position, route
+from api.models.routing import LEAST_OUTCOMES, Experience, LiveModel, draw_cost, position, route
 from scoring.serving.scorer import Scorer
 from scoring.store import CostSummary, Outcome, Policy, Prediction, RefusalSummary, Store
 from tests.helpers.databases import prediction
@@ -27,13 +27,13 @@ def dice(seed: int = 0) -> random.Random:
 
 
 @pytest.fixture(scope="module")
-def champion(scorer: Scorer) -> Live:
-    return Live(scorer, "a" * 64, "champion")
+def champion(scorer: Scorer) -> LiveModel:
+    return LiveModel(scorer, "a" * 64, "champion")
 
 
 @pytest.fixture(scope="module")
-def challenger(scorer: Scorer) -> Live:
-    return Live(scorer, "b" * 64, "challenger")
+def challenger(scorer: Scorer) -> LiveModel:
+    return LiveModel(scorer, "b" * 64, "challenger")
 
 
 def loans(number: int, defaults: int, decided: int | None = None, refused: int = 0) -> Experience:
@@ -44,7 +44,7 @@ def loans(number: int, defaults: int, decided: int | None = None, refused: int =
 
 
 def chosen(
-    champion: Live, challenger: Live, mine: Experience, other: Experience, seed: int = 0
+    champion: LiveModel, challenger: LiveModel, mine: Experience, other: Experience, seed: int = 0
 ) -> Counter[tuple[str, str]]:
     """Who answers 2,000 applicants, and why."""
     rng, policy = dice(seed), Policy("bandit", challenger_share=0.2)
@@ -53,41 +53,43 @@ def chosen(
         route(number, champion, challenger, policy, experience, rng)
         for number in APPLICANTS[:2_000]
     ]
-    return Counter((one.live.role, one.why) for one in routes)
+    return Counter((one.model.role, one.why) for one in routes)
 
 
-def test_the_champion_alone_answers_by_default(champion: Live, challenger: Live) -> None:
+def test_the_champion_alone_answers_by_default(champion: LiveModel, challenger: LiveModel) -> None:
     found = route(1, champion, challenger, Policy(), {}, dice(0))
-    assert (found.live, found.why, found.shadows) == (champion, "champion", ())
+    assert (found.model, found.why, found.shadows) == (champion, "champion", ())
 
 
-def test_a_shadow_is_scored_along_and_never_answers(champion: Live, challenger: Live) -> None:
+def test_a_shadow_is_scored_along_and_never_answers(
+    champion: LiveModel, challenger: LiveModel
+) -> None:
     policy = Policy("shadow", challenger_share=1.0)
     for number in APPLICANTS[:100]:
         found = route(number, champion, challenger, policy, {}, dice(0))
-        assert (found.live, found.why, found.shadows) == (champion, "champion", (challenger,))
+        assert (found.model, found.why, found.shadows) == (champion, "champion", (challenger,))
 
 
 @pytest.mark.parametrize("strategy", ["shadow", "split", "bandit"])
 def test_without_another_model_there_is_nobody_to_try(
-    champion: Live, scorer: Scorer, strategy: str
+    champion: LiveModel, scorer: Scorer, strategy: str
 ) -> None:
-    twin = Live(scorer, champion.digest, "challenger")
+    twin = LiveModel(scorer, champion.digest, "challenger")
     for challenger in (None, twin):
         policy = Policy(strategy, challenger_share=1.0)  # type: ignore[arg-type]
         found = route(1, champion, challenger, policy, {}, dice(0))
-        assert (found.live, found.why, found.shadows) == (champion, "no challenger", ())
+        assert (found.model, found.why, found.shadows) == (champion, "no challenger", ())
 
 
 def test_a_split_gives_an_applicant_the_same_model_every_time(
-    champion: Live, challenger: Live
+    champion: LiveModel, challenger: LiveModel
 ) -> None:
     def answered(share: float, seed: int) -> set[int]:
         policy, rng = Policy("split", share), dice(seed)
         routes = {n: route(n, champion, challenger, policy, {}, rng) for n in APPLICANTS}
         assert {one.why for one in routes.values()} == {"split"}
         assert {one.shadows for one in routes.values()} == {()}
-        return {number for number, one in routes.items() if one.live is challenger}
+        return {number for number, one in routes.items() if one.model is challenger}
 
     few = answered(0.1, seed=1)
     assert few == answered(0.1, seed=2)
@@ -108,7 +110,7 @@ def test_places_lie_from_0_to_1(applicant: int) -> None:
     assert 0.0 <= position(applicant) < 1.0
 
 
-def test_a_bandit_with_few_outcomes_only_tries(champion: Live, challenger: Live) -> None:
+def test_a_bandit_with_few_outcomes_only_tries(champion: LiveModel, challenger: LiveModel) -> None:
     """Even with appalling outcomes: of so few they prove nothing."""
     enough, few = loans(500, 10), loans(LEAST_OUTCOMES - 1, LEAST_OUTCOMES - 1)
     for mine, other in ((enough, few), (few, enough)):
@@ -118,7 +120,9 @@ def test_a_bandit_with_few_outcomes_only_tries(champion: Live, challenger: Live)
         assert share == pytest.approx(0.2, abs=0.036)
 
 
-def test_a_bandit_prefers_the_cheaper_model_once_it_knows(champion: Live, challenger: Live) -> None:
+def test_a_bandit_prefers_the_cheaper_model_once_it_knows(
+    champion: LiveModel, challenger: LiveModel
+) -> None:
     cheap, dear = loans(3_000, 90), loans(3_000, 240)
     found = chosen(champion, challenger, mine=dear, other=cheap)
     assert found["challenger", "bandit"] / found.total() > 0.99
@@ -126,7 +130,9 @@ def test_a_bandit_prefers_the_cheaper_model_once_it_knows(champion: Live, challe
     assert found["champion", "bandit"] / found.total() > 0.99
 
 
-def test_a_bandit_keeps_exploring_while_it_is_not_sure(champion: Live, challenger: Live) -> None:
+def test_a_bandit_keeps_exploring_while_it_is_not_sure(
+    champion: LiveModel, challenger: LiveModel
+) -> None:
     """60 outcomes each, 4 and 5 defaults: the worse one may well be the better."""
     found = chosen(champion, challenger, loans(60, 4), loans(60, 5))
     assert 0.25 < found["challenger", "bandit"] / found.total() < 0.5
@@ -134,7 +140,7 @@ def test_a_bandit_keeps_exploring_while_it_is_not_sure(champion: Live, challenge
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_bandit_that_learns_settles_on_the_cheaper_model(
-    champion: Live, challenger: Live, seed: int
+    champion: LiveModel, challenger: LiveModel, seed: int
 ) -> None:
     """The challenger's loans default in 3 % of all cases, the champion's in 12 %."""
     rng = dice(seed)
@@ -143,7 +149,7 @@ def test_a_bandit_that_learns_settles_on_the_cheaper_model(
     policy, answered = Policy("bandit", challenger_share=0.2), []
     for number in range(6_000):
         experience = {digest: loans(n, bad) for digest, (n, bad) in numbers.items()}
-        live = route(number, champion, challenger, policy, experience, rng).live
+        live = route(number, champion, challenger, policy, experience, rng).model
         numbers[live.digest][0] += 1
         numbers[live.digest][1] += rng.random() < risk[live.digest]
         answered.append(live)
@@ -175,7 +181,7 @@ def test_draws_are_of_the_mean_and_as_wide_as_it_is_uncertain() -> None:
 
 
 def test_a_model_that_refuses_nearly_all_is_not_the_cheaper_one(
-    champion: Live, challenger: Live
+    champion: LiveModel, challenger: LiveModel
 ) -> None:
     """The few it lends to all pay back, and nobody sees whom it turned away."""
     timid = loans(number=100, defaults=0, refused=1_900)
@@ -203,13 +209,13 @@ def test_without_refusals_only_outcomes_count() -> None:
 
 @pytest.mark.parametrize("apart", [1, 0])
 def test_whoever_only_asks_does_not_move_the_traffic(
-    champion: Live, challenger: Live, store: Store, apart: int
+    champion: LiveModel, challenger: LiveModel, store: Store, apart: int
 ) -> None:
     """2,000 requests of one key, about many applicants or one, half of them refused by a model."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     def decide(
-        live: Live, caller: str, number: int, decision: str, first: int, apart: int = 1
+        live: LiveModel, caller: str, number: int, decision: str, first: int, apart: int = 1
     ) -> list[Prediction]:
         made = [
             prediction(at=start, applicant=str(first + apart * i), caller=caller, pd=0.2,

@@ -27,8 +27,8 @@ import requests
 from mlflow.tracking import MlflowClient
 
 from api.models import sources
-from api.models.sources import Alias, FolderSource, Found, RegistrySource, SourceError
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
+from api.models.sources import Alias, FolderSource, FoundModel, RegistrySource, SourceError
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME
 from scoring.serving.scorer import Scorer, ScorerError
 from tests.helpers.receivers import dripping
 from tests.helpers.serving import free_port
@@ -277,8 +277,8 @@ def test_an_alias_is_found_on_the_server_and_fetched(
 ) -> None:
     source = RegistrySource(server.url, MODEL_NAME, tmp_path / "cache")
     found = source.find("challenger")
-    tags = server.registry.tags(challenger.version)
-    assert found == Found(tags["manifest_sha256"], challenger.version)
+    tags = server.store.tags(challenger.version)
+    assert found == FoundModel(tags["manifest_sha256"], challenger.version)
     assert fetch(source, "challenger") == challenger
 
 
@@ -443,7 +443,7 @@ def test_mlflows_check_of_hosts_is_told_with_the_mend(server: Server, tmp_path: 
         (401, b"You are not authenticated.\nPlease", "(You are not authenticated.): give"),
         (403, b'{"error_code": "X", "message": "No\\nmore"}', "(No): let it answer"),
         (404, b"<html><style>\np {}</style>\n<h1>No <b>page</b></h1></html>", "(No page): MODEL"),
-        (404, b"", "(Not Found): MODEL_REGISTRY must be the address"),
+        (404, b"", "(Not FoundModel): MODEL_REGISTRY must be the address"),
         (302, b"", "(Found): MODEL_REGISTRY must be the address"),
         (503, b"\xff upstream", "upstream): its own log tells more"),
         (500, b"[1]", "([1]): its own log tells more"),
@@ -520,7 +520,7 @@ def test_files_outside_the_model_are_never_written(tmp_path: Path, name: str) ->
     with answering(answers) as (url, _):
         source = RegistrySource(url, MODEL_NAME, tmp_path / "cache")
         found = source.find("champion")
-        assert found == Found(digest, "1")
+        assert found == FoundModel(digest, "1")
         with pytest.raises(ScorerError, match="no file of a model"):
             source.fetched("champion", found).__enter__()
     assert [path.name for path in tmp_path.rglob("*")] == ["cache", ".lock"]
@@ -544,7 +544,7 @@ def test_models_that_are_too_large_are_not_taken(
     with answering(answers) as (url, _):
         source = RegistrySource(url, MODEL_NAME, tmp_path / "cache")
         with pytest.raises((SourceError, ScorerError), match="larger than 1,000 bytes"):
-            source.fetched("champion", Found(digest, "1")).__enter__()
+            source.fetched("champion", FoundModel(digest, "1")).__enter__()
 
 
 def test_a_server_that_says_nothing_is_given_up(
@@ -579,7 +579,7 @@ def test_a_download_that_drips_is_given_up_as_a_whole(
     with dripping(b"HTTP/1.1 200 OK\r\n\r\n") as url:
         source = RegistrySource(url, MODEL_NAME, tmp_path)
         with pytest.raises(SourceError, match="timed out"):
-            source.fetched("champion", Found("0" * 64, "1")).__enter__()
+            source.fetched("champion", FoundModel("0" * 64, "1")).__enter__()
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
@@ -623,7 +623,7 @@ def test_a_cache_that_somebody_holds_is_not_waited_for_without_end(
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(SourceError, match="cannot be read"):
-            source.fetched("champion", Found("0" * 64, "1")).__enter__()
+            source.fetched("champion", FoundModel("0" * 64, "1")).__enter__()
 
 
 def test_a_password_is_sent_and_never_told(tmp_path: Path) -> None:
@@ -631,12 +631,12 @@ def test_a_password_is_sent_and_never_told(tmp_path: Path) -> None:
         source = RegistrySource(
             url.replace("//", "//ana:se%40cret@"), MODEL_NAME, tmp_path / "cache"
         )
-        assert source.find("champion") == Found("0" * 64, "1")
+        assert source.find("champion") == FoundModel("0" * 64, "1")
         ((_, headers),) = asked
         # ana:se@cret in base 64.
         assert headers["Authorization"] == "Basic YW5hOnNlQGNyZXQ="
         with pytest.raises(SourceError) as refused:
-            source.fetched("champion", Found("1" * 64, "1")).__enter__()
+            source.fetched("champion", FoundModel("1" * 64, "1")).__enter__()
     assert "cret" not in str(refused.value)
     assert "404" in str(refused.value)
 

@@ -19,9 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api import Settings
 from api.decisions import example
-from api.http import access, limits, logs, problems
+from api.http import access, limits, logs, metrics, problems
 from api.http.openapi import Application
-from api.routes import metrics
+from api.routes.metrics import blueprint
 from scoring.store import Store
 from tests.helpers import serving
 from tests.helpers.waiting import eventually
@@ -49,13 +49,13 @@ def figure(figures: Figures, name: str, **labels: str) -> float:
 
 def app_of(store: Store, **changes: object) -> Flask:
     settings = Settings(**changes)  # type: ignore[arg-type]
-    app = Application(__name__, version="0", row_limit=1, batch_limit=1, bodies=())
+    app = Application(__name__, version="0", row_limit=1, batch_limit=1)
     logs.init_app(app, settings)
     problems.init_app(app)
     access.init_app(app, settings, store)
     limits.init_app(app, settings)
     metrics.init_app(app)
-    app.register_api(metrics.blueprint)
+    app.register_api(blueprint)
 
     app.add_url_rule("/applicants/<number>", "applicant", lambda number: number)
     app.add_url_rule("/broken/<number>", "broken", lambda number: int(number) / 0)
@@ -148,7 +148,7 @@ def test_the_models_in_service_are_told(client: FlaskClient) -> None:
         metrics.model_loaded("champion", "7", "a" * 64)
         metrics.model_loaded("challenger", "8", "b" * 64)
         metrics.model_loaded("champion", "9", "c" * 64)
-        metrics.model_refused()
+        metrics.MODEL_LOADS.labels("refused").inc()
 
     changed = change(client, act)
     assert changed("scoring_model_loads_total", result="loaded") == 3
@@ -165,7 +165,7 @@ def test_the_models_in_service_are_told(client: FlaskClient) -> None:
 
 
 def test_times_that_the_store_failed_are_counted(client: FlaskClient) -> None:
-    assert change(client, metrics.store_failed)("scoring_store_errors_total") == 1
+    assert change(client, metrics.STORE_ERRORS.inc)("scoring_store_errors_total") == 1
 
 
 def test_figures_are_for_administrators_where_keys_are_needed(store: Store) -> None:

@@ -268,18 +268,18 @@ def test_a_batchs_key_is_not_used_for_another_batch(
 def test_a_batch_that_was_interrupted_goes_on_where_it_stopped(
     client: FlaskClient, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk, store = service(client).desk, service(client).store
+    decisions, store = service(client).decisions, service(client).store
     before = len(list(store.decisions.search()))
     with monkeypatch.context() as context:
-        chunks = iter([desk.decide])
+        chunks = iter([decisions.decide])
 
-        def decide(cases: Any) -> Any:
+        def decide(_: Any, requests: Any) -> Any:
             decided = next(chunks, None)
             if decided is None:
                 raise StoreUnavailableError("gone")
-            return decided(cases)
+            return decided(requests)
 
-        context.setattr("api.decisions.service.Desk.decide", lambda _, cases: decide(cases))
+        context.setattr("api.decisions.service.DecisionService.decide", decide)
         headers = {"Idempotency-Key": "interrupted"}
         sent = [body] * 40
         assert client.post("/predict/batch", json=sent, headers=headers).status_code == 503

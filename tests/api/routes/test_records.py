@@ -96,13 +96,13 @@ def test_a_decision_of_an_earlier_model_is_explained_with_that_model(
         from dataclasses import replace
 
         replace(scorer, version="77", cutoff=0.5, refer_band=(0.5, 0.5)).save(folder)
-        client.application.extensions["service"].lineup.refresh()
+        client.application.extensions["service"].models.refresh()
         assert client.get("/ready").json["model"]["version"] == "77"
         assert client.get(f"/predictions/{answer['id']}/explanation").json == before
     finally:
         shutil.rmtree(folder)
         kept.rename(folder)
-        client.application.extensions["service"].lineup.refresh()
+        client.application.extensions["service"].models.refresh()
 
 
 def test_an_override_stands_and_the_models_decision_stays(

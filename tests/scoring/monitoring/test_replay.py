@@ -74,7 +74,7 @@ def decide(found: Settings, sample: Dataset, policies: Sequence[Policy]) -> list
         numbers = [{"SK_ID_CURR": number} for number in known(sample, service.store)]
         for policy in policies:
             service.store.models.set_policy(policy, "a test", "to see all")
-            service.lineup.refresh_policy()
+            service.models.refresh_policy()
             for body in (REQUEST, richer, numbers[0], numbers[0]):
                 assert client.post("/predict", json=body).status_code == 200
             answered = client.post("/predict/batch", json=[*bodies, *numbers, richer]).json

@@ -154,7 +154,7 @@ def test_a_shadow_that_fails_in_any_way_touches_no_answer(
         service, client = app.extensions["service"], app.test_client()
         usual = client.post("/predict", json=body_of(1)).json
         service.store.models.set_policy(Policy("shadow"), "ana", "a test")
-        service.lineup.refresh_policy()
+        service.models.refresh_policy()
         for number, scores in enumerate(FAILURES.values(), start=1):
             with failing("8", scores):
                 answer = client.post("/predict", json=body_of(1)).json
@@ -228,13 +228,13 @@ def version(url: str) -> str:
 
 
 def test_words_of_a_model_do_not_keep_events_from_the_store(tmp_path: Path) -> None:
-    from api.models.archive import Chronicle
+    from api.models.archive import ModelArchive
 
     store = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
     store.migrate()
-    chronicle = Chronicle(store)
-    chronicle.note("refused", "champion", f"a\x00b\ud800c\n{'x' * 10_000}")
-    chronicle.flush()
+    archive = ModelArchive(store)
+    archive.note("refused", "champion", f"a\x00b\ud800c\n{'x' * 10_000}")
+    archive.flush()
     (event,) = store.models.events()
     assert event.detail.startswith("a b c xxx")
     assert len(event.detail) == 1_000

@@ -1,0 +1,106 @@
+"""Decisions as they are recorded: all that is needed to answer, explain and repeat them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from api.decisions.features import Featured
+from api.decisions.requests import Applicant
+from api.decisions.scoring import ModelScore
+from api.models.routing import Route
+from scoring.data.requests import body_of
+from scoring.features import FEATURE_SET_VERSION
+from scoring.serving.caution import ReferReason
+from scoring.serving.costs import Decision
+from scoring.store import Prediction, ShadowScore, Store, new_id
+
+# The quickest level: somebody waits.
+_COMPRESSION = 1
+
+
+def record_of(
+    featured: Featured,
+    route: Route,
+    scores: Mapping[str, ModelScore],
+    settled: tuple[Decision, tuple[ReferReason, ...]],
+    store: Store,
+) -> Prediction:
+    """Make the record of a decision.
+
+    Parameters
+    ----------
+    featured : Featured
+        The request, with the applicant's features.
+    route : Route
+        Which model answers, and which were scored along.
+    scores : mapping of str to ModelScore
+        What they make of the applicant, by digest.
+    settled : (Decision, tuple of ReferReason)
+        What was decided, and why an officer decides if one does.
+    store : Store
+        Where the record will be: it says under which number and key.
+    """
+    applicant, caller = featured.request.applicant, featured.request.caller
+    model, score = route.model, scores[route.model.digest]
+    scorer, (decision, refer_reasons) = model.scorer, settled
+    rows, rows_sha256 = _stored_rows(applicant, store)
+    concealed, key = store.pseudonyms.concealed, caller.idempotency_key
+    low, high = scorer.refer_band
+    return Prediction(
+        id=new_id(),
+        at=datetime.now(UTC),
+        applicant=store.pseudonyms.applicant(applicant.id),
+        source="id" if applicant.by_number else "rows",
+        rows=rows,
+        rows_sha256=rows_sha256,
+        features=featured.packed,
+        feature_set_version=FEATURE_SET_VERSION,
+        model_name=scorer.name,
+        model_version=scorer.version,
+        model_digest=model.digest,
+        role=model.role,
+        why=route.why,
+        pd=score.pd,
+        cutoff=float(scorer.cutoff),
+        refer_low=low,
+        refer_high=high,
+        model_decision=score.decision,
+        decision=decision,
+        reasons=score.reasons().decode(),
+        caller=caller.id,
+        request_id=caller.request_id,
+        idempotency_key=None if key is None else concealed(key),
+        request_sha256=concealed(caller.request_sha256),
+        milliseconds=(time.perf_counter() - caller.arrived) * 1e3,
+        misunderstood=applicant.misunderstood,
+        known=score.known,
+        history=applicant.history,
+        refer_reasons=" ".join(refer_reasons) or None,
+        shadows=tuple(
+            _shadow(scores[shadow.digest]) for shadow in route.shadows if shadow.digest in scores
+        ),
+    )
+
+
+def _stored_rows(applicant: Applicant, store: Store) -> tuple[bytes | None, str]:
+    """Compress the rows that are stored with a decision, and compute their SHA-256.
+
+    Features suffice where the applicant is known by number.
+    """
+    if applicant.by_number:
+        return None, ""
+    body = body_of(store.pseudonyms.rows(applicant.rows, applicant.id))
+    return zlib.compress(body, _COMPRESSION), hashlib.sha256(body).hexdigest()
+
+
+def _shadow(score: ModelScore) -> ShadowScore:
+    return ShadowScore(
+        model_digest=score.model.digest,
+        model_version=score.model.scorer.version,
+        pd=score.pd,
+        decision=score.decision,
+    )

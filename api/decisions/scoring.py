@@ -1,0 +1,122 @@
+"""What models make of applicants: probabilities, decisions and reasons."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from api.http import metrics
+from api.models.manager import FAILURES
+from api.models.routing import LiveModel, Route
+from scoring.features.vectors import Vectors
+from scoring.serving.costs import Decision
+from scoring.serving.reasons import REASONS, reasons_json
+from scoring.serving.scorer import Scored
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScore:
+    """What one model makes of one applicant.
+
+    Attributes
+    ----------
+    model : LiveModel
+        The model.
+    scored : Scored
+        The scores of all applicants whom it scored together.
+    row : int
+        The applicant's place among them.
+    pd : float
+        The probability of default.
+    decision : Decision
+        What the probability alone means.
+    known : float or None
+        The share of what the model leans on that is known of the applicant.
+    """
+
+    model: LiveModel
+    scored: Scored
+    row: int
+    pd: float
+    decision: Decision
+    known: float | None
+
+    def reasons(self) -> bytes:
+        """The reasons as they are answered and stored: JSON."""
+        own = slice(self.row, self.row + 1)
+        alone = Scored(
+            self.scored.values[own],
+            self.scored.pds[own],
+            self.scored.contributions[own],
+            self.scored.base,
+        )
+        (reasons,) = self.model.scorer.reasons_of(alone, top=REASONS)
+        return reasons_json(reasons)
+
+
+def score(model: LiveModel, vectors: Vectors) -> list[ModelScore]:
+    """Score applicants with a model.
+
+    Parameters
+    ----------
+    model : LiveModel
+        The model.
+    vectors : numpy.ndarray of shape (applicants, columns)
+        Their features.
+
+    Raises
+    ------
+    ScorerError
+        If a PD is no probability: nobody is accepted on it.
+    """
+    scored = model.scorer.score(vectors)
+    decisions = model.scorer.decide(scored.pds)
+    known = model.scorer.known(scored.values)
+    return [
+        ModelScore(model, scored, row, float(scored.pds[row]), decision, known[row])
+        for row, decision in enumerate(decisions)
+    ]
+
+
+def score_by_routes(
+    vectors: Sequence[Vectors], routes: Sequence[Route]
+) -> list[dict[str, ModelScore]]:
+    """Score each applicant with the models of their route, each model once for all its applicants.
+
+    Returns
+    -------
+    list of dict of str to ModelScore
+        For each applicant the scores by the model's digest. A shadow model that fails has none: it
+        never keeps an answer back.
+
+    Raises
+    ------
+    Exception
+        Whatever a model that answers breaks.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    models: dict[str, LiveModel] = {}
+    for place, route in enumerate(routes):
+        for model in (route.model, *route.shadows):
+            models[model.digest] = model
+            places[model.digest].append(place)
+    answering = {route.model.digest for route in routes}
+    scores: list[dict[str, ModelScore]] = [{} for _ in routes]
+    for digest, model in models.items():
+        try:
+            own = score(model, np.stack([vectors[place] for place in places[digest]]))
+        except FAILURES as error:
+            if digest in answering:
+                raise
+            metrics.SHADOW_FAILURES.inc()
+            logger.warning("shadow model %s failed: %r", model.scorer.version, error)
+            continue
+        for place, model_score in zip(places[digest], own, strict=True):
+            scores[place][digest] = model_score
+    return scores
