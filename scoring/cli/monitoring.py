@@ -75,7 +75,7 @@ def _looked(
     from scoring.monitoring.alerts import notify
     from scoring.monitoring.http_errors import COUNTED, counted, since_last
     from scoring.monitoring.monitor import look
-    from scoring.monitoring.rules import verdict
+    from scoring.monitoring.rules import assess
     from scoring.monitoring.senders import senders_of
     from scoring.monitoring.thresholds import Thresholds
     from scoring.store import Report
@@ -85,15 +85,15 @@ def _looked(
     number = None if metrics is None else counted(metrics, os.environ.get("MONITOR_API_KEY"))
     errors = None if number is None else since_last(number, out / "monitoring.json")
     found = look(store, since, until, errors=errors)
-    verdicts = [verdict(one, thresholds) for one in found]
-    alerts = [alert for one in verdicts for alert in one.alerts]
+    assessments = [assess(one, thresholds) for one in found]
+    alerts = [alert for one in assessments for alert in one.alerts]
     values = json.dumps(page.values(found, alerts) | {COUNTED: number}, indent=1)
     html, now = page.html(found, alerts), datetime.now(UTC)
     for name, text in (("monitoring.html", html), ("monitoring.json", values)):
         with staged_file(out / name) as staged:
             staged.write_text(text, encoding="utf-8")
     store.keep_report(Report("monitoring", now, values.encode(), html.encode()))
-    notify(store, verdicts, senders, now)
+    notify(store, assessments, senders, now)
     return found, alerts
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.intervals import mean_interval
 from scoring.serving.costs import Costs
 
 Floats = npt.NDArray[np.float64]
@@ -33,10 +34,22 @@ def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs
     """
     defaulted = np.asarray(target) == 1
     refused = np.asarray(pd) > cutoff
-    accepted_defaults = np.sum(defaulted & ~refused)
-    refused_good = np.sum(~defaulted & refused)
-    total = costs.false_negative * accepted_defaults + costs.false_positive * refused_good
+    total = costs.total(np.sum(defaulted & ~refused), np.sum(~defaulted & refused))
     return float(total / defaulted.size)
+
+
+def decision_costs(
+    defaulted: npt.NDArray[np.bool_], refused: npt.NDArray[np.bool_], costs: Costs
+) -> Floats:
+    """Return what each decision has cost, given whether the applicant defaulted."""
+    return costs.total(defaulted & ~refused, ~defaulted & refused)
+
+
+def realised_cost(
+    defaulted: npt.NDArray[np.bool_], refused: npt.NDArray[np.bool_], costs: Costs
+) -> Interval:
+    """Return the mean cost of decisions as they were taken, with its interval."""
+    return mean_interval(decision_costs(defaulted, refused, costs))
 
 
 def cost_curve(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> tuple[Floats, Floats]:
@@ -192,7 +205,7 @@ class _Curves:
         accepted_defaults = self._below(weights * self.defaulted)
         accepted_good = self._below(weights * ~self.defaulted)
         refused_good = accepted_good[:, -1:] - accepted_good
-        total = costs.false_negative * accepted_defaults + costs.false_positive * refused_good
+        total = costs.total(accepted_defaults, refused_good)
         return np.asarray(total / weights.sum(axis=1, keepdims=True))
 
     def _below(self, weights: Floats) -> Floats:

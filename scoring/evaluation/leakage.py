@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 
+from scoring.evaluation.intervals import Z_95, auc_of_ranks, hanley_mcneil
 from scoring.evaluation.metrics import auc_interval
 from scoring.evaluation.separability import Separability, separability
 
@@ -85,7 +86,7 @@ def _alone(
     rank_auc = _rank_auc(column, outcomes)
     # Few known values reach any AUC by chance, and there are many columns to try it.
     surely = [
-        _low_end(auc, outcomes[rows])
+        auc - Z_95 * hanley_mcneil(auc, outcomes[rows])
         for auc, rows in ((rank_auc, ~missing), (binned_auc, np.full(missing.shape, True)))
         if auc is not None
     ]
@@ -97,20 +98,6 @@ def _alone(
         "binned_auc": binned_auc,
         "suspect": max(surely) > threshold,
     }
-
-
-def _low_end(auc: float, outcomes: Flags) -> float:
-    """Of the 95 % interval (Hanley and McNeil, "The meaning and use of the area", 1982)."""
-    defaults = int(outcomes.sum())
-    good = outcomes.size - defaults
-    above_two_good, below_two_defaults = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = (
-        auc * (1 - auc)
-        + (defaults - 1) * (above_two_good - auc**2)
-        + (good - 1) * (below_two_defaults - auc**2)
-    ) / (defaults * good)
-    # Rounding can leave the variance of a perfect column a trifle below zero.
-    return float(auc - 1.96 * np.sqrt(max(variance, 0.0)))
 
 
 def _binned_aucs(columns: pl.DataFrame, outcomes: Flags, seed: int) -> list[float]:
@@ -148,11 +135,7 @@ def _rank_auc(column: pl.Series, outcomes: Flags) -> float | None:
 
 
 def _auc(scores: npt.ArrayLike, outcomes: Flags) -> float:
-    """AUC by the ranks of the defaults (Mann and Whitney, 1947)."""
-    ranks = rankdata(scores)
-    defaults = int(outcomes.sum())
-    above = ranks[outcomes].sum() - defaults * (defaults + 1) / 2
-    return float(above / (defaults * (outcomes.size - defaults)))
+    return auc_of_ranks(rankdata(scores), outcomes)
 
 
 def _folded(auc: float) -> float:

@@ -17,6 +17,7 @@ from scoring.errors import ScoringError
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import cost_curve
+from scoring.evaluation.intervals import wilson
 from scoring.serving.costs import Costs
 
 __all__ = [
@@ -306,19 +307,6 @@ def cost_ratios(
     return pl.DataFrame(rows)
 
 
-def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Ends of the score interval of 95 % of a proportion, good down to no success at all.
-
-    Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-    """
-    n = np.asarray(trials, dtype=np.float64)
-    rate, z2 = np.asarray(successes) / n, 1.959964**2
-    middle = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = np.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    # Exact at the ends, where rounding would leave the proportion itself outside.
-    return np.minimum(middle - half, rate), np.maximum(middle + half, rate)
-
-
 def _differences(a: _Scored, b: _Scored, counts: Floats) -> dict[str, Floats]:
     of_a, of_b = a.figures(counts), b.figures(counts)
     return {name: of_a[name] - of_b[name] for name in of_a}
@@ -433,14 +421,13 @@ class _Scored:
         rejected = weights @ (~self.defaulted & refused).astype(np.float64)
         total = weights.sum(axis=1)
         beta2 = self.costs.false_negative / self.costs.false_positive
-        cost = self.costs.false_negative * missed + self.costs.false_positive * rejected
         weighted = (1 + beta2) * caught
         return {
             "recall": caught / (caught + missed),
             "precision": caught / np.maximum(caught + rejected, 1.0),
             "f_beta": weighted / (weighted + beta2 * missed + rejected),
             "refused": (caught + rejected) / total,
-            "business_cost": cost / total,
+            "business_cost": self.costs.total(missed, rejected) / total,
         }
 
 

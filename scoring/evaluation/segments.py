@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.evaluation.metrics import checked, intervals, wilson
+from scoring.evaluation.intervals import wilson
+from scoring.evaluation.metrics import checked, intervals
 from scoring.serving.costs import Costs
 
 # Below these a figure would say more about chance than about the segment.

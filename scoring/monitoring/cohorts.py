@@ -11,8 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.metrics import intervals, wilson
-from scoring.monitoring.costs import realised_cost
+from scoring.evaluation.business import realised_cost
+from scoring.evaluation.intervals import wilson
+from scoring.evaluation.metrics import intervals
 from scoring.serving.scorer import Scorer
 from scoring.store import Settled
 

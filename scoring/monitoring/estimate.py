@@ -7,6 +7,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import decision_costs
+from scoring.evaluation.intervals import auc_of_ranks
 from scoring.monitoring.findings import Estimate
 from scoring.serving.costs import Costs
 
@@ -59,15 +61,8 @@ def estimate(
 def _figures(
     defaulted: npt.NDArray[np.bool_], ranks: Floats, refused: npt.NDArray[np.bool_], costs: Costs
 ) -> tuple[float, float, float]:
-    defaults = int(defaulted.sum())
-    pairs = defaults * (defaulted.size - defaults)
-    auc = float("nan")
-    if pairs:
-        auc = (float(ranks[defaulted].sum()) - defaults * (defaults + 1) / 2) / pairs
-    mistakes = np.where(
-        refused, costs.false_positive * ~defaulted, costs.false_negative * defaulted
-    )
-    return auc, float(mistakes.mean()), defaults / defaulted.size
+    cost = float(decision_costs(defaulted, refused, costs).mean())
+    return auc_of_ranks(ranks, defaulted), cost, float(defaulted.mean())
 
 
 def _interval(drawn: Floats) -> Interval:

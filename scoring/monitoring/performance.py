@@ -10,18 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import realised_cost
+from scoring.evaluation.intervals import normal_interval
 from scoring.evaluation.metrics import intervals
 from scoring.monitoring.cohorts import by_vintage
-from scoring.monitoring.costs import realised_cost
 from scoring.monitoring.findings import Performance
 from scoring.serving.scorer import Scorer
 from scoring.store import Settled
 
-__all__ = ["observed_to_expected", "performance", "realised_cost"]
-
 Floats = npt.NDArray[np.float64]
 
-_Z_95 = 1.959963984540054
 _RESAMPLES = 200
 # Figures of more would take minutes and tell the same.
 _MOST = 20_000
@@ -103,7 +101,6 @@ def observed_to_expected(defaulted: npt.NDArray[np.bool_], pds: Floats) -> Inter
 
     The interval is that of the number of defaults if each is as likely as its PD says.
     """
-    expected, observed = float(pds.sum()), int(defaulted.sum())
-    ratio = observed / expected
-    error = _Z_95 * math.sqrt(float((pds * (1.0 - pds)).sum())) / expected
-    return Interval(ratio, ratio - error, ratio + error)
+    expected = float(pds.sum())
+    error = math.sqrt(float((pds * (1.0 - pds)).sum())) / expected
+    return normal_interval(int(defaulted.sum()) / expected, error)

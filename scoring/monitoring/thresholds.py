@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scoring.errors import ScoringError
+from scoring.evaluation.comparison import Limits
 
 # ALERT_AT_WEIGHTED_PSI=0.1,0.25 sets weighted_psi.
 PREFIX = "ALERT_AT_"
@@ -19,6 +20,8 @@ FILE_VARIABLE = "ALERT_THRESHOLDS"
 
 _NEVER = math.inf
 _LIMIT_EXAMPLE = "0.1, 0.25"
+# Those of single columns, which a comparison has by itself.
+_COLUMN = Limits()
 
 
 class ThresholdError(ScoringError):
@@ -84,14 +87,14 @@ class Thresholds:
         Distance from 1 of defaults over the sum of PDs.
     """
 
-    significance: float = 0.01
+    significance: float = _COLUMN.significance
     least_applicants: float = 100
     least_defaults: float = 10
     least_importance: float = 0.005
     weighted_psi: Limit = Limit(0.1, 0.25)
     pd_psi: Limit = Limit(0.1, 0.25)
-    column_psi: Limit = Limit(0.2, _NEVER)
-    missing: Limit = Limit(0.1, 0.5)
+    column_psi: Limit = Limit(_COLUMN.large_psi, _NEVER)
+    missing: Limit = Limit(_COLUMN.large_missing, 0.5)
     decisions: Limit = Limit(0.05, 0.15)
     reasons: Limit = Limit(0.1, _NEVER)
     unknown_categories: Limit = Limit(0.005, 0.1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,10 +10,8 @@ import polars as pl
 from sklearn.metrics import roc_auc_score
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.intervals import mean_interval
 from studies.simulation.run import Course
-
-# Of the normal distribution, for an interval of 95 %.
-_Z = 1.959964
 
 
 def by_month(courses: Sequence[Course]) -> pl.DataFrame:
@@ -90,10 +87,7 @@ def _summed(one: Course, first: Course) -> dict[str, Any]:
 
 def paired_saving(one: Course, other: Course) -> Interval:
     """What a course costs less an applicant than another with the same applicants."""
-    saved = other.cost - one.cost
-    half = _Z * float(saved.std(ddof=1)) / math.sqrt(saved.size)
-    value = float(saved.mean())
-    return Interval(value, value - half, value + half)
+    return mean_interval(other.cost - one.cost, ddof=1)
 
 
 def _auc(one: Course, rows: np.typing.NDArray[np.intp]) -> float | None:

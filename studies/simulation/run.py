@@ -115,14 +115,15 @@ class Course:
         From the true probability: the luck of single loans is left out.
         """
         p = self.arrivals.probability
-        accepted, refused = p * self.costs.false_negative, (1.0 - p) * self.costs.false_positive
-        return np.where(self.ledger.refused, refused, accepted)
+        return np.where(
+            self.ledger.refused, self.costs.total(0.0, 1.0 - p), self.costs.total(p, 0.0)
+        )
 
     @property
     def least_cost(self) -> Floats:
         """The same for somebody who knows the true probabilities."""
         p = self.arrivals.probability
-        return np.minimum(p * self.costs.false_negative, (1.0 - p) * self.costs.false_positive)
+        return np.minimum(self.costs.total(p, 0.0), self.costs.total(0.0, 1.0 - p))
 
 
 def world_of(dataset: Dataset, champion: Scorer, settings: Settings, folder: Path) -> World:

@@ -15,14 +15,14 @@ from scoring.monitoring.drift.populations import (
     with_pd,
 )
 from scoring.monitoring.drift.study import Study, study
-from scoring.monitoring.drift.verdict import Verdict, conclusion, verdict
+from scoring.monitoring.drift.verdict import DriftVerdict, conclusion, verdict
 
 __all__ = [
     "HISTORIES",
     "Checks",
     "DriftError",
+    "DriftVerdict",
     "Study",
-    "Verdict",
     "check",
     "conclusion",
     "figures",

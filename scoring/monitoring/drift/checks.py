@@ -35,6 +35,7 @@ from evidently.tests import Reference, eq, gte, lt, lte
 from scoring.evaluation.comparison import Limits
 from scoring.monitoring.drift.populations import TARGET
 from scoring.monitoring.drift.study import Study
+from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.profiles import PD
 
 Labelled = Literal["both", "reference", "neither"]
@@ -47,9 +48,7 @@ _SUMMARISED = 6
 _WASSERSTEIN = 0.1
 # Bins that Evidently cuts a number into.
 _BINS = 30
-_OUTSIDE = 0.01
-# AUC lost, against the reference or what was promised in training.
-_AUC_LOST = 0.03
+_ALERTS = Thresholds()
 
 
 @dataclass(frozen=True)
@@ -224,7 +223,7 @@ def _run(report: Report, reference: pl.DataFrame, current: pl.DataFrame) -> Snap
 
 def _outside(known: pl.Series) -> OutRangeValueCount | OutListValueCount:
     """Values that the reference does not have: numbers beyond its range, new categories."""
-    tests: dict[str, Any] = {"tests": [], "share_tests": [lte(_OUTSIDE)]}
+    tests: dict[str, Any] = {"tests": [], "share_tests": [lte(_ALERTS.outside.warning)]}
     if known.dtype.is_numeric():
         values = known.to_numpy()
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
@@ -239,7 +238,7 @@ def _classification(found: Study, labelled: Labelled) -> Snapshot:
         classification=[BinaryClassification(target=TARGET, prediction_probas=PD, pos_label=1)],
     )
     judged = found.current if labelled == "both" else found.reference
-    least = round(_expected_auc(found, labelled) - _AUC_LOST, 3)
+    least = round(_expected_auc(found, labelled) - _ALERTS.auc_loss.warning, 3)
     silent: dict[str, list[Any]] = {f"{name}_tests": [] for name in _UNTESTED}
     preset = ClassificationPreset(
         probas_threshold=found.scorer.cutoff,

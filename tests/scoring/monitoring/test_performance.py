@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring.evaluation.business import realised_cost
 from scoring.evaluation.metrics import figures
 from scoring.monitoring import pictures
 from scoring.monitoring.cohorts import by_vintage
-from scoring.monitoring.costs import realised_cost
 from scoring.monitoring.estimate import estimate
 from scoring.monitoring.performance import observed_to_expected, performance
 from scoring.serving.costs import Costs
