@@ -72,15 +72,23 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def stages(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that shows which stage a training is in."""
+def stages(console: Console | None = None) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show a bar while something takes long.
+
+    Yields
+    ------
+    callable of (stage, done, total)
+        Moves the bar; a total of None is not known.
+    """
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    screen = console or Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as bar:
         task = bar.add_task("reading", total=None)
 
-        def report(stage: str, done: int, total: int) -> None:
+        def report(stage: str, done: int, total: int | None) -> None:
             bar.update(task, description=stage, completed=done, total=total)
 
         yield report

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scoring.cli.console import messages, show
-from scoring.cli.store import DATABASE, DatabaseOption
+from scoring.cli.options import DATABASE, MLRUNS, DatabaseOption, StoreOption
 
 
 def lineage(
     version: Annotated[
         str, typer.Argument(metavar="VERSION", help="A number, champion or challenger.")
     ],
-    mlruns: Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")] = Path(
-        "mlruns"
-    ),
+    mlruns: StoreOption = MLRUNS,
     database: DatabaseOption = DATABASE,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print plain JSON instead of a table.")
@@ -35,16 +32,11 @@ def lineage(
     with messages():
         decisions = DecisionStore(database)
         try:
-            found = lineage_of(Store(mlruns), version, decisions)
+            chain = lineage_of(Store(mlruns), version, decisions)
         finally:
             decisions.close()
     if as_json:
-        typer.echo(json.dumps(found.values(), indent=2))
+        typer.echo(json.dumps(chain.values(), indent=2))
     else:
-        typer.echo(f"{found.model} version {found.version}")
-        show(("step", "what", "value"), found.rows())
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app this command."""
-    app.command()(lineage)
+        typer.echo(f"{chain.model} version {chain.version}")
+        show(("step", "what", "value"), chain.rows())

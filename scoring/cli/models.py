@@ -15,6 +15,7 @@ from scoring.cli.options import (
     ByOption,
     DataOption,
     DatasetArgument,
+    ExportOption,
     ModelOption,
     ProtectedOption,
     ReportsOption,
@@ -148,7 +149,7 @@ def promote(
         bool, typer.Option("--force", help="Override refusals; suspected leakage stays refused.")
     ] = False,
     mlruns: StoreOption = MLRUNS,
-    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
+    export: ExportOption = CHAMPION,
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Hold a challenger against the gates; if it passes, make it the champion and export it."""
@@ -179,7 +180,7 @@ def rollback(
     by: ByOption,
     why: WhyOption,
     mlruns: StoreOption = MLRUNS,
-    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
+    export: ExportOption = CHAMPION,
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Make the previous champion the champion again, and export it."""
@@ -228,7 +229,7 @@ def export(
         Path | None, typer.Option(help="The directory to write; mlruns/ALIAS by default.")
     ] = None,
     alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
-    mlruns: Annotated[Path, typer.Option(help="The folder of MLflow's store.")] = Path("mlruns"),
+    mlruns: StoreOption = MLRUNS,
 ) -> None:
     """Copy a registered model out of MLflow as a directory that the API serves or tries."""
     from scoring.registry import approval
@@ -287,9 +288,3 @@ def _event_row(event: Event) -> tuple[str, ...]:
 
 def _cell(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4f}"
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    for command in (train, validate, promote, rollback, models, card, export, predict):
-        app.command()(command)

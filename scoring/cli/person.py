@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from scoring.cli.store import DATABASE, MLRUNS, DatabaseOption, MlrunsOption, opened
+from scoring.cli.options import DATABASE, MLRUNS, DatabaseOption, StoreOption
+from scoring.cli.store import opened
 
 if TYPE_CHECKING:
     from scoring.data.versions import DataVersions
@@ -37,7 +38,7 @@ def person(
         Path | None, typer.Option(help="A file for the export; printed by default.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
-    mlruns: MlrunsOption = MLRUNS,
+    mlruns: StoreOption = MLRUNS,
     database: DatabaseOption = DATABASE,
 ) -> None:
     """Tell all that is kept about an applicant as JSON, or erase it.
@@ -64,11 +65,6 @@ def person(
     for digest in datasets:
         typer.echo(f"dataset {digest[:12]}: the rows were taken out; the rest is as it was")
     typer.echo(_STAYS.format(decisions=counts["predictions"]))
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app this command."""
-    app.command()(person)
 
 
 def _told(store: Store, kept: DataVersions, number: int, numbers: list[int]) -> dict[str, Any]:

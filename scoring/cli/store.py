@@ -12,21 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show
+from scoring.cli.options import DATABASE, MLRUNS, DatabaseOption, StoreOption, moment
 
 if TYPE_CHECKING:
     from scoring.store import ApiKey, Store
-
-DatabaseOption = Annotated[
-    str,
-    typer.Option(
-        "--database",
-        envvar="DATABASE_URL",
-        help="The store: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
-    ),
-]
-DATABASE = "sqlite:///data/scoring.db"
-MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
-MLRUNS = Path("mlruns")
 
 keys = typer.Typer(
     help="API keys: who may score, tell outcomes, read all, administer.", no_args_is_help=True
@@ -125,7 +114,7 @@ def purge(
         str | None,
         typer.Option(metavar="TIME", help="What time it is, where records do not bear it out."),
     ] = None,
-    mlruns: MlrunsOption = MLRUNS,
+    mlruns: StoreOption = MLRUNS,
     database: DatabaseOption = DATABASE,
 ) -> None:
     """Delete what is old: decisions with all that hangs on them, applicants, alerts, events.
@@ -134,12 +123,11 @@ def purge(
     decisions and that neither champion nor challenger learnt from. Decisions are kept for 183
     days at least. It may run while the API serves.
     """
-    from scoring.cli.service import moment
     from scoring.errors import ScoringError
 
     with opened(database) as store:
         clock = datetime.now(UTC)
-        told = None if now is None else moment(now, "--now")
+        told = None if now is None else moment("--now", now)
         if told is not None and told > clock:
             raise ScoringError(f"--now is later than the clock, which says {clock:%Y-%m-%d %H:%M}")
         counts = store.purge(timedelta(days=days), told)
@@ -163,13 +151,6 @@ def _purge_kept(mlruns: Path, before: datetime) -> int:
     for digest in old:
         kept.remove(digest)
     return len(old)
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.command()(migrate)
-    app.command()(purge)
-    app.add_typer(keys, name="keys")
 
 
 def _row(key: ApiKey) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from scoring.data.tables import Frames
 from scoring.errors import ScoringError
 from scoring.evaluation.fairness import attributes
 from scoring.features import build_features
-from scoring.files import clear_leftovers, staged_file
+from scoring.files import clear_leftovers, write_file
 from scoring.modelling.pipeline import Run
 from scoring.modelling.training import HOLDOUT_RULE, is_held_out
 from scoring.registry import provenance
@@ -95,9 +95,8 @@ def kept_card(store: Store, version: str) -> Card | None:
 
 def write_card(card: Card, folder: Path) -> None:
     """Write model_card.md and model_card.html into a folder."""
-    for ending, text in ((".md", markdown(card)), (".html", html(card))):
-        with staged_file(folder / f"{CARD_FILE}{ending}") as staged:
-            staged.write_text(text, encoding="utf-8")
+    write_file(folder / f"{CARD_FILE}.md", markdown(card))
+    write_file(folder / f"{CARD_FILE}.html", html(card))
 
 
 def write_kept_card(store: Store, version: str | None, folder: Path) -> str:

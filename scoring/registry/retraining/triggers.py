@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scoring.monitoring.rules import OUTCOME_RULES, RULES, SERVICE_RULES
+from scoring.registry.mlflow_registry import CHAMPION
+from scoring.registry.mlflow_registry import Store as Registry
 from scoring.registry.promotions import Event
-from scoring.store import Alert, AlertRecord
+from scoring.store import Alert, AlertRecord, Store
 
 # Alerts that newer outcomes can mend. Who applies does not call for a new model: anybody who may
 # ask for decisions can change that.
@@ -79,6 +81,21 @@ def called(
         if not own:
             calm.append("No open alert about the champion calls for a new model.")
     return Call(bool(reasons), " ".join(reasons or calm))
+
+
+def call_for(registry: Registry, store: Store, triggers: Triggers, now: datetime) -> Call:
+    """Return whether the registry's champion calls for a new model; parameters as for `called`.
+
+    Raises
+    ------
+    RegistryError
+        If there is no champion.
+    """
+    version = registry.version_of(CHAMPION)
+    reigns = [event for event in registry.history() if event.version == version]
+    digest = registry.tags(version).get("manifest_sha256", "")
+    alerts = store.alerts(open_only=True)
+    return called(triggers, reigns[-1] if reigns else None, digest, alerts, now)
 
 
 def holding(champion_digest: str, alerts: Sequence[AlertRecord]) -> list[str]:
