@@ -1,4 +1,4 @@
-"""How soon the rules see a change, and how often they cry wolf: windows simulated by the hundred.
+"""How soon the rules see a change, and how often they alarm for nothing, by simulated windows.
 
 Windows are drawn from applicants that the model has not seen, with a change or without one. What
 is asked of each is what a monitor asks of a window: does it deserve any alert at all? Only those
@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
-from typing import Protocol, TypedDict
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +31,7 @@ from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.scorer import Scorer, encode
+from studies.processes import in_processes
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -70,24 +70,26 @@ class Population:
     defaulted: npt.NDArray[np.bool_]
 
     def take(self, places: Places) -> Population:
-        """Some of them, in that order; one may be taken several times."""
-        return Population(
-            self.matrix[places],
-            self.pds[places],
-            self.decisions[places],
-            self.reasons[places],
-            self.defaulted[places],
-        )
+        """Return some of them, in that order; one may be taken several times."""
+        return Population(*(values[places] for values in self._arrays()))
 
     def mixed(self, other: Population, from_other: npt.NDArray[np.bool_]) -> Population:
-        """The same applicants, some of them as they are in the other population."""
-        return Population(
-            np.where(from_other[:, None], other.matrix, self.matrix),
-            np.where(from_other, other.pds, self.pds),
-            np.where(from_other, other.decisions, self.decisions),
-            np.where(from_other, other.reasons, self.reasons),
-            np.where(from_other, other.defaulted, self.defaulted),
-        )
+        """Return the same applicants, some of them as they are in the other population."""
+        mixed = self.take(np.arange(from_other.size))
+        for own, theirs in zip(mixed._arrays(), other._arrays(), strict=True):
+            own[from_other] = theirs[from_other]
+        return mixed
+
+    def resampled(self, size: int, rng: np.random.Generator) -> Population:
+        """Draw some of them with replacement, each as likely as another."""
+        return self.take(rng.integers(self.pds.size, size=size))
+
+    def weighted(self, weights: Floats, size: int, rng: np.random.Generator) -> Population:
+        """Draw some of them with replacement, with chances in proportion to weights."""
+        return self.take(rng.choice(weights.size, size, p=weights / weights.sum()))
+
+    def _arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.matrix, self.pds, self.decisions, self.reasons, self.defaulted
 
 
 class PowerError(ScoringError):
@@ -123,13 +125,13 @@ def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> 
         1 for a default, 0 else.
     """
     pds = scorer.predict(features)
-    told = np.empty(features.height, dtype=object)
-    told[:] = [tuple(one.feature for one in some) for some in scorer.reasons(features)]
+    reasons = np.empty(features.height, dtype=object)
+    reasons[:] = [tuple(one.feature for one in some) for some in scorer.reasons(features)]
     return Population(
         encode(features, scorer.features),
         pds,
         np.asarray(scorer.decide(pds)),
-        told,
+        reasons,
         np.asarray(defaulted) == 1,
     )
 
@@ -158,7 +160,7 @@ class NoChange:
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """A sample of the population."""
-        return population.take(rng.integers(population.pds.size, size=size))
+        return population.resampled(size, rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ class CovariateShift:
         """Drawn with weights."""
         values = population.matrix[:, self.feature]
         z = np.nan_to_num((values - np.nanmean(values)) / np.nanstd(values))
-        return population.take(_weighted(np.exp(-self.deviations * z), size, rng))
+        return population.weighted(np.exp(-self.deviations * z), size, rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ class LabelShift:
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """Drawn with weights."""
-        return population.take(_weighted(np.where(population.defaulted, self.odds, 1.0), size, rng))
+        return population.weighted(np.where(population.defaulted, self.odds, 1.0), size, rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +245,11 @@ class ConceptShift:
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """A sample in which more default."""
-        found = population.take(rng.integers(population.pds.size, size=size))
-        p = found.pds
+        sample = population.resampled(size, rng)
+        p = sample.pds
         raised = self.odds * p / (1.0 - p + self.odds * p)
         fallen = rng.random(size) < (raised - p) / (1.0 - p)
-        return replace(found, defaulted=found.defaulted | fallen)
+        return replace(sample, defaulted=sample.defaulted | fallen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +266,10 @@ class FadedLink:
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """A sample in which some outcomes are those of others."""
-        found = population.take(rng.integers(population.pds.size, size=size))
+        sample = population.resampled(size, rng)
         others = population.defaulted[rng.integers(population.pds.size, size=size)]
         faded = rng.random(size) < self.share
-        return replace(found, defaulted=np.where(faded, others, found.defaulted))
+        return replace(sample, defaulted=np.where(faded, others, sample.defaulted))
 
 
 def usual_changes(
@@ -395,12 +397,12 @@ def detections(
     seed : int
         Same seed, same windows.
     """
-    found = []
+    rules = []
     for number in range(windows):
         rng = np.random.default_rng([seed, size, number])
         findings = world.findings(change.window(world.population, size, rng))
-        found.append(tuple(alert.rule for alert in judge(findings, world.thresholds)))
-    return found
+        rules.append(tuple(alert.rule for alert in judge(findings, world.thresholds)))
+    return rules
 
 
 def power(
@@ -437,11 +439,10 @@ def power(
         kind, strength, applicants, windows, detected (share with any alert), low and high (its
         Wilson interval of 95 %), rule (the one that most of them have, null if none).
     """
-    work = _Work(world, tuple(changes), tuple(sorted(sizes)), windows, seed)
-    places = range(len(changes))
-    rows: list[_Row] = []
-    results = map(work.rows, places) if processes == 1 else _at_once(work, places, processes)
-    for done, some in enumerate(results, start=1):
+    rows: list[dict[str, Any]] = []
+    work = partial(_rows, world, sorted(sizes), windows, seed)
+    parts = in_processes(work, [(change,) for change in changes], processes)
+    for done, some in enumerate(parts, start=1):
         rows += some
         if progress:
             progress(done)
@@ -479,76 +480,23 @@ def applicants_needed(table: pl.DataFrame, share: float = POWER) -> pl.DataFrame
     return pl.DataFrame(rows, schema=schema)
 
 
-class _Row(TypedDict):
-    kind: str
-    strength: str
-    applicants: int
-    windows: int
-    detected: float
-    low: float
-    high: float
-    rule: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What there is to be done, as processes share it."""
-
-    world: World
-    changes: tuple[Change, ...]
-    sizes: tuple[int, ...]
-    windows: int
-    seed: int
-
-    def rows(self, place: int) -> list[_Row]:
-        """The rows of one change."""
-        rows: list[_Row] = []
-        for size in self.sizes:
-            rows.append(self._row(self.changes[place], size))
-            if rows[-1]["detected"] == 1.0:
-                break
-        return rows
-
-    def _row(self, change: Change, size: int) -> _Row:
-        found = detections(self.world, change, size, self.windows, self.seed)
-        detected = sum(map(bool, found))
-        low, high = wilson([detected], [self.windows])
-        rules = Counter(rule for some in found for rule in some).most_common(1)
-        return {
-            "kind": change.kind,
-            "strength": change.strength,
-            "applicants": size,
-            "windows": self.windows,
-            "detected": detected / self.windows,
-            "low": float(low[0]),
-            "high": float(high[0]),
-            "rule": rules[0][0] if rules else None,
-        }
-
-
-def _at_once(work: _Work, places: Sequence[int], processes: int) -> Iterator[list[_Row]]:
-    """The rows of every change; the populations are sent to each process once."""
-    # Polars' threads do not survive a fork.
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,)
-    ) as pool:
-        yield from pool.map(_rows_of, places)
-
-
-_begun: list[_Work] = []
-
-
-def _begin(work: _Work) -> None:
-    _begun[:] = [work]
-
-
-def _rows_of(place: int) -> list[_Row]:
-    return _begun[0].rows(place)
-
-
-def _weighted(weights: Floats, size: int, rng: np.random.Generator) -> Places:
-    """Places drawn with chances that are in proportion to weights."""
-    return rng.choice(weights.size, size, p=weights / weights.sum())
+def _rows(
+    world: World, sizes: Sequence[int], windows: int, seed: int, change: Change
+) -> list[dict[str, Any]]:
+    """Return the rows of one change, up to the size at which every window is detected."""
+    rows: list[dict[str, Any]] = []
+    for size in sizes:
+        rules = detections(world, change, size, windows, seed)
+        detected = sum(map(bool, rules))
+        low, high = wilson(detected, windows)
+        most = Counter(rule for some in rules for rule in some).most_common(1)
+        row = {"kind": change.kind, "strength": change.strength, "applicants": size}
+        row |= {"windows": windows, "detected": detected / windows}
+        row |= {"low": float(low), "high": float(high), "rule": most[0][0] if most else None}
+        rows.append(row)
+        if detected == windows:
+            break
+    return rows
 
 
 def _figures(window: Population, costs: Costs) -> dict[str, Interval]:

@@ -13,7 +13,7 @@ from scoring.modelling.training import LEAST_DEFAULTS, Positions
 from scoring.serving.scorer import Scorer
 from scoring.store import Prediction, Strategy
 from studies.simulation.arrivals import Arrivals
-from studies.simulation.learning import Labelled, School
+from studies.simulation.learning import Labelled, Trainer
 from studies.simulation.service import Service
 
 Floats = npt.NDArray[np.float64]
@@ -80,7 +80,7 @@ class Branch:
     ----------
     service : Service
         The API's core.
-    school : School
+    trainer : Trainer
         Where new models come from.
     arrivals : Arrivals
         Everybody who applies.
@@ -95,7 +95,7 @@ class Branch:
     """
 
     service: Service
-    school: School
+    trainer: Trainer
     arrivals: Arrivals
     delay: int
     champion: Scorer
@@ -111,11 +111,11 @@ class Branch:
         self.ledger = Ledger.of(self.arrivals.size)
         self.service.serve("champion", self.champion)
 
-    def live(self, month: int) -> None:
+    def decide(self, month: int) -> None:
         """Let a month's applicants in, after the outcomes that have become known by then."""
         self._tell(month)
         rows = self.arrivals.of_month(month)
-        vectors = self.school.pool.vectors[self.arrivals.place[rows]]
+        vectors = self.trainer.pool.vectors[self.arrivals.place[rows]]
         self.last = self.service.decide(month, (rows + 1).tolist(), vectors)
         self._recorded[month] = self.last
         for row, one in zip(rows, self.last, strict=True):
@@ -157,7 +157,7 @@ class Branch:
         months = self.arrivals.month
         waiting = (months >= month - self.delay) & (months < month)
         self._versions += 1
-        return self.school.model(
+        return self.trainer.model(
             self.champion,
             self.known(self.labelled(month)),
             newest,
@@ -196,6 +196,6 @@ class Branch:
         self.events.append(Event(month, what, why))
 
 
-def told_reasons(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
+def reasons_of(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
     """The features that each applicant was told."""
     return [[reason["feature"] for reason in json.loads(one.reasons)] for one in decisions]

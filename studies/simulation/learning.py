@@ -58,7 +58,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class School:
+class Trainer:
     """What every new model is made from besides outcomes.
 
     Attributes

@@ -12,7 +12,7 @@ import numpy as np
 from scoring.modelling.training import LEAST_DEFAULTS
 from scoring.store import Strategy
 from studies.simulation.branch import RECENT_MONTHS, Branch, Flags, Floats
-from studies.simulation.watch import Limits, of_applicants, of_outcomes
+from studies.simulation.watch import AlarmLimits, of_applicants, of_outcomes
 
 # Of the applicants, for a challenger of whom a bandit knows nothing yet.
 _TRIAL_SHARE = 0.2
@@ -54,7 +54,7 @@ class OnAlert:
     those very applicants: a model of older ones would know nothing of them.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    limits: AlarmLimits = field(default_factory=AlarmLimits)
     _due: int | None = None
     _why: str = ""
 
@@ -156,7 +156,7 @@ def _log_loss(pds: Floats, defaulted: Flags) -> Floats:
     return np.asarray(-np.log(np.where(defaulted, inside, 1.0 - inside)))
 
 
-def policies(every: int, limits: Limits) -> dict[str, Policy]:
+def policies(every: int, limits: AlarmLimits) -> dict[str, Policy]:
     """A new one of each, by name; `every` so many months where time decides."""
     return {
         "never retrain": Never(),
