@@ -10,10 +10,11 @@ import hashlib
 import logging
 import tempfile
 import zlib
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -27,6 +28,9 @@ from scoring.serving.scorer import Reason, Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
+
+# A model by its digest, None if it is not kept.
+Models = Callable[[str], Scorer | None]
 
 # Decisions computed at once: features of many cost little more than of one, but rows take many
 # times their compressed room once they are read.
@@ -141,29 +145,6 @@ class _Model(NamedTuple):
         return f"version {self.version} ({self.digest[:12]})"
 
 
-class _Models:
-    """Models out of the store."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._known: OrderedDict[str, Scorer | None] = OrderedDict()
-
-    def get(self, model: _Model) -> Scorer | None:
-        """A model; None if it is not kept, or cannot be used by this code.
-
-        Raises
-        ------
-        StoreError
-            If what is kept is not what was put there.
-        """
-        if model.digest not in self._known:
-            self._known[model.digest] = kept_model(self._store, model.digest)
-            if len(self._known) > _MOST_MODELS:
-                self._known.popitem(last=False)
-        self._known.move_to_end(model.digest)
-        return self._known[model.digest]
-
-
 def kept_model(store: Store, digest: str) -> Scorer | None:
     """The very model that answered; None if it is not kept, or cannot be used by this code.
 
@@ -173,20 +154,16 @@ def kept_model(store: Store, digest: str) -> Scorer | None:
         If what is kept is not what was put there.
     """
     with tempfile.TemporaryDirectory() as folder:
-        found = store.archived(digest, Path(folder) / "model")
+        folder_of_model = store.archived(digest, Path(folder) / "model")
         try:
-            return None if found is None else Scorer.load(found)
+            return None if folder_of_model is None else Scorer.load(folder_of_model)
         except ScorerError as error:
             logger.warning("the model %s is kept and cannot be used: %s", digest[:12], error)
             return None
 
 
-def _nobody(done: int) -> None:
-    """Tell nobody."""
-
-
 def replay(
-    store: Store, since: datetime | None = None, progress: Callable[[int], None] = _nobody
+    store: Store, since: datetime | None = None, progress: Callable[[int], None] | None = None
 ) -> Report:
     """Compute decisions again, those recorded before now.
 
@@ -196,7 +173,7 @@ def replay(
         Where decisions and models are.
     since : datetime, optional
         From when on; all by default.
-    progress : callable
+    progress : callable, optional
         Called with the number of decisions that are done.
 
     Raises
@@ -204,11 +181,13 @@ def replay(
     StoreUnavailableError
         If the store cannot be used.
     """
-    report, models = Report(), _Models(store)
+    report = Report()
+    models = lru_cache(_MOST_MODELS)(partial(kept_model, store))
     # A service that goes on recording would keep this from ever ending.
     for decisions in _together(store.predictions(since=since, until=datetime.now(UTC))):
         report.add(decisions, _findings(decisions, models))
-        progress(report.decisions)
+        if progress:
+            progress(report.decisions)
     return report
 
 
@@ -226,7 +205,7 @@ def _together(decisions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
         yield batch
 
 
-def _findings(decisions: Sequence[Prediction], models: _Models) -> _Findings:
+def _findings(decisions: Sequence[Prediction], models: Models) -> _Findings:
     findings = _Findings()
     known = (
         _case(one, place, findings)
@@ -326,11 +305,11 @@ def _compare_features(case: _Case, vector: Vectors, findings: _Findings) -> None
 
 
 def _replay_model(
-    model: _Model, cases: Sequence[_Case], models: _Models, findings: _Findings
+    model: _Model, cases: Sequence[_Case], models: Models, findings: _Findings
 ) -> None:
     """Compare what a model made of some decisions with what was recorded of it."""
     try:
-        scorer = models.get(model)
+        scorer = models(model.digest)
     except StoreUnavailableError:
         raise
     except StoreError as error:

@@ -23,7 +23,7 @@ from scoring.files import clear_leftovers, write_file
 from scoring.modelling.pipeline import Run
 from scoring.modelling.training import HOLDOUT_RULE, is_held_out
 from scoring.registry import provenance
-from scoring.registry.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
+from scoring.registry.gates import GateVerdict, HeldOut, Incomparable, Margins, Scored, judge
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, RegistryError, Store
 from scoring.registry.promotions import Event
 from scoring.reports.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
@@ -131,7 +131,7 @@ def write_kept_card(store: Store, version: str | None, folder: Path) -> str:
 
 def judged(
     store: Store, dataset: Dataset, version: str | None = None, margins: Margins | None = None
-) -> Verdict:
+) -> GateVerdict:
     """Hold a registered version against the gates.
 
     Parameters
@@ -167,7 +167,7 @@ def judged(
 
 def promote(
     store: Store,
-    verdict: Verdict,
+    verdict: GateVerdict,
     by: str,
     why: str,
     *,

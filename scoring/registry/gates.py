@@ -110,7 +110,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """What the gates found about a challenger.
 
     Attributes
@@ -207,7 +207,7 @@ def judge(
     margins: Margins | None = None,
     resamples: int = 1000,
     seed: int = 0,
-) -> Verdict:
+) -> GateVerdict:
     """Hold a challenger against the gates.
 
     Parameters
@@ -237,7 +237,7 @@ def judge(
         *_fairness(challenger, champion, held_out, allowed, resamples, seed),
         _card(challenger.scorer, card),
     ]
-    return Verdict(
+    return GateVerdict(
         challenger=challenger.version,
         champion=None if champion is None else champion.version,
         gates=tuple(gates),
@@ -247,12 +247,11 @@ def judge(
 
 
 def _feature_set(scorer: Scorer) -> Gate:
-    found = scorer.feature_set_version
-    same = found == FEATURE_SET_VERSION
-    told = "as this code computes them" if same else f"this code computes {FEATURE_SET_VERSION!r}"
-    return Gate(
-        "feature set", same, found, FEATURE_SET_VERSION, f"Features of version {found!r}, {told}."
-    )
+    version = scorer.feature_set_version
+    same = version == FEATURE_SET_VERSION
+    words = "as this code computes them" if same else f"this code computes {FEATURE_SET_VERSION!r}"
+    words = f"Features of version {version!r}, {words}."
+    return Gate("feature set", same, version, FEATURE_SET_VERSION, words)
 
 
 def _held_out(
@@ -261,16 +260,16 @@ def _held_out(
     """Whether no model has learnt from the applicants that it is measured on."""
     name, asked = "held out", held_out.rule
     if isinstance(champion, Incomparable):
-        told = f"There is no comparison with the champion, which cannot be read: {champion.why}."
-        return Gate(name, False, "no comparison", asked, told)
+        words = f"There is no comparison with the champion, which cannot be read: {champion.why}."
+        return Gate(name, False, "no comparison", asked, words)
     models = {"challenger": challenger}
     if champion is not None:
         models["champion"] = champion.scorer
     for role, scorer in models.items():
-        found = str(scorer.lineage.get("training", {}).get("holdout", "not recorded"))
-        if found != asked:
-            told = f"The {role} may have learnt from these applicants: it held out {found!r}."
-            return Gate(name, False, found, asked, told)
+        holdout = str(scorer.lineage.get("training", {}).get("holdout", "not recorded"))
+        if holdout != asked:
+            words = f"The {role} may have learnt from these applicants: it held out {holdout!r}."
+            return Gate(name, False, holdout, asked, words)
     return Gate(name, True, asked, asked, "No model has learnt from the applicants scored here.")
 
 
@@ -298,11 +297,11 @@ def _differences(
         )
 
     everybody = np.ones(held_out.target.size, dtype=np.bool_)
-    found = on(everybody)
+    differences = on(everybody)
     if held_out.current is not None:
         levels = on(held_out.current)
-        found |= {name: levels[name] for name in _LEVELS}
-    return found
+        differences |= {name: levels[name] for name in _LEVELS}
+    return differences
 
 
 def _calibrated(
@@ -318,11 +317,11 @@ def _calibrated(
     ece = figures(held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
     bound = max(allowed.worst_ece, chance_ece(pds, seed))
     better = difference is not None and difference.high < 0
-    told = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
+    words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
     if ece > bound and better:
-        told += ", beyond doubt less than the champion's"
+        words += ", beyond doubt less than the champion's"
     passed = ece <= bound or better
-    return Gate("calibration", passed, ece, bound, f"{told}.", alert=passed and ece > bound)
+    return Gate("calibration", passed, ece, bound, f"{words}.", alert=passed and ece > bound)
 
 
 def _credible(
@@ -332,15 +331,15 @@ def _credible(
     suspect = auc > allowed.suspect_auc
     few = int(held_out.target.sum()) < allowed.enough_defaults
     by_chance = suspect and few and low <= allowed.suspect_auc
-    told = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
+    words = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
     if by_chance:
-        told += f"is above {allowed.suspect_auc}, which chance explains with so few defaults."
+        words += f"is above {allowed.suspect_auc}, which chance explains with so few defaults."
     elif suspect:
-        told += f"is above {allowed.suspect_auc}, better than any model ever published: leakage."
+        words += f"is above {allowed.suspect_auc}, better than any model ever published: leakage."
     else:
-        told += f"is credible (at most {allowed.suspect_auc})."
+        words += f"is credible (at most {allowed.suspect_auc})."
     passed = not suspect or by_chance
-    return Gate("no leakage", passed, auc, allowed.suspect_auc, told, alert=by_chance, final=True)
+    return Gate("no leakage", passed, auc, allowed.suspect_auc, words, alert=by_chance, final=True)
 
 
 def chance_ece(pds: Floats, seed: int = 0) -> float:
@@ -384,11 +383,11 @@ def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
     for name, words, more_is_better in _COMPARED[:2]:
         value, low, high = differences[name]
         worse = high < 0 if more_is_better else low > 0
-        told = "worse beyond chance" if worse else "not worse beyond chance"
+        judgement = "worse beyond chance" if worse else "not worse beyond chance"
         yield Gate(
             f"{words} on the original hold-out", not worse, value, 0.0,
             f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's on "
-            f"the original hold-out: {told}.",
+            f"the original hold-out: {judgement}.",
         )  # fmt: skip
 
 
@@ -398,15 +397,15 @@ def _not_worse(words: str, difference: Interval, margin: float, more_is_better: 
     loss, least_loss = (-value, -high) if more_is_better else (value, low)
     bound = -margin if more_is_better else margin
     if least_loss > 0:
-        told = "worse beyond doubt"
+        judgement = "worse beyond doubt"
     elif loss > margin:
-        told = f"worse by more than {margin}"
+        judgement = f"worse by more than {margin}"
     else:
-        told = "not worse"
+        judgement = "not worse"
     return Gate(
-        f"{words} against the champion", told == "not worse", value, bound,
+        f"{words} against the champion", judgement == "not worse", value, bound,
         f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's: "
-        f"{told}.",
+        f"{judgement}.",
     )  # fmt: skip
 
 
@@ -419,8 +418,8 @@ def _fairness(
     seed: int,
 ) -> Iterator[Gate]:
     ours, theirs = (
-        _ratios(one, held_out, resamples, seed) if isinstance(one, Scored) else {}
-        for one in (challenger, champion)
+        _ratios(scored, held_out, resamples, seed) if isinstance(scored, Scored) else {}
+        for scored in (challenger, champion)
     )
     for attribute in held_out.groups.columns:
         if attribute not in ours:
@@ -436,10 +435,10 @@ def _fairness(
 
 def _ratios(scored: Scored, held_out: HeldOut, resamples: int, seed: int) -> dict[str, Interval]:
     """The ratio of each attribute that has two groups large enough."""
-    found = four_fifths(
+    table = four_fifths(
         held_out.groups, held_out.target, scored.pds, scored.scorer.cutoff, resamples, seed
     )
-    rows = found.select("attribute", "ratio", "low", "high").iter_rows()
+    rows = table.select("attribute", "ratio", "low", "high").iter_rows()
     return {attribute: Interval(*ratio) for attribute, *ratio in rows}
 
 
@@ -450,19 +449,19 @@ def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
     significant are none (EEOC, Uniform Guidelines on Employee Selection Procedures, 4D, 1978).
     """
     below = ratio.value < FOUR_FIFTHS
-    told = (
+    words = (
         f"The least accepted group by {attribute} is accepted {ratio.value:.3f} times as often as "
         f"the most accepted one [{ratio.low:.3f}, {ratio.high:.3f}] ({compared} {bound:.3f})"
     )
-    told += ": below the four-fifths rule." if below else "."
+    words += ": below the four-fifths rule." if below else "."
     passed = ratio.high >= bound
     name = f"fairness by {attribute}"
-    return Gate(name, passed, ratio.value, bound, told, alert=below and passed)
+    return Gate(name, passed, ratio.value, bound, words, alert=below and passed)
 
 
 def _unknown(attribute: str) -> Gate:
-    told = f"Too few held-out applicants to compare acceptance by {attribute}."
-    return Gate(f"fairness by {attribute}", True, "unknown", "two groups", told, alert=True)
+    words = f"Too few held-out applicants to compare acceptance by {attribute}."
+    return Gate(f"fairness by {attribute}", True, "unknown", "two groups", words, alert=True)
 
 
 def _card(scorer: Scorer, card: Card | None) -> Gate:
@@ -470,10 +469,10 @@ def _card(scorer: Scorer, card: Card | None) -> Gate:
     if card is None:
         return Gate(name, False, "none", bound, "No model card was registered with the challenger.")
     if (card.identity.name, card.identity.version) != (scorer.name, scorer.version):
-        told = f"The model card is that of version {card.identity.version}."
-        return Gate(name, False, f"of version {card.identity.version}", bound, told)
+        words = f"The model card is that of version {card.identity.version}."
+        return Gate(name, False, f"of version {card.identity.version}", bound, words)
     empty = list(missing(card))
     if empty:
-        told = f"The model card has empty fields: {', '.join(empty)}."
-        return Gate(name, False, f"{len(empty)} empty fields", bound, told)
+        words = f"The model card has empty fields: {', '.join(empty)}."
+        return Gate(name, False, f"{len(empty)} empty fields", bound, words)
     return Gate(name, True, bound, bound, "The model card is complete.")

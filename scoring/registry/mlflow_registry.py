@@ -42,7 +42,7 @@ from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from scoring.files import remove_folder, staged_folder
-from scoring.registry.gates import Verdict
+from scoring.registry.gates import GateVerdict
 from scoring.registry.promotions import (
     PENDING,
     Event,
@@ -190,7 +190,7 @@ class Store:
 
     def promote(
         self,
-        verdict: Verdict,
+        verdict: GateVerdict,
         by: str,
         why: str,
         *,
@@ -201,7 +201,7 @@ class Store:
 
         Parameters
         ----------
-        verdict : Verdict
+        verdict : GateVerdict
             Of the gates; it names the version and the champion that it was compared with.
         by, why : str
             Who promotes, and the motive.
@@ -218,8 +218,7 @@ class Store:
             If `by` or `why` is empty, or the version is not there.
         """
         by, why = check_motive(by, why)
-        refused = verdict.refused_by(force)
-        if refused:
+        if refused := verdict.refused_by(force):
             raise PromotionRefusedError(
                 f"version {verdict.challenger} is not promoted: "
                 + " ".join(gate.sentence for gate in refused)
@@ -233,20 +232,9 @@ class Store:
                     f"and the champion is now version {champion}: judge it again"
                 )
             self._version(verdict.challenger, name)
-            return self._change(
-                name,
-                Event(
-                    number=0,
-                    action="promote",
-                    version=verdict.challenger,
-                    previous=champion,
-                    by=by,
-                    why=why,
-                    at=now(),
-                    forced=not verdict.passed,
-                    gates=verdict.summary(),
-                ),
-            )
+            forced, gates = not verdict.passed, verdict.summary()
+            event = Event(0, "promote", verdict.challenger, champion, by, why, now(), forced, gates)
+            return self._change(name, event)
 
     def rollback(self, by: str, why: str, name: str = MODEL_NAME) -> Event:
         """Make the previous champion the champion again, and record it.

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from scoring.registry.gates import Gate, Verdict
+from scoring.registry.gates import Gate, GateVerdict
 from scoring.registry.mlflow_registry import (
     CHALLENGER,
     CHAMPION,
@@ -171,7 +171,7 @@ def test_a_new_version_is_the_challenger_until_it_is_promoted(store: Store, scor
 def test_a_promotion_keeps_who_why_when_and_on_which_figures(store: Store, scorer: Scorer) -> None:
     name = fresh(store, scorer, "kept", 1)
     refused = Gate("AUC", False, 0.7, 0.75, "The AUC is worse.")
-    verdict = Verdict("1", None, (refused,), applicants=200, defaults=16)
+    verdict = GateVerdict("1", None, (refused,), applicants=200, defaults=16)
     event = store.promote(verdict, "Zoë", "un motif, même long: €", force=True, name=name)
     assert Store(store.folder).history(name) == [event]
     assert (event.action, event.version, event.previous) == ("promote", "1", None)
@@ -185,7 +185,7 @@ def test_a_gate_refuses_and_nothing_changes(store: Store, numbered: str) -> None
     final = Gate("no leakage", False, 0.9, 0.82, "AUC 0.9 is leakage.", final=True)
     before = store.history(numbered), store.champion(numbered)
     for gates, force in (((refused,), False), ((final,), False), ((refused, final), True)):
-        verdict = Verdict("1", before[1], gates, applicants=200, defaults=16)
+        verdict = GateVerdict("1", before[1], gates, applicants=200, defaults=16)
         with pytest.raises(
             PromotionRefusedError, match=r"version 1 is not promoted.*" + gates[-1].sentence
         ):
