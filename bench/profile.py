@@ -68,7 +68,7 @@ def _by_stage(profiler: cProfile.Profile, requests: int) -> dict[str, float]:
         if file.endswith("flask/app.py") and function == "wsgi_app":
             total = cumulative
         for stage, functions in _STAGES.items():
-            if any(f"{file}:{function}".endswith(one) for one in functions):
+            if any(f"{file}:{function}".endswith(name) for name in functions):
                 seconds[stage] = seconds.get(stage, 0.0) + cumulative
     ordered = {stage: seconds[stage] for stage in _STAGES if stage in seconds}
     ordered[_REST] = total - sum(ordered.values())

@@ -7,7 +7,7 @@ what the trees gained from a feature in training, and what decisions would lose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -20,6 +20,8 @@ from scoring.evaluation.business import business_cost
 from scoring.serving.booster import Booster
 from scoring.serving.costs import Decision
 from scoring.serving.scorer import Floats, Scorer, encode
+
+Places = npt.NDArray[np.int64]
 
 
 class ExplainError(ScoringError):
@@ -177,31 +179,27 @@ def permutation(
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(outcomes.size) for _ in range(repeats)]
     untouched = figures(matrix)
-    losses = {}
+    rows = []
     for name, places in columns.items():
-        kept = matrix[:, places].copy()
-        drawn = []
-        for order in orders:
-            matrix[:, places] = kept[order]
-            drawn.append(figures(matrix) - untouched)
-        matrix[:, places] = kept
-        losses[name] = np.array(drawn)
-    return _losses(losses)
+        losses = _shuffled(matrix, places, orders, figures) - untouched
+        (cost, auc), (cost_std, auc_std) = losses.mean(axis=0), losses.std(axis=0)
+        rows.append((name, cost, cost_std, auc, auc_std))
+    schema = ["feature", "cost_increase", "cost_std", "auc_drop", "auc_std"]
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    return table.sort("cost_increase", "feature", descending=[True, False])
 
 
-def _losses(losses: Mapping[str, Floats]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {
-                "feature": name,
-                "cost_increase": float(drawn[:, 0].mean()),
-                "cost_std": float(drawn[:, 0].std()),
-                "auc_drop": float(drawn[:, 1].mean()),
-                "auc_std": float(drawn[:, 1].std()),
-            }
-            for name, drawn in losses.items()
-        ]
-    ).sort("cost_increase", "feature", descending=[True, False])
+def _shuffled(
+    matrix: Floats, places: list[int], orders: list[Places], figures: Callable[[Floats], Floats]
+) -> Floats:
+    """Return the figures with some columns in each of the orders; the matrix stays as it is."""
+    kept = matrix[:, places].copy()
+    drawn = []
+    for order in orders:
+        matrix[:, places] = kept[order]
+        drawn.append(figures(matrix))
+    matrix[:, places] = kept
+    return np.array(drawn)
 
 
 def importances(

@@ -22,7 +22,7 @@ from fairlearn.metrics import (
 
 from scoring.evaluation import bootstrap
 from scoring.evaluation.metrics import Interval, checked, paired_difference
-from scoring.evaluation.segments import LEAST_APPLICANTS, LEAST_OUTCOMES, UNKNOWN
+from scoring.evaluation.segments import UNKNOWN, counts
 from scoring.evaluation.separability import Separability, separability
 from scoring.features import PROTECTED
 from scoring.serving.costs import Costs
@@ -58,14 +58,14 @@ def attributes(applications: pl.DataFrame) -> pl.DataFrame:
     names = [f"under {_AGES[0]}", *inner, f"{_AGES[-1]} and over"]
     passed = pl.sum_horizontal((age >= start).cast(pl.Int8) for start in _AGES)
     band = pl.when(age.is_not_null()).then(passed.replace_strict(dict(enumerate(names))))
-    told = {
+    columns = {
         "sex": pl.col("CODE_GENDER"),
         "age": band,
         "family status": pl.col("NAME_FAMILY_STATUS"),
     }
     return applications.select(
         value.cast(pl.String).replace(["XNA", "Unknown"], None).fill_null(UNKNOWN).alias(name)
-        for name, value in told.items()
+        for name, value in columns.items()
     ).with_columns(pl.col("age").cast(pl.Enum([*names, UNKNOWN])))
 
 
@@ -115,12 +115,8 @@ def by_group(
         row: dict[str, Any] = {"attribute": name, "group": group, **sizes[name][group]}
         if not row["small"]:
             for metric in _METRICS:
-                found = bootstrap.interval(points[name][group][metric], drawn[name, group][metric])
-                row |= {
-                    metric: found.value,
-                    f"{metric}_low": found.low,
-                    f"{metric}_high": found.high,
-                }
+                point, resampled = points[name][group][metric], drawn[name, group][metric]
+                row |= bootstrap.interval(point, resampled).columns(metric)
         rows.append(row)
     return pl.DataFrame(rows, schema=_SCHEMA)
 
@@ -133,14 +129,8 @@ _SCHEMA: dict[str, type[pl.DataType]] = (
 
 
 def _sizes(groups: pl.Series, outcomes: Flags) -> dict[str, dict[str, Any]]:
-    found = {}
-    for group in groups.unique().sort():
-        of_group = outcomes[(groups == group).to_numpy()]
-        defaults = int(of_group.sum())
-        rarer = min(defaults, of_group.size - defaults)
-        small = of_group.size < LEAST_APPLICANTS or rarer < LEAST_OUTCOMES
-        found[group] = {"n": of_group.size, "defaults": defaults, "small": small}
-    return found
+    names = groups.unique().sort()
+    return {group: counts(outcomes[(groups == group).to_numpy()]) for group in names}
 
 
 def _points(
@@ -188,20 +178,20 @@ def _drawn(
     )
     per_group = np.column_stack([quantities * member[:, None] for member in memberships.values()])
     sums = np.concatenate(
-        [counts @ per_group for counts in bootstrap.resamples(outcomes, resamples, seed)]
+        [draws @ per_group for draws in bootstrap.resamples(outcomes, resamples, seed)]
     )
-    found = {}
+    rates = {}
     # A resample without a default of a group has no rate of them.
     with np.errstate(invalid="ignore", divide="ignore"):
         for i, key in enumerate(memberships):
             n, defaults, turned_down, caught, gap = sums[:, 5 * i : 5 * i + 5].T
-            found[key] = {
+            rates[key] = {
                 "acceptance_rate": 1 - turned_down / n,
                 "true_positive_rate": caught / defaults,
                 "false_positive_rate": (turned_down - caught) / (n - defaults),
                 "calibration_gap": gap / n,
             }
-    return found
+    return rates
 
 
 def four_fifths(

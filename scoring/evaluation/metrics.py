@@ -286,17 +286,14 @@ def cost_ratios(
     rows = []
     for ratio in ratios:
         costs = Costs(float(ratio), 1.0)
-        found = intervals(target, pds, costs.cutoff, costs, resamples, seed)
+        measured = intervals(target, pds, costs.cutoff, costs, resamples, seed)
         cutoffs, curve = cost_curve(target, pds, costs)
-        cost = found["business_cost"]
+        cost = measured["business_cost"]
         rows.append(
-            {
-                "ratio": float(ratio),
-                "cutoff": costs.cutoff,
-                "cost": cost.value,
-                "cost_low": cost.low,
-                "cost_high": cost.high,
-                "refused": found["refused"].value,
+            {"ratio": float(ratio), "cutoff": costs.cutoff}
+            | cost.columns("cost")
+            | {
+                "refused": measured["refused"].value,
                 "accept_all": float(curve[-1]),
                 "refuse_all": float(curve[0]),
                 "saving": 1 - cost.value / float(min(curve[0], curve[-1])),

@@ -197,15 +197,6 @@ def compare_rules(
 
 
 def _row(rule: str, score: MoneyScore) -> dict[str, str | float]:
-    return {
-        "rule": rule,
-        "refused": score.refused,
-        "cost": score.cost.value,
-        "cost_low": score.cost.low,
-        "cost_high": score.cost.high,
-        "losses": score.losses,
-        "lost_margins": score.lost_margins,
-        "profit": score.profit.value,
-        "profit_low": score.profit.low,
-        "profit_high": score.profit.high,
-    }
+    parts = {"losses": score.losses, "lost_margins": score.lost_margins}
+    row: dict[str, str | float] = {"rule": rule, "refused": score.refused}
+    return row | score.cost.columns("cost") | parts | score.profit.columns("profit")

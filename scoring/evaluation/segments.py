@@ -66,14 +66,13 @@ def segments(
     for column in columns:
         for segment, members in parts(frame[column]):
             row: dict[str, Any] = {"column": column, "segment": segment}
-            row |= _counts(outcomes[members])
+            row |= counts(outcomes[members])
             if not row["small"]:
                 row |= _rates(outcomes[members], values[members], cutoff)
-                found = intervals(
+                figures = intervals(
                     outcomes[members], values[members], cutoff, costs, resamples, seed
                 )
-                for name, key in (("auc", "auc"), ("cost", "business_cost")):
-                    row |= dict(zip((name, f"{name}_low", f"{name}_high"), found[key], strict=True))
+                row |= figures["auc"].columns("auc") | figures["business_cost"].columns("cost")
             rows.append(row)
     return pl.DataFrame(rows, schema=_SCHEMA)
 
@@ -123,7 +122,8 @@ def _quarters(values: npt.NDArray[np.float64]) -> Iterable[tuple[str, npt.NDArra
         yield name, (low < values) & (values <= high)
 
 
-def _counts(outcomes: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def counts(outcomes: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return how many applicants and defaults a part has, and whether it is small."""
     defaults = int(outcomes.sum())
     rarer = min(defaults, outcomes.size - defaults)
     small = outcomes.size < LEAST_APPLICANTS or rarer < LEAST_OUTCOMES

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import realised_cost
 from scoring.evaluation.intervals import wilson
 from scoring.evaluation.metrics import intervals
@@ -67,35 +66,28 @@ def _vintage(
     month: pl.DataFrame, scorer: Scorer, decided: Mapping[date, int], seed: int
 ) -> dict[str, Any]:
     first, defaulted = month["vintage"][0], month["defaulted"].to_numpy()
-    cost = realised_cost(defaulted, month["refused"].to_numpy(), scorer.costs)
-    low, high = wilson([int(defaulted.sum())], [month.height])
+    low, high = wilson(defaulted.sum(), month.height)
     row = {
         "vintage": first,
         "decided": decided.get(first, month.height),
         "labelled": month.height,
         "default_rate": float(defaulted.mean()),
-        "rate_low": float(low[0]),
-        "rate_high": float(high[0]),
+        "rate_low": float(low),
+        "rate_high": float(high),
         "expected": float(month["pd"].to_numpy().mean()),
-        "business_cost": cost.value,
-        "cost_low": cost.low,
-        "cost_high": cost.high,
     }
-    for name, figure in _ranking(month, scorer, seed).items():
-        row |= {name: figure and figure.value, f"{name}_low": figure and figure.low,
-                f"{name}_high": figure and figure.high}  # fmt: skip
-    return row
+    cost = realised_cost(defaulted, month["refused"].to_numpy(), scorer.costs)
+    row |= {"business_cost": cost.value, "cost_low": cost.low, "cost_high": cost.high}
+    return row | _ranking(month, scorer, seed)
 
 
-def _ranking(month: pl.DataFrame, scorer: Scorer, seed: int) -> dict[str, Interval | None]:
-    """AUC, KS and Brier score of a month; None where there are too few outcomes of a kind."""
+def _ranking(month: pl.DataFrame, scorer: Scorer, seed: int) -> dict[str, float | None]:
+    """Return a month's AUC, KS and Brier score; null where there are too few of an outcome."""
     if month.height > _MOST:
         month = month.sample(_MOST, seed=seed)
     defaults = int(month["defaulted"].sum())
     if min(defaults, month.height - defaults) < _LEAST_OF_EACH:
-        return dict.fromkeys(_RANKED)
-    found = intervals(
-        month["defaulted"].to_numpy(), month["pd"].to_numpy(), scorer.cutoff, scorer.costs,
-        _RESAMPLES, seed,
-    )  # fmt: skip
-    return {name: found[name] for name in _RANKED}
+        return {name + end: None for name in _RANKED for end in ("", "_low", "_high")}
+    outcomes, pds = month["defaulted"].to_numpy(), month["pd"].to_numpy()
+    figures = intervals(outcomes, pds, scorer.cutoff, scorer.costs, _RESAMPLES, seed)
+    return {key: value for name in _RANKED for key, value in figures[name].columns(name).items()}

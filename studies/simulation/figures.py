@@ -69,16 +69,13 @@ def summary(courses: Sequence[Course]) -> pl.DataFrame:
 
 def _summed(one: Course, first: Course) -> dict[str, Any]:
     cost, least = float(one.cost.mean()), float(one.least_cost.mean())
-    saved = paired_saving(one, first)
     return {
         "scenario": one.scenario,
         "policy": one.policy,
         "cost": cost,
         "least_cost": least,
         "avoidable": cost - least,
-        "saved": saved.value,
-        "saved_low": saved.low,
-        "saved_high": saved.high,
+        **paired_saving(one, first).columns("saved"),
         "refused": float(one.ledger.refused.mean()),
         "auc": _auc(one, np.arange(one.arrivals.size)),
         "champions": sum(event.what == "a new champion" for event in one.events),
