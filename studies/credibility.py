@@ -16,6 +16,7 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import typer
+from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
 from scoring.data.synthetic.chunks import HISTORIES, ChunkMaker, Population
@@ -213,7 +214,7 @@ def marginal_gaps(real: pl.DataFrame, drawn: pl.DataFrame, name: str) -> pl.Data
         distributions: the largest difference of their cumulated shares for numbers, half the
         sum of absolute differences for categories.
     """
-    found = []
+    gaps = []
     for column in TABLES[name].columns:
         if column.kind == "id" or column.name == "TARGET":
             continue
@@ -225,11 +226,12 @@ def marginal_gaps(real: pl.DataFrame, drawn: pl.DataFrame, name: str) -> pl.Data
         distance = (
             variation(ours, theirs) if column.kind == "category" else largest_gap(ours, theirs)
         )
-        found.append((name, column.name, missing, distance))
-    return pl.DataFrame(found, schema=["table", "column", "missing", "distance"], orient="row")
+        gaps.append((name, column.name, missing, distance))
+    return pl.DataFrame(gaps, schema=["table", "column", "missing", "distance"], orient="row")
 
 
 def variation(ours: pl.Series, theirs: pl.Series) -> float:
+    """Return half the sum of the absolute differences of two columns' shares."""
     shares = [
         series.value_counts(normalize=True).select(label=series.name, share="proportion")
         for series in (ours, theirs)
@@ -243,18 +245,15 @@ def variation(ours: pl.Series, theirs: pl.Series) -> float:
 
 
 def largest_gap(ours: pl.Series, theirs: pl.Series) -> float:
+    """Return the largest difference of two columns' cumulated shares."""
     # The profile keeps five digits, and frequent values must meet.
-    mine, other = (
-        np.sort(part.cast(pl.Float64).round_sig_figs(4).to_numpy()) for part in (ours, theirs)
-    )
-    points = np.union1d(mine, other)
-    below = [np.searchsorted(part, points, side="right") / len(part) for part in (mine, other)]
-    return float(np.abs(below[0] - below[1]).max())
+    mine, other = (part.cast(pl.Float64).round_sig_figs(4).to_numpy() for part in (ours, theirs))
+    return float(ks_2samp(mine, other, method="asymp").statistic)
 
 
 def all_gaps(sources: Sources, seed: int = 14) -> pl.DataFrame:
     """`marginal_gaps` of all tables of both populations."""
-    found = []
+    gaps = []
     for population, people in sources.people.items():
         drawn = draw(None, MARGINAL_CHUNKS, seed, population)
         applicants = people.select("SK_ID_CURR")
@@ -266,14 +265,14 @@ def all_gaps(sources: Sources, seed: int = 14) -> pl.DataFrame:
                 real = sources.histories[name].join(loans, on="SK_ID_BUREAU", how="semi")
             else:
                 real = sources.histories[name].join(applicants, on="SK_ID_CURR", how="semi")
-            gaps = marginal_gaps(real, rows, name)
-            found.append(gaps.with_columns(population=pl.lit(population)))
-    return pl.concat(found)
+            own = marginal_gaps(real, rows, name)
+            gaps.append(own.with_columns(population=pl.lit(population)))
+    return pl.concat(gaps)
 
 
 def history_lengths(sources: Sources, seed: int = 14) -> pl.DataFrame:
     """Rows of each history per applicant: mean, spread and share without any, real and drawn."""
-    found = []
+    lengths = []
     for population, people in sources.people.items():
         drawn = draw(None, MARGINAL_CHUNKS, seed, population)
         for origin, frames, applicants in (
@@ -282,11 +281,11 @@ def history_lengths(sources: Sources, seed: int = 14) -> pl.DataFrame:
         ):
             for name in HISTORIES:
                 counts = _rows_per_applicant(frames, name, applicants)
-                found.append(
+                lengths.append(
                     (population, name, origin, counts.mean(), counts.std(), (counts == 0).mean())
                 )
     columns = ["population", "table", "origin", "mean", "spread", "without"]
-    return pl.DataFrame(found, schema=columns, orient="row")
+    return pl.DataFrame(lengths, schema=columns, orient="row")
 
 
 def _rows_per_applicant(
@@ -303,11 +302,11 @@ def _rows_per_applicant(
 def target_correlations(sources: Sources, seed: int = 15) -> pl.DataFrame:
     """Rank correlation of strong columns with TARGET, real and drawn."""
     drawn = draw(None, TRAINED_ON, seed)["application"]
-    found = []
+    pairs = []
     for name in STRONG:
         pair = [_rank_correlation(rows, name) for rows in (sources.applications, drawn)]
-        found.append((name, *pair))
-    return pl.DataFrame(found, schema=["column", "real", "drawn"], orient="row")
+        pairs.append((name, *pair))
+    return pl.DataFrame(pairs, schema=["column", "real", "drawn"], orient="row")
 
 
 def _rank_correlation(rows: pl.DataFrame, name: str) -> float:

@@ -87,7 +87,7 @@ class Performance:
         The same figures on applicants kept from the training, at the time of training; for the
         accepted alone where only they have outcomes.
     by_vintage : polars.DataFrame
-        A row a month of decision, as `scoring.monitoring.cohorts.by_vintage` gives it.
+        A row a month of decision, as `scoring.monitoring.performance.by_vintage` gives it.
     costs : Costs
         Of the two mistakes, as the model counts them.
     """

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from scoring.data.dataset import MANIFEST, Manifest, manifest_text
 from scoring.registry.mlflow_registry import Store
@@ -27,6 +27,7 @@ _PACKAGE = Path(__file__).parents[1]
 # What the code consists of: modules, and the statistics that sample applicants are drawn from.
 _CODE = (".py", ".json")
 _TAG = "provenance."
+_TAGGED = ("code_sha256", "commit", "dirty", "parent", "python", "platform", "by", "at")
 _GIT_SECONDS = 30
 
 
@@ -64,47 +65,27 @@ class Provenance:
 
     @property
     def tags(self) -> dict[str, str]:
-        """All but the packages, as tags of a version."""
-        dirty = "" if self.dirty is None else json.dumps(self.dirty)
-        values = {
-            "code_sha256": self.code_sha256,
-            "commit": self.commit or "",
-            "dirty": dirty,
-            "parent": self.parent or "",
-            "python": self.python,
-            "platform": self.platform,
-            "by": self.by,
-            "at": self.at,
-        }
-        return {f"{_TAG}{name}": value for name, value in values.items()}
+        """All but the packages, as tags of a version; empty where something is None."""
+        values = {name: getattr(self, name) for name in _TAGGED}
+        values["dirty"] = None if self.dirty is None else json.dumps(self.dirty)
+        return {f"{_TAG}{name}": value or "" for name, value in values.items()}
 
     @property
     def environment(self) -> str:
         """Python, platform and packages, as pip reads what is to be installed."""
-        told = [f"# Python {self.python}", f"# {self.platform}"]
+        comments = [f"# Python {self.python}", f"# {self.platform}"]
         pinned = (f"{name}=={version}" for name, version in self.packages.items())
-        return "\n".join([*told, *pinned]) + "\n"
+        return "\n".join([*comments, *pinned]) + "\n"
 
     @classmethod
     def read(cls, tags: Mapping[str, str], environment: str) -> Self | None:
         """What `tags` and `environment` tell; None where a version has no such tags."""
-        known = {
-            key.removeprefix(_TAG): value for key, value in tags.items() if key.startswith(_TAG)
-        }
+        known = {name: tags[key] or None for name in _TAGGED if (key := f"{_TAG}{name}") in tags}
         if not known:
             return None
         lines = (line for line in environment.splitlines() if not line.startswith("#"))
-        return cls(
-            code_sha256=known["code_sha256"],
-            commit=known["commit"] or None,
-            dirty=json.loads(known["dirty"]) if known["dirty"] else None,
-            parent=known["parent"] or None,
-            python=known["python"],
-            platform=known["platform"],
-            packages=dict(line.split("==", 1) for line in lines),
-            by=known["by"],
-            at=known["at"],
-        )
+        values: dict[str, Any] = known | {"packages": dict(line.split("==", 1) for line in lines)}
+        return cls(**values | {"dirty": known["dirty"] and json.loads(known["dirty"])})
 
 
 def provenance_of(parent: str | None) -> Provenance:

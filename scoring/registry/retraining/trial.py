@@ -22,8 +22,8 @@ from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import figures, paired_difference
 from scoring.features import build_features
-from scoring.registry.approval import held_out_of, held_out_rows, pds_of
 from scoring.registry.gates import HeldOut, Scored
+from scoring.registry.holdout import held_out_rows, score_parts
 from scoring.registry.retraining.history import History
 from scoring.serving.scorer import Floats, Scorer
 
@@ -143,19 +143,17 @@ def held(
         Of the draw of stand-ins and of the bootstrap.
     """
     models = challenger, champion
-    newest = held_out_of(window.history.frames["application"])
+    newest, newest_pds = score_parts([window.history.frames], *models)
     parts = held_out_rows(original)
-    others = held_out_of(pl.concat(rows["application"] for rows in parts))
-    scored = [pds_of(rows, *models) for rows in parts]
-    pds_of_others = [np.concatenate(own) for own in zip(*scored, strict=True)]
+    others, others_pds = score_parts(parts, *models)
     size = newest.target.size
     # Where nearly all are refused no number of stand-ins would do.
     rate = min(window.refusal_rate, _ALMOST_ALL)
     wanted = round(size * rate / (1.0 - rate))
-    chosen = _refused(champion, pds_of_others[1], wanted, seed)
+    chosen = _refused(champion, others_pds[1], wanted, seed)
     pds = [
         np.concatenate([own, theirs[chosen]])
-        for own, theirs in zip(pds_of(window.history.frames, *models), pds_of_others, strict=True)
+        for own, theirs in zip(newest_pds, others_pds, strict=True)
     ]
     target = np.concatenate([newest.target, others.target[chosen]])
     groups = pl.concat([newest.groups, others.groups[chosen]])
@@ -170,8 +168,8 @@ def held(
         on_labelled=_differences(models, pds, target, size, seed),
         on_all=_differences(models, pds, target, target.size, seed),
         on_original=_differences(
-            models, pds_of_others, others.target, others.target.size, seed,
-            _as_strict(pds_of_others, champion.cutoff),
+            models, others_pds, others.target, others.target.size, seed,
+            _as_strict(others_pds, champion.cutoff),
         ),
         effects=effects(challenger, champion, parts[0], seed),
     )  # fmt: skip
@@ -198,7 +196,7 @@ def effects(
     ours, theirs = _by_table(challenger, features), _by_table(champion, features)
     nothing = np.zeros(target.size)
     tables = sorted(ours | theirs)
-    moves = np.stack([ours.get(one, nothing) - theirs.get(one, nothing) for one in tables])
+    moves = np.stack([ours.get(table, nothing) - theirs.get(table, nothing) for table in tables])
     drawn = [
         counts @ moves.T / target.size for counts in bootstrap.resamples(target, _RESAMPLES, seed)
     ]
@@ -220,7 +218,7 @@ def _by_table(scorer: Scorer, features: pl.DataFrame) -> dict[str, Floats]:
 
 
 def _refused(champion: Scorer, pds: Floats, wanted: int, seed: int) -> np.ndarray:
-    refused = np.array([one == "refuse" for one in champion.decide(pds)], dtype=np.bool_)
+    refused = np.array([decision == "refuse" for decision in champion.decide(pds)], dtype=np.bool_)
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(refused))
     return np.sort(drawn[:wanted])
 
