@@ -172,8 +172,8 @@ def promote(
         event = approval.promote(
             store, verdict, by, why, force=force, export=export, reports=reports
         )
-    told = ", forced" if event.forced else ""
-    typer.echo(f"version {event.version} is the champion{told}; exported to {export}")
+    forced = ", forced" if event.forced else ""
+    typer.echo(f"version {event.version} is the champion{forced}; exported to {export}")
 
 
 def rollback(
@@ -205,8 +205,8 @@ def models(mlruns: StoreOption = MLRUNS) -> None:
     with messages():
         store = Store(mlruns)
         approval.settle(store)
-        found, events = store.versions(), store.history()
-    show(_VERSION_HEADER, map(_version_row, found))
+        versions, events = store.versions(), store.history()
+    show(_VERSION_HEADER, map(_version_row, versions))
     show(_EVENT_HEADER, map(_event_row, events))
 
 

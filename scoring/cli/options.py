@@ -76,6 +76,6 @@ def span(option: str, text: str, examples: Sequence[str]) -> timedelta:
     """
     match = _SPAN.fullmatch(text)
     if match is None or match[2] not in {example[-1] for example in examples}:
-        told = f"{', '.join(examples[:-1])} or {examples[-1]}"
-        raise ScoringError(f"{option} takes a time such as {told}, not {text!r}")
+        choice = f"{', '.join(examples[:-1])} or {examples[-1]}"
+        raise ScoringError(f"{option} takes a time such as {choice}, not {text!r}")
     return int(match[1]) * _UNITS[match[2]]

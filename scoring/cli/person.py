@@ -97,12 +97,12 @@ def _readable(column: str, value: Any) -> Any:
         return f"cannot be read: {error}"
 
 
-def _write(told: dict[str, Any], out: Path | None) -> None:
+def _write(data: dict[str, Any], out: Path | None) -> None:
     import orjson
 
     from scoring.errors import ScoringError
 
-    text = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+    text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
     if out is None:
         typer.echo(text)
         return

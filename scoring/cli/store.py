@@ -93,8 +93,8 @@ def add(
 def list_keys(database: DatabaseOption = DATABASE) -> None:
     """List all keys, revoked ones too."""
     with opened(database) as store:
-        found = store.keys()
-    show(("id", "name", "scopes", "created", "revoked"), map(_row, found))
+        known = store.keys()
+    show(("id", "name", "scopes", "created", "revoked"), map(_row, known))
 
 
 @keys.command()
@@ -127,11 +127,11 @@ def purge(
 
     with opened(database) as store:
         clock = datetime.now(UTC)
-        told = None if now is None else moment("--now", now)
-        if told is not None and told > clock:
+        given = None if now is None else moment("--now", now)
+        if given is not None and given > clock:
             raise ScoringError(f"--now is later than the clock, which says {clock:%Y-%m-%d %H:%M}")
-        counts = store.purge(timedelta(days=days), told)
-        counts["kept data"] = _purge_kept(mlruns, (told or clock) - timedelta(days=days))
+        counts = store.purge(timedelta(days=days), given)
+        counts["kept data"] = _purge_kept(mlruns, (given or clock) - timedelta(days=days))
         for table, count in counts.items():
             typer.echo(f"{table:<16} {count:>12,} deleted")
 

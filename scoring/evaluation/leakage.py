@@ -169,7 +169,7 @@ def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         "the same SK_ID_CURR in train and test": ids["test"].is_in(ids["train"].implode()),
         "the same content in train and test": content["test"].is_in(content["train"].implode()),
     }
-    checks = [(name, found, "test") for name, found in on_both.items()]
+    checks = [(name, concerned, "test") for name, concerned in on_both.items()]
     for side in ("train", "test"):
         checks.append((f"the same SK_ID_CURR twice in {side}", ids[side].is_duplicated(), side))
         checks.append((f"the same content twice in {side}", content[side].is_duplicated(), side))
@@ -177,11 +177,11 @@ def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         [
             {
                 "check": name,
-                "found": int(found.sum()),
-                "of": found.len(),
-                "examples": ids[side].filter(found).head(3).to_list(),
+                "found": int(concerned.sum()),
+                "of": concerned.len(),
+                "examples": ids[side].filter(concerned).head(3).to_list(),
             }
-            for name, found, side in checks
+            for name, concerned, side in checks
         ],
         schema={
             "check": pl.String,

@@ -99,8 +99,8 @@ def _figures(
     if defaulted.size > _MOST:
         places = np.random.default_rng(seed).choice(defaulted.size, _MOST, replace=False)
         defaulted, pds = defaulted[places], pds[places]
-    found = intervals(defaulted, pds, scorer.cutoff, scorer.costs, _RESAMPLES, seed)
-    return {name: found[name] for name in _FIGURES}
+    measured = intervals(defaulted, pds, scorer.cutoff, scorer.costs, _RESAMPLES, seed)
+    return {name: measured[name] for name in _FIGURES}
 
 
 def observed_to_expected(defaulted: npt.NDArray[np.bool_], pds: Floats) -> Interval:

@@ -54,14 +54,14 @@ def _unknown_categories(scorer: Scorer, some: Sample) -> dict[str, float]:
     Either way the model takes them for missing.
     """
     places = {name: place for place, name in enumerate(layout().names)}
-    found = {name: count / len(some.ids) for name, count in some.misunderstood.items()}
+    shares = {name: count / len(some.ids) for name, count in some.misunderstood.items()}
     for i, feature in enumerate(scorer.features):
         if feature.levels and len(some.ids):
             known = ~np.isnan(some.vectors[:, places[feature.name]])
             share = float(np.mean(known & np.isnan(some.matrix[:, i])))
             if share:
-                found[feature.name] = found.get(feature.name, 0.0) + share
-    return found
+                shares[feature.name] = shares.get(feature.name, 0.0) + share
+    return shares
 
 
 def _skew(store: Store, some: Sample) -> tuple[int, dict[str, int]]:

@@ -118,12 +118,12 @@ class _Findings:
     differences: list[Difference] = field(default_factory=list)
     missing: set[tuple[str, str]] = field(default_factory=set)
 
-    def differs(self, one: Prediction, what: str, stored: object, recomputed: object) -> None:
-        told = _where_they_part(str(stored), str(recomputed))
-        self.differences.append(Difference(one.id, what, *told))
+    def differs(self, decision: Prediction, what: str, stored: object, recomputed: object) -> None:
+        values = _where_they_part(str(stored), str(recomputed))
+        self.differences.append(Difference(decision.id, what, *values))
 
-    def lacks(self, one: Prediction, what: str) -> None:
-        self.missing.add((one.id, what))
+    def lacks(self, decision: Prediction, what: str) -> None:
+        self.missing.add((decision.id, what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +195,9 @@ def _together(decisions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
     """Some decisions at a time, fewer where their rows are many."""
     batch: list[Prediction] = []
     size = 0
-    for one in decisions:
-        batch.append(one)
-        size += len(one.rows or b"")
+    for decision in decisions:
+        batch.append(decision)
+        size += len(decision.rows or b"")
         if len(batch) == _MOST_DECISIONS or size > _MOST_BYTES:
             yield batch
             batch, size = [], 0
@@ -208,9 +208,9 @@ def _together(decisions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
 def _findings(decisions: Sequence[Prediction], models: Models) -> _Findings:
     findings = _Findings()
     known = (
-        _case(one, place, findings)
-        for place, one in enumerate(decisions, start=1)
-        if one.applicant != ERASED
+        _case(decision, place, findings)
+        for place, decision in enumerate(decisions, start=1)
+        if decision.applicant != ERASED
     )
     cases = [case for case in known if case is not None]
     _replay_features([case for case in cases if case.rows is not None], findings)
@@ -223,45 +223,45 @@ def _findings(decisions: Sequence[Prediction], models: Models) -> _Findings:
     return findings
 
 
-def _models_of(one: Prediction) -> Iterator[_Model]:
+def _models_of(decision: Prediction) -> Iterator[_Model]:
     """The model that answered, and those that were scored along."""
-    yield _Model(one.model_digest, one.model_version)
-    for shadow in one.shadows:
+    yield _Model(decision.model_digest, decision.model_version)
+    for shadow in decision.shadows:
         yield _Model(shadow.model_digest, shadow.model_version)
 
 
-def _case(one: Prediction, stand_in: int, findings: _Findings) -> _Case | None:
+def _case(decision: Prediction, stand_in: int, findings: _Findings) -> _Case | None:
     """A decision that this code can compute; None for others."""
-    if one.feature_set_version != FEATURE_SET_VERSION:
-        findings.lacks(one, f"code of version {one.feature_set_version} of the features")
+    if decision.feature_set_version != FEATURE_SET_VERSION:
+        findings.lacks(decision, f"code of version {decision.feature_set_version} of the features")
         return None
     try:
-        vector = from_bytes(one.features)
+        vector = from_bytes(decision.features)
     except VectorError as error:
-        findings.differs(one, "features", "damaged", error)
+        findings.differs(decision, "features", "damaged", error)
         return None
-    return _Case(one, vector, _rows(one, stand_in, findings))
+    return _Case(decision, vector, _rows(decision, stand_in, findings))
 
 
-def _rows(one: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
+def _rows(decision: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
     """A decision's recorded rows; None if there are none that can be relied on."""
-    if one.rows is None:
-        if one.source == "rows":
-            findings.differs(one, "rows", "none", "those that came with the request")
+    if decision.rows is None:
+        if decision.source == "rows":
+            findings.differs(decision, "rows", "none", "those that came with the request")
         return None
     try:
-        digest = hashlib.sha256(zlib.decompress(one.rows)).hexdigest()
-        rows = rows_of(one.rows, stand_in)
+        digest = hashlib.sha256(zlib.decompress(decision.rows)).hexdigest()
+        rows = rows_of(decision.rows, stand_in)
         number = str(rows["application"][0]["SK_ID_CURR"])
     except UNREADABLE as error:
-        findings.differs(one, "rows", "damaged", error)
+        findings.differs(decision, "rows", "damaged", error)
         return None
-    if digest != one.rows_sha256:
-        findings.differs(one, "rows_sha256", one.rows_sha256, digest)
+    if digest != decision.rows_sha256:
+        findings.differs(decision, "rows_sha256", decision.rows_sha256, digest)
         return None
     # A pseudonym's rows say nothing of who it is.
-    if one.applicant.isdigit() and one.applicant != number:
-        findings.differs(one, "applicant", one.applicant, number)
+    if decision.applicant.isdigit() and decision.applicant != number:
+        findings.differs(decision, "applicant", decision.applicant, number)
     return rows
 
 
@@ -346,21 +346,21 @@ def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, 
 
 
 def _compare_opinion(
-    one: Prediction, model: _Model, opinion: Mapping[str, object], findings: _Findings
+    decision: Prediction, model: _Model, opinion: Mapping[str, object], findings: _Findings
 ) -> None:
-    if one.model_digest == model.digest:
+    if decision.model_digest == model.digest:
         for name, recomputed in opinion.items():
-            if getattr(one, name) != recomputed:
-                findings.differs(one, name, getattr(one, name), recomputed)
+            if getattr(decision, name) != recomputed:
+                findings.differs(decision, name, getattr(decision, name), recomputed)
         # While everything is referred, what the model says is not what is answered.
-        if one.decision not in ("refer", opinion["model_decision"]):
-            findings.differs(one, "decision", one.decision, opinion["model_decision"])
-    for shadow in one.shadows:
+        if decision.decision not in ("refer", opinion["model_decision"]):
+            findings.differs(decision, "decision", decision.decision, opinion["model_decision"])
+    for shadow in decision.shadows:
         if shadow.model_digest == model.digest:
             stored = (shadow.model_version, shadow.pd, shadow.decision)
             recomputed = tuple(opinion[name] for name in ("model_version", "pd", "model_decision"))
             if stored != recomputed:
-                findings.differs(one, f"shadow {model}", stored, recomputed)
+                findings.differs(decision, f"shadow {model}", stored, recomputed)
 
 
 def _where_they_part(stored: str, recomputed: str) -> tuple[str, str]:
@@ -369,7 +369,7 @@ def _where_they_part(stored: str, recomputed: str) -> tuple[str, str]:
         return stored, recomputed
     pairs = enumerate(zip(stored, recomputed, strict=False))
     alike = min(len(stored), len(recomputed))
-    parting = next((place for place, (one, other) in pairs if one != other), alike)
+    parting = next((place for place, (own, other) in pairs if own != other), alike)
     start = max(parting - _BEFORE, 0)
     before, end = "..." if start else "", start + _LONGEST_TEXT
     return before + stored[start:end], before + recomputed[start:end]

@@ -133,7 +133,7 @@ class Thresholds:
             if variable.startswith(PREFIX):
                 name = variable.removeprefix(PREFIX).lower()
                 given[name] = _Given(variable, text.split(","))
-        changes: dict[str, Any] = {name: _value(name, one) for name, one in given.items()}
+        changes: dict[str, Any] = {name: _value(name, value) for name, value in given.items()}
         return replace(cls(), **changes)
 
 
@@ -144,17 +144,17 @@ class _Given(NamedTuple):
 
 def _read(path: Path) -> dict[str, _Given]:
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ThresholdError(f"thresholds cannot be read from {path}: {error}") from error
     return {
         name: _Given(f"{name} in {path}", value if isinstance(value, list) else [value])
-        for name, value in found.items()
+        for name, value in settings.items()
     }
 
 
 def _value(name: str, given: _Given) -> float | Limit:
-    usual = {one.name: one.default for one in fields(Thresholds)}
+    usual = {field.name: field.default for field in fields(Thresholds)}
     if name not in usual:
         near = difflib.get_close_matches(name, usual, 1, cutoff=0.0)[0]
         raise ThresholdError(f"{given.where} is no threshold; the nearest is {near}")
@@ -174,8 +174,8 @@ def _value(name: str, given: _Given) -> float | Limit:
 def _numbers(given: list[Any]) -> list[float]:
     """The numbers from 0 on that are given; none if something else is among them."""
     try:
-        numbers = [float(one) for one in given if not isinstance(one, bool)]
+        numbers = [float(value) for value in given if not isinstance(value, bool)]
     except (TypeError, ValueError):
         return []
-    usable = len(numbers) == len(given) and all(one >= 0.0 for one in numbers)
+    usable = len(numbers) == len(given) and all(value >= 0.0 for value in numbers)
     return numbers if usable else []

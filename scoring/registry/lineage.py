@@ -122,14 +122,14 @@ def _data(store: Store, own: Registered) -> Iterator[Step]:
     manifest = provenance.kept_manifest(store, own.version)
     datasets = list(_datasets(own.dataset, manifest, versions))
     yield Step("raw files", _raw(datasets[0].manifest))
-    for one in datasets:
-        if one.kept is not None and one.kept.made_from is not None:
-            yield Step("decisions added", asdict(one.kept.made_from))
+    for dataset in datasets:
+        if dataset.kept is not None and dataset.kept.made_from is not None:
+            yield Step("decisions added", asdict(dataset.kept.made_from))
         facts = {
-            "digest": one.digest or None,
+            "digest": dataset.digest or None,
             "source": own.source or None,
-            "rows": _rows(one.manifest),
-            "kept": "no" if one.kept is None else f"since {one.kept.kept_at}",
+            "rows": _rows(dataset.manifest),
+            "kept": "no" if dataset.kept is None else f"since {dataset.kept.kept_at}",
         }
         yield Step("dataset", facts)
 
@@ -204,8 +204,8 @@ def _all_unless(known: Mapping[str, Any], key: str) -> int | str | None:
 
 def _costs(training: Mapping[str, Any]) -> dict[str, float] | None:
     names = ("false_negative", "false_positive")
-    found = {name: training[key] for name in names if (key := f"cost_{name}") in training}
-    return found or None
+    costs = {name: training[key] for name in names if (key := f"cost_{name}") in training}
+    return costs or None
 
 
 def _code(made_by: Provenance | None, known: Mapping[str, Any]) -> Step:
@@ -270,15 +270,15 @@ def _parents(
     """The champions that a version came after, each the one at the registration of the other."""
     if made_by is None:
         return None
-    found: list[dict[str, Any]] = []
+    parents: list[dict[str, Any]] = []
     while made_by is not None and made_by.parent is not None:
         number = made_by.parent
         own = listed.get(number)
         if own is None:
-            return [*found, {"version": number, "registered": "not in the registry any more"}]
+            return [*parents, {"version": number, "registered": "not in the registry any more"}]
         made_by = provenance.kept(store, number)
         code = made_by and made_by.code_sha256
-        found.append(
+        parents.append(
             {
                 "version": number,
                 "registered": own.registered,
@@ -286,7 +286,7 @@ def _parents(
                 "code": code,
             }
         )
-    return found
+    return parents
 
 
 def _predictions(decisions: DecisionStore | None, digest: str | None) -> dict[str, Any]:

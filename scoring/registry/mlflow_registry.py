@@ -185,8 +185,8 @@ class Store:
 
     def latest_version(self, name: str = MODEL_NAME) -> int:
         """The highest version of a model, 0 where there is none."""
-        found = self.client.search_model_versions(f"name = '{name}'")
-        return max((int(version.version) for version in found), default=0)
+        versions = self.client.search_model_versions(f"name = '{name}'")
+        return max((int(version.version) for version in versions), default=0)
 
     def promote(
         self,
@@ -282,7 +282,7 @@ class Store:
         # A search of versions leaves their aliases out.
         aliases = self.client.get_registered_model(name).aliases
         reigns = {event.version: event for event in self.history(name)}
-        found = self.client.search_model_versions(f"name = '{name}'")
+        items = self.client.search_model_versions(f"name = '{name}'")
         return [
             Registered(
                 version=str(item.version),
@@ -294,7 +294,7 @@ class Store:
                 figures=self._figures(item.run_id),
                 event=reigns.get(str(item.version)),
             )
-            for item in sorted(found, key=lambda item: -int(item.version))
+            for item in sorted(items, key=lambda item: -int(item.version))
         ]
 
     def champion(self, name: str = MODEL_NAME) -> str | None:

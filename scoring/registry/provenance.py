@@ -175,8 +175,10 @@ def kept_manifest(store: Store, version: str) -> Manifest | None:
 
 def _packages() -> dict[str, str]:
     # Of two of a name the first one on the path is imported; what pip left broken has no name.
-    found = {item.name.lower(): item.version for item in reversed([*distributions()]) if item.name}
-    return dict(sorted(found.items()))
+    versions = {
+        item.name.lower(): item.version for item in reversed([*distributions()]) if item.name
+    }
+    return dict(sorted(versions.items()))
 
 
 def _user() -> str:

@@ -59,17 +59,17 @@ def track(store: Store, run: Run, created: str, *, challenger: bool = True) -> S
 def _figures(run: Run) -> dict[str, Figure]:
     """Plots by file name; without a search there is nothing to compare."""
     chosen = run.choice.validation
-    found = {
+    figures = {
         "calibration.png": plots.calibration(chosen),
         "cost_curve.png": plots.cost_curve(chosen),
     }
     if run.search is not None:
-        found |= {
+        figures |= {
             "families.png": plots.families(compare(run.families)),
             "imbalance.png": plots.imbalance(compare(run.remedies)),
             "trials.png": plots.trials(run.search.table),
         }
-    return found
+    return figures
 
 
 def described(candidate: Candidate) -> dict[str, Any]:

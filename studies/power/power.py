@@ -126,7 +126,7 @@ def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> 
     """
     pds = scorer.predict(features)
     reasons = np.empty(features.height, dtype=object)
-    reasons[:] = [tuple(one.feature for one in some) for some in scorer.reasons(features)]
+    reasons[:] = [tuple(reason.feature for reason in some) for some in scorer.reasons(features)]
     return Population(
         encode(features, scorer.features),
         pds,
@@ -287,9 +287,9 @@ def usual_changes(
         The same applicants' features.
     """
     profile = profile_of(scorer)
-    numbers = [one.name for one in scorer.features if not one.levels]
+    numbers = [feature.name for feature in scorer.features if not feature.levels]
     first = max(numbers, key=lambda name: profile.importance.get(name, 0.0))
-    place = [one.name for one in scorer.features].index(first)
+    place = [feature.name for feature in scorer.features].index(first)
     lost = features.with_columns(pl.lit(None, dtype=features.schema[first]).alias(first))
     without = scored(scorer, lost, population.defaulted)
     return (
@@ -336,7 +336,7 @@ class World:
     ) -> World:
         """The world in which nothing has happened yet."""
         prices = costs or Costs()
-        promised = {name: one.value for name, one in _figures(population, prices).items()}
+        promised = {name: figure.value for name, figure in _figures(population, prices).items()}
         return cls(reference, population, prices, thresholds or Thresholds(), promised)
 
     def findings(self, window: Population) -> Findings:
@@ -346,9 +346,9 @@ class World:
         )
         size = window.pds.size
         outside = {
-            name: one.outside / size
-            for name, one in current.columns.items()
-            if one.outside and name != PD
+            name: column.outside / size
+            for name, column in current.columns.items()
+            if column.outside and name != PD
         }
         return Findings(
             window=_WEEK,

@@ -63,12 +63,12 @@ class Ledger:
             np.full(size, np.nan),
         )
 
-    def write(self, place: int, one: Prediction) -> None:
+    def write(self, place: int, decision: Prediction) -> None:
         """Note a decision."""
-        self.pd[place] = one.pd
-        self.refused[place] = one.decision == "refuse"
-        self.by_challenger[place] = one.role == "challenger"
-        for shadow in one.shadows:
+        self.pd[place] = decision.pd
+        self.refused[place] = decision.decision == "refuse"
+        self.by_challenger[place] = decision.role == "challenger"
+        for shadow in decision.shadows:
             self.shadow_pd[place] = shadow.pd
 
 
@@ -118,8 +118,8 @@ class Branch:
         vectors = self.trainer.pool.vectors[self.arrivals.place[rows]]
         self.last = self.service.decide(month, (rows + 1).tolist(), vectors)
         self._recorded[month] = self.last
-        for row, one in zip(rows, self.last, strict=True):
-            self.ledger.write(int(row), one)
+        for row, decision in zip(rows, self.last, strict=True):
+            self.ledger.write(int(row), decision)
 
     def _tell(self, month: int) -> None:
         """Report the outcomes of the loans that are old enough."""
@@ -127,12 +127,12 @@ class Branch:
         if due < 0:
             return
         rows = self.arrivals.of_month(due)
-        told = zip(self._recorded.pop(due), rows, strict=True)
+        decided = zip(self._recorded.pop(due), rows, strict=True)
         self.service.tell(
             month,
             [
-                (one, bool(self.arrivals.defaulted[row]))
-                for one, row in told
+                (decision, bool(self.arrivals.defaulted[row]))
+                for decision, row in decided
                 if not self.ledger.refused[row]
             ],
         )
@@ -198,4 +198,6 @@ class Branch:
 
 def reasons_of(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
     """The features that each applicant was told."""
-    return [[reason["feature"] for reason in json.loads(one.reasons)] for one in decisions]
+    return [
+        [reason["feature"] for reason in json.loads(decision.reasons)] for decision in decisions
+    ]

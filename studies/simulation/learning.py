@@ -144,9 +144,9 @@ class Trainer:
         levels = {feature.name: feature.levels for feature in scorer.features}
         pds = scorer.predict(frame)
         matrix = encode(frame, scorer.features)
-        told = ([reason.feature for reason in own] for own in scorer.reasons(frame))
+        reasons = ([reason.feature for reason in own] for own in scorer.reasons(frame))
         return Profile.of_training(levels, matrix, pds, scorer.decide(pds)).explained_by(
-            told, scorer.explain(frame).contributions
+            reasons, scorer.explain(frame).contributions
         )
 
 

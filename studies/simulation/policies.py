@@ -107,11 +107,11 @@ class Rivals:
             self._since = month
 
     def _judge(self, branch: Branch, month: int) -> None:
-        found = self.verdict(branch, month, self._since)
+        judgement = self.verdict(branch, month, self._since)
         challenger = branch.challenger
-        if found is None or challenger is None:
+        if judgement is None or challenger is None:
             return
-        wins, why = found
+        wins, why = judgement
         if wins:
             branch.promote(month, challenger, self._since, why)
         else:

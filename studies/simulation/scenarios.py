@@ -82,8 +82,8 @@ def _for_a_while(month: int, months: int) -> float:
 
 
 SCENARIOS = {
-    one.name: one
-    for one in (
+    scenario.name: scenario
+    for scenario in (
         Scenario("none", "Nothing changes.", Conditions(), _never),
         Scenario(
             "sudden",

@@ -45,7 +45,7 @@ class DatedStore(Store):
 
     def record(self, new: Sequence[Prediction]) -> list[Prediction]:
         """Record decisions as of today."""
-        return super().record([replace(one, at=self.today) for one in new])
+        return super().record([replace(decision, at=self.today) for decision in new])
 
     def realised(
         self, since: datetime, false_negative: float
@@ -135,8 +135,8 @@ class Service:
         at = day(month)
         self.store.record_outcomes(
             [
-                Outcome(one.applicant, one.id, defaulted, at, at, _NAME)
-                for one, defaulted in outcomes
+                Outcome(decision.applicant, decision.id, defaulted, at, at, _NAME)
+                for decision, defaulted in outcomes
             ]
         )
 
@@ -160,7 +160,7 @@ def _try(scorer: Scorer, probe: Vectors) -> None:
 
 
 def _decided(made: Sequence[Prediction | Exception]) -> Iterator[Prediction]:
-    for one in made:
-        if isinstance(one, Exception):
-            raise SimulationError(f"the service did not decide: {one}") from one
-        yield one
+    for decision in made:
+        if isinstance(decision, Exception):
+            raise SimulationError(f"the service did not decide: {decision}") from decision
+        yield decision

@@ -159,5 +159,5 @@ def _control(
 
 
 def _known(profile: Profile, column: str) -> float:
-    found = profile.columns[column]
-    return found.known / max(found.applicants, 1)
+    counts = profile.columns[column]
+    return counts.known / max(counts.applicants, 1)

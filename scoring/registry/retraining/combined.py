@@ -34,8 +34,8 @@ def new_keys(dataset: Dataset) -> Keys:
 
 
 def _beyond(frames: Mapping[str, pl.LazyFrame], key: str, names: tuple[str, ...]) -> int:
-    found = pl.collect_all([frames[name].select(pl.col(key).max()) for name in names])
-    return 1 + max((part.item() or 0 for part in found), default=0)
+    highest = pl.collect_all([frames[name].select(pl.col(key).max()) for name in names])
+    return 1 + max((part.item() or 0 for part in highest), default=0)
 
 
 def combined(dataset: Dataset, history: History, out: Path) -> Dataset:

@@ -69,15 +69,15 @@ def called(
     reasons, calm = [], []
     if triggers.older_than is not None:
         age = None if reign is None else now - datetime.fromisoformat(reign.at)
-        told = "of unknown age" if age is None else f"{age.days} days old"
+        words = "of unknown age" if age is None else f"{age.days} days old"
         limit = f"{triggers.older_than.days} days"
         if age is None or age >= triggers.older_than:
-            reasons.append(f"The champion is {told}, and {limit} is the limit.")
+            reasons.append(f"The champion is {words}, and {limit} is the limit.")
         else:
-            calm.append(f"The champion is {told}, not yet {limit}.")
+            calm.append(f"The champion is {words}, not yet {limit}.")
     if triggers.alerts:
         own = _about(champion_digest, alerts, CALLING)
-        reasons += [f"Alert, {one.severity}: {one.message}" for one in own]
+        reasons += [f"Alert, {alert.severity}: {alert.message}" for alert in own]
         if not own:
             calm.append("No open alert about the champion calls for a new model.")
     return Call(bool(reasons), " ".join(reasons or calm))
@@ -101,7 +101,9 @@ def call_for(registry: Registry, store: Store, triggers: Triggers, now: datetime
 def holding(champion_digest: str, alerts: Sequence[AlertRecord]) -> list[str]:
     """The open alerts, of those given, for which a person has to promote, in sentences."""
     own = _about(champion_digest, alerts, HOLDING)
-    return [f"An alert is critical: {one.message}" for one in own if one.severity == "critical"]
+    return [
+        f"An alert is critical: {alert.message}" for alert in own if alert.severity == "critical"
+    ]
 
 
 def _about(digest: str, alerts: Sequence[AlertRecord], rules: Collection[str]) -> list[Alert]:
