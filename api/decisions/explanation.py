@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import orjson
 from pydantic import BaseModel, Field
 
 from api.http.problems import ProblemError
@@ -149,8 +148,3 @@ def _told(step: Reason, language: str) -> dict[str, Any]:
         "value": step.value,
         "contribution": step.contribution,
     }
-
-
-def dumps(document: Any) -> bytes:
-    """A document as JSON."""
-    return orjson.dumps(document)

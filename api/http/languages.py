@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import orjson
 from flask import Response, request
 
-from api.http.bodies import JSON
+from api.http.bodies import json_answer
 
 LANGUAGES = ("en", "fr")
 
@@ -18,7 +17,7 @@ def asked_language() -> str:
 
 def spoken(answer: object, language: str) -> Response:
     """An answer as JSON that says which language it is in."""
-    response = Response(orjson.dumps(answer), content_type=JSON)
+    response = json_answer(answer)
     response.headers["Content-Language"] = language
     response.vary.add("Accept-Language")
     return response

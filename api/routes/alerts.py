@@ -6,14 +6,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
-import orjson
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.http.access import scope
-from api.http.bodies import JSON
+from api.http.bodies import json_answer
 from api.http.openapi import KEY, STORE_AWAY, problem
 from api.service import current_service
 from scoring.store import AlertRecord
@@ -75,7 +74,7 @@ class Alerts(BaseModel):
 def alerts(query: AlertsQuery) -> Response:
     """The alerts that `python -m scoring monitor` has kept; the open ones if no other are asked."""
     found = current_service().store.alerts(query.limit, open_only=query.state == "open")
-    return Response(orjson.dumps({"alerts": [_told(one) for one in found]}), content_type=JSON)
+    return json_answer({"alerts": [_told(one) for one in found]})
 
 
 def _told(one: AlertRecord) -> dict[str, Any]:

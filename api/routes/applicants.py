@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.answers import Answer, answer_of
 from api.http.access import current_client, scope, sees_all
-from api.http.bodies import JSON
+from api.http.bodies import json_answer
 from api.http.openapi import KEY, NOT_FOUND, STORE_AWAY, problem
 from api.http.problems import ProblemError
 from api.routes.records import note_read
@@ -92,7 +92,7 @@ def applicant(path: ApplicantPath) -> Response:
         (application,) = told["application"]
         rows = whole = {**told, "application": application}
         put_back(whole, orjson.loads(found.misunderstood or "[]"))
-    return _json(
+    return json_answer(
         {
             "applicant": found.applicant,
             "feature_set_version": found.feature_set_version,
@@ -122,8 +122,4 @@ def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
     if any(one.caller != current_client().id for one in found):
         note_read("applicant_predictions", key)
     told = [answer_of(prediction, path.id) for prediction in found]
-    return _json({"decisions": told, **({} if own is None else {"own_only": True})})
-
-
-def _json(answer: object) -> Response:
-    return Response(orjson.dumps(answer), content_type=JSON)
+    return json_answer({"decisions": told, **({} if own is None else {"own_only": True})})

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import polars as pl
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -15,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.reader import accepted_columns
 from api.http.access import scope
-from api.http.bodies import JSON, read_body
+from api.http.bodies import json_answer, read_body
 from api.http.openapi import BAD_BODY, KEY
 from api.http.problems import ProblemError
 from api.service import current_service
@@ -83,7 +82,7 @@ def read_applications(query: FileQuery) -> Response:
     rows = [
         {name: cell for name, cell in row if cell is not None} for row in zip(*cells, strict=True)
     ]
-    return Response(orjson.dumps({"rows": rows, "notes": notes}), content_type=JSON)
+    return json_answer({"rows": rows, "notes": notes})
 
 
 def _cells(texts: pl.Series, column: Column) -> Iterator[tuple[str, str | float | None]]:

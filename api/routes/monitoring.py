@@ -12,7 +12,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.access import scope
-from api.http.bodies import JSON
+from api.http.bodies import json_answer
 from api.http.openapi import KEY, STORE_AWAY, problem
 from api.http.problems import ProblemError
 from api.service import current_service
@@ -57,7 +57,7 @@ def monitoring() -> Response:
     """The figures of the last `python -m scoring monitor`, as it writes them to monitoring.json."""
     found = _newest()
     told = {"at": found.at.isoformat(), **orjson.loads(found.values)}
-    return Response(orjson.dumps(told), content_type=JSON)
+    return json_answer(told)
 
 
 @blueprint.get(

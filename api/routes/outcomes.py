@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-import orjson
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from api.http.access import current_client, may_see, scope
-from api.http.bodies import JSON, Body, Text, read_model
+from api.http.bodies import Body, Text, json_answer, read_model
 from api.http.openapi import BAD_BODY, KEY, STORE_AWAY, request_body
 from api.http.problems import FieldError, ProblemError
 from api.service import current_service
@@ -103,7 +102,7 @@ def outcomes() -> Response:
     known = store.outcomes(list(times)).values()
     if outdated := sum(one.observed_at > times[one.prediction_id] for one in known):
         answer["outdated"] = outdated
-    return Response(orjson.dumps(answer), 201, content_type=JSON)
+    return json_answer(answer, 201)
 
 
 def _wrong(body: OutcomesBody, known: Mapping[str, Decided], now: datetime) -> Iterator[FieldError]:

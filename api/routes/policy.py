@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import orjson
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -12,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.answers import ModelFacts, facts_of
 from api.http.access import scope
-from api.http.bodies import JSON, Body, Motive, Text, read_model, seen_numbers
+from api.http.bodies import Body, Motive, Text, json_answer, read_model, seen_numbers
 from api.http.openapi import BAD_BODY, KEY, NOT_READY, STORE_AWAY, problem, request_body
 from api.http.problems import ProblemError
 from api.service import current_service
@@ -73,7 +72,7 @@ def model() -> Response:
         role: facts_of(live[role].scorer, live[role].digest, role) if role in live else None
         for role in ("champion", "challenger")
     }
-    return _json(told)
+    return json_answer(told)
 
 
 @blueprint.get(
@@ -122,10 +121,6 @@ def set_policy() -> Response:
 
 
 def _answer(chosen: Policy) -> Response:
-    response = _json({name: getattr(chosen, name) for name in PolicyAnswer.model_fields})
+    response = json_answer({name: getattr(chosen, name) for name in PolicyAnswer.model_fields})
     response.set_etag(str(chosen.number))
     return response
-
-
-def _json(answer: object) -> Response:
-    return Response(orjson.dumps(answer), content_type=JSON)

@@ -18,7 +18,15 @@ from api.decisions.answers import Answer, answer_of
 from api.decisions.reader import Applicant, known_number
 from api.decisions.service import Caller, Case, history_of
 from api.http.access import current_client, scope
-from api.http.bodies import JSON, JSON_LINES, digest_of, idempotency_key, read_body, split
+from api.http.bodies import (
+    JSON,
+    JSON_LINES,
+    digest_of,
+    idempotency_key,
+    json_answer,
+    read_body,
+    split,
+)
 from api.http.openapi import KEY, NOT_READY, applicant_body, batch_body, problem
 from api.http.problems import FieldError, Problem, ProblemError, document
 from api.service import current_service
@@ -118,7 +126,7 @@ def predict() -> Response:
     first = None if key is None else _first_answer(caller, key)
     case = _case(body, caller)
     (decided,) = [first] if first else current_service().desk.decide([case])
-    return _json(answer_of(_checked(decided, caller), case.number))
+    return json_answer(answer_of(_checked(decided, caller), case.number))
 
 
 @blueprint.post(
@@ -160,7 +168,7 @@ def predict_batch() -> Response:
     items = list(_items(applicants, caller, key))
     if lines:
         return Response(b"".join(orjson.dumps(item) + b"\n" for item in items), mimetype=JSON_LINES)
-    return _json({"results": items})
+    return json_answer({"results": items})
 
 
 def _items(applicants: list[bytes], caller: Caller, key: str | None) -> Iterator[dict[str, Any]]:
@@ -248,7 +256,3 @@ def _checked(decided: Prediction | ProblemError, caller: Caller) -> Prediction:
             422, "This Idempotency-Key was used for another request. Take a new one."
         )
     return decided
-
-
-def _json(answer: object) -> Response:
-    return Response(orjson.dumps(answer), content_type=JSON)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-import orjson
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -16,7 +15,7 @@ from pydantic import BaseModel, Field
 from api.decisions.answers import MOST_OVERRIDES, Record, record_of
 from api.decisions.explanation import Explanation, explain, withhold_values
 from api.http.access import current_client, may_see, scope, sees_all
-from api.http.bodies import JSON, Body, Motive, Text, read_model
+from api.http.bodies import Body, Motive, Text, json_answer, read_model
 from api.http.languages import asked_language, spoken
 from api.http.openapi import BAD_BODY, KEY, NOT_FOUND, STORE_AWAY, problem, request_body
 from api.http.problems import ProblemError
@@ -165,6 +164,6 @@ def _check_seen(record: Response, known: Sequence[Override]) -> None:
 
 def _record(found: Prediction, overrides: list[Override]) -> Response:
     told = record_of(found, overrides, current_service().store.outcome(found.id))
-    response = Response(orjson.dumps(told), content_type=JSON)
+    response = json_answer(told)
     response.add_etag()
     return response
