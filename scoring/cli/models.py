@@ -49,14 +49,14 @@ def train(
     from datetime import UTC, datetime
 
     from scoring.data.versions import DataVersions
-    from scoring.modelling.pipeline import TRIALS, Settings
+    from scoring.modelling.pipeline import TRIALS, TrainingSettings
     from scoring.modelling.pipeline import train as run_training
     from scoring.modelling.recipes import opened
     from scoring.registry import approval
     from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Store
     from scoring.registry.tracking import track
 
-    settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
+    settings = TrainingSettings(trials or TRIALS, seed, use_protected=bool(protected))
     with messages() as console, opened(data) as dataset:
         # A registry that cannot be used is told before hours of training, not after.
         store = Store(mlruns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,7 +78,7 @@ def retrain(
     from scoring.registry import approval
     from scoring.registry.mlflow_registry import Store as Registry
     from scoring.registry.promotions import check_motive
-    from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
+    from scoring.registry.retraining.retrain import attempt, gather
     from scoring.registry.retraining.triggers import Triggers, call_for
 
     now = datetime.now(UTC)
@@ -94,12 +96,8 @@ def retrain(
             if not call.due:
                 return
             by, _ = check_motive(by, call.why)
-            try:
-                with console.status("reading decisions"):
-                    material = gather(registry, store, newest, now, original, caller_share)
-            except NothingToLearnError as error:
-                typer.echo(f"no new model: {error}")
-                return
+            with console.status("reading decisions"), _nothing_to_learn():
+                material = gather(registry, store, newest, now, original, caller_share)
         with stages(console) as progress:
             result = attempt(
                 registry, material, by, call.why, now,
@@ -107,6 +105,18 @@ def retrain(
             )  # fmt: skip
         _write(result, reports)
     _show(result, reports)
+
+
+@contextmanager
+def _nothing_to_learn() -> Iterator[None]:
+    """End the command, without an error, where there is nothing to make a new model of."""
+    from scoring.registry.retraining.retrain import NothingToLearnError
+
+    try:
+        yield
+    except NothingToLearnError as error:
+        typer.echo(f"no new model: {error}")
+        raise typer.Exit from error
 
 
 def _write(result: Attempt, reports: Path) -> None:

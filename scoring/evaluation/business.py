@@ -23,10 +23,8 @@ def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    pd : array-like of shape (applicants,)
-        Probabilities of default.
+    target, pd : array-like of shape (applicants,)
+        Outcomes, 1 for a default, and probabilities of default.
     cutoff : float
         Applicants with a PD above it are refused.
     costs : Costs
@@ -109,16 +107,12 @@ def study_cutoff(
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    pd : array-like of shape (applicants,)
-        Probabilities of default, of a model that has not seen these applicants.
+    target, pd : array-like of shape (applicants,)
+        Outcomes, 1 for a default, and PDs of a model that has not seen the applicants.
     costs : Costs
         What the two mistakes cost.
-    resamples : int
-        Number of bootstrap resamples, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     curves = _Curves.of(target, pd)
     cost = curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]

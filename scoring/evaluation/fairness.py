@@ -87,10 +87,8 @@ def by_group(
         Outcomes, and PDs of a model that has not seen the applicants.
     cutoff : float
         Applicants with a PD above it are refused; the others count as accepted, referred or not.
-    resamples : int
-        Number of bootstrap resamples, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------
@@ -297,10 +295,8 @@ def price_of_leaving_out(
         attributes and of the one that does.
     costs : Costs
         What the two mistakes cost; both models are cut at its cut-off.
-    resamples : int
-        Number of bootstrap resamples.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------

@@ -236,10 +236,8 @@ def id_order(
         With SK_ID_CURR, in the order in which the data came.
     target : array-like of shape (applicants,)
         1 for a default, 0 else.
-    resamples : int
-        Number of bootstrap resamples.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------

@@ -78,10 +78,8 @@ def figures(
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else; both must occur.
-    pds : array-like of shape (applicants,)
-        Probabilities of default, of a model that has not seen these applicants.
+    target, pds : array-like of shape (applicants,)
+        Outcomes, 1 for a default; both must occur. PDs of a model that has not seen the applicants.
     cutoff : float
         Applicants with a PD above it are refused.
     costs : Costs
@@ -136,10 +134,8 @@ def intervals(
     ----------
     target, pds, cutoff, costs
         As for `figures`, which also explains the names of the result.
-    resamples : int
-        Number of bootstrap resamples.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     scored = _Scored.of(target, pds, cutoff, costs)
     values = figures(target, pds, cutoff, costs)
@@ -168,16 +164,12 @@ def paired_difference(
     ----------
     target : array-like of shape (applicants,)
         1 for a default, 0 else.
-    pds_a, pds_b : array-like of shape (applicants,)
-        PDs of the two models, in the same order of applicants.
-    cutoff_a, cutoff_b : float
-        Of each model.
+    pds_a, pds_b, cutoff_a, cutoff_b
+        PDs of the two models, of shape (applicants,), and their cut-offs.
     costs : Costs
         What the two mistakes cost.
-    resamples : int
-        Number of bootstrap resamples.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     a = _Scored.of(target, pds_a, cutoff_a, costs)
     b = _Scored.of(target, pds_b, cutoff_b, costs)
@@ -221,10 +213,8 @@ def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) ->
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else; both must occur.
-    pds : array-like of shape (applicants,)
-        Probabilities of default, of a model that has not seen these applicants.
+    target, pds : array-like of shape (applicants,)
+        Outcomes, 1 for a default; both must occur. PDs of a model that has not seen the applicants.
     bins : int
         Equal PDs share a bin, so there may be fewer.
 
@@ -270,10 +260,8 @@ def cost_ratios(
         Outcomes, and PDs of a model that has not seen the applicants.
     ratios : sequence of float
         Cost of an accepted default, in refused good applicants.
-    resamples : int
-        Number of bootstrap resamples, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------

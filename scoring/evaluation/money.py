@@ -133,10 +133,8 @@ def money_score(
         AMT_CREDIT and AMT_ANNUITY, a row an applicant in the same order.
     money : Money
         The assumptions.
-    resamples : int
-        Number of bootstrap resamples, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     defaulted, turned_down = np.asarray(target) == 1, np.asarray(refused, dtype=np.bool_)
     margins = money.margins(loans)

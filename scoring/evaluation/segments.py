@@ -48,10 +48,8 @@ def segments(
         What the two mistakes cost.
     columns : sequence of str
         What to cut the applicants by, one column at a time.
-    resamples : int
-        Number of bootstrap resamples of each segment, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap in each segment, stratified by outcome; same seed, same intervals.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
 from scoring.modelling import pipeline
 from scoring.modelling.configuration import Configuration
-from scoring.modelling.pipeline import Settings
+from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict, judge, on_original
@@ -279,7 +279,7 @@ def _trained(
 ) -> pipeline.Run:
     champion = material.champion
     protected = bool(champion.lineage["training"].get("use_protected"))
-    settings = Settings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
+    settings = TrainingSettings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
     return pipeline.retrain(
         pipeline.load(dataset, protected),
         Configuration.of(champion).candidate,
