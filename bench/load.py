@@ -60,7 +60,7 @@ class Load:
 
 
 def write_bodies(bodies: list[bytes], path: Path) -> Path:
-    """Bodies as a file that `saturate` sends from, a line each."""
+    """Write bodies as a file that `saturate` sends from, a line each."""
     path.write_bytes(b"".join(body.replace(b"\n", b" ") + b"\n" for body in bodies))
     return path
 

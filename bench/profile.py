@@ -29,7 +29,7 @@ _WARM = 20
 def stages(
     model: Path, challenger: Path, database: str, bodies: Sequence[bytes]
 ) -> dict[str, float]:
-    """Milliseconds of a request's stages, by Python's deterministic profiler.
+    """Measure the milliseconds of a request's stages, by Python's deterministic profiler.
 
     It makes pure Python look about twice as slow as it is, and compiled code as fast as it is: the
     shares of the stages count, more than their sum.

@@ -45,7 +45,7 @@ STRONG = (
 
 
 def application_features(rows: pl.DataFrame) -> pl.DataFrame:
-    """Raw columns, categories as numbers, and ten ratios: what a first model would use."""
+    """Make raw columns, categories as numbers, and ten ratios: what a first model would use."""
     days = pl.col("DAYS_EMPLOYED")
     rows = rows.with_columns(DAYS_EMPLOYED=pl.when(days != DAY_SENTINEL).then(days))
     columns = [
@@ -77,7 +77,7 @@ def application_features(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def history_features(frames: Mapping[str, pl.DataFrame], applicants: pl.Series) -> pl.DataFrame:
-    """Crude aggregates of every history table but the instalments: no thought went into them."""
+    """Aggregate every history table but the instalments, crudely: no thought went into it."""
     result = pl.DataFrame({"SK_ID_CURR": applicants})
     owners = frames["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR")
     for name in HISTORIES:
@@ -111,46 +111,46 @@ def _crude(name: str) -> list[pl.Expr]:
 
 
 def train(features: pl.DataFrame, target: FloatArray) -> lgb.Booster:
-    """A plain LightGBM."""
+    """Train a plain LightGBM."""
     data = lgb.Dataset(features.to_numpy(), target, free_raw_data=True)
     return lgb.train(PARAMETERS, data, ROUNDS)
 
 
 def auc(model: lgb.Booster, features: pl.DataFrame, target: FloatArray) -> float:
-    """Area under the ROC curve on rows that the model has not seen."""
+    """Compute the area under the ROC curve on rows that the model has not seen."""
     return float(roc_auc_score(target, np.asarray(model.predict(features.to_numpy()))))
 
 
 def draw(
     profile: Json | None, chunks: int, seed: int, population: Population = "train"
 ) -> dict[str, pl.DataFrame]:
-    """Chunks of sample applicants as one set of tables."""
+    """Draw chunks of sample applicants as one set of tables."""
     maker = ChunkMaker(profile)
     parts = [maker.draw(population, chunk, seed) for chunk in range(chunks)]
     return {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
 
 
 def target_of(rows: pl.DataFrame) -> FloatArray:
-    """TARGET as an array."""
+    """Return TARGET as an array."""
     return rows["TARGET"].to_numpy().astype(float)
 
 
 def transfer(profile: Json | None, real: pl.DataFrame, seed: int = 11) -> float:
-    """The AUC on real applications of a model trained on 20,000 invented ones only."""
+    """Measure the AUC on real applications of a model trained on 20,000 invented ones only."""
     drawn = draw(profile, TRAINED_ON, seed)["application"]
     model = train(application_features(drawn), target_of(drawn))
     return auc(model, application_features(real), target_of(real))
 
 
 def honest_transfer(sources: Sources, seed: int = 12) -> float:
-    """The same, with statistics of one half of the real rows and the AUC on the other half."""
+    """Do the same with statistics of one half of the real rows and the AUC on the other half."""
     shuffled = sources.applications.sample(fraction=1.0, shuffle=True, seed=seed)
     half = shuffled.head(shuffled.height // 2)
     return transfer(compute(sources.without(half["SK_ID_CURR"])), half)
 
 
 def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, float]]:
-    """AUC with the application only and with crude history aggregates besides.
+    """Measure the AUC with the application only and with crude history aggregates besides.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, flo
 
 
 def held_out_risk(sources: Sources, folds: int = 5) -> tuple[float, float]:
-    """Out-of-fold AUC of the model of TARGET itself on real applicants with histories.
+    """Measure the out-of-fold AUC of the model of TARGET itself, on real applicants.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def _full(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def marginal_gaps(real: pl.DataFrame, drawn: pl.DataFrame, name: str) -> pl.DataFrame:
-    """How far the columns of a table are off.
+    """Measure how far the columns of a table are off.
 
     Returns
     -------
@@ -252,7 +252,7 @@ def largest_gap(ours: pl.Series, theirs: pl.Series) -> float:
 
 
 def all_gaps(sources: Sources, seed: int = 14) -> pl.DataFrame:
-    """`marginal_gaps` of all tables of both populations."""
+    """Collect `marginal_gaps` of all tables of both populations."""
     gaps = []
     for population, people in sources.people.items():
         drawn = draw(None, MARGINAL_CHUNKS, seed, population)
@@ -271,7 +271,7 @@ def all_gaps(sources: Sources, seed: int = 14) -> pl.DataFrame:
 
 
 def history_lengths(sources: Sources, seed: int = 14) -> pl.DataFrame:
-    """Rows of each history per applicant: mean, spread and share without any, real and drawn."""
+    """Count rows of each history per applicant: mean, spread, share without, real and drawn."""
     lengths = []
     for population, people in sources.people.items():
         drawn = draw(None, MARGINAL_CHUNKS, seed, population)

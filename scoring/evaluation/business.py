@@ -19,7 +19,7 @@ REFER_SHARE = 0.07
 
 
 def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs: Costs) -> float:
-    """Mean cost an applicant when PDs above the cut-off are refused.
+    """Return the mean cost an applicant when PDs above the cut-off are refused.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def realised_cost(
 
 
 def cost_curve(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> tuple[Floats, Floats]:
-    """Business cost at every possible cut-off.
+    """Compute the business cost at every possible cut-off.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def cost_curve(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> tuple[
 
 
 def best_cutoff(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> float:
-    """The cut-off of least business cost on these applicants (the lowest one where several tie)."""
+    """Find the cut-off of least business cost on these applicants; of several, the lowest."""
     cutoffs, cost = cost_curve(target, pd, costs)
     return float(cutoffs[np.argmin(cost)])
 
@@ -103,7 +103,7 @@ def study_cutoff(
     resamples: int = 1000,
     seed: int = 0,
 ) -> CutoffStudy:
-    """How far these applicants can tell which cut-off is the best.
+    """Measure how far these applicants can tell which cut-off is the best.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def study_cutoff(
 
 
 def refer_band(pd: npt.ArrayLike, cutoff: float, share: float = REFER_SHARE) -> tuple[float, float]:
-    """The PDs that an officer should look at: those about which the model's decision says least.
+    """Choose the PDs that an officer should look at: those about which the model can say least.
 
     At a PD p, deciding by the model instead of the other way round saves
     |p x false_negative - (1 - p) x false_positive| on average, which is proportional to
@@ -194,7 +194,7 @@ class _Curves:
         return cls(order, (np.asarray(target) == 1)[order], ends, cutoffs)
 
     def costs(self, costs: Costs, counts: Floats) -> Floats:
-        """Mean cost an applicant, of shape (rows of counts, cut-offs)."""
+        """Compute the mean cost an applicant, of shape (rows of counts, cut-offs)."""
         weights = counts[:, self.order]
         accepted_defaults = self._below(weights * self.defaulted)
         accepted_good = self._below(weights * ~self.defaulted)

@@ -30,7 +30,7 @@ class Test(NamedTuple):
 
 
 def psi(reference: Counts, current: Counts) -> float:
-    """Population stability index, 0 for equal shares.
+    """Compute the population stability index, 0 for equal shares.
 
     The sum over bins of (q - p) x ln(q / p), shares p of the reference and q of the current
     population (Lewis, "An Introduction to Credit Scoring", 1994): the usual reading is stable
@@ -41,7 +41,7 @@ def psi(reference: Counts, current: Counts) -> float:
 
 
 def chance_psi(reference: Counts, current: Counts) -> float:
-    """The PSI that is to be expected of two samples of the same population.
+    """Compute the PSI that is to be expected of two samples of the same population.
 
     (bins - 1) x (1 / n + 1 / m), as 1 / (1 / n + 1 / m) times the PSI is nearly distributed as
     chi-square (Yurdakul, "Statistical Properties of Population Stability Index", 2018).
@@ -55,7 +55,7 @@ def chance_psi(reference: Counts, current: Counts) -> float:
 
 
 def kolmogorov_smirnov(reference: Counts, current: Counts) -> Test:
-    """The largest difference of the cumulative shares, for bins in a natural order.
+    """Compare the cumulative shares of bins in a natural order: their largest difference.
 
     Only the bins' edges are looked at, and equal numbers are in one bin: the p-value (the limit
     of Kolmogorov's distribution) is then too large rather than too small.
@@ -68,7 +68,7 @@ def kolmogorov_smirnov(reference: Counts, current: Counts) -> Test:
 
 
 def chi_square(reference: Counts, current: Counts) -> Test:
-    """Pearson's test of homogeneity; bins that are rare in both populations are put together.
+    """Test homogeneity by Pearson's chi-square; bins rare in both populations are put together.
 
     Those in which fewer than five applicants of either population are to be expected (Cochran,
     "Some methods for strengthening the common chi-square tests", 1954).
@@ -81,7 +81,7 @@ def chi_square(reference: Counts, current: Counts) -> Test:
 
 
 def two_proportions(reference: int, of_reference: int, current: int, of_current: int) -> Test:
-    """The z-test of two shares, two-sided, with the pooled share's standard error."""
+    """Test whether two shares differ: z-test, two-sided, with the pooled share's standard error."""
     if not of_reference or not of_current:
         return Test(0.0, 1.0)
     pooled = (reference + current) / (of_reference + of_current)
@@ -93,7 +93,7 @@ def two_proportions(reference: int, of_reference: int, current: int, of_current:
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """P-values that may be held against one level though they are many.
+    """Adjust p-values, so that many may be held against one level.
 
     The chance of even one false alarm stays below the level, however the tests depend on each
     other (Holm, "A simple sequentially rejective multiple test procedure", 1979).

@@ -82,7 +82,7 @@ class Local(NamedTuple):
 
 
 def global_importance(scorer: Scorer, features: pl.DataFrame) -> pl.DataFrame:
-    """Mean absolute contribution of each feature over some applicants.
+    """Compute the mean absolute contribution of each feature over some applicants.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def permutation(
     repeats: int = 5,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """What is lost when a feature's values are shuffled among the applicants.
+    """Measure what is lost when a feature's values are shuffled among the applicants.
 
     Breiman, "Random forests" (2001). Features that carry the same information hide each other's
     importance: shuffle them together as a group.
@@ -210,7 +210,7 @@ def importances(
     repeats: int = 5,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """The features with the largest contributions, by all three measures side by side.
+    """Put all three measures of the features with the largest contributions side by side.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def importances(
 
 
 def summary(scorer: Scorer, features: pl.DataFrame) -> Summary:
-    """Contributions and values of all applicants and features, for a beeswarm."""
+    """Collect contributions and values of all applicants and features, for a beeswarm."""
     contributions = scorer.explain(features).contributions
     order = np.argsort(-np.abs(contributions).mean(axis=0), kind="stable")
     names = _names(scorer)
@@ -247,7 +247,7 @@ def summary(scorer: Scorer, features: pl.DataFrame) -> Summary:
 
 
 def dependence(scorer: Scorer, features: pl.DataFrame, feature: str) -> pl.DataFrame:
-    """What a feature adds to the log-odds of each applicant, against its value.
+    """Collect what a feature adds to the log-odds of each applicant, with its value.
 
     Returns
     -------
@@ -304,7 +304,7 @@ def local(scorer: Scorer, features: pl.DataFrame, top: int = 10) -> Local:
 
 
 def exemplars(scorer: Scorer, features: pl.DataFrame) -> dict[Decision, int]:
-    """One applicant for each decision that occurs: the one whose PD is the decision's median.
+    """Find one applicant for each decision that occurs: the one with the decision's median PD.
 
     Returns
     -------

@@ -40,7 +40,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def attributes(applications: pl.DataFrame) -> pl.DataFrame:
-    """Sex, age band and family status of each applicant.
+    """Read sex, age band and family status of each applicant.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def by_group(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """How each group fares, with percentile bootstrap intervals of 95 %.
+    """Measure how each group fares, with percentile bootstrap intervals of 95 %.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def four_fifths(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """The four-fifths rule for each attribute: least acceptance rate over the greatest.
+    """Apply the four-fifths rule to each attribute: least acceptance rate over the greatest.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def _comparable(groups: pl.Series, outcomes: Flags) -> dict[str, Flags]:
 
 
 def proxy_auc(features: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10) -> Separability:
-    """How well sex can be predicted from the features that remain without protected attributes.
+    """Measure how well sex can be predicted from the features without protected attributes.
 
     At 0.5 the model cannot know; near 1, leaving sex out hides it from the reader only.
 
@@ -284,7 +284,7 @@ def price_of_leaving_out(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """What leaving protected attributes out of the model changes, figure by figure.
+    """Compute what leaving protected attributes out of the model changes, figure by figure.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def single_columns(
     threshold: float = SUSPECT_COLUMN_AUC,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """How well each column predicts the outcome on its own, in three ways.
+    """Measure how well each column predicts the outcome on its own, in three ways.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _folded(auc: float) -> float:
 
 
 def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
-    """Applicants who are on both sides, or twice on one, by identifier and by content.
+    """Find applicants who are on both sides, or twice on one, by identifier and by content.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _content(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
 def adversarial(
     train: pl.DataFrame, test: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10
 ) -> Separability:
-    """Adversarial validation: can a model tell test applicants from training ones?
+    """Measure how well a model can tell test applicants from training ones.
 
     An AUC of 0.5 says that cross-validated figures should carry over; an AUC well above says
     which features have drifted.
@@ -228,7 +228,7 @@ def adversarial(
 def id_order(
     frame: pl.DataFrame, target: npt.ArrayLike, resamples: int = 1000, seed: int = 0
 ) -> pl.DataFrame:
-    """Whether identifiers, or the order of the rows, say anything about the outcome.
+    """Test whether identifiers, or the order of the rows, say anything about the outcome.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def guard(auc: float) -> None:
 def figures(
     target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, costs: Costs
 ) -> dict[str, float]:
-    """Figures of merit of the PDs, and of refusing the applicants above the cut-off.
+    """Compute figures of merit of the PDs, and of refusing the applicants above the cut-off.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def intervals(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """The figures with percentile bootstrap intervals of 95 %, stratified by outcome.
+    """Compute the figures with percentile bootstrap intervals of 95 %, stratified by outcome.
 
     Applicants are drawn, the model stays as it is: the intervals say how the same model could
     have come out on other applicants, not how another training would have. `ece` and `ks` are
@@ -155,7 +155,7 @@ def paired_difference(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Figures of model a minus those of model b on the same applicants.
+    """Compute figures of model a minus those of model b on the same applicants.
 
     Both are resampled together, so that what makes an applicant hard for either cancels: far
     narrower than the difference of two separate intervals.
@@ -183,7 +183,7 @@ def paired_difference(
 def auc_interval(
     target: npt.ArrayLike, scores: npt.ArrayLike, resamples: int = 1000, seed: int = 0
 ) -> Interval:
-    """AUC, with its interval, of any scores that rank applicants: they need not be PDs.
+    """Compute the AUC, with its interval, of any scores that rank applicants, PDs or not.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def auc_interval(
 
 
 def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) -> pl.DataFrame:
-    """What was predicted against what happened, in bins of about equal count by rising PD.
+    """Compare what was predicted with what happened, in bins of about equal count by rising PD.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def cost_ratios(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """What the same PDs would cost if a default cost another multiple of a refused good applicant.
+    """Compute what the same PDs would cost if a default cost another multiple of a refusal.
 
     Parameters
     ----------
@@ -341,7 +341,7 @@ class _Scored:
         )  # fmt: skip
 
     def figures(self, counts: Floats) -> dict[str, Floats]:
-        """Each figure for each row of counts, which are in the applicants' original order."""
+        """Compute each figure for each row of counts, which are in the applicants' original order."""
         weights = counts[:, self.order]
         return (
             self.ranking(counts)
@@ -351,7 +351,7 @@ class _Scored:
         )
 
     def ranking(self, counts: Floats) -> dict[str, Floats]:
-        """AUC, Gini and KS for each row of counts."""
+        """Compute AUC, Gini and KS for each row of counts."""
         weights = counts[:, self.order]
         defaults = np.cumsum(weights * self.defaulted, axis=1)[:, self.ends]
         good = np.cumsum(weights, axis=1)[:, self.ends] - defaults
@@ -417,7 +417,7 @@ class _Scored:
 
 
 def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Outcomes as booleans and PDs as floats, fit for figures.
+    """Return outcomes as booleans and PDs as floats, fit for figures.
 
     Raises
     ------
@@ -438,7 +438,7 @@ def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[npt.NDArray[np.b
 
 
 def bin_starts(rising: Floats, bins: int) -> npt.NDArray[np.intp]:
-    """Where bins of about equal count start in rising values; equal values share a bin."""
+    """Return where bins of about equal count start in rising values; equal values share a bin."""
     first = np.searchsorted(rising, rising, side="left")
     return np.unique(first * bins // rising.size, return_index=True)[1]
 

@@ -55,7 +55,7 @@ class Money:
             raise ValueError(f"every assumption must be above zero, not {self}")
 
     def losses(self, loans: pl.DataFrame) -> Floats:
-        """What each loan would lose by a default, in the currency of AMT_CREDIT.
+        """Return what each loan would lose by a default, in the currency of AMT_CREDIT.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class Money:
         return self.loss_given_default * loans["AMT_CREDIT"].cast(pl.Float64).to_numpy()
 
     def margins(self, loans: pl.DataFrame) -> Floats:
-        """What each loan would earn if it were repaid, in the currency of AMT_CREDIT.
+        """Return what each loan would earn if it were repaid, in the currency of AMT_CREDIT.
 
         A loan that is repaid evenly owes half of the credit on average, over a term of
         `term_factor` x credit / annuity months.
@@ -81,7 +81,7 @@ class Money:
         return loans.select(self.yearly_margin * credit / 2 * years).to_series().to_numpy()
 
     def cutoffs(self, loans: pl.DataFrame) -> Floats:
-        """Each applicant's own cut-off: the PD above which refusing is expected to be cheaper.
+        """Return each applicant's own cut-off: the PD above which refusing is expected to be cheaper.
 
         Accepting loses PD x loss on average, refusing (1 - PD) x margin: equal at
         margin / (margin + loss), `Costs.cutoff` with the applicant's own costs.
@@ -162,7 +162,7 @@ def compare_rules(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Money per applicant of deciding by one cut-off, by each loan's own, or without a model.
+    """Compare what it earns to decide by one cut-off, by each loan's own, or without a model.
 
     Parameters
     ----------

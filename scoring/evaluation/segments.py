@@ -34,7 +34,7 @@ def segments(
     resamples: int = 300,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Figures by segment: the values of categories, the quarters of numbers, and the unknown.
+    """Compute figures by segment: values of categories, quarters of numbers, and the unknown.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ _SCHEMA: dict[str, type[pl.DataType]] = (
 
 
 def parts(column: pl.Series) -> Iterable[tuple[str, npt.NDArray[np.bool_]]]:
-    """The segments of a column: names and who belongs to each, in the order of the values.
+    """Yield the segments of a column, names and who belongs to each, in the order of the values.
 
     Categories and numbers with at most five values have a segment a value; other numbers are cut
     into quarters of about equal count, named by their bounds. Missing values come last.

@@ -56,7 +56,7 @@ class Separability:
     top: tuple[tuple[str, float], ...]
 
     def table(self) -> pl.DataFrame:
-        """The top features as rows: feature, gain_share."""
+        """Return the top features as rows: feature, gain_share."""
         return pl.DataFrame(self.top, schema=["feature", "gain_share"], orient="row")
 
 

@@ -84,5 +84,5 @@ def notify(
 
 
 def exit_code(alerts: Iterable[Alert]) -> int:
-    """What a command ends with: 3 if an alert is critical, 0 else."""
+    """Return the status that a command ends with: 3 if an alert is critical, 0 else."""
     return ALARM if any(alert.severity == "critical" for alert in alerts) else QUIET

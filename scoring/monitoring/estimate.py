@@ -22,7 +22,7 @@ _MOST = 20_000
 def estimate(
     pds: Floats, refused: npt.NDArray[np.bool_], costs: Costs, seed: int = 0
 ) -> Estimate | None:
-    """AUC, cost and default rate of all applicants, refused ones too, as their PDs have it.
+    """Estimate AUC, cost and default rate of all applicants, refused ones too, from their PDs.
 
     Outcomes are drawn from the PDs, many times (confidence-based performance estimation; Guillory
     et al., "Predicting with confidence on unseen distributions", 2021, estimate accuracy alike).

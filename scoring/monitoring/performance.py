@@ -40,7 +40,7 @@ def performance(
     seed: int = 0,
     decided: Mapping[date, int] | None = None,
 ) -> Performance | None:
-    """Figures of the decisions whose outcome became known in a window.
+    """Compute figures of the decisions whose outcome became known in a window.
 
     Only applicants who got a loan show an outcome. The few refused ones who have one after all
     are left out, and the figures are held against those promised for applicants who are not
@@ -104,7 +104,7 @@ def _figures(
 
 
 def observed_to_expected(defaulted: npt.NDArray[np.bool_], pds: Floats) -> Interval:
-    """Defaults over the sum of PDs, 1 for calibrated ones.
+    """Divide the number of defaults by the sum of PDs: 1 for calibrated ones.
 
     The interval is that of the number of defaults if each is as likely as its PD says.
     """
@@ -116,7 +116,7 @@ def observed_to_expected(defaulted: npt.NDArray[np.bool_], pds: Floats) -> Inter
 def by_vintage(
     scorer: Scorer, ever: Settled, decided: Mapping[date, int], seed: int = 0
 ) -> pl.DataFrame:
-    """A row a month of decision, of all decisions whose outcome is known so far.
+    """Compute figures by month of decision, of all decisions whose outcome is known so far.
 
     A young month's outcomes are the early ones, and a refused applicant has none: `decided`
     says how many were decided on, so how many of them the figures leave out.

@@ -21,7 +21,7 @@ _LOOKED_AT = 2_000
 
 
 def quality(store: Store, scorer: Scorer, some: Sample, counted: Profile) -> Quality:
-    """What there is to say of the data of a window.
+    """Check the data of a window: unknown categories, numbers out of range, features recomputed.
 
     Parameters
     ----------

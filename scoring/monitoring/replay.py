@@ -146,7 +146,7 @@ class _Model(NamedTuple):
 
 
 def kept_model(store: Store, digest: str) -> Scorer | None:
-    """The very model that answered; None if it is not kept, or cannot be used by this code.
+    """Load the model that answered; None if it is not kept, or cannot be used by this code.
 
     Raises
     ------
@@ -286,7 +286,7 @@ def _replay_features(cases: Sequence[_Case], findings: _Findings) -> None:
 
 
 def recomputed(applicants: Sequence[Rows]) -> list[Vectors]:
-    """The features of some applicants' rows, in their order."""
+    """Compute the features of some applicants' rows, in their order."""
     vectors: dict[int, Vectors] = {}
     for group in apart(applicants):
         packed = compute(frames_of(applicants[place] for place in group))

@@ -57,7 +57,7 @@ class LogSender:
     name: str = "log"
 
     def send(self, news: Sequence[AlertRecord]) -> None:
-        """A line each: warnings as such, critical ones as errors."""
+        """Log a line each: warnings as such, critical ones as errors."""
         for record in news:
             level = logging.ERROR if record.alert.severity == "critical" else logging.WARNING
             logger.log(level, "%s", _line(record))
@@ -80,7 +80,7 @@ class WebhookSender:
     name: str = "webhook"
 
     def send(self, news: Sequence[AlertRecord]) -> None:
-        """One message for all.
+        """Post one message for all.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class EmailSender:
     name: str = "e-mail"
 
     def send(self, news: Sequence[AlertRecord]) -> None:
-        """One e-mail for all.
+        """Send one e-mail for all.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class EmailSender:
 
 
 def headline(news: Sequence[AlertRecord]) -> str:
-    """How many alerts there are, of which severity."""
+    """Say how many alerts there are, of which severity."""
     critical = sum(record.alert.severity == "critical" for record in news)
     counts = ((critical, "critical alert"), (len(news) - critical, "warning"))
     counted = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n]
@@ -181,7 +181,7 @@ def headline(news: Sequence[AlertRecord]) -> str:
 
 
 def slack_message(news: Sequence[AlertRecord]) -> dict[str, object]:
-    """What a webhook is sent: a text for notifications, and a block an alert.
+    """Build what a webhook is sent: a text for notifications, and a block an alert.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def slack_message(news: Sequence[AlertRecord]) -> dict[str, object]:
 
 
 def senders_of(environment: Mapping[str, str] = os.environ) -> list[Sender]:
-    """The log, and what else environment variables name.
+    """Make the senders that environment variables name, beside the log.
 
     `ALERT_WEBHOOK` is an address; `ALERT_SMTP` has the form `smtp://[USER:PASSWORD@]HOST[:PORT]`,
     or `smtps://`, with `ALERT_FROM` and, with commas between, `ALERT_TO`.

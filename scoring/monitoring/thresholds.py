@@ -110,7 +110,7 @@ class Thresholds:
     def from_settings(
         cls, environment: Mapping[str, str] = os.environ, file: Path | None = None
     ) -> Thresholds:
-        """The defaults, changed by a TOML file, changed by environment variables.
+        """Read thresholds: the defaults, changed by a TOML file, changed by environment variables.
 
         A limit is two numbers, in TOML `pd_psi = [0.1, 0.25]`, in the environment
         `ALERT_AT_PD_PSI=0.1,0.25`; `inf` is never reached.

@@ -49,7 +49,7 @@ class Sample:
 def sample(
     store: Store, own: Headlines, scorer: Scorer, size: int = SAMPLE, seed: int = 0
 ) -> Sample:
-    """Some of a model's decisions, drawn at random; the same ones each time.
+    """Draw some of a model's decisions at random; the same ones each time.
 
     Those on features of another version than this code's are left out.
 
@@ -89,7 +89,7 @@ def sample(
 
 
 def profile(reference: Profile, own: Headlines, some: Sample) -> Profile:
-    """The window by the bins of the reference: PDs and decisions of all, features of the sample."""
+    """Count a window by the reference's bins: PDs and decisions of all, features of the sample."""
     return reference.counted(
         some.matrix, own.pds, (decision.decode() for decision in own.decisions), some.reasons
     )

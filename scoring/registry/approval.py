@@ -75,7 +75,7 @@ def keep_card(store: Store, card: Card) -> None:
 
 
 def kept_card(store: Store, version: str) -> Card | None:
-    """The model card of a version, None where it was registered without one.
+    """Return the model card of a version, None where it was registered without one.
 
     Raises
     ------

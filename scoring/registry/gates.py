@@ -139,11 +139,11 @@ class GateVerdict:
         return [gate.name for gate in self.refused_by()] == [_HELD_OUT]
 
     def refused_by(self, force: bool = False) -> list[Gate]:
-        """The gates that stand in the way; where forced, only those that nobody overrides."""
+        """Return the gates that stand in the way; where forced, only those that nobody overrides."""
         return [gate for gate in self.gates if not gate.passed and (gate.final or not force)]
 
     def summary(self) -> dict[str, list[Any]]:
-        """For each gate whether it was passed, the figure and the bound: plain JSON values."""
+        """Return for each gate whether it was passed, the figure and the bound: plain JSON values."""
         return {gate.name: [gate.passed, gate.figure, gate.bound] for gate in self.gates}
 
 
@@ -343,7 +343,7 @@ def _credible(
 
 
 def chance_ece(pds: Floats, seed: int = 0) -> float:
-    """The calibration error that perfect PDs exceed by chance once in twenty times.
+    """Compute the calibration error that perfect PDs exceed by chance once in twenty times.
 
     Few applicants make any PD look wrong: outcomes are drawn from the PDs themselves.
 
@@ -379,7 +379,7 @@ def _against(differences: Mapping[str, Interval], allowed: Margins) -> Iterator[
 
 
 def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
-    """Whether a challenger's AUC and cost are beyond chance worse than the champion's there."""
+    """Judge whether AUC and cost are worse than the champion's beyond chance, a gate each."""
     for name, words, more_is_better in _COMPARED[:2]:
         value, low, high = differences[name]
         worse = high < 0 if more_is_better else low > 0

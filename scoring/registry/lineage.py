@@ -59,12 +59,12 @@ class Lineage:
     steps: tuple[Step, ...]
 
     def values(self) -> dict[str, Any]:
-        """The chain as plain JSON values."""
+        """Return the chain as plain JSON values."""
         steps = [{"step": step.name, **step.facts} for step in self.steps]
         return {"model": self.model, "version": self.version, "steps": steps}
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
-        """The chain as a table: step, what, value; a step's name stands in its first row."""
+        """Yield the chain as rows: step, what, value; a step's name stands in its first row."""
         for step in self.steps:
             name = step.name
             for what, value in step.facts.items():

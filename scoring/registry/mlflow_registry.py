@@ -184,7 +184,7 @@ class Store:
         self.client.set_registered_model_alias(name, CHALLENGER, version)
 
     def latest_version(self, name: str = MODEL_NAME) -> int:
-        """The highest version of a model, 0 where there is none."""
+        """Return the highest version of a model, 0 where there is none."""
         versions = self.client.search_model_versions(f"name = '{name}'")
         return max((int(version.version) for version in versions), default=0)
 
@@ -268,7 +268,7 @@ class Store:
             return self._finish(name)
 
     def history(self, name: str = MODEL_NAME) -> list[Event]:
-        """Every promotion and rollback, the oldest first."""
+        """List every promotion and rollback, the oldest first."""
         if not self.client.search_registered_models(f"name = '{name}'"):
             return []
         tags = self.client.get_registered_model(name).tags
@@ -276,7 +276,7 @@ class Store:
         return sorted(events, key=lambda event: event.number)
 
     def versions(self, name: str = MODEL_NAME) -> list[Registered]:
-        """Every registered version, the newest first."""
+        """List every registered version, the newest first."""
         if not self.client.search_registered_models(f"name = '{name}'"):
             return []
         # A search of versions leaves their aliases out.
@@ -298,11 +298,11 @@ class Store:
         ]
 
     def champion(self, name: str = MODEL_NAME) -> str | None:
-        """The champion's version, None where there is none yet."""
+        """Return the champion's version, None where there is none yet."""
         return self.find(CHAMPION, name)
 
     def version_of(self, alias: str = CHAMPION, name: str = MODEL_NAME) -> str:
-        """The version that has an alias.
+        """Return the version that has an alias.
 
         Raises
         ------
@@ -317,7 +317,7 @@ class Store:
         return version
 
     def find(self, alias: str, name: str = MODEL_NAME) -> str | None:
-        """The version that has an alias, None where none has it."""
+        """Return the version that has an alias, None where none has it."""
         try:
             return str(self.client.get_model_version_by_alias(name, alias).version)
         except MlflowException as error:
@@ -325,7 +325,7 @@ class Store:
             return None
 
     def tags(self, version: str, name: str = MODEL_NAME) -> dict[str, str]:
-        """What was noted about a version when it was registered.
+        """Return what was noted about a version when it was registered.
 
         Raises
         ------
@@ -366,7 +366,7 @@ class Store:
             return scorer
 
     def is_exported(self, out: Path, alias: str = CHAMPION, name: str = MODEL_NAME) -> bool:
-        """Whether a directory holds the model that has an alias; true where none has it."""
+        """Return whether a directory holds the model that has an alias; true where none has it."""
         version = self.find(alias, name)
         noted = None if version is None else self.tags(version, name).get("manifest_sha256")
         if noted is None:
@@ -386,7 +386,7 @@ class Store:
             self.client.log_text(run, text, f"version-{version}/{file}")
 
     def attached(self, version: str, file: str, name: str = MODEL_NAME) -> str | None:
-        """A text that `attach` kept, None where there is none."""
+        """Return a text that `attach` kept, None where there is none."""
         run, kept = self._run(version, name), f"version-{version}"
         path = f"{kept}/{file}"
         if path not in {item.path for item in self.client.list_artifacts(run, kept)}:

@@ -79,7 +79,7 @@ class Provenance:
 
     @classmethod
     def read(cls, tags: Mapping[str, str], environment: str) -> Self | None:
-        """What `tags` and `environment` tell; None where a version has no such tags."""
+        """Read `tags` and `environment` back; None where a version has no such tags."""
         known = {name: tags[key] or None for name in _TAGGED if (key := f"{_TAG}{name}") in tags}
         if not known:
             return None
@@ -89,7 +89,7 @@ class Provenance:
 
 
 def provenance_of(parent: str | None) -> Provenance:
-    """What a model is made by that is registered at this moment, by the code as it was loaded.
+    """Record what a model is made by that is registered now, by the code as it was loaded.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def provenance_of(parent: str | None) -> Provenance:
 
 
 def code_digest(package: Path = _PACKAGE) -> str:
-    """SHA-256 over the names and digests of a package's .py and .json files."""
+    """Compute the SHA-256 over the names and digests of a package's .py and .json files."""
     paths = sorted(path for path in package.rglob("*") if path.suffix in _CODE and path.is_file())
     lines = (
         f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
@@ -125,7 +125,7 @@ _CODE_AT_START = code_digest()
 
 
 def commit_of(package: Path = _PACKAGE) -> tuple[str | None, bool | None]:
-    """The git commit that a package belongs to, and whether its files are other than the commit's.
+    """Return a package's git commit, and whether its files are other than the commit's.
 
     Both are None where it belongs to none, or where git is not installed.
     """
@@ -146,7 +146,7 @@ def keep(store: Store, version: str, name: str, made_by: Provenance, manifest: M
 
 
 def kept(store: Store, version: str) -> Provenance | None:
-    """What a registered version was made by, None where that was not recorded.
+    """Return what a registered version was made by, None where that was not recorded.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def kept(store: Store, version: str) -> Provenance | None:
 
 
 def kept_manifest(store: Store, version: str) -> Manifest | None:
-    """The manifest of the data that a version learnt from, None where it was not recorded.
+    """Return the manifest of the data that a version learnt from, None where not recorded.
 
     Raises
     ------

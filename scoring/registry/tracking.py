@@ -73,7 +73,7 @@ def _figures(run: Run) -> dict[str, Figure]:
 
 
 def described(candidate: Candidate) -> dict[str, Any]:
-    """A candidate as parameters of a run."""
+    """Return a candidate as parameters of a run."""
     return {
         "candidate": candidate.name,
         "resampling": candidate.resampling,

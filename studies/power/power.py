@@ -97,7 +97,7 @@ class PowerError(ScoringError):
 
 
 def profile_of(scorer: Scorer) -> Profile:
-    """The applicants that a model learnt from.
+    """Return the profile of the applicants that a model learnt from.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def profile_of(scorer: Scorer) -> Profile:
 
 
 def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> Population:
-    """Applicants as a model sees them.
+    """Score applicants: what a model makes of them, with what came of them.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class Change(Protocol):
         """How strong it is, in words."""
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Applicants of a window after the change."""
+        """Draw the applicants of a window after the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class NoChange:
     strength: str = "resample"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """A sample of the population."""
+        """Draw a sample of the population."""
         return population.resampled(size, rng)
 
 
@@ -181,7 +181,7 @@ class CovariateShift:
         return f"{self.deviations:g} sd of one feature"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Drawn with weights."""
+        """Draw with weights."""
         values = population.matrix[:, self.feature]
         z = np.nan_to_num((values - np.nanmean(values)) / np.nanstd(values))
         return population.weighted(np.exp(-self.deviations * z), size, rng)
@@ -204,7 +204,7 @@ class LostValues:
         return f"{self.share:.0%} of one feature"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """A sample, some of it without the value."""
+        """Draw a sample, some of it without the value."""
         places = rng.integers(population.pds.size, size=size)
         lost = rng.random(size) < self.share
         return population.take(places).mixed(self.without.take(places), lost)
@@ -223,7 +223,7 @@ class LabelShift:
         return f"odds of default x {self.odds:g}"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Drawn with weights."""
+        """Draw with weights."""
         return population.weighted(np.where(population.defaulted, self.odds, 1.0), size, rng)
 
 
@@ -244,7 +244,7 @@ class ConceptShift:
         return f"odds at equal features x {self.odds:g}"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """A sample in which more default."""
+        """Draw a sample in which more default."""
         sample = population.resampled(size, rng)
         p = sample.pds
         raised = self.odds * p / (1.0 - p + self.odds * p)
@@ -265,7 +265,7 @@ class FadedLink:
         return f"{self.share:.0%} of outcomes at random"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """A sample in which some outcomes are those of others."""
+        """Draw a sample in which some outcomes are those of others."""
         sample = population.resampled(size, rng)
         others = population.defaulted[rng.integers(population.pds.size, size=size)]
         faded = rng.random(size) < self.share
@@ -275,7 +275,7 @@ class FadedLink:
 def usual_changes(
     scorer: Scorer, population: Population, features: pl.DataFrame
 ) -> tuple[Change, ...]:
-    """Every kind of change, weak and strong; those of one feature of the most important number.
+    """Make every kind of change, weak and strong; of features, the most important number.
 
     Parameters
     ----------
@@ -334,13 +334,13 @@ class World:
         costs: Costs | None = None,
         thresholds: Thresholds | None = None,
     ) -> World:
-        """The world in which nothing has happened yet."""
+        """Make the world in which nothing has changed yet."""
         prices = costs or Costs()
         promised = {name: figure.value for name, figure in _figures(population, prices).items()}
         return cls(reference, population, prices, thresholds or Thresholds(), promised)
 
     def findings(self, window: Population) -> Findings:
-        """What a monitor would find in a window of these applicants."""
+        """Collect what a monitor would find in a window of these applicants."""
         current = self.reference.counted(
             window.matrix, window.pds, window.decisions.tolist(), window.reasons.tolist()
         )
@@ -382,7 +382,7 @@ class World:
 def detections(
     world: World, change: Change, size: int, windows: int = WINDOWS, seed: int = 0
 ) -> list[tuple[str, ...]]:
-    """The rules that give an alert, for each of many windows.
+    """List the rules that give an alert, for each of many windows.
 
     Parameters
     ----------
@@ -414,7 +414,7 @@ def power(
     processes: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:
-    """How many windows are detected, by change and size of the window.
+    """Measure how many windows are detected, by change and size of the window.
 
     Parameters
     ----------
@@ -450,7 +450,7 @@ def power(
 
 
 def applicants_needed(table: pl.DataFrame, share: float = POWER) -> pl.DataFrame:
-    """From how many applicants on a change is detected.
+    """Find from how many applicants on a change is detected.
 
     Parameters
     ----------

@@ -54,12 +54,12 @@ class Pool:
 
     @classmethod
     def of(cls, features: pl.DataFrame, truth: Floats) -> Pool:
-        """Applicants with their log-odds of default."""
+        """Make a pool of applicants with their log-odds of default."""
         strain = features[STRAIN].cast(pl.Float64).to_numpy()
         return cls(features, pack(features), truth, _normal(truth), _normal(strain))
 
     def probability(self, conditions: Conditions) -> Floats:
-        """Everybody's probability of default in some world."""
+        """Return everybody's probability of default under some conditions."""
         odds = self.log_odds + conditions.level + conditions.burden * self.strain
         return np.asarray(1.0 / (1.0 + np.exp(-odds)))
 
@@ -76,7 +76,7 @@ def _normal(values: Floats) -> Floats:
 def divide(
     examples: Examples, candidate: Candidate, costs: Costs, seed: int
 ) -> tuple[Examples, Pool]:
-    """The applicants of a dataset as those who are there from the start, and those who may come.
+    """Divide a dataset's applicants into those known from the start and those who may come.
 
     Everybody's true log-odds are those of a cross-validation, so of models that have not seen the
     applicant, and all outcomes are drawn from them. The outcomes that are known from the start are
@@ -143,7 +143,7 @@ class Arrivals:
         return self.month.size
 
     def of_month(self, month: int) -> Positions:
-        """Those who apply in a month."""
+        """Return those who apply in a month."""
         return np.flatnonzero(self.month == month)
 
 

@@ -55,7 +55,7 @@ class Ledger:
 
     @classmethod
     def of(cls, size: int) -> Ledger:
-        """Nobody is decided on yet."""
+        """Make one in which nobody is decided on yet."""
         return cls(
             np.full(size, np.nan),
             np.zeros(size, bool),
@@ -138,21 +138,21 @@ class Branch:
         )
 
     def labelled(self, month: int, since: int = 0) -> Positions:
-        """Arrivals from a month on whose outcome is known at the beginning of another."""
+        """Return arrivals from a month on whose outcome is known at the beginning of another."""
         months = self.arrivals.month
         old = (months >= since) & (months < month - self.delay)
         return np.flatnonzero(old & ~self.ledger.refused)
 
     def known(self, rows: Positions) -> Labelled:
-        """The outcomes of some arrivals."""
+        """Return the outcomes of some arrivals."""
         return Labelled(self.arrivals.place[rows], self.arrivals.defaulted[rows])
 
     def may_learn(self, month: int) -> bool:
-        """Whether there are outcomes enough for another model."""
+        """Return whether there are outcomes enough for another model."""
         return self.known(self.labelled(month)).defaults >= LEAST_DEFAULTS
 
     def new_model(self, month: int) -> Scorer:
-        """A model of all that is known at the beginning of a month."""
+        """Make a model of all that is known at the beginning of a month."""
         newest = self.labelled(month, month - self.delay - RECENT_MONTHS).size
         months = self.arrivals.month
         waiting = (months >= month - self.delay) & (months < month)
@@ -197,7 +197,7 @@ class Branch:
 
 
 def reasons_of(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
-    """The features that each applicant was told."""
+    """Return the features that each applicant was told."""
     return [
         [reason["feature"] for reason in json.loads(decision.reasons)] for decision in decisions
     ]

@@ -15,7 +15,7 @@ from studies.simulation.run import Course
 
 
 def by_month(courses: Sequence[Course]) -> pl.DataFrame:
-    """A row a course and month.
+    """Tabulate courses by month.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def _months(course: Course) -> Iterator[dict[str, Any]]:
 
 
 def summary(courses: Sequence[Course]) -> pl.DataFrame:
-    """A row a course, over all its months.
+    """Tabulate courses over all their months.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def _summed(course: Course, first: Course) -> dict[str, Any]:
 
 
 def paired_saving(course: Course, other: Course) -> Interval:
-    """What a course costs less an applicant than another with the same applicants."""
+    """Return what a course saves an applicant against another with the same applicants."""
     return mean_interval(other.cost - course.cost, ddof=1)
 
 

@@ -52,7 +52,7 @@ class Labelled:
         return int(self.defaulted.sum())
 
     def last(self, number: int) -> Labelled:
-        """The newest of them."""
+        """Return the newest of them."""
         start = max(self.place.size - number, 0)
         return Labelled(self.place[start:], self.defaulted[start:])
 
@@ -85,7 +85,7 @@ class Trainer:
     seed: int
 
     def first_model(self) -> Scorer:
-        """The model that is there at the beginning; its reference is the pool as it is then."""
+        """Make the model of the beginning; its reference is the pool as it is then."""
         everybody = np.arange(self.pool.risk.size)
         rng = np.random.default_rng(self.seed)
         chosen = _some(rng, np.arange(self.first.target.size), self.applicants)

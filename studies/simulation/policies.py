@@ -120,7 +120,7 @@ class Rivals:
 
 
 def by_likelihood(branch: Branch, month: int, since: int) -> tuple[bool, str] | None:
-    """Whose PDs fit better the outcomes of those whom both have scored.
+    """Judge whose PDs fit better the outcomes of those whom both have scored.
 
     Refused applicants have no outcome, so that costs cannot be compared where the two models
     decide differently and the champion refused. Whether PDs are right can be told on any
@@ -143,7 +143,7 @@ def by_likelihood(branch: Branch, month: int, since: int) -> tuple[bool, str] | 
 
 
 def by_traffic(branch: Branch, month: int, since: int) -> tuple[bool, str] | None:
-    """Whom the bandit prefers, after some months with outcomes of both."""
+    """Judge whom the bandit prefers, after some months with outcomes of both."""
     if month < since + branch.delay + RECENT_MONTHS or branch.challenger is None:
         return None
     rows = branch.arrivals.of_month(month - 1)
@@ -157,7 +157,7 @@ def _log_loss(pds: Floats, defaulted: Flags) -> Floats:
 
 
 def policies(every: int, limits: AlarmLimits) -> dict[str, Policy]:
-    """A new one of each, by name; `every` so many months where time decides."""
+    """Make a new one of each, by name; `every` so many months where time decides."""
     return {
         "never retrain": Never(),
         f"every {every} months": Every(every),

@@ -130,7 +130,7 @@ class Course:
 def world_of(
     dataset: Dataset, champion: Scorer, settings: SimulationSettings, folder: Path
 ) -> World:
-    """The world of a dataset, and the first model in it.
+    """Make the world of a dataset, with its first model.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def world_of(
 
 
 def start_world(trainer: Trainer, folder: Path) -> World:
-    """A world with its first model, which is written to a folder."""
+    """Make a world with its first model, which is written to a folder."""
     trainer.first_model().save(folder)
     return World(trainer, folder)
 

@@ -30,7 +30,7 @@ class Conditions:
     burden: float = 0.0
 
     def times(self, strength: float) -> Conditions:
-        """The same change, stronger or weaker."""
+        """Return the same change, stronger or weaker."""
         return Conditions(self.mix * strength, self.level * strength, self.burden * strength)
 
 
@@ -54,7 +54,7 @@ class Scenario:
     strength: Callable[[int, int], float]
 
     def conditions(self, month: int, months: int) -> Conditions:
-        """The world in a month."""
+        """Return the conditions in a month."""
         return self.peak.times(self.strength(month, months))
 
 

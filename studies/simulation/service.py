@@ -34,7 +34,7 @@ _CALLER = Caller(_NAME, _NAME, None, "", 0.0)
 
 
 def day(month: int) -> datetime:
-    """The middle of a simulated month, counted from 0."""
+    """Return the middle of a simulated month, counted from 0."""
     return datetime(_FIRST_YEAR + month // 12, month % 12 + 1, 15, tzinfo=UTC)
 
 
@@ -50,7 +50,7 @@ class DatedStore(Store):
     def realised(
         self, since: datetime, false_negative: float
     ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
-        """What each model's decisions have cost, as far back from today as asked."""
+        """Return what each model's decisions have cost, as far back from today as asked."""
         return super().realised(self.today - (datetime.now(UTC) - since), false_negative)
 
 
@@ -147,7 +147,7 @@ class Service:
 
 @contextmanager
 def running(folder: Path, probe: Vectors, seed: int) -> Iterator[Service]:
-    """A service that is closed at the end."""
+    """Run a service that is closed at the end."""
     service = Service(folder, probe, seed)
     try:
         yield service

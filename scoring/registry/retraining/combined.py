@@ -15,12 +15,12 @@ _TRAIN = "application_train"
 
 
 def applicants_of(dataset: Dataset) -> pl.Series:
-    """SK_ID_CURR of every applicant, training and test."""
+    """Return SK_ID_CURR of every applicant, training and test."""
     return dataset.frames()["application"].select(_APPLICANT).collect()[_APPLICANT]
 
 
 def new_keys(dataset: Dataset) -> Keys:
-    """The first SK_ID_BUREAU and SK_ID_PREV that a dataset does not use."""
+    """Return the first SK_ID_BUREAU and SK_ID_PREV that a dataset does not use."""
     frames = dataset.frames()
     return Keys(
         _beyond(frames, _LOAN, ("bureau", "bureau_balance")),

@@ -58,7 +58,7 @@ class Keys:
 
 
 def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]) -> dict[str, int]:
-    """The SK_ID_CURR of applicants as decisions name them.
+    """Return the SK_ID_CURR of applicants as decisions name them.
 
     A pseudonym is matched with the numbers that are known; others get a number that stands for
     them, kept in the store: the same every time, and nobody else's.

@@ -37,7 +37,7 @@ class Caller(NamedTuple):
 
 
 def known_of(*datasets: Dataset) -> Known:
-    """Whose rows some datasets hold."""
+    """Return whose rows some datasets hold, by the digest of their features."""
     known: Known = {}
     for dataset in datasets:
         for rows in row_batches(dataset, "train"):
@@ -50,7 +50,7 @@ def known_of(*datasets: Dataset) -> Known:
 def once(
     store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], known: Known
 ) -> tuple[list[Labelled], list[Labelled]]:
-    """Decisions without those on the very features of another applicant, of whom the first counts.
+    """Leave out decisions on the very features of an earlier applicant.
 
     Also those of them that are new: `known` does not have them with this outcome.
     """
@@ -72,7 +72,7 @@ def once(
 
 
 def callers_of(new: Sequence[Labelled]) -> list[Caller]:
-    """Who asked and who reported, those with the most labels first."""
+    """Count who asked and who reported, those with the most labels first."""
     sums: dict[tuple[str, str], Caller] = {}
     for decision in new:
         for who in ((decision.asked, "asked"), (decision.reported, "reported")):
@@ -84,7 +84,7 @@ def callers_of(new: Sequence[Labelled]) -> list[Caller]:
 
 
 def doubts(callers: Sequence[Caller], share: float) -> Iterator[str]:
-    """Why a person should look first: one has more than a share of the labels, or other defaults.
+    """Yield why a person should look first: a caller's share of the labels, or other defaults.
 
     Labels are not thinned out to the share: whoever brings few would weigh as much as the lender.
     """

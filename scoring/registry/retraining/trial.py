@@ -120,7 +120,7 @@ class Trial:
         return self.cost.high < 0
 
     def figures_of(self, scored: Scored) -> dict[str, float]:
-        """A model's own figures on all these applicants."""
+        """Compute a model's own figures on all these applicants."""
         scorer = scored.scorer
         return figures(self.held_out.target, scored.pds, scorer.cutoff, scorer.costs)
 
@@ -184,7 +184,7 @@ def _as_strict(pds: list[Floats], cutoff: float) -> float:
 def effects(
     challenger: Scorer, champion: Scorer, rows: Frames[pl.DataFrame], seed: int = 0
 ) -> dict[str, Interval]:
-    """How far the mean contribution of each table's features has moved, in log-odds.
+    """Measure how far the mean contribution of each table's features has moved, in log-odds.
 
     Contributions are centred on those who were learnt from. Where these are such as the held-out
     `rows` their mean is about zero, whatever the outcomes were; labels about applicants of a kind

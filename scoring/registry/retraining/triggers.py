@@ -50,7 +50,7 @@ def called(
     alerts: Sequence[AlertRecord],
     now: datetime,
 ) -> Call:
-    """Whether a new model is called for.
+    """Return whether a new model is called for, and why.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def call_for(registry: Registry, store: Store, triggers: Triggers, now: datetime
 
 
 def holding(champion_digest: str, alerts: Sequence[AlertRecord]) -> list[str]:
-    """The open alerts, of those given, for which a person has to promote, in sentences."""
+    """Return the critical alerts, of those given, for which a person has to promote, in words."""
     own = _about(champion_digest, alerts, HOLDING)
     return [
         f"An alert is critical: {alert.message}" for alert in own if alert.severity == "critical"
