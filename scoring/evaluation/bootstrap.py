@@ -70,7 +70,7 @@ def _draws(rng: np.random.Generator, size: int, rows: int) -> Floats:
 
 
 def interval(value: float, drawn: npt.ArrayLike) -> Interval:
-    """Return the percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
+    """Return the percentile interval (Efron, Tibshirani, An Introduction to the Bootstrap, 1993).
 
     Parameters
     ----------

@@ -341,7 +341,7 @@ class _Scored:
         )  # fmt: skip
 
     def figures(self, counts: Floats) -> dict[str, Floats]:
-        """Compute each figure for each row of counts, which are in the applicants' original order."""
+        """Compute each figure for each row of counts, in the applicants' original order."""
         weights = counts[:, self.order]
         return (
             self.ranking(counts)

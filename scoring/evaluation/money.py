@@ -81,7 +81,7 @@ class Money:
         return loans.select(self.yearly_margin * credit / 2 * years).to_series().to_numpy()
 
     def cutoffs(self, loans: pl.DataFrame) -> Floats:
-        """Return each applicant's own cut-off: the PD above which refusing is expected to be cheaper.
+        """Return each applicant's own cut-off: the PD above which refusing should be cheaper.
 
         Accepting loses PD x loss on average, refusing (1 - PD) x margin: equal at
         margin / (margin + loss), `Costs.cutoff` with the applicant's own costs.

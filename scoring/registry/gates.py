@@ -139,11 +139,11 @@ class GateVerdict:
         return [gate.name for gate in self.refused_by()] == [_HELD_OUT]
 
     def refused_by(self, force: bool = False) -> list[Gate]:
-        """Return the gates that stand in the way; where forced, only those that nobody overrides."""
+        """Return the gates in the way; where forced, only those that nobody overrides."""
         return [gate for gate in self.gates if not gate.passed and (gate.final or not force)]
 
     def summary(self) -> dict[str, list[Any]]:
-        """Return for each gate whether it was passed, the figure and the bound: plain JSON values."""
+        """Return whether each gate was passed, its figure and bound: plain JSON values."""
         return {gate.name: [gate.passed, gate.figure, gate.bound] for gate in self.gates}
 
 
