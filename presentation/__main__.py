@@ -9,25 +9,22 @@ from typing import Annotated
 
 import typer
 
-from presentation import modelling, problem, service, watching
+from presentation.content import French, read_slides, read_words
 from presentation.deck import Deck
 from presentation.deliverables import Naming, pack
 from presentation.evidence import Evidence, gathered
-from presentation.figures import Figures, MissingFigureError
+from presentation.figures import Figures
+from presentation.names import names_of
 from scoring.cli.console import messages
 from scoring.files import staged_file
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = Path("reports/screenshots/decision_fr_1280.png")
 SLIDES = Path("reports/presentation.pptx")
-MONTHS = (
-    "janvier", "février", "mars", "avril", "mai", "juin",
-    "juillet", "août", "septembre", "octobre", "novembre", "décembre",
-)  # fmt: skip
 
 
 def build(figures: Figures, evidence: Evidence, picture: Path, author: str, on: str) -> Deck:
-    """The slides of a talk of twenty minutes.
+    """Make the slides of a talk of twenty minutes.
 
     Parameters
     ----------
@@ -44,39 +41,14 @@ def build(figures: Figures, evidence: Evidence, picture: Path, author: str, on: 
     ------
     MissingFigureError
         If the picture is missing.
+    ContentError
+        If a slide asks for something that there is not.
     """
-    if not picture.is_file():
-        raise MissingFigureError(f"{picture} is not there: make screenshots makes it")
+    speaker = ", ".join(filter(None, (author, on)))
+    french = French(names_of(figures, evidence, picture, speaker), read_words())
     deck = Deck("Prêt à dépenser : scoring de crédit", author)
-    problem.cover(deck, figures, author, on)
-    problem.need(deck, figures)
-    problem.data(deck, figures)
-    problem.line(deck)
-    problem.features(deck, figures)
-    problem.honesty(deck, figures)
-    problem.score(deck, figures)
-    modelling.families(deck, figures)
-    modelling.overfitting(deck, figures)
-    modelling.imbalance(deck, figures)
-    modelling.search(deck, figures)
-    modelling.calibration(deck, figures)
-    modelling.cutoff(deck, figures)
-    modelling.final(deck, figures)
-    modelling.tracking(deck, figures, evidence)
-    modelling.overall(deck, figures)
-    modelling.single(deck, evidence)
-    modelling.fairness(deck, figures)
-    service.versions(deck, evidence)
-    service.tests(deck, evidence)
-    service.pipeline(deck)
-    service.deployed(deck, evidence)
-    service.answer(deck, evidence)
-    service.page(deck, picture)
-    watching.drift(deck, figures)
-    watching.verdict(deck, figures)
-    watching.strategy(deck)
-    watching.limits(deck, figures)
-    watching.conclusion(deck, figures)
+    for fields in read_slides():
+        deck.add(fields, french)
     return deck
 
 
@@ -95,7 +67,7 @@ def slides(
     with messages(), tempfile.TemporaryDirectory() as folder:
         figures = Figures.of(ROOT)
         evidence = gathered(ROOT, Path(folder))
-        on = f"{today.day} {MONTHS[today.month - 1]} {today.year}"
+        on = f"{today.day} {read_words()['months'][today.month - 1]} {today.year}"
         deck = build(figures, evidence, ROOT / PICTURE, author, on)
         with staged_file(out) as staged:
             deck.save(staged)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,14 @@ CONTENTS = "LISEZMOI.txt"
 # What tests the API: the page, its theme, and nothing of the library.
 _PAGE = ("dashboard/*.py", ".streamlit/config.toml")
 _HERE = "http://127.0.0.1:8000"
-_STARTED = """\
+_LINK = """\
+# API de prédiction
+
+- Documentation : <{api}/docs>
+- Prédiction : `POST {api}/predict`
+- État : <{api}/ready>
+"""
+_STARTED = """
 L'API se lance sur place : make run, puis {api}/docs (documentation) et {api}/predict.
 Une fois déployée sur Heroku, son adresse se donne ainsi :
 make deliverables NAME=... FIRST=... DATE=... API=https://NOM-DE-L-APPLICATION.herokuapp.com
@@ -57,7 +64,7 @@ class Naming:
             )
 
     def of(self, number: int, what: str, ending: str) -> str:
-        """The file name of a deliverable."""
+        """Return the file name of a deliverable."""
         return f"{self.name}_{self.first}_{number}_{what}_{self.date}{ending}"
 
 
@@ -85,28 +92,24 @@ def pack(root: Path, out: Path, naming: Naming, api: str | None = None) -> list[
     DeliverablesError
         If something has not been made yet, or git fails.
     """
+    reports = root / "reports"
     makers: list[tuple[str, str, Callable[[Path], None]]] = [
         ("API", ".md", lambda file: _link(file, api)),
-        (
-            "notebook_modélisation",
-            ".ipynb",
-            _copy_of(root / "reports/notebooks/02_modelling.ipynb"),
-        ),
+        ("notebook_modélisation", ".ipynb", _copy(reports / "notebooks/02_modelling.ipynb")),
         ("dossier_code", ".zip", lambda file: _code(root, file)),
-        ("tableau_HTML_data_drift_evidently", ".html", _copy_of(root / "reports/drift.html")),
+        ("tableau_HTML_data_drift_evidently", ".html", _copy(reports / "drift.html")),
         ("application_test_API", ".zip", lambda file: _page(root, file)),
-        ("présentation", ".pptx", _copy_of(root / "reports/presentation.pptx")),
+        ("présentation", ".pptx", _copy(reports / "presentation.pptx")),
     ]
+    names = [naming.of(n, what, ending) for n, (what, ending, _) in enumerate(makers, start=1)]
     with staged_folder(out, kind="deliverables") as staged:
-        names = []
-        for number, (what, ending, make) in enumerate(makers, start=1):
-            names.append(naming.of(number, what, ending))
-            make(staged / names[-1])
+        for name, (_, _, make) in zip(names, makers, strict=True):
+            make(staged / name)
         (staged / CONTENTS).write_text("\n".join([*names, ""]), encoding="utf-8")
     return [out / name for name in names]
 
 
-def _copy_of(path: Path) -> Callable[[Path], None]:
+def _copy(path: Path) -> Callable[[Path], None]:
     def copy(file: Path) -> None:
         if not path.is_file():
             command = "make presentation" if path.suffix == ".pptx" else "make run"
@@ -117,22 +120,15 @@ def _copy_of(path: Path) -> Callable[[Path], None]:
 
 
 def _link(file: Path, api: str | None) -> None:
-    address = (api or _HERE).rstrip("/")
-    how = "" if api else f"\n{_STARTED.format(api=address)}"
-    file.write_text(
-        f"# API de prédiction\n\n- Documentation : <{address}/docs>\n"
-        f"- Prédiction : `POST {address}/predict`\n- État : <{address}/ready>\n{how}",
-        encoding="utf-8",
-    )
+    text = _LINK if api else _LINK + _STARTED
+    file.write_text(text.format(api=(api or _HERE).rstrip("/")), encoding="utf-8")
 
 
 def _code(root: Path, file: Path) -> None:
     """What git has of the last commit: no data, no model, nobody's environment."""
+    command = ("git", "archive", "--format=zip", f"--output={file}", "HEAD")
     try:
-        subprocess.run(
-            ("git", "archive", "--format=zip", f"--output={file}", "HEAD"),
-            cwd=root, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
         raise DeliverablesError(
             "git is not installed: the code comes from its last commit"
@@ -143,19 +139,15 @@ def _code(root: Path, file: Path) -> None:
 
 def _page(root: Path, file: Path) -> None:
     """The page with the packages it needs, at the versions it is tested with."""
-    needed = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-    extras: Iterable[str] = needed["project"]["optional-dependencies"]["dashboard"]
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]["dashboard"]
     names = {re.split(r"[<>=\[]", extra, maxsplit=1)[0] for extra in extras}
     locked = (root / "requirements.txt").read_text("utf-8").splitlines()
     # Without hashes: packages that these need are not among them.
     wanted = [line.removesuffix(" \\") for line in locked if line.split("==")[0] in names]
+    start = f"API_URL={_HERE} python -m streamlit run dashboard/app.py"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for pattern in _PAGE:
-            for path in sorted(root.glob(pattern)):
-                archive.write(path, path.relative_to(root))
+        for path in sorted(path for pattern in _PAGE for path in root.glob(pattern)):
+            archive.write(path, path.relative_to(root))
         archive.writestr("requirements.txt", "\n".join([*wanted, ""]))
-        archive.writestr(
-            CONTENTS,
-            "pip install -r requirements.txt\n"
-            f"API_URL={_HERE} python -m streamlit run dashboard/app.py\n",
-        )
+        archive.writestr(CONTENTS, f"pip install -r requirements.txt\n{start}\n")

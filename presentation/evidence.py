@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+import requests
+from playwright.sync_api import Page, sync_playwright
 
 from api.decisions.example import REQUEST
+from presentation.drawing import Printed
 from presentation.figures import training_of
 from scoring.errors import ScoringError
 from scoring.registry.mlflow_registry import MODEL_NAME, Store
@@ -25,26 +25,18 @@ from scoring.serving.local import Server, free_port, running
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What is shown of a history and of a test run; the tests named here take some seconds.
-_COMMITS = 16
-_LINE = "%h %ad %<(72,trunc)%s"
+_HISTORY = ("--date=short", "-16")
+_COMMIT = "%h %ad %<(72,trunc)%s"
 _TESTS = (
     "tests/scoring/evaluation/test_business.py",
     "tests/scoring/data/test_tables.py",
     "tests/scoring/data/test_requests.py",
 )
 _DRAWING_MS = 5000
-_WINDOW: ViewportSize = {"width": 1440, "height": 810}
 
 
 class EvidenceError(ScoringError):
     """A command failed, or a program that is needed is not there."""
-
-
-class Printed(NamedTuple):
-    """A command, and what it printed."""
-
-    command: str
-    output: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +49,8 @@ class Evidence:
         Of the code's versions, of some test files, and of a bundle started as the platform does.
     commits, tests_in_all : int
         How many there are.
-    request, answer : dict
-        An invented applicant, and what the bundle's API said.
-    contributions : list of dict
-        What each feature added to the answer, in French words.
+    request, answer, contributions : mapping and list of mapping
+        An invented applicant, what the bundle's API said, and what each feature added to it.
     runs, registry : Path
         Pictures of MLflow's page.
     """
@@ -92,32 +82,29 @@ def gathered(root: Path, pictures: Path) -> Evidence:
     EvidenceError
         If a command fails, or git or a browser is missing.
     """
-    deployed, answer, explanation = _deployed(root)
+    deployed, answer, contributions = _deployed(root)
     runs, registry = _mlflow_pages(root, pictures)
-    counted = _run(root, "git", "rev-list", "--count", "HEAD")
-    collected = _run(root, sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "")
+    collected = _python(root, "-m", "pytest", "--collect-only", "-q", "-m", "")
+    history = _run(root, "git", "log", f"--format={_COMMIT}", *_HISTORY).splitlines()
     return Evidence(
-        history=_history(root),
+        history=Printed(
+            f"git log --format='{_COMMIT}' {' '.join(_HISTORY)}",
+            "\n".join(line.rstrip() for line in history),
+        ),
         tests=_tests(root),
         deployed=deployed,
-        commits=int(counted),
+        commits=int(_run(root, "git", "rev-list", "--count", "HEAD")),
         tests_in_all=sum("::" in line for line in collected.splitlines()),
         request=REQUEST,
         answer=answer,
-        contributions=explanation["contributions"],
+        contributions=contributions,
         runs=runs,
         registry=registry,
     )
 
 
 def _run(root: Path, *command: str) -> str:
-    """What a command prints.
-
-    Raises
-    ------
-    EvidenceError
-        If it is not there, or ends with a status other than 0.
-    """
+    """What a command prints."""
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
@@ -130,54 +117,47 @@ def _run(root: Path, *command: str) -> str:
     return done.stdout.strip()
 
 
-def _history(root: Path) -> Printed:
-    words = ("git", "log", f"--format={_LINE}", "--date=short", f"-{_COMMITS}")
-    lines = [line.rstrip() for line in _run(root, *words).splitlines()]
-    return Printed(f"git log --format='{_LINE}' --date=short -{_COMMITS}", "\n".join(lines))
+def _python(root: Path, *arguments: str) -> str:
+    return _run(root, sys.executable, *arguments)
 
 
 def _tests(root: Path) -> Printed:
-    words = ("-m", "pytest", "-v", "--no-header", "--tb=short", *_TESTS)
-    lines = _run(root, sys.executable, *words).splitlines()
+    lines = _python(root, "-m", "pytest", "-v", "--no-header", "--tb=short", *_TESTS).splitlines()
     named = [line.split(" [")[0].rstrip() for line in lines if "::" in line]
     shown = [*named[:6], "...", *named[-6:], lines[-1]]
     return Printed(f"python -m pytest -v {' '.join(_TESTS)}", "\n".join(shown))
 
 
-def _deployed(root: Path) -> tuple[Printed, dict[str, Any], dict[str, Any]]:
+def _deployed(root: Path) -> tuple[Printed, dict[str, Any], list[dict[str, Any]]]:
     """Make a bundle, start it as the platform does, and ask it for a decision and its reasons."""
     with tempfile.TemporaryDirectory() as folder:
-        bundle = Path(folder) / "bundle"
-        make = ("-m", "scoring", "bundle", "--demonstration", "--out", str(bundle))
-        made = _run(root, sys.executable, *make)
-        address = f"http://127.0.0.1:{(port := free_port())}"
-        command = ("gunicorn", "--chdir", str(bundle), "--config", "api/gunicorn.conf.py")
+        bundle = f"{folder}/bundle"
+        made = _python(root, "-m", "scoring", "bundle", "--demonstration", "--out", bundle)
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        command = ("gunicorn", "--chdir", bundle, "--config", "api/gunicorn.conf.py")
         settings = {"PORT": str(port), "DATABASE_URL": f"sqlite:///{folder}/scoring.db"}
-        server = Server("API", (sys.executable, "-m", *command), settings, port, f"{address}/ready")
+        server = Server("API", (sys.executable, "-m", *command), settings, port, f"{url}/ready")
         with running(server):
-            ready = _asked(f"{address}/ready")
-            answer = _asked(f"{address}/predict", REQUEST)
-            explanation = _asked(f"{address}/predictions/{answer['id']}/explanation")
-    said = [
-        *made.replace(str(bundle), "build/bundle").splitlines(),
-        "$ cd build/bundle && gunicorn --config api/gunicorn.conf.py &",
-        "$ curl $API_URL/ready | jq .status,.model.version",
-        f'"{ready["status"]}"',
-        f'"{ready["model"]["version"]}"',
-        "$ curl $API_URL/predict --data @request.json | jq .decision,.probability_of_default",
-        f'"{answer["decision"]}"',
-        str(answer["probability_of_default"]),
-    ]
-    return Printed("make bundle", "\n".join(said)), answer, explanation
+            ready = _asked("GET", f"{url}/ready")
+            answer = _asked("POST", f"{url}/predict", REQUEST)
+            explanation = _asked("GET", f"{url}/predictions/{answer['id']}/explanation")
+    printed = f"""{made.replace(bundle, "build/bundle")}
+$ cd build/bundle && gunicorn --config api/gunicorn.conf.py &
+$ curl $API_URL/ready | jq .status,.model.version
+"{ready["status"]}"
+"{ready["model"]["version"]}"
+$ curl $API_URL/predict --data @request.json | jq .decision,.probability_of_default
+"{answer["decision"]}"
+{answer["probability_of_default"]}"""
+    return Printed("make bundle", printed), answer, explanation["contributions"]
 
 
-def _asked(address: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", "Accept-Language": "fr"}
-    asked = urllib.request.Request(address, data, headers)  # noqa: S310 - loopback, ours
-    with urllib.request.urlopen(asked, timeout=30) as response:  # noqa: S310 - loopback, ours
-        found: dict[str, Any] = json.load(response)
-    return found
+def _asked(method: str, address: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    french = {"Accept-Language": "fr"}
+    response = requests.request(method, address, json=body, headers=french, timeout=30)
+    response.raise_for_status()
+    answer: dict[str, Any] = response.json()
+    return answer
 
 
 def _mlflow_pages(root: Path, pictures: Path) -> tuple[Path, Path]:
@@ -237,5 +217,5 @@ def _browser() -> Iterator[Page]:
         raise EvidenceError("no browser is installed: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser.new_page(viewport=_WINDOW)
+        yield browser.new_page(viewport={"width": 1440, "height": 810})
         browser.close()

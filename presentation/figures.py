@@ -1,4 +1,4 @@
-"""What the last run found, read from where it was left."""
+"""What the last run left, read for the slides."""
 
 from __future__ import annotations
 
@@ -17,23 +17,13 @@ from scoring.registry.approval import kept_card
 from scoring.registry.mlflow_registry import MODEL_NAME, Store
 from scoring.reports.card.fields import Card
 
-UNSEEN_PDS = "unseen_pds.parquet"
-
 
 class MissingFigureError(ScoringError):
     """Something that the slides are about has not been made."""
 
 
 class Trained(NamedTuple):
-    """A model of the comparison, on applicants seen and not seen.
-
-    Attributes
-    ----------
-    name : str
-        Its family, or the remedy for imbalance.
-    figures : dict of str to float
-        As MLflow has them.
-    """
+    """A model of the comparison: its family, remedy or trial, and its figures in MLflow."""
 
     name: str
     figures: Mapping[str, float]
@@ -41,7 +31,7 @@ class Trained(NamedTuple):
 
 @dataclass(frozen=True)
 class Figures:
-    """Everything that slides show and that is no picture.
+    """Everything that slides show of a run.
 
     Attributes
     ----------
@@ -56,12 +46,8 @@ class Figures:
         Outcomes, and PDs of models that had not seen the applicants.
     drift : dict
         As reports/drift.json has it.
-    folds : int
-        Of the cross-validation.
-    versions : int
-        How many models are registered.
-    runs : int
-        How many runs MLflow has.
+    folds, versions, runs : int
+        Folds of the cross-validation, registered models, runs in MLflow.
     """
 
     card: Card
@@ -103,8 +89,10 @@ class Figures:
                 f"version {version} has not learnt from the tables in {dataset.folder}: run make "
                 "with the DATA that it was trained on"
             )
+        known = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
+        pds = pl.read_parquet(_there(root / "data" / "unseen_pds.parquet"))
+        outcomes = pds.join(known.drop_nulls("TARGET"), on="SK_ID_CURR")
         files = dataset.manifest["files"]
-        outcomes = _outcomes(dataset, _there(root / "data" / UNSEEN_PDS))
         return cls(
             card=card,
             rows={Path(name).stem: file["rows"] for name, file in files.items()},
@@ -121,16 +109,13 @@ class Figures:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the applicants are invented."""
+        """Return whether the applicants are invented."""
         return self.card.data.source == "synthetic"
 
-    def holdout(self, name: str) -> tuple[float, float, float]:
-        """A figure on held-out applicants, with its 95 % interval."""
-        for figure in self.card.holdout:
-            if figure.name == name:
-                return figure.value, figure.low, figure.high
-        known = ", ".join(figure.name for figure in self.card.holdout)
-        raise MissingFigureError(f"the model card has no {name!r} on held-out applicants: {known}")
+
+def training_of(store: Store, version: str) -> Run:
+    """Return the run that a version comes from."""
+    return store.client.get_run(str(store.client.get_model_version(MODEL_NAME, version).run_id))
 
 
 def _there(path: Path) -> Path:
@@ -144,40 +129,27 @@ def _runs(store: Store) -> list[Run]:
     return list(store.client.search_runs(experiments, max_results=50_000))
 
 
-def training_of(store: Store, version: str) -> Run:
-    """The run that a version comes from."""
-    return store.client.get_run(str(store.client.get_model_version(MODEL_NAME, version).run_id))
-
-
 def _compared(training: Run, runs: list[Run], card: Card) -> dict[str, tuple[Trained, ...]]:
     """What was compared in a training, by kind."""
-    nested = [
-        run for run in runs if run.data.tags.get("mlflow.parentRunId") == training.info.run_id
-    ]
-    found: dict[str, list[Trained]] = {"family": [], "imbalance": [], "trial": []}
-    for run in nested:
-        kind, _, name = run.info.run_name.replace("trial ", "trial: ").partition(": ")
-        found[kind].append(Trained(name, run.data.metrics))
-    if not found["family"]:
+    by_kind: dict[str, list[Trained]] = {"family": [], "imbalance": [], "trial": []}
+    for run in runs:
+        if run.data.tags.get("mlflow.parentRunId") == training.info.run_id:
+            kind, _, name = run.info.run_name.replace("trial ", "trial: ").partition(": ")
+            by_kind[kind].append(Trained(name, run.data.metrics))
+    if not by_kind["family"]:
         raise MissingFigureError(
             f"version {card.identity.version} was trained without a comparison: the modelling "
             "notebook makes one"
         )
-    families = _best_of_each(found["family"], [family.name for family in card.method.families])
-    chosen = next(item for item in families if item.name == card.method.family)
+    by_cost = sorted(by_kind["family"], key=lambda model: model.figures["business_cost"])
+    best = [
+        next((model for model in by_cost if model.name == family.name), None)
+        for family in card.method.families
+    ]
+    families = tuple(model for model in best if model is not None)
+    chosen = next(model for model in families if model.name == card.method.family)
     return {
         "family": families,
-        "imbalance": (Trained("none", chosen.figures), *sorted(found["imbalance"])),
-        "trial": tuple(sorted(found["trial"], key=lambda trial: int(trial.name))),
+        "imbalance": (Trained("none", chosen.figures), *sorted(by_kind["imbalance"])),
+        "trial": tuple(sorted(by_kind["trial"], key=lambda trial: int(trial.name))),
     }
-
-
-def _best_of_each(found: list[Trained], names: list[str]) -> tuple[Trained, ...]:
-    ordered = sorted(found, key=lambda model: model.figures["business_cost"])
-    best = [next((item for item in ordered if item.name == name), None) for name in names]
-    return tuple(item for item in best if item is not None)
-
-
-def _outcomes(dataset: Dataset, pds: Path) -> pl.DataFrame:
-    known = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
-    return pl.read_parquet(pds).join(known.drop_nulls("TARGET"), on="SK_ID_CURR")

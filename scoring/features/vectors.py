@@ -6,7 +6,7 @@ Every feature is a Float32 or the code of a category, so nothing is lost on the 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -81,20 +81,6 @@ def _codes() -> Mapping[str, Mapping[str, int]]:
         name: {text: code for code, text in enumerate(levels)}
         for name, levels in layout().levels.items()
     }
-
-
-def unpack(vectors: Vectors, applicants: Sequence[int]) -> pl.DataFrame:
-    """The frame that `pack` was given, for applicants in the order of the vectors."""
-    names, levels = layout().names, layout().levels
-    numbers = pl.DataFrame(vectors, schema=dict.fromkeys(names, pl.Float32)).fill_nan(None)
-    categories = [
-        pl.Series(name, [None if np.isnan(code) else codes[int(code)] for code in column],
-                  dtype=pl.Enum(codes))
-        for name, codes in levels.items()
-        for column in (vectors[:, names.index(name)],)
-    ]  # fmt: skip
-    ids = pl.Series("SK_ID_CURR", applicants, dtype=pl.Int32)
-    return numbers.with_columns(categories).select(ids, pl.all())
 
 
 def to_bytes(vector: Vectors) -> bytes:

@@ -15,11 +15,10 @@ import polars as pl
 from scoring.data.dataset import Dataset
 from scoring.data.synthetic import write_sample
 from scoring.evaluation.metrics import wilson
-from scoring.features import build_features
 from scoring.files import staged_file
 from scoring.monitoring.thresholds import Thresholds
 from scoring.reports.plots import power_curves
-from scoring.serving.batch import row_batches
+from scoring.serving.batch import feature_batches
 from scoring.serving.scorer import Scorer
 from studies.power.power import (
     NO_CHANGE,
@@ -91,7 +90,7 @@ def study(
     PowerError
         If the model carries no profile.
     """
-    features = pl.concat(build_features(rows) for rows in row_batches(dataset, "train"))
+    features = pl.concat(feature_batches(dataset, "train"))
     outcomes = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     known = features.select("SK_ID_CURR").join(outcomes, on="SK_ID_CURR", maintain_order="left")
     population = scored(scorer, features, known["TARGET"].to_numpy())

@@ -12,7 +12,8 @@ from pptx.util import Pt
 
 from api.decisions.example import REQUEST
 from presentation.__main__ import PICTURE as _PICTURE
-from presentation.evidence import Evidence, Printed
+from presentation.drawing import Printed
+from presentation.evidence import Evidence
 from tests.helpers import serving
 
 PICTURE = serving.ROOT / _PICTURE
@@ -47,6 +48,17 @@ def words(file: Path) -> Iterator[str]:
     for slide in Presentation(str(file)).slides:
         for shape in slide.shapes:
             yield from (paragraph.text for paragraph in _paragraphs(shape))
+
+
+def bold(file: Path) -> set[str]:
+    """Every text that is set in bold."""
+    paragraphs = (
+        paragraph
+        for slide in Presentation(str(file)).slides
+        for shape in slide.shapes
+        for paragraph in _paragraphs(shape)
+    )
+    return {run.text for paragraph in paragraphs for run in paragraph.runs if run.font.bold}
 
 
 def check(file: Path) -> None:

@@ -8,13 +8,17 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from presentation import evidence
-from presentation.deck import BODY, Deck, Line
+from presentation.charts import Line
+from presentation.content import ContentError, French, read_slides
+from presentation.deck import Deck
 from presentation.deliverables import DeliverablesError, Naming, pack
-from presentation.evidence import EvidenceError, Printed
+from presentation.drawing import Printed
+from presentation.evidence import EvidenceError
 from presentation.figures import Figures, MissingFigureError
 from scoring.files import LIST
 from tests.helpers import serving, slides
@@ -22,36 +26,126 @@ from tests.helpers import serving, slides
 DUPONT = Naming("Dupont", "Jean", "012027")
 
 
-def test_each_kind_of_thing_on_a_slide_is_whole(tmp_path: Path) -> None:
+NAMES = {
+    "auc": 0.7512,
+    "rate": 0.08,
+    "applicants": 12_345,
+    "source": "synthetic",
+    "families": [{"name": "dummy", "cost": 0.8}, {"name": "lightgbm", "cost": -0.5}],
+    "nothing": [],
+    "page": slides.PICTURE,
+    "line": [Line([(0.0, 1.0), (1.0, 3.0)]), Line([(0.5, 2.0)], style="o")],
+    "ls": Printed("ls", "a\nb"),
+    "long": Printed("ls", "\n".join("abcdefgh" * 5)),
+}
+WORDS = {
+    "families": {"dummy": "Référence"},
+    "choices": {
+        "people": {"of": "source", "synthetic": "demandeurs\nfictifs", "otherwise": "{auc:1}"},
+    },
+}
+FRENCH = French(NAMES, WORDS)
+TABLE = {
+    "rows": "families", "header": ["Famille", "Coût"], "row": ["{row[name]}", "{row[cost]:1}"],
+    "strong": "families[1]",
+}  # fmt: skip
+BARS = {
+    "rows": "families", "label": "{row[name]:families}", "values": {"coût": "row[cost]"},
+    "axis": "coût", "alt": "coûts",
+}  # fmt: skip
+LINES = {"name": "line", "series": ["a", "b"], "axes": ["x (m)", "y (s)"], "alt": "lines"}
+
+
+def talk(tmp_path: Path, *texts: dict[str, Any]) -> Path:
+    """A presentation of slides with these places and what stands there."""
     deck = Deck("A talk", "Jean")
-    deck.cover("Title", ["one", "two"], "Hello.", 30)
-    slide = deck.slide("A message", "What is said.", 40)
-    slide.bullets(["**strong** and not"], BODY.part(0.0, 0.5).above(2.0))
-    slide.table(("a", "b"), [("x", "1,5"), ("y", "−2")], BODY.part(0.5, 1.0).above(2.0))
-    slide.bars({"s": {"x": 1.0, "y": -2.0}}, "bars", BODY.part(0.0, 0.5).below(3.0))
-    line = Line("l", [(0.0, 1.0), (1.0, 3.0)], dashed=True, marked=True)
-    slide.lines([line], "lines", ("x (m)", "y (s)"), BODY.part(0.5, 1.0).below(3.0), (0, 1, 0, 3))
-    slide = deck.slide("Another", "More.", 20)
-    slide.terminal("ls", "a\nb", BODY.above(2.0))
-    slide.picture(slides.PICTURE, "a picture", BODY.below(2.5), (0.0, 0.0, 1.0, 0.5))
+    for text in texts:
+        deck.add({"title": "A message", "notes": "What is said.", "seconds": 40, **text}, FRENCH)
+    assert (len(deck), deck.seconds) == (len(texts), 40 * len(texts))
     deck.save(tmp_path / "talk.pptx")
-    slides.check(tmp_path / "talk.pptx")
-    assert (len(deck), deck.seconds) == (3, 90)
-    assert "strong and not" in list(slides.words(tmp_path / "talk.pptx"))
+    return tmp_path / "talk.pptx"
+
+
+def test_each_kind_of_thing_on_a_slide_is_whole(tmp_path: Path) -> None:
+    made = talk(
+        tmp_path,
+        {"body": {"cover": {"content": ["one", "{applicants}"]}}},
+        {
+            "left": {"bullets": {"content": ["**strong** and not"]}},
+            "right": {"table": TABLE},
+            "depth": 2.5,
+            "foot": {"says": {"content": "{people}"}},
+        },
+        {"left": {"bars": BARS}, "right": {"lines": LINES}},
+        {"body": {"terminal": {"name": "ls"}}, "depth": 2.5,
+         "foot": {"picture": {"name": "page", "alt": "a picture", "part": [0.0, 0.0, 1.0, 0.5]}}},
+        {"body": {"steps": {"content": [["git push", "any branch"], ["tests", "all"]]}}},
+    )  # fmt: skip
+    slides.check(made)
+    words = list(slides.words(made))
+    assert {"strong and not", "12\u202f345", "demandeurs fictifs", "−0,5", "$ ls", "tests"} <= {
+        word.replace("-", "−") for word in words
+    }
+    assert slides.bold(made) >= {"strong", "lightgbm", "-0,5"}
 
 
 def test_a_table_without_rows_has_its_header_alone(tmp_path: Path) -> None:
-    deck = Deck("A talk", "Jean")
-    deck.slide("A message", "What is said.", 40).table(("what", "how much"), [])
-    deck.save(tmp_path / "talk.pptx")
-    slides.check(tmp_path / "talk.pptx")
-    assert list(slides.words(tmp_path / "talk.pptx")) == ["A message", "what", "how much"]
+    table = {"header": ["what", "how much"], "rows": "nothing", "row": ["{row}", "{row}"]}
+    made = talk(tmp_path, {"body": {"table": table}})
+    slides.check(made)
+    assert list(slides.words(made)) == ["A message", "what", "how much"]
 
 
-def test_output_too_long_for_a_slide_is_refused() -> None:
-    slide = Deck("A talk", "Jean").slide("A message", "What is said.", 40)
-    with pytest.raises(ValueError, match="41 lines are too many"):
-        slide.terminal("ls", "\n".join("abcdefgh" * 5))
+def test_a_file_of_slides_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "1_first.toml").write_text("[[slides]]\ntitle = A message\n")
+    with pytest.raises(ContentError, match=r"1_first\.toml: Invalid value .at line 2"):
+        list(read_slides(tmp_path))
+
+
+def test_bars_leave_room_for_themselves_beside_long_names(tmp_path: Path) -> None:
+    bars = BARS | {"label": "{row[name]}, " + 8 * "et autant de mots "}
+    slides.check(talk(tmp_path, {"columns": 0.4, "left": {"bars": bars}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("{auc:3} et {rate:1%}, {rate:+0p} points", "0,751 et 8,0\u00a0%, +8 points"),
+        ("{rate:g} de\n  {applicants} {people}", "0,08 de 12\u202f345 demandeurs fictifs"),
+        ("{families[0][name]:families}", "Référence"),
+        ("{families[1][name]:families}", "lightgbm"),
+        ("{{}}", "{}"),
+    ],
+)
+def test_figures_are_written_as_french_does(text: str, written: str) -> None:
+    assert FRENCH.filled(text) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ({"title": "{ac:3}"}, r"slide '\{ac:3\}': there is nothing named 'ac'"),
+        ({"notes": "{auc.low}"}, "there is nothing named 'auc.low'"),
+        ({"notes": "{auc:three}"}, "0.7512 cannot be written as 'three'"),
+        ({"notes": "{source:people}"}, "words.toml has no section 'people' for 'synthetic'"),
+        ({"notes": "a } alone"}, "'a } alone': Single '}'"),
+        ({"body": {"picture": {"name": "pge", "alt": "-"}}}, "there is nothing named 'pge'"),
+        ({"body": {"bars": BARS | {"rows": "family"}}}, "there is nothing named 'family'"),
+        ({"body": {"table": TABLE | {"row": ["{row[nme]}", ""]}}}, r"nothing named 'row\[nme\]'"),
+        ({"body": {"table": TABLE | {"row": ["a"]}}}, "under Famille . Coût has more or fewer"),
+        ({"body": {"pictures": {}}}, "there is no kind of content 'pictures', only cover,"),
+        ({"middle": {"says": {"content": "a"}}}, "there is no place 'middle', only body, left"),
+        ({"body": {"picture": {"name": "page"}}}, "alt: Missing required"),
+        ({"body": {"says": {"content": "a", "sise": 3}}}, "sise: Unexpected keyword"),
+        ({"seconds": "long"}, "seconds: Input should be a valid integer"),
+        ({"body": {"terminal": {"name": "long"}}}, "ls: 41 lines are too many for a slide"),
+    ],
+)
+def test_slides_that_ask_for_what_there_is_not_are_refused(
+    tmp_path: Path, text: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ContentError, match=said):
+        talk(tmp_path, text)
 
 
 def test_without_a_run_it_is_said_what_makes_one(tmp_path: Path) -> None:
@@ -67,8 +161,8 @@ def test_a_command_that_fails_is_named_with_its_last_words(tmp_path: Path) -> No
 
 
 def test_some_tests_are_run_and_shown(tmp_path: Path) -> None:
-    (tmp_path / "tests").mkdir()
     for name in evidence._TESTS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("def test_it():\n    assert True\n")
     shown = evidence._tests(tmp_path)
     assert "tests/scoring/evaluation/test_business.py::test_it PASSED" in shown.output
@@ -135,7 +229,7 @@ def test_the_page_runs_alone_from_its_deliverable(project: Path, tmp_path: Path)
         archive.extractall(tmp_path / "page")
     locked = (tmp_path / "page" / "requirements.txt").read_text().splitlines()
     assert sorted(line.split("==")[0] for line in locked) == [
-        "pandas", "plotly", "pyarrow", "requests", "streamlit"
+        "babel", "pandas", "plotly", "pyarrow", "requests", "streamlit"
     ]  # fmt: skip
     # Imported where nothing else of the project is.
     code = "import sys, json, dashboard.page; print(json.dumps(list(sys.modules)))"

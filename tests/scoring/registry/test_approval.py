@@ -63,7 +63,7 @@ def store(opened: Store) -> Iterator[Store]:
 def model(sample_examples: Examples) -> Scorer:
     """A model that has learnt from none of those held out."""
     development, _ = sample_examples.holdout()
-    validation = cross_validate(lightgbm(n_estimators=30), development, Costs(), folds=2)
+    validation = cross_validate(lightgbm(n_estimators=60), development, Costs(), folds=3)
     record = {"training": {"holdout": HOLDOUT_RULE, "source": "synthetic"}}
     return fit_scorer(validation, development, MODEL_NAME, record)
 

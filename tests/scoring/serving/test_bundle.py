@@ -90,12 +90,7 @@ def test_the_procfile_runs_against_postgresql(
         return done.stdout
 
     run(procfile(folder)["release"])
-    added = subprocess.run(
-        [sys.executable, "-m", "scoring", "keys", "add", "smoke", "--scope", "score"],
-        cwd=serving.ROOT, env={**os.environ, "DATABASE_URL": postgres_url}, capture_output=True,
-        text=True, check=True, timeout=120,
-    )  # fmt: skip
-    key = added.stdout.split()[-1]
+    key = command("keys", "add", "smoke", "--scope", "score", database=postgres_url).split()[-1]
     log = tmp_path / "log"
     with log.open("wb") as output:
         web = subprocess.Popen(
@@ -116,7 +111,23 @@ def test_the_procfile_runs_against_postgresql(
     finally:
         web.terminate()
         web.wait(30)
-    assert "1 " in run("python -m scoring replay").strip()
+    assert "1 " in command("replay", database=postgres_url).strip()
+
+
+def command(*words: str, database: str) -> str:
+    """What a command of the clone says about the database of a deployed service."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scoring", *words], cwd=serving.ROOT, capture_output=True, text=True,
+        env={**os.environ, "DATABASE_URL": database}, check=True, timeout=120,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_nothing_of_the_library_is_deployed_but_what_the_api_imports(folder: Path) -> None:
+    made = (folder / "scoring").iterdir()
+    rooms = {path.name for path in made if path.is_dir() and path.name != "__pycache__"}
+    assert rooms - {"words"} == {"data", "features", "serving", "store"}
+    assert not (folder / "scoring" / "__main__.py").exists()
 
 
 def test_only_a_bundle_is_replaced(small_model: Path, tmp_path: Path) -> None:
