@@ -48,7 +48,7 @@ from scoring.evaluation.segments import segments
 from scoring.modelling.pipeline import TrainingSettings, train
 from scoring.modelling.training import compare, unseen_pds
 from scoring.registry.approval import judged, promote
-from scoring.registry.mlflow_registry import MODEL_NAME, Store
+from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.registry.tracking import track
 from scoring.reports import plots
 from scoring.serving.batch import write_parquet
@@ -316,10 +316,10 @@ print(f"sex from the remaining features: AUC {run.proxy.auc.value:.3f}")
 # it `champion`, and exported for the API as plain files (no pickle).
 
 # %%
-store = Store(Path(MLRUNS))
-DataVersions.beside(store.folder).keep(dataset)
-registered = track(store, run, datetime.now(UTC).date().isoformat())
-verdict = judged(store, dataset, registered.version)
+registry = Registry(Path(MLRUNS))
+DataVersions.beside(registry.folder).keep(dataset)
+registered = track(registry, run, datetime.now(UTC).date().isoformat())
+verdict = judged(registry, dataset, registered.version)
 pl.DataFrame(
     [{"gate": gate.name, "passed": gate.passed, "found": gate.sentence} for gate in verdict.gates]
 )
@@ -330,7 +330,7 @@ pl.DataFrame(
 # %%
 if verdict.passed or verdict.only_incomparable:
     event = promote(
-        store,
+        registry,
         verdict,
         by="the modelling notebook",
         why="trained on the data at hand, every gate that could be tried was passed",

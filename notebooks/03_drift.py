@@ -37,7 +37,7 @@ from IPython.display import Markdown
 
 from scoring.data.dataset import Dataset
 from scoring.monitoring import drift
-from scoring.registry.mlflow_registry import Store
+from scoring.registry.mlflow_registry import Registry
 from scoring.reports import plots
 from scoring.serving.scorer import Scorer
 
@@ -156,9 +156,9 @@ pl.DataFrame([{"figure": name, "value": value} for name, value in checks.quality
 
 # %%
 drift.save(study, checks, Path(REPORT))
-store = Store(Path(MLRUNS))
-with store.run("drift", {"dataset": dataset.digest, "model_version": scorer.version}):
-    store.log(drift.metrics(study, checks), drift.figures(study))
+registry = Registry(Path(MLRUNS))
+with registry.run("drift", {"dataset": dataset.digest, "model_version": scorer.version}):
+    registry.log(drift.metrics(study, checks), drift.figures(study))
 size = Path(REPORT).stat().st_size / 1e6
 print(f"written: {Path(REPORT).name} ({size:.1f} MB) and {Path(REPORT).with_suffix('.json').name}")
 

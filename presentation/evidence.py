@@ -20,7 +20,7 @@ from api.decisions.example import REQUEST
 from presentation.drawing import Printed
 from presentation.figures import training_of
 from scoring.errors import ScoringError
-from scoring.registry.mlflow_registry import MODEL_NAME, Store
+from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.serving.local import Server, free_port, running
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -165,7 +165,7 @@ def _mlflow_pages(root: Path, pictures: Path) -> tuple[Path, Path]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # It opens the store before the server does, which knows nothing of folders that were moved.
-    compared = f"{address}/#/experiments/{_compared(Store(root / 'mlruns'))}"
+    compared = f"{address}/#/experiments/{_compared(Registry(root / 'mlruns'))}"
     command = (
         "mlflow", "server", "--backend-store-uri", f"sqlite:///{root / 'mlruns' / 'mlflow.db'}",
         "--artifacts-destination", str(root / "mlruns" / "artifacts"), "--host", "127.0.0.1",
@@ -199,9 +199,9 @@ def _photograph(page: Page, file: Path) -> None:
     page.screenshot(path=file, mask=[machine], mask_color="#f2f2f2")
 
 
-def _compared(store: Store) -> str:
+def _compared(registry: Registry) -> str:
     """Where MLflow draws charts of the families that the champion's training compared."""
-    run = training_of(store, store.version_of())
+    run = training_of(registry, registry.version_of())
     only = f"tags.mlflow.parentRunId = '{run.info.run_id}' and attributes.run_name LIKE 'family%'"
     asked = {
         "searchFilter": only, "orderByKey": "metrics.`auc`", "orderByAsc": "false",

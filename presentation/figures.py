@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.registry.approval import kept_card
-from scoring.registry.mlflow_registry import MODEL_NAME, Store
+from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.reports.card.fields import Card
 
 
@@ -76,12 +76,12 @@ class Figures:
         MissingFigureError
             If the run left something out, or the champion comes from another run.
         """
-        store = Store(_there(root / "mlruns" / "mlflow.db").parent)
-        version = store.version_of()
-        card = kept_card(store, version)
+        registry = Registry(_there(root / "mlruns" / "mlflow.db").parent)
+        version = registry.version_of()
+        card = kept_card(registry, version)
         if card is None:
             raise MissingFigureError(f"version {version} has no model card: make run makes one")
-        training, runs = training_of(store, version), _runs(store)
+        training, runs = training_of(registry, version), _runs(registry)
         trained = _compared(training, runs, card)
         dataset = Dataset.open(root / "data" / "tables")
         if dataset.digest != card.data.digest:
@@ -103,7 +103,7 @@ class Figures:
             pds=outcomes["probability_of_default"],
             drift=json.loads(_there(root / "reports" / "drift.json").read_text("utf-8")),
             folds=int(training.data.params["folds"]),
-            versions=len(store.versions()),
+            versions=len(registry.versions()),
             runs=len(runs),
         )
 
@@ -113,9 +113,10 @@ class Figures:
         return self.card.data.source == "synthetic"
 
 
-def training_of(store: Store, version: str) -> Run:
+def training_of(registry: Registry, version: str) -> Run:
     """Return the run that a version comes from."""
-    return store.client.get_run(str(store.client.get_model_version(MODEL_NAME, version).run_id))
+    model = registry.client.get_model_version(MODEL_NAME, version)
+    return registry.client.get_run(str(model.run_id))
 
 
 def _there(path: Path) -> Path:
@@ -124,9 +125,9 @@ def _there(path: Path) -> Path:
     return path
 
 
-def _runs(store: Store) -> list[Run]:
-    experiments = [item.experiment_id for item in store.client.search_experiments()]
-    return list(store.client.search_runs(experiments, max_results=50_000))
+def _runs(registry: Registry) -> list[Run]:
+    experiments = [item.experiment_id for item in registry.client.search_experiments()]
+    return list(registry.client.search_runs(experiments, max_results=50_000))
 
 
 def _compared(training: Run, runs: list[Run], card: Card) -> dict[str, tuple[Trained, ...]]:

@@ -65,11 +65,11 @@ def test_notebooks_run_without_warnings_and_stay_small(line: Path, name: str) ->
 
 
 def test_everything_tried_is_tracked_under_the_training(line: Path, sample: Dataset) -> None:
-    store = mlflow_registry.Store(line / "mlruns")
+    registry = mlflow_registry.Registry(line / "mlruns")
     runs = mlflow.search_runs(output_format="list")
     (training,) = [run for run in runs if run.info.run_name == "training: lightgbm"]
     assert training.data.params["dataset"] == sample.digest
-    plots = {item.path for item in store.client.list_artifacts(training.info.run_id)}
+    plots = {item.path for item in registry.client.list_artifacts(training.info.run_id)}
     assert {"families.png", "imbalance.png", "trials.png", "calibration.png"} <= plots
     nested = [
         run for run in runs if run.data.tags.get("mlflow.parentRunId") == training.info.run_id
@@ -82,7 +82,7 @@ def test_everything_tried_is_tracked_under_the_training(line: Path, sample: Data
 
 def test_the_champion_is_served_with_the_pds_of_the_batch(line: Path, sample: Dataset) -> None:
     scorer = Scorer.load(line / "champion")
-    assert scorer.version == mlflow_registry.Store(line / "mlruns").version_of("champion")
+    assert scorer.version == mlflow_registry.Registry(line / "mlruns").version_of("champion")
     batch = score(sample, scorer)
     with serving.running_api(line / "champion", line / "api.log") as url:
         chosen = batch.gather_every(batch.height // 25)
@@ -93,7 +93,7 @@ def test_mlflow_loads_the_champion_by_its_alias(line: Path, sample: Dataset) -> 
     scorer = Scorer.load(line / "champion")
     features = scorer.features_of({name: rows.collect() for name, rows in sample.frames().items()})
     columns = features.select(f.name for f in scorer.features)
-    mlflow_registry.Store(line / "mlruns")
+    mlflow_registry.Registry(line / "mlruns")
     loaded = mlflow.pyfunc.load_model("models:/credit-scoring@champion")
     answer = loaded.predict(columns.with_columns(cs.enum().cast(pl.String)).to_pandas())
     assert answer["probability_of_default"].tolist() == scorer.predict(features).tolist()

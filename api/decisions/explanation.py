@@ -94,7 +94,7 @@ class Models:
 
     def _unpacked(self, digest: str) -> Scorer:
         with tempfile.TemporaryDirectory() as folder:
-            found = self._store.archived(digest, Path(folder) / "model")
+            found = self._store.models.restore(digest, Path(folder) / "model")
             if found is None:
                 raise ProblemError(410, "The model of this decision is not kept any more.")
             return Scorer.load(found)

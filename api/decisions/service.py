@@ -180,7 +180,7 @@ class Desk:
         if not asked:
             return list(cases)
         try:
-            found = self._store.applicants(asked, rows=True)
+            found = self._store.applicants.of(asked, rows=True)
         except StoreUnavailableError as error:
             metrics.store_failed()
             logger.warning("the store cannot be used: %s", error)
@@ -208,7 +208,7 @@ class Desk:
 
     def _known(self, cases: list[tuple[Case, Vectors | None]]) -> list[_Known | ProblemError]:
         asked = [case.number for case, vector in cases if vector is None]
-        found = self._store.applicants(asked, rows=False) if asked else {}
+        found = self._store.applicants.of(asked, rows=False) if asked else {}
         return [
             _from_store(case, found.get(case.number))
             if vector is None
@@ -225,7 +225,7 @@ class Desk:
             self._prediction(one, route, opinions, refer_all=refer_all)
             for (one, route), opinions in zip(settled, judged, strict=True)
         ]
-        recorded = self._store.record(made)
+        recorded = self._store.decisions.record(made)
         new = [kept for kept, own in zip(recorded, made, strict=True) if kept is own]
         metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
         return recorded
@@ -284,7 +284,7 @@ class Desk:
         return Prediction(
             id=new_id(),
             at=datetime.now(UTC),
-            applicant=self._store.applicant_key(one.case.number),
+            applicant=self._store.pseudonyms.applicant(one.case.number),
             source="id" if one.case.rows is None else "rows",
             rows=rows,
             rows_sha256=digest,

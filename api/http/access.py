@@ -80,7 +80,7 @@ class Gate:
         until, known = self._trusted.get(digest, (0.0, None))
         if known is not None and until > time.monotonic():
             return known
-        key = self._store.verify_key(text)
+        key = self._store.keys.verify(text)
         with self._lock:
             self._trusted.pop(digest, None)
             if key is not None:

@@ -83,12 +83,12 @@ class Chronicle:
             If a waiting copy cannot be read.
         """
         for digest, model in list(self._models.items()):
-            self._store.archive(digest, model.name, model.version, Path(model.folder.name))
+            self._store.models.archive(digest, model.name, model.version, Path(model.folder.name))
             with self._changing:
                 self._models.pop(digest).folder.cleanup()
         while self._events:
             event = self._events[0]
-            self._store.add_event(event)
+            self._store.models.add_event(event)
             with self._changing:
                 # The oldest may have given way to a newer one meanwhile.
                 if self._events and self._events[0] is event:

@@ -197,7 +197,7 @@ class Lineup:
 
     def _read_policy(self) -> None:
         try:
-            policy = self._store.policy()
+            policy = self._store.models.policy()
         except StoreError as error:
             self._complaints.tell("policy", f"the policy cannot be read: {error}")
             return
@@ -318,7 +318,7 @@ class Lineup:
         """By digest, measured alike for all models: in units of one refused good applicant."""
         since = datetime.now(UTC) - _MEMORY
         loss = costs.false_negative / costs.false_positive
-        found = self._store.realised(since, loss)
+        found = self._store.outcomes.realised(since, loss)
         return {digest: Experience(*summaries) for digest, summaries in found.items()}
 
 

@@ -73,7 +73,7 @@ class Alerts(BaseModel):
 @scope("admin")
 def alerts(query: AlertsQuery) -> Response:
     """The alerts that `python -m scoring monitor` has kept; the open ones if no other are asked."""
-    found = current_service().store.alerts(query.limit, open_only=query.state == "open")
+    found = current_service().store.alerts.latest(query.limit, open_only=query.state == "open")
     return json_answer({"alerts": [_told(one) for one in found]})
 
 

@@ -82,12 +82,12 @@ def applicant(path: ApplicantPath) -> Response:
     Who looked at them is recorded.
     """
     store = current_service().store
-    found = store.applicant(path.id)
+    found = store.applicants.find(path.id)
     if found is None:
         raise ProblemError(404, f"No applicant {path.id} is known.")
-    note_read("applicant", store.applicant_key(path.id))
+    note_read("applicant", store.pseudonyms.applicant(path.id))
     rows: object = orjson.Fragment(zlib.decompress(found.rows))
-    if store.pseudonymous or found.misunderstood:
+    if store.pseudonyms.hide or found.misunderstood:
         told = rows_of(found.rows, path.id)
         (application,) = told["application"]
         rows = whole = {**told, "application": application}
@@ -117,8 +117,10 @@ def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
     Without the scope read those of the same key; with it all, and a look at others' is recorded.
     """
     store = current_service().store
-    key, own = store.applicant_key(path.id), None if sees_all() else current_client().id
-    found = list(store.predictions(applicant=key, caller=own, limit=query.limit, newest_first=True))
+    key, own = store.pseudonyms.applicant(path.id), None if sees_all() else current_client().id
+    found = list(
+        store.decisions.search(applicant=key, caller=own, limit=query.limit, newest_first=True)
+    )
     if any(one.caller != current_client().id for one in found):
         note_read("applicant_predictions", key)
     told = [answer_of(prediction, path.id) for prediction in found]

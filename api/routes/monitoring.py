@@ -80,7 +80,7 @@ def monitoring_report() -> Response:
 
 
 def _newest() -> Report:
-    found = current_service().store.report(_KIND)
+    found = current_service().store.reports.find(_KIND)
     if found is None:
         raise ProblemError(404, _NEVER)
     return found

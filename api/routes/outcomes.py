@@ -82,7 +82,7 @@ def outcomes() -> Response:
     """
     body = read_model(OutcomesBody, _LARGEST)
     store, at, caller = current_service().store, datetime.now(UTC), current_client().id
-    found = store.decided_on([one.prediction_id for one in body.outcomes])
+    found = store.decisions.decided_on([one.prediction_id for one in body.outcomes])
     if errors := list(_wrong(body, found, at)):
         raise ProblemError(422, "Nothing is recorded; errors says why.", errors[:50])
     told = [
@@ -96,10 +96,10 @@ def outcomes() -> Response:
         )
         for one in body.outcomes
     ]
-    recorded = store.record_outcomes(told)
+    recorded = store.outcomes.record(told)
     answer = {"recorded": recorded, "unchanged": len(told) - recorded}
     times = {one.prediction_id: one.observed_at for one in told}
-    known = store.outcomes(list(times)).values()
+    known = store.outcomes.of(list(times)).values()
     if outdated := sum(one.observed_at > times[one.prediction_id] for one in known):
         answer["outdated"] = outdated
     return json_answer(answer, 201)

@@ -87,7 +87,7 @@ def policy() -> Response:
 
     Its ETag, sent back as If-Match, lets a change be made to this policy only.
     """
-    return _answer(current_service().store.policy())
+    return _answer(current_service().store.models.policy())
 
 
 @blueprint.put(
@@ -113,7 +113,7 @@ def set_policy() -> Response:
     service, expected = current_service(), seen_numbers()
     changes = body.model_dump(exclude_none=True, exclude={"actor", "motive"})
     try:
-        changed = service.store.change_policy(changes, body.actor, body.motive, expected)
+        changed = service.store.models.change_policy(changes, body.actor, body.motive, expected)
     except StoreChangedError:
         raise ProblemError(412, _STALE) from None
     service.lineup.refresh_policy()

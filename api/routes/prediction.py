@@ -242,7 +242,7 @@ def case_of(applicant: Applicant, caller: Caller) -> Case:
 
 def _first_answer(caller: Caller, *keys: str) -> Prediction | None:
     """A prediction that one of the caller's keys stands for already."""
-    first = current_service().store.answered(caller.id, *keys)
+    first = current_service().store.decisions.answered(caller.id, *keys)
     return first and _checked(first, caller)
 
 

@@ -65,7 +65,7 @@ def prediction(path: PredictionPath) -> Response:
     what others decided is recorded.
     """
     found = _find(path.id, "prediction")
-    return _record(found, current_service().store.overrides(found.id))
+    return _record(found, current_service().store.outcomes.overrides(found.id))
 
 
 @blueprint.get(
@@ -123,15 +123,15 @@ def override(path: PredictionPath) -> Response:
     """
     body = read_model(OverrideBody)
     found, store, caller = _find(path.id), current_service().store, current_client().id
-    known, now = store.overrides(found.id), datetime.now(UTC)
+    known, now = store.outcomes.overrides(found.id), datetime.now(UTC)
     new = Override(found.id, body.decision, body.actor, body.motive, now, caller)
     # The same sent again, since its answer was lost, is recorded once.
     if not (known and replace(known[-1], at=now) == new):
         _check_seen(_record(found, known), known)
-        if not store.record_override(new, seen=len(known)):
+        if not store.outcomes.override(new, seen=len(known)):
             raise ProblemError(412 if request.if_match else 428, _NOT_SEEN)
         # As they are kept: a store under pseudonyms changes a text that tells a number.
-        known = store.overrides(found.id)
+        known = store.outcomes.overrides(found.id)
     response = _record(found, known)
     response.status_code = 201
     return response
@@ -139,12 +139,12 @@ def override(path: PredictionPath) -> Response:
 
 def note_read(what: str, applicant: str, prediction_id: str | None = None) -> None:
     """Record that the current client looks at what is not its own, before it does."""
-    current_service().store.note_read(current_client().id, what, applicant, prediction_id)
+    current_service().store.decisions.note_read(current_client().id, what, applicant, prediction_id)
 
 
 def _find(number: str, what: str | None = None) -> Prediction:
     """A decision that the client may see; how it looks at what others decided is recorded."""
-    found = current_service().store.prediction(number)
+    found = current_service().store.decisions.find(number)
     if found is None or not may_see(found.caller):
         raise ProblemError(404, "There is no decision of that id.")
     if what is not None and found.caller != current_client().id:
@@ -163,7 +163,7 @@ def _check_seen(record: Response, known: Sequence[Override]) -> None:
 
 
 def _record(found: Prediction, overrides: list[Override]) -> Response:
-    told = record_of(found, overrides, current_service().store.outcome(found.id))
+    told = record_of(found, overrides, current_service().store.outcomes.find(found.id))
     response = json_answer(told)
     response.add_etag()
     return response

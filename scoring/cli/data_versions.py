@@ -62,13 +62,13 @@ def _kept(mlruns: Path) -> DataVersions:
 
 def _digest(mlruns: Path, version: str) -> str:
     """The dataset that a word stands for; what is no version of a model is taken for a digest."""
-    from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Store
+    from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry
 
     if version in (CHAMPION, CHALLENGER):
-        version = Store(mlruns).version_of(version)
+        version = Registry(mlruns).version_of(version)
     if not version.isdigit() or len(version) > _LONGEST_VERSION:
         return version
-    return Store(mlruns).tags(version)["dataset"]
+    return Registry(mlruns).tags(version)["dataset"]
 
 
 def _row(version: DataVersion) -> tuple[str, ...]:

@@ -26,13 +26,13 @@ def lineage(
     Neither the data nor the store has to be there: the registry keeps what it takes.
     """
     from scoring.registry.lineage import lineage_of
-    from scoring.registry.mlflow_registry import Store
-    from scoring.store import Store as DecisionStore
+    from scoring.registry.mlflow_registry import Registry
+    from scoring.store import Store
 
     with messages():
-        decisions = DecisionStore(database)
+        decisions = Store(database)
         try:
-            chain = lineage_of(Store(mlruns), version, decisions)
+            chain = lineage_of(Registry(mlruns), version, decisions)
         finally:
             decisions.close()
     if as_json:

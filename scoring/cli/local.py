@@ -67,6 +67,6 @@ def _catch_up(model: Path) -> None:
 
     if is_behind(model):
         from scoring.registry import approval
-        from scoring.registry.mlflow_registry import Store
+        from scoring.registry.mlflow_registry import Registry
 
-        approval.settle(Store(model.parent), model)
+        approval.settle(Registry(model.parent), model)

@@ -53,20 +53,20 @@ def train(
     from scoring.modelling.pipeline import train as run_training
     from scoring.modelling.recipes import opened
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Store
+    from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Registry
     from scoring.registry.tracking import track
 
     settings = TrainingSettings(trials or TRIALS, seed, use_protected=bool(protected))
     with messages() as console, opened(data) as dataset:
         # A registry that cannot be used is told before hours of training, not after.
-        store = Store(mlruns)
+        registry = Registry(mlruns)
         with stages(console) as report:
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
         with console.status("registering"):
-            approval.settle(store)
-            DataVersions.beside(store.folder).keep(dataset)
-            scorer = track(store, run, datetime.now(UTC).date().isoformat())
-            store.export(mlruns / CHALLENGER, CHALLENGER)
+            approval.settle(registry)
+            DataVersions.beside(registry.folder).keep(dataset)
+            scorer = track(registry, run, datetime.now(UTC).date().isoformat())
+            registry.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)
     typer.echo(
         f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}, exported to "
@@ -155,22 +155,22 @@ def promote(
     """Hold a challenger against the gates; if it passes, make it the champion and export it."""
     from scoring.data.dataset import Dataset
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import CHALLENGER, Store
+    from scoring.registry.mlflow_registry import CHALLENGER, Registry
     from scoring.registry.promotions import check_motive
 
     with messages() as console:
         by, why = check_motive(by, why)
-        store = Store(mlruns)
-        mended = approval.settle(store, export)
-        champion = store.champion()
-        if mended and version in (None, champion) and not store.find(CHALLENGER):
+        registry = Registry(mlruns)
+        mended = approval.settle(registry, export)
+        champion = registry.champion()
+        if mended and version in (None, champion) and not registry.find(CHALLENGER):
             typer.echo(f"version {champion} is the champion; exported to {export}")
             return
         with console.status("scoring the held-out applicants"):
-            verdict = approval.judged(store, Dataset.open(data), version)
+            verdict = approval.judged(registry, Dataset.open(data), version)
         show(("", "gate", "figure", "bound", "in words"), map(_gate_row, verdict.gates))
         event = approval.promote(
-            store, verdict, by, why, force=force, export=export, reports=reports
+            registry, verdict, by, why, force=force, export=export, reports=reports
         )
     forced = ", forced" if event.forced else ""
     typer.echo(f"version {event.version} is the champion{forced}; exported to {export}")
@@ -185,12 +185,12 @@ def rollback(
 ) -> None:
     """Make the previous champion the champion again, and export it."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store
+    from scoring.registry.mlflow_registry import Registry
 
     with messages():
-        store = Store(mlruns)
-        approval.settle(store, export)
-        event = approval.rollback(store, by, why, export=export, reports=reports)
+        registry = Registry(mlruns)
+        approval.settle(registry, export)
+        event = approval.rollback(registry, by, why, export=export, reports=reports)
     typer.echo(
         f"version {event.version} is the champion again, in the place of version {event.previous}; "
         f"exported to {export}"
@@ -200,12 +200,12 @@ def rollback(
 def models(mlruns: StoreOption = MLRUNS) -> None:
     """List the registered versions, the newest first, and every change of champion."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store
+    from scoring.registry.mlflow_registry import Registry
 
     with messages():
-        store = Store(mlruns)
-        approval.settle(store)
-        versions, events = store.versions(), store.history()
+        registry = Registry(mlruns)
+        approval.settle(registry)
+        versions, events = registry.versions(), registry.history()
     show(_VERSION_HEADER, map(_version_row, versions))
     show(_EVENT_HEADER, map(_event_row, events))
 
@@ -217,10 +217,10 @@ def card(
 ) -> None:
     """Write a version's model card as Markdown and as HTML."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store
+    from scoring.registry.mlflow_registry import Registry
 
     with messages():
-        written = approval.write_kept_card(Store(mlruns), version, reports)
+        written = approval.write_kept_card(Registry(mlruns), version, reports)
     typer.echo(f"model card of version {written} in {reports}")
 
 
@@ -233,13 +233,13 @@ def export(
 ) -> None:
     """Copy a registered model out of MLflow as a directory that the API serves or tries."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store
+    from scoring.registry.mlflow_registry import Registry
 
     folder = out or CHAMPION.with_name(alias)
     with messages() as console, console.status("exporting"):
-        store = Store(mlruns)
-        approval.settle(store)
-        scorer = store.export(folder, alias)
+        registry = Registry(mlruns)
+        approval.settle(registry)
+        scorer = registry.export(folder, alias)
     typer.echo(f"{scorer.name} version {scorer.version} ({alias}) in {folder}")
 
 

@@ -82,7 +82,7 @@ def _look(
     html, now = page.html(findings, alerts), datetime.now(UTC)
     write_file(out / "monitoring.html", html)
     write_file(out / "monitoring.json", values)
-    store.keep_report(Report("monitoring", now, values.encode(), html.encode()))
+    store.reports.keep(Report("monitoring", now, values.encode(), html.encode()))
     notify(store, assessments, senders, now)
     return findings, alerts
 

@@ -49,14 +49,14 @@ def person(
 
     kept = DataVersions.beside(mlruns)
     with opened(database) as store:
-        numbers = store.numbers_of(number)
+        numbers = store.privacy.numbers_of(number)
         if action == "export":
             _write(_told(store, kept, number, numbers), out)
             return
         if not yes:
             typer.confirm(f"Erase applicant {number} in {store.url} and {mlruns}?", abort=True)
         datasets = kept.erase(numbers)
-        counts = store.erase(number)
+        counts = store.privacy.erase(number)
     for name, count in counts.items():
         typer.echo(f"{name:<16} {count:>12,} emptied or deleted")
     if not any(counts.values()) and not datasets:
@@ -70,7 +70,7 @@ def person(
 def _told(store: Store, kept: DataVersions, number: int, numbers: list[int]) -> dict[str, Any]:
     tables = {
         name: [{column: _readable(column, value) for column, value in row.items()} for row in rows]
-        for name, rows in store.on_record(number).items()
+        for name, rows in store.privacy.on_record(number).items()
     }
     learnt_from = {
         digest: {name: rows.to_dicts() for name, rows in files.items()}

@@ -76,7 +76,7 @@ def retrain(
     """
     from scoring.data.dataset import Dataset
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Store as Registry
+    from scoring.registry.mlflow_registry import Registry
     from scoring.registry.promotions import check_motive
     from scoring.registry.retraining.retrain import attempt, gather
     from scoring.registry.retraining.triggers import Triggers, call_for

@@ -64,7 +64,9 @@ def migrate(
         store.check()
         typer.echo(f"{store.url} is up to date")
         if pseudonymise:
-            typer.echo(f"{store.pseudonymise():,} decisions and applicants have pseudonyms now")
+            typer.echo(
+                f"{store.privacy.pseudonymise():,} decisions and applicants have pseudonyms now"
+            )
 
 
 @keys.command()
@@ -82,7 +84,7 @@ def add(
     labels what it decided itself, and nothing else.
     """
     with opened(database) as store:
-        key, text = store.add_key(name, scope)
+        key, text = store.keys.add(name, scope)
         typer.echo(
             f"key {key.id} of {key.name} for {_scopes(key)}; it cannot be shown again", err=True
         )
@@ -93,7 +95,7 @@ def add(
 def list_keys(database: DatabaseOption = DATABASE) -> None:
     """List all keys, revoked ones too."""
     with opened(database) as store:
-        known = store.keys()
+        known = store.keys.all()
     show(("id", "name", "scopes", "created", "revoked"), map(_row, known))
 
 
@@ -104,7 +106,7 @@ def revoke(
 ) -> None:
     """Take a key out of use; running services follow within seconds."""
     with opened(database) as store:
-        key = store.revoke_key(number)
+        key = store.keys.revoke(number)
         typer.echo(f"key {key.id} of {key.name} is revoked")
 
 
@@ -130,7 +132,7 @@ def purge(
         given = None if now is None else moment("--now", now)
         if given is not None and given > clock:
             raise ScoringError(f"--now is later than the clock, which says {clock:%Y-%m-%d %H:%M}")
-        counts = store.purge(timedelta(days=days), given)
+        counts = store.retention.purge(timedelta(days=days), given)
         counts["kept data"] = _purge_kept(mlruns, (given or clock) - timedelta(days=days))
         for table, count in counts.items():
             typer.echo(f"{table:<16} {count:>12,} deleted")
@@ -144,7 +146,7 @@ def _purge_kept(mlruns: Path, before: datetime) -> int:
     old = [version.digest for version in kept.known()
            if version.made_from and datetime.fromisoformat(version.kept_at) < before]  # fmt: skip
     if old:
-        from scoring.registry.mlflow_registry import Store as Registry
+        from scoring.registry.mlflow_registry import Registry
 
         used = {item.dataset for item in Registry(mlruns).versions() if item.aliases}
         old = [digest for digest in old if digest not in used]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from scoring.monitoring.rules import SERVICE_RULES, Assessment
 from scoring.monitoring.senders import Sender, SenderError
-from scoring.store import Alert, AlertRecord, Patience, Store
+from scoring.store import Alert, AlertRecord, Reminders, Store
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def notify(
     assessments: Sequence[Assessment],
     senders: Iterable[Sender],
     at: datetime,
-    patience: Patience | None = None,
+    reminders: Reminders | None = None,
 ) -> Notice:
     """Keep the alerts of one look, and send those that are news.
 
@@ -56,7 +56,7 @@ def notify(
         Where news are sent.
     at : datetime
         When the look was.
-    patience : Patience, optional
+    reminders : Reminders, optional
         How often the same thing is told.
 
     Raises
@@ -68,7 +68,7 @@ def notify(
         (alert.model_digest, alert.rule): alert for own in assessments for alert in own.alerts
     }
     judged = {own.model_digest: own.judged - SERVICE_RULES for own in assessments}
-    news = store.settle_alerts(list(alerts.values()), {**judged, "": SERVICE_RULES}, at, patience)
+    news = store.alerts.update(list(alerts.values()), {**judged, "": SERVICE_RULES}, at, reminders)
     if not news:
         return Notice((), ())
     failures = []
@@ -79,7 +79,7 @@ def notify(
             logger.error("alerts were not sent by %s: %s", sender.name, error)
             failures.append(f"{sender.name}: {error}")
     if not failures:
-        store.alerts_told([record.number for record in news], at)
+        store.alerts.mark_sent([record.number for record in news], at)
     return Notice(tuple(news), tuple(failures))
 
 

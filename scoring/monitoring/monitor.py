@@ -61,7 +61,7 @@ def look(
     """
     if since >= until:
         raise MonitorError(f"the window ends at {until} before it begins at {since}")
-    window, lines = Window(since, until), store.headlines(since, until)
+    window, lines = Window(since, until), store.windows.headlines(since, until)
     service = replace(_service(store, lines, since, until), errors=errors)
     if not lines.ids.size:
         return [Findings(window, "none", "", 0, Quality(0), service)]
@@ -73,7 +73,7 @@ def look(
 
 
 def _service(store: Store, lines: Headlines, since: datetime, until: datetime) -> Service:
-    events = store.events_between(since, until)
+    events = store.models.count_events(since, until)
     if not lines.ids.size:
         return Service(0, float("nan"), float("nan"), events)
     median, p99 = np.quantile(lines.milliseconds, [0.5, 0.99])
@@ -107,6 +107,8 @@ def _findings(
 def _performance(
     store: Store, scorer: Scorer, digest: str, window: Window, seed: int
 ) -> Performance | None:
-    lately = store.settled(digest, window.since, window.until)
-    ever = Settled.joined([store.settled(digest, None, window.since), lately])
-    return performance(scorer, lately, ever, seed, store.decided(digest, window.until))
+    lately = store.windows.settled(digest, window.since, window.until)
+    ever = Settled.joined([store.windows.settled(digest, None, window.since), lately])
+    return performance(
+        scorer, lately, ever, seed, store.windows.decided_by_month(digest, window.until)
+    )

@@ -67,7 +67,7 @@ def _unknown_categories(scorer: Scorer, some: Sample) -> dict[str, float]:
 def _skew(store: Store, some: Sample) -> tuple[int, dict[str, int]]:
     """How many features were computed again, and how often each came out otherwise."""
     place = {number: i for i, number in enumerate(some.ids)}
-    kept = store.kept_rows(some.ids[:_LOOKED_AT])
+    kept = store.windows.rows(some.ids[:_LOOKED_AT])
     chosen = sorted(kept)[:_RECOMPUTED]
     if not chosen:
         return 0, {}

@@ -154,7 +154,7 @@ def kept_model(store: Store, digest: str) -> Scorer | None:
         If what is kept is not what was put there.
     """
     with tempfile.TemporaryDirectory() as folder:
-        folder_of_model = store.archived(digest, Path(folder) / "model")
+        folder_of_model = store.models.restore(digest, Path(folder) / "model")
         try:
             return None if folder_of_model is None else Scorer.load(folder_of_model)
         except ScorerError as error:
@@ -184,7 +184,7 @@ def replay(
     report = Report()
     models = lru_cache(_MOST_MODELS)(partial(kept_model, store))
     # A service that goes on recording would keep this from ever ending.
-    for decisions in _together(store.predictions(since=since, until=datetime.now(UTC))):
+    for decisions in _together(store.decisions.search(since=since, until=datetime.now(UTC))):
         report.add(decisions, _findings(decisions, models))
         if progress:
             progress(report.decisions)

@@ -68,7 +68,7 @@ def sample(
     """
     details = [
         detail
-        for some in store.details(_drawn(own, size, seed))
+        for some in store.windows.details(_drawn(own, size, seed))
         for detail in some
         if detail.feature_set_version == FEATURE_SET_VERSION
     ]

@@ -18,7 +18,7 @@ from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
 from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, judge
 from scoring.registry.holdout import score_held_out
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, RegistryError, Store
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry, RegistryError
 from scoring.registry.promotions import Event
 from scoring.reports.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
 from scoring.serving.scorer import Scorer, ScorerError
@@ -29,14 +29,14 @@ CARD_FILE = "model_card"
 
 
 def register(
-    store: Store, run: Run, created: str, owner: str = OWNER, *, challenger: bool = True
+    registry: Registry, run: Run, created: str, owner: str = OWNER, *, challenger: bool = True
 ) -> Scorer:
     """Register a training's model: figures, model card, where it comes from.
 
     Parameters
     ----------
-    store : Store
-        With a run of its own open (`Store.run`).
+    registry : Registry
+        With a run of its own open (`Registry.run`).
     run : Run
         What the training found.
     created : str
@@ -58,23 +58,23 @@ def register(
     """
     card = card_of(run, created, owner=owner)
     check_complete(card)
-    store.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
-    made_by = provenance.provenance_of(store.champion(run.scorer.name))
-    registered = store.register(run.scorer, made_by.tags, challenger=challenger)
-    provenance.keep(store, registered.version, registered.name, made_by, run.data.manifest)
+    registry.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
+    made_by = provenance.provenance_of(registry.champion(run.scorer.name))
+    registered = registry.register(run.scorer, made_by.tags, challenger=challenger)
+    provenance.keep(registry, registered.version, registered.name, made_by, run.data.manifest)
     identity = replace(card.identity, version=registered.version)
-    keep_card(store, replace(card, identity=identity))
+    keep_card(registry, replace(card, identity=identity))
     return registered
 
 
-def keep_card(store: Store, card: Card) -> None:
+def keep_card(registry: Registry, card: Card) -> None:
     """Keep a model card with its version in the registry."""
     texts = {".json": card.dump(), ".md": markdown(card), ".html": html(card)}
     named = {f"{CARD_FILE}{ending}": text for ending, text in texts.items()}
-    store.attach(card.identity.version, named, card.identity.name)
+    registry.attach(card.identity.version, named, card.identity.name)
 
 
-def kept_card(store: Store, version: str) -> Card | None:
+def kept_card(registry: Registry, version: str) -> Card | None:
     """Return the model card of a version, None where it was registered without one.
 
     Raises
@@ -82,7 +82,7 @@ def kept_card(store: Store, version: str) -> Card | None:
     CardError
         If what is kept is no model card.
     """
-    text = store.attached(version, f"{CARD_FILE}.json")
+    text = registry.attached(version, f"{CARD_FILE}.json")
     return None if text is None else Card.parse(text)
 
 
@@ -92,12 +92,12 @@ def write_card(card: Card, folder: Path) -> None:
     write_file(folder / f"{CARD_FILE}.html", html(card))
 
 
-def write_kept_card(store: Store, version: str | None, folder: Path) -> str:
+def write_kept_card(registry: Registry, version: str | None, folder: Path) -> str:
     """Write a registered version's model card into a folder.
 
     Parameters
     ----------
-    store : Store
+    registry : Registry
         Where the models are.
     version : str, optional
         The champion's by default.
@@ -114,8 +114,8 @@ def write_kept_card(store: Store, version: str | None, folder: Path) -> str:
     RegistryError
         If there is no such version, or it has no card.
     """
-    chosen = store.version_of(CHAMPION) if version is None else version
-    card = kept_card(store, chosen)
+    chosen = registry.version_of(CHAMPION) if version is None else version
+    card = kept_card(registry, chosen)
     if card is None:
         raise RegistryError(f"version {chosen} was registered without a model card")
     write_card(card, folder)
@@ -123,13 +123,13 @@ def write_kept_card(store: Store, version: str | None, folder: Path) -> str:
 
 
 def judged(
-    store: Store, dataset: Dataset, version: str | None = None, margins: Margins | None = None
+    registry: Registry, dataset: Dataset, version: str | None = None, margins: Margins | None = None
 ) -> GateVerdict:
     """Hold a registered version against the gates.
 
     Parameters
     ----------
-    store : Store
+    registry : Registry
         Where the models are.
     dataset : Dataset
         Its held-out applicants are scored by challenger and champion.
@@ -145,21 +145,21 @@ def judged(
     ScorerError
         If the challenger's files are not whole.
     """
-    chosen = store.version_of(CHALLENGER) if version is None else version
-    reigning = store.champion()
+    chosen = registry.version_of(CHALLENGER) if version is None else version
+    reigning = registry.champion()
     if chosen == reigning:
         raise RegistryError(f"version {chosen} is the champion already")
-    challenger = store.load(chosen)
-    champion = _champion(store, reigning)
+    challenger = registry.load(chosen)
+    champion = _champion(registry, reigning)
     scorers = [challenger, *([champion] if isinstance(champion, Scorer) else [])]
     held_out, pds = score_held_out(dataset, *scorers)
     against = Scored(champion, pds[1]) if isinstance(champion, Scorer) else champion
-    card = kept_card(store, chosen)
+    card = kept_card(registry, chosen)
     return judge(Scored(challenger, pds[0]), against, held_out, card, margins)
 
 
 def promote(
-    store: Store,
+    registry: Registry,
     verdict: GateVerdict,
     by: str,
     why: str,
@@ -173,37 +173,42 @@ def promote(
     Parameters
     ----------
     store, verdict, by, why, force
-        As for `Store.promote`, which also says what is raised.
+        As for `Registry.promote`, which also says what is raised.
     export : Path, optional
         The directory that the API serves; refreshed whole or not at all. That of a challenger,
         which is beside it, is removed if nobody is the challenger any more.
     reports : Path, optional
         The folder of model_card.md and model_card.html.
     """
-    event = store.promote(verdict, by, why, force=force)
+    event = registry.promote(verdict, by, why, force=force)
     sentences = tuple(f"{gate.name}: {gate.sentence}" for gate in verdict.gates)
-    _publish(store, event, sentences, export, reports)
+    _publish(registry, event, sentences, export, reports)
     return event
 
 
 def rollback(
-    store: Store, by: str, why: str, *, export: Path | None = None, reports: Path | None = None
+    registry: Registry,
+    by: str,
+    why: str,
+    *,
+    export: Path | None = None,
+    reports: Path | None = None,
 ) -> Event:
     """Make the previous champion the champion again, export it, and say so in its model card.
 
-    Parameters are those of `promote`; `Store.rollback` says what is raised.
+    Parameters are those of `promote`; `Registry.rollback` says what is raised.
     """
-    event = store.rollback(by, why)
-    _publish(store, event, (), export, reports)
+    event = registry.rollback(by, why)
+    _publish(registry, event, (), export, reports)
     return event
 
 
-def settle(store: Store, export: Path | None = None) -> bool:
+def settle(registry: Registry, export: Path | None = None) -> bool:
     """Finish what killed commands left half done, and log it: alias, record, exports, model card.
 
     Parameters
     ----------
-    store : Store
+    registry : Registry
         Where the models are.
     export : Path, optional
         As for `promote`; by default `champion` in the store's folder.
@@ -213,26 +218,26 @@ def settle(store: Store, export: Path | None = None) -> bool:
     bool
         Whether the champion, or its directory, was another one. What cannot be mended is logged.
     """
-    export = export or store.folder / CHAMPION
-    event = store.finish()
+    export = export or registry.folder / CHAMPION
+    event = registry.finish()
     mended = event is not None
     if event is not None:
         logger.warning("the %s of version %s was half done: finished", event.action, event.version)
     for alias, folder in ((CHAMPION, export), (CHALLENGER, export.with_name(CHALLENGER))):
         clear_leftovers(folder)
-        if store.is_exported(folder, alias):
+        if registry.is_exported(folder, alias):
             continue
         try:
-            version = store.export(folder, alias).version
+            version = registry.export(folder, alias).version
             logger.warning("%s was not version %s, the %s: exported again", folder, version, alias)
             mended = mended or alias == CHAMPION
         except (ScoringError, OSError) as error:
             logger.warning("%s is not the %s, and cannot be made it: %s", folder, alias, error)
-    store.withdraw(export.with_name(CHALLENGER))
-    events = [event for event in store.history() if event.version == store.champion()]
-    card = kept_card(store, events[-1].version) if events else None
+    registry.withdraw(export.with_name(CHALLENGER))
+    events = [event for event in registry.history() if event.version == registry.champion()]
+    card = kept_card(registry, events[-1].version) if events else None
     if card is not None and card.approval.at != events[-1].at:
-        keep_card(store, _approved(card, events[-1]))
+        keep_card(registry, _approved(card, events[-1]))
     return mended
 
 
@@ -251,30 +256,30 @@ def _approved(card: Card, event: Event, sentences: tuple[str, ...] = ()) -> Card
 
 
 def _publish(
-    store: Store,
+    registry: Registry,
     event: Event,
     sentences: tuple[str, ...],
     export: Path | None,
     reports: Path | None,
 ) -> None:
     if export is not None:
-        store.export(export)
+        registry.export(export)
         # It may have been the challenger until this moment.
-        store.withdraw(export.with_name(CHALLENGER))
-    card = kept_card(store, event.version)
+        registry.withdraw(export.with_name(CHALLENGER))
+    card = kept_card(registry, event.version)
     if card is None:
         return
     approved = _approved(card, event, sentences)
-    keep_card(store, approved)
+    keep_card(registry, approved)
     if reports is not None:
         write_card(approved, reports)
 
 
-def _champion(store: Store, version: str | None) -> Scorer | Incomparable | None:
+def _champion(registry: Registry, version: str | None) -> Scorer | Incomparable | None:
     """The champion, unless this code cannot score with it."""
     if version is None:
         return None
     try:
-        return store.load(version)
+        return registry.load(version)
     except (RegistryError, ScorerError) as error:
         return Incomparable(version, str(error))

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 from scoring.data.dataset import Manifest
 from scoring.data.versions import DataVersion, DataVersions
 from scoring.registry import provenance
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Store
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event, Registered, RegistryError, iso
 from scoring.registry.provenance import Provenance
 from scoring.serving.scorer import Scorer, ScorerError
-from scoring.store import Store as DecisionStore
-from scoring.store import StoreError
+from scoring.store import Store, StoreError
 
 NOT_RECORDED = "not recorded"
 # Of the figures on held-out applicants, those that a model is judged by.
@@ -72,12 +71,12 @@ class Lineage:
                 name = ""
 
 
-def lineage_of(store: Store, version: str, decisions: DecisionStore | None = None) -> Lineage:
+def lineage_of(registry: Registry, version: str, decisions: Store | None = None) -> Lineage:
     """Follow a registered version from its raw files to its predictions.
 
     Parameters
     ----------
-    store : Store
+    registry : Registry
         The registry.
     version : str
         A number, "champion" or "challenger".
@@ -89,37 +88,37 @@ def lineage_of(store: Store, version: str, decisions: DecisionStore | None = Non
     RegistryError
         If there is no such version.
     """
-    number = store.version_of(version) if version in (CHAMPION, CHALLENGER) else version
-    digest = store.tags(number).get("manifest_sha256")
-    listed = {item.version: item for item in store.versions()}
-    own, made_by = listed[number], provenance.kept(store, number)
-    model = _model(store, number)
+    number = registry.version_of(version) if version in (CHAMPION, CHALLENGER) else version
+    digest = registry.tags(number).get("manifest_sha256")
+    listed = {item.version: item for item in registry.versions()}
+    own, made_by = listed[number], provenance.kept(registry, number)
+    model = _model(registry, number)
     known = model.lineage if isinstance(model, Scorer) else {}
     steps = (
-        *_data(store, own),
+        *_data(registry, own),
         _applicants(known.get("training", {})),
         _features(own, model),
         _training(known),
         _code(made_by, known),
         Step("model", {"version": number, "manifest_sha256": digest, **_files(model)}),
-        _registration(own, made_by, store.history()),
-        Step("parents", {"came_after": _parents(store, made_by, listed)}),
+        _registration(own, made_by, registry.history()),
+        Step("parents", {"came_after": _parents(registry, made_by, listed)}),
         Step("predictions", _predictions(decisions, digest)),
     )
     return Lineage(MODEL_NAME, number, steps)
 
 
-def _model(store: Store, version: str) -> Scorer | str:
+def _model(registry: Registry, version: str) -> Scorer | str:
     """The model, or why it cannot be read."""
     try:
-        return store.load(version)
+        return registry.load(version)
     except (RegistryError, ScorerError) as error:
         return str(error)
 
 
-def _data(store: Store, own: Registered) -> Iterator[Step]:
-    versions = {item.digest: item for item in DataVersions.beside(store.folder).known()}
-    manifest = provenance.kept_manifest(store, own.version)
+def _data(registry: Registry, own: Registered) -> Iterator[Step]:
+    versions = {item.digest: item for item in DataVersions.beside(registry.folder).known()}
+    manifest = provenance.kept_manifest(registry, own.version)
     datasets = list(_datasets(own.dataset, manifest, versions))
     yield Step("raw files", _raw(datasets[0].manifest))
     for dataset in datasets:
@@ -265,7 +264,7 @@ def _change(event: Event, version: str) -> dict[str, Any]:
 
 
 def _parents(
-    store: Store, made_by: Provenance | None, listed: Mapping[str, Registered]
+    registry: Registry, made_by: Provenance | None, listed: Mapping[str, Registered]
 ) -> list[dict[str, Any]] | None:
     """The champions that a version came after, each the one at the registration of the other."""
     if made_by is None:
@@ -276,7 +275,7 @@ def _parents(
         own = listed.get(number)
         if own is None:
             return [*parents, {"version": number, "registered": "not in the registry any more"}]
-        made_by = provenance.kept(store, number)
+        made_by = provenance.kept(registry, number)
         code = made_by and made_by.code_sha256
         parents.append(
             {
@@ -289,13 +288,13 @@ def _parents(
     return parents
 
 
-def _predictions(decisions: DecisionStore | None, digest: str | None) -> dict[str, Any]:
+def _predictions(decisions: Store | None, digest: str | None) -> dict[str, Any]:
     if decisions is None or not decisions.is_made:
         return {"store": "no store" + (f": {decisions.url} is not there" if decisions else "")}
     if digest is None:
         return {"store": decisions.url, "decided": None}
     try:
-        life = decisions.life_of(digest)
+        life = decisions.models.usage(digest)
     except StoreError as error:
         return {"store": f"no store: {error}"}
     facts: dict[str, Any] = {"store": decisions.url, "decided": life.decided}

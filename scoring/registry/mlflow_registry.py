@@ -1,7 +1,7 @@
 """MLflow: where runs are tracked and models are registered, promoted, rolled back and exported.
 
-A new version is the challenger. `Store.promote` makes it the champion on the strength of a verdict
-(`gates`), `Store.rollback` puts the champion before it back. Both leave an event behind
+A new version is the challenger. `Registry.promote` makes it the champion on the strength of a
+verdict (`gates`), `Registry.rollback` puts the champion before it back. Both leave an event behind
 that nothing here ever changes or removes: who, when, why, on which figures, instead of whom.
 """
 
@@ -61,9 +61,9 @@ __all__ = [
     "CHAMPION",
     "MODEL_NAME",
     "PromotionRefusedError",
+    "Registry",
     "RegistryError",
     "StaleVerdictError",
-    "Store",
 ]
 
 CHAMPION = "champion"
@@ -83,7 +83,7 @@ class StaleVerdictError(RegistryError):
     """Another model became the champion after the challenger was judged."""
 
 
-class Store:
+class Registry:
     """An MLflow tracking store and model registry in a folder.
 
     Parameters

@@ -62,7 +62,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered version as `Store.versions` lists it.
+    """A registered version as `Registry.versions` lists it.
 
     Attributes
     ----------

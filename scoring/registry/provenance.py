@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from scoring.data.dataset import MANIFEST, Manifest, manifest_text
-from scoring.registry.mlflow_registry import Store
+from scoring.registry.mlflow_registry import Registry
 from scoring.registry.promotions import RegistryError, now
 
 ENVIRONMENT_FILE = "environment.txt"
@@ -139,13 +139,15 @@ def commit_of(package: Path = _PACKAGE) -> tuple[str | None, bool | None]:
     return commit.strip(), bool(changes.strip())
 
 
-def keep(store: Store, version: str, name: str, made_by: Provenance, manifest: Manifest) -> None:
+def keep(
+    registry: Registry, version: str, name: str, made_by: Provenance, manifest: Manifest
+) -> None:
     """Keep with a version what its tags have no room for: packages, and the data's manifest."""
     texts = {ENVIRONMENT_FILE: made_by.environment, MANIFEST: manifest_text(manifest)}
-    store.attach(version, texts, name)
+    registry.attach(version, texts, name)
 
 
-def kept(store: Store, version: str) -> Provenance | None:
+def kept(registry: Registry, version: str) -> Provenance | None:
     """Return what a registered version was made by, None where that was not recorded.
 
     Raises
@@ -153,10 +155,12 @@ def kept(store: Store, version: str) -> Provenance | None:
     RegistryError
         If there is no such version.
     """
-    return Provenance.read(store.tags(version), store.attached(version, ENVIRONMENT_FILE) or "")
+    return Provenance.read(
+        registry.tags(version), registry.attached(version, ENVIRONMENT_FILE) or ""
+    )
 
 
-def kept_manifest(store: Store, version: str) -> Manifest | None:
+def kept_manifest(registry: Registry, version: str) -> Manifest | None:
     """Return the manifest of the data that a version learnt from, None where not recorded.
 
     Raises
@@ -164,12 +168,12 @@ def kept_manifest(store: Store, version: str) -> Manifest | None:
     RegistryError
         If there is no such version, or what is kept is damaged.
     """
-    text = store.attached(version, MANIFEST)
+    text = registry.attached(version, MANIFEST)
     try:
         return None if text is None else cast("Manifest", json.loads(text))
     except ValueError as error:
         raise RegistryError(
-            f"{MANIFEST} of version {version} in {store.folder} is damaged: {error}"
+            f"{MANIFEST} of version {version} in {registry.folder} is damaged: {error}"
         ) from error
 
 

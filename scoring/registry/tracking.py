@@ -13,17 +13,17 @@ from scoring.modelling.pipeline import Run, record
 from scoring.modelling.search import NOTED
 from scoring.modelling.training import Validation, compare
 from scoring.registry.approval import register
-from scoring.registry.mlflow_registry import Store
+from scoring.registry.mlflow_registry import Registry
 from scoring.reports import plots
 from scoring.serving.scorer import Scorer
 
 
-def track(store: Store, run: Run, created: str, *, challenger: bool = True) -> Scorer:
+def track(registry: Registry, run: Run, created: str, *, challenger: bool = True) -> Scorer:
     """Log a training and register its model, with its model card.
 
     Parameters
     ----------
-    store : Store
+    registry : Registry
         Where to; no run of it is open.
     run : Run
         What the training found.
@@ -44,16 +44,16 @@ def track(store: Store, run: Run, created: str, *, challenger: bool = True) -> S
     """
     chosen = run.choice.validation
     whole = record(run.data, run.settings) | described(chosen.candidate)
-    with store.run(f"training: {chosen.candidate.name}", whole):
+    with registry.run(f"training: {chosen.candidate.name}", whole):
         for name, item in _validations(run):
-            _log(store, name, described(item.candidate), item.metrics)
+            _log(registry, name, described(item.candidate), item.metrics)
         for name, parameters, metrics in _trials(run):
-            _log(store, name, parameters, metrics)
+            _log(registry, name, parameters, metrics)
         figures = _figures(run)
-        store.log(chosen.metrics, figures)
+        registry.log(chosen.metrics, figures)
         for figure in figures.values():
             plt.close(figure)
-        return register(store, run, created, challenger=challenger)
+        return register(registry, run, created, challenger=challenger)
 
 
 def _figures(run: Run) -> dict[str, Figure]:
@@ -83,10 +83,10 @@ def described(candidate: Candidate) -> dict[str, Any]:
 
 
 def _log(
-    store: Store, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]
+    registry: Registry, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]
 ) -> None:
-    with store.run(name, parameters, nested=True):
-        store.log(metrics)
+    with registry.run(name, parameters, nested=True):
+        registry.log(metrics)
 
 
 def _validations(run: Run) -> Iterator[tuple[str, Validation]]:

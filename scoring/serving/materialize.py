@@ -55,7 +55,7 @@ def materialize(dataset: Dataset, store: Store, progress: Callable[[int], None] 
     unknown = dataset.misunderstood()
     for rows in row_batches(dataset, size=_BATCH):
         for applicants in online_applicants(rows, dataset.digest, now, unknown):
-            store.put_applicants(applicants)
+            store.applicants.put(applicants)
             done += len(applicants)
             progress(done)
     return done

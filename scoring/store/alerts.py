@@ -1,4 +1,4 @@
-"""Alerts: kept while they last, told once, and closed when they are not found any more."""
+"""Alerts: kept while they last, sent once, and closed when they are not found any more."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
+from scoring.store.database import Repository
 from scoring.store.engine import one_writer
 from scoring.store.records import Alert, AlertRecord
 from scoring.store.schema import alerts
@@ -18,13 +19,13 @@ _FIELDS = tuple(Alert.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How often the same thing is told.
+class Reminders:
+    """How often the same alert is sent.
 
     Attributes
     ----------
     remind_after : timedelta
-        An alert that lasts is told again after so long.
+        An alert that lasts is sent again after so long.
     reopen_within : timedelta
         One that was closed no longer ago goes on when it is found again, and is not new.
     """
@@ -33,63 +34,68 @@ class Patience:
     reopen_within: timedelta = timedelta(days=3)
 
 
-def settle(
-    connection: Connection,
-    found: Sequence[Alert],
-    judged: Mapping[str, Collection[str]],
-    at: datetime,
-    patience: Patience,
-) -> list[AlertRecord]:
-    """Hold what was found against what is open.
+class Alerts(Repository):
+    """The alerts on record: one of a rule and a model while it lasts."""
 
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction.
-    found : sequence of Alert
-        Of all models of one look.
-    judged : mapping of str to collection of str
-        Of every model looked at, by digest, the rules that had enough to judge. Open alerts of
-        these rules that are not found are closed; so are those of all other models, if any model
-        was looked at. What is about none has the empty digest.
-    at : datetime
-        When the look was.
-    patience : Patience
-        How often the same thing is told.
+    def update(
+        self,
+        found: Sequence[Alert],
+        judged: Mapping[str, Collection[str]],
+        at: datetime,
+        reminders: Reminders | None = None,
+    ) -> list[AlertRecord]:
+        """Record what one look at all models has found, and close what it has not.
 
-    Returns
-    -------
-    list of AlertRecord
-        Those to be told: new ones, graver ones, those about features that were not told yet, and
-        those that have lasted since they were told. `told` says that they were.
-    """
-    # Two looks at once would each find an alert new.
-    one_writer(connection, alerts)
-    query = select(alerts).order_by(alerts.c.number)
-    latest = {
-        (row["model_digest"], row["rule"]): row for row in connection.execute(query).mappings()
-    }
-    kept = [_kept(connection, one, latest.get(_key(one)), at, patience) for one in found]
-    _close(connection, latest.values(), {_key(one) for one in found}, judged, at)
-    return [_record(row) for row in kept if _is_news(row, at, patience)]
+        Parameters
+        ----------
+        found : sequence of Alert
+            At most one of a rule and a model.
+        judged : mapping of str to collection of str
+            Of every model looked at, by digest, the rules that had enough to judge. Open alerts
+            of these rules that are not found are closed; so are those of all other models, if any
+            model was looked at. What is about none has the empty digest.
+        at : datetime
+            When the look was.
+        reminders : Reminders, optional
+            How often the same alert is sent.
 
+        Returns
+        -------
+        list of AlertRecord
+            Those to be sent: new ones, graver ones, those about features that were not sent yet,
+            and those that have lasted since they were sent. `mark_sent` records that they were.
+        """
+        reminders = reminders or Reminders()
+        query = select(alerts).order_by(alerts.c.number)
+        with self._database.writing() as connection:
+            # Two looks at once would each find an alert new.
+            one_writer(connection, alerts)
+            latest = {
+                (row["model_digest"], row["rule"]): row
+                for row in connection.execute(query).mappings()
+            }
+            kept = [_kept(connection, one, latest.get(_key(one)), at, reminders) for one in found]
+            _close(connection, latest.values(), {_key(one) for one in found}, judged, at)
+        return [_record(row) for row in kept if _is_news(row, at, reminders)]
 
-def told(connection: Connection, numbers: Collection[int], at: datetime) -> None:
-    """Note that alerts were sent."""
-    one_writer(connection, alerts)
-    query = select(alerts).where(alerts.c.number.in_(numbers))
-    for row in connection.execute(query).mappings().all():
-        subjects = list(dict.fromkeys([*row["told_subjects"], *row["subjects"]]))
-        values = {"told_at": at, "told_severity": row["severity"], "told_subjects": subjects}
-        _update(connection, row["number"], values)
+    def mark_sent(self, numbers: Collection[int], at: datetime) -> None:
+        """Record that alerts were sent, so that they are not sent again."""
+        query = select(alerts).where(alerts.c.number.in_(numbers))
+        with self._database.writing() as connection:
+            one_writer(connection, alerts)
+            for row in connection.execute(query).mappings().all():
+                subjects = list(dict.fromkeys([*row["told_subjects"], *row["subjects"]]))
+                sent = {"told_at": at, "told_severity": row["severity"], "told_subjects": subjects}
+                _update(connection, row["number"], sent)
 
-
-def find(connection: Connection, limit: int, *, open_only: bool) -> list[AlertRecord]:
-    """The alerts, the latest found first."""
-    query = select(alerts).order_by(alerts.c.last_at.desc(), alerts.c.number.desc()).limit(limit)
-    if open_only:
-        query = query.where(alerts.c.closed_at.is_(None))
-    return [_record(dict(row)) for row in connection.execute(query).mappings()]
+    def latest(self, limit: int = 100, *, open_only: bool = False) -> list[AlertRecord]:
+        """Return the alerts on record, the latest found first."""
+        query = select(alerts).order_by(alerts.c.last_at.desc(), alerts.c.number.desc())
+        if open_only:
+            query = query.where(alerts.c.closed_at.is_(None))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.limit(limit)).mappings().all()
+        return [_record(dict(row)) for row in rows]
 
 
 def _key(one: Alert) -> tuple[str, str]:
@@ -97,12 +103,12 @@ def _key(one: Alert) -> tuple[str, str]:
 
 
 def _kept(
-    connection: Connection, one: Alert, last: RowMapping | None, at: datetime, patience: Patience
+    connection: Connection, one: Alert, last: RowMapping | None, at: datetime, reminders: Reminders
 ) -> dict[str, Any]:
     """The row of an alert, whether it goes on or is new."""
     values = {**asdict(one), "subjects": list(one.subjects), "last_at": at, "closed_at": None}
     closed = last["closed_at"] if last else None
-    if last is None or (closed is not None and at - closed > patience.reopen_within):
+    if last is None or (closed is not None and at - closed > reminders.reopen_within):
         values |= {"first_at": at, "times": 1, "told_subjects": []}
         made = connection.execute(insert(alerts).returning(alerts.c.number), [values])
         return {**values, "number": made.scalar_one(), "told_at": None, "told_severity": None}
@@ -126,12 +132,12 @@ def _close(
             _update(connection, row["number"], {"closed_at": at})
 
 
-def _is_news(row: Mapping[str, Any], at: datetime, patience: Patience) -> bool:
+def _is_news(row: Mapping[str, Any], at: datetime, reminders: Reminders) -> bool:
     return (
         row["told_at"] is None
         or _GRAVITY[row["severity"]] > _GRAVITY[row["told_severity"]]
         or not set(row["subjects"]) <= set(row["told_subjects"])
-        or at - row["told_at"] >= patience.remind_after
+        or at - row["told_at"] >= reminders.remind_after
     )
 
 

@@ -14,7 +14,9 @@ from scoring.store.errors import StoreSilentError, StoreUnavailableError
 # A use takes so long at most where somebody waits, and where a command reads or writes many rows.
 # Platforms give up on a request after 30 seconds.
 USUAL_SECONDS, LONG_SECONDS = 10.0, 600.0
-_PAUSE_SECONDS = 2.0
+# Between two pieces of a long command those who record decisions get their turn.
+PAUSE_SECONDS = 0.05
+_SILENT_SECONDS = 2.0
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
@@ -51,7 +53,7 @@ class Breaker:
             if start < self._silent_until:
                 raise StoreUnavailableError("the store is silent; it is asked again in a moment")
             if self._silent_until:
-                self._silent_until = start + USUAL_SECONDS + _PAUSE_SECONDS
+                self._silent_until = start + USUAL_SECONDS + _SILENT_SECONDS
         try:
             yield
         except StoreSilentError:
@@ -59,4 +61,4 @@ class Breaker:
             heard = not self._silent_until and time.monotonic() - start < USUAL_SECONDS / 2
             raise
         finally:
-            self._silent_until = 0.0 if heard else time.monotonic() + _PAUSE_SECONDS
+            self._silent_until = 0.0 if heard else time.monotonic() + _SILENT_SECONDS

@@ -6,10 +6,10 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -49,6 +49,9 @@ _POSTGRESQL = {
 # PostgreSQL's codes of a table and of a column that are not there, and SQLite's words.
 _NOT_MIGRATED_CODES = ("42P01", "42703")
 _NOT_MIGRATED_WORDS = ("no such table", "no such column", "has no column")
+_CHUNK = 500
+
+T = TypeVar("T")
 
 
 def normalised(text: str) -> URL:
@@ -234,14 +237,31 @@ def one_writer(connection: Connection, table: Table) -> None:
         connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
 
 
+def insert_once(table: Table, keys: Sequence[str] | None = None) -> dict[str, Insert]:
+    """An insert for each kind of database that leaves rows alone whose key is there already."""
+    return {kind: new.on_conflict_do_nothing(index_elements=keys) for kind, new in _inserts(table)}
+
+
 def replacing(table: Table) -> dict[str, Insert]:
     """An insert for each kind of database that replaces the row of the same primary key."""
     keys = [column.name for column in table.primary_key]
-    made: dict[str, Insert] = {}
-    for kind, new in (("sqlite", sqlite.insert(table)), ("postgresql", postgresql.insert(table))):
-        rest = {c.name: new.excluded[c.name] for c in table.columns if not c.primary_key}
-        made[kind] = new.on_conflict_do_update(index_elements=keys, set_=rest)
-    return made
+    rest = [column.name for column in table.columns if not column.primary_key]
+    return {
+        kind: new.on_conflict_do_update(
+            index_elements=keys, set_={name: new.excluded[name] for name in rest}
+        )
+        for kind, new in _inserts(table)
+    }
+
+
+def _inserts(table: Table) -> tuple[tuple[str, sqlite.Insert | postgresql.Insert], ...]:
+    return ("sqlite", sqlite.insert(table)), ("postgresql", postgresql.insert(table))
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Some values at a time: a statement takes so many."""
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
 
 
 @contextmanager

@@ -2,48 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, case, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    case,
+    func,
+    insert,
+    select,
+)
 
-from scoring.store.engine import replacing
+from scoring.store.database import Repository
+from scoring.store.engine import chunks, replacing
 from scoring.store.records import CostSummary, Outcome, Override, RefusalSummary
-from scoring.store.schema import outcome_history, outcomes, overrides, predictions
+from scoring.store.schema import Row, outcome_history, outcomes, overrides, predictions
 
-_CHUNK = 200
 _REPLACING = replacing(outcomes)
 _HISTORY = ("prediction_id", "defaulted", "observed_at", "recorded_at", "caller")
 
 
-def record_outcomes(connection: Connection, new: Sequence[Outcome]) -> int:
-    """Record outcomes; how many were new, or other than what was known.
+class Outcomes(Repository):
+    """What happened after decisions, and what officers decided in their place."""
 
-    The one observed last counts, and of these the one recorded last; every other that was ever
-    told is in the history.
-    """
-    numbers = sorted({one.prediction_id for one in new})
-    _lock(connection, numbers)
-    known = outcomes_of(connection, numbers)
-    counts, history, told = dict(known), [], 0
-    for one in new:
-        before = counts.get(one.prediction_id)
-        if before is None:
-            counts[one.prediction_id] = one
-        elif (before.defaulted, before.observed_at) != (one.defaulted, one.observed_at):
-            both = sorted((before, one), key=lambda word: (word.observed_at, word.recorded_at))
-            earlier, counts[one.prediction_id] = both
-            history.append({name: getattr(earlier, name) for name in _HISTORY})
-        else:
-            continue
-        told += 1
-    changed = [counts[number] for number in numbers if counts[number] is not known.get(number)]
-    if history:
-        connection.execute(insert(outcome_history), history)
-    if changed:
-        connection.execute(_REPLACING[connection.dialect.name], list(map(asdict, changed)))
-    return told
+    def record(self, new: Sequence[Outcome]) -> int:
+        """Record outcomes; how many were new, or other than what was known.
+
+        The one observed last counts, and of these the one recorded last; every other that was
+        ever told is in the history.
+        """
+        numbers = sorted({one.prediction_id for one in new})
+        with self._database.writing() as connection:
+            _lock(connection, numbers)
+            known = _outcomes_of(connection, numbers)
+            latest, history, count = _merged(known, new)
+            changed = [one for number, one in latest.items() if one is not known.get(number)]
+            if history:
+                connection.execute(insert(outcome_history), history)
+            if changed:
+                rows = [asdict(one) for one in changed]
+                connection.execute(_REPLACING[connection.dialect.name], rows)
+        return count
+
+    def find(self, prediction_id: str) -> Outcome | None:
+        """Return what happened after a decision, once it is known."""
+        return self.of([prediction_id]).get(prediction_id)
+
+    def of(self, numbers: Sequence[str]) -> dict[str, Outcome]:
+        """Return what happened after some decisions, by their ids, as far as it is known."""
+        with self._database.reading() as connection:
+            return _outcomes_of(connection, numbers)
+
+    def override(self, override: Override, seen: int | None = None) -> bool:
+        """Record an officer's own decision; False, and nothing, if `seen` is not their number.
+
+        The applicant's number is not kept in its words.
+        """
+        number = override.prediction_id
+        with self._database.writing() as connection:
+            _lock(connection, [number])
+            before = select(func.count()).where(overrides.c.prediction_id == number)
+            if seen not in (None, connection.execute(before).scalar_one()):
+                return False
+            hidden = self._without_number(connection, override)
+            connection.execute(insert(overrides), [asdict(hidden)])
+        return True
+
+    def _without_number(self, connection: Connection, override: Override) -> Override:
+        pseudonyms = self._database.pseudonyms
+        if not pseudonyms.hide:
+            return override
+        query = select(predictions.c.applicant).where(predictions.c.id == override.prediction_id)
+        applicant = connection.execute(query).scalar_one()
+        return replace(
+            override,
+            actor=pseudonyms.text(override.actor, applicant),
+            motive=pseudonyms.text(override.motive, applicant),
+        )
+
+    def overrides(self, prediction_id: str) -> list[Override]:
+        """Return the overrides of a decision, the oldest first; the last one stands."""
+        columns = (overrides.c[name] for name in Override.__dataclass_fields__)
+        query = select(*columns).where(overrides.c.prediction_id == prediction_id)
+        with self._database.reading() as connection:
+            return [
+                Override(*row) for row in connection.execute(query.order_by(overrides.c.number))
+            ]
+
+    def realised(
+        self, since: datetime, false_negative: float
+    ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
+        """Return what each model's loans since a time cost, and whom it refused, by its digest.
+
+        Of an applicant's decisions by one model for one caller the last counts, or the last with
+        an outcome. Refusals of each caller weigh as much as the known outcomes of its loans,
+        whatever the number of its requests: whoever only asks moves nothing.
+        """
+        callers: dict[str, list[Sequence[float]]] = {}
+        with self._database.reading() as connection:
+            for digest, *row in connection.execute(_realised(since)):
+                callers.setdefault(digest, []).append(row)
+        return {digest: _together(rows, false_negative) for digest, rows in callers.items()}
 
 
 def _lock(connection: Connection, numbers: Sequence[str]) -> None:
@@ -54,50 +118,42 @@ def _lock(connection: Connection, numbers: Sequence[str]) -> None:
     if connection.dialect.name != "postgresql":
         return
     query = select(predictions.c.id).order_by(predictions.c.id)
-    for start in range(0, len(numbers), _CHUNK):
-        some = predictions.c.id.in_(numbers[start : start + _CHUNK])
+    for some in chunks(numbers):
         # Those who refer to a prediction, as by overrides, are not kept waiting.
-        connection.execute(query.where(some).with_for_update(key_share=True))
+        locked = query.where(predictions.c.id.in_(some)).with_for_update(key_share=True)
+        connection.execute(locked)
 
 
-def outcomes_of(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
-    """The outcomes of those predictions that have one, by the predictions' ids."""
-    found = {}
-    for start in range(0, len(numbers), _CHUNK):
-        some = outcomes.c.prediction_id.in_(numbers[start : start + _CHUNK])
-        for row in connection.execute(select(outcomes).where(some)).mappings():
-            found[row["prediction_id"]] = Outcome(**row)
-    return found
+def _outcomes_of(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
+    known = {}
+    for some in chunks(numbers):
+        query = select(outcomes).where(outcomes.c.prediction_id.in_(some))
+        for row in connection.execute(query).mappings():
+            known[row["prediction_id"]] = Outcome(**row)
+    return known
 
 
-def record_override(connection: Connection, one: Override, seen: int | None) -> bool:
-    """Record an officer's own decision, unless there are others than the `seen` ones."""
-    _lock(connection, [one.prediction_id])
-    query = select(func.count()).where(overrides.c.prediction_id == one.prediction_id)
-    if seen not in (None, connection.execute(query).scalar_one()):
-        return False
-    connection.execute(insert(overrides), [asdict(one)])
-    return True
+def _merged(
+    known: Mapping[str, Outcome], new: Sequence[Outcome]
+) -> tuple[dict[str, Outcome], list[Row], int]:
+    """The outcome that counts of each decision, the others, and how many said something new."""
+    latest, history, count = dict(known), list[Row](), 0
+    for one in new:
+        before = latest.get(one.prediction_id)
+        if before is None:
+            latest[one.prediction_id] = one
+        elif (before.defaulted, before.observed_at) != (one.defaulted, one.observed_at):
+            both = sorted((before, one), key=lambda own: (own.observed_at, own.recorded_at))
+            earlier, latest[one.prediction_id] = both
+            history.append({name: getattr(earlier, name) for name in _HISTORY})
+        else:
+            continue
+        count += 1
+    return latest, history, count
 
 
-def overrides_of(connection: Connection, number: str) -> list[Override]:
-    """The overrides of a prediction, the oldest first; the last one stands."""
-    query = select(overrides).where(overrides.c.prediction_id == number)
-    return [
-        Override(row.prediction_id, row.decision, row.actor, row.motive, row.at, row.caller)
-        for row in connection.execute(query.order_by(overrides.c.number))
-    ]
-
-
-def realised(
-    connection: Connection, since: datetime, false_negative: float
-) -> dict[str, tuple[CostSummary, RefusalSummary]]:
-    """What the loans of each model turned out to cost, and whom it refused, by its digest.
-
-    Of an applicant's decisions by one model for one caller the last counts, or the last with an
-    outcome. Refusals of each caller weigh as much as the known outcomes of its loans, whatever the
-    number of its requests: whoever only asks moves nothing.
-    """
+def _realised(since: datetime) -> Select[Any]:
+    """A row a model and a caller: its digest, all decided, refusals, and their outcomes."""
     own = (predictions.c.model_digest, predictions.c.caller, predictions.c.applicant)
     newest = (outcomes.c.prediction_id.is_(None), predictions.c.at.desc(), predictions.c.id.desc())
     place = func.row_number().over(partition_by=own, order_by=newest).label("place")
@@ -115,10 +171,7 @@ def realised(
         func.sum(case((known, 1), else_=0)),
     )
     query = select(last.c.model_digest, *sums).where(last.c.place == 1)
-    callers: dict[str, list[Sequence[float]]] = {}
-    for digest, *row in connection.execute(query.group_by(last.c.model_digest, last.c.caller)):
-        callers.setdefault(digest, []).append(row)
-    return {digest: _together(rows, false_negative) for digest, rows in callers.items()}
+    return query.group_by(last.c.model_digest, last.c.caller)
 
 
 def _together(

@@ -6,14 +6,13 @@ import hashlib
 import hmac
 import re
 import zlib
-from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from scoring.data.requests import Rows, body_of, nameless, rows_of
+from scoring.store.engine import insert_once
 from scoring.store.errors import StoreError
-from scoring.store.schema import Row, applicants, outcomes, predictions, pseudonym_keys, reads
+from scoring.store.schema import applicants, predictions, pseudonym_keys, reads
 
 # What stands in the place of an applicant who was erased.
 ERASED = "erased"
@@ -24,12 +23,8 @@ _SHORTEST, _FEWEST_TRIPLES = 32, 24
 # Loans of different applicants are given numbers that are apart, within 31 bits.
 _FIRST_LOANS = 2_000_000_000
 _DIGITS = re.compile(r"\d{1,10}")
-_PIECE = 200
 # Several processes note the same key at once.
-_ONCE = {
-    "sqlite": sqlite.insert(pseudonym_keys).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(pseudonym_keys).on_conflict_do_nothing(),
-}
+_ONCE = insert_once(pseudonym_keys)
 _COMPRESSION = 1
 
 
@@ -124,62 +119,17 @@ def notice(connection: Connection, pseudonyms: Pseudonyms) -> str | None:
             return None
         return "applicants on record are pseudonyms, and PSEUDONYM_KEY is not set as it was then"
     plain = sum(
-        connection.execute(select(func.count()).where(_plain(table))).scalar_one()
+        connection.execute(select(func.count()).where(is_plain(table))).scalar_one()
         for table in (predictions, applicants, reads)
     )
-    told = (
+    warning = (
         f"{plain:,} decisions and applicants on record from before PSEUDONYM_KEY was set have "
         "their numbers: `python -m scoring migrate --pseudonymise` hides them"
     )
-    return told if plain else None
+    return warning if plain else None
 
 
-def convert(connection: Connection, pseudonyms: Pseudonyms) -> int:
-    """Put some decisions and applicants that are known by number under pseudonyms; how many."""
-    decisions = select(predictions).where(_plain(predictions)).limit(_PIECE).with_for_update()
-    old = connection.execute(decisions).mappings().all()
-    for row in old:
-        values = _converted(dict(row), pseudonyms)
-        # Whoever has sent the key again since has been answered under its pseudonym.
-        again = (predictions.c.caller == row["caller"]) & (
-            predictions.c.idempotency_key == values["idempotency_key"]
-        )
-        if connection.execute(select(predictions.c.id).where(again)).first() is not None:
-            values["idempotency_key"] = None
-        own, told = predictions.c.id == row["id"], outcomes.c.prediction_id == row["id"]
-        connection.execute(update(predictions).where(own).values(values))
-        connection.execute(update(outcomes).where(told).values(applicant=values["applicant"]))
-    online = select(applicants.c.applicant, applicants.c.rows).where(_plain(applicants))
-    known = connection.execute(online.limit(_PIECE).with_for_update()).all()
-    for name, rows in known:
-        new, own = pseudonyms.applicant(int(name)), applicants.c.applicant == name
-        newer = select(applicants.c.applicant).where(applicants.c.applicant == new)
-        if connection.execute(newer).first() is not None:
-            connection.execute(delete(applicants).where(own))
-        else:
-            changed = {"applicant": new, "rows": pseudonyms.body(rows, int(name))}
-            connection.execute(update(applicants).where(own).values(changed))
-    looked_at = select(reads.c.applicant).where(_plain(reads)).distinct().limit(_PIECE)
-    names = connection.execute(looked_at).scalars().all()
-    for name in names:
-        own = reads.c.applicant == name
-        connection.execute(
-            update(reads).where(own).values(applicant=pseudonyms.applicant(int(name)))
-        )
-    return len(old) + len(known) + len(names)
-
-
-def _plain(table: Any) -> Any:
+def is_plain(table: Table) -> ColumnElement[bool]:
+    """Whether a table's applicant is known by number."""
     # Digits stand before letters in every order of texts, and an index finds them.
     return (table.c.applicant >= "0") & (table.c.applicant < "a")
-
-
-def _converted(row: Row, pseudonyms: Pseudonyms) -> Row:
-    number = int(row["applicant"])
-    values: Row = {"applicant": pseudonyms.applicant(number)}
-    for name in ("request_id", "idempotency_key", "request_sha256"):
-        values[name] = row[name] and pseudonyms.concealed(row[name])
-    if row["rows"] is not None:
-        values["rows"] = pseudonyms.body(row["rows"], number)
-        values["rows_sha256"] = hashlib.sha256(zlib.decompress(values["rows"])).hexdigest()
-    return values

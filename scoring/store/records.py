@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple, get_args
@@ -36,7 +37,7 @@ class Prediction:
     at : datetime
         When it was taken.
     applicant : str
-        As `Store.applicant_key` gives it.
+        As `Pseudonyms.applicant` gives it.
     source : str
         "rows" if they came with the request, "id" if the store had the applicant's features.
     rows : bytes or None
@@ -124,6 +125,25 @@ class Decided(NamedTuple):
     caller: str
 
 
+class Labelled(NamedTuple):
+    """A decision whose outcome is known: the former's fields as `Prediction` has them.
+
+    Attributes
+    ----------
+    asked, reported : str
+        The callers that asked for the decision and told its outcome.
+    """
+
+    id: str
+    at: datetime
+    applicant: str
+    source: str
+    pd: float
+    asked: str
+    defaulted: bool
+    reported: str
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What happened later to an applicant who was decided on."""
@@ -162,6 +182,30 @@ class ModelEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """The decisions of one model that are on record.
+
+    Attributes
+    ----------
+    decided, settled : int
+        How many it took, and how many of them have an outcome.
+    first, last : datetime or None
+        When the first and the last of them was; None without any.
+    by_role : mapping of str to int
+        How many as the champion and as the challenger.
+    scored_along : int
+        How many applicants it scored while another model answered.
+    """
+
+    decided: int
+    first: datetime | None
+    last: datetime | None
+    by_role: Mapping[str, int]
+    settled: int
+    scored_along: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How models are used.
 
@@ -182,6 +226,10 @@ class Policy:
     challenger_share: float = 0.1
     refer_all: bool = False
     number: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        everything = ", everything referred" if self.refer_all else ""
+        return f"{self.strategy}, challenger's share {self.challenger_share:g}{everything}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,18 +275,14 @@ class AlertRecord:
 
     Attributes
     ----------
-    number : int
-        Its place on record.
+    number, times : int
+        Its place on record, and in how many looks it was found.
     alert : Alert
         As it was found last.
     first_at, last_at : datetime
         When it was found first and last.
-    times : int
-        In how many looks it was found.
-    told_at : datetime or None
-        When it was sent last; None if it never was.
-    closed_at : datetime or None
-        Since when it is not found any more.
+    told_at, closed_at : datetime or None
+        When it was sent last, and since when it is not found any more.
     """
 
     number: int
@@ -251,6 +295,16 @@ class AlertRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """A report of a kind ("monitoring"): its figures as JSON, and the page for people as HTML."""
+
+    kind: str
+    at: datetime
+    values: bytes
+    page: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class OnlineApplicant:
     """An applicant whom the service can decide on by number.
 
@@ -258,18 +312,12 @@ class OnlineApplicant:
     ----------
     applicant : int
         SK_ID_CURR.
-    feature_set_version : str
-        The version of the features' definitions.
-    features : bytes
-        As `scoring.features.vectors.to_bytes` gives them.
+    feature_set_version, features, misunderstood : str, bytes, str or None
+        As in `Prediction`.
     rows : bytes
         zlib of the body that POST /predict takes; empty where they were not asked for.
     dataset : str
-        The digest of the dataset.
-    materialized_at : datetime
-        When.
-    misunderstood : str or None
-        JSON, what was not understood when the rows were read; None if everything was.
+        The digest of the dataset that it was made of, at `materialized_at`.
     """
 
     applicant: int

@@ -3,54 +3,32 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
+from scoring.store.database import Repository
 from scoring.store.engine import replacing
+from scoring.store.records import Report
 from scoring.store.schema import reports
 
 _REPLACING = replacing(reports)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A report.
+class Reports(Repository):
+    """The newest report of each kind."""
 
-    Attributes
-    ----------
-    kind : str
-        Which one: "monitoring".
-    at : datetime
-        When it was made.
-    values : bytes
-        Its figures, as JSON.
-    page : bytes
-        The same for people, as HTML.
-    """
+    def keep(self, report: Report) -> None:
+        """Keep a report in the place of the last one of its kind."""
+        values, page = zlib.compress(report.values), zlib.compress(report.page)
+        row = {"kind": report.kind, "at": report.at, "values": values, "page": page}
+        with self._database.writing() as connection:
+            connection.execute(_REPLACING[connection.dialect.name], [row])
 
-    kind: str
-    at: datetime
-    values: bytes
-    page: bytes
-
-
-def keep(connection: Connection, report: Report) -> None:
-    """Put a report in the place of the last one of its kind."""
-    row = {
-        "kind": report.kind,
-        "at": report.at,
-        "values": zlib.compress(report.values),
-        "page": zlib.compress(report.page),
-    }
-    connection.execute(_REPLACING[connection.dialect.name], [row])
-
-
-def find(connection: Connection, kind: str) -> Report | None:
-    """The newest report of a kind, None if there never was one."""
-    row = connection.execute(select(reports).where(reports.c.kind == kind)).mappings().first()
-    if row is None:
-        return None
-    values, page = zlib.decompress(row["values"]), zlib.decompress(row["page"])
-    return Report(kind, row["at"], values, page)
+    def find(self, kind: str) -> Report | None:
+        """Return the newest report of a kind, None if there never was one."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(reports).where(reports.c.kind == kind)).first()
+        if row is None:
+            return None
+        _, at, values, page = row
+        return Report(kind, at, zlib.decompress(values), zlib.decompress(page))

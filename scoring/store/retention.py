@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    delete,
+    func,
+    select,
+    union,
+)
 
+from scoring.store.database import Repository
+from scoring.store.deadlines import LONG_SECONDS, PAUSE_SECONDS
+from scoring.store.engine import chunks
 from scoring.store.errors import StoreError
 from scoring.store.schema import (
+    HANGING_ON,
     alerts,
     applicants,
     archives,
     events,
-    outcome_history,
-    outcomes,
-    overrides,
     policies,
     predictions,
     reads,
@@ -27,29 +39,86 @@ from scoring.store.schema import (
 # Logs of automatic decisions are kept for half a year at least (Regulation (EU) 2024/1689,
 # Article 26(6)).
 LEAST = timedelta(days=183)
-# Between two pieces those who record decisions get their turn.
-PAUSE_SECONDS = 0.05
 
-PIECE = 500
+_PIECE = 500
 _WEEK = timedelta(days=7)
-_HANGING_ON = (shadows, overrides, outcome_history, outcomes)
 
 
-def limit(older_than: timedelta, now: datetime) -> datetime:
-    """The time before which everything goes.
+class Retention(Repository):
+    """What is deleted once it is old."""
 
-    Raises
-    ------
-    StoreError
-        If it has to be kept for longer.
-    """
-    if older_than < LEAST:
-        days = older_than / timedelta(days=1)
-        raise StoreError(f"decisions are kept for {LEAST.days} days at least, not {days:g}")
-    return now - older_than
+    def purge(self, older_than: timedelta, now: datetime | None = None) -> dict[str, int]:
+        """Delete what is of before a time: decisions and what hangs on them, applicants, models
+        that no decision names, events, alerts, reports, and who set policies that are over.
+
+        It is done in pieces, between which decisions are recorded; interrupted, it can be
+        started again.
+
+        Parameters
+        ----------
+        older_than : timedelta
+            How long everything is kept.
+        now : datetime, optional
+            What time it is; by default what the clock says, if records bear it out.
+
+        Returns
+        -------
+        dict of str to int
+            How many rows were deleted, by table.
+
+        Raises
+        ------
+        StoreError
+            If the law has them kept for longer, or the clock may be wrong.
+        """
+        if older_than < LEAST:
+            days = older_than / timedelta(days=1)
+            raise StoreError(f"decisions are kept for {LEAST.days} days at least, not {days:g}")
+        clock = now or datetime.now(UTC)
+        before = clock - older_than
+        if now is None:
+            with self._database.reading() as connection:
+                _check_clock(connection, clock, before)
+        counts = Counter(self._delete(_old_notes(before)))
+        counts.update(self._purge_decisions(before))
+        counts.update(self._purge_applicants(before))
+        counts.update(self._delete({archives: _unused(before)}))
+        self._database.overwrite_deleted()
+        return dict(counts)
+
+    def _delete(self, old: dict[Table, ColumnElement[bool]]) -> dict[str, int]:
+        with self._database.writing(LONG_SECONDS) as connection:
+            return {
+                table.name: connection.execute(delete(table).where(where)).rowcount
+                for table, where in old.items()
+            }
+
+    def _purge_decisions(self, before: datetime) -> Counter[str]:
+        counts = Counter[str]()
+        while True:
+            with self._database.writing(LONG_SECONDS) as connection:
+                some = _purge_some_decisions(connection, before)
+            counts.update(some)
+            if not some["predictions"]:
+                return counts
+            time.sleep(PAUSE_SECONDS)
+
+    def _purge_applicants(self, before: datetime) -> Counter[str]:
+        """Delete those who were materialised before a time, and on whom no decision is left."""
+        decided = select(predictions.c.id).where(predictions.c.applicant == applicants.c.applicant)
+        old = applicants.c.materialized_at < before
+        with self._database.reading(LONG_SECONDS) as connection:
+            query = select(applicants.c.applicant).where(old, ~decided.exists())
+            names = connection.execute(query).scalars().all()
+        counts = Counter({applicants.name: 0})
+        for some in chunks(names):
+            # They may have been materialised again meanwhile.
+            counts.update(self._delete({applicants: and_(applicants.c.applicant.in_(some), old)}))
+            time.sleep(PAUSE_SECONDS)
+        return counts
 
 
-def check_clock(connection: Connection, clock: datetime, before: datetime) -> None:
+def _check_clock(connection: Connection, clock: datetime, before: datetime) -> None:
     """See that records bear the clock out: to one that jumps forward everything looks old.
 
     Where something was recorded between one and two weeks ago, the clock has not jumped lately by
@@ -75,24 +144,18 @@ def check_clock(connection: Connection, clock: datetime, before: datetime) -> No
     )
 
 
-def purge_rest(connection: Connection, before: datetime) -> dict[str, int]:
-    """Delete events, looks at records, closed alerts, reports and policies that are over.
-
-    How many of each is returned, by table.
+def _old_notes(before: datetime) -> dict[Table, ColumnElement[bool]]:
+    """Of events, looks at records, closed alerts, reports and policies those that are over.
 
     Of each role the model that was loaded last stays on record: it may still serve.
     """
     in_force = select(func.max(policies.c.number)).scalar_subquery()
-    old = {
+    return {
         events: and_(events.c.at < before, events.c.number.not_in(_loaded_last(events.c.number))),
         alerts: alerts.c.closed_at < before,
         reads: reads.c.at < before,
         reports: reports.c.at < before,
         policies: and_(policies.c.at < before, policies.c.number < in_force),
-    }
-    return {
-        table.name: connection.execute(delete(table).where(where)).rowcount
-        for table, where in old.items()
     }
 
 
@@ -103,47 +166,25 @@ def _loaded_last(column: ColumnElement[Any]) -> Select[Any]:
     return select(column).where(events.c.number.in_(last))
 
 
-def purge_archives(connection: Connection, before: datetime) -> dict[str, int]:
-    """Delete models that were archived before a time, and that no decision names any more."""
+def _unused(before: datetime) -> ColumnElement[bool]:
+    """Whether a model was archived before a time, and no decision names it any more."""
     named = union(
         select(predictions.c.model_digest),
         select(shadows.c.model_digest),
         _loaded_last(events.c.model_digest).where(events.c.model_digest.is_not(None)),
     )
-    old = and_(archives.c.archived_at < before, archives.c.digest.not_in(named))
-    return {archives.name: connection.execute(delete(archives).where(old)).rowcount}
+    return and_(archives.c.archived_at < before, archives.c.digest.not_in(named))
 
 
-def old_applicants(connection: Connection, before: datetime) -> Sequence[str]:
-    """Those who were materialised before a time, and on whom no decision is on record."""
-    decided = select(predictions.c.id).where(predictions.c.applicant == applicants.c.applicant)
-    old = and_(applicants.c.materialized_at < before, ~decided.exists())
-    return connection.execute(select(applicants.c.applicant).where(old)).scalars().all()
-
-
-def purge_applicants(
-    connection: Connection, names: Sequence[str], before: datetime
-) -> dict[str, int]:
-    """Delete some applicants, unless they were materialised again."""
-    old = and_(applicants.c.applicant.in_(names), applicants.c.materialized_at < before)
-    return {applicants.name: connection.execute(delete(applicants).where(old)).rowcount}
-
-
-def purge_predictions(connection: Connection, before: datetime) -> dict[str, int]:
-    """Delete some decisions of before a time with all that hangs on them.
-
-    Returns
-    -------
-    dict of str to int
-        How many rows were deleted, by table; no predictions once there are no more.
-    """
+def _purge_some_decisions(connection: Connection, before: datetime) -> dict[str, int]:
+    """Delete some decisions of before a time with all that hangs on them; rows by table."""
     oldest = select(predictions.c.id).where(predictions.c.at < before).order_by(predictions.c.at)
-    some = predictions.c.id.in_(connection.execute(oldest.limit(PIECE)).scalars().all())
+    some = predictions.c.id.in_(connection.execute(oldest.limit(_PIECE)).scalars().all())
     # Locked, so that nobody overrides one of them meanwhile; in the order of all who lock them.
     locked = select(predictions.c.id).where(some).order_by(predictions.c.id).with_for_update()
     old = connection.execute(locked).scalars().all()
     counts = {}
-    for table in _HANGING_ON:
+    for table in HANGING_ON:
         gone = connection.execute(delete(table).where(table.c.prediction_id.in_(old)))
         counts[table.name] = gone.rowcount
     gone = connection.execute(delete(predictions).where(predictions.c.id.in_(old)))

@@ -139,6 +139,9 @@ overrides = Table(
     Column("caller", String(40), nullable=False),
 )
 
+# All that is deleted with a decision.
+HANGING_ON = (shadows, overrides, outcomes, outcome_history)
+
 # No foreign key: who looked stays known for as long as events do.
 reads = Table(
     "reads",
@@ -233,10 +236,10 @@ applicants = Table(
     Column("misunderstood", Text),
 )
 
-# The numbers by which pseudonyms are known in the data that models learn from.
 # By what the key of pseudonyms is known again.
 pseudonym_keys = Table("pseudonym_keys", metadata, Column("fingerprint", _DIGEST, primary_key=True))
 
+# The numbers by which pseudonyms are known in the data that models learn from.
 stand_ins = Table(
     "stand_ins",
     metadata,

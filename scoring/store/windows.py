@@ -9,14 +9,26 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Result, Select, func, not_, select
 
+from scoring.store.database import Repository
+from scoring.store.deadlines import LONG_SECONDS
+from scoring.store.engine import chunks
 from scoring.store.outcomes import given, latest_override
 from scoring.store.pseudonyms import ERASED
-from scoring.store.schema import events, outcomes, predictions
+from scoring.store.records import Labelled
+from scoring.store.schema import outcomes, predictions
 
 _FETCHED = 20_000
-_CHUNK = 500
+# What monitoring reads of every decision, and as what.
+_HEADLINES = {
+    "id": "S36",
+    "model_digest": "S64",
+    "decision": "S8",
+    "pd": "f8",
+    "milliseconds": "f8",
+}
+_LABELLED = ("id", "at", "applicant", "source", "pd", "caller")
 
 Texts = npt.NDArray[np.bytes_]
 Floats = npt.NDArray[np.float64]
@@ -106,104 +118,115 @@ class Settled:
         return cls(*map(np.concatenate, columns))
 
 
-def headlines(connection: Connection, since: datetime, until: datetime) -> Headlines:
-    """The decisions from `since` on and before `until`; an index holds all that is read."""
-    columns = (
-        predictions.c.id, predictions.c.model_digest, predictions.c.decision, predictions.c.pd,
-        predictions.c.milliseconds,
-    )  # fmt: skip
-    query = select(*columns).where(predictions.c.at >= since, predictions.c.at < until)
-    kinds = ("S36", "S64", "S8", "f8", "f8")
-    parts: list[list[npt.NDArray[np.generic]]] = [[np.empty(0, kind)] for kind in kinds]
-    found = connection.execution_options(yield_per=_FETCHED).execute(
-        query.order_by(predictions.c.at, predictions.c.id)
-    )
-    for rows in found.partitions():
-        for part, kind, values in zip(parts, kinds, zip(*rows, strict=True), strict=True):
-            part.append(np.array(values, dtype=kind))
-    ids, digests, decisions, pds, milliseconds = (np.concatenate(part) for part in parts)
-    return Headlines(ids, digests, decisions, pds, milliseconds)
+class Windows(Repository):
+    """Decisions of a window of time, for monitoring and retraining."""
 
+    def headlines(self, since: datetime, until: datetime) -> Headlines:
+        """Return the decisions from a time on and before another, as columns.
 
-def details(connection: Connection, numbers: Sequence[str]) -> Iterator[list[Detail]]:
-    """What some decisions were taken on, some at a time, in no order; not of those erased."""
-    columns = (
-        predictions.c.id, predictions.c.features, predictions.c.feature_set_version,
-        predictions.c.model_version, predictions.c.reasons, predictions.c.misunderstood,
-    )  # fmt: skip
-    for some in _chunks(numbers):
-        kept = predictions.c.applicant != ERASED
-        query = select(*columns).where(predictions.c.id.in_(some), kept)
-        yield [Detail(*row) for row in connection.execute(query)]
-
-
-def kept_rows(connection: Connection, numbers: Sequence[str]) -> dict[str, bytes]:
-    """The rows kept with some decisions, by id; those without are left out."""
-    found: dict[str, bytes] = {}
-    for some in _chunks(numbers):
-        query = select(predictions.c.id, predictions.c.rows).where(
-            predictions.c.id.in_(some), predictions.c.rows.is_not(None)
+        An index holds all that is read.
+        """
+        query = select(*(predictions.c[name] for name in _HEADLINES)).where(
+            predictions.c.at >= since, predictions.c.at < until
         )
-        found |= {row.id: row.rows for row in connection.execute(query)}
-    return found
+        # Without any, the columns have their types all the same.
+        parts = {name: [np.empty(0, kind)] for name, kind in _HEADLINES.items()}
+        with self._database.reading(LONG_SECONDS) as connection:
+            for rows in _in_order(connection, query).partitions():
+                for (name, kind), values in zip(
+                    _HEADLINES.items(), zip(*rows, strict=True), strict=True
+                ):
+                    parts[name].append(np.array(values, dtype=kind))
+        return Headlines(*map(np.concatenate, parts.values()))
 
+    def details(self, numbers: Sequence[str]) -> Iterator[list[Detail]]:
+        """Read what some decisions were taken on, some at a time, in no order.
 
-def settled(
-    connection: Connection, digest: str, since: datetime | None, until: datetime
-) -> Settled:
-    """A model's loans whose outcome was observed from `since` on and before `until`."""
-    # As an expression: by the index of this column SQLite would look each decision up where its
-    # rows and features lie, instead of reading along the index that has all that is asked for.
-    observed = func.coalesce(outcomes.c.observed_at, outcomes.c.recorded_at)
-    query = (
-        select(
-            predictions.c.at,
-            predictions.c.pd,
-            func.coalesce(latest_override(), predictions.c.decision),
-            outcomes.c.defaulted,
+        Those of erased applicants are left out.
+        """
+        columns = (predictions.c[name] for name in Detail._fields)
+        query = select(*columns).where(predictions.c.applicant != ERASED)
+        with self._database.reading(LONG_SECONDS) as connection:
+            for some in chunks(numbers):
+                rows = connection.execute(query.where(predictions.c.id.in_(some)))
+                yield [Detail(*row) for row in rows]
+
+    def rows(self, numbers: Sequence[str]) -> dict[str, bytes]:
+        """Return the rows kept with some decisions, by id; those without are left out."""
+        kept = predictions.c.rows.is_not(None)
+        query = select(predictions.c.id, predictions.c.rows).where(kept)
+        rows: dict[str, bytes] = {}
+        with self._database.reading(LONG_SECONDS) as connection:
+            for some in chunks(numbers):
+                found = connection.execute(query.where(predictions.c.id.in_(some)))
+                rows.update(found.tuples().all())
+        return rows
+
+    def labelled(self, until: datetime) -> list[Labelled]:
+        """Return each applicant's last loan whose outcome was observed before a time, by time."""
+        columns = [predictions.c[name] for name in _LABELLED]
+        columns += [outcomes.c.defaulted, outcomes.c.caller]
+        query = (
+            select(*columns)
+            .join(outcomes, predictions.c.id == outcomes.c.prediction_id)
+            .where(outcomes.c.observed_at < until, given(), predictions.c.applicant != ERASED)
         )
-        .join(predictions, predictions.c.id == outcomes.c.prediction_id)
-        .where(predictions.c.model_digest == digest, observed < until, given())
-    )
-    if since is not None:
-        query = query.where(observed >= since)
-    found = connection.execution_options(yield_per=_FETCHED).execute(
-        query.order_by(predictions.c.at, predictions.c.id)
-    )
-    return Settled.joined([Settled.of(rows) for rows in found.partitions()])
+        with self._database.reading(LONG_SECONDS) as connection:
+            last = {row.applicant: Labelled._make(row) for row in _in_order(connection, query)}
+        return sorted(last.values(), key=lambda one: (one.at, one.id))
 
+    def labelled_refusals(self, until: datetime) -> int:
+        """Count the outcomes of applicants who got no loan, so that nobody learns from them."""
+        query = (
+            select(func.count())
+            .select_from(outcomes)
+            .join(predictions, predictions.c.id == outcomes.c.prediction_id)
+            .where(outcomes.c.observed_at < until, not_(given()))
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one()
 
-def decided(connection: Connection, digest: str, until: datetime) -> dict[date, int]:
-    """How often a model has decided before `until`, by the first day of the month in UTC."""
-    own = predictions.c.model_digest == digest
-    first = connection.execute(
-        select(predictions.c.at).where(own).order_by(predictions.c.at).limit(1)
-    ).scalar()
-    counts: dict[date, int] = {}
-    if first is None:
+    def settled(self, digest: str, since: datetime | None, until: datetime) -> Settled:
+        """Return a model's loans whose outcome was observed from a time on and before another."""
+        # As an expression: by the index of this column SQLite would look each decision up where
+        # its rows and features lie, instead of reading along the index that has all that is asked.
+        observed = func.coalesce(outcomes.c.observed_at, outcomes.c.recorded_at)
+        query = (
+            select(
+                predictions.c.at,
+                predictions.c.pd,
+                func.coalesce(latest_override(), predictions.c.decision),
+                outcomes.c.defaulted,
+            )
+            .join(predictions, predictions.c.id == outcomes.c.prediction_id)
+            .where(predictions.c.model_digest == digest, observed < until, given())
+        )
+        if since is not None:
+            query = query.where(observed >= since)
+        with self._database.reading(LONG_SECONDS) as connection:
+            parts = _in_order(connection, query).partitions()
+            return Settled.joined([Settled.of(rows) for rows in parts])
+
+    def decided_by_month(self, digest: str, until: datetime) -> dict[date, int]:
+        """Count a model's decisions before a time, by the first day of the month in UTC."""
+        own = predictions.c.model_digest == digest
+        oldest = select(predictions.c.at).where(own).order_by(predictions.c.at).limit(1)
+        counts: dict[date, int] = {}
+        with self._database.reading(LONG_SECONDS) as connection:
+            first = connection.execute(oldest).scalar()
+            while first is not None and first < until:
+                start = first.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+                # From a first day, 31 days later is in the next month.
+                end = (start + timedelta(days=31)).replace(day=1)
+                inside = predictions.c.at >= start, predictions.c.at < min(end, until)
+                query = select(func.count()).select_from(predictions).where(own, *inside)
+                if number := connection.execute(query).scalar_one():
+                    counts[start.date()] = number
+                first = end
         return counts
-    start = first.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    while start < until:
-        # From a first day, 31 days later is in the next month.
-        end = (start + timedelta(days=31)).replace(day=1)
-        inside = predictions.c.at >= start, predictions.c.at < min(end, until)
-        query = select(func.count()).select_from(predictions).where(own, *inside)
-        if number := connection.execute(query).scalar_one():
-            counts[start.date()] = number
-        start = end
-    return counts
 
 
-def events_between(connection: Connection, since: datetime, until: datetime) -> dict[str, int]:
-    """How often each kind of event was noted."""
-    query = (
-        select(events.c.kind, func.count())
-        .where(events.c.at >= since, events.c.at < until)
-        .group_by(events.c.kind)
-    )
-    return {kind: count for kind, count in connection.execute(query)}  # noqa: C416 - rows, not pairs
-
-
-def _chunks(numbers: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(numbers), _CHUNK):
-        yield numbers[start : start + _CHUNK]
+def _in_order(connection: Connection, query: Select[Any]) -> Result[Any]:
+    """Read decisions as they were taken, some at a time."""
+    ordered = query.order_by(predictions.c.at, predictions.c.id)
+    return connection.execution_options(yield_per=_FETCHED).execute(ordered)

@@ -26,6 +26,8 @@ from scoring.store import (
     Store,
     Strategy,
 )
+from scoring.store.decisions import Decisions
+from scoring.store.outcomes import Outcomes
 from studies.simulation.arrivals import SimulationError
 
 _NAME = "simulation"
@@ -43,15 +45,29 @@ class DatedStore(Store):
 
     today: datetime = day(0)
 
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.decisions = _DatedDecisions(self)
+        self.outcomes = _DatedOutcomes(self)
+
+
+class _DatedDecisions(Decisions):
+    _database: DatedStore
+
     def record(self, new: Sequence[Prediction]) -> list[Prediction]:
         """Record decisions as of today."""
-        return super().record([replace(decision, at=self.today) for decision in new])
+        return super().record([replace(decision, at=self._database.today) for decision in new])
+
+
+class _DatedOutcomes(Outcomes):
+    _database: DatedStore
 
     def realised(
         self, since: datetime, false_negative: float
     ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
         """Return what each model's decisions have cost, as far back from today as asked."""
-        return super().realised(self.today - (datetime.now(UTC) - since), false_negative)
+        back = datetime.now(UTC) - since
+        return super().realised(self._database.today - back, false_negative)
 
 
 class Service:
@@ -102,7 +118,7 @@ class Service:
 
     def use(self, strategy: Strategy, share: float) -> None:
         """Say how champion and challenger are used."""
-        self.store.set_policy(Policy(strategy, share), _NAME, _NAME)
+        self.store.models.set_policy(Policy(strategy, share), _NAME, _NAME)
         self._lineup.refresh_policy()
 
     def decide(self, month: int, numbers: Sequence[int], vectors: Vectors) -> list[Prediction]:
@@ -118,7 +134,7 @@ class Service:
             Their features.
         """
         self.store.today = day(month)
-        self.store.put_applicants(
+        self.store.applicants.put(
             [
                 OnlineApplicant(
                     number, FEATURE_SET_VERSION, to_bytes(vector), b"", _NAME, self.store.today
@@ -133,7 +149,7 @@ class Service:
     def tell(self, month: int, outcomes: Sequence[tuple[Prediction, bool]]) -> None:
         """Report in a month whether loans went wrong."""
         at = day(month)
-        self.store.record_outcomes(
+        self.store.outcomes.record(
             [
                 Outcome(decision.applicant, decision.id, defaulted, at, at, _NAME)
                 for decision, defaulted in outcomes

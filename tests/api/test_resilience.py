@@ -97,11 +97,11 @@ def test_every_acknowledged_decision_survives_kill_9(
                 load.stop.set()
             acknowledged += load.answers
     store = Store(database)
-    lost = [one["id"] for one in acknowledged if store.prediction(one["id"]) is None]
+    lost = [one["id"] for one in acknowledged if store.decisions.find(one["id"]) is None]
     assert len(acknowledged) >= 20 * times
     assert lost == []
     for one in acknowledged[:: max(1, len(acknowledged) // 50)]:
-        kept = store.prediction(one["id"])
+        kept = store.decisions.find(one["id"])
         assert kept is not None
         assert (kept.pd, kept.decision) == (one["probability_of_default"], one["decision"])
 
@@ -193,7 +193,7 @@ def test_a_broken_model_never_replaces_the_one_that_serves(
             after = client.post("/predict", json=body_of(1)).json
             assert after["model"] == before["model"]
             assert after["probability_of_default"] == before["probability_of_default"]
-        refused = [event for event in service.store.events() if event.kind == "refused"]
+        refused = [event for event in service.store.models.events() if event.kind == "refused"]
         assert len(refused) == 1
         replace(scorer, version="3").save(folder)
         service.lineup.refresh()
@@ -226,7 +226,7 @@ def test_a_dripping_registry_keeps_neither_a_worker_nor_the_switch_waiting(
         eventually(lambda: requests.get(f"{url}/ready", timeout=30).status_code == 200)
         usual = requests.post(f"{url}/predict", json=body_of(1), timeout=30).json()
         assert usual["decision"] == usual["model_decision"]
-        store.set_policy(Policy(refer_all=True), "ana", "a test")
+        store.models.set_policy(Policy(refer_all=True), "ana", "a test")
         start = time.monotonic()
         eventually(
             lambda: (
@@ -260,7 +260,7 @@ def test_a_full_disk_gives_503_and_no_unrecorded_decision(
     assert set(load.problems) == {503}
     assert len(load.answers) > 20
     store = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
-    recorded = {one.id for one in store.predictions()}
+    recorded = {one.id for one in store.decisions.search()}
     assert {one["id"] for one in load.answers} <= recorded
     # With room again, it goes on.
     with serving.running_api(small_model, tmp_path / "log2", {}) as url:
@@ -292,7 +292,7 @@ def test_postgresql_is_stopped_under_load_and_comes_back(
         eventually(lambda: len(load.answers) > answered + 10)
     assert set(load.problems) == {503}
     assert load.broken == 0
-    recorded = {one.id for one in store.predictions()}
+    recorded = {one.id for one in store.decisions.search()}
     assert {one["id"] for one in load.answers} <= recorded
 
 
@@ -331,7 +331,7 @@ def test_postgresql_freezes_under_load_and_comes_back(
     assert slowest < 25
     assert set(load.problems) == {503}
     assert load.broken == 0
-    recorded = {one.id for one in store.predictions()}
+    recorded = {one.id for one in store.decisions.search()}
     assert {one["id"] for one in load.answers} <= recorded
     store.close()
 
@@ -358,7 +358,7 @@ def test_many_clients_at_once_are_all_answered(
             statuses = set().union(*pool.map(ask, range(200)))
         assert statuses == {200}
     store = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
-    assert sum(1 for _ in store.predictions()) == times
+    assert sum(1 for _ in store.decisions.search()) == times
 
 
 def test_four_forked_workers_decide_at_once(small_model: Path, tmp_path: Path) -> None:

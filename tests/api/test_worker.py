@@ -45,7 +45,7 @@ def server(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("worker")
     store = Store(f"sqlite:///{folder / 'scoring.db'}")
     store.migrate()
-    _, key = store.add_key("a shop", frozenset({"score"}))
+    _, key = store.keys.add("a shop", frozenset({"score"}))
     store.close()
     environment = {"WEB_CONCURRENCY": "2", "REQUIRE_KEYS": "yes", "CONNECTIONS_PER_ADDRESS": "200"}
     with serving.running_api(small_model, folder / "log", environment) as url:

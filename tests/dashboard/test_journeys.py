@@ -153,7 +153,7 @@ def test_a_known_applicant_is_decided_on_and_the_reasons_are_read(
 ) -> None:
     texts = TEXTS[language]
     decide_on(page, service.numbers[0], texts)
-    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     assert newest.applicant == str(service.numbers[0])
     shown = page.get_by_test_id("stAlert").first.inner_text()
     assert texts[newest.decision] in shown
@@ -170,7 +170,7 @@ def test_a_changed_value_changes_the_answer_and_nothing_is_recorded(
     texts = TEXTS[language]
     decide_on(page, service.numbers[0], texts)
     go_to(page, texts["what_if_tab"])
-    recorded = len(list(service.store.predictions()))
+    recorded = len(list(service.store.decisions.search()))
     score = page.get_by_role("spinbutton").nth(3)
     score.fill("0.01")
     score.press("Enter")
@@ -178,7 +178,7 @@ def test_a_changed_value_changes_the_answer_and_nothing_is_recorded(
     settled(page)
     (before, after) = (page.get_by_test_id("stMetricValue").nth(i).inner_text() for i in (4, 5))
     assert before != after
-    assert len(list(service.store.predictions())) == recorded
+    assert len(list(service.store.decisions.search())) == recorded
     looked_at(page, "what_if", language)
 
 
@@ -194,8 +194,8 @@ def test_an_officer_decides_otherwise_with_a_motive(
     form.get_by_role("textbox", name=texts["motive"]).fill("The employer has closed.")
     page.get_by_role("button", name=texts["override_send"]).click()
     page.get_by_text(texts["override_kept"]).wait_for()
-    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
-    (kept,) = service.store.overrides(newest.id)
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
+    (kept,) = service.store.outcomes.overrides(newest.id)
     assert (kept.decision, kept.actor) == ("refuse", "C. Martin")
     looked_at(page, "override", language)
 
@@ -215,7 +215,9 @@ def test_a_file_of_many_comes_back_with_decisions(
     content = Path(taken.value.path()).read_text("utf-8-sig")
     rows = list(csv.DictReader(content.splitlines(), delimiter=";" if language == "fr" else ","))
     assert [int(row["SK_ID_CURR"]) for row in rows] == [*numbers, 1]
-    known = {one.id: one.decision for one in service.store.predictions(limit=30, newest_first=True)}
+    known = {
+        one.id: one.decision for one in service.store.decisions.search(limit=30, newest_first=True)
+    }
     assert {row["id"]: row["decision"] for row in rows[:-1]} == known
     assert rows[-1]["problem"]
     looked_at(page, "batch", language)
@@ -237,7 +239,7 @@ def test_a_form_is_decided_on_as_it_is_and_the_next_one_begins_empty(
     page.get_by_role("button", name=texts["ask"]).click()
     page.get_by_role("button", name=texts["form_another"]).wait_for()
     settled(page)
-    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     sent = rows_of(newest.rows or b"", int(newest.applicant))
     assert sent["application"][0]["AMT_CREDIT"] == 1_234_567.0
     assert percent(newest.pd, language) in page.get_by_test_id("stAlert").first.inner_text()
@@ -272,7 +274,7 @@ def test_those_in_charge_see_what_was_found_and_change_the_policy(
     page.get_by_role("textbox", name=texts["motive"]).fill("To try the new one.")
     page.get_by_role("button", name=texts["policy_send"]).click()
     page.get_by_text(texts["policy_kept"]).wait_for()
-    assert service.store.policy().strategy == share
+    assert service.store.models.policy().strategy == share
     looked_at(page, "model", language)
 
 
@@ -280,7 +282,7 @@ def test_nothing_that_a_browser_receives_holds_the_key_of_the_page(
     browser: Browser, service: serving.Service, tmp_path: Path
 ) -> None:
     texts = TEXTS["fr"]
-    key, secret = service.store.add_key("page", ["score", "read", "outcome", "admin"])
+    key, secret = service.store.keys.add("page", ["score", "read", "outcome", "admin"])
     received: list[bytes] = []
 
     def keep(payload: str | bytes) -> None:
@@ -296,11 +298,11 @@ def test_nothing_that_a_browser_receives_holds_the_key_of_the_page(
         page.goto(address)
         page.get_by_role("heading", name=texts["title"]).wait_for()
         decide_on(page, service.numbers[0], texts)
-        (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+        (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
         assert newest.caller == key.id
         for name in ("comparison", "what_if", "history", "batch", "monitoring", "model"):
             go_to(page, texts[f"{name}_tab"])
-        service.store.revoke_key(key.id)
+        service.store.keys.revoke(key.id)
         page.wait_for_timeout(1000 * TRUST_SECONDS)
         go_to(page, texts["monitoring_tab"])
         page.get_by_text(texts["no_key"]).first.wait_for()

@@ -185,10 +185,10 @@ def test_a_known_applicant_is_found_by_number(service: Service) -> None:
     assert page.metric[0].label == TEXTS["en"]["credit"]
     page.button(key="ask").click().run()
     # Each click draws the page anew, and the applicant is looked at once.
-    with service.store._reading() as connection:
+    with service.store.reading() as connection:
         looks = connection.execute(select(reads.c.what, reads.c.applicant)).all()
     assert looks == [("applicant", str(service.numbers[0]))]
-    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     assert (newest.applicant, newest.source) == (str(service.numbers[0]), "id")
     assert newest.id in words(page)
 
@@ -299,7 +299,7 @@ def _fill(page: AppTest, number: int) -> None:
 
 def _sent_by_the_page(service: Service) -> dict[str, Any]:
     """The rows of the newest decision."""
-    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     rows: dict[str, Any] = rows_of(newest.rows, int(newest.applicant))
     return rows
 
@@ -327,7 +327,7 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
 ) -> None:
     page = in_detail(asked(), "what_if")
     assert TEXTS["en"]["nothing_changed"] in words(page)
-    recorded = len(list(service.store.predictions()))
+    recorded = len(list(service.store.decisions.search()))
     rows = json.loads((examples / "1.json").read_bytes())
     page.number_input(key=f"what_if_{_decision(service)}_EXT_SOURCE_3").set_value(0.01).run()
     rows["application"]["EXT_SOURCE_3"] = 0.01
@@ -337,7 +337,7 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
         f"{percent(after['probability_of_default'], 'en')} · {TEXTS['en'][after['decision']]}"
         in shown
     )
-    assert len(list(service.store.predictions())) == recorded
+    assert len(list(service.store.decisions.search())) == recorded
     # What was tried belongs to that decision.
     page.button(key="ask").click().run()
     begun = page.number_input(key=f"what_if_{_decision(service)}_EXT_SOURCE_3").value
@@ -346,7 +346,7 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
 
 
 def _decision(service: Service) -> str:
-    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     return newest.id
 
 
@@ -374,8 +374,8 @@ def test_an_officer_decides_otherwise(service: Service) -> None:
     assert TEXTS["en"]["who_and_why"] in words(page)
     page.text_input(key="actor").set_value("C. Martin")
     next(one for one in page.button if one.label == TEXTS["en"]["override_send"]).click().run()
-    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
-    (kept,) = service.store.overrides(newest.id)
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
+    (kept,) = service.store.outcomes.overrides(newest.id)
     assert (kept.decision, kept.actor, kept.motive) == (
         "refuse", "C. Martin", MOTIVE,
     )  # fmt: skip
@@ -479,7 +479,7 @@ def test_a_file_of_many_is_decided_on(service: Service, sample: Dataset, ending:
     assert table["decision"].isna().to_list() == [i == 3 for i in range(105)]
     assert "AMT_CREDIT" in table.loc[3, "problem"]
     assert page.metric[3].value == "1"
-    recorded = list(service.store.predictions(limit=104, newest_first=True))
+    recorded = list(service.store.decisions.search(limit=104, newest_first=True))
     assert {one.id for one in recorded} == set(table["id"].dropna())
     # Known applicants, of whom the file has no history.
     assert set(table["history"].dropna()) <= {
@@ -518,7 +518,7 @@ def test_a_file_of_numbers_alone_is_decided_on_by_number(service: Service, conte
     page = uploaded("\n".join([head, *(row.format(one) for one in service.numbers)]))
     assert TEXTS["en"]["batch_by_number"] in words(page)
     assert sent(page)["decision"].notna().all()
-    recorded = list(service.store.predictions(limit=2, newest_first=True))
+    recorded = list(service.store.decisions.search(limit=2, newest_first=True))
     assert {one.source for one in recorded} == {"id"}
 
 
@@ -543,7 +543,7 @@ def test_what_was_decided_is_kept_and_again_goes_on_where_it_stopped(
 ) -> None:
     rows = many(sample, 150)
     content = rows[["SK_ID_CURR"]].to_csv(index=False)
-    before = len(list(service.store.predictions()))
+    before = len(list(service.store.decisions.search()))
     between.fails[2] = status
     page = uploaded(content, language=language)
     assert len(sent(page)) == 100
@@ -562,10 +562,10 @@ def test_what_was_decided_is_kept_and_again_goes_on_where_it_stopped(
     assert [len(items) for _, items in between.batches] == [100, 50, 50]
     keys = [key for key, _ in between.batches]
     assert keys[0] != keys[1] == keys[2]
-    assert len(list(service.store.predictions())) == before + 150
+    assert len(list(service.store.decisions.search())) == before + 150
     # Another visit, another language: the first answers.
     assert sent(uploaded(content, language=language))["id"].to_list() == decided
-    assert len(list(service.store.predictions())) == before + 150
+    assert len(list(service.store.decisions.search())) == before + 150
     assert len(between.reads) == 2
 
 
@@ -604,14 +604,14 @@ def test_what_monitoring_found_is_shown(service: Service, tmp_path: Path) -> Non
     page = at_tab(opened(), "monitoring")
     assert TEXTS["en"]["never_looked"] in words(page)
     asked()
-    (one,) = list(service.store.predictions(limit=1, newest_first=True))
+    (one,) = list(service.store.decisions.search(limit=1, newest_first=True))
     now = datetime.now(UTC)
-    service.store.record_outcomes([Outcome(one.applicant, one.id, True, now, now, "test")])
+    service.store.outcomes.record([Outcome(one.applicant, one.id, True, now, now, "test")])
     command = ["monitor", "--database", service.store.url, "--out", str(tmp_path)]
     assert CliRunner().invoke(command_line, command).exit_code in (0, 3)
     page = at_tab(opened(), "monitoring")
     said = words(page)
-    kept = service.store.report("monitoring")
+    kept = service.store.reports.find("monitoring")
     assert isinstance(kept, Report)
     told = json.loads(kept.values)
     shown = TEXTS["en"]["model_decided"].format(
@@ -644,7 +644,7 @@ def test_the_policy_is_changed_with_who_and_why(service: Service) -> None:
     page.text_input(key="policy_motive").set_value("To try the new one.")
     page.button[0].click().run()
     assert TEXTS["en"]["policy_kept"] in words(page)
-    found = service.store.policy()
+    found = service.store.models.policy()
     assert (found.strategy, found.challenger_share) == ("split", 0.25)
 
 
@@ -652,28 +652,30 @@ def test_the_policy_is_changed_with_who_and_why(service: Service) -> None:
 def test_a_policy_that_somebody_else_has_changed_is_told_and_not_overwritten(
     service: Service, language: Any
 ) -> None:
-    service.store.change_policy({"strategy": "champion", "refer_all": False}, "A test", "to begin")
+    service.store.models.change_policy(
+        {"strategy": "champion", "refer_all": False}, "A test", "to begin"
+    )
     page = at_tab(opened(language), "model", language)
     page.slider(key="challenger_share").set_value(40)
     page.text_input(key="actor").set_value("C. Martin")
     page.text_input(key="policy_motive").set_value("To try the new one.")
-    seen = service.store.change_policy({"refer_all": True}, "Zoë", "a flood")
+    seen = service.store.models.change_policy({"refer_all": True}, "Zoë", "a flood")
     page.button[0].click().run()
     assert TEXTS[language]["changed"] in words(page)
-    assert service.store.policy().number == seen.number
+    assert service.store.models.policy().number == seen.number
     # The form shows what it is now, and can be sent again.
     assert page.checkbox(key="refer_all").value
     page.slider(key="challenger_share").set_value(40)
     page.button[0].click().run()
     assert TEXTS[language]["changed"] not in words(page)
     assert TEXTS[language]["policy_kept"] in words(page)
-    now = service.store.policy()
+    now = service.store.models.policy()
     assert (now.challenger_share, now.refer_all) == (0.4, True)
     # What was kept is what is seen from then on.
     page.slider(key="challenger_share").set_value(50)
     page.button[0].click().run()
     assert TEXTS[language]["policy_kept"] in words(page)
-    service.store.change_policy({"refer_all": False}, "Zoë", "it is over")
+    service.store.models.change_policy({"refer_all": False}, "Zoë", "it is over")
 
 
 @pytest.fixture(scope="module")
@@ -690,13 +692,13 @@ def keyed(
 
 
 def with_key(page: AppTest, keyed: Service, *scopes: str) -> AppTest:
-    _, key = keyed.store.add_key("officer", scopes)
+    _, key = keyed.store.keys.add("officer", scopes)
     return page.text_input(key="api_key").set_value(key).run()
 
 
 def test_each_visitor_types_a_key_of_their_own(environment: Environment, keyed: Service) -> None:
     environment.setenv("API_URL", keyed.url)
-    environment.setenv("API_KEY", keyed.store.add_key("page", ["score"])[1])
+    environment.setenv("API_KEY", keyed.store.keys.add("page", ["score"])[1])
     page = asked()
     assert TEXTS["en"]["no_key"] in words(page)
     assert page.text_input(key="api_key").value == ""
@@ -710,7 +712,7 @@ def test_all_visitors_act_with_one_key_where_it_is_so_set(
     environment: Environment, keyed: Service
 ) -> None:
     environment.setenv("API_URL", keyed.url)
-    environment.setenv("API_KEY", keyed.store.add_key("page", ["score"])[1])
+    environment.setenv("API_KEY", keyed.store.keys.add("page", ["score"])[1])
     environment.setenv("API_KEY_FOR_ALL", "yes")
     page = asked()
     assert page.text_input(key="api_key").value == ""
@@ -741,7 +743,7 @@ def test_who_decides_after_another_is_told_and_keeps_what_was_typed(
 ) -> None:
     page = in_detail(asked(language), "history", language)
     page.text_input(key="actor").set_value("C. Martin").run()
-    (newest,) = list(service.store.predictions(limit=1, newest_first=True))
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     other = {"decision": "accept", "actor": "J. Dupont", "motive": "I know the employer."}
     address = f"{service.url}/predictions/{newest.id}/override"
     assert requests.post(address, json=other, timeout=60).status_code == 201
@@ -753,7 +755,7 @@ def test_who_decides_after_another_is_told_and_keeps_what_was_typed(
         said = words(page)
         assert TEXTS[language][told] in said
         assert "I know the employer." in said
-    kept = service.store.overrides(newest.id)
+    kept = service.store.outcomes.overrides(newest.id)
     assert [one.actor for one in kept] == ["J. Dupont", "C. Martin"]
 
 

@@ -71,7 +71,7 @@ def recorded_by_key(url: str, batches: Sequence[Sequence[str]]) -> dict[str, str
     found = Store(url)
     told: dict[str, str] = {}
     for batch in batches:
-        kept = found.record([prediction(idempotency_key=key) for key in batch])
+        kept = found.decisions.record([prediction(idempotency_key=key) for key in batch])
         told |= {key: one.id for key, one in zip(batch, kept, strict=True)}
     found.close()
     return told
@@ -80,7 +80,7 @@ def recorded_by_key(url: str, batches: Sequence[Sequence[str]]) -> dict[str, str
 def policy_changed(url: str, changes: Sequence[dict[str, Any]]) -> list[Policy]:
     """What the policy was after each change of a process."""
     found = Store(url)
-    told = [found.change_policy(change, "a process", "to try it") for change in changes]
+    told = [found.models.change_policy(change, "a process", "to try it") for change in changes]
     found.close()
     return told
 
@@ -88,7 +88,7 @@ def policy_changed(url: str, changes: Sequence[dict[str, Any]]) -> list[Policy]:
 def outcomes_told(url: str, calls: Sequence[Sequence[Outcome]]) -> list[int]:
     """How many outcomes were recorded by each call of a process."""
     found = Store(url)
-    told = [found.record_outcomes(call) for call in calls]
+    told = [found.outcomes.record(call) for call in calls]
     found.close()
     return told
 
@@ -97,8 +97,8 @@ def kept(url: str, report: Report, applicants: Sequence[OnlineApplicant], times:
     """Whether a process could keep the same things again and again."""
     found = Store(url)
     for _ in range(times):
-        found.keep_report(report)
-        found.put_applicants(applicants)
+        found.reports.keep(report)
+        found.applicants.put(applicants)
     found.close()
     return True
 
@@ -109,7 +109,7 @@ def recorded_by_threads(url: str, threads: int, times: int) -> list[str]:
 
     def write(thread: int) -> list[str]:
         made = [prediction(request_id=f"{thread}-{number}") for number in range(times)]
-        return [found.record([one])[0].id for one in made]
+        return [found.decisions.record([one])[0].id for one in made]
 
     with ThreadPoolExecutor(threads) as pool:
         told = [number for some in pool.map(write, range(threads)) for number in some]
@@ -148,7 +148,7 @@ def _write_for_ever(url: str, pipe: Connection) -> None:
     found = Store(url)
     while True:
         for size in (1, 16, 5):
-            pipe.send([one.id for one in found.record(batch(size))])
+            pipe.send([one.id for one in found.decisions.record(batch(size))])
 
 
 def filled_disk(url: str) -> tuple[list[str], list[str]]:
@@ -161,7 +161,7 @@ def filled_disk(url: str) -> tuple[list[str], list[str]]:
     errors: list[str] = []
     while len(errors) < 5:
         try:
-            told += [one.id for one in found.record(batch(16))]
+            told += [one.id for one in found.decisions.record(batch(16))]
         except StoreUnavailableError as error:
             errors.append(str(error))
     # What is too little for decisions has room for some checks.
@@ -172,7 +172,7 @@ def filled_disk(url: str) -> tuple[list[str], list[str]]:
             errors.append(str(error))
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     found.check()
-    told += [one.id for one in found.record(batch(16))]
+    told += [one.id for one in found.decisions.record(batch(16))]
     return told, errors
 
 
@@ -186,7 +186,7 @@ def refused_as_read_only(file: str) -> list[str]:
         found.close()
         os.setuid(_NOBODY)
     assert not os.access(Path(file).parent, os.W_OK)
-    for use in (found.migrate, found.check, lambda: found.record([prediction()])):
+    for use in (found.migrate, found.check, lambda: found.decisions.record([prediction()])):
         try:
             use()
         except StoreUnavailableError as error:

@@ -76,7 +76,7 @@ def policy(client: FlaskClient, text: str, _: Path) -> str | None:
         return None
     assert answer.status_code == 200, answer.text
     store = client.application.extensions["service"].store
-    told = store.events(1)[0].detail
+    told = store.models.events(1)[0].detail
     by, _, why = told[told.index("(") + 1 : -1].partition(": ")
     assert by == why
     return str(why)

@@ -207,7 +207,7 @@ def test_outcomes_reach_the_store_once_they_are_known(
 ) -> None:
     branch = lived(service, trainer, model, CALM, 3)
     year_ago = datetime.now(UTC) - timedelta(days=365)
-    ((digest, (known, _)),) = service.store.realised(year_ago, 10.0).items()
+    ((digest, (known, _)),) = service.store.outcomes.realised(year_ago, 10.0).items()
     due = branch.labelled(2)
     assert known.applicants == due.size
     assert known.total == 10 * branch.arrivals.defaulted[due].sum()
@@ -276,15 +276,17 @@ def test_decisions_are_of_the_simulated_day_and_old_ones_are_forgotten(tmp_path:
     store = DatedStore(f"sqlite:///{tmp_path / 'scoring.db'}")
     store.migrate()
     store.today = day(0)
-    (one,) = store.record([prediction(decision="accept", at=datetime(1999, 1, 1, tzinfo=UTC))])
+    (one,) = store.decisions.record(
+        [prediction(decision="accept", at=datetime(1999, 1, 1, tzinfo=UTC))]
+    )
     assert one.at == day(0)
-    assert store.prediction(one.id) == one
+    assert store.decisions.find(one.id) == one
     outcome = Outcome(one.applicant, one.id, True, day(3), day(3), "test")
-    store.record_outcomes([outcome])
+    store.outcomes.record([outcome])
     year_ago = datetime.now(UTC) - timedelta(days=365)
     for month, known in ((11, 1), (14, 0)):
         store.today = day(month)
-        assert len(store.realised(year_ago, 10.0)) == known
+        assert len(store.outcomes.realised(year_ago, 10.0)) == known
     store.close()
 
 

@@ -78,18 +78,20 @@ def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]
     """
     names = {decision.applicant for decision in decisions}
     pseudonyms = {name for name in names if not name.isdigit()}
-    if pseudonyms and not store.pseudonymous:
+    if pseudonyms and not store.pseudonyms.hide:
         raise ScoringError(
             f"{len(pseudonyms):,} applicants in the store are pseudonyms: set PSEUDONYM_KEY as the "
             "API has it, so that those in the original data are recognised"
         )
-    standing = store.stand_ins()
+    standing = store.applicants.stand_ins()
     # A number in the data that stands for somebody is nobody's own.
     own = {number for number in known if number not in standing.values()} if pseudonyms else set()
-    matched = {store.applicant_key(number): number for number in own}
+    matched = {store.pseudonyms.applicant(number): number for number in own}
     plain = {name: int(name) for name in names - pseudonyms if int(name) not in standing.values()}
     numbers = {**plain, **{name: matched[name] for name in names & matched.keys()}}
-    return numbers | store.stand_ins_for(names - numbers.keys(), own | set(plain.values()))
+    return numbers | store.applicants.assign_stand_ins(
+        names - numbers.keys(), own | set(plain.values())
+    )
 
 
 def history_of(
@@ -162,7 +164,7 @@ def _rows(
     left_out: Counter[str],
 ) -> dict[str, Rows]:
     """The rows of those decisions whose rows are known, by id."""
-    sent = store.kept_rows([decision.id for decision in decisions if decision.source == "rows"])
+    sent = store.windows.rows([decision.id for decision in decisions if decision.source == "rows"])
     rows: dict[str, Rows] = {
         decision.id: rows_of(sent[decision.id], numbers[decision.applicant])
         for decision in decisions
@@ -183,7 +185,7 @@ def _online(
     left_out: Counter[str],
 ) -> Iterator[tuple[str, Rows]]:
     """The rows behind decisions by number, where they are those that were decided on."""
-    applicants = store.known_as(
+    applicants = store.applicants.known_as(
         {decision.applicant: numbers[decision.applicant] for decision in decisions}
     )
     there = [decision for decision in decisions if numbers[decision.applicant] in applicants]
@@ -191,9 +193,8 @@ def _online(
         rows_of(applicants[numbers[decision.applicant]].rows, numbers[decision.applicant])
         for decision in there
     ]
-    details = {
-        own.id: own for some in store.details([decision.id for decision in there]) for own in some
-    }
+    ids = [decision.id for decision in there]
+    details = {own.id: own for some in store.windows.details(ids) for own in some}
     same = 0
     for decision, own, vector in zip(there, rows, recomputed(rows), strict=True):
         if _is_recorded(details[decision.id], vector):

@@ -56,7 +56,7 @@ def once(
     """
     details = (
         decision
-        for some in store.details([decision.id for decision in decisions])
+        for some in store.windows.details([decision.id for decision in decisions])
         for decision in some
     )
     digests = {decision.id: _digest(zlib.decompress(decision.features)) for decision in details}

@@ -21,8 +21,7 @@ from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict, judge, on_original
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME
-from scoring.registry.mlflow_registry import Store as Registry
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
 from scoring.registry.retraining.history import History, Keys, history_of, numbers_of
@@ -174,8 +173,8 @@ def gather(
 
 def _with_outcomes(store: Store, now: datetime) -> tuple[list[Labelled], Counter[str]]:
     """Return the decisions with an outcome, and how many outcomes are not learnt from."""
-    decisions = store.labelled(now)
-    left_out = Counter({"outcomes of refused applicants": store.labelled_refusals(now)})
+    decisions = store.windows.labelled(now)
+    left_out = Counter({"outcomes of refused applicants": store.windows.labelled_refusals(now)})
     if not decisions:
         raise NothingToLearnError(
             "no decision has an outcome yet, those of "
@@ -211,7 +210,7 @@ def _divided(
 
 def _held_by(registry: Registry, store: Store, champion: Scorer) -> list[str]:
     digest = registry.tags(champion.version).get("manifest_sha256", "")
-    return holding(digest, store.alerts(open_only=True))
+    return holding(digest, store.alerts.latest(open_only=True))
 
 
 def attempt(
@@ -370,7 +369,7 @@ def _newest(history: History, span: timedelta) -> tuple[int, ...]:
 
 def _window(store: Store, newest: History, since: datetime, last: datetime) -> Window:
     until = last + timedelta(microseconds=1)
-    decisions = store.headlines(since, until).decisions
+    decisions = store.windows.headlines(since, until).decisions
     return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
 
 

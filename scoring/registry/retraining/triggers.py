@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scoring.monitoring.rules import OUTCOME_RULES, RULES, SERVICE_RULES
-from scoring.registry.mlflow_registry import CHAMPION
-from scoring.registry.mlflow_registry import Store as Registry
+from scoring.registry.mlflow_registry import CHAMPION, Registry
 from scoring.registry.promotions import Event
 from scoring.store import Alert, AlertRecord, Store
 
@@ -94,7 +93,7 @@ def call_for(registry: Registry, store: Store, triggers: Triggers, now: datetime
     version = registry.version_of(CHAMPION)
     reigns = [event for event in registry.history() if event.version == version]
     digest = registry.tags(version).get("manifest_sha256", "")
-    alerts = store.alerts(open_only=True)
+    alerts = store.alerts.latest(open_only=True)
     return called(triggers, reigns[-1] if reigns else None, digest, alerts, now)
 
 

@@ -41,7 +41,7 @@ class Keys:
     store: Store
 
     def add(self, *scopes: Scope) -> tuple[ApiKey, str]:
-        return self.store.add_key("the branch in Lille", frozenset(scopes))
+        return self.store.keys.add("the branch in Lille", frozenset(scopes))
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_revoked_key_is_refused_once_it_is_trusted_no_longer(
 ) -> None:
     key, text = keys.add("score")
     assert client.get("/score", headers=bearer(text)).status_code == 200
-    keys.store.revoke_key(key.id)
+    keys.store.keys.revoke(key.id)
     later = access.time.monotonic() + access.TRUST_SECONDS
     monkeypatch.setattr("api.http.access.time.monotonic", lambda: later)
     assert client.get("/score", headers=bearer(text)).status_code == 401
@@ -129,7 +129,7 @@ def test_a_revoked_key_is_refused_once_it_is_trusted_no_longer(
 
 def test_a_key_revoked_before_it_was_ever_used_is_refused(client: FlaskClient, keys: Keys) -> None:
     key, text = keys.add("score")
-    keys.store.revoke_key(key.id)
+    keys.store.keys.revoke(key.id)
     assert client.get("/score", headers=bearer(text)).status_code == 401
 
 

@@ -56,14 +56,14 @@ class Keyed(NamedTuple):
     store: Store
 
     def caller(self, *scopes: Scope) -> Caller:
-        key, text = self.store.add_key("branch", scopes)
+        key, text = self.store.keys.add("branch", scopes)
         return Caller(self.url, key.id, text)
 
     def looks(self, caller: Caller) -> list[tuple[str, str, str | None]]:
         """What is on record of a caller's looks."""
         columns = (reads.c.what, reads.c.applicant, reads.c.prediction_id)
         query = select(*columns).where(reads.c.caller == caller.id).order_by(reads.c.number)
-        with self.store._reading() as connection:
+        with self.store.reading() as connection:
             return [tuple(row) for row in connection.execute(query)]
 
 
@@ -75,7 +75,7 @@ def service(
     with fresh_database(request.param, folder, request) as url:
         store = Store(url)
         store.migrate()
-        store.put_applicants([known_applicant()])
+        store.applicants.put([known_applicant()])
         environment = {
             "DATABASE_URL": url, "REQUIRE_KEYS": "yes", "WEB_CONCURRENCY": "2",
             "WHAT_IF_LIMIT": "4/hour",
@@ -180,8 +180,8 @@ def test_without_read_only_own_decisions_are_overridden_and_labelled(service: Ke
         assert refused.json()["errors"] == [
             {"pointer": "/outcomes/0/prediction_id", "detail": "there is no decision of that id"}
         ]
-    assert service.store.overrides(made["id"]) == []
-    assert service.store.outcome(made["id"]) is None
+    assert service.store.outcomes.overrides(made["id"]) == []
+    assert service.store.outcomes.find(made["id"]) is None
     assert officer.ask("POST", address, OVERRIDE).status_code == 201
     assert officer.ask("POST", "/outcomes", outcome(made["id"])).status_code == 201
     mine = own.decide()
@@ -207,7 +207,7 @@ def test_of_officers_who_decide_at_once_one_is_recorded_and_the_others_are_told(
         done = list(pool.map(decide, range(8)))
     refused = 412 if with_etag else 428
     assert sorted(one.status_code for one in done) == [201] + [refused] * 7
-    (kept,) = service.store.overrides(made["id"])
+    (kept,) = service.store.outcomes.overrides(made["id"])
     (first,) = (one.json() for one in done if one.status_code == 201)
     assert first["final_decision"] == kept.decision
     told = next(one.json()["detail"] for one in done if one.status_code == refused)

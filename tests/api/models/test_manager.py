@@ -84,7 +84,7 @@ def versions(lineup: Lineup) -> list[tuple[str, str]]:
 
 def kinds(store: Store) -> list[tuple[str, str | None]]:
     """What happened, the oldest first."""
-    return [(event.kind, event.role) for event in reversed(store.events())]
+    return [(event.kind, event.role) for event in reversed(store.models.events())]
 
 
 def loads(result: str) -> float:
@@ -118,11 +118,11 @@ def test_a_model_is_served_archived_and_on_record(
     assert lineup.champion().scorer == Scorer.load(models[0])
     assert loads("loaded") == before + 2
     assert kinds(store) == [("loaded", "champion"), ("loaded", "challenger")]
-    event = store.events()[1]
+    event = store.models.events()[1]
     assert event.model_digest == lineup.champion().digest
     assert event.model_version == "1"
     for live in lineup.live():
-        kept = store.archived(live.digest, tmp_path / "kept" / live.role)
+        kept = store.models.restore(live.digest, tmp_path / "kept" / live.role)
         assert kept is not None
         assert Scorer.load(kept) == live.scorer
 
@@ -186,8 +186,8 @@ def test_a_broken_model_is_refused_once_and_the_one_before_serves_on(
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert told.message.startswith(f"refused a {alias}: ")
     assert "serves on" in told.message
-    assert str(served[alias]) in store.events()[0].detail
-    assert store.events()[0].detail in told.message
+    assert str(served[alias]) in store.models.events()[0].detail
+    assert store.models.events()[0].detail in told.message
     shutil.rmtree(served[alias])
     export(models[1], served[alias])
     lineup.refresh()
@@ -221,7 +221,7 @@ def test_a_model_that_cannot_score_is_refused_whatever_it_breaks(
         lineup.refresh()
     assert versions(lineup) == [("champion", "1")]
     assert kinds(store) == [("loaded", "champion"), ("refused", "challenger")]
-    assert store.events()[0].detail == repr(error)
+    assert store.models.events()[0].detail == repr(error)
 
 
 def test_a_challenger_that_went_is_dropped_and_a_champion_stays(
@@ -263,10 +263,10 @@ def test_models_load_while_the_store_is_away_and_are_archived_when_it_is_back(
     store.migrate()
     lineup.refresh()
     for digest, model in zip(digests, models, strict=True):
-        kept = store.archived(digest, tmp_path / "kept" / digest)
+        kept = store.models.restore(digest, tmp_path / "kept" / digest)
         assert kept is not None
         assert Scorer.load(kept) == Scorer.load(model)
-    assert [event.model_version for event in reversed(store.events())] == ["1", "2"]
+    assert [event.model_version for event in reversed(store.models.events())] == ["1", "2"]
     store.close()
 
 
@@ -278,7 +278,7 @@ def test_the_policy_is_followed_and_outlives_the_stores_absence(
     lineup.refresh()
     assert lineup.policy == Policy()
     changed = Policy("split", challenger_share=1.0, refer_all=True)
-    store.set_policy(changed, "ana", "a test")
+    store.models.set_policy(changed, "ana", "a test")
     lineup.refresh_policy()
     assert lineup.policy == changed
     store.close()
@@ -307,7 +307,7 @@ def test_nobody_waits_while_a_model_is_loaded(
         try:
             loading = pool.submit(lineup.refresh)
             assert arrived.wait(DEADLINE_SECONDS)
-            store.set_policy(Policy(refer_all=True), "ana", "a test")
+            store.models.set_policy(Policy(refer_all=True), "ana", "a test")
             pool.submit(lineup.refresh_policy).result(timeout=DEADLINE_SECONDS)
             assert lineup.policy.refer_all
             assert lineup.route(1).live.scorer.version == "1"
@@ -421,9 +421,9 @@ def test_what_hangs_keeps_nothing_else_from_being_done(
         expected = {alias for alias in served if alias not in hangs}
         eventually(lambda: {live.role for live in lineup.live()} == expected)
         eventually(lambda: not lineup.policy.refer_all)
-        store.set_policy(Policy(refer_all=True), "ana", "a test")
+        store.models.set_policy(Policy(refer_all=True), "ana", "a test")
         eventually(lambda: lineup.policy.refer_all)
-        store.set_policy(Policy(), "ana", "a test")
+        store.models.set_policy(Policy(), "ana", "a test")
         lineup.refresh_policy()
         assert not lineup.policy.refer_all
         assert not lineup.wait(0.0)
@@ -446,7 +446,7 @@ def test_what_lies_in_a_folder_never_ends_the_watch(
         lineup.refresh()
     assert versions(lineup) == [("champion", "1")]
     assert kinds(store) == [("loaded", "champion"), ("refused", "champion")]
-    assert str(served["champion"]) in store.events()[0].detail
+    assert str(served["champion"]) in store.models.events()[0].detail
 
 
 def test_a_folder_that_leads_in_a_circle_is_complained_of(
@@ -471,7 +471,7 @@ def test_a_swap_under_load_never_mixes_two_models(
     assert len(set(expected.values())) == 2
     for model, folder in zip(models, served.values(), strict=True):
         export(model, folder)
-    store.set_policy(Policy("split", challenger_share=0.5), "ana", "a test")
+    store.models.set_policy(Policy("split", challenger_share=0.5), "ana", "a test")
     lineup.refresh()
     digests = {lineup.champion().digest: "1"}
     done, answered = threading.Event(), []
@@ -505,7 +505,7 @@ def test_a_swap_under_load_never_mixes_two_models(
     for _, digest, version, pd in answered:
         assert (digests[digest], pd) == (version, expected[version])
     # Two to begin with, then two a swap: nothing was refused, or missing for a moment.
-    assert Counter(event.kind for event in store.events(1_000)) == {
+    assert Counter(event.kind for event in store.models.events(1_000)) == {
         "policy": 1,
         "loaded": 2 + 2 * swaps,
     }
@@ -517,13 +517,13 @@ def accepted(store: Store, digest: str, number: int) -> list[str]:
         prediction(model_digest=digest, applicant=str(place), decision="accept")
         for place in range(number)
     ]
-    store.record(made)
+    store.decisions.record(made)
     return [one.id for one in made]
 
 
 def turned_out(store: Store, ids: list[str], *, defaulted: bool) -> None:
     now = datetime.now(UTC)
-    store.record_outcomes([Outcome("1", one, defaulted, now, now, "x") for one in ids])
+    store.outcomes.record([Outcome("1", one, defaulted, now, now, "x") for one in ids])
 
 
 def test_the_bandit_follows_what_the_store_knows(
@@ -532,7 +532,7 @@ def test_the_bandit_follows_what_the_store_knows(
     """The challenger's loans all pay back; half of the champion's do not."""
     for model, folder in zip(models, served.values(), strict=True):
         export(model, folder)
-    store.set_policy(Policy("bandit", challenger_share=0.0), "ana", "a test")
+    store.models.set_policy(Policy("bandit", challenger_share=0.0), "ana", "a test")
     lineup.refresh()
     champion, challenger = lineup.live()
     first = [lineup.route(number) for number in range(50)]

@@ -216,10 +216,10 @@ def test_whoever_only_asks_does_not_move_the_traffic(
                        model_digest=live.digest, decision=decision)
             for i in range(number)
         ]  # fmt: skip
-        return store.record(made)
+        return store.decisions.record(made)
 
     def challengers_share() -> float:
-        realised = store.realised(start, LOSS)
+        realised = store.outcomes.realised(start, LOSS)
         mine, other = (Experience(*realised[live.digest]) for live in (champion, challenger))
         found = chosen(champion, challenger, mine, other)
         return found["challenger", "bandit"] / found.total()
@@ -227,7 +227,7 @@ def test_whoever_only_asks_does_not_move_the_traffic(
     for live, first in ((champion, 10_000), (challenger, 20_000)):
         loans = decide(live, "lender", 300, "accept", first)
         decide(live, "lender", 100, "refuse", first + 1_000)
-        store.record_outcomes(
+        store.outcomes.record(
             [
                 Outcome(one.applicant, one.id, i < 7, start, start, "lender")
                 for i, one in enumerate(loans[:100])

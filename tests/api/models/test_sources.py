@@ -28,7 +28,7 @@ from mlflow.tracking import MlflowClient
 
 from api.models import sources
 from api.models.sources import Alias, FolderSource, Found, RegistrySource, SourceError
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Store
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.serving.scorer import Scorer, ScorerError
 from tests.helpers.receivers import dripping
 from tests.helpers.serving import free_port
@@ -176,10 +176,10 @@ def test_a_folder_that_is_replaced_all_the_time_is_always_read_whole(
 
 @dataclass(frozen=True)
 class Server:
-    """A running MLflow server, and the store behind it."""
+    """A running MLflow server, and the registry behind it."""
 
     url: str
-    store: Store
+    registry: Registry
 
 
 @contextmanager
@@ -220,20 +220,20 @@ def _answers(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """An MLflow server on a store that a training would leave behind."""
+    """An MLflow server on a registry that a training would leave behind."""
     before = mlflow.get_tracking_uri()
     folder = tmp_path_factory.mktemp("mlflow")
-    store = Store(folder)
+    registry = Registry(folder)
     with running_mlflow(folder) as url:
-        yield Server(url, store)
+        yield Server(url, registry)
     mlflow.set_tracking_uri(before)
 
 
 def registered(server: Server, scorer: Scorer, name: str) -> Scorer:
     """Register a model as a training does: a file of the server's that it hands out."""
-    mlflow.set_tracking_uri(server.store.uri)
-    with server.store.run(name, {}):
-        return server.store.register(replace(scorer, name=name))
+    mlflow.set_tracking_uri(server.registry.uri)
+    with server.registry.run(name, {}):
+        return server.registry.register(replace(scorer, name=name))
 
 
 def registered_through(server: Server, scorer: Scorer, name: str, folder: Path) -> Scorer:
@@ -277,7 +277,7 @@ def test_an_alias_is_found_on_the_server_and_fetched(
 ) -> None:
     source = RegistrySource(server.url, MODEL_NAME, tmp_path / "cache")
     found = source.find("challenger")
-    tags = server.store.tags(challenger.version)
+    tags = server.registry.tags(challenger.version)
     assert found == Found(tags["manifest_sha256"], challenger.version)
     assert fetch(source, "challenger") == challenger
 
@@ -310,7 +310,7 @@ def test_an_alias_that_moves_is_followed_and_the_last_few_models_are_kept(
         own = registered(server, scorer, "moving")
         assert fetch(source, "challenger") == own
     assert kept() == {"2", "3"}
-    server.store.client.set_registered_model_alias("moving", CHALLENGER, "1")
+    server.registry.client.set_registered_model_alias("moving", CHALLENGER, "1")
     assert fetch(source, "challenger").version == "1"
     assert kept() == {"1", "3"}
 
@@ -348,7 +348,7 @@ def test_workers_that_start_at_once_all_get_the_whole_model(
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(start, range(4))) == [challenger] * 4
     kept = {path.name for path in (tmp_path / "cache").iterdir()}
-    assert kept == {server.store.tags("1")["manifest_sha256"], "challenger.json", ".lock"}
+    assert kept == {server.registry.tags("1")["manifest_sha256"], "challenger.json", ".lock"}
 
 
 @pytest.mark.parametrize("consistent", [False, True])
@@ -357,7 +357,7 @@ def test_files_that_were_changed_on_the_server_are_refused(
 ) -> None:
     """Also where the manifest was changed to fit them: the registry noted it."""
     own = registered(server, scorer, f"tampered-{consistent}")
-    kept = server.store.client.get_model_version_download_uri(own.name, own.version)
+    kept = server.registry.client.get_model_version_download_uri(own.name, own.version)
     path = Path(kept.removeprefix("file://")) / "data" / "scorer"
     if consistent:
         replace(own, cutoff=0.9, refer_band=(0.9, 0.9)).save(path)
@@ -379,7 +379,7 @@ def test_a_version_without_a_seal_is_not_taken(
     server: Server, scorer: Scorer, tmp_path: Path
 ) -> None:
     own = registered(server, scorer, "unsealed")
-    server.store.client.delete_model_version_tag(own.name, own.version, "manifest_sha256")
+    server.registry.client.delete_model_version_tag(own.name, own.version, "manifest_sha256")
     with pytest.raises(SourceError, match="train the model again"):
         RegistrySource(server.url, own.name, tmp_path).find("challenger")
 
@@ -601,7 +601,7 @@ def test_junk_in_the_cache_keeps_no_model_away(
     server: Server, challenger: Scorer, scorer: Scorer, tmp_path: Path
 ) -> None:
     """Files for folders, pipes for files, another model under the name of the right one."""
-    digest = server.store.tags(challenger.version)["manifest_sha256"]
+    digest = server.registry.tags(challenger.version)["manifest_sha256"]
     source = RegistrySource(server.url, MODEL_NAME, tmp_path)
     os.mkfifo(tmp_path / ".lock")
     (tmp_path / "challenger.json").mkdir()

@@ -34,16 +34,16 @@ def client(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     settings = serving.settings(small_model, tmp_path_factory.mktemp("store"), require_keys=True)
     with serving.running_app(settings) as app:
         store = app.extensions["service"].store
-        store.settle_alerts([replace(FOUND, rule="auc")], {"a" * 64: {"auc"}}, NOON)
+        store.alerts.update([replace(FOUND, rule="auc")], {"a" * 64: {"auc"}}, NOON)
         later = NOON + timedelta(days=1)
-        (news,) = store.settle_alerts([FOUND], {"a" * 64: {"auc", "missingness"}}, later)
-        store.alerts_told([news.number], later)
+        (news,) = store.alerts.update([FOUND], {"a" * 64: {"auc", "missingness"}}, later)
+        store.alerts.mark_sent([news.number], later)
         yield app.test_client()
 
 
 def key(client: FlaskClient, scope: str) -> dict[str, str]:
     store: Store = client.application.extensions["service"].store
-    return {"X-API-Key": store.add_key("on-call", [scope])[1]}
+    return {"X-API-Key": store.keys.add("on-call", [scope])[1]}
 
 
 def test_open_alerts_are_told_with_all_that_is_known(client: FlaskClient) -> None:

@@ -29,7 +29,7 @@ def client(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_rows_are_told_as_they_can_be_sent(client: FlaskClient) -> None:
     packed = zlib.compress(orjson.dumps(example.REQUEST))
     known = OnlineApplicant(900001, "old", b"x", packed, "d" * 64, datetime.now(UTC))
-    client.application.extensions["service"].store.put_applicants([known])
+    client.application.extensions["service"].store.applicants.put([known])
     told = client.get("/applicants/900001").json
     assert told["rows"] == example.REQUEST
     assert told["fresh"] is False
@@ -43,14 +43,14 @@ def test_looks_are_recorded_under_the_pseudonym(small_model: Path, tmp_path: Pat
         store = app.extensions["service"].store
         packed = zlib.compress(orjson.dumps(example.REQUEST))
         now = datetime.now(UTC)
-        store.put_applicants([OnlineApplicant(900001, "old", b"x", packed, "d" * 64, now)])
+        store.applicants.put([OnlineApplicant(900001, "old", b"x", packed, "d" * 64, now)])
         assert app.test_client().get("/applicants/900001").status_code == 200
-        with store._reading() as connection:
+        with store.reading() as connection:
             ((who, what, whom),) = connection.execute(
                 select(reads.c.caller, reads.c.what, reads.c.applicant)
             )
     assert (who, what) == ("loopback", "applicant")
-    assert whom == store.applicant_key(900001)
+    assert whom == store.pseudonyms.applicant(900001)
     assert "900001" not in whom
 
 

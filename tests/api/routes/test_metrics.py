@@ -170,8 +170,8 @@ def test_times_that_the_store_failed_are_counted(client: FlaskClient) -> None:
 
 def test_figures_are_for_administrators_where_keys_are_needed(store: Store) -> None:
     client = app_of(store, require_keys=True).test_client()
-    _, admin = store.add_key("prometheus", frozenset({"admin"}))
-    _, score = store.add_key("a branch", frozenset({"score"}))
+    _, admin = store.keys.add("prometheus", frozenset({"admin"}))
+    _, score = store.keys.add("a branch", frozenset({"score"}))
     assert client.get("/metrics").status_code == 401
     assert client.get("/metrics", headers={"X-API-Key": score}).status_code == 403
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {admin}"})

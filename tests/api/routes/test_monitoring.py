@@ -26,7 +26,7 @@ def client(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def key(client: FlaskClient, scope: str) -> dict[str, str]:
     store: Store = client.application.extensions["service"].store
-    return {"X-API-Key": store.add_key("on-call", [scope])[1]}
+    return {"X-API-Key": store.keys.add("on-call", [scope])[1]}
 
 
 @pytest.mark.parametrize("page", PAGES)

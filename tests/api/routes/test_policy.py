@@ -55,7 +55,7 @@ def test_the_policy_is_told_and_changed_piece_by_piece(client: FlaskClient) -> N
     changed = {**usual, "strategy": "split", "challenger_share": 0.5}
     assert change(client, challenger_share=0.5).json == changed
     assert client.get("/policy").json == changed
-    events = client.application.extensions["service"].store.events()
+    events = client.application.extensions["service"].store.models.events()
     assert "A trial." in next(event.detail for event in events if event.kind == "policy")
 
 
@@ -150,7 +150,7 @@ def test_a_shadow_is_recorded_and_never_answers(client: FlaskClient) -> None:
     answer = client.post("/predict", json=body()).json
     assert answer["probability_of_default"] == usual["probability_of_default"]
     assert answer["model"]["role"] == "champion"
-    stored = client.application.extensions["service"].store.prediction(answer["id"])
+    stored = client.application.extensions["service"].store.decisions.find(answer["id"])
     (shadow,) = stored.shadows
     assert shadow.model_version == "8"
     assert shadow.pd > answer["probability_of_default"]

@@ -57,7 +57,7 @@ def known(client: FlaskClient, body: dict[str, Any], version: str = FEATURE_SET_
     number: int = body["application"]["SK_ID_CURR"]
     vector = pack(build_features(frames_of([rows])))[0]
     packed = zlib.compress(body_of(rows))
-    service(client).store.put_applicants(
+    service(client).store.applicants.put(
         [OnlineApplicant(number, version, to_bytes(vector), packed, "d" * 64, datetime.now(UTC))]
     )
     return number
@@ -79,7 +79,7 @@ def test_a_known_applicant_is_decided_on_as_its_rows_are(
     by_rows, by_id = ask(client, body).json, ask(client, {"SK_ID_CURR": number}).json
     assert [answer.pop("history") for answer in (by_rows, by_id)] == ["sent", "stored"]
     assert comparable(by_rows) == comparable(by_id)
-    stored = [service(client).store.prediction(answer["id"]) for answer in (by_rows, by_id)]
+    stored = [service(client).store.decisions.find(answer["id"]) for answer in (by_rows, by_id)]
     assert [one and one.source for one in stored] == ["rows", "id"]
     assert len({one.features for one in stored if one is not None}) == 1
 
@@ -98,7 +98,7 @@ def test_stale_features_are_refused_and_not_scored(
     assert response.status_code == 409
     assert "version old" in json.loads(response.data)["detail"]
     store = service(client).store
-    assert list(store.predictions(applicant=store.applicant_key(900002))) == []
+    assert list(store.decisions.search(applicant=store.pseudonyms.applicant(900002))) == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_the_decision_is_on_record_with_all_it_takes(
     client: FlaskClient, body: dict[str, Any], small_model: Path
 ) -> None:
     answer = ask(client, body).json
-    stored = service(client).store.prediction(answer["id"])
+    stored = service(client).store.decisions.find(answer["id"])
     assert stored is not None
     assert (stored.pd, stored.decision) == (answer["probability_of_default"], answer["decision"])
     assert json.loads(stored.reasons) == answer["reasons"]
@@ -130,7 +130,7 @@ def test_the_decision_is_on_record_with_all_it_takes(
     kept = orjson.loads(zlib.decompress(stored.rows))
     assert kept["application"]["AMT_CREDIT"] == body["application"]["AMT_CREDIT"]
     assert stored.milliseconds > 0
-    folder = service(client).store.archived(stored.model_digest, small_model.parent / "again")
+    folder = service(client).store.models.restore(stored.model_digest, small_model.parent / "again")
     assert folder is not None
     assert Scorer.load(folder).version == answer["model"]["version"]
 
@@ -139,10 +139,10 @@ def test_a_repeated_request_gets_the_first_answer(
     client: FlaskClient, body: dict[str, Any]
 ) -> None:
     store = service(client).store
-    before = len(list(store.predictions()))
+    before = len(list(store.decisions.search()))
     first, again = ask(client, body, "one").json, ask(client, body, "one").json
     assert first == again
-    assert len(list(store.predictions())) == before + 1
+    assert len(list(store.decisions.search())) == before + 1
     assert ask(client, body, "two").json["id"] != first["id"]
 
 
@@ -256,12 +256,12 @@ def test_a_batchs_key_is_not_used_for_another_batch(
     store = service(client).store
     # Only the last is decided on, which another batch has no place for.
     first = send({"SK_ID_CURR": 97}, {}, body)
-    recorded = len(list(store.predictions()))
+    recorded = len(list(store.decisions.search()))
     for other in ([body], [body, body], [{}, {}, body], [body] * 40, []):
         refused = send(*other)
         assert (refused.status_code, refused.content_type) == (422, PROBLEM)
         assert "Idempotency-Key" in json.loads(refused.data)["detail"]
-    assert len(list(store.predictions())) == recorded
+    assert len(list(store.decisions.search())) == recorded
     assert send({"SK_ID_CURR": 97}, {}, body).data == first.data
 
 
@@ -269,7 +269,7 @@ def test_a_batch_that_was_interrupted_goes_on_where_it_stopped(
     client: FlaskClient, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk, store = service(client).desk, service(client).store
-    before = len(list(store.predictions()))
+    before = len(list(store.decisions.search()))
     with monkeypatch.context() as context:
         chunks = iter([desk.decide])
 
@@ -283,13 +283,13 @@ def test_a_batch_that_was_interrupted_goes_on_where_it_stopped(
         headers = {"Idempotency-Key": "interrupted"}
         sent = [body] * 40
         assert client.post("/predict/batch", json=sent, headers=headers).status_code == 503
-    kept = {one.id for one in store.predictions()}
+    kept = {one.id for one in store.decisions.search()}
     assert len(kept) == before + 32
     answers = client.post("/predict/batch", json=sent, headers=headers).json["results"]
     told = {item["prediction"]["id"] for item in answers}
     assert len(told) == 40
     assert len(told & kept) == 32
-    assert len(list(store.predictions())) == before + 40
+    assert len(list(store.decisions.search())) == before + 40
 
 
 def damaged_category(packed: bytes) -> bytes:
@@ -319,10 +319,10 @@ def test_a_damaged_applicant_spoils_no_batch(
     body["application"]["SK_ID_CURR"] = 900_555
     number = known(client, body)
     store = service(client).store
-    found = store.applicant(number)
+    found = store.applicants.find(number)
     assert found is not None
     changed = DAMAGES[damage](found)
-    store.put_applicants([replace(found, **changed)])
+    store.applicants.put([replace(found, **changed)])
     # Rows are read where an application comes without its history.
     asked = {"application": body["application"]} if "rows" in changed else {"SK_ID_CURR": number}
     results = client.post("/predict/batch", json=[asked, body, asked]).json["results"]
@@ -355,7 +355,7 @@ def test_with_pseudonyms_no_number_is_kept(
         client = app.test_client()
         answer = ask(client, body).json
         assert answer["applicant"] == 987654
-        stored = service(client).store.prediction(answer["id"])
+        stored = service(client).store.decisions.find(answer["id"])
         assert stored is not None
         assert stored.rows is not None
         assert b"987654" not in zlib.decompress(stored.rows)

@@ -16,7 +16,8 @@ from flask.testing import FlaskClient
 
 from api.decisions import example
 from scoring.serving.scorer import Scorer
-from scoring.store import Override, Store
+from scoring.store import Override
+from scoring.store.outcomes import Outcomes
 from tests.helpers import serving
 
 PROBLEM = "application/problem+json"
@@ -208,13 +209,13 @@ def test_overrides_are_bounded_and_so_is_what_is_told_of_them(
     motive, now = "x" * 2000, datetime.now(UTC)
     for number in range(19):
         who = f"officer {number}"
-        store.record_override(Override(answer["id"], "accept", who, motive, now, "k"))
+        store.outcomes.override(Override(answer["id"], "accept", who, motive, now, "k"))
     for decision, status in (("refuse", 201), ("accept", 409)):
         done = overridden(client, answer["id"], decision, If_Match="*")
         assert done.status_code == status
     assert "20 overrides" in json.loads(done.data)["detail"]
     # As they may be on record from before there was a bound.
-    store.record_override(Override(answer["id"], "refuse", "one more", motive, now, "k"))
+    store.outcomes.override(Override(answer["id"], "refuse", "one more", motive, now, "k"))
     told = client.get(f"/predictions/{answer['id']}")
     overrides = told.json["overrides"]
     assert [overrides[0]["actor"], overrides[-1]["actor"]] == ["officer 1", "one more"]
@@ -288,7 +289,7 @@ def test_what_counts_no_more_is_told(
         "recorded": 1, "unchanged": 0,
     }  # fmt: skip
     # However the store keeps the earlier observation, the later one counts.
-    monkeypatch.setattr(Store, "record_outcomes", lambda _, new: len(new))
+    monkeypatch.setattr(Outcomes, "record", lambda _, new: len(new))
     told = client.post("/outcomes", json=sent).json
     assert told == {"recorded": 1, "unchanged": 0, "outdated": 1}
 

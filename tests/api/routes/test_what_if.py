@@ -45,9 +45,9 @@ def test_unchanged_rows_get_the_answer_of_a_decision(client: FlaskClient, sample
 
 def test_nothing_is_recorded(client: FlaskClient) -> None:
     store = client.application.extensions["service"].store
-    before = len(list(store.predictions()))
+    before = len(list(store.decisions.search()))
     asked(client, copy.deepcopy(example.REQUEST))
-    assert len(list(store.predictions())) == before
+    assert len(list(store.decisions.search())) == before
 
 
 def test_a_changed_value_changes_the_answer(client: FlaskClient) -> None:

@@ -49,14 +49,14 @@ def test_a_key_from_making_to_revoking(database_url: str) -> None:
     # The key alone, so that a script can take it.
     text = made.stdout.strip()
     store = Store(database_url)
-    key = store.verify_key(text)
+    key = store.keys.verify(text)
     assert key is not None
     assert key.scopes == {"score", "outcome"}
     listed = scoring("keys", "list", database=database_url).stdout
     assert all(part in listed for part in (key.id, "Zoë's page", "outcome, score"))
     assert text[-43:] not in listed + made.stderr
     assert scoring("keys", "revoke", key.id, database=database_url).exit_code == 0
-    assert store.verify_key(text) is None
+    assert store.keys.verify(text) is None
     store.close()
 
 
@@ -66,19 +66,19 @@ def test_purge_deletes_what_is_old_and_counts_it(database_url: str, tmp_path: Pa
     store.migrate()
     now = datetime.now(UTC)
     kept = [prediction(at=now - timedelta(days=days)) for days in (200, 190, 10)]
-    store.record([prediction(at=now - timedelta(days=400)), *kept])
+    store.decisions.record([prediction(at=now - timedelta(days=400)), *kept])
     done = scoring(*purge, "--days", "365", database=database_url)
     assert done.exit_code == 0, done.stderr
     counted = dict(line.split()[:2] for line in done.stdout.splitlines())
     assert (counted["predictions"], counted["shadows"]) == ("1", "0")
-    assert list(store.predictions()) == kept
+    assert list(store.decisions.search()) == kept
     # 183 days where nothing is said.
     scoring(*purge, database=database_url)
-    assert list(store.predictions()) == kept[2:]
+    assert list(store.decisions.search()) == kept[2:]
     refused = scoring(*purge, "--days", "30", database=database_url)
     assert refused.exit_code == 1
     assert "183 days at least" in refused.stderr
-    assert list(store.predictions()) == kept[2:]
+    assert list(store.decisions.search()) == kept[2:]
     store.close()
 
 
@@ -96,7 +96,7 @@ def test_commands_run_where_only_the_api_is_installed(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
     store = Store(f"sqlite:///{tmp_path / 'data' / 'scoring.db'}")
-    found = store.keys()
+    found = store.keys.all()
     assert [key.name for key in found] == ["bank"]
     store.close()
 

@@ -136,7 +136,7 @@ def value_of(rows: dict[str, Any], case: Case) -> object:
 
 
 def stored_rows(app: Application, prediction_id: str) -> dict[str, Any]:
-    found = app.extensions["service"].store.prediction(prediction_id)
+    found = app.extensions["service"].store.decisions.find(prediction_id)
     assert found is not None
     return rows_of(found.rows)
 

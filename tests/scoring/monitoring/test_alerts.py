@@ -61,7 +61,7 @@ def test_news_are_sent_once_and_a_quiet_look_sends_nothing(file_store: Store) ->
     for day, found in enumerate(looks):
         notify(file_store, [assessed(*found)], [pager], MONDAY + day * DAY)
     assert pager.sent == [["pd_drift"], ["skew"]]
-    assert file_store.alerts(open_only=True) == []
+    assert file_store.alerts.latest(open_only=True) == []
 
 
 def test_what_is_wrong_with_the_service_is_told_once_whatever_the_models(
@@ -73,9 +73,9 @@ def test_what_is_wrong_with_the_service_is_told_once_whatever_the_models(
     notify(file_store, [champion, challenger], [pager], MONDAY)
     notify(file_store, [challenger], [pager], MONDAY + DAY)
     assert pager.sent == [["pd_drift", "latency"]]
-    assert [one.alert.rule for one in file_store.alerts(open_only=True)] == ["latency"]
+    assert [one.alert.rule for one in file_store.alerts.latest(open_only=True)] == ["latency"]
     notify(file_store, [assessed()], [pager], MONDAY + 2 * DAY)
-    assert file_store.alerts(open_only=True) == []
+    assert file_store.alerts.latest(open_only=True) == []
 
 
 def test_every_sender_gets_the_news(file_store: Store) -> None:
@@ -85,7 +85,7 @@ def test_every_sender_gets_the_news(file_store: Store) -> None:
     assert told.failures == ()
     assert [one.alert for one in told.news] == [WARNING]
     assert (len(hook.bodies), len(box.messages)) == (1, 1)
-    (kept,) = file_store.alerts()
+    (kept,) = file_store.alerts.latest()
     assert kept.told_at == MONDAY
 
 

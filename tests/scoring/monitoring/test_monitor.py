@@ -91,7 +91,7 @@ def test_what_is_as_it_was_is_not_told(store: Store) -> None:
 
 def test_pds_decisions_and_reasons_are_those_on_record(store: Store, scorer: Scorer) -> None:
     (found,) = look(store, START, END)
-    decisions = list(store.predictions())
+    decisions = list(store.decisions.search())
     assert found.comparison is not None
     assert found.comparison.applicants == (800, 240)
     share = sum(one.decision == "refuse" for one in decisions) / 240
@@ -149,7 +149,7 @@ def test_categories_that_the_model_does_not_know_are_found(
     folder = tmp_path / "other"
     replace(scorer, features=features, profile=_without(scorer, name, lacking.levels)).save(folder)
     digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
-    store.archive(digest, "credit-scoring", "7", folder)
+    store.models.archive(digest, "credit-scoring", "7", folder)
     with sqlite3.connect(tmp_path / "scoring.db") as connection:
         connection.execute("UPDATE predictions SET model_digest = ?", (digest,))
     (found,) = look(store, START, END)
@@ -198,10 +198,10 @@ def test_a_model_that_is_not_kept_is_told(store: Store, tmp_path: Path) -> None:
 
 def _with_outcomes(store: Store) -> Findings:
     rng = np.random.default_rng(0)
-    store.record_outcomes(
+    store.outcomes.record(
         [
             Outcome(one.applicant, one.id, bool(rng.random() < one.pd), NOW, NOW, "k")
-            for one in store.predictions()
+            for one in store.decisions.search()
             if one.decision != "refuse"
         ]
     )
@@ -213,7 +213,7 @@ def test_outcomes_are_held_against_promises_for_those_who_have_any(store: Store)
     known = _with_outcomes(store).performance
     assert known is not None
     assert known.accepted_only
-    assert known.labelled == sum(one.decision != "refuse" for one in store.predictions())
+    assert known.labelled == sum(one.decision != "refuse" for one in store.decisions.search())
     assert known.by_vintage["labelled"].sum() == known.labelled
     assert set(known.figures) == {
         "auc", "ks", "brier", "ece", "business_cost", "observed_to_expected",
@@ -256,7 +256,7 @@ def test_the_command_writes_both_files_and_ends_with_what_is_wrong(
     alarm = run(store, "--window", "2d", "--until", until, "--out", str(out))
     assert alarm.exit_code == 3
     assert "skew" in alarm.output
-    assert "skew" in {one.alert.rule for one in store.alerts()}
+    assert "skew" in {one.alert.rule for one in store.alerts.latest()}
 
 
 @pytest.mark.parametrize(

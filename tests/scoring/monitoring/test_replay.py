@@ -46,8 +46,8 @@ class Recorded:
     def put(self, store: Store, decisions: Sequence[Prediction] | None = None) -> Store:
         """Put decisions, all or some others, and all models into a store."""
         for digest, folder in self.models.items():
-            store.archive(digest, "credit-scoring", "x", folder)
-        store.record(self.decisions if decisions is None else decisions)
+            store.models.archive(digest, "credit-scoring", "x", folder)
+        store.decisions.record(self.decisions if decisions is None else decisions)
         return store
 
 
@@ -59,7 +59,7 @@ def known(sample: Dataset, store: Store) -> list[int]:
     """Let a store know some applicants; their numbers."""
     rows = next(row_batches(sample, "test", size=40))
     (some,) = online_applicants(rows, sample.digest, datetime.now(UTC))
-    store.put_applicants(some)
+    store.applicants.put(some)
     return [one.applicant for one in some]
 
 
@@ -73,13 +73,13 @@ def decide(found: Settings, sample: Dataset, policies: Sequence[Policy]) -> list
         client, service = app.test_client(), app.extensions["service"]
         numbers = [{"SK_ID_CURR": number} for number in known(sample, service.store)]
         for policy in policies:
-            service.store.set_policy(policy, "a test", "to see all")
+            service.store.models.set_policy(policy, "a test", "to see all")
             service.lineup.refresh_policy()
             for body in (REQUEST, richer, numbers[0], numbers[0]):
                 assert client.post("/predict", json=body).status_code == 200
             answered = client.post("/predict/batch", json=[*bodies, *numbers, richer]).json
             assert all("prediction" in one for one in answered["results"])
-        return list(service.store.predictions())
+        return list(service.store.decisions.search())
 
 
 @pytest.fixture(scope="module")
@@ -440,7 +440,7 @@ def test_the_command_fails_where_anything_differs(
 def test_the_command_fails_where_a_model_is_not_kept_unless_it_may_be(
     recorded: Recorded, lite: Store, tmp_path: Path
 ) -> None:
-    lite.record(recorded.decisions[:2])
+    lite.decisions.record(recorded.decisions[:2])
     done = command("--database", address(tmp_path))
     assert done.exit_code == 1
     assert f"({recorded.decisions[0].model_digest[:12]})" in done.stdout

@@ -30,8 +30,8 @@ from scoring.registry.mlflow_registry import (
     CHALLENGER,
     MODEL_NAME,
     PromotionRefusedError,
+    Registry,
     RegistryError,
-    Store,
 )
 from scoring.reports.card import NOT_APPROVED
 from scoring.serving.costs import Costs
@@ -44,14 +44,14 @@ FEW = Margins(auc=0.1, business_cost=0.3, brier=0.1, ece=0.1)
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     before = mlflow.get_tracking_uri()
-    yield Store(tmp_path_factory.mktemp("mlruns"))
+    yield Registry(tmp_path_factory.mktemp("mlruns"))
     mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture
-def store(opened: Store) -> Iterator[Store]:
+def registry(opened: Registry) -> Iterator[Registry]:
     """A store without models; to make another database would take seconds a test."""
     yield opened
     if opened.versions():
@@ -68,12 +68,12 @@ def model(sample_examples: Examples) -> Scorer:
     return fit_scorer(validation, development, MODEL_NAME, record)
 
 
-def registered(store: Store, model: Scorer, with_card: bool = True) -> str:
-    with store.run("test", {}):
-        store.log({"holdout_auc": 0.7})
-        version = store.register(model).version
+def registered(registry: Registry, model: Scorer, with_card: bool = True) -> str:
+    with registry.run("test", {}):
+        registry.log({"holdout_auc": 0.7})
+        version = registry.register(model).version
     if with_card:
-        approval.keep_card(store, filled_card(version=version))
+        approval.keep_card(registry, filled_card(version=version))
     return version
 
 
@@ -94,16 +94,16 @@ def test_only_those_held_out_are_scored_and_as_in_any_batch(
 
 
 def test_a_challenger_becomes_the_champion_with_its_card_and_its_export(
-    store: Store, sample: Dataset, model: Scorer, tmp_path: Path
+    registry: Registry, sample: Dataset, model: Scorer, tmp_path: Path
 ) -> None:
     export, reports = tmp_path / "champion", tmp_path / "reports"
-    version = registered(store, model)
-    verdict = approval.judged(store, sample, margins=FEW)
+    version = registered(registry, model)
+    verdict = approval.judged(registry, sample, margins=FEW)
     assert (verdict.challenger, verdict.champion) == (version, None)
-    assert store.champion() is None
-    event = approval.promote(store, verdict, "ana", "the first", export=export, reports=reports)
-    assert Scorer.load(export).version == store.champion() == event.version == version
-    card = approval.kept_card(store, version)
+    assert registry.champion() is None
+    event = approval.promote(registry, verdict, "ana", "the first", export=export, reports=reports)
+    assert Scorer.load(export).version == registry.champion() == event.version == version
+    card = approval.kept_card(registry, version)
     assert card is not None
     assert (card.approval.by, card.approval.why, card.approval.at) == ("ana", "the first", event.at)
     assert card.approval.verdict == "every gate passed"
@@ -112,76 +112,76 @@ def test_a_challenger_becomes_the_champion_with_its_card_and_its_export(
     assert NOT_APPROVED not in text
     assert "the first" in text
     assert "the first" in (reports / "model_card.html").read_text()
-    assert store.attached(version, "model_card.md") == text
+    assert registry.attached(version, "model_card.md") == text
     assert sorted(path.name for path in reports.iterdir()) == ["model_card.html", "model_card.md"]
 
 
 def test_a_worse_challenger_is_refused_forced_and_rolled_back(
-    store: Store, sample: Dataset, model: Scorer, tmp_path: Path
+    registry: Registry, sample: Dataset, model: Scorer, tmp_path: Path
 ) -> None:
     export, reports = tmp_path / "champion", tmp_path / "reports"
-    first = registered(store, model)
+    first = registered(registry, model)
     approval.promote(
-        store, approval.judged(store, sample, margins=FEW), "ana", "the first", export=export
+        registry, approval.judged(registry, sample, margins=FEW), "ana", "the first", export=export
     )
     calibration = replace(model.calibration, intercept=-5.0)
-    second = registered(store, replace(hostile.backwards(model), calibration=calibration))
-    verdict = approval.judged(store, sample, margins=FEW)
+    second = registered(registry, replace(hostile.backwards(model), calibration=calibration))
+    verdict = approval.judged(registry, sample, margins=FEW)
     assert verdict.champion == first
     with pytest.raises(PromotionRefusedError, match="The AUC differs by"):
-        approval.promote(store, verdict, "ana", "a mistake", export=export, reports=reports)
-    assert Scorer.load(export).version == store.champion() == first
+        approval.promote(registry, verdict, "ana", "a mistake", export=export, reports=reports)
+    assert Scorer.load(export).version == registry.champion() == first
     assert not reports.exists()
     approval.promote(
-        store, verdict, "ana", "an emergency", force=True, export=export, reports=reports
+        registry, verdict, "ana", "an emergency", force=True, export=export, reports=reports
     )
     assert Scorer.load(export).version == second
-    card = approval.kept_card(store, second)
+    card = approval.kept_card(registry, second)
     assert card is not None
     assert "forced past: " in card.approval.verdict
     assert "AUC against the champion" in card.approval.verdict
-    event = approval.rollback(store, "ben", "it was one", export=export, reports=reports)
+    event = approval.rollback(registry, "ben", "it was one", export=export, reports=reports)
     assert (event.version, event.previous) == (first, second)
-    assert Scorer.load(export).version == store.champion() == first
+    assert Scorer.load(export).version == registry.champion() == first
     text = (reports / "model_card.md").read_text()
     assert f"put back in the place of version {second}" in text
     assert "ben" in text
-    assert [item.forced for item in store.history()] == [False, True, False]
+    assert [item.forced for item in registry.history()] == [False, True, False]
 
 
 def test_a_challenger_without_a_card_is_refused(
-    store: Store, sample: Dataset, model: Scorer, tmp_path: Path
+    registry: Registry, sample: Dataset, model: Scorer, tmp_path: Path
 ) -> None:
-    version = registered(store, model, with_card=False)
-    verdict = approval.judged(store, sample, margins=FEW)
+    version = registered(registry, model, with_card=False)
+    verdict = approval.judged(registry, sample, margins=FEW)
     assert [gate.name for gate in verdict.refused_by()] == ["model card"]
     with pytest.raises(RegistryError, match="without a model card"):
-        approval.write_kept_card(store, version, tmp_path)
-    approval.promote(store, verdict, "ana", "an old model", force=True, reports=tmp_path / "r")
+        approval.write_kept_card(registry, version, tmp_path)
+    approval.promote(registry, verdict, "ana", "an old model", force=True, reports=tmp_path / "r")
     assert not (tmp_path / "r").exists()
 
 
-def test_what_cannot_be_judged_is_told(store: Store, sample: Dataset, model: Scorer) -> None:
+def test_what_cannot_be_judged_is_told(registry: Registry, sample: Dataset, model: Scorer) -> None:
     with pytest.raises(RegistryError, match=CHALLENGER):
-        approval.judged(store, sample)
-    version = registered(store, model)
+        approval.judged(registry, sample)
+    version = registered(registry, model)
     with pytest.raises(RegistryError, match=r"no version '7'"):
-        approval.judged(store, sample, "7")
-    approval.promote(store, approval.judged(store, sample, margins=FEW), "ana", "the first")
+        approval.judged(registry, sample, "7")
+    approval.promote(registry, approval.judged(registry, sample, margins=FEW), "ana", "the first")
     with pytest.raises(RegistryError, match="champion already"):
-        approval.judged(store, sample, version)
+        approval.judged(registry, sample, version)
 
 
 def test_a_champion_that_was_tampered_with_is_not_compared_with(
-    store: Store, sample: Dataset, model: Scorer
+    registry: Registry, sample: Dataset, model: Scorer
 ) -> None:
-    registered(store, model)
-    approval.promote(store, approval.judged(store, sample, margins=FEW), "ana", "the first")
-    registered(store, model)
-    trees = (store.folder / "artifacts").rglob("model.txt")
+    registered(registry, model)
+    approval.promote(registry, approval.judged(registry, sample, margins=FEW), "ana", "the first")
+    registered(registry, model)
+    trees = (registry.folder / "artifacts").rglob("model.txt")
     champion = next(path for path in trees if Scorer.load(path.parent).version == "1")
     champion.write_text(champion.read_text() + "\n")
-    verdict = approval.judged(store, sample, margins=FEW)
+    verdict = approval.judged(registry, sample, margins=FEW)
     assert [gate.name for gate in verdict.refused_by()] == ["held out"]
     assert any(r"model.txt" in gate.sentence for gate in verdict.gates)
 
@@ -191,16 +191,16 @@ def command(*words: str | Path) -> Result:
 
 
 def test_the_commands_promote_list_roll_back_and_write_the_card(
-    store: Store, sample: Dataset, model: Scorer, tmp_path: Path
+    registry: Registry, sample: Dataset, model: Scorer, tmp_path: Path
 ) -> None:
     folders = (
-        "--mlruns", store.folder, "--export", tmp_path / "champion", "--reports", tmp_path / "r",
+        "--mlruns", registry.folder, "--export", tmp_path / "champion", "--reports", tmp_path / "r",
     )  # fmt: skip
     who = ("--by", "ana", "--why", "the [first] one")
     challenger = tmp_path / "challenger"
     for version in ("1", "2"):
-        registered(store, model)
-        where = ("--alias", "challenger", "--out", challenger, "--mlruns", store.folder)
+        registered(registry, model)
+        where = ("--alias", "challenger", "--out", challenger, "--mlruns", registry.folder)
         done = command("export", *where)
         assert done.exit_code == 0, done.output
         assert Scorer.load(challenger).version == version
@@ -214,29 +214,40 @@ def test_the_commands_promote_list_roll_back_and_write_the_card(
     assert done.exit_code == 0, done.output
     assert "version 1 is the champion again" in done.stdout
     assert Scorer.load(tmp_path / "champion").version == "1"
-    listed = command("models", "--mlruns", store.folder).stdout
+    listed = command("models", "--mlruns", registry.folder).stdout
     for word in ("champion", "0.7000", "synthetic", "complaints", "the [first] one", "rollback"):
         assert word in listed
-    done = command("card", "--mlruns", store.folder, "--version", "2", "--reports", tmp_path / "c")
+    done = command(
+        "card", "--mlruns", registry.folder, "--version", "2", "--reports", tmp_path / "c"
+    )
     assert done.exit_code == 0, done.output
     assert "version 2" in (tmp_path / "c" / "model_card.md").read_text()
 
 
 def test_a_refusal_ends_with_status_1_and_says_why(
-    store: Store, sample: Dataset, model: Scorer, tmp_path: Path
+    registry: Registry, sample: Dataset, model: Scorer, tmp_path: Path
 ) -> None:
-    who = ("--by", "ana", "--why", "a test", "--mlruns", store.folder, "--export", tmp_path / "x")
+    who = (
+        "--by",
+        "ana",
+        "--why",
+        "a test",
+        "--mlruns",
+        registry.folder,
+        "--export",
+        tmp_path / "x",
+    )
     command_line = ("promote", "--data", sample.folder, *who, "--reports", tmp_path / "r")
     done = command(*command_line)
     assert done.exit_code == 1
     assert "no model 'credit-scoring' with the alias 'challenger'" in done.stderr
-    registered(store, model, with_card=False)
+    registered(registry, model, with_card=False)
     done = command(*command_line)
     assert done.exit_code == 1
     assert "refused" in done.stdout
     assert "version 1 is not promoted: No model card" in done.stderr
     assert "Traceback" not in done.output
     assert list(tmp_path.glob("[xr]")) == []
-    assert store.champion() is None
+    assert registry.champion() is None
     assert command(*command_line, "--force").exit_code == 0
-    assert store.history()[-1].forced
+    assert registry.history()[-1].forced

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from scoring.__main__ import app
 from scoring.registry import approval
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Store
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry
 from scoring.registry.promotions import is_behind
 from scoring.serving.scorer import Scorer
 from tests.helpers import serving
@@ -29,9 +29,10 @@ KILLED = """
 import functools, os, shutil, signal, sys
 from pathlib import Path
 from mlflow.tracking import MlflowClient
-from scoring import approval, files
+from scoring import files
+from scoring.registry import approval
 from scoring.registry.gates import Gate, GateVerdict
-from scoring.registry.mlflow_registry import Store
+from scoring.registry.mlflow_registry import Registry
 
 folder = Path(sys.argv[1])
 action, asked = sys.argv[2], [int(word) for word in sys.argv[3:]]
@@ -56,7 +57,7 @@ def change(place, last):
         (files, "_put_in_place"), (files.shutil, "rmtree"), (Path, "rename"),
     ):
         counted(owner, name, last)
-    store = Store(place)
+    store = Registry(place)
     export = place / "champion"
     if action == "rollback":
         approval.rollback(store, "ben", "complaints", export=export)
@@ -85,23 +86,23 @@ def before(tmp_path_factory: pytest.TempPathFactory, scorer: Scorer) -> Iterator
     """A registry whose champion is version 1, exported, with version 2 as its challenger."""
     uri = mlflow.get_tracking_uri()
     folder = tmp_path_factory.mktemp("half")
-    store = Store(folder / "mlruns")
+    registry = Registry(folder / "mlruns")
     for _ in range(2):
-        with store.run("test", {}):
-            version = store.register(scorer).version
-        approval.keep_card(store, filled_card(version=version))
-        store.export(store.folder / CHALLENGER, CHALLENGER)
+        with registry.run("test", {}):
+            version = registry.register(scorer).version
+        approval.keep_card(registry, filled_card(version=version))
+        registry.export(registry.folder / CHALLENGER, CHALLENGER)
         if version == "1":
-            assert_promoted(store)
+            assert_promoted(registry)
     yield folder
     mlflow.set_tracking_uri(uri)
 
 
-def assert_promoted(store: Store) -> None:
+def assert_promoted(registry: Registry) -> None:
     from tests.helpers.verdicts import passed
 
-    verdict = passed(store.version_of(CHALLENGER), store.champion())
-    approval.promote(store, verdict, "ana", "test", export=store.folder / CHAMPION)
+    verdict = passed(registry.version_of(CHALLENGER), registry.champion())
+    approval.promote(registry, verdict, "ana", "test", export=registry.folder / CHAMPION)
 
 
 def killed(folder: Path, action: str, *steps: int) -> list[Path]:
@@ -116,12 +117,12 @@ def killed(folder: Path, action: str, *steps: int) -> list[Path]:
 
 def state(place: Path) -> tuple[str | None, str, str, str]:
     """The champion by its alias, by its export, by the record and by its card."""
-    store = Store(place)
-    champion = store.champion()
+    registry = Registry(place)
+    champion = registry.champion()
     assert champion is not None
-    last, card = store.history()[-1], approval.kept_card(store, champion)
+    last, card = registry.history()[-1], approval.kept_card(registry, champion)
     assert card is not None
-    assert [event.number for event in store.history()] == list(range(1, last.number + 1))
+    assert [event.number for event in registry.history()] == list(range(1, last.number + 1))
     assert card.approval.at == last.at
     return champion, Scorer.load(place / CHAMPION).version, last.version, card.identity.version
 
@@ -138,14 +139,14 @@ def test_after_a_promotion_that_was_killed_all_say_the_same(
     for place in killed(tmp_path, "promote", *steps):
         # Whatever happened, there is a champion to serve.
         assert Scorer.load(place / CHAMPION).version in ("1", "2")
-        store = Store(place)
-        whole = store.is_exported(place / CHAMPION) and store.finish() is None
-        mended = approval.settle(store)
+        registry = Registry(place)
+        whole = registry.is_exported(place / CHAMPION) and registry.finish() is None
+        mended = approval.settle(registry)
         assert mended != whole
         assert len(set(state(place))) == 1
-        outcomes.append(store.champion())
-        assert (place / CHALLENGER).exists() == (store.champion() == "1")
-        assert not approval.settle(store)
+        outcomes.append(registry.champion())
+        assert (place / CHALLENGER).exists() == (registry.champion() == "1")
+        assert not approval.settle(registry)
         assert not list(place.glob("*.partial"))
     # Nothing was begun, or it was finished.
     assert outcomes == (["2"] * 3 if steps else ["1"] + ["2"] * (len(outcomes) - 1))
@@ -154,9 +155,9 @@ def test_after_a_promotion_that_was_killed_all_say_the_same(
 @pytest.mark.slow
 def test_after_a_rollback_that_was_killed_all_say_the_same(before: Path, tmp_path: Path) -> None:
     shutil.copytree(before / "mlruns", tmp_path / "mlruns")
-    assert_promoted(Store(tmp_path / "mlruns"))
+    assert_promoted(Registry(tmp_path / "mlruns"))
     for place in killed(tmp_path, "rollback"):
-        approval.settle(Store(place))
+        approval.settle(Registry(place))
         assert len(set(state(place))) == 1
         assert not list(place.glob("*.partial"))
 
@@ -169,10 +170,10 @@ def command(*words: str | Path) -> Result:
 def behind(before: Path, tmp_path: Path) -> Path:
     """A registry that says version 2, beside a folder that serves version 1."""
     place = Path(shutil.copytree(before / "mlruns", tmp_path / "mlruns"))
-    store = Store(place)
+    registry = Registry(place)
     from tests.helpers.verdicts import passed
 
-    store.promote(passed("2", "1"), "ana", "killed before the export")
+    registry.promote(passed("2", "1"), "ana", "killed before the export")
     assert Scorer.load(place / CHAMPION).version == "1"
     assert is_behind(place / CHAMPION)
     return place
@@ -211,10 +212,10 @@ def test_what_cannot_be_mended_is_told_and_stops_nobody(behind: Path) -> None:
 
 
 def test_an_export_never_goes_into_the_registry_itself(before: Path) -> None:
-    store = Store(before / "mlruns")
-    path = next((store.folder / "artifacts").rglob("scorer.json")).parent
+    registry = Registry(before / "mlruns")
+    path = next((registry.folder / "artifacts").rglob("scorer.json")).parent
     whole = (path / "manifest.json").read_bytes()
     with pytest.raises(ValueError, match="where MLflow keeps the versions"):
-        store.export(path)
+        registry.export(path)
     assert (path / "manifest.json").read_bytes() == whole
     assert json.loads(whole)["files"]

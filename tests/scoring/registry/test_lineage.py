@@ -22,11 +22,10 @@ from scoring.registry import provenance
 from scoring.registry.approval import register
 from scoring.registry.gates import Gate, GateVerdict
 from scoring.registry.lineage import NOT_RECORDED, lineage_of
-from scoring.registry.mlflow_registry import Store
+from scoring.registry.mlflow_registry import Registry
 from scoring.registry.promotions import RegistryError
 from scoring.serving.scorer import Scorer
-from scoring.store import Outcome, ShadowScore
-from scoring.store import Store as DecisionStore
+from scoring.store import Outcome, ShadowScore, Store
 from tests.helpers.databases import prediction
 from tests.helpers.trained import run_of
 
@@ -51,25 +50,25 @@ def registry(
     sample_examples: Examples,
     sample_validation: Validation,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Store]:
+) -> Iterator[Registry]:
     """The first champion, the second after it, and a third by hand, as older code registered."""
     before = mlflow.get_tracking_uri()
-    store = Store(tmp_path_factory.mktemp("mlruns"))
+    registry = Registry(tmp_path_factory.mktemp("mlruns"))
     run = run_of(scorer, sample, sample_examples, sample_validation)
     for number, champion, failed in (("1", None, ()), ("2", "1", ("calibration",))):
-        with store.run("training", {}):
-            register(store, run, "2026-11-23")
-        store.promote(verdict(number, champion, *failed), "ana", f"for {number}", force=True)
-    store.rollback("ben", "complaints")
-    with store.run("by hand", {}):
-        store.register(replace(scorer, lineage={}))
-    yield store
+        with registry.run("training", {}):
+            register(registry, run, "2026-11-23")
+        registry.promote(verdict(number, champion, *failed), "ana", f"for {number}", force=True)
+    registry.rollback("ben", "complaints")
+    with registry.run("by hand", {}):
+        registry.register(replace(scorer, lineage={}))
+    yield registry
     mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="module")
 def added_to(
-    registry: Store,
+    registry: Registry,
     scorer: Scorer,
     sample: Dataset,
     sample_validation: Validation,
@@ -91,30 +90,30 @@ def added_to(
 
 
 @pytest.fixture
-def decisions(registry: Store, tmp_path: Path) -> Iterator[DecisionStore]:
+def decisions(registry: Registry, tmp_path: Path) -> Iterator[Store]:
     """Three decisions of version 2, one of them as the challenger and one with an outcome."""
     digest = registry.tags("2")["manifest_sha256"]
-    store = DecisionStore(f"sqlite:///{tmp_path / 'scoring.db'}")
-    store.migrate()
+    registry = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
+    registry.migrate()
     own = [
         prediction(at=NOON.replace(hour=12 + i), model_digest=digest, role=role)
         for i, role in enumerate(("challenger", "champion", "champion"))
     ]
     score = ShadowScore(digest, "2", 0.1, "accept")
-    store.record([*own, prediction(model_digest="b" * 64, shadows=(score,))])
-    store.record_outcomes([Outcome(own[0].applicant, own[0].id, True, NOON, NOON, "k")])
-    yield store
-    store.close()
+    registry.decisions.record([*own, prediction(model_digest="b" * 64, shadows=(score,))])
+    registry.outcomes.record([Outcome(own[0].applicant, own[0].id, True, NOON, NOON, "k")])
+    yield registry
+    registry.close()
 
 
 def facts(
-    registry: Store, version: str, decisions: DecisionStore | None = None
+    registry: Registry, version: str, decisions: Store | None = None
 ) -> dict[str, dict[str, Any]]:
     return {step.name: dict(step.facts) for step in lineage_of(registry, version, decisions).steps}
 
 
 def test_the_chain_goes_from_raw_files_to_predictions(
-    registry: Store, decisions: DecisionStore, sample: Dataset, sample_examples: Examples
+    registry: Registry, decisions: Store, sample: Dataset, sample_examples: Examples
 ) -> None:
     found = facts(registry, "2", decisions)
     assert list(found) == STEPS
@@ -142,14 +141,14 @@ def test_the_chain_goes_from_raw_files_to_predictions(
     }
 
 
-def test_a_version_tells_the_champion_it_came_after(registry: Store) -> None:
+def test_a_version_tells_the_champion_it_came_after(registry: Registry) -> None:
     assert facts(registry, "1")["parents"] == {"came_after": []}
     (parent,) = facts(registry, "2")["parents"]["came_after"]
     assert parent["version"] == "1"
     assert parent["code"] == provenance.code_digest()
 
 
-def test_a_version_tells_how_it_became_the_champion_and_ceased_to_be(registry: Store) -> None:
+def test_a_version_tells_how_it_became_the_champion_and_ceased_to_be(registry: Registry) -> None:
     first, second = (facts(registry, number)["registered"] for number in ("1", "2"))
     kinds = [next(iter(change)) for change in first["changes"]]
     assert kinds == ["promoted", "replaced", "put_back"]
@@ -162,12 +161,12 @@ def test_a_version_tells_how_it_became_the_champion_and_ceased_to_be(registry: S
     assert first["by"]
 
 
-def test_words_stand_for_versions(registry: Store) -> None:
+def test_words_stand_for_versions(registry: Registry) -> None:
     assert lineage_of(registry, "champion").version == "1"
     assert lineage_of(registry, "challenger").version == str(registry.latest_version())
 
 
-def test_what_older_code_did_not_record_is_said(registry: Store) -> None:
+def test_what_older_code_did_not_record_is_said(registry: Registry) -> None:
     found = facts(registry, "3")
     assert list(found) == STEPS
     assert found["raw files"] == {"files": None}
@@ -180,7 +179,7 @@ def test_what_older_code_did_not_record_is_said(registry: Store) -> None:
 
 
 def test_decisions_that_were_added_stand_between_the_data_before_and_after(
-    registry: Store, added_to: tuple[str, Dataset], sample: Dataset
+    registry: Registry, added_to: tuple[str, Dataset], sample: Dataset
 ) -> None:
     version, data = added_to
     steps = lineage_of(registry, version).steps
@@ -200,8 +199,8 @@ def test_decisions_that_were_added_stand_between_the_data_before_and_after(
     assert [parent["version"] for parent in parents] == ["2", "1"]
 
 
-def test_a_store_that_is_not_there_is_told_and_not_made(registry: Store, tmp_path: Path) -> None:
-    store = DecisionStore(f"sqlite:///{tmp_path / 'none.db'}")
+def test_a_store_that_is_not_there_is_told_and_not_made(registry: Registry, tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'none.db'}")
     told = facts(registry, "2", store)["predictions"]["store"]
     assert told == f"no store: {store.url} is not there"
     assert list(tmp_path.iterdir()) == []
@@ -210,7 +209,7 @@ def test_a_store_that_is_not_there_is_told_and_not_made(registry: Store, tmp_pat
     store.close()
 
 
-def test_files_that_were_changed_are_told(registry: Store) -> None:
+def test_files_that_were_changed_are_told(registry: Registry) -> None:
     trees = (registry.folder / "artifacts").rglob("model.txt")
     own = next(path for path in trees if json.loads(
         (path.parent / "scorer.json").read_text())["version"] == "2")  # fmt: skip
@@ -230,7 +229,7 @@ def command(*words: str | Path) -> Result:
 
 
 def test_the_command_prints_the_chain(
-    registry: Store, decisions: DecisionStore, sample: Dataset
+    registry: Registry, decisions: Store, sample: Dataset
 ) -> None:
     where = ("--mlruns", registry.folder, "--database", decisions.url)
     done = command("2", *where)
@@ -247,7 +246,7 @@ def test_the_command_prints_the_chain(
     assert plain == lineage_of(registry, "2", decisions).values()
 
 
-def test_a_version_that_is_not_there_ends_with_status_1(registry: Store, tmp_path: Path) -> None:
+def test_a_version_that_is_not_there_ends_with_status_1(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"no version '9'"):
         lineage_of(registry, "9")
     where = ("--mlruns", registry.folder, "--database", f"sqlite:///{tmp_path / 'none.db'}")

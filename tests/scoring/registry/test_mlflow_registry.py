@@ -25,9 +25,9 @@ from scoring.registry.mlflow_registry import (
     CHAMPION,
     MODEL_NAME,
     PromotionRefusedError,
+    Registry,
     RegistryError,
     StaleVerdictError,
-    Store,
 )
 from scoring.registry.promotions import Event, champions
 from scoring.serving.pyfunc import PyfuncModel
@@ -36,53 +36,53 @@ from tests.helpers.verdicts import passed
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     before = mlflow.get_tracking_uri()
-    yield Store(tmp_path_factory.mktemp("mlruns"))
+    yield Registry(tmp_path_factory.mktemp("mlruns"))
     mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="module")
-def registered(store: Store, scorer: Scorer) -> list[Scorer]:
+def registered(registry: Registry, scorer: Scorer) -> list[Scorer]:
     """Versions 1 and 2, the first of them the champion."""
     found = []
     for name in ("first", "second"):
-        with store.run(name, {"n_estimators": 60}):
-            found.append(store.register(scorer))
-    enthrone(store, "1")
+        with registry.run(name, {"n_estimators": 60}):
+            found.append(registry.register(scorer))
+    enthrone(registry, "1")
     return found
 
 
-def enthrone(store: Store, version: str, name: str = MODEL_NAME) -> Event:
-    return store.promote(passed(version, store.champion(name)), "ana", "test", name=name)
+def enthrone(registry: Registry, version: str, name: str = MODEL_NAME) -> Event:
+    return registry.promote(passed(version, registry.champion(name)), "ana", "test", name=name)
 
 
 @pytest.fixture(scope="module")
-def numbered(store: Store, scorer: Scorer) -> str:
+def numbered(registry: Registry, scorer: Scorer) -> str:
     """The name of a model of three versions without a champion."""
     other = replace(scorer, name="three-versions")
-    with store.run("three", {}):
+    with registry.run("three", {}):
         for _ in range(3):
-            store.register(other)
+            registry.register(other)
     return other.name
 
 
-def files_of(store: Store) -> list[Path]:
-    return [path for path in (store.folder / "artifacts").rglob("*") if path.is_file()]
+def files_of(registry: Registry) -> list[Path]:
+    return [path for path in (registry.folder / "artifacts").rglob("*") if path.is_file()]
 
 
-def artifact(store: Store, scorer: Scorer) -> Path:
+def artifact(registry: Registry, scorer: Scorer) -> Path:
     """Where the store keeps a Scorer's directory."""
-    described = [path for path in files_of(store) if path.name == "scorer.json"]
+    described = [path for path in files_of(registry) if path.name == "scorer.json"]
     return next(path.parent for path in described if Scorer.load(path.parent) == scorer)
 
 
 def test_versions_count_from_one_and_are_inside_the_model(
-    store: Store, scorer: Scorer, registered: list[Scorer]
+    registry: Registry, scorer: Scorer, registered: list[Scorer]
 ) -> None:
     assert [item.version for item in registered] == ["1", "2"]
     assert registered[0] == replace(scorer, version="1")
-    assert store.latest_version() == 2
+    assert registry.latest_version() == 2
     for version in ("1", "2"):
         path = mlflow.artifacts.download_artifacts(f"models:/{MODEL_NAME}/{version}")
         inside = next(Path(path).rglob("scorer.json"))
@@ -90,13 +90,13 @@ def test_versions_count_from_one_and_are_inside_the_model(
 
 
 def test_the_alias_moves_and_an_export_follows_it(
-    store: Store, registered: list[Scorer], sample_features: pl.DataFrame, tmp_path: Path
+    registry: Registry, registered: list[Scorer], sample_features: pl.DataFrame, tmp_path: Path
 ) -> None:
     out = tmp_path / "champion"
     for item in (*registered, registered[0]):
-        enthrone(store, item.version)
-        assert store.version_of() == item.version
-        assert store.export(out) == item
+        enthrone(registry, item.version)
+        assert registry.version_of() == item.version
+        assert registry.export(out) == item
         assert Scorer.load(out) == item
     pds = Scorer.load(out).predict(sample_features)
     assert pds.tobytes() == registered[0].predict(sample_features).tobytes()
@@ -109,9 +109,9 @@ def test_the_alias_moves_and_an_export_follows_it(
 
 
 def test_mlflow_loads_the_champion_and_gives_the_same_bits(
-    store: Store, registered: list[Scorer], sample_features: pl.DataFrame
+    registry: Registry, registered: list[Scorer], sample_features: pl.DataFrame
 ) -> None:
-    mlflow.set_tracking_uri(store.uri)
+    mlflow.set_tracking_uri(registry.uri)
     model = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}@{CHAMPION}")
     names = [feature.name for feature in registered[0].features]
     rows = sample_features.select(names).with_columns(pl.col(pl.Enum).cast(pl.String))
@@ -130,9 +130,9 @@ def test_the_pyfunc_keeps_the_callers_index(scorer: Scorer, sample_features: pl.
 
 
 def test_the_artifacts_hold_no_pickle_and_no_applicant(
-    store: Store, registered: list[Scorer]
+    registry: Registry, registered: list[Scorer]
 ) -> None:
-    files = files_of(store)
+    files = files_of(registry)
     assert len(registered) == len({path for path in files if path.name == "model.txt"})
     # .mako: how a migration of the store is written.
     allowed = {".txt", ".json", ".py", ".yaml", ".mako", ""}
@@ -149,55 +149,64 @@ def test_the_artifacts_hold_no_pickle_and_no_applicant(
     assert "cloudpickle" not in described
 
 
-def fresh(store: Store, scorer: Scorer, name: str, versions: int) -> str:
+def fresh(registry: Registry, scorer: Scorer, name: str, versions: int) -> str:
     """A model of its own for a test that changes champions."""
-    with store.run(name, {}):
+    with registry.run(name, {}):
         for _ in range(versions):
-            store.register(replace(scorer, name=name))
+            registry.register(replace(scorer, name=name))
     return name
 
 
-def test_a_new_version_is_the_challenger_until_it_is_promoted(store: Store, scorer: Scorer) -> None:
-    name = fresh(store, scorer, "challenged", 2)
-    assert store.champion(name) is None
-    assert store.version_of(CHALLENGER, name) == "2"
-    enthrone(store, "1", name)
-    assert (store.version_of(CHAMPION, name), store.version_of(CHALLENGER, name)) == ("1", "2")
-    enthrone(store, "2", name)
+def test_a_new_version_is_the_challenger_until_it_is_promoted(
+    registry: Registry, scorer: Scorer
+) -> None:
+    name = fresh(registry, scorer, "challenged", 2)
+    assert registry.champion(name) is None
+    assert registry.version_of(CHALLENGER, name) == "2"
+    enthrone(registry, "1", name)
+    assert (registry.version_of(CHAMPION, name), registry.version_of(CHALLENGER, name)) == (
+        "1",
+        "2",
+    )
+    enthrone(registry, "2", name)
     with pytest.raises(RegistryError, match=CHALLENGER):
-        store.version_of(CHALLENGER, name)
+        registry.version_of(CHALLENGER, name)
 
 
-def test_a_promotion_keeps_who_why_when_and_on_which_figures(store: Store, scorer: Scorer) -> None:
-    name = fresh(store, scorer, "kept", 1)
+def test_a_promotion_keeps_who_why_when_and_on_which_figures(
+    registry: Registry, scorer: Scorer
+) -> None:
+    name = fresh(registry, scorer, "kept", 1)
     refused = Gate("AUC", False, 0.7, 0.75, "The AUC is worse.")
     verdict = GateVerdict("1", None, (refused,), applicants=200, defaults=16)
-    event = store.promote(verdict, "Zoë", "un motif, même long: €", force=True, name=name)
-    assert Store(store.folder).history(name) == [event]
+    event = registry.promote(verdict, "Zoë", "un motif, même long: €", force=True, name=name)
+    assert Registry(registry.folder).history(name) == [event]
     assert (event.action, event.version, event.previous) == ("promote", "1", None)
     assert (event.by, event.why, event.forced) == ("Zoë", "un motif, même long: €", True)
     assert event.gates == {"AUC": [False, 0.7, 0.75]}
     assert event.at.endswith("+00:00")
 
 
-def test_a_gate_refuses_and_nothing_changes(store: Store, numbered: str) -> None:
+def test_a_gate_refuses_and_nothing_changes(registry: Registry, numbered: str) -> None:
     refused = Gate("AUC", False, 0.7, 0.75, "The AUC is worse.")
     final = Gate("no leakage", False, 0.9, 0.82, "AUC 0.9 is leakage.", final=True)
-    before = store.history(numbered), store.champion(numbered)
+    before = registry.history(numbered), registry.champion(numbered)
     for gates, force in (((refused,), False), ((final,), False), ((refused, final), True)):
         verdict = GateVerdict("1", before[1], gates, applicants=200, defaults=16)
         with pytest.raises(
             PromotionRefusedError, match=r"version 1 is not promoted.*" + gates[-1].sentence
         ):
-            store.promote(verdict, "ana", "test", force=force, name=numbered)
-    assert (store.history(numbered), store.champion(numbered)) == before
+            registry.promote(verdict, "ana", "test", force=force, name=numbered)
+    assert (registry.history(numbered), registry.champion(numbered)) == before
 
 
-def test_a_motive_is_kept_as_it_was_meant(store: Store, numbered: str) -> None:
-    verdict = passed("2", store.champion(numbered))
-    event = store.promote(verdict, " ana\u202e\n", "Better:\r\n- 1\u202f000\u00a0€", name=numbered)
+def test_a_motive_is_kept_as_it_was_meant(registry: Registry, numbered: str) -> None:
+    verdict = passed("2", registry.champion(numbered))
+    event = registry.promote(
+        verdict, " ana\u202e\n", "Better:\r\n- 1\u202f000\u00a0€", name=numbered
+    )
     assert (event.by, event.why) == ("ana", "Better:\n- 1\u202f000\u00a0€")
-    assert store.history(numbered)[-1] == event
+    assert registry.history(numbered)[-1] == event
 
 
 @pytest.mark.parametrize(
@@ -213,41 +222,41 @@ def test_a_motive_is_kept_as_it_was_meant(store: Store, numbered: str) -> None:
     ],
 )
 def test_a_change_of_champion_needs_a_name_and_a_motive(
-    store: Store, numbered: str, by: str, why: str
+    registry: Registry, numbered: str, by: str, why: str
 ) -> None:
-    before = store.history(numbered)
+    before = registry.history(numbered)
     with pytest.raises(RegistryError, match="motive"):
-        store.promote(passed("1", store.champion(numbered)), by, why, name=numbered)
+        registry.promote(passed("1", registry.champion(numbered)), by, why, name=numbered)
     with pytest.raises(RegistryError, match="motive"):
-        store.rollback(by, why, numbered)
-    assert store.history(numbered) == before
+        registry.rollback(by, why, numbered)
+    assert registry.history(numbered) == before
 
 
-def test_a_version_that_is_not_there_cannot_be_promoted(store: Store, numbered: str) -> None:
-    before = store.history(numbered)
+def test_a_version_that_is_not_there_cannot_be_promoted(registry: Registry, numbered: str) -> None:
+    before = registry.history(numbered)
     with pytest.raises(RegistryError, match=r"no version '9'.*scoring models"):
-        store.promote(passed("9", store.champion(numbered)), "ana", "test", name=numbered)
-    assert store.history(numbered) == before
+        registry.promote(passed("9", registry.champion(numbered)), "ana", "test", name=numbered)
+    assert registry.history(numbered) == before
 
 
 def test_rollback_goes_back_one_champion_at_a_time(
-    store: Store, scorer: Scorer, tmp_path: Path
+    registry: Registry, scorer: Scorer, tmp_path: Path
 ) -> None:
-    name = fresh(store, scorer, "rolled-back", 3)
+    name = fresh(registry, scorer, "rolled-back", 3)
     with pytest.raises(RegistryError, match="no champion before"):
-        store.rollback("ana", "nothing there", name)
+        registry.rollback("ana", "nothing there", name)
     for version in ("1", "2", "3"):
-        enthrone(store, version, name)
+        enthrone(registry, version, name)
     for expected, deposed in (("2", "3"), ("1", "2")):
-        event = store.rollback("ben", "too many complaints", name)
+        event = registry.rollback("ben", "too many complaints", name)
         assert (event.action, event.version, event.previous) == ("rollback", expected, deposed)
-        assert store.champion(name) == expected
-        assert store.export(tmp_path / "champion", name=name).version == expected
+        assert registry.champion(name) == expected
+        assert registry.export(tmp_path / "champion", name=name).version == expected
     with pytest.raises(RegistryError, match="no champion before version 1"):
-        store.rollback("ben", "further", name)
-    enthrone(store, "3", name)
-    assert store.rollback("ben", "again", name).version == "1"
-    told = [(event.number, event.action, event.version) for event in store.history(name)]
+        registry.rollback("ben", "further", name)
+    enthrone(registry, "3", name)
+    assert registry.rollback("ben", "again", name).version == "1"
+    told = [(event.number, event.action, event.version) for event in registry.history(name)]
     assert told == [
         (1, "promote", "1"), (2, "promote", "2"), (3, "promote", "3"), (4, "rollback", "2"),
         (5, "rollback", "1"), (6, "promote", "3"), (7, "rollback", "1"),
@@ -255,80 +264,80 @@ def test_rollback_goes_back_one_champion_at_a_time(
 
 
 def test_rollback_does_not_guess_after_somebody_moved_the_alias(
-    store: Store, scorer: Scorer
+    registry: Registry, scorer: Scorer
 ) -> None:
-    name = fresh(store, scorer, "moved", 3)
+    name = fresh(registry, scorer, "moved", 3)
     for version in ("1", "2"):
-        enthrone(store, version, name)
-    store.client.set_registered_model_alias(name, CHAMPION, "3")
+        enthrone(registry, version, name)
+    registry.client.set_registered_model_alias(name, CHAMPION, "3")
     with pytest.raises(RegistryError, match=r"version 3.*moved the alias"):
-        store.rollback("ana", "test", name)
-    assert store.champion(name) == "3"
-    assert len(store.history(name)) == 2
+        registry.rollback("ana", "test", name)
+    assert registry.champion(name) == "3"
+    assert len(registry.history(name)) == 2
 
 
 def test_an_export_is_withdrawn_once_nobody_has_its_alias(
-    store: Store, scorer: Scorer, tmp_path: Path
+    registry: Registry, scorer: Scorer, tmp_path: Path
 ) -> None:
-    name, out = fresh(store, scorer, "withdrawn", 1), tmp_path / "challenger"
-    assert store.export(out, CHALLENGER, name).version == "1"
-    store.withdraw(out, CHALLENGER, name)
+    name, out = fresh(registry, scorer, "withdrawn", 1), tmp_path / "challenger"
+    assert registry.export(out, CHALLENGER, name).version == "1"
+    registry.withdraw(out, CHALLENGER, name)
     assert Scorer.load(out).version == "1"
-    enthrone(store, "1", name)
+    enthrone(registry, "1", name)
     other = tmp_path / "no-export"
     other.mkdir()
     (other / "file").write_text("somebody's")
     for folder in (out, other, tmp_path / "nowhere"):
-        store.withdraw(folder, CHALLENGER, name)
+        registry.withdraw(folder, CHALLENGER, name)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "no-export"]
 
 
-def test_rollback_never_puts_a_damaged_model_back(store: Store, scorer: Scorer) -> None:
-    name = fresh(store, scorer, "damaged", 2)
+def test_rollback_never_puts_a_damaged_model_back(registry: Registry, scorer: Scorer) -> None:
+    name = fresh(registry, scorer, "damaged", 2)
     for version in ("1", "2"):
-        enthrone(store, version, name)
-    path = artifact(store, replace(scorer, name=name, version="1")) / "model.txt"
+        enthrone(registry, version, name)
+    path = artifact(registry, replace(scorer, name=name, version="1")) / "model.txt"
     whole = path.read_text()
     path.write_text(whole + "\n")
     try:
         with pytest.raises(ScorerError, match=r"model\.txt"):
-            store.rollback("ana", "test", name)
+            registry.rollback("ana", "test", name)
     finally:
         path.write_text(whole)
-    assert store.champion(name) == "2"
-    assert len(store.history(name)) == 2
+    assert registry.champion(name) == "2"
+    assert len(registry.history(name)) == 2
 
 
 def test_a_model_that_was_replaced_with_its_manifest_is_noticed(
-    store: Store, scorer: Scorer, tmp_path: Path
+    registry: Registry, scorer: Scorer, tmp_path: Path
 ) -> None:
-    name = fresh(store, scorer, "replaced", 1)
+    name = fresh(registry, scorer, "replaced", 1)
     own = replace(scorer, name=name, version="1")
-    path = artifact(store, own)
+    path = artifact(registry, own)
     replace(own, cutoff=0.9, refer_band=(0.9, 0.9)).save(path)
     with pytest.raises(RegistryError, match="not those that were registered"):
-        store.load("1", name)
-    enthrone(store, "1", name)
+        registry.load("1", name)
+    enthrone(registry, "1", name)
     with pytest.raises(RegistryError, match="not those that were registered"):
-        store.export(tmp_path / "champion", name=name)
+        registry.export(tmp_path / "champion", name=name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_verdict_against_an_earlier_champion_is_stale(store: Store, scorer: Scorer) -> None:
-    name = fresh(store, scorer, "stale", 2)
+def test_a_verdict_against_an_earlier_champion_is_stale(registry: Registry, scorer: Scorer) -> None:
+    name = fresh(registry, scorer, "stale", 2)
     verdict = passed("2", None)
-    enthrone(store, "1", name)
+    enthrone(registry, "1", name)
     with pytest.raises(StaleVerdictError, match="now version 1: judge it again"):
-        store.promote(verdict, "ana", "test", name=name)
-    assert store.champion(name) == "1"
+        registry.promote(verdict, "ana", "test", name=name)
+    assert registry.champion(name) == "1"
 
 
-def test_promotions_at_once_lose_no_event(store: Store, scorer: Scorer) -> None:
-    name = fresh(store, scorer, "contended", 3)
+def test_promotions_at_once_lose_no_event(registry: Registry, scorer: Scorer) -> None:
+    name = fresh(registry, scorer, "contended", 3)
     versions = [str(1 + number % 3) for number in range(12)]
 
     def insist(version: str) -> None:
-        own = Store(store.folder)
+        own = Registry(registry.folder)
         while True:
             try:
                 own.promote(passed(version, own.champion(name)), version, "at once", name=name)
@@ -338,39 +347,41 @@ def test_promotions_at_once_lose_no_event(store: Store, scorer: Scorer) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(insist, versions))
-    events = store.history(name)
+    events = registry.history(name)
     assert [event.number for event in events] == list(range(1, 13))
     assert sorted(event.version for event in events) == sorted(versions)
     assert [event.previous for event in events] == [None, *(e.version for e in events[:-1])]
-    assert store.champion(name) == events[-1].version
+    assert registry.champion(name) == events[-1].version
 
 
-def test_versions_are_listed_with_figures_data_and_motive(store: Store, scorer: Scorer) -> None:
+def test_versions_are_listed_with_figures_data_and_motive(
+    registry: Registry, scorer: Scorer
+) -> None:
     name = "listed"
     lineage = {"training": {"dataset": "0a1b", "source": "synthetic"}}
     own = replace(scorer, name=name, lineage=lineage)
-    with store.run("listed", {}):
-        store.log({"holdout_auc": 0.76, "auc": 0.74})
-        store.register(own)
-        store.register(own)
-    event = enthrone(store, "1", name)
-    newest, oldest = store.versions(name)
+    with registry.run("listed", {}):
+        registry.log({"holdout_auc": 0.76, "auc": 0.74})
+        registry.register(own)
+        registry.register(own)
+    event = enthrone(registry, "1", name)
+    newest, oldest = registry.versions(name)
     assert (newest.version, newest.aliases, newest.event) == ("2", (CHALLENGER,), None)
     assert (oldest.version, oldest.aliases, oldest.event) == ("1", (CHAMPION,), event)
     assert dict(newest.figures) == {"auc": 0.76}
     assert (oldest.dataset, oldest.source) == ("0a1b", "synthetic")
     assert oldest.feature_set_version == scorer.feature_set_version
-    assert store.versions("no-such-model") == []
-    assert store.history("no-such-model") == []
+    assert registry.versions("no-such-model") == []
+    assert registry.history("no-such-model") == []
 
 
-def test_texts_are_kept_with_a_version(store: Store, numbered: str) -> None:
-    assert store.attached("1", "note.md", numbered) is None
-    store.attach("1", {"note.md": "première"}, numbered)
-    store.attach("1", {"note.md": "seconde €", "other.md": "x"}, numbered)
-    store.attach("2", {"note.md": "of another version"}, numbered)
-    assert store.attached("1", "note.md", numbered) == "seconde €"
-    assert store.attached("2", "note.md", numbered) == "of another version"
+def test_texts_are_kept_with_a_version(registry: Registry, numbered: str) -> None:
+    assert registry.attached("1", "note.md", numbered) is None
+    registry.attach("1", {"note.md": "première"}, numbered)
+    registry.attach("1", {"note.md": "seconde €", "other.md": "x"}, numbered)
+    registry.attach("2", {"note.md": "of another version"}, numbered)
+    assert registry.attached("1", "note.md", numbered) == "seconde €"
+    assert registry.attached("2", "note.md", numbered) == "of another version"
 
 
 @given(st.lists(st.sampled_from(["1", "2", "3", "rollback"]), max_size=30))
@@ -391,84 +402,84 @@ def test_champions_follow_the_record(steps: list[str]) -> None:
     assert all(before != after for before, after in itertools.pairwise(champions(events)))
 
 
-def test_a_run_keeps_parameters_metrics_and_figures(store: Store) -> None:
-    with store.run("logged", {"folds": 5}) as run:
-        store.log({"auc": 0.75}, {"empty.png": Figure()})
-        with store.run("inner", {"folds": 2}, nested=True) as inner:
-            store.log({"auc": 0.5})
-    found = store.client.get_run(run.info.run_id)
+def test_a_run_keeps_parameters_metrics_and_figures(registry: Registry) -> None:
+    with registry.run("logged", {"folds": 5}) as run:
+        registry.log({"auc": 0.75}, {"empty.png": Figure()})
+        with registry.run("inner", {"folds": 2}, nested=True) as inner:
+            registry.log({"auc": 0.5})
+    found = registry.client.get_run(run.info.run_id)
     assert found.data.params == {"folds": "5"}
     assert found.data.metrics == {"auc": 0.75}
     assert found.info.status == "FINISHED"
-    assert [item.path for item in store.client.list_artifacts(run.info.run_id)] == ["empty.png"]
-    child = store.client.get_run(inner.info.run_id)
+    assert [item.path for item in registry.client.list_artifacts(run.info.run_id)] == ["empty.png"]
+    child = registry.client.get_run(inner.info.run_id)
     assert child.data.tags["mlflow.parentRunId"] == run.info.run_id
 
 
-def test_a_run_that_fails_is_marked(store: Store) -> None:
-    with pytest.raises(RuntimeError, match="stop"), store.run("failing", {}) as run:
+def test_a_run_that_fails_is_marked(registry: Registry) -> None:
+    with pytest.raises(RuntimeError, match="stop"), registry.run("failing", {}) as run:
         raise RuntimeError("stop")
-    assert store.client.get_run(run.info.run_id).info.status == "FAILED"
+    assert registry.client.get_run(run.info.run_id).info.status == "FAILED"
 
 
-def test_a_deleted_version_is_not_given_again(store: Store, scorer: Scorer) -> None:
+def test_a_deleted_version_is_not_given_again(registry: Registry, scorer: Scorer) -> None:
     other = replace(scorer, name="other-model")
-    with store.run("others", {}):
-        assert [store.register(other).version for _ in range(2)] == ["1", "2"]
-        store.client.delete_model_version("other-model", "2")
-        again = store.register(other)
+    with registry.run("others", {}):
+        assert [registry.register(other).version for _ in range(2)] == ["1", "2"]
+        registry.client.delete_model_version("other-model", "2")
+        again = registry.register(other)
     assert again.version != "2"
     path = mlflow.artifacts.download_artifacts(f"models:/other-model/{again.version}")
     inside = next(Path(path).rglob("scorer.json"))
     assert json.loads(inside.read_text())["version"] == again.version
-    assert store.latest_version("other-model") == int(again.version)
+    assert registry.latest_version("other-model") == int(again.version)
 
 
-def test_what_is_not_there_is_told_with_a_mend(store: Store, tmp_path: Path) -> None:
+def test_what_is_not_there_is_told_with_a_mend(registry: Registry, tmp_path: Path) -> None:
     for alias, name in (("nobody", MODEL_NAME), (CHAMPION, "no-such-model")):
         with pytest.raises(RegistryError, match=rf"'{name}' with the alias '{alias}'.*train one"):
-            store.export(tmp_path / "out", alias, name)
-    assert store.latest_version("no-such-model") == 0
+            registry.export(tmp_path / "out", alias, name)
+    assert registry.latest_version("no-such-model") == 0
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["model.txt", "scorer.json", "manifest.json"])
 def test_a_tampered_artifact_is_not_exported(
-    name: str, store: Store, registered: list[Scorer], tmp_path: Path
+    name: str, registry: Registry, registered: list[Scorer], tmp_path: Path
 ) -> None:
-    enthrone(store, "1")
+    enthrone(registry, "1")
     out = tmp_path / "champion"
-    store.export(out)
+    registry.export(out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    path = artifact(store, registered[1]) / name
+    path = artifact(registry, registered[1]) / name
     whole = path.read_bytes()
     path.write_bytes(whole[:200] + b"7" + whole[201:])
     assert path.read_bytes() != whole
-    enthrone(store, "2")
+    enthrone(registry, "2")
     try:
         with pytest.raises(ScorerError, match=name):
-            store.export(out)
+            registry.export(out)
     finally:
         path.write_bytes(whole)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["champion"]
-    assert store.export(out) == registered[1]
+    assert registry.export(out) == registered[1]
 
 
 def test_an_export_never_replaces_a_folder_of_something_else(
-    store: Store, registered: list[Scorer], tmp_path: Path
+    registry: Registry, registered: list[Scorer], tmp_path: Path
 ) -> None:
     assert registered
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="not replaced"):
-        store.export(tmp_path)
+        registry.export(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_store_is_opened_again(
-    store: Store, registered: list[Scorer], sample_features: pl.DataFrame, tmp_path: Path
+    registry: Registry, registered: list[Scorer], sample_features: pl.DataFrame, tmp_path: Path
 ) -> None:
-    again = Store(store.folder)
+    again = Registry(registry.folder)
     assert again.version_of() in {item.version for item in registered}
     exported = again.export(tmp_path / "out")
     assert np.isfinite(exported.predict(sample_features)).all()

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.data.dataset import Dataset
-from scoring.registry.mlflow_registry import Store
+from scoring.registry.mlflow_registry import Registry
 from scoring.registry.promotions import RegistryError
 from scoring.registry.provenance import (
     ENVIRONMENT_FILE,
@@ -35,9 +35,9 @@ NAMES = st.from_regex(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", fullmatch=True)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def registry(tmp_path: Path) -> Iterator[Registry]:
     before = mlflow.get_tracking_uri()
-    yield Store(tmp_path / "mlruns")
+    yield Registry(tmp_path / "mlruns")
     mlflow.set_tracking_uri(before)
 
 
@@ -156,20 +156,20 @@ def test_without_git_there_is_no_commit(package: Path, monkeypatch: pytest.Monke
 
 
 def test_a_registered_version_keeps_what_it_was_made_by(
-    store: Store, scorer: Scorer, sample: Dataset
+    registry: Registry, scorer: Scorer, sample: Dataset
 ) -> None:
     made_by = provenance_of("1")
-    with store.run("training", {}):
-        number = store.register(scorer, made_by.tags).version
-        keep(store, number, scorer.name, made_by, sample.manifest)
-        bare = store.register(scorer).version
-    assert kept(store, number) == made_by
-    assert kept_manifest(store, number) == sample.manifest
-    assert store.tags(number)["manifest_sha256"]
-    assert f"numpy=={version('numpy')}\n" in (store.attached(number, ENVIRONMENT_FILE) or "")
+    with registry.run("training", {}):
+        number = registry.register(scorer, made_by.tags).version
+        keep(registry, number, scorer.name, made_by, sample.manifest)
+        bare = registry.register(scorer).version
+    assert kept(registry, number) == made_by
+    assert kept_manifest(registry, number) == sample.manifest
+    assert registry.tags(number)["manifest_sha256"]
+    assert f"numpy=={version('numpy')}\n" in (registry.attached(number, ENVIRONMENT_FILE) or "")
     # The model's bytes do not depend on who made it, where and when.
-    assert store.load(number) == replace(scorer, version=number)
-    assert (kept(store, bare), kept_manifest(store, bare)) == (None, None)
-    store.attach(number, {"dataset.json": '{"files": '})
+    assert registry.load(number) == replace(scorer, version=number)
+    assert (kept(registry, bare), kept_manifest(registry, bare)) == (None, None)
+    registry.attach(number, {"dataset.json": '{"files": '})
     with pytest.raises(RegistryError, match=r"dataset\.json of version 1 .* is damaged"):
-        kept_manifest(store, number)
+        kept_manifest(registry, number)

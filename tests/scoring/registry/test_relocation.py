@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
-from scoring.registry.mlflow_registry import CHAMPION, MODEL_NAME, Store
+from scoring.registry.mlflow_registry import CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import RegistryError, is_behind
 from scoring.serving.scorer import Scorer
 from tests.helpers.verdicts import passed
@@ -26,12 +26,12 @@ from tests.helpers.verdicts import passed
 def original(tmp_path_factory: pytest.TempPathFactory, scorer: Scorer) -> Iterator[Path]:
     """A registry with a champion and a text kept with it."""
     before = mlflow.get_tracking_uri()
-    store = Store(tmp_path_factory.mktemp("original") / "artifacts" / "mlruns")
-    with store.run("first", {}):
-        store.register(scorer)
-    store.attach("1", {"note.txt": "kept"})
-    store.promote(passed("1", None), "ana", "test")
-    yield store.folder
+    registry = Registry(tmp_path_factory.mktemp("original") / "artifacts" / "mlruns")
+    with registry.run("first", {}):
+        registry.register(scorer)
+    registry.attach("1", {"note.txt": "kept"})
+    registry.promote(passed("1", None), "ana", "test")
+    yield registry.folder
     mlflow.set_tracking_uri(before)
 
 
@@ -49,16 +49,16 @@ def assert_works(folder: Path, scorer: Scorer, out: Path, caplog: pytest.LogCapt
     """Read, register and keep texts in a registry; nothing of it is elsewhere."""
     told = "was moved or copied from"
     caplog.clear()
-    store = Store(folder)
+    registry = Registry(folder)
     assert [told in text for text in caplog.messages] == [True]
-    assert store.export(out).version == "1"
-    assert store.attached("1", "note.txt") == "kept"
-    store.attach("1", {"note.txt": "its own"})
-    with store.run("second", {}):
-        number = store.register(scorer).version
-    store.attach(number, {"note.txt": "new"})
-    assert store.load(number).version == number
-    Store(folder)
+    assert registry.export(out).version == "1"
+    assert registry.attached("1", "note.txt") == "kept"
+    registry.attach("1", {"note.txt": "its own"})
+    with registry.run("second", {}):
+        number = registry.register(scorer).version
+    registry.attach(number, {"note.txt": "new"})
+    assert registry.load(number).version == number
+    Registry(folder)
     assert len([text for text in caplog.messages if told in text]) == 1
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         for column, table in (
@@ -88,7 +88,7 @@ def test_a_moved_project_works_by_a_link_and_by_a_relative_path(
 ) -> None:  # fmt: skip
     first, second = tmp_path / "first", tmp_path / "second"
     shutil.copytree(original, first / "mlruns")
-    Store(first / "mlruns")
+    Registry(first / "mlruns")
     first.rename(second)
     (tmp_path / "link").symlink_to(second)
     monkeypatch.chdir(tmp_path)
@@ -147,7 +147,7 @@ def test_what_cannot_be_opened_is_told_in_a_line(
     shutil.copytree(original, tmp_path / "mlruns")
     spoil(tmp_path / "mlruns" / "mlflow.db")
     with pytest.raises(RegistryError, match=told):
-        Store(tmp_path / "mlruns")
+        Registry(tmp_path / "mlruns")
     assert refusal(tmp_path / "mlruns").count("mlruns") >= 1
     assert is_behind(tmp_path / "mlruns" / "champion") in {True, False}
 
@@ -186,7 +186,7 @@ def test_files_of_more_than_one_other_folder_are_not_guessed_at(
 def test_a_name_that_mlflow_would_read_otherwise_is_refused(tmp_path: Path) -> None:
     for name in ("what?", "p%20x"):
         with pytest.raises(RegistryError, match=r"take \? and % out"):
-            Store(tmp_path / name / "mlruns")
+            Registry(tmp_path / name / "mlruns")
         assert not list((tmp_path / name / "mlruns").iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p%20x", "what?"]
 
@@ -210,8 +210,8 @@ def test_commands_at_once_relocate_once(
 ) -> None:
     shutil.copytree(original, tmp_path / "mlruns")
     with ThreadPoolExecutor(4) as threads:
-        stores = list(threads.map(Store, [tmp_path / "mlruns"] * 4))
-    assert {store.load("1").version for store in stores} == {"1"}
+        stores = list(threads.map(Registry, [tmp_path / "mlruns"] * 4))
+    assert {registry.load("1").version for registry in stores} == {"1"}
     assert len([text for text in caplog.messages if "was moved or copied" in text]) == 1
 
 
@@ -219,15 +219,15 @@ def test_a_database_that_another_command_holds_is_not_a_registry_without_champio
     original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(original, tmp_path / "mlruns")
-    store = Store(tmp_path / "mlruns")
+    registry = Registry(tmp_path / "mlruns")
 
     def locked(*_: object) -> None:
         raise MlflowException("(sqlite3.OperationalError) database is locked\n[SQL: ...]")
 
-    monkeypatch.setattr(store.client, "get_model_version_by_alias", locked)
-    monkeypatch.setattr("scoring.registry.mlflow_registry.MlflowClient", lambda *_: store.client)
+    monkeypatch.setattr(registry.client, "get_model_version_by_alias", locked)
+    monkeypatch.setattr("scoring.registry.mlflow_registry.MlflowClient", lambda *_: registry.client)
     with pytest.raises(MlflowException):
-        store.find(CHAMPION, MODEL_NAME)
+        registry.find(CHAMPION, MODEL_NAME)
     assert "MLflow says '(sqlite3.OperationalError) database is locked'" in refusal(
         tmp_path / "mlruns", "export"
     )

@@ -20,7 +20,7 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.modelling.pipeline import Run
 from scoring.modelling.training import HOLDOUT_RULE, Examples, Validation
 from scoring.registry.approval import kept_card, register
-from scoring.registry.mlflow_registry import CHALLENGER, Store
+from scoring.registry.mlflow_registry import CHALLENGER, Registry
 from scoring.reports.card import (
     NOT_APPROVED,
     Approval,
@@ -331,19 +331,19 @@ def kept(run: Run, features: int) -> Run:
 
 def test_a_training_is_registered_with_its_figures_and_its_card(run: Run, tmp_path: Path) -> None:
     before = mlflow.get_tracking_uri()
-    store = Store(tmp_path)
+    registry = Registry(tmp_path)
     try:
-        with store.run("champion", {}):
-            registered = register(store, run, "2026-11-22")
-        (version,) = store.versions()
+        with registry.run("champion", {}):
+            registered = register(registry, run, "2026-11-22")
+        (version,) = registry.versions()
         assert version.aliases == (CHALLENGER,)
         assert version.figures["auc"] == run.figures["auc"].value
-        card = kept_card(store, registered.version)
+        card = kept_card(registry, registered.version)
         assert card is not None
         assert card.identity.version == registered.version == "1"
-        assert store.attached("1", "model_card.html") == html(card)
-        with store.run("incomplete", {}), pytest.raises(CardError, match=r"identity\.owner"):
-            register(store, run, "2026-11-22", owner="")
-        assert store.latest_version() == 1
+        assert registry.attached("1", "model_card.html") == html(card)
+        with registry.run("incomplete", {}), pytest.raises(CardError, match=r"identity\.owner"):
+            register(registry, run, "2026-11-22", owner="")
+        assert registry.latest_version() == 1
     finally:
         mlflow.set_tracking_uri(before)

@@ -153,23 +153,23 @@ def test_a_shadow_that_fails_in_any_way_touches_no_answer(
     with serving.running_app(settings) as app:
         service, client = app.extensions["service"], app.test_client()
         usual = client.post("/predict", json=body_of(1)).json
-        service.store.set_policy(Policy("shadow"), "ana", "a test")
+        service.store.models.set_policy(Policy("shadow"), "ana", "a test")
         service.lineup.refresh_policy()
         for number, scores in enumerate(FAILURES.values(), start=1):
             with failing("8", scores):
                 answer = client.post("/predict", json=body_of(1)).json
             for name in ("probability_of_default", "decision", "reasons"):
                 assert answer[name] == usual[name]
-            assert service.store.prediction(answer["id"]).shadows == ()
+            assert service.store.decisions.find(answer["id"]).shadows == ()
             figures = client.get("/metrics").text
             assert f"scoring_shadow_failures_total {number}.0" in figures
         answer = client.post("/predict", json=body_of(1)).json
-        assert len(service.store.prediction(answer["id"]).shadows) == 1
+        assert len(service.store.decisions.find(answer["id"]).shadows) == 1
         # Of the model that answers it is a failure, and no decision.
-        before = sum(1 for _ in service.store.predictions())
+        before = sum(1 for _ in service.store.decisions.search())
         with failing(scorer.version, FAILURES["no number"]):
             assert client.post("/predict", json=body_of(1)).status_code == 500
-        assert sum(1 for _ in service.store.predictions()) == before
+        assert sum(1 for _ in service.store.decisions.search()) == before
 
 
 def test_a_server_outlives_every_hostile_model_and_says_why(
@@ -201,11 +201,11 @@ def test_a_server_outlives_every_hostile_model_and_says_why(
             champion.rename(tmp_path / f"before-{number}")
             (tmp_path / "next").rename(champion)
             eventually(lambda number=number: refusals(store) == number)  # type: ignore[misc]
-            assert told.partition(": .*")[0] in store.events()[0].detail
+            assert told.partition(": .*")[0] in store.models.events()[0].detail
             after = requests.post(f"{url}/predict", json=body_of(1), timeout=30).json()
             assert after["model"] == before["model"]
             assert after["probability_of_default"] == before["probability_of_default"]
-        store.set_policy(Policy(refer_all=True), "ana", "a test")
+        store.models.set_policy(Policy(refer_all=True), "ana", "a test")
         eventually(lambda: decision(url) == "refer")
         shutil.rmtree(champion)
         replace(scorer, version="10").save(champion)
@@ -216,7 +216,7 @@ def test_a_server_outlives_every_hostile_model_and_says_why(
 
 
 def refusals(store: Store) -> int:
-    return sum(event.kind == "refused" for event in store.events(1_000))
+    return sum(event.kind == "refused" for event in store.models.events(1_000))
 
 
 def decision(url: str) -> str:
@@ -235,7 +235,7 @@ def test_words_of_a_model_do_not_keep_events_from_the_store(tmp_path: Path) -> N
     chronicle = Chronicle(store)
     chronicle.note("refused", "champion", f"a\x00b\ud800c\n{'x' * 10_000}")
     chronicle.flush()
-    (event,) = store.events()
+    (event,) = store.models.events()
     assert event.detail.startswith("a b c xxx")
     assert len(event.detail) == 1_000
     store.close()

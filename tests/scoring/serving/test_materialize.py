@@ -138,7 +138,7 @@ def test_all_applicants_of_a_dataset_are_in_the_store(store: Store, sample: Data
     assert materialize(sample, store, told.append) == 1000
     assert told == [200, 400, 600, 800, 1000]
     ids = sample.frames()["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"].to_list()
-    found = store.applicants(ids)
+    found = store.applicants.of(ids)
     expected = {one.applicant: one for one in made(sample, train=800, test=200)}
     assert found.keys() == expected.keys() == set(ids)
     assert {one.feature_set_version for one in found.values()} == {FEATURE_SET_VERSION}
@@ -166,7 +166,7 @@ def test_sizes_of_batches_make_no_difference(
     assert materialize(sample, lite, told.append) == 1000
     assert told[:6] == [90, 180, 270, 360, 370, 460]
     expected = {one.applicant: one for one in made(sample, train=800, test=200)}
-    for number, one in lite.applicants(list(expected)).items():
+    for number, one in lite.applicants.of(list(expected)).items():
         assert (one.features, one.rows) == (expected[number].features, expected[number].rows)
 
 
@@ -174,12 +174,12 @@ def test_known_applicants_are_replaced_and_others_stay(lite: Store, sample: Data
     (number,) = serving.applicants(sample, 1)
     old = OnlineApplicant(number, "old", b"old", b"old", "0" * 64, NOW)
     other = OnlineApplicant(7, "old", b"old", b"old", "0" * 64, NOW)
-    lite.put_applicants([old, other])
+    lite.applicants.put([old, other])
     materialize(sample, lite)
-    replaced = lite.applicant(number)
+    replaced = lite.applicants.find(number)
     assert replaced is not None
     assert replaced.feature_set_version == FEATURE_SET_VERSION
-    assert lite.applicant(7) == other
+    assert lite.applicants.find(7) == other
 
 
 def test_an_interrupted_run_leaves_whole_applicants_and_is_run_again(
@@ -191,11 +191,11 @@ def test_an_interrupted_run_leaves_whole_applicants_and_is_run_again(
     expected = {one.applicant: one for one in made(sample, train=800, test=200)}
     with pytest.raises(KeyboardInterrupt):
         materialize(sample, lite, interrupt)
-    found = lite.applicants(list(expected))
+    found = lite.applicants.of(list(expected))
     assert len(found) == 200
     assert all(one.rows == expected[number].rows for number, one in found.items())
     assert materialize(sample, lite) == 1000
-    assert lite.applicants(list(expected)).keys() == expected.keys()
+    assert lite.applicants.of(list(expected)).keys() == expected.keys()
 
 
 def test_parts_hold_all_rows_of_their_applicants(sample: Dataset) -> None:

@@ -16,7 +16,7 @@ import pytest
 from scoring.files import FilesError
 from scoring.serving.scorer import Scorer
 from scoring.store import Store, StoreError
-from scoring.store.archives import pack, unpack
+from scoring.store.models import pack, unpack
 
 
 def digest_of(folder: Path) -> str:
@@ -37,15 +37,15 @@ def test_a_kept_model_comes_back_as_it_was(
     folder = tmp_path / "model"
     worded_scorer.save(folder)
     digest = digest_of(folder)
-    assert store.archived(digest, tmp_path / "before") is None
-    store.archive(digest, "credit-scoring", "3", folder)
-    found = store.archived(digest, tmp_path / "some" / "place")
+    assert store.models.restore(digest, tmp_path / "before") is None
+    store.models.archive(digest, "credit-scoring", "3", folder)
+    found = store.models.restore(digest, tmp_path / "some" / "place")
     assert found == tmp_path / "some" / "place"
     assert files_of(found) == files_of(folder)
     assert Scorer.load(found).version == worded_scorer.version
     # Once is enough: the folder is not even looked at again.
     shutil.rmtree(folder)
-    store.archive(digest, "credit-scoring", "3", folder)
+    store.models.archive(digest, "credit-scoring", "3", folder)
 
 
 def test_the_same_files_make_the_same_archive(small_model: Path, tmp_path: Path) -> None:
@@ -64,10 +64,11 @@ def test_workers_that_keep_a_model_at_once_do_not_fail(
     digest = digest_of(small_model)
     with ThreadPoolExecutor(4) as pool:
         for done in [
-            pool.submit(store.archive, digest, "credit-scoring", "3", small_model) for _ in range(8)
+            pool.submit(store.models.archive, digest, "credit-scoring", "3", small_model)
+            for _ in range(8)
         ]:
             done.result()
-    assert store.archived(digest, tmp_path / "model") is not None
+    assert store.models.restore(digest, tmp_path / "model") is not None
 
 
 def replaced(folder: Path) -> None:
@@ -90,8 +91,8 @@ def test_another_model_is_not_kept_under_a_models_name(
     digest = digest_of(folder)
     change(folder)
     with pytest.raises(StoreError, match=digest):
-        store.archive(digest, "credit-scoring", "3", folder)
-    assert store.archived(digest, tmp_path / "out") is None
+        store.models.archive(digest, "credit-scoring", "3", folder)
+    assert store.models.restore(digest, tmp_path / "out") is None
 
 
 def archive_of(*members: tarfile.TarInfo, content: bytes = b"evil") -> bytes:

@@ -53,11 +53,11 @@ def test_a_change_of_the_policy_undoes_no_other(migrated_url: str) -> None:
     for told in (one for some in others for one in some):
         assert told.refer_all == (told.number > pulled.number)
     store = Store(migrated_url)
-    last = store.policy()
+    last = store.models.policy()
     assert (last.strategy, last.challenger_share, last.refer_all) == ("bandit", 0.3, True)
     # One event a change, in one order: none was decided on the same state as another.
     numbers = [one.number for some in (first, *others) for one in some]
-    assert len(set(numbers)) == len(store.events()) == 46
+    assert len(set(numbers)) == len(store.models.events()) == 46
     assert last.number == max(numbers)
     store.close()
 
@@ -65,12 +65,12 @@ def test_a_change_of_the_policy_undoes_no_other(migrated_url: str) -> None:
 def test_no_word_on_an_outcome_is_lost(migrated_url: str) -> None:
     store = Store(migrated_url)
     made = prediction()
-    store.record([made])
+    store.decisions.record([made])
     words = [word(made.id, seconds) for seconds in range(64)]
     # Nobody knows an outcome yet: the first words come at the same time too.
     calls = [(migrated_url, [[one] for one in words[part::8]]) for part in range(8)]
     assert [sum(told) for told in run_at_once(outcomes_told, calls)] == [8] * 8
-    assert store.outcome(made.id) == words[-1]
+    assert store.outcomes.find(made.id) == words[-1]
     current, *history = on_record(migrated_url, made.id)
     assert [*history, current] == [one.observed_at for one in words]
     store.close()
@@ -79,7 +79,7 @@ def test_no_word_on_an_outcome_is_lost(migrated_url: str) -> None:
 def test_batches_of_outcomes_in_opposite_orders_are_all_recorded(migrated_url: str) -> None:
     store = Store(migrated_url)
     made = [prediction() for _ in range(120)]
-    store.record(made)
+    store.decisions.record(made)
     numbers = [one.id for one in made]
     calls = []
     for part in range(8):
@@ -89,7 +89,7 @@ def test_batches_of_outcomes_in_opposite_orders_are_all_recorded(migrated_url: s
     assert run_at_once(outcomes_told, calls) == [[120] * 4] * 8
     for number in (numbers[0], numbers[-1]):
         assert len(on_record(migrated_url, number)) == 32
-        assert store.outcome(number) == word(number, 31)
+        assert store.outcomes.find(number) == word(number, 31)
     store.close()
 
 
@@ -101,6 +101,6 @@ def test_what_is_replaced_can_be_replaced_at_once(migrated_url: str) -> None:
     orders = (some, some[::-1], some[50:] + some[:50])
     assert all(run_at_once(kept, [(migrated_url, report, order, 10) for order in orders]))
     store = Store(migrated_url)
-    assert store.report("monitoring") == report
-    assert store.applicant(99) == some[99]
+    assert store.reports.find("monitoring") == report
+    assert store.applicants.find(99) == some[99]
     store.close()

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from scoring import store as store_module
 from scoring.store import Prediction, ShadowScore, Store, StoreError, StoreUnavailableError
 from scoring.store import engine as engine_module
 from tests.helpers.databases import Server, prediction
@@ -72,11 +71,11 @@ def test_nothing_is_opened_before_it_is_needed(tmp_path: Path) -> None:
 def assert_unavailable(store: Store) -> None:
     uses = (
         store.check,
-        store.policy,
+        store.models.policy,
         store.migrate,
-        lambda: store.record([prediction()]),
-        lambda: store.prediction(prediction().id),
-        lambda: list(store.predictions()),
+        lambda: store.decisions.record([prediction()]),
+        lambda: store.decisions.find(prediction().id),
+        lambda: list(store.decisions.search()),
     )
     for use in uses:
         with pytest.raises(StoreUnavailableError):
@@ -105,7 +104,7 @@ def silent_address() -> Iterator[str]:
 def test_a_server_that_says_nothing_is_not_waited_for(silent_address: str) -> None:
     store = Store(silent_address)
     with pytest.raises(StoreUnavailableError) as told:
-        store.record([prediction()])
+        store.decisions.record([prediction()])
     assert "secret" not in str(told.value)
 
 
@@ -119,17 +118,17 @@ def test_an_unknown_database_is_not_told_to_be_migrated(postgres_server: Server)
 def test_a_server_that_comes_back_is_used_again(own_postgres: Server, how: signal.Signals) -> None:
     store = Store(own_postgres.url())
     store.migrate()
-    acknowledged = [store.record([prediction()])[0] for _ in range(20)]
+    acknowledged = [store.decisions.record([prediction()])[0] for _ in range(20)]
     own_postgres.stop(how)
     assert_unavailable(store)
     own_postgres.start()
-    acknowledged += store.record([prediction()])
+    acknowledged += store.decisions.record([prediction()])
     own_postgres.stop(how)
     own_postgres.start()
     # At the first try, although the pool still has the connections of before.
-    acknowledged += store.record([prediction()])
+    acknowledged += store.decisions.record([prediction()])
     store.check()
-    assert list(store.predictions()) == acknowledged
+    assert list(store.decisions.search()) == acknowledged
     store.close()
 
 
@@ -142,9 +141,9 @@ def test_a_frozen_server_is_given_up_and_used_again(own_postgres: Server) -> Non
         start = time.monotonic()
         try:
             if number % 2:
-                store.policy()
+                store.models.policy()
             else:
-                acknowledged.append(store.record([prediction()])[0].id)
+                acknowledged.append(store.decisions.record([prediction()])[0].id)
         except StoreUnavailableError:
             return False, time.monotonic() - start
         return True, time.monotonic() - start
@@ -160,7 +159,7 @@ def test_a_frozen_server_is_given_up_and_used_again(own_postgres: Server) -> Non
         assert sum(seconds for _, seconds in then) < 5
         eventually(lambda: use(0)[0])
         assert all(answered for answered, _ in pool.map(use, range(24)))
-    found = {one.id for one in store.predictions()}
+    found = {one.id for one in store.decisions.search()}
     assert set(acknowledged) <= found
     # Nothing was done for those who had been told that it could not be.
     assert len(found) == len(acknowledged)
@@ -176,10 +175,13 @@ def test_whoever_has_time_waits_for_a_long_statement(
     def sleep(connection: Connection) -> None:
         connection.exec_driver_sql("SELECT pg_sleep(0.5)")
 
-    with pytest.raises(StoreUnavailableError, match="statement timeout"):
-        store._read(sleep)
-    monkeypatch.setattr(store_module, "_LONG", {sleep: 60.0})
-    store._read(sleep)
+    with (
+        pytest.raises(StoreUnavailableError, match="statement timeout"),
+        store.reading() as connection,
+    ):
+        sleep(connection)
+    with store.reading(60.0) as connection:
+        sleep(connection)
     store.close()
 
 
@@ -190,8 +192,8 @@ def test_a_read_only_server_is_told(postgres_server: Server, postgres_url: str) 
     store.close()
     name = postgres_url.partition("@/")[2].partition("?")[0]
     postgres_server.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    assert store.policy().strategy == "champion"
-    for use in (store.check, lambda: store.record([prediction()])):
+    assert store.models.policy().strategy == "champion"
+    for use in (store.check, lambda: store.decisions.record([prediction()])):
         with pytest.raises(StoreUnavailableError, match="read-only"):
             use()
     store.close()
@@ -213,7 +215,7 @@ def test_a_read_only_folder_is_told() -> None:
 
 def assert_whole(store: Store, acknowledged: list[str]) -> None:
     """Every acknowledged decision is there, and every batch is whole or not there."""
-    found = {one.id: one for one in store.predictions()}
+    found = {one.id: one for one in store.decisions.search()}
     assert set(acknowledged) <= set(found)
     sizes = Counter(one.request_id for one in found.values())
     for name, count in sizes.items():
@@ -231,7 +233,7 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
     assert len(errors) == 6
     assert_whole(store, acknowledged)
     # Nothing that was refused is there after all.
-    assert sum(1 for _ in store.predictions()) == len(acknowledged)
+    assert sum(1 for _ in store.decisions.search()) == len(acknowledged)
     store.close()
 
 
@@ -243,7 +245,7 @@ def test_a_killed_process_leaves_nothing_torn(database_url: str) -> None:
         assert len(told) >= acknowledged
         assert_whole(store, told)
     # Those who come later are not kept waiting by the dead.
-    assert len(store.record([prediction(request_id="batch-1", shadows=SHADOWS)])) == 1
+    assert len(store.decisions.record([prediction(request_id="batch-1", shadows=SHADOWS)])) == 1
     store.close()
 
 
@@ -259,7 +261,7 @@ def test_processes_and_threads_record_at_once(database_url: str) -> None:
     told = run_at_once(recorded_by_threads, [(database_url, 8, 12)] * 3)
     acknowledged = [number for some in told for number in some]
     assert len(acknowledged) == 3 * 8 * 12
-    assert {one.id for one in store.predictions()} == set(acknowledged)
+    assert {one.id for one in store.decisions.search()} == set(acknowledged)
     store.close()
 
 
@@ -273,22 +275,22 @@ def test_a_store_that_is_locked_for_too_long_is_told(
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailableError, match="locked"):
-        store.record([prediction()])
+        store.decisions.record([prediction()])
     # Reading goes on.
-    assert list(store.predictions()) == []
+    assert list(store.decisions.search()) == []
     holder.execute("ROLLBACK")
-    assert len(store.record([prediction()])) == 1
+    assert len(store.decisions.record([prediction()])) == 1
     holder.close()
     store.close()
 
 
 def test_errors_do_not_quote_applicants(store: Store) -> None:
     private = {"applicant": "276309", "reasons": "a private matter", "id": "i" * 36}
-    store.record([prediction(**private)])
+    store.decisions.record([prediction(**private)])
 
     def told(one: Prediction) -> str:
         with pytest.raises(StoreError) as caught:
-            store.record([one])
+            store.decisions.record([one])
         return str(caught.value)
 
     for message in (told(prediction(**private)), told(prediction(**private | {"pd": None}))):
@@ -309,7 +311,7 @@ def test_nothing_but_the_file_is_left_after_the_end(tmp_path: Path) -> None:
     path = tmp_path / "scoring.db"
     store = Store(f"sqlite:///{path}")
     store.migrate()
-    store.record([prediction()])
+    store.decisions.record([prediction()])
     store.close()
     # The journal is written back by the last one who leaves.
     assert [one.name for one in tmp_path.iterdir()] == ["scoring.db"]
@@ -322,11 +324,13 @@ def test_whoever_else_closes_the_file_takes_nothing_away(tmp_path: Path) -> None
     store = Store(f"sqlite:///{path}")
     store.migrate()
     with ThreadPoolExecutor(4) as pool:
-        told = [one for (one,) in pool.map(store.record, [[prediction()] for _ in range(8)])]
+        told = [
+            one for (one,) in pool.map(store.decisions.record, [[prediction()] for _ in range(8)])
+        ]
     journal = path.with_name("scoring.db-wal").stat().st_ino
     subprocess.run([sys.executable, "-c", read, str(path)], check=True, timeout=60)
     assert path.with_name("scoring.db-wal").stat().st_ino == journal
-    told += store.record([prediction()])
+    told += store.decisions.record([prediction()])
     with sqlite3.connect(path) as other:
         found = {number for (number,) in other.execute("SELECT id FROM predictions")}
     store.close()

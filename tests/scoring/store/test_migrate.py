@@ -59,21 +59,21 @@ def test_there_is_one_newest_revision_and_the_code_knows_it() -> None:
 def test_processes_that_migrate_at_once_do_not_get_in_each_others_way(database_url: str) -> None:
     assert run_at_once(migrated, [(database_url,)] * 4) == [True] * 4
     store = Store(database_url)
-    assert len(store.record([prediction()])) == 1
+    assert len(store.decisions.record([prediction()])) == 1
     store.close()
 
 
 def test_a_migration_that_is_repeated_changes_nothing(store: Store) -> None:
     made = prediction()
-    store.record([made])
+    store.decisions.record([made])
     store.migrate()
     store.check()
-    assert store.prediction(made.id) == made
+    assert store.decisions.find(made.id) == made
 
 
 def test_a_store_that_is_not_migrated_says_so(database_url: str) -> None:
     store = Store(database_url)
-    for use in (store.check, store.policy, lambda: store.record([prediction()])):
+    for use in (store.check, store.models.policy, lambda: store.decisions.record([prediction()])):
         with pytest.raises(StoreError, match="python -m scoring migrate"):
             use()
     store.migrate()
@@ -83,14 +83,14 @@ def test_a_store_that_is_not_migrated_says_so(database_url: str) -> None:
 
 def test_tables_of_newer_code_are_left_alone(store: Store, engine: Engine) -> None:
     made = prediction()
-    store.record([made])
+    store.decisions.record([made])
     with engine.connect() as connection, connection.begin():
         connection.execute(text("UPDATE alembic_version SET version_num = 'ffff'"))
     with pytest.raises(StoreError, match="newer code"):
         store.migrate()
     with pytest.raises(StoreError, match="revision ffff"):
         store.check()
-    assert store.prediction(made.id) == made
+    assert store.decisions.find(made.id) == made
     engine.dispose()
 
 

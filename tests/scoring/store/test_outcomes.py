@@ -61,20 +61,20 @@ def test_an_outcome_is_recorded_once_and_corrected_with_a_history(
     store: Store, database_url: str
 ) -> None:
     first, second = prediction(), prediction()
-    store.record([first, second])
+    store.decisions.record([first, second])
     good = outcome(first.id, defaulted=False)
-    assert store.outcome(first.id) is None
-    assert store.record_outcomes([good]) == 1
-    assert store.record_outcomes([replace(good, recorded_at=NOON, caller="other")]) == 0
-    assert store.outcome(first.id) == good
+    assert store.outcomes.find(first.id) is None
+    assert store.outcomes.record([good]) == 1
+    assert store.outcomes.record([replace(good, recorded_at=NOON, caller="other")]) == 0
+    assert store.outcomes.find(first.id) == good
     assert history(database_url) == []
     bad = outcome(first.id, defaulted=True, days=1)
-    assert store.record_outcomes([bad, outcome(second.id, defaulted=False)]) == 2
-    assert store.outcome(first.id) == bad
+    assert store.outcomes.record([bad, outcome(second.id, defaulted=False)]) == 2
+    assert store.outcomes.find(first.id) == bad
     assert history(database_url) == [(first.id, False)]
     # What was observed before does not count any more, whenever it is told.
-    assert store.record_outcomes([replace(good, recorded_at=NOON + timedelta(days=99))]) == 1
-    assert store.outcome(first.id) == bad
+    assert store.outcomes.record([replace(good, recorded_at=NOON + timedelta(days=99))]) == 1
+    assert store.outcomes.find(first.id) == bad
     assert history(database_url) == [(first.id, False)] * 2
 
 
@@ -82,57 +82,57 @@ def test_of_outcomes_observed_at_once_the_last_recorded_counts(
     store: Store, database_url: str
 ) -> None:
     made = prediction()
-    store.record([made])
+    store.decisions.record([made])
     good = outcome(made.id, defaulted=False)
     bad, older = (replace(good, defaulted=True, recorded_at=at) for at in (NOON, NOON - DAY))
     # What counts already is no new word.
-    assert store.record_outcomes([bad, good, good]) == 2
-    assert store.record_outcomes([older]) == 1
-    assert store.outcome(made.id) == good
+    assert store.outcomes.record([bad, good, good]) == 2
+    assert store.outcomes.record([older]) == 1
+    assert store.outcomes.find(made.id) == good
     assert history(database_url) == [(made.id, True)] * 2
     # The last word of one call counts.
     at_once = replace(good, defaulted=True), replace(good, caller="other")
-    assert store.record_outcomes(at_once) == 2
-    assert store.outcome(made.id) == at_once[1]
+    assert store.outcomes.record(at_once) == 2
+    assert store.outcomes.find(made.id) == at_once[1]
     assert [word for _, word in history(database_url)] == [True, True, False, True]
 
 
 def test_outcomes_are_recorded_all_or_none(store: Store) -> None:
     known = prediction()
-    store.record([known])
+    store.decisions.record([known])
     with pytest.raises(StoreError):
-        store.record_outcomes(
+        store.outcomes.record(
             [outcome(known.id, defaulted=True), outcome(str(uuid.uuid4()), defaulted=True)]
         )
-    assert store.outcome(known.id) is None
-    assert store.record_outcomes([]) == 0
+    assert store.outcomes.find(known.id) is None
+    assert store.outcomes.record([]) == 0
 
 
 def test_many_outcomes_at_once(store: Store) -> None:
     made = [prediction() for _ in range(450)]
-    store.record(made)
+    store.decisions.record(made)
     told = [outcome(one.id, defaulted=number % 2 == 0) for number, one in enumerate(made)]
-    assert store.record_outcomes(told) == 450
-    assert store.record_outcomes(told) == 0
+    assert store.outcomes.record(told) == 450
+    assert store.outcomes.record(told) == 0
 
 
 def test_overrides_are_kept_in_their_order(store: Store) -> None:
     made = prediction()
-    store.record([made])
-    assert store.overrides(made.id) == []
+    store.decisions.record([made])
+    assert store.outcomes.overrides(made.id) == []
     told = [override(made.id, decision) for decision in ("accept", "refuse", "accept")]
     for one in told:
-        store.record_override(one)
-    assert store.overrides(made.id) == told
+        store.outcomes.override(one)
+    assert store.outcomes.overrides(made.id) == told
     # The model's decision stays on record.
-    assert store.prediction(made.id) == made
+    assert store.decisions.find(made.id) == made
     with pytest.raises(StoreError):
-        store.record_override(override(str(uuid.uuid4()), "accept"))
+        store.outcomes.override(override(str(uuid.uuid4()), "accept"))
 
 
 def decided_otherwise(url: str, number: str, decision: str) -> bool:
     found = Store(url)
-    done = found.record_override(override(number, decision), seen=0)
+    done = found.outcomes.override(override(number, decision), seen=0)
     found.close()
     return done
 
@@ -141,13 +141,13 @@ def test_of_officers_who_decide_at_once_the_first_is_recorded(
     store: Store, database_url: str
 ) -> None:
     made = prediction()
-    store.record([made])
+    store.decisions.record([made])
     sent = [(database_url, made.id, decision) for decision in ("accept", "refuse") * 3]
     done = run_at_once(decided_otherwise, sent)
     assert sorted(done) == [False] * 5 + [True]
-    (kept,) = store.overrides(made.id)
+    (kept,) = store.outcomes.overrides(made.id)
     assert kept.decision == sent[done.index(True)][2]
-    assert store.record_override(override(made.id, "accept"), seen=1)
+    assert store.outcomes.override(override(made.id, "accept"), seen=1)
 
 
 class Case(NamedTuple):
@@ -187,11 +187,11 @@ def decided(store: Store, cases: Sequence[Case], start: datetime) -> dict[str, s
             pd=case.pd,
             decision=case.decision,
         )
-        store.record([made])
+        store.decisions.record([made])
         for decision in case.overrides:
-            store.record_override(override(made.id, decision))
+            store.outcomes.override(override(made.id, decision))
         if case.defaulted is not None:
-            store.record_outcomes([outcome(made.id, defaulted=case.defaulted)])
+            store.outcomes.record([outcome(made.id, defaulted=case.defaulted)])
     return digests
 
 
@@ -207,7 +207,7 @@ def test_costs_and_refusals_are_those_counted_by_hand(
     lasting_store: Store, cases: list[Case]
 ) -> None:
     digests = decided(lasting_store, cases, NOON)
-    realised = lasting_store.realised(NOON, 10.0)
+    realised = lasting_store.outcomes.realised(NOON, 10.0)
     for letter, digest in digests.items():
         own = [case for case in cases if case.digest == letter and not case.old]
         known = [10.0 * case.defaulted for case in own if lent(case) and case.defaulted is not None]
@@ -233,9 +233,9 @@ def test_an_applicant_counts_once_for_a_caller_and_a_model(store: Store) -> None
         prediction(at=NOON + timedelta(hours=i), applicant="2", caller="k", pd=0.2, decision=word)
         for i, word in enumerate(["accept", "refuse"])
     ]
-    store.record([*others, paid, *asked])
-    store.record_outcomes([outcome(paid.id, defaulted=True)])
-    costs, found = store.realised(NOON, 10.0)[paid.model_digest]
+    store.decisions.record([*others, paid, *asked])
+    store.outcomes.record([outcome(paid.id, defaulted=True)])
+    costs, found = store.outcomes.realised(NOON, 10.0)[paid.model_digest]
     assert costs == CostSummary(1, 10.0, 100.0)
     assert (found.decided, found.refused) == (2, 1)
     assert found.lost == pytest.approx(0.8)
@@ -250,9 +250,9 @@ def test_callers_weigh_as_much_as_the_outcomes_of_their_loans(store: Store) -> N
         ]
 
     branch, shop, stranger = decisions("a", 30, 10), decisions("b", 5, 15), decisions("c", 0, 500)
-    store.record([*branch, *shop, *stranger])
-    store.record_outcomes([outcome(one.id, defaulted=False) for one in (*branch[:9], *shop[:1])])
-    _, found = store.realised(NOON, 10.0)[branch[0].model_digest]
+    store.decisions.record([*branch, *shop, *stranger])
+    store.outcomes.record([outcome(one.id, defaulted=False) for one in (*branch[:9], *shop[:1])])
+    _, found = store.outcomes.realised(NOON, 10.0)[branch[0].model_digest]
     assert found.decided == 60
     assert found.refused == pytest.approx(60 * (0.9 * 0.25 + 0.1 * 0.75))
     assert found.lost == pytest.approx(0.8 * found.refused)

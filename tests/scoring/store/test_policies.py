@@ -16,17 +16,17 @@ def event(number: int) -> ModelEvent:
 
 
 def test_the_default_policy_is_the_champion_alone(store: Store) -> None:
-    assert store.policy() == Policy("champion", 0.1, refer_all=False)
+    assert store.models.policy() == Policy("champion", 0.1, refer_all=False)
 
 
 def test_the_last_policy_holds_and_each_change_is_an_event(store: Store) -> None:
     split = Policy("split", 0.25)
     everything = Policy("bandit", 1 / 3, refer_all=True)
-    store.set_policy(split, by="Zoë", why="a trial")
-    assert store.policy() == split
-    store.set_policy(everything, by="Ann", why="a flood")
-    assert store.policy() == everything
-    told = store.events()
+    store.models.set_policy(split, by="Zoë", why="a trial")
+    assert store.models.policy() == split
+    store.models.set_policy(everything, by="Ann", why="a flood")
+    assert store.models.policy() == everything
+    told = store.models.events()
     assert [one.kind for one in told] == ["policy", "policy"]
     assert all(part in told[0].detail for part in ("bandit", "Ann", "a flood", "referred"))
     assert all(part in told[1].detail for part in ("split", "0.25", "Zoë", "a trial"))
@@ -37,9 +37,9 @@ def test_events_are_told_the_newest_first(store: Store) -> None:
     some = [event(number) for number in range(5)]
     refused = ModelEvent(NOON, "refused", None, None, None, "no manifest", "")
     for one in (*some, refused):
-        store.add_event(one)
-    assert store.events() == [refused, *some[::-1]]
-    assert store.events(limit=2) == [refused, some[-1]]
+        store.models.add_event(one)
+    assert store.models.events() == [refused, *some[::-1]]
+    assert store.models.events(limit=2) == [refused, some[-1]]
 
 
 def applicant(number: int, version: str = "2") -> OnlineApplicant:
@@ -50,18 +50,18 @@ def applicant(number: int, version: str = "2") -> OnlineApplicant:
 
 def test_applicants_are_kept_and_replaced_by_number(store: Store) -> None:
     first = [applicant(100_000 + number) for number in range(1_200)]
-    store.put_applicants(first)
+    store.applicants.put(first)
     numbers = [one.applicant for one in first]
-    assert store.applicants([*numbers, *numbers, 5]) == {one.applicant: one for one in first}
-    assert store.applicant(100_007) == first[7]
-    store.put_applicants([applicant(100_007, "3"), applicant(7)])
-    assert store.applicant(100_007) == applicant(100_007, "3")
-    assert store.applicant(100_008) == first[8]
-    assert store.applicant(7) == applicant(7)
-    store.put_applicants([])
+    assert store.applicants.of([*numbers, *numbers, 5]) == {one.applicant: one for one in first}
+    assert store.applicants.find(100_007) == first[7]
+    store.applicants.put([applicant(100_007, "3"), applicant(7)])
+    assert store.applicants.find(100_007) == applicant(100_007, "3")
+    assert store.applicants.find(100_008) == first[8]
+    assert store.applicants.find(7) == applicant(7)
+    store.applicants.put([])
 
 
 def test_nobody_is_known_by_any_other_number(store: Store) -> None:
-    assert store.applicants([]) == {}
-    assert store.applicants([-1, 0, 2**31 - 1, 2**31, -(2**40), 2**200]) == {}
-    assert store.applicant(1) is None
+    assert store.applicants.of([]) == {}
+    assert store.applicants.of([-1, 0, 2**31 - 1, 2**31, -(2**40), 2**200]) == {}
+    assert store.applicants.find(1) is None

@@ -49,25 +49,25 @@ PREDICTIONS = st.builds(
 def test_what_is_recorded_is_read_back_to_the_last_bit(
     lasting_store: Store, new: list[Prediction]
 ) -> None:
-    kept = lasting_store.record(new)
+    kept = lasting_store.decisions.record(new)
     assert all(one is own for one, own in zip(kept, new, strict=True))
     for own in new:
-        found = lasting_store.prediction(own.id)
+        found = lasting_store.decisions.find(own.id)
         assert found == own
         assert found.at.tzinfo is UTC
         if own.idempotency_key is not None:
-            assert lasting_store.answered(own.caller, own.idempotency_key) == own
+            assert lasting_store.decisions.answered(own.caller, own.idempotency_key) == own
 
 
 def test_an_unknown_decision_is_none(store: Store) -> None:
-    assert store.prediction(new_id()) is None
+    assert store.decisions.find(new_id()) is None
     for text in ("", "no id at all", "\x00", "\ud800", "0" * 36, "0" * 5000):
-        assert store.prediction(text) is None
-        assert store.decided_on([text]) == {}
-    assert store.answered("loopback", "key") is None
-    assert store.decided_on([]) == {}
-    assert store.record([]) == []
-    assert list(store.predictions()) == []
+        assert store.decisions.find(text) is None
+        assert store.decisions.decided_on([text]) == {}
+    assert store.decisions.answered("loopback", "key") is None
+    assert store.decisions.decided_on([]) == {}
+    assert store.decisions.record([]) == []
+    assert list(store.decisions.search()) == []
 
 
 @given(
@@ -99,18 +99,18 @@ def test_the_first_decision_of_a_callers_key_stands(
             else first.setdefault((one.caller, one.idempotency_key), one)
             for one in new
         ]
-        assert lasting_store.record(new) == expected
+        assert lasting_store.decisions.record(new) == expected
         for one, stands in zip(new, expected, strict=True):
-            assert (lasting_store.prediction(one.id) is None) == (one.id != stands.id)
+            assert (lasting_store.decisions.find(one.id) is None) == (one.id != stands.id)
 
 
 def test_shadow_scores_of_a_repeat_are_not_recorded(store: Store) -> None:
     along = (ShadowScore("b" * 64, "4", 0.25, "accept"),)
     first, second = (prediction(idempotency_key="k", shadows=along) for _ in range(2))
-    store.record([first])
-    assert store.record([second, prediction()])[0] == first
-    assert store.answered("loopback", "k") == first
-    assert store.prediction(second.id) is None
+    store.decisions.record([first])
+    assert store.decisions.record([second, prediction()])[0] == first
+    assert store.decisions.answered("loopback", "k") == first
+    assert store.decisions.find(second.id) is None
 
 
 def test_a_batch_is_recorded_whole_or_not_at_all(store: Store) -> None:
@@ -118,19 +118,19 @@ def test_a_batch_is_recorded_whole_or_not_at_all(store: Store) -> None:
     along = (ShadowScore("b" * 64, "4", 0.25, "accept"),) * 2
     for bad in (prediction(pd=None), prediction(id=good.id), prediction(shadows=along)):
         with pytest.raises(StoreError):
-            store.record([good, keyed, bad])
-        assert store.prediction(good.id) is None
-        assert store.answered("loopback", "k") is None
-    assert store.record([good, keyed]) == [good, keyed]
+            store.decisions.record([good, keyed, bad])
+        assert store.decisions.find(good.id) is None
+        assert store.decisions.answered("loopback", "k") is None
+    assert store.decisions.record([good, keyed]) == [good, keyed]
 
 
 def test_one_of_many_keys_is_found(store: Store) -> None:
     one = prediction(caller="a", idempotency_key="batch\t999")
-    store.record([one, prediction(caller="b", idempotency_key="batch\t3")])
+    store.decisions.record([one, prediction(caller="b", idempotency_key="batch\t3")])
     keys = [f"batch\t{index}" for index in range(1_000)]
-    assert store.answered("a", *keys) == one
-    assert store.answered("a", *keys[:999]) is None
-    assert store.answered("c", *keys) is None
+    assert store.decisions.answered("a", *keys) == one
+    assert store.decisions.answered("a", *keys[:999]) is None
+    assert store.decisions.answered("c", *keys) is None
 
 
 def test_processes_that_race_for_keys_are_told_the_same(database_url: str) -> None:
@@ -142,9 +142,9 @@ def test_processes_that_race_for_keys_are_told_the_same(database_url: str) -> No
     back = [batch[::-1] for batch in there]
     told = run_at_once(recorded_by_key, [(database_url, there), (database_url, back)])
     assert told[0] == told[1]
-    recorded = {one.idempotency_key: one.id for one in store.predictions()}
+    recorded = {one.idempotency_key: one.id for one in store.decisions.search()}
     assert recorded == told[0]
-    assert sum(1 for _ in store.predictions()) == len(keys)
+    assert sum(1 for _ in store.decisions.search()) == len(keys)
     store.close()
 
 
@@ -155,7 +155,7 @@ def many(store: Store) -> list[Prediction]:
         prediction(at=start + timedelta(minutes=number // 7), applicant=str(number % 3))
         for number in range(450)
     ]
-    store.record(made)
+    store.decisions.record(made)
     return sorted(made, key=lambda one: (one.at, one.id))
 
 
@@ -163,40 +163,42 @@ def test_decisions_are_read_in_the_order_of_time(lasting_store: Store) -> None:
     made = many(lasting_store)
     start, minute = made[0].at, timedelta(minutes=1)
     until = start + timedelta(days=30)
-    whole = list(lasting_store.predictions(since=start, until=until))
+    whole = list(lasting_store.decisions.search(since=start, until=until))
     assert whole == made
-    newest = lasting_store.predictions(since=start, until=until, newest_first=True)
+    newest = lasting_store.decisions.search(since=start, until=until, newest_first=True)
     assert list(newest) == made[::-1]
     for low, high in ((0, 5), (3, 40), (63, 64), (10, 10)):
-        some = lasting_store.predictions(since=start + low * minute, until=start + high * minute)
+        some = lasting_store.decisions.search(
+            since=start + low * minute, until=start + high * minute
+        )
         assert list(some) == [
             one for one in made if start + low * minute <= one.at < start + high * minute
         ]
     for limit in (0, 1, 199, 200, 201, 449):
-        some = lasting_store.predictions(since=start, until=until, limit=limit)
+        some = lasting_store.decisions.search(since=start, until=until, limit=limit)
         assert list(some) == made[:limit]
-    own = lasting_store.predictions(applicant="2", since=start, until=until, newest_first=True)
+    own = lasting_store.decisions.search(applicant="2", since=start, until=until, newest_first=True)
     assert list(own) == [one for one in made[::-1] if one.applicant == "2"]
 
 
 def test_reading_goes_on_while_others_record(store: Store) -> None:
     made = many(store)
-    reading = store.predictions()
+    reading = store.decisions.search()
     seen = [next(reading)]
     later = prediction()
-    store.record([later, prediction(at=made[0].at - timedelta(days=1))])
+    store.decisions.record([later, prediction(at=made[0].at - timedelta(days=1))])
     assert [*seen, *reading] == [*made, later]
 
 
 def test_on_whom_when_and_for_whom_it_was_decided(store: Store) -> None:
     made = [prediction(applicant=str(number)) for number in range(450)]
-    store.record(made)
+    store.decisions.record(made)
     numbers = [*(one.id for one in made), "nobody"]
-    found = store.decided_on(numbers)
+    found = store.decisions.decided_on(numbers)
     assert {number: one.applicant for number, one in found.items()} == {
         one.id: one.applicant for one in made
     }
-    found = store.decided_on(numbers)
+    found = store.decisions.decided_on(numbers)
     assert found == {one.id: (one.applicant, one.at, one.caller) for one in made}
 
 
@@ -206,12 +208,14 @@ def test_times_are_in_utc_whatever_the_servers_zone(postgres_url: str) -> None:
     store.close()
     made = prediction(at=datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC))
     zoned = Store(f"{postgres_url}&options=-ctimezone%3DAmerica/New_York")
-    zoned.record([made])
-    found = zoned.prediction(made.id)
+    zoned.decisions.record([made])
+    found = zoned.decisions.find(made.id)
     assert found is not None
     assert found == made
     assert found.at.isoformat() == "2026-07-01T12:00:00.123456+00:00"
-    assert list(zoned.predictions(since=made.at, until=made.at + timedelta(seconds=1))) == [made]
+    assert list(zoned.decisions.search(since=made.at, until=made.at + timedelta(seconds=1))) == [
+        made
+    ]
     zoned.close()
 
 
@@ -231,22 +235,22 @@ def test_pseudonyms_hide_numbers(tmp_path: Path) -> None:
     other = Store(f"sqlite:///{path}", pseudonym_key=KEY[::-1])
     plain = Store(f"sqlite:///{path}")
     numbers = range(100_000, 100_500)
-    pseudonyms = {store.applicant_key(number) for number in numbers}
+    pseudonyms = {store.pseudonyms.applicant(number) for number in numbers}
     assert len(pseudonyms) == len(numbers)
-    assert pseudonyms == {store.applicant_key(number) for number in numbers}
-    assert not pseudonyms & {other.applicant_key(number) for number in numbers}
-    assert plain.applicant_key(100_002) == "100002"
-    assert (store.pseudonymous, plain.pseudonymous) == (True, False)
+    assert pseudonyms == {store.pseudonyms.applicant(number) for number in numbers}
+    assert not pseudonyms & {other.pseudonyms.applicant(number) for number in numbers}
+    assert plain.pseudonyms.applicant(100_002) == "100002"
+    assert (store.pseudonyms.hide, plain.pseudonyms.hide) == (True, False)
     store.migrate()
-    key = store.applicant_key(276_309)
+    key = store.pseudonyms.applicant(276_309)
     made = prediction(applicant=key)
-    store.record([made])
+    store.decisions.record([made])
     store.close()
     assert b"276309" not in path.read_bytes()
-    assert next(Store(f"sqlite:///{path}").predictions(applicant=key)) == made
+    assert next(Store(f"sqlite:///{path}").decisions.search(applicant=key)) == made
 
 
 def test_a_record_of_another_object_is_the_same_record(store: Store) -> None:
     made = prediction(idempotency_key="k")
-    store.record([made])
-    assert store.record([replace(made, id=new_id(), pd=0.9)]) == [made]
+    store.decisions.record([made])
+    assert store.decisions.record([replace(made, id=new_id(), pd=0.9)]) == [made]

@@ -41,7 +41,7 @@ from scoring.store import (
     StoreError,
     new_id,
 )
-from scoring.store import stand_ins as stand_ins_module
+from scoring.store import applicants as applicants_module
 from tests.helpers import serving
 from tests.helpers.databases import KEY, prediction
 
@@ -174,7 +174,7 @@ def test_a_number_is_nowhere_in_what_a_service_leaves_behind(
             assert not holding, spelling
     # Neither can it be found out by trying: there are few numbers, and a body that holds one alone.
     store = Store(database)
-    kept = list(store.predictions())
+    kept = list(store.decisions.search())
     alone = {"SK_ID_CURR": NUMBER}
     forms = (str(NUMBER), json.dumps(alone), json.dumps(alone, separators=(",", ":")))
     guesses = [form.encode() for form in forms]
@@ -227,18 +227,19 @@ def test_another_key_than_that_of_before_is_refused(store: Store, database_url: 
     """With it nobody would be found, and everybody would get a second pseudonym."""
     for _ in range(2):
         known = Store(database_url, KEY)
-        known.record([prediction(applicant=known.applicant_key(7))])
+        known.decisions.record([prediction(applicant=known.pseudonyms.applicant(7))])
         known.close()
     other = Store(database_url, KEY[::-1])
     uses: list[Callable[[], object]] = [
-        lambda: other.record([prediction()]), other.check, other.migrate, other.policy,
-        lambda: other.erase(7), lambda: other.on_record(7), lambda: other.applicants([7]),
+        lambda: other.decisions.record([prediction()]), other.check, other.migrate,
+        other.models.policy, lambda: other.privacy.erase(7), lambda: other.privacy.on_record(7),
+        lambda: other.applicants.of([7]),
     ]  # fmt: skip
     for use in uses:
         with pytest.raises(StoreError, match="PSEUDONYM_KEY is not the key"):
             use()
     other.close()
-    assert len(list(store.predictions())) == 2
+    assert len(list(store.decisions.search())) == 2
 
 
 def test_who_was_on_record_before_there_was_a_key_is_put_under_pseudonyms(
@@ -259,21 +260,21 @@ def test_who_was_on_record_before_there_was_a_key_is_put_under_pseudonyms(
     with serving.running_app(found) as app:
         first = app.test_client().post("/predict", json=body, headers=headers).json
         outcome = Outcome(str(NUMBER), first["id"], True, NOW, NOW, "loopback")
-        before.record_outcomes([outcome])
+        before.outcomes.record([outcome])
     told = scoring("migrate", "--database", database_url, key=KEY)
     assert "2 decisions and applicants on record from before PSEUDONYM_KEY" in told.stderr
     assert scoring("migrate", "--pseudonymise", "--database", database_url).exit_code == 1
     done = scoring("migrate", "--pseudonymise", "--database", database_url, key=KEY)
     assert "2 decisions and applicants have pseudonyms now" in done.stdout
     store = Store(database_url, KEY)
-    (kept,) = store.predictions(applicant=store.applicant_key(NUMBER))
-    known = store.applicant(NUMBER)
+    (kept,) = store.decisions.search(applicant=store.pseudonyms.applicant(NUMBER))
+    known = store.applicants.find(NUMBER)
     assert kept.rows is not None
     assert known is not None
     texts = (zlib.decompress(kept.rows), zlib.decompress(known.rows), repr(kept).encode())
     numbers = [str(number).encode() for number in (NUMBER, *loans)]
     assert not any(number in text for number in numbers for text in texts)
-    again = store.outcome(kept.id)
+    again = store.outcomes.find(kept.id)
     assert again is not None
     assert again.applicant == kept.applicant
     assert replay(store).equal == 1
@@ -294,48 +295,50 @@ def test_who_came_again_under_a_pseudonym_is_converted_all_the_same(store: Store
     hidden = Store(store._url.render_as_string(hide_password=False), KEY)
     key = hidden.pseudonyms.concealed("k")
     old = prediction(applicant="7", idempotency_key="k", rows=None)
-    new = prediction(applicant=hidden.applicant_key(7), idempotency_key=key, rows=None)
-    store.record([old])
-    hidden.record([new])
+    new = prediction(applicant=hidden.pseudonyms.applicant(7), idempotency_key=key, rows=None)
+    store.decisions.record([old])
+    hidden.decisions.record([new])
     for one, dataset in ((store, "old"), (hidden, "new")):
-        one.put_applicants([OnlineApplicant(7, "2", b"", b"", dataset, NOW)])
-    assert hidden.pseudonymise() == 2
-    assert hidden.answered("loopback", "k") == new
-    found = hidden.prediction(old.id)
+        one.applicants.put([OnlineApplicant(7, "2", b"", b"", dataset, NOW)])
+    assert hidden.privacy.pseudonymise() == 2
+    assert hidden.decisions.answered("loopback", "k") == new
+    found = hidden.decisions.find(old.id)
     assert found is not None
     assert (found.applicant, found.idempotency_key) == (new.applicant, None)
-    known = hidden.applicant(7)
+    known = hidden.applicants.find(7)
     assert known is not None
     assert known.dataset == "new"
-    assert store.applicant(7) is None
+    assert store.applicants.find(7) is None
     hidden.close()
 
 
 def test_no_two_pseudonyms_get_one_number(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stand_ins_module, "_NUMBERS", 7)
+    monkeypatch.setattr(applicants_module, "_NUMBERS", 7)
     names = [f"p-{number}" for number in range(4)]
-    first = store.stand_ins_for(names, taken={1_000_000_003})
+    first = store.applicants.assign_stand_ins(names, taken={1_000_000_003})
     assert len({*first.values(), 1_000_000_003}) == 5
-    more = store.stand_ins_for(["p-a", "p-b", *names], taken=())
+    more = store.applicants.assign_stand_ins(["p-a", "p-b", *names], taken=())
     assert {name: more[name] for name in names} == first
     assert len(set(more.values())) == 6
-    assert store.stand_ins() == more
+    assert store.applicants.stand_ins() == more
 
 
 def lived(store: Store, body: dict[str, Any], number: int = NUMBER) -> str:
     """A decision on somebody, with everything that can hang on it."""
     rows = zlib.compress(json.dumps(body).encode())
     made = prediction(
-        applicant=store.applicant_key(number), rows=rows, features=b"", idempotency_key=new_id(),
-        request_id=f"r-{number}", reasons='[{"value": 4711}]',
+        applicant=store.pseudonyms.applicant(number), rows=rows, features=b"",
+        idempotency_key=new_id(), request_id=f"r-{number}", reasons='[{"value": 4711}]',
     )  # fmt: skip
-    store.record([made])
-    store.record_override(Override(made.id, "accept", "Zoë", f"{number} told me", NOW, "loopback"))
+    store.decisions.record([made])
+    store.outcomes.override(
+        Override(made.id, "accept", "Zoë", f"{number} told me", NOW, "loopback")
+    )
     outcome = Outcome(made.applicant, made.id, True, NOW, NOW, "loopback")
-    store.record_outcomes([outcome])
-    store.record_outcomes([replace(outcome, defaulted=False)])
+    store.outcomes.record([outcome])
+    store.outcomes.record([replace(outcome, defaulted=False)])
     known = OnlineApplicant(number, "2", b"", rows, "d" * 64, NOW)
-    store.put_applicants([known])
+    store.applicants.put([known])
     return made.id
 
 
@@ -374,7 +377,7 @@ def test_a_person_is_told_and_erased_and_nobody_else(
     assert len(kept["bureau.parquet"]) == len(body["bureau"])
     asked = scoring("person", str(NUMBER), "erase", *words, key=key, answer="n\n")
     assert asked.exit_code == 1
-    assert store.applicant(NUMBER) is not None
+    assert store.applicants.find(NUMBER) is not None
     done = scoring("person", str(NUMBER), "erase", "--yes", *words, key=key)
     assert done.exit_code == 0, done.output
     assert "1 decisions as logs" in done.stdout
@@ -392,28 +395,28 @@ def test_a_person_is_told_and_erased_and_nobody_else(
 
 
 def assert_erased(store: Store, number: str) -> None:
-    left = store.prediction(number)
+    left = store.decisions.find(number)
     assert left is not None
     assert (left.applicant, left.rows, left.features, left.reasons) == ("erased", None, b"", "[]")
     assert (left.request_id, left.request_sha256, left.idempotency_key) == ("", "", None)
     assert (left.pd, left.decision) == (0.1 + 0.2, "refuse")
-    (override,) = store.overrides(number)
+    (override,) = store.outcomes.overrides(number)
     assert (override.decision, override.actor, override.motive) == ("accept", "erased", "erased")
-    assert store.applicant(NUMBER) is None
-    assert not any(rows for rows in store.on_record(NUMBER).values())
+    assert store.applicants.find(NUMBER) is None
+    assert not any(rows for rows in store.privacy.on_record(NUMBER).values())
     report = replay(store)
     assert (report.decisions, report.erased) == (2, 1)
     # It is neither learnt from nor looked at by monitoring.
-    assert [one.id for one in store.labelled(NOW + timedelta(days=1))] != []
-    assert number not in {one.id for one in store.labelled(NOW + timedelta(days=1))}
-    assert list(store.details([number])) == [[]]
+    assert [one.id for one in store.windows.labelled(NOW + timedelta(days=1))] != []
+    assert number not in {one.id for one in store.windows.labelled(NOW + timedelta(days=1))}
+    assert list(store.windows.details([number])) == [[]]
 
 
 def assert_untouched(store: Store, other: str, versions: DataVersions, sample: Dataset) -> None:
-    kept = store.prediction(other)
+    kept = store.decisions.find(other)
     assert kept is not None
     assert kept.rows is not None
-    assert store.applicant(7) is not None
+    assert store.applicants.find(7) is not None
     assert versions.check(sample.digest).erased == 0
 
 
@@ -424,7 +427,7 @@ def test_an_erased_decision_is_told_as_one(
     with serving.running_app(serving.settings(small_model, tmp_path)) as app:
         client, store = app.test_client(), app.extensions["service"].store
         made = client.post("/predict", json=body).json
-        store.erase(NUMBER)
+        store.privacy.erase(NUMBER)
         told = client.get(f"/predictions/{made['id']}").json
         assert (told["applicant"], told["reasons"]) == ("erased", [])
         gone = client.get(f"/predictions/{made['id']}/explanation")
@@ -438,9 +441,9 @@ def test_pseudonyms_are_not_erased_without_their_key(own_dataset: Dataset, tmp_p
     database, mlruns = f"sqlite:///{tmp_path / 'scoring.db'}", tmp_path / "mlruns"
     store = Store(database, KEY)
     store.migrate()
-    store.record([prediction(applicant=store.applicant_key(NUMBER))])
-    stand_in = store.stand_ins_for([store.applicant_key(NUMBER)], ())
-    assert store.numbers_of(NUMBER) == [NUMBER, *stand_in.values()]
+    store.decisions.record([prediction(applicant=store.pseudonyms.applicant(NUMBER))])
+    stand_in = store.applicants.assign_stand_ins([store.pseudonyms.applicant(NUMBER)], ())
+    assert store.privacy.numbers_of(NUMBER) == [NUMBER, *stand_in.values()]
     store.close()
     DataVersions.beside(mlruns).keep(own_dataset)
     words = ("person", str(NUMBER), "erase", "--yes", "--database", database)
@@ -454,39 +457,40 @@ def test_pseudonyms_are_not_erased_without_their_key(own_dataset: Dataset, tmp_p
 def test_purge_reaches_what_is_old_and_leaves_what_is_in_use(store: Store) -> None:
     now, old = NOW, NOW - timedelta(days=200)
     used, idle, dropped = ("a" * 64, "b" * 64, "c" * 64)
-    with store._writing() as connection:
-        from scoring.store import archives
+    with store.writing() as connection:
+        from scoring.store.schema import archives
 
         for digest in (used, idle, dropped):
-            archives.keep(connection, digest, "m", "1", b"model")
-            connection.execute(archives.archives.update().values(archived_at=old))
+            row = {"digest": digest, "name": "m", "version": "1", "content": b"model"}
+            connection.execute(archives.insert(), [{**row, "archived_at": old}])
     for digest in (dropped, idle):
-        store.add_event(ModelEvent(old, "loaded", digest, "1", "champion", "", ""))
-    store.record([prediction(at=now, applicant="1", model_digest=used)])
+        store.models.add_event(ModelEvent(old, "loaded", digest, "1", "champion", "", ""))
+    store.decisions.record([prediction(at=now, applicant="1", model_digest=used)])
     at = {1: old, 2: old, 3: now}
-    store.put_applicants([OnlineApplicant(one, "2", b"", b"", "d" * 64, at[one]) for one in at])
+    store.applicants.put([OnlineApplicant(one, "2", b"", b"", "d" * 64, at[one]) for one in at])
     alert = Alert("psi", "warning", "1", used, old, old, 1.0, 0.2, "m", "a")
-    store.settle_alerts([alert], {used: ["psi"]}, old)
-    store.settle_alerts([], {used: ["psi"]}, old)
-    store.settle_alerts([replace(alert, rule="auc")], {used: ["auc"]}, old)
-    store.keep_report(Report("monitoring", old, b"{}", b""))
+    store.alerts.update([alert], {used: ["psi"]}, old)
+    store.alerts.update([], {used: ["psi"]}, old)
+    store.alerts.update([replace(alert, rule="auc")], {used: ["auc"]}, old)
+    store.reports.keep(Report("monitoring", old, b"{}", b""))
     for why in ("first", "second"):
-        store.set_policy(Policy("shadow"), "Zoë", why)
-    with store._writing() as connection:
+        store.models.set_policy(Policy("shadow"), "Zoë", why)
+    with store.writing() as connection:
         from scoring.store.schema import policies
 
         connection.execute(policies.update().values(at=old))
-    counts = store.purge(timedelta(days=190), now)
+    counts = store.retention.purge(timedelta(days=190), now)
     assert {name: count for name, count in counts.items() if count} == {
         "events": 1, "alerts": 1, "reports": 1, "policies": 1, "applicants": 1, "archives": 1,
     }  # fmt: skip
-    assert {one.model_digest for one in store.events() if one.kind == "loaded"} == {idle}
-    assert [one.alert.rule for one in store.alerts()] == ["auc"]
-    assert store.policy() == Policy("shadow")
-    assert store.applicants([1, 2, 3]).keys() == {1, 3}
+    assert {one.model_digest for one in store.models.events() if one.kind == "loaded"} == {idle}
+    assert [one.alert.rule for one in store.alerts.latest()] == ["auc"]
+    assert store.models.policy() == Policy("shadow")
+    assert store.applicants.of([1, 2, 3]).keys() == {1, 3}
     for digest, there in ((used, True), (idle, True), (dropped, False)):
-        with store._reading() as connection:
-            assert (archives.content_of(connection, digest) is not None) == there
+        with store.reading() as connection:
+            own = archives.select().where(archives.c.digest == digest)
+            assert (connection.execute(own).first() is not None) == there
 
 
 def test_purge_reaches_datasets_that_a_retraining_made(sample: Dataset, tmp_path: Path) -> None:
@@ -513,7 +517,7 @@ def test_a_clock_that_jumps_deletes_no_young_decision(
     store = Store(database_url)
     store.migrate()
     young = [prediction(at=NOW - timedelta(days=days)) for days in range(30)]
-    store.record(young)
+    store.decisions.record(young)
 
     class Jumped(datetime):
         @classmethod
@@ -521,17 +525,17 @@ def test_a_clock_that_jumps_deletes_no_young_decision(
             return (NOW + timedelta(days=400)).astimezone(tz)
 
     if recording:
-        store.record([prediction(at=Jumped.now(UTC))])
-    monkeypatch.setattr("scoring.store.datetime", Jumped)
+        store.decisions.record([prediction(at=Jumped.now(UTC))])
+    monkeypatch.setattr("scoring.store.retention.datetime", Jumped)
     purge = ("purge", "--mlruns", str(tmp_path), "--database", database_url)
     done = scoring(*purge)
     assert done.exit_code == 1
     assert "may have jumped" in done.stderr
     assert "--now" in done.stderr
-    assert len(list(store.predictions())) == 30 + recording
+    assert len(list(store.decisions.search())) == 30 + recording
     done = scoring(*purge, "--now", NOW.isoformat())
     assert done.exit_code == 0, done.output
-    assert len(list(store.predictions())) == 30 + recording
+    assert len(list(store.decisions.search())) == 30 + recording
     store.close()
 
 
@@ -539,9 +543,9 @@ def test_what_is_purged_is_neither_in_the_file_nor_in_its_journal(tmp_path: Path
     store = Store(f"sqlite:///{tmp_path / 'scoring.db'}")
     store.migrate()
     old = NOW - timedelta(days=200)
-    store.record([prediction(at=old, applicant=str(NUMBER)) for _ in range(50)])
+    store.decisions.record([prediction(at=old, applicant=str(NUMBER)) for _ in range(50)])
     # The service goes on: nobody else closes the file.
-    store.purge(timedelta(days=190), NOW)
+    store.retention.purge(timedelta(days=190), NOW)
     held = b"".join(path.read_bytes() for path in tmp_path.glob("scoring.db*"))
     assert str(NUMBER).encode() not in held
     assert_private(tmp_path / "scoring.db")
@@ -581,7 +585,7 @@ def test_features_survive_other_numbers_of_loans(
         found = serving.settings(small_model, tmp_path / str(key)[:4], pseudonym_key=key)
         with serving.running_app(found) as app:
             assert app.test_client().post("/predict", json=tied).status_code == 200
-            (kept,) = app.extensions["service"].store.predictions()
+            (kept,) = app.extensions["service"].store.decisions.search()
             vectors.append(from_bytes(kept.features).tobytes())
             assert replay(app.extensions["service"].store).equal == 1
     assert vectors[0] == vectors[1]

@@ -20,8 +20,8 @@ HOUR = timedelta(hours=1)
 
 def test_a_window_holds_its_beginning_and_not_its_end(store: Store) -> None:
     made = [prediction(at=NOON + i * HOUR, pd=i / 10) for i in (3, 1, 0, 2)]
-    store.record(made)
-    found = store.headlines(NOON + HOUR, NOON + 3 * HOUR)
+    store.decisions.record(made)
+    found = store.windows.headlines(NOON + HOUR, NOON + 3 * HOUR)
     expected = sorted((one for one in made if 0.1 <= one.pd <= 0.2), key=lambda one: one.at)
     assert [one.decode() for one in found.ids] == [one.id for one in expected]
     assert found.pds.tolist() == [0.1, 0.2]
@@ -30,7 +30,7 @@ def test_a_window_holds_its_beginning_and_not_its_end(store: Store) -> None:
 
 
 def test_an_empty_window_has_columns_all_the_same(store: Store) -> None:
-    found = store.headlines(NOON, NOON + HOUR)
+    found = store.windows.headlines(NOON, NOON + HOUR)
     assert found.ids.size == found.pds.size == 0
     assert found.of_model("a" * 64).ids.size == 0
 
@@ -40,51 +40,51 @@ def test_more_decisions_than_are_fetched_at_once(
 ) -> None:
     monkeypatch.setattr("scoring.store.windows._FETCHED", 7)
     made = [prediction(at=NOON + i * HOUR, pd=i / 100) for i in range(30)]
-    store.record(made)
-    found = store.headlines(NOON, NOON + 100 * HOUR)
+    store.decisions.record(made)
+    found = store.windows.headlines(NOON, NOON + 100 * HOUR)
     assert np.array_equal(found.pds, np.arange(30) / 100)
 
 
 def test_models_are_told_apart(store: Store) -> None:
     digests = ["a" * 64, "b" * 64]
-    store.record([prediction(at=NOON, model_digest=digests[i % 2]) for i in range(5)])
-    found = store.headlines(NOON, NOON + HOUR)
+    store.decisions.record([prediction(at=NOON, model_digest=digests[i % 2]) for i in range(5)])
+    found = store.windows.headlines(NOON, NOON + HOUR)
     assert [found.of_model(digest).ids.size for digest in digests] == [3, 2]
 
 
 def test_details_and_rows_are_those_of_the_decisions_asked_for(store: Store) -> None:
     made = [prediction(at=NOON, rows=b"x" if i else None, features=bytes([i])) for i in range(4)]
-    store.record(made)
+    store.decisions.record(made)
     wanted = [one.id for one in made[:3]]
-    found = {one.id: one for some in store.details(wanted) for one in some}
+    found = {one.id: one for some in store.windows.details(wanted) for one in some}
     assert found.keys() == set(wanted)
     for one in made[:3]:
         assert found[one.id].features == one.features
         assert found[one.id].reasons == one.reasons
         assert found[one.id].model_version == one.model_version
-    assert store.kept_rows(wanted).keys() == set(wanted[1:])
+    assert store.windows.rows(wanted).keys() == set(wanted[1:])
 
 
 def test_decisions_are_settled_when_their_outcome_is_observed(store: Store) -> None:
     made = [prediction(at=NOON + i * HOUR, pd=i / 10, decision="accept") for i in range(4)]
-    store.record(made)
-    store.record_outcomes(
+    store.decisions.record(made)
+    store.outcomes.record(
         [
             Outcome(one.applicant, one.id, i == 2, NOON + timedelta(days=100 + i), NOON, "k")
             for i, one in enumerate(made[:3])
         ]
     )
-    store.record_override(Override(made[1].id, "refuse", "Zoë", "knows more", NOON, "k"))
+    store.outcomes.override(Override(made[1].id, "refuse", "Zoë", "knows more", NOON, "k"))
     start, end = NOON + timedelta(days=101), NOON + timedelta(days=103)
     digest = made[0].model_digest
-    found = store.settled(digest, start, end)
+    found = store.windows.settled(digest, start, end)
     # Whom an officer refused got no loan: an outcome says nothing.
     assert found.at.tolist() == [made[2].at.replace(tzinfo=None)]
     assert found.pds.tolist() == [0.2]
     assert found.refused.tolist() == [False]
     assert found.defaulted.tolist() == [True]
-    assert len(store.settled(digest, None, end)) == 2
-    assert len(store.settled("0" * 64, None, end)) == 0
+    assert len(store.windows.settled(digest, None, end)) == 2
+    assert len(store.windows.settled("0" * 64, None, end)) == 0
 
 
 def test_the_last_decision_on_an_applicant_is_labelled_when_its_outcome_is_observed(
@@ -93,19 +93,19 @@ def test_the_last_decision_on_an_applicant_is_labelled_when_its_outcome_is_obser
     made = [
         prediction(at=NOON + i * HOUR, applicant=str(i % 3), decision="accept") for i in range(5)
     ]
-    store.record([*made, prediction(at=NOON, applicant="9", decision="accept")])
-    store.record_outcomes(
+    store.decisions.record([*made, prediction(at=NOON, applicant="9", decision="accept")])
+    store.outcomes.record(
         [
             Outcome(one.applicant, one.id, i == 4, NOON + timedelta(days=100 + i), NOON, "k")
             for i, one in enumerate(made)
         ]
     )
-    found = store.labelled(NOON + timedelta(days=110))
+    found = store.windows.labelled(NOON + timedelta(days=110))
     assert [one.id for one in found] == [made[i].id for i in (2, 3, 4)]
     assert [one.defaulted for one in found] == [False, False, True]
     assert [one.at for one in found] == [made[i].at for i in (2, 3, 4)]
     # The day itself is not over, and what was not known by then is not used.
-    assert [one.id for one in store.labelled(NOON + timedelta(days=102))] == [
+    assert [one.id for one in store.windows.labelled(NOON + timedelta(days=102))] == [
         made[0].id, made[1].id,
     ]  # fmt: skip
 
@@ -117,19 +117,19 @@ def test_nothing_is_learnt_of_refused_applicants_unless_an_officer_accepted_them
     made = [prediction(at=NOON, applicant=str(i), decision="refuse") for i in range(4)]
     made.append(prediction(at=NOON, applicant="4", decision="refer", model_decision="refuse"))
     made += [prediction(at=NOON, applicant=str(i), decision="refer") for i in (5, 6)]
-    store.record(made)
+    store.decisions.record(made)
     for number, words in {1: ("refuse", "accept"), 2: ("refer",), 3: ("accept", "refuse"),
                           6: ("refuse",)}.items():  # fmt: skip
         for word in words:
-            store.record_override(Override(made[number].id, word, "Zoë", "knows more", NOON, "k"))
-    store.record_outcomes(
+            store.outcomes.override(Override(made[number].id, word, "Zoë", "knows more", NOON, "k"))
+    store.outcomes.record(
         [Outcome(one.applicant, one.id, False, NOON + HOUR, NOON, "k") for one in made]
     )
     later = NOON + 2 * HOUR
-    assert {one.applicant for one in store.labelled(later)} == {"1", "5"}
-    assert store.labelled_refusals(later) == 5
-    assert store.labelled_refusals(NOON) == 0
-    assert len(store.settled(made[0].model_digest, None, later)) == 2
+    assert {one.applicant for one in store.windows.labelled(later)} == {"1", "5"}
+    assert store.windows.labelled_refusals(later) == 5
+    assert store.windows.labelled_refusals(NOON) == 0
+    assert len(store.windows.settled(made[0].model_digest, None, later)) == 2
 
 
 def test_decisions_are_counted_by_month_and_model(store: Store) -> None:
@@ -137,18 +137,18 @@ def test_decisions_are_counted_by_month_and_model(store: Store) -> None:
         datetime(2025, 12, 31, 23, 59, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC),
         datetime(2026, 1, 31, 23, 59, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC),
     ]  # fmt: skip
-    store.record([prediction(at=at, model_digest="a" * 64) for at in times])
-    store.record([prediction(at=times[0], model_digest="b" * 64)])
-    found = store.decided("a" * 64, times[-1] + HOUR)
+    store.decisions.record([prediction(at=at, model_digest="a" * 64) for at in times])
+    store.decisions.record([prediction(at=times[0], model_digest="b" * 64)])
+    found = store.windows.decided_by_month("a" * 64, times[-1] + HOUR)
     assert found == {date(2025, 12, 1): 1, date(2026, 1, 1): 2, date(2026, 3, 1): 1}
-    assert sum(store.decided("a" * 64, times[-1]).values()) == 3
-    assert store.decided("c" * 64, times[-1]) == {}
+    assert sum(store.windows.decided_by_month("a" * 64, times[-1]).values()) == 3
+    assert store.windows.decided_by_month("c" * 64, times[-1]) == {}
 
 
 def test_events_are_counted_by_kind(store: Store) -> None:
     for kind, hours in (("loaded", 0), ("refused", 1), ("refused", 2), ("loaded", 9)):
-        store.add_event(ModelEvent(NOON + hours * HOUR, kind, None, None, None, "", "w"))
-    assert store.events_between(NOON, NOON + 5 * HOUR) == {"loaded": 1, "refused": 2}
+        store.models.add_event(ModelEvent(NOON + hours * HOUR, kind, None, None, None, "", "w"))
+    assert store.models.count_events(NOON, NOON + 5 * HOUR) == {"loaded": 1, "refused": 2}
 
 
 def test_the_index_holds_all_that_a_window_reads(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_outcomes_are_read_along_that_index_too(tmp_path: Path) -> None:
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        store.settled("0" * 64, NOON, NOON + HOUR)
+        store.windows.settled("0" * 64, NOON, NOON + HOUR)
     finally:
         event.remove(Engine, "before_cursor_execute", note)
         store.close()

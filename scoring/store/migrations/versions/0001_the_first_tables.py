@@ -54,8 +54,7 @@ def upgrade() -> None:
         sa.Column("worker", sa.String(length=80), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_events")),
     )
-    with op.batch_alter_table("events", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_events_at"), ["at"], unique=False)
+    op.create_index("ix_events_at", "events", ["at"])
 
     op.create_table(
         "policies",
@@ -97,10 +96,11 @@ def upgrade() -> None:
         sa.Column("milliseconds", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
     )
-    with op.batch_alter_table("predictions", schema=None) as batch_op:
-        batch_op.create_index("ix_predictions_applicant", ["applicant", "at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_predictions_at"), ["at"], unique=False)
-        batch_op.create_index("uq_predictions_caller", ["caller", "idempotency_key"], unique=True)
+    op.create_index("ix_predictions_applicant", "predictions", ["applicant", "at"])
+    op.create_index("ix_predictions_at", "predictions", ["at"])
+    op.create_index(
+        "uq_predictions_caller", "predictions", ["caller", "idempotency_key"], unique=True
+    )
 
     op.create_table(
         "outcome_history",
@@ -115,10 +115,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_outcome_history")),
     )
-    with op.batch_alter_table("outcome_history", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_outcome_history_prediction_id"), ["prediction_id"], unique=False
-        )
+    op.create_index("ix_outcome_history_prediction_id", "outcome_history", ["prediction_id"])
 
     op.create_table(
         "outcomes",
@@ -133,8 +130,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("prediction_id", name=op.f("pk_outcomes")),
     )
-    with op.batch_alter_table("outcomes", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_outcomes_observed_at"), ["observed_at"], unique=False)
+    op.create_index("ix_outcomes_observed_at", "outcomes", ["observed_at"])
 
     op.create_table(
         "overrides",
@@ -150,10 +146,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_overrides")),
     )
-    with op.batch_alter_table("overrides", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_overrides_prediction_id"), ["prediction_id"], unique=False
-        )
+    op.create_index("ix_overrides_prediction_id", "overrides", ["prediction_id"])
 
     op.create_table(
         "shadows",
@@ -170,31 +163,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them."""
-    op.drop_table("shadows")
-    with op.batch_alter_table("overrides", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_overrides_prediction_id"))
-
-    op.drop_table("overrides")
-    with op.batch_alter_table("outcomes", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_outcomes_observed_at"))
-
-    op.drop_table("outcomes")
-    with op.batch_alter_table("outcome_history", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_outcome_history_prediction_id"))
-
-    op.drop_table("outcome_history")
-    with op.batch_alter_table("predictions", schema=None) as batch_op:
-        batch_op.drop_index("uq_predictions_caller")
-        batch_op.drop_index(batch_op.f("ix_predictions_at"))
-        batch_op.drop_index("ix_predictions_applicant")
-
-    op.drop_table("predictions")
-    op.drop_table("policies")
-    with op.batch_alter_table("events", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_events_at"))
-
-    op.drop_table("events")
-    op.drop_table("archives")
-    op.drop_table("applicants")
-    op.drop_table("api_keys")
+    """Drop them, and their indexes with them."""
+    for name in (
+        "shadows", "overrides", "outcomes", "outcome_history", "predictions", "policies", "events",
+        "archives", "applicants", "api_keys",
+    ):  # fmt: skip
+        op.drop_table(name)

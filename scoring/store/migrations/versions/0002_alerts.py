@@ -36,15 +36,9 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_alerts")),
     )
-    with op.batch_alter_table("alerts", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_alerts_model_digest"), ["model_digest", "rule"], unique=False
-        )
+    op.create_index("ix_alerts_model_digest", "alerts", ["model_digest", "rule"])
 
 
 def downgrade() -> None:
     """Drop it."""
-    with op.batch_alter_table("alerts", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_alerts_model_digest"))
-
     op.drop_table("alerts")

@@ -23,7 +23,5 @@ def downgrade() -> None:
 
 
 def _replace(columns: list[str]) -> None:
-    with op.batch_alter_table("predictions", schema=None) as batch_op:
-        batch_op.drop_index("ix_predictions_at")
-    with op.batch_alter_table("predictions", schema=None) as batch_op:
-        batch_op.create_index("ix_predictions_at", columns, unique=False)
+    op.drop_index("ix_predictions_at", "predictions")
+    op.create_index("ix_predictions_at", "predictions", columns)

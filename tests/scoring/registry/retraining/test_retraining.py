@@ -32,8 +32,7 @@ from scoring.modelling.candidates import lightgbm
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.training import is_held_out
 from scoring.registry import approval
-from scoring.registry.mlflow_registry import MODEL_NAME
-from scoring.registry.mlflow_registry import Store as Registry
+from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
 from scoring.registry.retraining.history import Keys, history_of, numbers_of
 from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
@@ -176,7 +175,7 @@ def tell(world: World, changed: bool) -> None:
     """Outcomes a year later of all who were not refused; changed: only large loans go wrong."""
     large = float(np.quantile(list(world.amounts.values()), 0.6))
     store, told = world.store, []
-    for place, one in enumerate(list(store.predictions())):
+    for place, one in enumerate(list(store.decisions.search())):
         number = int(one.applicant)
         defaulted = world.targets[number] == 1
         if changed:
@@ -185,7 +184,7 @@ def tell(world: World, changed: bool) -> None:
             observed = one.at + timedelta(days=365)
             caller = CALLERS[place // 9 % 3]
             told.append(Outcome(one.applicant, one.id, defaulted, observed, NOW, caller))
-    store.record_outcomes(told)
+    store.outcomes.record(told)
 
 
 def learnt_from(registry: Registry, digest: str) -> set[int]:
@@ -198,13 +197,13 @@ def learnt_from(registry: Registry, digest: str) -> set[int]:
 def test_rows_of_decisions_give_the_features_that_were_decided_on(living: World) -> None:
     tell(living, changed=False)
     store = living.store
-    decisions = store.labelled(NOW)
+    decisions = store.windows.labelled(NOW)
     numbers = numbers_of(store, decisions, [])
     history = history_of(store, decisions, numbers, Keys(1_000_000, 2_000_000))
     assert sum(history.left_out.values()) == 0
     assert {one.source for one in history.decisions} == {"id", "rows"}
     assert history.numbers == tuple(int(one.applicant) for one in history.decisions)
-    recorded = {one.id: one.features for one in store.predictions()}
+    recorded = {one.id: one.features for one in store.decisions.search()}
     expected = np.stack([from_bytes(recorded[one.id]) for one in history.decisions])
     assert np.array_equal(pack(build_features(history.frames)), expected, equal_nan=True)
     outcomes = history.frames["application"]["TARGET"].to_list()
@@ -217,10 +216,10 @@ def test_rows_of_decisions_give_the_features_that_were_decided_on(living: World)
 def test_rows_by_number_that_have_changed_since_are_left_out(living: World) -> None:
     tell(living, changed=False)
     store = living.store
-    decisions = [one for one in store.labelled(NOW) if one.source == "id"]
+    decisions = [one for one in store.windows.labelled(NOW) if one.source == "id"]
     changed, gone = int(decisions[0].applicant), int(decisions[1].applicant)
-    known = store.applicants([changed, int(decisions[2].applicant)])
-    store.put_applicants([replace(known[int(decisions[2].applicant)], applicant=changed)])
+    known = store.applicants.of([changed, int(decisions[2].applicant)])
+    store.applicants.put([replace(known[int(decisions[2].applicant)], applicant=changed)])
     with sqlite3.connect(living.database) as database:
         database.execute("DELETE FROM applicants WHERE applicant = ?", [gone])
     history = history_of(store, decisions, numbers_of(store, decisions, []), Keys())
@@ -235,10 +234,10 @@ def test_pseudonyms_are_recognised_with_their_key_alone(tmp_path: Path, living: 
     tell(living, changed=False)
     store = Store(f"sqlite:///{tmp_path / 'scoring.db'}", KEY)
     decisions = [
-        one._replace(applicant=store.applicant_key(int(one.applicant)))
-        for one in living.store.labelled(NOW)[:3]
+        one._replace(applicant=store.pseudonyms.applicant(int(one.applicant)))
+        for one in living.store.windows.labelled(NOW)[:3]
     ]
-    known = [int(one.applicant) for one in living.store.labelled(NOW)[:2]]
+    known = [int(one.applicant) for one in living.store.windows.labelled(NOW)[:2]]
     numbers = numbers_of(store, decisions, known)
     assert [numbers[one.applicant] for one in decisions[:2]] == known
     assert 1_000_000_000 <= numbers[decisions[2].applicant] < 2_000_000_000
@@ -249,7 +248,7 @@ def test_pseudonyms_are_recognised_with_their_key_alone(tmp_path: Path, living: 
 def test_an_applicant_in_both_is_taken_from_the_decision(living: World, tmp_path: Path) -> None:
     tell(living, changed=False)
     store, everything = living.store, living.everything
-    decisions = store.labelled(NOW)[:50]
+    decisions = store.windows.labelled(NOW)[:50]
     keys = new_keys(everything)
     history = history_of(store, decisions, numbers_of(store, decisions, []), keys)
     made = combined(everything, history, tmp_path / "both")
@@ -348,7 +347,7 @@ def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_p
 def invented(world: World, number: int) -> list[Prediction]:
     """Applicants of no history whom the champion refuses, with a combination nobody else has."""
     store, champion = world.store, Scorer.load(world.registry.folder / "champion")
-    usual, rng = [one for one in store.predictions() if one.rows], np.random.default_rng(0)
+    usual, rng = [one for one in store.decisions.search() if one.rows], np.random.default_rng(0)
     made = []
     for place in range(3 * number):
         like = usual[place % len(usual)]
@@ -373,7 +372,7 @@ def invented(world: World, number: int) -> list[Prediction]:
 
 def repaid(store: Store, decisions: list[Prediction]) -> None:
     observed = timedelta(days=365)
-    store.record_outcomes(
+    store.outcomes.record(
         [Outcome(one.applicant, one.id, False, one.at + observed, NOW, "liar") for one in decisions]
     )
 
@@ -386,7 +385,7 @@ def test_refused_applicants_reported_as_repaid_teach_nothing(living: World) -> N
     tell(living, changed=False)
     before = gather(living.registry, living.store, LONGER, NOW)
     false = invented(living, 600)
-    living.store.record(false)
+    living.store.decisions.record(false)
     repaid(living.store, false)
     after = gather(living.registry, living.store, LONGER, NOW)
     assert (after.dataset, after.window.history.numbers) == (
@@ -402,13 +401,13 @@ def test_an_attack_through_overrides_waits_for_a_person(living: World, tmp_path:
     registry, export, reports = copied(living.registry, tmp_path), tmp_path / "c", tmp_path / "r"
     tell(living, changed=False)
     store, false = living.store, invented(living, 600)
-    store.record(false)
+    store.decisions.record(false)
     for one in false:
-        store.record_override(Override(one.id, "accept", "eve", "fine", NOW, "liar"))
+        store.outcomes.override(Override(one.id, "accept", "eve", "fine", NOW, "liar"))
     repaid(store, false)
     digest = registry.tags("1")["manifest_sha256"]
     drift = Alert("pd_drift", "critical", "1", digest, NOW, NOW, 0.5, 0.25, "The PDs moved.", "-")
-    store.settle_alerts([drift], {digest: ["pd_drift"]}, NOW)
+    store.alerts.update([drift], {digest: ["pd_drift"]}, NOW)
     run = CliRunner().invoke(
         app,
         ["retrain", "--window", "200d", "--mlruns", str(registry.folder), "--export", str(export),
@@ -440,8 +439,8 @@ def test_an_attack_through_overrides_waits_for_a_person(living: World, tmp_path:
 def test_a_caller_who_turns_outcomes_round_is_named(living: World) -> None:
     tell(living, changed=False)
     store = living.store
-    known = [store.outcome(one.id) for one in store.labelled(NOW)]
-    store.record_outcomes(
+    known = [store.outcomes.find(one.id) for one in store.windows.labelled(NOW)]
+    store.outcomes.record(
         [replace(one, defaulted=not one.defaulted) for one in known if one and one.caller == "shop"]
     )
     doubts = gather(living.registry, store, LONGER, NOW).doubts
@@ -454,7 +453,7 @@ def test_the_same_applicant_under_many_numbers_counts_once(living: World) -> Non
     tell(living, changed=False)
     store = living.store
     before = gather(living.registry, store, LONGER, NOW)
-    like = [one for one in store.predictions() if one.rows and one.decision == "accept"][:300]
+    like = [one for one in store.decisions.search() if one.rows and one.decision == "accept"][:300]
     again = [
         replace(one, id=new_id(), applicant=str(800_000 + place), caller="stranger",
                 at=START + timedelta(days=401))
@@ -467,7 +466,7 @@ def test_the_same_applicant_under_many_numbers_counts_once(living: World) -> Non
         replace(like[0], id=new_id(), applicant=str(900_000 + number), features=to_bytes(vector))
         for number, vector in zip(train, vectors, strict=True)
     ]
-    store.record(again)
+    store.decisions.record(again)
     repaid(store, again)
     after = gather(living.registry, store, LONGER, NOW)
     assert after.left_out["rows of another applicant"] == 400
@@ -477,8 +476,8 @@ def test_the_same_applicant_under_many_numbers_counts_once(living: World) -> Non
 def test_labels_of_one_caller_alone_wait_for_a_person(living: World) -> None:
     tell(living, changed=False)
     store = living.store
-    known = [store.outcome(one.id) for one in store.labelled(NOW)]
-    store.record_outcomes(
+    known = [store.outcomes.find(one.id) for one in store.windows.labelled(NOW)]
+    store.outcomes.record(
         [replace(one, observed_at=NOW - timedelta(days=1), caller="shop") for one in known if one]
     )
     doubts = gather(living.registry, store, LONGER, NOW).doubts

@@ -1,0 +1,192 @@
+"""Decisions: recorded many at a time, each once, and read back."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from operator import eq, ge, lt
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, select, tuple_
+
+from scoring.store.database import Repository
+from scoring.store.engine import chunks, insert_once
+from scoring.store.records import Decided, Prediction, ShadowScore
+from scoring.store.schema import predictions, reads, shadows
+
+_COLUMNS = tuple(field.name for field in fields(Prediction) if field.name != "shadows")
+# Rows and features are long: so many decisions are read at a time.
+_PAGE = 200
+# PostgreSQL fails over texts that hold a NUL.
+_ID = re.compile(r"[0-9a-f-]{36}")
+_ONCE = insert_once(predictions, ["caller", "idempotency_key"])
+_ALWAYS = insert(predictions)
+_SHADOWS = insert(shadows)
+
+_Key = tuple[str, str | None]
+
+
+class Decisions(Repository):
+    """The decisions on record, and who looked at them."""
+
+    def record(self, new: Sequence[Prediction]) -> list[Prediction]:
+        """Record decisions, all or none.
+
+        Returns
+        -------
+        list of Prediction
+            Those given; where a caller used an idempotency key before, the first one of it,
+            and the new one is not recorded.
+        """
+        if not new:
+            return []
+        keyed = [one for one in new if one.idempotency_key is not None]
+        plain = [_row(one) for one in new if one.idempotency_key is None]
+        with self._database.writing() as connection:
+            if plain:
+                connection.execute(_ALWAYS, plain)
+            first = _record_once(connection, keyed) if keyed else {}
+            kept = [first.get(_key(one), one) for one in new]
+            scored = [
+                {"prediction_id": one.id, **asdict(shadow)}
+                for one, own in zip(kept, new, strict=True)
+                if one is own
+                for shadow in one.shadows
+            ]
+            if scored:
+                connection.execute(_SHADOWS, scored)
+        return kept
+
+    def answered(self, caller: str, *keys: str) -> Prediction | None:
+        """Return a decision that one of a caller's idempotency keys stands for, if there is one."""
+        kept = map(self._database.pseudonyms.concealed, keys)
+        own = predictions.c.caller == caller, predictions.c.idempotency_key.in_(list(kept))
+        return next(iter(self._page(select(predictions).where(*own).limit(1))), None)
+
+    def find(self, number: str) -> Prediction | None:
+        """Return the decision of an id; None where it is not on record, or no id at all."""
+        if not _ID.fullmatch(number):
+            return None
+        return next(iter(self._page(select(predictions).where(predictions.c.id == number))), None)
+
+    def decided_on(self, numbers: Sequence[str]) -> dict[str, Decided]:
+        """Return on whom, when and for whom it was decided, by those ids that are decisions."""
+        wanted = select(predictions.c.id, *(predictions.c[name] for name in Decided._fields))
+        decided: dict[str, Decided] = {}
+        with self._database.reading() as connection:
+            for some in chunks([number for number in numbers if _ID.fullmatch(number)]):
+                rows = connection.execute(wanted.where(predictions.c.id.in_(some)))
+                decided |= {number: Decided(*rest) for number, *rest in rows}
+        return decided
+
+    def search(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        applicant: str | None = None,
+        caller: str | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Prediction]:
+        """Read decisions in the order of time, some at a time.
+
+        Parameters
+        ----------
+        since, until : datetime, optional
+            From a time on, and before one.
+        applicant : str, optional
+            As `Pseudonyms.applicant` gives it.
+        caller : str, optional
+            Who asked for them.
+        limit : int, optional
+            The most that are read.
+        newest_first : bool
+            Whether the order is turned round.
+        """
+        column = predictions.c
+        asked = (
+            (ge, column.at, since),
+            (lt, column.at, until),
+            (eq, column.applicant, applicant),
+            (eq, column.caller, caller),
+        )
+        where = [holds(own, value) for holds, own, value in asked if value is not None]
+        query = select(predictions).where(*where)
+        order = (column.at, column.id)
+        query = query.order_by(*(one.desc() if newest_first else one for one in order))
+        left, following = limit, query
+        while left is None or left > 0:
+            page = self._page(following.limit(_PAGE if left is None else min(left, _PAGE)))
+            if not page:
+                return
+            yield from page
+            following = query.where(_beyond(page[-1], newest_first=newest_first))
+            left = None if left is None else left - len(page)
+
+    def note_read(self, caller: str, what: str, applicant: str, number: str | None = None) -> None:
+        """Record that a caller looked, by an operation, at an applicant or another's decision."""
+        row = {"caller": caller, "what": what, "applicant": applicant, "prediction_id": number}
+        with self._database.writing() as connection:
+            connection.execute(insert(reads), [{"at": datetime.now(UTC), **row}])
+
+    def _page(self, query: Select[Any]) -> list[Prediction]:
+        with self._database.reading() as connection:
+            return _read(connection, query)
+
+
+def _record_once(connection: Connection, keyed: Sequence[Prediction]) -> Mapping[_Key, Prediction]:
+    """Insert those whose key is new; what stands for each key that was not, by key."""
+    by_key: dict[_Key, Prediction] = {}
+    for one in keyed:
+        by_key.setdefault(_key(one), one)
+    # Two that insert the same keys in different orders would wait for each other for ever.
+    ordered = [by_key[key] for key in sorted(by_key, key=str)]
+    inserted = connection.execute(
+        _ONCE[connection.dialect.name],
+        [_row(one) for one in ordered],
+        execution_options={"preserve_rowcount": True},
+    ).rowcount
+    if inserted < len(ordered):
+        pairs = tuple_(predictions.c.caller, predictions.c.idempotency_key).in_(list(by_key))
+        for kept in _read(connection, select(predictions).where(pairs)):
+            # What was inserted stays the caller's own object.
+            if kept.id != by_key[_key(kept)].id:
+                by_key[_key(kept)] = kept
+    return by_key
+
+
+def _key(one: Prediction) -> _Key:
+    return one.caller, one.idempotency_key
+
+
+def _row(one: Prediction) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in _COLUMNS}
+
+
+def _beyond(last: Prediction, *, newest_first: bool) -> ColumnElement[bool]:
+    at, number = predictions.c.at, predictions.c.id
+    if newest_first:
+        return (at < last.at) | and_(at == last.at, number < last.id)
+    return (at > last.at) | and_(at == last.at, number > last.id)
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Prediction]:
+    rows = connection.execute(query).mappings().all()
+    along = _shadows(connection, [row["id"] for row in rows])
+    return [
+        Prediction(**{name: row[name] for name in _COLUMNS}, shadows=tuple(along[row["id"]]))
+        for row in rows
+    ]
+
+
+def _shadows(connection: Connection, numbers: Sequence[str]) -> Mapping[str, list[ShadowScore]]:
+    scores: dict[str, list[ShadowScore]] = defaultdict(list)
+    if numbers:
+        query = select(shadows).where(shadows.c.prediction_id.in_(numbers))
+        for number, *score in connection.execute(query.order_by(shadows.c.model_digest)):
+            scores[number].append(ShadowScore(*score))
+    return scores
