@@ -173,23 +173,12 @@ def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
     for side in ("train", "test"):
         checks.append((f"the same SK_ID_CURR twice in {side}", ids[side].is_duplicated(), side))
         checks.append((f"the same content twice in {side}", content[side].is_duplicated(), side))
-    return pl.DataFrame(
-        [
-            {
-                "check": name,
-                "found": int(concerned.sum()),
-                "of": concerned.len(),
-                "examples": ids[side].filter(concerned).head(3).to_list(),
-            }
-            for name, concerned, side in checks
-        ],
-        schema={
-            "check": pl.String,
-            "found": pl.Int64,
-            "of": pl.Int64,
-            "examples": pl.List(pl.Int64),
-        },
-    )
+    rows = [
+        (name, int(flags.sum()), flags.len(), ids[side].filter(flags).head(3).to_list())
+        for name, flags, side in checks
+    ]
+    schema, lists = ["check", "found", "of", "examples"], {"examples": pl.List(pl.Int64)}
+    return pl.DataFrame(rows, schema=schema, schema_overrides=lists, orient="row")
 
 
 def _content(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
@@ -254,19 +243,11 @@ def id_order(
         "position of the row": np.arange(outcomes.size),
         "outcomes of the neighbours by SK_ID_CURR": _neighbours(ids, outcomes),
     }
-    rows = []
-    for name, scores in predictors.items():
-        auc = auc_interval(outcomes, scores, resamples, seed)
-        rows.append(
-            {
-                "predictor": name,
-                "auc": auc.value,
-                "low": auc.low,
-                "high": auc.high,
-                "chance": auc.low <= 0.5 <= auc.high,
-            }
-        )
-    return pl.DataFrame(rows)
+    aucs = {
+        name: auc_interval(outcomes, scores, resamples, seed) for name, scores in predictors.items()
+    }
+    rows = [(name, *auc, auc.low <= 0.5 <= auc.high) for name, auc in aucs.items()]
+    return pl.DataFrame(rows, schema=["predictor", "auc", "low", "high", "chance"], orient="row")
 
 
 def _neighbours(

@@ -190,6 +190,36 @@ class Scored:
         """The model's."""
         return self.scorer.version
 
+    def minus(
+        self,
+        other: Scored,
+        target: Labels,
+        rows: Mask | slice = slice(None),
+        cutoff: float | None = None,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> dict[str, Interval]:
+        """Compute this model's figures minus another's on the same applicants.
+
+        Parameters
+        ----------
+        other : Scored
+            The other model, with its PDs of the same applicants.
+        target : numpy.ndarray of shape (applicants,)
+            1 for a default, 0 else.
+        rows : numpy.ndarray of bool or slice
+            On which of the applicants; all by default.
+        cutoff : float, optional
+            In the place of this model's own.
+        resamples, seed : int
+            Of the bootstrap intervals.
+        """
+        own = self.scorer.cutoff if cutoff is None else cutoff
+        pds, others = self.pds[rows], other.pds[rows]
+        return paired_difference(
+            target[rows], pds, others, own, other.scorer.cutoff, self.scorer.costs, resamples, seed
+        )
+
 
 @dataclass(frozen=True)
 class Incomparable:
@@ -284,22 +314,11 @@ def _differences(
     if not isinstance(champion, Scored):
         return {}
 
-    def on(rows: Mask) -> dict[str, Interval]:
-        return paired_difference(
-            held_out.target[rows],
-            challenger.pds[rows],
-            champion.pds[rows],
-            challenger.scorer.cutoff,
-            champion.scorer.cutoff,
-            challenger.scorer.costs,
-            resamples,
-            seed,
-        )
-
-    everybody = np.ones(held_out.target.size, dtype=np.bool_)
-    differences = on(everybody)
+    differences = challenger.minus(champion, held_out.target, resamples=resamples, seed=seed)
     if held_out.current is not None:
-        levels = on(held_out.current)
+        levels = challenger.minus(
+            champion, held_out.target, held_out.current, resamples=resamples, seed=seed
+        )
         differences |= {name: levels[name] for name in _LEVELS}
     return differences
 

@@ -8,12 +8,13 @@ who were not refused have an outcome, as in life.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -136,35 +137,44 @@ def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> 
     )
 
 
-class Change(Protocol):
-    """Something that may happen to a population."""
+class Change(ABC):
+    """Something that may happen to a population.
 
-    @property
-    def kind(self) -> str:
-        """Which kind of change."""
+    Attributes
+    ----------
+    kind : str
+        Which kind of change.
+    words : str
+        How strong it is, in words that are filled in from the change itself.
+    """
+
+    kind: ClassVar[str]
+    words: ClassVar[str]
 
     @property
     def strength(self) -> str:
         """How strong it is, in words."""
+        return self.words.format(self)
 
+    @abstractmethod
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """Draw the applicants of a window after the change."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoChange:
+@dataclass(frozen=True)
+class NoChange(Change):
     """The same population as ever."""
 
-    kind: str = NO_CHANGE
-    strength: str = "resample"
+    kind = NO_CHANGE
+    words = "resample"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """Draw a sample of the population."""
         return population.resampled(size, rng)
 
 
-@dataclass(frozen=True, slots=True)
-class CovariateShift:
+@dataclass(frozen=True)
+class CovariateShift(Change):
     """Others apply: those with low values of a feature more often; P(default | x) stays.
 
     The feature's density is tilted by exp(-deviations x z), which moves the mean of a normal
@@ -173,12 +183,8 @@ class CovariateShift:
 
     feature: int
     deviations: float
-    kind: str = "covariate shift"
-
-    @property
-    def strength(self) -> str:
-        """The step of the feature's mean."""
-        return f"{self.deviations:g} sd of one feature"
+    kind = "covariate shift"
+    words = "{0.deviations:g} sd of one feature"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """Draw with weights."""
@@ -187,8 +193,8 @@ class CovariateShift:
         return population.weighted(np.exp(-self.deviations * z), size, rng)
 
 
-@dataclass(frozen=True, slots=True)
-class LostValues:
+@dataclass(frozen=True)
+class LostValues(Change):
     """A source fails: some applicants come without one feature's value, and are scored so.
 
     `without` is the same population, all of it without the value.
@@ -196,12 +202,8 @@ class LostValues:
 
     without: Population
     share: float
-    kind: str = "missingness"
-
-    @property
-    def strength(self) -> str:
-        """Of how many the value is lost."""
-        return f"{self.share:.0%} of one feature"
+    kind = "missingness"
+    words = "{0.share:.0%} of one feature"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """Draw a sample, some of it without the value."""
@@ -210,25 +212,21 @@ class LostValues:
         return population.take(places).mixed(self.without.take(places), lost)
 
 
-@dataclass(frozen=True, slots=True)
-class LabelShift:
+@dataclass(frozen=True)
+class LabelShift(Change):
     """More of those apply who will default; P(x | default) stays."""
 
     odds: float
-    kind: str = "label shift"
-
-    @property
-    def strength(self) -> str:
-        """By what the odds of default are multiplied."""
-        return f"odds of default x {self.odds:g}"
+    kind = "label shift"
+    words = "odds of default x {0.odds:g}"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """Draw with weights."""
         return population.weighted(np.where(population.defaulted, self.odds, 1.0), size, rng)
 
 
-@dataclass(frozen=True, slots=True)
-class ConceptShift:
+@dataclass(frozen=True)
+class ConceptShift(Change):
     """The same applicants default more often than before, as in a recession.
 
     Of a good applicant with probability p of default, P(default) = (p' - p) / (1 - p), where the
@@ -236,12 +234,8 @@ class ConceptShift:
     """
 
     odds: float
-    kind: str = "concept shift"
-
-    @property
-    def strength(self) -> str:
-        """By what the odds of default are multiplied at equal features."""
-        return f"odds at equal features x {self.odds:g}"
+    kind = "concept shift"
+    words = "odds at equal features x {0.odds:g}"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """Draw a sample in which more default."""
@@ -252,17 +246,13 @@ class ConceptShift:
         return replace(sample, defaulted=sample.defaulted | fallen)
 
 
-@dataclass(frozen=True, slots=True)
-class FadedLink:
+@dataclass(frozen=True)
+class FadedLink(Change):
     """Features say less than before: some outcomes are drawn from all, as many defaults as ever."""
 
     share: float
-    kind: str = "faded link"
-
-    @property
-    def strength(self) -> str:
-        """Of how many the outcome has nothing to do with the features."""
-        return f"{self.share:.0%} of outcomes at random"
+    kind = "faded link"
+    words = "{0.share:.0%} of outcomes at random"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
         """Draw a sample in which some outcomes are those of others."""

@@ -20,7 +20,7 @@ from scoring.data.dataset import Dataset
 from scoring.data.tables import Frames
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.metrics import figures, paired_difference
+from scoring.evaluation.metrics import figures
 from scoring.features import build_features
 from scoring.registry.gates import HeldOut, Scored
 from scoring.registry.holdout import held_out_rows, score_parts
@@ -152,27 +152,26 @@ def held(
     wanted = round(size * rate / (1.0 - rate))
     chosen = _refused(champion, others_pds[1], wanted, seed)
     pds = [
-        np.concatenate([own, theirs[chosen]])
-        for own, theirs in zip(newest_pds, others_pds, strict=True)
+        np.concatenate([own, old[chosen]]) for own, old in zip(newest_pds, others_pds, strict=True)
     ]
     target = np.concatenate([newest.target, others.target[chosen]])
     groups = pl.concat([newest.groups, others.groups[chosen]])
+    ours, theirs = (Scored(*pair) for pair in zip(models, pds, strict=True))
+    first_ours, first_theirs = (Scored(*pair) for pair in zip(models, others_pds, strict=True))
+    strict = _as_strict(others_pds, champion.cutoff)
     return Trial(
         window=window,
         stand_ins=chosen.size,
         wanted=wanted,
-        challenger=Scored(challenger, pds[0]),
-        champion=Scored(champion, pds[1]),
+        challenger=ours,
+        champion=theirs,
         # Stand-ins tell what refusals cost, but their outcomes are of another time.
         held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
-        on_labelled=_differences(models, pds, target, size, seed),
-        on_all=_differences(models, pds, target, target.size, seed),
-        on_original=_differences(
-            models, others_pds, others.target, others.target.size, seed,
-            _as_strict(others_pds, champion.cutoff),
-        ),
+        on_labelled=ours.minus(theirs, target, slice(size), seed=seed),
+        on_all=ours.minus(theirs, target, seed=seed),
+        on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),
         effects=effects(challenger, champion, parts[0], seed),
-    )  # fmt: skip
+    )
 
 
 def _as_strict(pds: list[Floats], cutoff: float) -> float:
@@ -221,24 +220,3 @@ def _refused(champion: Scorer, pds: Floats, wanted: int, seed: int) -> np.ndarra
     refused = np.array([decision == "refuse" for decision in champion.decide(pds)], dtype=np.bool_)
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(refused))
     return np.sort(drawn[:wanted])
-
-
-def _differences(
-    models: tuple[Scorer, Scorer],
-    pds: list[Floats],
-    target: np.ndarray,
-    size: int,
-    seed: int,
-    cutoff: float | None = None,
-) -> dict[str, Interval]:
-    challenger, champion = models
-    return paired_difference(
-        target[:size],
-        pds[0][:size],
-        pds[1][:size],
-        challenger.cutoff if cutoff is None else cutoff,
-        champion.cutoff,
-        challenger.costs,
-        _RESAMPLES,
-        seed,
-    )
