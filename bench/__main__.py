@@ -44,7 +44,7 @@ on gunicorn's own threads."""
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What is measured, and how.
+    """One run of the benchmark.
 
     Attributes
     ----------

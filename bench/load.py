@@ -44,7 +44,7 @@ class BenchError(ScoringError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a server did under load.
+    """A server's rate and latencies under load.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where the time of a request goes, stage by stage, in one process without a network."""
+"""Profile of a request, stage by stage, in one process without a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the sample applicants stand in for real ones, in figures.
+"""Figures of how well the sample applicants stand in for real ones.
 
     python -m studies.credibility HOME_CREDIT APPLICATIONS
 

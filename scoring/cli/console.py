@@ -1,4 +1,4 @@
-"""How the command line talks: messages, errors in a line, tables."""
+"""Output of the command line: messages, errors in a line, tables, progress."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def messages() -> Iterator[Console]:
 
 
 def _of_mlflow() -> tuple[type[Exception], ...]:
-    """What MLflow raises, if a command has loaded it: to import it takes seconds."""
+    """Return MLflow's exception, if a command has loaded it: to import it takes seconds."""
     loaded = sys.modules.get("mlflow.exceptions")
     return () if loaded is None else (loaded.MlflowException,)
 

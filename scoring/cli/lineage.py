@@ -1,4 +1,4 @@
-"""Where a model comes from, on the command line: lineage."""
+"""Command for where a model comes from: lineage."""
 
 from __future__ import annotations
 

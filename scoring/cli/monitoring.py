@@ -1,4 +1,4 @@
-"""Watching the model from the command line: monitor."""
+"""Command for watching the model: monitor."""
 
 from __future__ import annotations
 

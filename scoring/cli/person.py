@@ -1,4 +1,4 @@
-"""One applicant's data from the command line: told, and erased."""
+"""Command for one applicant's data: person."""
 
 from __future__ import annotations
 

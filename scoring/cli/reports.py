@@ -1,4 +1,4 @@
-"""What people read: notebook, overview."""
+"""Commands for reports: notebook, overview."""
 
 from __future__ import annotations
 

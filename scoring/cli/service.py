@@ -1,4 +1,4 @@
-"""What is done for the service from the command line: materialize, replay."""
+"""Commands for the service's data: materialize, replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to the database from the command line: migrate, keys, purge."""
+"""Commands for the database: migrate, keys, purge."""
 
 from __future__ import annotations
 

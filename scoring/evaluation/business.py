@@ -1,4 +1,4 @@
-"""What a decision costs, and the cut-off that follows from it."""
+"""Business cost of decisions, and the cut-off that follows from it."""
 
 from __future__ import annotations
 

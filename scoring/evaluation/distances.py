@@ -1,4 +1,4 @@
-"""How far two populations are from each other, from their counts in the same bins.
+"""Distances and tests between two populations, from their counts in the same bins.
 
 Sizes say how much has changed, tests whether chance alone could have done it. On many applicants
 every small change is certain, on few a large size means nothing: neither is enough by itself.

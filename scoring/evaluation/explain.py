@@ -1,4 +1,4 @@
-"""What a model leans on, over all applicants and for one.
+"""Explanations of a model, over all applicants and for one.
 
 Contributions are exact Shapley values in calibrated log-odds, as the Scorer gives them: they add
 up to the logit of the PD. Gain and permutation answer other questions, and stand beside them:

@@ -1,4 +1,4 @@
-"""How decisions fall on women and men, on the young and the old, on the married and the single.
+"""Fairness: decisions by sex, age band and family status.
 
 The model does not see these attributes unless told to; the applicants have them all the same.
 Acceptance is what an applicant wants, so a group fares worse when fewer of it are accepted.
@@ -250,7 +250,7 @@ _FOUR_FIFTHS: dict[str, type[pl.DataType]] = (
 
 
 def _comparable(groups: pl.Series, outcomes: Flags) -> dict[str, Flags]:
-    """Who belongs to each group that is large enough and known."""
+    """Return who belongs to each group that is large enough and known."""
     return {
         group: (groups == group).to_numpy()
         for group, size in _sizes(groups, outcomes).items()

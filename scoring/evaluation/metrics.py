@@ -1,4 +1,4 @@
-"""How good PDs and decisions are: ranking, calibration and cost, each with an interval.
+"""Figures of PDs and decisions: ranking, calibration and cost, each with an interval.
 
 `segments` looks at parts of the applicants, `money` counts in money.
 """

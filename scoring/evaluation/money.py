@@ -22,7 +22,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What is assumed of every loan.
+    """Assumptions about every loan.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class MoneyScore:
-    """What decisions cost per applicant, in the currency of AMT_CREDIT.
+    """Costs of decisions per applicant, in the currency of AMT_CREDIT.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where the model errs: its figures in parts of the applicants."""
+"""Figures by segment of the applicants: where the model errs."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ QUIET, ALARM = 0, 3
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What was told of one look.
+    """Alerts of one look that were news, and senders that failed.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is to be expected of decisions before their outcomes are known."""
+"""Estimates of AUC, cost and default rate before outcomes are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How decisions turned out, beside what was promised when the model was trained."""
+"""Realised performance, beside what was promised when the model was trained."""
 
 from __future__ import annotations
 

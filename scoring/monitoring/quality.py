@@ -65,7 +65,7 @@ def _unknown_categories(scorer: Scorer, some: Sample) -> dict[str, float]:
 
 
 def _skew(store: Store, some: Sample) -> tuple[int, dict[str, int]]:
-    """How many features were computed again, and how often each came out otherwise."""
+    """Return how many decisions' features were recomputed, and how often each differed."""
     place = {number: i for i, number in enumerate(some.ids)}
     kept = store.windows.rows(some.ids[:_LOOKED_AT])
     chosen = sorted(kept)[:_RECOMPUTED]

@@ -65,7 +65,7 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What came of computing decisions again.
+    """Results of computing decisions again.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Report:
 
 @dataclass(slots=True)
 class _Findings:
-    """What was found on some decisions; `missing` holds their ids and what they lack."""
+    """Differences on some decisions; `missing` holds ids and what could not be computed."""
 
     differences: list[Difference] = field(default_factory=list)
     missing: set[tuple[str, str]] = field(default_factory=set)
@@ -331,7 +331,7 @@ def _replay_model(
 
 
 def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, object]:
-    """What a model makes of an applicant, by the names of a decision's fields."""
+    """Return a model's opinion of an applicant, by the names of a decision's fields."""
     low, high = scorer.refer_band
     return {
         "model_name": scorer.name,

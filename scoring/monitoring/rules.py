@@ -1,4 +1,4 @@
-"""What findings deserve an alert: each rule is one question, its limits are settings.
+"""Rules that turn findings into alerts: each is one question, its limits are settings.
 
 A rule that tests asks two things: is the change certain, and is it large. P-values are adjusted
 within families (Holm): the features' values and missingness, which `comparison` adjusts;
@@ -62,7 +62,7 @@ OUTCOME_RULES = frozenset(_OUTCOMES)
 
 
 class _Hit(NamedTuple):
-    """What a rule found: how large it is, against what, and in words."""
+    """A rule's finding: its size, its limit, and a sentence."""
 
     rule: str
     size: float
@@ -73,7 +73,7 @@ class _Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the rules say of one model in one window.
+    """The alerts of one model in one window, and the rules that could judge.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where alerts are sent: the log, a webhook that takes Slack's JSON, e-mail by SMTP."""
+"""Senders of alerts: the log, a webhook that takes Slack's JSON, e-mail by SMTP."""
 
 from __future__ import annotations
 

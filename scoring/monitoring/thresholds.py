@@ -1,4 +1,4 @@
-"""From where on a finding is worth an alert: defaults, a TOML file, environment variables."""
+"""Thresholds of alerts: defaults, a TOML file, environment variables."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From where on a finding is an alert.
+    """Thresholds from which on a finding is an alert.
 
     A change has to be both certain and large. `significance` bounds the chance of one false alarm
     in each of four families of tests (features, PD and decisions, reasons, outcomes), so all

@@ -38,7 +38,7 @@ _HELD_OUT = "held out"
 
 @dataclass(frozen=True)
 class Margins:
-    """How much worse a challenger may be, and what no model may exceed.
+    """Margins of the gates: how much worse a challenger may be, and what no model may exceed.
 
     The margins are about two standard errors of the difference between two models of the same
     recipe on 2,000 held-out applicants: less would refuse for noise, more would let a worse model
@@ -84,7 +84,7 @@ class Margins:
 
 @dataclass(frozen=True)
 class Gate:
-    """What one gate found.
+    """The outcome of one gate.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """What the gates found about a challenger.
+    """The outcomes of all gates for a challenger.
 
     Attributes
     ----------

@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where a registered version comes from, and what it has led to.
+    """The chain of steps that led to a registered version, and what it has led to.
 
     Attributes
     ----------
@@ -250,7 +250,7 @@ def _registration(own: Registered, made_by: Provenance | None, events: Sequence[
 
 
 def _change(event: Event, version: str) -> dict[str, Any]:
-    """What a change of champion was for a version that it put in or took away."""
+    """Describe a change of champion for a version that it put in or took away."""
     motive = {"by": event.by, "why": event.why}
     if event.version != version:
         return {"replaced": event.at, "with_version": event.version, **motive}

@@ -483,7 +483,7 @@ def _digest(folder: Path) -> str:
 
 
 def _tags(scorer: Scorer, digest: str) -> dict[str, str]:
-    """What a list of versions tells without opening the model, and the seal on its files."""
+    """Return the tags of a version: what a list of versions shows, and the manifest's digest."""
     training = scorer.lineage.get("training", {})
     return {
         "dataset": str(training.get("dataset", "")),
@@ -494,7 +494,7 @@ def _tags(scorer: Scorer, digest: str) -> dict[str, str]:
 
 
 def _data_folder(model: Path) -> str:
-    """Where MLflow put the Scorer's directory inside a logged model."""
+    """Return where MLflow put the Scorer's directory inside a logged model."""
     flavor = mlflow.models.Model.load(str(model)).flavors["python_function"]
     return str(flavor["data"])
 

@@ -1,4 +1,4 @@
-"""What is kept of every change of champion, and what follows from it."""
+"""Records of every change of champion, and what follows from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model was made by: the code, the machine, the people, and the model before it.
+"""Provenance of models: the code, the machine, the people, and the model before it.
 
 None of it can stand inside the model: the same data, seed and code give the same model file,
 whoever trains it, wherever and whenever. The registry keeps it with the version.
@@ -33,7 +33,7 @@ _GIT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a registered version was made by.
+    """Code, environment, person and parent of a registered version.
 
     Attributes
     ----------
@@ -194,7 +194,7 @@ def _user() -> str:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git answers, None where it cannot."""
+    """Return git's answer, None where it cannot give one."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS)

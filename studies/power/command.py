@@ -1,4 +1,4 @@
-"""What is asked of the alerts from the command line: power."""
+"""Command for the power of alerts: power."""
 
 from __future__ import annotations
 

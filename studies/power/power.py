@@ -1,4 +1,4 @@
-"""How soon the rules see a change, and how often they alarm for nothing, by simulated windows.
+"""Power of the rules on simulated windows: how soon they see a change, how often they err.
 
 Windows are drawn from applicants that the model has not seen, with a change or without one. What
 is asked of each is what a monitor asks of a window: does it deserve any alert at all? Only those

@@ -34,7 +34,7 @@ class Event:
 
 @dataclass
 class Ledger:
-    """What was decided on each arrival; months to come are NaN, False or 0.
+    """Decisions on each arrival; months to come are NaN, False or 0.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is simulated from the command line: simulate."""
+"""Command for simulations: simulate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the courses of events cost: by month, and in all."""
+"""Costs of the simulated courses: by month, and in all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a simulated lender makes its next model from what it knows by then.
+"""Training of a simulated lender's next model, from what it knows by then.
 
 Three things set this apart from the first training. Only those who were given a loan have an
 outcome, so that the part of the applicants that is refused is represented by applicants of the
@@ -59,7 +59,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Trainer:
-    """What every new model is made from besides outcomes.
+    """Everything a new model is made from besides outcomes.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class Trainer:
     def _examples(
         self, current: Scorer, known: Labelled, recent: Positions
     ) -> tuple[Examples, int]:
-        """What is learnt from, the newest outcomes last, and how many of those there are."""
+        """Return the examples, the newest outcomes last, and how many of those there are."""
         refused = _refuses(current, self.first.frame)
         share = float(_refuses(current, self.pool.features[recent]).mean())
         rng = np.random.default_rng(self.seed)

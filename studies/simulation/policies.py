@@ -1,4 +1,4 @@
-"""What may be done about a model that ages: five policies, asked at the beginning of each month."""
+"""Five policies for a model that ages, asked at the beginning of each month."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TINY = 1e-12
 
 
 class Policy(Protocol):
-    """What is done about the models."""
+    """A way to maintain the models."""
 
     def review(self, branch: Branch, month: int) -> None:
         """Do what there is to do before a month begins."""

@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class SimulationSettings:
-    """What is simulated.
+    """Settings of a simulation.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class SimulationSettings:
 
 @dataclass(frozen=True)
 class World:
-    """What all courses of events have in common.
+    """Applicants and first model that all courses have in common.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class World:
 
 @dataclass(frozen=True)
 class Course:
-    """What came of a policy in a scenario.
+    """The result of a policy in a scenario.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Course:
 
     @property
     def cost(self) -> Floats:
-        """What each decision is to be expected to cost, in units of one refused good applicant.
+        """Expected cost of each decision, in units of one refused good applicant.
 
         From the true probability: the luck of single loans is left out.
         """
@@ -122,7 +122,7 @@ class Course:
 
     @property
     def least_cost(self) -> Floats:
-        """The same for somebody who knows the true probabilities."""
+        """Least expected cost of each decision, knowing the true probabilities."""
         p = self.arrivals.probability
         return np.minimum(self.costs.total(p, 0.0), self.costs.total(0.0, 1.0 - p))
 

@@ -1,4 +1,4 @@
-"""How the world of the applicants changes: five courses of time, each a known function of it."""
+"""Scenarios: five ways in which applicants change, each a known function of time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _YEAR = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What differs from the world that the first model learnt in; zeros are that world.
+    """Differences from the world that the first model learnt in; zeros are that world.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a monitor would see at the beginning of a month, and whether it is an alarm."""
+"""Alarms that a monitor would raise at the beginning of a month."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _THRESHOLDS = Thresholds()
 
 @dataclass(frozen=True, slots=True)
 class AlarmLimits:
-    """From where on there is an alarm.
+    """Limits from which on there is an alarm.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How the applicants of today differ from those the model learnt from, and what to do about it.
+"""Drift: today's applicants compared with those the model learnt from.
 
 populations.py says who is compared with whom, study.py compares every column, verdict.py puts into
 words what that means, checks.py lets Evidently report and test the columns that matter most, and

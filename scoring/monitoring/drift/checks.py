@@ -53,7 +53,7 @@ _ALERTS = Thresholds()
 
 @dataclass(frozen=True)
 class Checks:
-    """What Evidently made of a study.
+    """Evidently's reports on a study.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Who is compared with whom: reference and current applicants, with their PDs and outcomes."""
+"""The two populations of a drift study, with their PDs and outcomes."""
 
 from __future__ import annotations
 

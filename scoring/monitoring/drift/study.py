@@ -24,7 +24,7 @@ _RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Study:
-    """What a comparison found, with what it was made of.
+    """A comparison's results, with the data it was made of.
 
     Attributes
     ----------

@@ -51,7 +51,7 @@ class History:
 
 @dataclass(frozen=True)
 class Keys:
-    """Where new keys begin, so that none is another's: beyond those of the data that are known."""
+    """The first keys that are free, beyond those of the data that are known."""
 
     bureau: int = 1
     previous: int = 1

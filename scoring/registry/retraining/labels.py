@@ -1,4 +1,4 @@
-"""Whom new labels come from, and what keeps them from teaching a model while nobody looks on."""
+"""Callers that new labels come from, and reasons to let a person look at them first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Known = dict[bytes, tuple[int, bool]]
 
 
 class Caller(NamedTuple):
-    """How many new labels a caller "asked" for or "reported", and how many defaults among them.
+    """The new labels that a caller "asked" for or "reported", and the defaults among them.
 
     As many are `expected` as the PDs that were answered add up to.
     """
@@ -107,7 +107,7 @@ def doubts(callers: Sequence[Caller], share: float) -> Iterator[str]:
 
 
 def _disagrees(caller: Caller, peers: Sequence[Caller]) -> float | None:
-    """How likely so many defaults are at the rate of the others, where that is too unlikely.
+    """Return the p-value of a caller's defaults at the others' rate; None if it is no matter.
 
     Exact test of two Poisson rates (Przyborowski and Wilenski, 1940).
     """

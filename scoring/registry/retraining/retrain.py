@@ -45,7 +45,7 @@ class NothingToLearnError(ScoringError):
 
 @dataclass(frozen=True)
 class Material:
-    """What a new model is made of.
+    """Data and champion that a new model is made from.
 
     Attributes
     ----------
@@ -293,7 +293,7 @@ def _trained(
 
 @contextmanager
 def _original(kept: DataVersions, champion: Scorer, given: Dataset | None) -> Iterator[Dataset]:
-    """What the champion learnt from."""
+    """Open the data that the champion learnt from."""
     digest = str(champion.lineage.get("training", {}).get("dataset", ""))
     if given is not None:
         if given.digest != digest:
@@ -321,7 +321,7 @@ def _first(kept: DataVersions, digest: str) -> str:
 def _unseen(
     decisions: Sequence[Labelled], numbers: dict[str, int], parent: Dataset
 ) -> list[Labelled]:
-    """Those about applicants of whom the champion has learnt nothing."""
+    """Return those about applicants of whom the champion has learnt nothing."""
     train = parent.frames("train")["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
     learnt = set(train.filter(~is_held_out(train)))
     return [own for own in decisions if numbers[own.applicant] not in learnt]

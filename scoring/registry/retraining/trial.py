@@ -65,7 +65,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Trial:
-    """What both models make of the same applicants.
+    """Champion and challenger measured on the same applicants.
 
     Attributes
     ----------

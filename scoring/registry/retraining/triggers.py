@@ -20,7 +20,7 @@ HOLDING = RULES - OUTCOME_RULES - SERVICE_RULES
 
 @dataclass(frozen=True)
 class Triggers:
-    """What calls for a new model; without any it is called for at once.
+    """Conditions that call for a new model; without any it is called for at once.
 
     Attributes
     ----------
