@@ -159,7 +159,7 @@ class Windows(Repository):
         with self._database.reading(LONG_SECONDS) as connection:
             for some in chunks(numbers):
                 found = connection.execute(query.where(predictions.c.id.in_(some)))
-                rows.update(found.tuples().all())
+                rows.update((number, kept) for number, kept in found)
         return rows
 
     def labelled(self, until: datetime) -> list[Labelled]:
