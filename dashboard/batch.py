@@ -17,6 +17,7 @@ import streamlit as st
 from dashboard.client import ApiError
 from dashboard.context import Page, as_typed, beside, failures_told, show_failure
 from dashboard.decision import misunderstood, refer_reasons
+from dashboard.texts import separators
 
 _CHUNK = 100
 _MOST = 5000
@@ -165,7 +166,7 @@ def _show_results(page: Page, batch: _Batch) -> None:
     st.dataframe(shown, hide_index=True, column_config=titles)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
-    # Spreadsheets read a CSV file in French with semicolons and decimal commas.
-    french = page.language == "fr"
-    text = table.to_csv(index=False, sep=";" if french else ",", decimal="," if french else ".")
+    # Where decimals have commas, spreadsheets read a CSV file with semicolons.
+    comma = separators(page.language)[0] == ","
+    text = table.to_csv(index=False, sep=";" if comma else ",", decimal="," if comma else ".")
     st.download_button(page.say("batch_take"), text.encode("utf-8-sig"), "decisions.csv")

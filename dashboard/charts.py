@@ -4,6 +4,7 @@ apart, and none of them says anything that words beside it do not say.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -259,10 +260,5 @@ def shortened(text: str, length: int = _LONGEST) -> str:
 
 def wrapped(text: str, width: int = _WRAPPED) -> str:
     """A text in lines, as charts break them."""
-    lines: list[str] = [""]
-    for word in text.split(" "):
-        if lines[-1] and len(lines[-1]) + len(word) >= width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return "<br>".join(lines)

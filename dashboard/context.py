@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.client import Api, ApiError
 from dashboard.settings import Settings
-from dashboard.texts import TEXTS, Language, number, percent, signed
+from dashboard.texts import TEXTS, Language, moment, number, percent, separators, signed
 
 
 class Page(NamedTuple):
@@ -22,9 +23,14 @@ class Page(NamedTuple):
     language: Language
     actor: str
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """All texts in the page's language."""
+        return TEXTS[self.language]
+
     def say(self, key: str, **values: object) -> str:
         """A text in the page's language, with its places filled."""
-        return TEXTS[self.language][key].format(**values)
+        return self.texts[key].format(**values)
 
     def percent(self, share: float) -> str:
         """A share as the language writes it."""
@@ -38,6 +44,10 @@ class Page(NamedTuple):
         """A difference."""
         return signed(value, self.language, decimals)
 
+    def moment(self, text: str) -> str:
+        """A time of the API's as the language writes it."""
+        return moment(text, self.language)
+
     def value(self, found: object) -> str:
         """Any value of a feature or a field."""
         if found is None:
@@ -45,6 +55,17 @@ class Page(NamedTuple):
         if isinstance(found, int | float) and not isinstance(found, bool):
             return self.number(found)
         return str(found)
+
+    def table(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Rows by the names of texts, which are above the columns."""
+        shown = [{self.say(name): value for name, value in row.items()} for row in rows]
+        st.dataframe(shown, hide_index=True)
+
+    def chart(self, figure: go.Figure, alternative: str, key: str | None = None) -> None:
+        """A chart, its numbers as the language writes them, and words for who does not see it."""
+        figure.update_layout(separators=separators(self.language))
+        config = {"displayModeBar": False}
+        st.plotly_chart(figure, config=config, theme=None, alt=alternative, key=key)
 
 
 def as_typed(text: str, longest: int = 300) -> str:
@@ -76,9 +97,6 @@ def show_failure(page: Page, error: ApiError) -> None:
     )
     st.error(f"**{page.say(error.failure)}.** {advice}", icon=":material/error:")
     if error.errors:
-        st.dataframe(
-            [{page.say("field"): e.pointer, page.say("why"): e.detail} for e in error.errors],
-            hide_index=True,
-        )
+        page.table({"field": wrong.pointer, "why": wrong.detail} for wrong in error.errors)
     elif error.failure in ("refused", "failed", "missing", "no_scope") and error.detail:
         st.write(page.say("said"), error.detail)

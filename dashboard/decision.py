@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -10,9 +10,7 @@ import streamlit as st
 from dashboard.bins import Bins, bins_of
 from dashboard.charts import distribution, scale, waterfall
 from dashboard.context import Page, as_typed, failures_told
-from dashboard.texts import TEXTS
 
-CHART = {"displayModeBar": False}
 _ICONS = {
     "accept": ":material/check_circle:",
     "refuse": ":material/cancel:",
@@ -33,12 +31,8 @@ def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
     why = page.say(f"{decision}_why", reasons="; ".join(refer_reasons(page, answer)), **figures)
     _BOXES[decision](f"**{page.say(decision)}.** {why}", icon=_ICONS[decision])
     _show_basis(page, answer)
-    st.plotly_chart(
-        scale(pd, cutoff, band, TEXTS[page.language], page.language),
-        config=CHART,
-        theme=None,
-        alt=page.say("gauge_alt", **figures),
-    )
+    figure = scale(pd, cutoff, band, page.texts, page.language)
+    page.chart(figure, page.say("gauge_alt", **figures))
 
 
 def refer_reasons(page: Page, answer: Mapping[str, Any]) -> list[str]:
@@ -86,33 +80,24 @@ def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
         steps.append(sum(one["contribution"] for one in rest))
     ends = page.say("average_applicant"), page.say("this_applicant")
     st.write(page.say("reasons_intro"))
-    st.plotly_chart(
-        waterfall(labels, steps, ends, explained["base"], page.language),
-        config=CHART,
-        theme=None,
-        alt=page.say("reasons_alt", strongest=labels[0]),
-    )
+    figure = waterfall(labels, steps, ends, explained["base"], page.language)
+    page.chart(figure, page.say("reasons_alt", strongest=labels[0]))
     with st.expander(page.say("all_contributions", count=len(told))):
-        st.dataframe(contribution_table(page, told), hide_index=True)
+        page.table(
+            {
+                "feature": step["text"],
+                "value": page.value(step["value"]) if "value" in step else "",
+                "effect": page.say("raises" if step["contribution"] > 0 else "lowers"),
+                "contribution": page.signed(step["contribution"], 3),
+            }
+            for step in told
+        )
 
 
 def _labelled(page: Page, one: Mapping[str, Any]) -> str:
     """A feature with its value, unless that is made of rows that the key may not see."""
     value = f"{page.say('colon')} {page.value(one['value'])}" if "value" in one else ""
     return f"{one['text']}{value}"
-
-
-def contribution_table(page: Page, told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Contributions in words, a row each."""
-    return [
-        {
-            page.say("feature"): one["text"],
-            page.say("value"): page.value(one["value"]) if "value" in one else "",
-            page.say("effect"): page.say("raises" if one["contribution"] > 0 else "lowers"),
-            page.say("contribution"): page.signed(one["contribution"], 3),
-        }
-        for one in told
-    ]
 
 
 def show_comparison(page: Page, explained: Mapping[str, Any]) -> None:
@@ -140,30 +125,26 @@ def _compare(page: Page, one: Mapping[str, Any], found: Mapping[str, Any]) -> No
     st.header(one["text"])
     words = _in_words(page, one["value"], bins)
     st.write(words)
-    st.plotly_chart(
-        distribution(bins, one["value"], TEXTS[page.language]),
-        config=CHART,
-        theme=None,
-        alt=page.say("distribution_alt", feature=one["text"], words=words),
-        key=f"distribution_{one['feature']}",
-    )
+    figure = distribution(bins, one["value"], page.texts)
+    alternative = page.say("distribution_alt", feature=one["text"], words=words)
+    page.chart(figure, alternative, key=f"distribution_{one['feature']}")
     with st.expander(page.say("as_table", what=one["text"])):
-        st.dataframe(_bin_table(page, bins), hide_index=True)
+        _show_bins(page, bins)
 
 
-def _bin_table(page: Page, bins: Bins) -> list[dict[str, Any]]:
+def _show_bins(page: Page, bins: Bins) -> None:
     rates = bins.rates or [None] * len(bins.labels)
     rows = [*zip(bins.labels, bins.counts, rates, strict=True)]
     rows.append((page.say("unknown"), bins.missing, bins.missing_rate))
-    return [
+    page.table(
         {
-            page.say("range"): label,
-            page.say("applicants"): count,
-            page.say("rate_axis"): page.say("untold") if rate is None else page.percent(rate),
-            page.say("own_bin"): page.say("here") if i == bins.own else "",
+            "range": label,
+            "applicants": count,
+            "rate_axis": page.say("untold") if rate is None else page.percent(rate),
+            "own_bin": page.say("here") if i == bins.own else "",
         }
         for i, (label, count, rate) in enumerate(rows)
-    ]
+    )
 
 
 def _in_words(page: Page, value: object, bins: Bins) -> str:

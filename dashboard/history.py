@@ -23,35 +23,27 @@ def show(page: Page, answer: Mapping[str, Any], number: int | None) -> None:
     if not earlier:
         st.write(page.say("no_earlier"))
         return
-    st.dataframe(
-        [
-            {
-                page.say("when"): one["at"][:16].replace("T", " "),
-                page.say("decision"): page.say(one["decision"]),
-                page.say("pd"): page.percent(one["probability_of_default"]),
-                page.say("cutoff_row"): page.percent(one["cutoff"]),
-                page.say("version"): one["model"]["version"],
-                "id": one["id"],
-            }
-            for one in earlier
-        ],
-        hide_index=True,
+    page.table(
+        {
+            "when": page.moment(record["at"]),
+            "decision": page.say(record["decision"]),
+            "pd": page.percent(record["probability_of_default"]),
+            "cutoff_row": page.percent(record["cutoff"]),
+            "version": record["model"]["version"],
+            "identity": record["id"],
+        }
+        for record in earlier
     )
 
 
 def _show_record(page: Page, record: Mapping[str, Any]) -> None:
     st.write(page.say("stands", decision=page.say(record["final_decision"])))
-    for one in record["overrides"]:
+    for override in record["overrides"]:
+        said = override | {
+            "when": page.moment(override["at"]), "decision": page.say(override["decision"])
+        }  # fmt: skip
         # Plain text, in which lines stay lines and signs stay signs.
-        st.text(
-            page.say(
-                "overridden",
-                when=one["at"][:16].replace("T", " "),
-                actor=one["actor"],
-                decision=page.say(one["decision"]),
-                motive=one["motive"],
-            )
-        )
+        st.text(page.say("overridden", **said))
     if record["outcome"] is not None:
         st.write(page.say("defaulted" if record["outcome"]["defaulted"] else "repaid"))
 

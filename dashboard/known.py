@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 import streamlit as st
@@ -13,20 +14,20 @@ from dashboard.form import Field, fields
 _SECONDS = 60
 
 
-@st.cache_data(ttl=_SECONDS, show_spinner=False)
-def document(url: str, key: str, timeout: float) -> dict[str, Any]:
+# What one may see with a key, nobody sees with another.
+_kept = st.cache_data(ttl=_SECONDS, show_spinner=False, hash_funcs={Api: astuple})
+
+
+@_kept
+def document(api: Api) -> dict[str, Any]:
     """The API's OpenAPI document."""
-    return Api(url, key, "en", timeout).schema()
+    return api.schema()
 
 
-@st.cache_data(ttl=_SECONDS, show_spinner=False)
-def _features(url: str, key: str, language: str, timeout: float) -> list[dict[str, Any]]:
-    return Api(url, key, language, timeout).features()
-
-
+@_kept
 def features(api: Api) -> list[dict[str, Any]]:
     """What the champion looks at, the most important first."""
-    return _features(api.url, api.key, api.language, api.timeout)
+    return api.features()
 
 
 def labels(api: Api) -> dict[str, str]:
@@ -36,10 +37,10 @@ def labels(api: Api) -> dict[str, str]:
 
 def no_history(api: Api) -> dict[str, Any]:
     """Every table of credit history, without a row: without them the service takes its own."""
-    applicant = document(api.url, api.key, api.timeout)["components"]["schemas"]["Applicant"]
+    applicant = document(api)["components"]["schemas"]["Applicant"]
     return {name: [] for name in applicant["properties"] if name != "application"}
 
 
 def columns(api: Api) -> Mapping[str, Field]:
     """The application's columns, called by what the champion's features of that name mean."""
-    return fields(document(api.url, api.key, api.timeout), labels(api))
+    return fields(document(api), labels(api))

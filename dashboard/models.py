@@ -11,7 +11,6 @@ from dashboard import known
 from dashboard.charts import shares
 from dashboard.client import ApiError
 from dashboard.context import Page, beside, failures_told, show_failure
-from dashboard.decision import CHART
 
 # Features in the table, and of these in the chart.
 _TOP, _DRAWN = 20, 10
@@ -36,16 +35,12 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
         st.write(page.say("no_challenger"))
         return
     training = model["lineage"].get("training", {})
-    costs = model["costs"]
+    costs = {name: page.number(cost) for name, cost in model["costs"].items()}
     rows = {
         page.say("version"): f"{model['name']} {model['version']}",
         page.say("cutoff_row"): page.percent(model["cutoff"]),
         page.say("band_row"): " – ".join(map(page.percent, model["refer_band"])),
-        page.say("costs"): page.say(
-            "costs_are",
-            false_negative=page.number(costs["false_negative"]),
-            false_positive=page.number(costs["false_positive"]),
-        ),
+        page.say("costs"): page.say("costs_are", **costs),
         page.say("features_used"): page.number(model["features"]),
         page.say("learnt_from"): page.say(
             "learnt_from_are",
@@ -76,19 +71,12 @@ def _show_importance(page: Page) -> None:
     labels, values = [one["text"] for one in told], [one["importance"] for one in told]
     drawn = labels[:_DRAWN]
     st.write(page.say("importance_intro", count=len(drawn)))
-    st.plotly_chart(
-        shares(drawn, values[:_DRAWN], page.say("importance_axis")),
-        config=CHART,
-        theme=None,
-        alt=page.say("importance_alt", strongest=labels[0]),
-    )
+    figure = shares(drawn, values[:_DRAWN], page.say("importance_axis"))
+    page.chart(figure, page.say("importance_alt", strongest=labels[0]))
     with st.expander(page.say("as_table", what=page.say("importance"))):
-        st.dataframe(
-            [
-                {page.say("feature"): label, page.say("importance"): page.percent(value)}
-                for label, value in zip(labels, values, strict=True)
-            ],
-            hide_index=True,
+        page.table(
+            {"feature": label, "importance": page.percent(value)}
+            for label, value in zip(labels, values, strict=True)
         )
 
 

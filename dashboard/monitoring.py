@@ -11,8 +11,6 @@ from dashboard import known
 from dashboard.charts import vintages
 from dashboard.client import ApiError
 from dashboard.context import Page, beside, failures_told
-from dashboard.decision import CHART
-from dashboard.texts import TEXTS
 
 _DRIFTED = 15
 _SHARES = ("accepted", "referred", "refused")
@@ -26,7 +24,7 @@ def show(page: Page) -> None:
         if found is None:
             st.info(page.say("never_looked"), icon=":material/info:")
             return
-        when = {name: found[name][:16].replace("T", " ") for name in ("at", "since", "until")}
+        when = {name: page.moment(found[name]) for name in ("at", "since", "until")}
         st.caption(page.say("looked", **when))
         _show_alerts(page, page.api.alerts())
         for model in found["models"]:
@@ -62,13 +60,8 @@ def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _show_model(page: Page, model: Mapping[str, Any]) -> None:
-    st.header(
-        page.say(
-            "model_decided",
-            version=model["model_version"],
-            decisions=page.number(model["decisions"]),
-        )
-    )
+    decisions = page.number(model["decisions"])
+    st.header(page.say("model_decided", version=model["model_version"], decisions=decisions))
     if model["comparison"] is not None:
         _show_drift(page, model["comparison"])
     if model["performance"] is None:
@@ -100,18 +93,15 @@ def _show_drift(page: Page, comparison: Mapping[str, Any]) -> None:
     st.write(page.say("drifted" if most else "nothing_drifted", count=len(most)))
     if most:
         texts = known.labels(page.api)
-        st.dataframe(
-            [
-                {
-                    page.say("feature"): texts.get(one["column"], one["column"]),
-                    "PSI": round(one["psi"], 3) if one["psi"] is not None else None,
-                    page.say("importance"): page.percent(one["importance"] or 0.0),
-                    page.say("missing_before"): page.percent(one["missing_reference"]),
-                    page.say("missing_now"): page.percent(one["missing_current"]),
-                }
-                for one in most
-            ],
-            hide_index=True,
+        page.table(
+            {
+                "feature": texts.get(column["column"], column["column"]),
+                "psi": None if column["psi"] is None else round(column["psi"], 3),
+                "importance": page.percent(column["importance"] or 0.0),
+                "missing_before": page.percent(column["missing_reference"]),
+                "missing_now": page.percent(column["missing_current"]),
+            }
+            for column in most
         )
 
 
@@ -124,34 +114,19 @@ def _show_estimate(page: Page, estimate: Mapping[str, Any]) -> None:
 
 
 def _show_performance(page: Page, performance: Mapping[str, Any]) -> None:
-    st.write(
-        page.say(
-            "outcomes_known",
-            labelled=page.number(performance["labelled"]),
-            defaults=page.number(performance["defaults"]),
-        )
-    )
+    known_outcomes = {name: page.number(performance[name]) for name in ("labelled", "defaults")}
+    st.write(page.say("outcomes_known", **known_outcomes))
     promised = performance["promised"]
-    st.dataframe(
-        [
-            {
-                page.say("figure"): page.say(f"figure_{name}"),
-                page.say("realised"): page.number(figure["value"], 3),
-                page.say("interval"): f"{page.number(figure['low'], 3)} – "
-                f"{page.number(figure['high'], 3)}",
-                page.say("promised"): page.number(promised[name], 3) if name in promised else "",
-            }
-            for name, figure in performance["figures"].items()
-        ],
-        hide_index=True,
+    page.table(
+        {
+            "figure": page.say(f"figure_{name}"),
+            "realised": page.number(figure["value"], 3),
+            "interval": " – ".join(page.number(figure[end], 3) for end in ("low", "high")),
+            "promised": page.number(promised[name], 3) if name in promised else "",
+        }
+        for name, figure in performance["figures"].items()
     )
-    table = performance["by_vintage"]
-    if table:
-        st.plotly_chart(
-            vintages(table, TEXTS[page.language]),
-            config=CHART,
-            theme=None,
-            alt=page.say("vintages_alt"),
-        )
+    if table := performance["by_vintage"]:
+        page.chart(vintages(table, page.texts), page.say("vintages_alt"))
         with st.expander(page.say("as_table", what=page.say("month"))):
             st.dataframe(table, hide_index=True)

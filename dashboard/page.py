@@ -14,7 +14,7 @@ from dashboard import applicant, batch, models, monitoring
 from dashboard.client import Api, ApiError
 from dashboard.context import Page, show_failure
 from dashboard.settings import Settings
-from dashboard.texts import LANGUAGES, Language
+from dashboard.texts import LANGUAGES, TEXTS, Language
 
 _TABS: dict[str, Callable[[Page], None]] = {
     "applicant_tab": applicant.show,
@@ -61,7 +61,10 @@ def _key_of_tabs(page: Page, names: list[str]) -> str:
 def _sidebar(settings: Settings) -> Page:
     with st.sidebar:
         language: Language = st.radio(
-            "Langue / Language", list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="language"
+            " / ".join(texts["choose_language"] for texts in TEXTS.values()),
+            list(LANGUAGES),
+            format_func=LANGUAGES.__getitem__,
+            key="language",
         )
         page = Page(Api(settings.api_url, "", language, settings.timeout), settings, language, "")
         actor = st.text_input(page.say("actor"), key="actor", autocomplete="name", max_chars=200)

@@ -1,32 +1,40 @@
-"""What the page says, and how it writes numbers, in French and in English."""
+"""What the page says, and how it writes numbers and dates: in each language that has a folder."""
 
 from __future__ import annotations
 
-from typing import Literal
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
 
-from dashboard import english, french
+from babel import Locale, dates, numbers
 
-Language = Literal["fr", "en"]
+Language = str
 
-LANGUAGES: dict[Language, str] = {"fr": "Français", "en": "English"}
+_WORDS = Path(__file__).parent / "words"
+# The lender's officers speak French: theirs is the language that the page opens in.
+_FIRST = "fr"
 
-TEXTS: dict[Language, dict[str, str]] = {"fr": french.TEXTS, "en": english.TEXTS}
+TEXTS: dict[Language, dict[str, str]] = {
+    folder.name: tomllib.loads((folder / "page.toml").read_text(encoding="utf-8"))
+    for folder in sorted(_WORDS.iterdir(), key=lambda folder: (folder.name != _FIRST, folder.name))
+}
+LANGUAGES: dict[Language, str] = {name: texts["language"] for name, texts in TEXTS.items()}
 
 
 def percent(share: float, language: Language) -> str:
-    """A share as people write it: 7.1% in English, 7,1 % in French.
+    """Format a share as people write it: 7.1% in English, 7,1 % in French.
 
     Examples
     --------
     >>> percent(0.0714, "en")
     '7.1%'
     """
-    figure = f"{100 * share:.1f}"
-    return f"{figure}%" if language == "en" else f"{figure.replace('.', ',')}\u202f%"
+    pattern = Locale.parse(language).percent_formats[None].pattern.replace("0", "0.0")
+    return numbers.format_percent(share, pattern, locale=language)
 
 
 def number(value: float, language: Language, decimals: int | None = None) -> str:
-    """A number with groups of thousands, and the decimals that its size asks for unless told.
+    """Format a number, with the decimals that its size asks for unless they are given.
 
     Examples
     --------
@@ -35,19 +43,35 @@ def number(value: float, language: Language, decimals: int | None = None) -> str
     """
     if decimals is None:
         decimals = 0 if value == round(value) else 4 if abs(value) < 1 else 2
-    figure = f"{value:,.{decimals}f}"
-    if language == "en":
-        return figure
-    return figure.replace(",", "\u202f").replace(".", ",")
+    pattern = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
+    # A hyphen is shorter than a plus: differences in a column would not line up.
+    minus = numbers.get_minus_sign_symbol(language)
+    return numbers.format_decimal(value, pattern, locale=language).replace(minus, "\u2212")
 
 
 def signed(value: float, language: Language, decimals: int = 2) -> str:
-    """A difference: with its sign, and a minus as long as a plus.
+    """Format a difference with its sign.
 
     Examples
     --------
     >>> signed(-0.441, "fr")
     '−0,44'
     """
-    figure = f"{value:+.{decimals}f}".replace("-", "\u2212")
-    return figure if language == "en" else figure.replace(".", ",")
+    return f"{'+' if value >= 0 else ''}{number(value, language, decimals)}"
+
+
+def moment(text: str, language: Language) -> str:
+    """Format a time of the API's, in UTC: Nov 28, 2026 17:40, 28 nov. 2026 17:40.
+
+    Examples
+    --------
+    >>> moment("2026-11-28T17:40:03+00:00", "fr")
+    '28 nov. 2026 17:40'
+    """
+    time = datetime.fromisoformat(text).astimezone(UTC)
+    return f"{dates.format_date(time, 'medium', locale=language)} {time:%H:%M}"
+
+
+def separators(language: Language) -> str:
+    """Find the mark before decimals and the one between thousands: ".," in English."""
+    return numbers.get_decimal_symbol(language) + numbers.get_group_symbol(language)

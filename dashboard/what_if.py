@@ -60,30 +60,22 @@ def _show_difference(page: Page, before: Mapping[str, Any], after: Mapping[str, 
         st.metric(page.say("after"), f"{page.percent(second)} · {page.say(after['decision'])}")
     moved = _moves(before, after)[:_MOVED]
     st.write(page.say("moved"))
-    st.dataframe(
-        [
-            {
-                page.say("feature"): text,
-                page.say("before"): page.signed(old_step, 3),
-                page.say("after"): page.signed(new_step, 3),
-                page.say("difference"): page.signed(new_step - old_step, 3),
-            }
-            for text, old_step, new_step in moved
-        ],
-        hide_index=True,
+    page.table(
+        {
+            "feature": text,
+            "before": page.signed(old, 3),
+            "after": page.signed(new, 3),
+            "difference": page.signed(new - old, 3),
+        }
+        for text, old, new in moved
     )
 
 
 def _moves(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     """The contributions that have changed, the most first."""
-    steps = [
-        {one["feature"]: one["contribution"] for one in found["contributions"]}
-        for found in (before, after)
-    ]
-    texts = {
-        one["feature"]: one["text"] for found in (before, after) for one in found["contributions"]
-    }
-    moves = [
-        (text, steps[0].get(name, 0.0), steps[1].get(name, 0.0)) for name, text in texts.items()
-    ]
+    old, new = (
+        {step["text"]: step["contribution"] for step in answer["contributions"]}
+        for answer in (before, after)
+    )
+    moves = [(text, old.get(text, 0.0), new.get(text, 0.0)) for text in old | new]
     return sorted((move for move in moves if move[1] != move[2]), key=lambda m: -abs(m[2] - m[1]))

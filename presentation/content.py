@@ -126,7 +126,7 @@ class French(string.Formatter):
 
     def _word(self, value: str, section: str) -> str:
         if section == "feature":
-            return describe(value).fr
+            return describe(value, "fr")
         if section and section not in self._words:
             raise ContentError(f"words.toml has no section {section!r} for {value!r}")
         return str(self._words[section].get(value, value)) if section else value

@@ -16,7 +16,7 @@ from scoring.files import staged_folder
 
 CONTENTS = "LISEZMOI.txt"
 # What tests the API: the page, its theme, and nothing of the library.
-_PAGE = ("dashboard/*.py", ".streamlit/config.toml")
+_PAGE = ("dashboard/*.py", "dashboard/words/*/*.toml", ".streamlit/config.toml")
 _HERE = "http://127.0.0.1:8000"
 _LINK = """\
 # API de prédiction

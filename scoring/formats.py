@@ -7,7 +7,7 @@ from datetime import date
 from babel import Locale, dates, numbers
 
 
-def number(value: float, language: str, decimals: int | None = None) -> str:
+def number(value: float, language: str, decimals: int | None = None, at_most: int = 2) -> str:
     """Format a number as people write it: 432,000.5 in English, 432 000,5 in French.
 
     Parameters
@@ -17,9 +17,11 @@ def number(value: float, language: str, decimals: int | None = None) -> str:
     language : str
         One of `scoring.language.LANGUAGES`.
     decimals : int, optional
-        How many; by default as many as there are, at most two.
+        How many; by default as many as there are.
+    at_most : int
+        Decimals where their number is not given.
     """
-    digits = "##" if decimals is None else "0" * decimals
+    digits = "#" * at_most if decimals is None else "0" * decimals
     pattern = f"#,##0.{digits}" if digits else "#,##0"
     return _signs(numbers.format_decimal(value, pattern, locale=language), language)
 

@@ -1,18 +1,19 @@
-"""The language of an answer: French or English, as the caller likes."""
+"""The language of an answer, as the caller likes."""
 
 from __future__ import annotations
 
 from flask import Response, request
 
 from api.http.bodies import json_answer
+from scoring.language import LANGUAGES
 
-LANGUAGES = ("en", "fr")
+_DEFAULT = "en"
 
 
 def asked_language() -> str:
     """The language that the caller likes best among ours, a region's for its country's too."""
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
-    return next((tag for tag in wanted if tag in LANGUAGES), LANGUAGES[0])
+    return next((tag for tag in wanted if tag in LANGUAGES), _DEFAULT)
 
 
 def spoken(answer: object, language: str) -> Response:

@@ -17,6 +17,7 @@ from api.decisions.reader import accepted_columns, must_be_given
 from api.http.bodies import KEY_PATTERN
 from api.http.problems import MEDIA_TYPE, FieldError, Problem, document
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Table
+from scoring.language import LANGUAGES
 
 _SCHEMAS = "#/components/schemas"
 _BODY = "Applicant"
@@ -45,7 +46,7 @@ LANGUAGE: dict[str, Any] = {
     "name": "Accept-Language",
     "in": "header",
     "required": False,
-    "description": "The language of texts: fr or en",
+    "description": f"The language of texts: {' or '.join(LANGUAGES)}",
     "schema": {"type": "string"},
     "example": "fr",
 }

@@ -142,7 +142,8 @@ def test_a_verdict_says_what_it_stands_on(language: Any, decision: str) -> None:
     texts = TEXTS[language]
     reasons = ["band", "not_understood", "little_known", "refer_all"] if decision == "refer" else []
     answer = {**ANSWER, "decision": decision, "refer_reasons": reasons, "warnings": [WARNING]}
-    page = AppTest.from_function(_verdict, kwargs={"language": language, "answer": answer}).run()
+    drawn = {"language": language, "answer": answer}
+    page = AppTest.from_function(_verdict, kwargs=drawn, default_timeout=90).run()
     said = words(page)
     for reason in ("band", "not_understood", "little_known", "refer_all"):
         low, high = (percent(end, language) for end in ANSWER["refer_band"])
@@ -153,7 +154,8 @@ def test_a_verdict_says_what_it_stands_on(language: Any, decision: str) -> None:
     assert "`/bureau/3/CREDIT_TYPE Consumer '![x](http://y/z.png) crdit (Consumer credit?)`" in said
     assert f"{texts['known']}{texts['colon']} {percent(0.414, language)}" in said
     assert f"{texts['history']}{texts['colon']} {texts['history_stored']}" in said
-    plain = AppTest.from_function(_verdict, kwargs={"language": language, "answer": ANSWER}).run()
+    drawn["answer"] = ANSWER
+    plain = AppTest.from_function(_verdict, kwargs=drawn, default_timeout=90).run()
     assert texts["not_understood"] not in words(plain)
 
 

@@ -1,23 +1,22 @@
-"""Every feature in the words of a credit officer, in English and in French.
+"""Every feature in the words of a credit officer, in each language that has a catalogue.
 
-Used for reason codes, dashboards and plots. Nothing but the standard library is needed: the API
-imports it. A feature without words is an error that names what lacks them, so that nobody adds a
+Used for reason codes, dashboards and plots. The words are in `scoring/words`; here they are put
+together. A feature without words is an error that names what lacks them, so that nobody adds a
 feature that could not be explained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
-from scoring.features.wording import application, combined, history
-from scoring.features.wording.grammar import Entry, Text, WordingError
-from scoring.features.wording.values import LANGUAGES, NO_BREAK, Language, unit_name, value_in
+from scoring.features.wording import application, history
+from scoring.features.wording.grammar import Entry, WordingError
+from scoring.language import LANGUAGES, catalogue, text
 
 __all__ = [
     "LANGUAGES",
     "Language",
-    "Text",
     "WordingError",
     "describe",
     "reason_text",
@@ -26,14 +25,18 @@ __all__ = [
     "value_text",
 ]
 
+Language = str
 
-def describe(feature: str) -> Text:
-    """What a feature is.
+
+def describe(feature: str, language: Language = "en") -> str:
+    """Say what a feature is.
 
     Parameters
     ----------
     feature : str
         A column of `build_features`.
+    language : str
+        One of `LANGUAGES`.
 
     Raises
     ------
@@ -42,62 +45,68 @@ def describe(feature: str) -> Text:
 
     Examples
     --------
-    >>> describe("bureau__AMT_CREDIT_SUM_DEBT__active__sum").en
+    >>> describe("bureau__AMT_CREDIT_SUM_DEBT__active__sum")
     'Total debt still owed on open loans with other lenders'
-    >>> describe("installments__DAYS_LATE__365d__mean").fr
+    >>> describe("installments__DAYS_LATE__365d__mean", "fr")
     'Retard moyen de paiement des échéances des 12 derniers mois'
     """
-    return _entry(feature).text
+    return _entry(feature, language).text
 
 
 def value_text(feature: str, value: float | str | None, language: Language) -> str:
-    """How a value of a feature is said: 450,000; 32%; 3 years ago; yes; unknown.
+    """Say a value of a feature: 450,000; 32%; 3 years ago; yes; unknown.
 
     Parameters
     ----------
     feature : str
         As for `describe`.
     value : float, str or None
-        The feature's value, in the feature's own unit.
-    language : "en" or "fr"
+        The feature's value, in the feature's own unit; None is unknown.
+    language : str
         Of the words and of the numbers' format.
     """
-    return value_in(_entry(feature).unit, value, language)
+    # Babel formats the numbers, which the API does without.
+    from scoring.features.wording.values import value_in
+
+    return value_in(_entry(feature, language).unit, value, language)
 
 
 def reason_text(feature: str, value: float | str | None, language: Language) -> str:
-    """One sentence for a reason code: what the feature is, and what it is for this applicant.
+    """Say a reason code in one sentence: the feature, and its value for this applicant.
 
     Examples
     --------
     >>> reason_text("AMT_CREDIT", 450000.0, "en")
     'Amount of the loan asked for: 450,000'
     """
-    said = describe(feature)
-    colon = f"{NO_BREAK}: " if language == "fr" else ": "
-    return (
-        f"{said.fr if language == 'fr' else said.en}{colon}{value_text(feature, value, language)}"
+    value_words = value_text(feature, value, language)
+    return text(
+        language, "units.values.reason", feature=describe(feature, language), value=value_words
     )
 
 
 def unit_text(feature: str, language: Language) -> str:
-    """What the numbers of a feature count ("days"), empty where they count nothing."""
-    return unit_name(_entry(feature).unit, language)
+    """Say what the numbers of a feature count ("days"), empty where they count nothing."""
+    names: Mapping[str, str] = catalogue(language, "units")["names"]
+    return names.get(_entry(feature, language).unit, "")
 
 
 def texts(features: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The descriptions of some features by language, as a Scorer carries them."""
-    return {feature: describe(feature)._asdict() for feature in features}
+    """Describe features in every language, as a Scorer carries them."""
+    return {
+        feature: {language: describe(feature, language) for language in LANGUAGES}
+        for feature in features
+    }
 
 
 @cache
-def _entry(feature: str) -> Entry:
+def _entry(feature: str, language: Language) -> Entry:
     parts = feature.split("__")
     try:
-        if len(parts) == 4 and parts[0] in history.SECTIONS:
-            return history.entry(*parts)
-        if parts[0] == combined.PREFIX:
-            return combined.entry(feature, describe)
-        return application.entry(feature)
+        if len(parts) == 4 and parts[0] in history.tables(language):
+            return history.entry(feature, language)
+        if parts[0] == application.COMBINED:
+            return application.combined(feature, language, describe)
+        return application.entry(feature, language)
     except WordingError as error:
-        raise WordingError(f"{feature}: {error}; add them to scoring/wording") from error
+        raise WordingError(f"{feature}: {error}; add them to scoring/words/{language}") from error

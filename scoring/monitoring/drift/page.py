@@ -228,7 +228,7 @@ def _columns(table: pl.DataFrame) -> str:
     rows = [
         (
             row["column"],
-            "probability of default" if row["column"] == PD else describe(row["column"]).en,
+            "probability of default" if row["column"] == PD else describe(row["column"]),
             row["level"],
             f"{row['psi']:.3f}",
             row["method"],

@@ -238,7 +238,7 @@ def _told(row: Mapping[str, Any], found: Study, language: Language) -> str:
     if abs(after - before) >= limits.moderate_missing:
         parts.append(words["missing"].format(before=before, after=after))
     name = row["column"]
-    meaning = words["pd"] if name == PD else getattr(describe(name), language)
+    meaning = words["pd"] if name == PD else describe(name, language)
     return f"`{name}` ({meaning}){words['colon']} {', '.join(parts)}"
 
 

@@ -81,7 +81,7 @@ def _rule(deciding: Deciding) -> str:
 
 
 def _reasons(scorer: Scorer, drivers: Sequence[Driver]) -> str:
-    words = " ; ".join(_lower(describe(item.feature).fr) for item in drivers[:_TOLD_DRIVERS])
+    words = " ; ".join(_lower(describe(item.feature, "fr")) for item in drivers[:_TOLD_DRIVERS])
     used = PROTECTED & {feature.name for feature in scorer.features}
     protected = (
         "Il utilise des attributs protégés (sexe, âge ou situation familiale)."

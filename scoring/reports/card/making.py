@@ -432,4 +432,4 @@ def _price(price: Mapping[str, Interval]) -> str:
 
 def _drivers(scorer: Scorer, features: pl.DataFrame) -> tuple[Driver, ...]:
     leading = global_importance(scorer, features).head(_DRIVERS)
-    return tuple(Driver(name, describe(name).en, pull) for name, pull in leading.iter_rows())
+    return tuple(Driver(name, describe(name), pull) for name, pull in leading.iter_rows())

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from scipy.stats import norm, rankdata
 
 from scoring.evaluation.segments import UNKNOWN
-from scoring.features.wording import WordingError, categories, describe
+from scoring.features.wording import WordingError, describe
+from scoring.features.wording.values import category
 from scoring.reports.plots.style import BLUE, GREEN, GREY, ORANGE, error_bars, finished, rows
 from scoring.serving.scorer import Floats
 
@@ -152,7 +153,7 @@ def _segment_names(table: pl.DataFrame) -> list[str]:
 
 def _titled(column: str) -> str:
     try:
-        return describe(column).en
+        return describe(column)
     except WordingError:
         # Segments may be made of columns that are no features.
         return column
@@ -225,7 +226,7 @@ def fairness_errors(table: pl.DataFrame) -> Figure:
 def _group_rows(axis: Axes, table: pl.DataFrame) -> Floats:
     """A row a group, named with its size, and a line between attributes; returns the places."""
     labels = [
-        f"{attribute}: {categories.said(group, 'en')} ({number:,})"
+        f"{attribute}: {category(group, 'en')} ({number:,})"
         for attribute, group, number in table.select("attribute", "group", "n").iter_rows()
     ]
     places = rows(axis, labels)

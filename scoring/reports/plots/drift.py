@@ -81,7 +81,7 @@ def _bins(axis: Axes, before: Column, after: Column) -> None:
 
 
 def _said(column: str) -> str:
-    return "probability of default" if column == PD else describe(column).en
+    return "probability of default" if column == PD else describe(column)
 
 
 def pd_distributions(pds: Mapping[str, Floats], cutoff: float) -> Figure:

@@ -82,7 +82,7 @@ def importance(table: pl.DataFrame) -> Figure:
         feature and importance, as `explain.global_importance` gives them.
     """
     figure, axis = plt.subplots(figsize=(9, 0.34 * table.height + 1))
-    places = rows(axis, [wrapped(describe(name).en, 62) for name in table["feature"]])
+    places = rows(axis, [wrapped(describe(name), 62) for name in table["feature"]])
     axis.tick_params(axis="y", labelsize=8)
     axis.barh(places, table["importance"], color=BLUE)
     axis.set_xlabel("mean absolute contribution (log-odds of default)")
@@ -104,7 +104,7 @@ def importances(table: pl.DataFrame, language: Language = "en") -> Figure:
     colors = {"contribution": BLUE, "gain": GREEN, "cost_increase": ORANGE, "auc_drop": PURPLE}
     figure, axes = plt.subplots(1, 4, figsize=(12, 0.36 * table.height + 1.4), sharey=True)
     for axis, (name, color) in zip(axes, colors.items(), strict=True):
-        places = rows(axis, [wrapped(_said(each, language), 56) for each in table["feature"]])
+        places = rows(axis, [wrapped(describe(each, language), 56) for each in table["feature"]])
         spread = table[name.split("_")[0] + "_std"] if "_" in name else None
         factor = 100.0 if name == "gain" else 1.0
         axis.barh(places, table[name] * factor, xerr=spread, color=color, ecolor=GREY)
@@ -139,7 +139,7 @@ def beeswarm(
     chosen = np.random.default_rng(seed).permutation(number)[:points]
     names = found.features[:top]
     figure, axis = plt.subplots(figsize=(10, 0.42 * len(names) + 1.5))
-    places = rows(axis, [wrapped(_said(name, language), 52) for name in names])
+    places = rows(axis, [wrapped(describe(name, language), 52) for name in names])
     axis.axvline(0, color=GREY, linewidth=0.8)
     shown = None
     for column, place in enumerate(places):
@@ -271,7 +271,7 @@ def dependence(
             )
             _along_category(axis, said)
         unit = unit_text(name, language)
-        title = wrapped(_said(name, language), 44) + (f"\n({unit})" if unit else "")
+        title = wrapped(describe(name, language), 44) + (f"\n({unit})" if unit else "")
         axis.set_xlabel(title, fontsize=8)
         axis.tick_params(labelsize=7)
     for axis in axes.flat[len(tables) :]:
@@ -307,11 +307,6 @@ def _along_category(axis: Axes, known: pl.DataFrame) -> None:
     places = np.arange(groups.height)
     axis.bar(places, groups["contribution"], color=BLUE)
     axis.set_xticks(places, groups["value"], rotation=90)
-
-
-def _said(feature: str, language: Language) -> str:
-    text = describe(feature)
-    return text.fr if language == "fr" else text.en
 
 
 def _decimal(number: str, language: Language) -> str:

@@ -1,0 +1,54 @@
+"""What the page says: every text is used, and numbers are written as the language does."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dashboard import texts
+from dashboard.texts import TEXTS, number, percent, signed
+
+FOLDER = Path(texts.__file__).parent
+CODE = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py"))
+
+
+def is_used(key: str) -> bool:
+    """Whether the code names a text, or makes its name of a part and of a value."""
+    if re.search(rf"[\"']{key}[\"']", CODE):
+        return True
+    made = re.findall(r'f"(\w*)\{[^}]+\}(\w*)"', CODE)
+    return any(
+        (before or after) and key.startswith(before) and key.endswith(after)
+        for before, after in made
+    )
+
+
+def test_every_text_is_used() -> None:
+    assert [key for key in TEXTS["en"] if not is_used(key)] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "en", "fr"),
+    [
+        (lambda language: percent(0.0714, language), "7.1%", "7,1\u00a0%"),
+        (lambda language: number(432_000.0, language), "432,000", "432\u202f000"),
+        (lambda language: number(0.5, language), "0.5000", "0,5000"),
+        (lambda language: number(-1234.5, language), "\u22121,234.50", "\u22121\u202f234,50"),
+        (lambda language: signed(-0.441, language), "\u22120.44", "\u22120,44"),
+        (lambda language: signed(17.84, language, 1), "+17.8", "+17,8"),
+    ],
+)
+def test_numbers_are_written_as_the_language_does(
+    said: Callable[[str], str], en: str, fr: str
+) -> None:
+    assert (said("en"), said("fr")) == (en, fr)
+
+
+def test_the_examples_hold() -> None:
+    results = doctest.testmod(texts)
+    assert results.attempted >= 4
+    assert results.failed == 0
