@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,24 +23,104 @@ import typer
 from bench import page, servers
 from bench.load import Load, at_rate, saturate, write_bodies
 from bench.profile import stages
+from bench.tables import table
 from scoring.data.dataset import Dataset
-from scoring.files import check_file, staged_file
+from scoring.files import check_file, write_file
 from scoring.serving.batch import example_requests
 from scoring.serving.materialize import materialize
 from scoring.store import Store
 
 _TITLE = "# Benchmarks"
 _CONNECTIONS = 16
+_WHO = ("echo", "api")
 _REDRAWN = 9
 _MLFLOW = "models:/credit-scoring@champion"
+_HEADER = ("echo, answers/s", "/predict, answers/s", "share", "asked for", "p50 ms", "p99 ms")
+_HALF = ("request", "answers/s", "p50 ms", "p99 ms", "p99 / p50", "asked for")
+_ECHO = """Every answer has reasons and is committed to SQLite (WAL, synchronous=FULL) before it \
+is sent. The echo is a Flask view that gives the body back, on the same gunicorn settings, but \
+on gunicorn's own threads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bodies:
-    """What is sent: by number, and with full histories."""
+class Bench:
+    """One run of the benchmark.
 
-    by_id: list[bytes]
-    with_rows: list[bytes]
+    Attributes
+    ----------
+    folder : Path
+        For bodies and logs.
+    model : Path
+        A Scorer.
+    database : str
+        The address of a store that knows the applicants.
+    bodies : mapping of str to list of bytes
+        What is sent: "id", by number, and "rows", with full histories.
+    seconds : float
+        Of each measurement.
+    workers : int
+        Processes of each server.
+    """
+
+    folder: Path
+    model: Path
+    database: str
+    bodies: Mapping[str, list[bytes]]
+    seconds: float
+    workers: int
+
+    def saturated(self, rounds: int) -> dict[str, list[Load]]:
+        """Measure echo and API in turns, each by number and from rows, as fast as they answer."""
+        paths = {
+            kind: write_bodies(bodies, self.folder / f"{kind}.txt")
+            for kind, bodies in self.bodies.items()
+        }
+        loads: dict[str, list[Load]] = {f"{who} {kind}": [] for kind in paths for who in _WHO}
+        for _ in range(rounds):
+            for kind, path in paths.items():
+                with servers.echo(self.folder, self.workers) as url:
+                    load = saturate(f"{url}/predict", path, self.seconds, _CONNECTIONS)
+                    loads[f"echo {kind}"].append(load)
+                with servers.api(self.folder, self.model, self.database, self.workers) as url:
+                    saturate(f"{url}/predict", path, 1, _CONNECTIONS)
+                    load = saturate(f"{url}/predict", path, self.seconds, _CONNECTIONS)
+                    loads[f"api {kind}"].append(load)
+        return loads
+
+    def peer(self, data: Path) -> Load:
+        """Measure mlflow models serve on features made before: no reasons, no record."""
+        from scoring.features import build_features
+
+        frames = Dataset.open(data).frames()
+        few = frames["application"].head(50)
+        features = build_features({**frames, "application": few}).collect().drop("SK_ID_CURR")
+        bodies = [
+            orjson.dumps({"dataframe_split": {"columns": features.columns, "data": [list(row)]}})
+            for row in features.rows()
+        ]
+        path = write_bodies(bodies, self.folder / "peer.txt")
+        with servers.mlflow(self.folder, _MLFLOW, self.workers) as url:
+            return saturate(f"{url}/invocations", path, self.seconds, _CONNECTIONS)
+
+    def at_half_load(self, loads: Mapping[str, Sequence[Load]]) -> dict[str, Load]:
+        """Measure latencies at half of the rate that was reached."""
+        with servers.api(self.folder, self.model, self.database, self.workers) as url:
+            slow = {}
+            for kind, sent in self.bodies.items():
+                rate = _rate(loads[f"api {kind}"]) / 2
+                at_rate(f"{url}/predict", sent, rate, 1)
+                slow[kind] = at_rate(f"{url}/predict", sent, rate, self.seconds)
+            return slow
+
+    def page(self) -> str:
+        """Measure the page's interactions; returns a section of the report."""
+        applicant = orjson.loads(self.bodies["id"][0])["SK_ID_CURR"]
+        with servers.api(self.folder, self.model, self.database, self.workers) as url:
+            return page.report(page.interactions(url, applicant, _REDRAWN))
+
+    def stages(self, kind: str) -> dict[str, float]:
+        """Profile a request's stages, in milliseconds."""
+        return stages(self.model, self.folder / "none", self.database, self.bodies[kind])
 
 
 def main(
@@ -55,26 +135,24 @@ def main(
     """Measure the API against a bare echo, and write the report."""
     check_file(out, _TITLE.encode())
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        database = f"sqlite:///{folder / 'bench.db'}"
-        bodies = _prepare(data, database)
-        figures = _measure(folder, model, database, bodies, seconds, rounds, workers)
-        if peer:
-            figures["mlflow"] = _peer(folder, data, seconds, workers)
-        slow = _half_load(folder, model, database, bodies, figures, seconds, workers)
-        with servers.api(folder, model, database, workers) as url:
-            shown = page.interactions(url, orjson.loads(bodies.by_id[0])["SK_ID_CURR"], _REDRAWN)
-        profiles = {
-            "by id": stages(model, folder / "none", database, bodies.by_id),
-            "from raw rows": stages(model, folder / "none", database, bodies.with_rows),
-        }
-    text = _report(figures, slow, bodies, workers) + _profiled(profiles) + page.table(shown)
-    with staged_file(out, _TITLE.encode()) as staged:
-        staged.write_text(text, encoding="utf-8")
+        database = f"sqlite:///{Path(name) / 'bench.db'}"
+        bench = Bench(Path(name), model, database, _prepare(data, database), seconds, workers)
+        loads = bench.saturated(rounds)
+        sections = [
+            _environment(bench),
+            _ECHO,
+            _saturated(bench, loads),
+            *([_peer(bench.peer(data))] if peer else []),
+            _half_load(bench.at_half_load(loads)),
+            _profiled({"by id": bench.stages("id"), "from raw rows": bench.stages("rows")}),
+            bench.page(),
+        ]
+    text = "\n\n".join([_TITLE, *sections]) + "\n"
+    write_file(out, text, _TITLE.encode())
     typer.echo(text)
 
 
-def _prepare(data: Path, database: str) -> Bodies:
+def _prepare(data: Path, database: str) -> dict[str, list[bytes]]:
     """Known applicants, and the longer half of their histories as bodies."""
     dataset = Dataset.open(data)
     store = Store(database)
@@ -84,136 +162,63 @@ def _prepare(data: Path, database: str) -> Bodies:
     ids = dataset.frames()["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
     chosen = ids.sample(400, seed=0).to_list()
     bodies = sorted((orjson.dumps(body) for body in example_requests(dataset, chosen)), key=len)
-    longer = bodies[len(bodies) // 2 :]
-    by_id = [orjson.dumps({"SK_ID_CURR": number}) for number in chosen]
-    return Bodies(by_id, pl.Series(longer, dtype=pl.Binary).shuffle(seed=0).to_list())
+    longer = pl.Series(bodies[len(bodies) // 2 :], dtype=pl.Binary).shuffle(seed=0).to_list()
+    return {"id": [orjson.dumps({"SK_ID_CURR": number}) for number in chosen], "rows": longer}
 
 
-def _measure(
-    folder: Path,
-    model: Path,
-    database: str,
-    bodies: Bodies,
-    seconds: float,
-    rounds: int,
-    workers: int,
-) -> dict[str, list[Load]]:
-    by_id = write_bodies(bodies.by_id, folder / "id.txt")
-    with_rows = write_bodies(bodies.with_rows, folder / "rows.txt")
-    figures: dict[str, list[Load]] = {}
-    for _ in range(rounds):
-        for kind, path in (("id", by_id), ("rows", with_rows)):
-            with servers.echo(folder, workers) as url:
-                load = saturate(f"{url}/predict", path, seconds, _CONNECTIONS)
-                figures.setdefault(f"echo {kind}", []).append(load)
-            with servers.api(folder, model, database, workers) as url:
-                saturate(f"{url}/predict", path, 1, _CONNECTIONS)
-                load = saturate(f"{url}/predict", path, seconds, _CONNECTIONS)
-                figures.setdefault(f"api {kind}", []).append(load)
-    return figures
-
-
-def _peer(folder: Path, data: Path, seconds: float, workers: int) -> list[Load]:
-    """Mlflow models serve on features that were made before: no reasons, no record."""
-    from scoring.features import build_features
-
-    frames = Dataset.open(data).frames()
-    few = frames["application"].head(50)
-    features = build_features({**frames, "application": few}).collect().drop("SK_ID_CURR")
-    bodies = [
-        orjson.dumps({"dataframe_split": {"columns": features.columns, "data": [list(row)]}})
-        for row in features.rows()
-    ]
-    path = write_bodies(bodies, folder / "peer.txt")
-    with servers.mlflow(folder, _MLFLOW, workers) as url:
-        return [saturate(f"{url}/invocations", path, seconds, _CONNECTIONS)]
-
-
-def _half_load(
-    folder: Path,
-    model: Path,
-    database: str,
-    bodies: Bodies,
-    figures: Mapping[str, Sequence[Load]],
-    seconds: float,
-    workers: int,
-) -> dict[str, Load]:
-    """Latencies at half of the rate that was reached."""
-    with servers.api(folder, model, database, workers) as url:
-        found = {}
-        for kind, sent in (("id", bodies.by_id), ("rows", bodies.with_rows)):
-            rate = _rate(figures[f"api {kind}"]) / 2
-            at_rate(f"{url}/predict", sent, rate, 1)
-            found[kind] = at_rate(f"{url}/predict", sent, rate, seconds)
-        return found
-
-
-def _rate(loads: Sequence[Load]) -> float:
+def _rate(loads: Iterable[Load]) -> float:
     return median(load.rate for load in loads)
 
 
-def _report(
-    figures: Mapping[str, Sequence[Load]], slow: Mapping[str, Load], bodies: Bodies, workers: int
-) -> str:
-    size = int(median(len(body) for body in bodies.with_rows) / 1000)
-    lines = [
-        _TITLE,
-        "",
+def _environment(bench: Bench) -> str:
+    return (
         f"Made by `make bench` on {datetime.now(UTC):%d %B %Y}: {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}, {workers} worker(s), the load "
-        f"(wrk, {_CONNECTIONS} connections) on the same machine. Medians of the rounds.",
-        "",
-        "Every answer has reasons and is committed to SQLite (WAL, synchronous=FULL) before it is "
-        "sent. The echo is a Flask view that gives the body back, on the same gunicorn "
-        "settings, but on gunicorn's own threads.",
-        "",
-        "| request | echo, answers/s | /predict, answers/s | share | asked for | p50 ms | p99 ms |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for kind, words, asked in (
-        ("id", "by id", "25%"),
-        ("rows", f"from raw rows, {size} kB", "8%"),
-    ):
-        echo, own = figures[f"echo {kind}"], figures[f"api {kind}"]
-        share = _rate(own) / _rate(echo)
+        f"{platform.machine()}, Python {platform.python_version()}, {bench.workers} worker(s), "
+        f"the load (wrk, {_CONNECTIONS} connections) on the same machine. Medians of the rounds."
+    )
+
+
+def _saturated(bench: Bench, loads: Mapping[str, Sequence[Load]]) -> str:
+    size = int(median(len(body) for body in bench.bodies["rows"]) / 1000)
+    kinds = (("id", "by id", "25%"), ("rows", f"from raw rows, {size} kB", "8%"))
+    rows = []
+    for kind, words, asked in kinds:
+        echo, own = _rate(loads[f"echo {kind}"]), loads[f"api {kind}"]
         p50, p99 = (median(getattr(load, name) for load in own) for name in ("p50", "p99"))
-        lines.append(
-            f"| {words} | {_rate(echo):,.0f} | {_rate(own):,.0f} | {share:.1%} | {asked} "
-            f"| {p50:.1f} | {p99:.1f} |"
+        share = f"{_rate(own) / echo:.1%}"
+        rows.append(
+            (words, f"{echo:,.0f}", f"{_rate(own):,.0f}", share, asked, f"{p50:.1f}", f"{p99:.1f}")
         )
-    lines += ["", "At half of that rate, arrivals at random (Poisson):", ""]
-    lines += ["| request | answers/s | p50 ms | p99 ms | p99 / p50 | asked for |",
-              "|---|---|---|---|---|---|"]  # fmt: skip
-    for kind, load in slow.items():
-        lines.append(
-            f"| {kind} | {load.rate:,.0f} | {load.p50:.1f} | {load.p99:.1f} "
-            f"| {load.p99 / load.p50:.1f} | under 5 |"
-        )
-    if "mlflow" in figures:
-        (load,) = figures["mlflow"]
-        lines += [
-            "",
-            f"The same model behind `mlflow models serve`, from features made before, without "
-            f"reasons or record: {load.rate:,.0f} answers/s, p50 {load.p50:.1f} ms, p99 "
-            f"{load.p99:.1f} ms.",
-        ]
-    return "\n".join(lines) + "\n"
+    return table(("request", *_HEADER), rows)
+
+
+def _half_load(slow: Mapping[str, Load]) -> str:
+    rows = [
+        (kind, f"{load.rate:,.0f}", f"{load.p50:.1f}", f"{load.p99:.1f}",
+         f"{load.p99 / load.p50:.1f}", "under 5")
+        for kind, load in slow.items()
+    ]  # fmt: skip
+    return "At half of that rate, arrivals at random (Poisson):\n\n" + table(_HALF, rows)
+
+
+def _peer(load: Load) -> str:
+    return (
+        "The same model behind `mlflow models serve`, from features made before, without reasons "
+        f"or record: {load.rate:,.0f} answers/s, p50 {load.p50:.1f} ms, p99 {load.p99:.1f} ms."
+    )
 
 
 def _profiled(profiles: Mapping[str, Mapping[str, float]]) -> str:
     """A table of stages for each kind of request."""
-    lines = [
-        "",
-        "Where the time of one request goes (cProfile, which slows pure Python down: the shares "
-        "count):",
-        "",
+    tables = [
+        table(
+            (kind, "ms", "share"),
+            [(stage, f"{ms:.2f}", f"{ms / sum(own.values()):.0%}") for stage, ms in own.items()],
+        )
+        for kind, own in profiles.items()
     ]
-    for kind, found in profiles.items():
-        total = sum(found.values())
-        lines += [f"| {kind} | ms | share |", "|---|---|---|"]
-        lines += [f"| {stage} | {ms:.2f} | {ms / total:.0%} |" for stage, ms in found.items()]
-        lines += [""]
-    return "\n".join(lines[:-1]) + "\n"
+    intro = "Where the time of one request goes (cProfile, which slows pure Python down: the "
+    return "\n\n".join([f"{intro}shares count):", *tables])
 
 
 if __name__ == "__main__":

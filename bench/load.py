@@ -31,7 +31,7 @@ end
 local failed = 0
 response = function(status) if status ~= 200 then failed = failed + 1 end end
 done = function(summary, latency)
-  io.write(string.format("FOUND %%d %%d %%f %%f %%f\\n", summary.requests, summary.duration,
+  io.write(string.format("MEASURED %%d %%d %%f %%f %%f\\n", summary.requests, summary.duration,
     latency:percentile(50), latency:percentile(99),
     summary.errors.status + summary.errors.read + summary.errors.timeout))
 end
@@ -44,7 +44,7 @@ class BenchError(ScoringError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a server did under load.
+    """A server's rate and latencies under load.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Load:
 
 
 def write_bodies(bodies: list[bytes], path: Path) -> Path:
-    """Bodies as a file that `saturate` sends from, a line each."""
+    """Write bodies as a file that `saturate` sends from, a line each."""
     path.write_bytes(b"".join(body.replace(b"\n", b" ") + b"\n" for body in bodies))
     return path
 
@@ -84,10 +84,10 @@ def saturate(
     done = subprocess.run(
         [*command, "-s", str(script), url], capture_output=True, text=True, check=True
     )
-    found = re.search(r"FOUND (\d+) (\d+) (\S+) (\S+) (\S+)", done.stdout)
-    if found is None or float(found[5]) > 0:
+    figures = re.search(r"MEASURED (\d+) (\d+) (\S+) (\S+) (\S+)", done.stdout)
+    if figures is None or float(figures[5]) > 0:
         raise BenchError(f"{url} did not answer every request with 200:\n{done.stdout}")
-    requests, microseconds, p50, p99 = (float(value) for value in found.groups()[:4])
+    requests, microseconds, p50, p99 = (float(value) for value in figures.groups()[:4])
     return Load(requests / microseconds * 1e6, p50 / 1e3, p99 / 1e3)
 
 
@@ -105,7 +105,7 @@ def at_rate(url: str, bodies: list[bytes], rate: float, seconds: float, seed: in
         for number, at in enumerate(due):
             time.sleep(max(0.0, at - time.perf_counter()))
             asked.append(pool.submit(clients.ask, bodies[number % len(bodies)], at))
-        latencies = np.array([one.result() for one in asked]) * 1e3
+        latencies = np.array([answer.result() for answer in asked]) * 1e3
     p50, p99 = np.percentile(latencies, [50, 99])
     return Load(len(due) / float(due[-1] - due[0]), float(p50), float(p99))
 

@@ -14,10 +14,13 @@ from statistics import median
 
 from streamlit.testing.v1 import AppTest
 
+from bench.tables import table
 from dashboard.texts import TEXTS
 
 _APP = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"
 _TEXTS = TEXTS["fr"]
+_INTRO = """The page (Streamlit's AppTest: the whole script, its calls to the API, no browser; the \
+first time includes imports):"""
 _WITHIN, _BESIDE = "details_fr", "tabs_fr"
 
 
@@ -56,21 +59,14 @@ def interactions(url: str, applicant: int, rounds: int) -> dict[str, tuple[float
         return {name: _timed(step, rounds) for name, step in steps.items()}
 
 
-def table(found: Mapping[str, tuple[float, float]]) -> str:
-    """The same as a section of the report."""
-    lines = [
-        "",
-        "The page (Streamlit's AppTest: the whole script, its calls to the API, no browser; the "
-        "first time includes imports):",
-        "",
-        "| interaction | median ms | longest ms | asked for |",
-        "|---|---|---|---|",
+def report(times: Mapping[str, tuple[float, float]]) -> str:
+    """Return the same as a section of the report."""
+    rows = [
+        (name, f"{middle:.0f}", f"{longest:.0f}", "under 500")
+        for name, (middle, longest) in times.items()
     ]
-    lines += [
-        f"| {name} | {middle:.0f} | {longest:.0f} | under 500 |"
-        for name, (middle, longest) in found.items()
-    ]
-    return "\n".join(lines) + "\n"
+    header = ("interaction", "median ms", "longest ms", "asked for")
+    return f"{_INTRO}\n\n{table(header, rows)}"
 
 
 def _at(page: AppTest, key: str, tab: str) -> AppTest:

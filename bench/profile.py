@@ -1,4 +1,4 @@
-"""Where the time of a request goes, stage by stage, in one process without a network."""
+"""Profile of a request, stage by stage, in one process without a network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WARM = 20
 def stages(
     model: Path, challenger: Path, database: str, bodies: Sequence[bytes]
 ) -> dict[str, float]:
-    """Milliseconds of a request's stages, by Python's deterministic profiler.
+    """Measure the milliseconds of a request's stages, by Python's deterministic profiler.
 
     It makes pure Python look about twice as slow as it is, and compiled code as fast as it is: the
     shares of the stages count, more than their sum.
@@ -68,7 +68,7 @@ def _by_stage(profiler: cProfile.Profile, requests: int) -> dict[str, float]:
         if file.endswith("flask/app.py") and function == "wsgi_app":
             total = cumulative
         for stage, functions in _STAGES.items():
-            if any(f"{file}:{function}".endswith(one) for one in functions):
+            if any(f"{file}:{function}".endswith(name) for name in functions):
                 seconds[stage] = seconds.get(stage, 0.0) + cumulative
     ordered = {stage: seconds[stage] for stage in _STAGES if stage in seconds}
     ordered[_REST] = total - sum(ordered.values())

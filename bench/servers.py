@@ -22,7 +22,7 @@ _GUNICORN = ("-m", "gunicorn", "--config", "api/gunicorn.conf.py")
 
 @contextmanager
 def api(folder: Path, model: Path, database: str, workers: int) -> Iterator[str]:
-    """The API as it is deployed; yields the address."""
+    """Start the API as it is deployed, and yield its address."""
     environment = {
         "MODEL_DIR": str(model.resolve()),
         "DATABASE_URL": database,
@@ -36,7 +36,7 @@ def api(folder: Path, model: Path, database: str, workers: int) -> Iterator[str]
 
 @contextmanager
 def echo(folder: Path, workers: int) -> Iterator[str]:
-    """The bare Flask echo on the same gunicorn settings, but gunicorn's own kind of worker."""
+    """Start the bare Flask echo: the same gunicorn settings, but gunicorn's own kind of worker."""
     environment = {"WEB_CONCURRENCY": str(workers)}
     command = (*_GUNICORN, "--worker-class", "gthread", "bench.echo:app")
     with _running(command, environment, folder / "echo.log", "/predict") as url:
@@ -45,7 +45,7 @@ def echo(folder: Path, workers: int) -> Iterator[str]:
 
 @contextmanager
 def mlflow(folder: Path, model: str, workers: int) -> Iterator[str]:
-    """The same model behind `mlflow models serve`, which takes features and gives no reasons."""
+    """Start the same model behind `mlflow models serve`: it takes features and gives no reasons."""
     port = free_port()
     command = (
         "-m", "mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local",

@@ -45,7 +45,7 @@ from scoring.evaluation import explain, fairness, money
 from scoring.evaluation.business import study_cutoff
 from scoring.evaluation.metrics import SUSPECT_AUC, cost_ratios, reliability
 from scoring.evaluation.segments import segments
-from scoring.modelling.pipeline import Settings, train
+from scoring.modelling.pipeline import TrainingSettings, train
 from scoring.modelling.training import compare, unseen_pds
 from scoring.registry.approval import judged, promote
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
@@ -56,7 +56,9 @@ from scoring.serving.costs import Costs
 
 pl.Config(tbl_cols=-1, tbl_rows=40, tbl_width_chars=160, fmt_str_lengths=60, float_precision=4)
 dataset = Dataset.open(Path(DATASET))
-settings = Settings(trials=TRIALS, seed=SEED, costs=Costs(COST_FALSE_NEGATIVE, COST_FALSE_POSITIVE))
+settings = TrainingSettings(
+    trials=TRIALS, seed=SEED, costs=Costs(COST_FALSE_NEGATIVE, COST_FALSE_POSITIVE)
+)
 
 # %% [markdown]
 # ## Method

@@ -25,12 +25,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_PANELS = (
-    data, models, reports, local, store, service, lineage, monitoring, person, retraining,
-    data_versions,
+_COMMANDS = (
+    data.ingest, data.sample, data.features, data.examples,
+    models.train, models.validate, models.promote, models.rollback, models.models, models.card,
+    models.export, models.predict,
+    reports.notebook, reports.overview, local.serve, local.bundle, store.migrate, store.purge,
+    service.materialize, service.replay, lineage.lineage, monitoring.monitor, person.person,
+    retraining.retrain,
 )  # fmt: skip
-for panel in _PANELS:
-    panel.register(app)
+for command in _COMMANDS:
+    app.command()(command)
+app.add_typer(store.keys, name="keys")
+app.add_typer(data_versions.data, name="data")
 
 if __name__ == "__main__":
     app(prog_name="python -m scoring")

@@ -65,6 +65,18 @@ def staged_folder(out: Path, *, kind: Kind) -> Iterator[Path]:
         _put_in_place(staged, out, kind)
 
 
+def write_file(out: Path, content: str | bytes, begins: bytes | None = None) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    FilesError
+        As `check_file`.
+    """
+    with staged_file(out, begins) as staged:
+        staged.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 @contextmanager
 def staged_file(out: Path, begins: bytes | None = None) -> Iterator[Path]:
     """Write a file whole or not at all: yields a name to write to, which becomes `out`.

@@ -1,1 +1,1 @@
-"""What the project knows about itself."""
+"""Studies of the project itself: simulations, power of alerts, credibility of the sample."""

@@ -1,4 +1,4 @@
-"""How well the sample applicants stand in for real ones, in figures.
+"""Figures of how well the sample applicants stand in for real ones.
 
     python -m studies.credibility HOME_CREDIT APPLICATIONS
 
@@ -16,6 +16,7 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import typer
+from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
 from scoring.data.synthetic.chunks import HISTORIES, ChunkMaker, Population
@@ -44,7 +45,7 @@ STRONG = (
 
 
 def application_features(rows: pl.DataFrame) -> pl.DataFrame:
-    """Raw columns, categories as numbers, and ten ratios: what a first model would use."""
+    """Make raw columns, categories as numbers, and ten ratios: what a first model would use."""
     days = pl.col("DAYS_EMPLOYED")
     rows = rows.with_columns(DAYS_EMPLOYED=pl.when(days != DAY_SENTINEL).then(days))
     columns = [
@@ -76,7 +77,7 @@ def application_features(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def history_features(frames: Mapping[str, pl.DataFrame], applicants: pl.Series) -> pl.DataFrame:
-    """Crude aggregates of every history table but the instalments: no thought went into them."""
+    """Aggregate every history table but the instalments, crudely: no thought went into it."""
     result = pl.DataFrame({"SK_ID_CURR": applicants})
     owners = frames["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR")
     for name in HISTORIES:
@@ -110,46 +111,46 @@ def _crude(name: str) -> list[pl.Expr]:
 
 
 def train(features: pl.DataFrame, target: FloatArray) -> lgb.Booster:
-    """A plain LightGBM."""
+    """Train a plain LightGBM."""
     data = lgb.Dataset(features.to_numpy(), target, free_raw_data=True)
     return lgb.train(PARAMETERS, data, ROUNDS)
 
 
 def auc(model: lgb.Booster, features: pl.DataFrame, target: FloatArray) -> float:
-    """Area under the ROC curve on rows that the model has not seen."""
+    """Compute the area under the ROC curve on rows that the model has not seen."""
     return float(roc_auc_score(target, np.asarray(model.predict(features.to_numpy()))))
 
 
 def draw(
     profile: Json | None, chunks: int, seed: int, population: Population = "train"
 ) -> dict[str, pl.DataFrame]:
-    """Chunks of sample applicants as one set of tables."""
+    """Draw chunks of sample applicants as one set of tables."""
     maker = ChunkMaker(profile)
     parts = [maker.draw(population, chunk, seed) for chunk in range(chunks)]
     return {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
 
 
 def target_of(rows: pl.DataFrame) -> FloatArray:
-    """TARGET as an array."""
+    """Return TARGET as an array."""
     return rows["TARGET"].to_numpy().astype(float)
 
 
 def transfer(profile: Json | None, real: pl.DataFrame, seed: int = 11) -> float:
-    """The AUC on real applications of a model trained on 20,000 invented ones only."""
+    """Measure the AUC on real applications of a model trained on 20,000 invented ones only."""
     drawn = draw(profile, TRAINED_ON, seed)["application"]
     model = train(application_features(drawn), target_of(drawn))
     return auc(model, application_features(real), target_of(real))
 
 
 def honest_transfer(sources: Sources, seed: int = 12) -> float:
-    """The same, with statistics of one half of the real rows and the AUC on the other half."""
+    """Do the same with statistics of one half of the real rows and the AUC on the other half."""
     shuffled = sources.applications.sample(fraction=1.0, shuffle=True, seed=seed)
     half = shuffled.head(shuffled.height // 2)
     return transfer(compute(sources.without(half["SK_ID_CURR"])), half)
 
 
 def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, float]]:
-    """AUC with the application only and with crude history aggregates besides.
+    """Measure the AUC with the application only and with crude history aggregates besides.
 
     Returns
     -------
@@ -171,7 +172,7 @@ def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, flo
 
 
 def held_out_risk(sources: Sources, folds: int = 5) -> tuple[float, float]:
-    """Out-of-fold AUC of the model of TARGET itself on real applicants with histories.
+    """Measure the out-of-fold AUC of the model of TARGET itself, on real applicants.
 
     Returns
     -------
@@ -204,7 +205,7 @@ def _full(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def marginal_gaps(real: pl.DataFrame, drawn: pl.DataFrame, name: str) -> pl.DataFrame:
-    """How far the columns of a table are off.
+    """Measure how far the columns of a table are off.
 
     Returns
     -------
@@ -213,7 +214,7 @@ def marginal_gaps(real: pl.DataFrame, drawn: pl.DataFrame, name: str) -> pl.Data
         distributions: the largest difference of their cumulated shares for numbers, half the
         sum of absolute differences for categories.
     """
-    found = []
+    gaps = []
     for column in TABLES[name].columns:
         if column.kind == "id" or column.name == "TARGET":
             continue
@@ -225,11 +226,12 @@ def marginal_gaps(real: pl.DataFrame, drawn: pl.DataFrame, name: str) -> pl.Data
         distance = (
             variation(ours, theirs) if column.kind == "category" else largest_gap(ours, theirs)
         )
-        found.append((name, column.name, missing, distance))
-    return pl.DataFrame(found, schema=["table", "column", "missing", "distance"], orient="row")
+        gaps.append((name, column.name, missing, distance))
+    return pl.DataFrame(gaps, schema=["table", "column", "missing", "distance"], orient="row")
 
 
 def variation(ours: pl.Series, theirs: pl.Series) -> float:
+    """Return half the sum of the absolute differences of two columns' shares."""
     shares = [
         series.value_counts(normalize=True).select(label=series.name, share="proportion")
         for series in (ours, theirs)
@@ -243,18 +245,15 @@ def variation(ours: pl.Series, theirs: pl.Series) -> float:
 
 
 def largest_gap(ours: pl.Series, theirs: pl.Series) -> float:
+    """Return the largest difference of two columns' cumulated shares."""
     # The profile keeps five digits, and frequent values must meet.
-    mine, other = (
-        np.sort(part.cast(pl.Float64).round_sig_figs(4).to_numpy()) for part in (ours, theirs)
-    )
-    points = np.union1d(mine, other)
-    below = [np.searchsorted(part, points, side="right") / len(part) for part in (mine, other)]
-    return float(np.abs(below[0] - below[1]).max())
+    mine, other = (part.cast(pl.Float64).round_sig_figs(4).to_numpy() for part in (ours, theirs))
+    return float(ks_2samp(mine, other, method="asymp").statistic)
 
 
 def all_gaps(sources: Sources, seed: int = 14) -> pl.DataFrame:
-    """`marginal_gaps` of all tables of both populations."""
-    found = []
+    """Collect `marginal_gaps` of all tables of both populations."""
+    gaps = []
     for population, people in sources.people.items():
         drawn = draw(None, MARGINAL_CHUNKS, seed, population)
         applicants = people.select("SK_ID_CURR")
@@ -266,14 +265,14 @@ def all_gaps(sources: Sources, seed: int = 14) -> pl.DataFrame:
                 real = sources.histories[name].join(loans, on="SK_ID_BUREAU", how="semi")
             else:
                 real = sources.histories[name].join(applicants, on="SK_ID_CURR", how="semi")
-            gaps = marginal_gaps(real, rows, name)
-            found.append(gaps.with_columns(population=pl.lit(population)))
-    return pl.concat(found)
+            own = marginal_gaps(real, rows, name)
+            gaps.append(own.with_columns(population=pl.lit(population)))
+    return pl.concat(gaps)
 
 
 def history_lengths(sources: Sources, seed: int = 14) -> pl.DataFrame:
-    """Rows of each history per applicant: mean, spread and share without any, real and drawn."""
-    found = []
+    """Count rows of each history per applicant: mean, spread, share without, real and drawn."""
+    lengths = []
     for population, people in sources.people.items():
         drawn = draw(None, MARGINAL_CHUNKS, seed, population)
         for origin, frames, applicants in (
@@ -282,11 +281,11 @@ def history_lengths(sources: Sources, seed: int = 14) -> pl.DataFrame:
         ):
             for name in HISTORIES:
                 counts = _rows_per_applicant(frames, name, applicants)
-                found.append(
+                lengths.append(
                     (population, name, origin, counts.mean(), counts.std(), (counts == 0).mean())
                 )
     columns = ["population", "table", "origin", "mean", "spread", "without"]
-    return pl.DataFrame(found, schema=columns, orient="row")
+    return pl.DataFrame(lengths, schema=columns, orient="row")
 
 
 def _rows_per_applicant(
@@ -303,11 +302,11 @@ def _rows_per_applicant(
 def target_correlations(sources: Sources, seed: int = 15) -> pl.DataFrame:
     """Rank correlation of strong columns with TARGET, real and drawn."""
     drawn = draw(None, TRAINED_ON, seed)["application"]
-    found = []
+    pairs = []
     for name in STRONG:
         pair = [_rank_correlation(rows, name) for rows in (sources.applications, drawn)]
-        found.append((name, *pair))
-    return pl.DataFrame(found, schema=["column", "real", "drawn"], orient="row")
+        pairs.append((name, *pair))
+    return pl.DataFrame(pairs, schema=["column", "real", "drawn"], orient="row")
 
 
 def _rank_correlation(rows: pl.DataFrame, name: str) -> float:

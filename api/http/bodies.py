@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import orjson
-from flask import request
+from flask import Response, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -54,6 +54,11 @@ Motive = Annotated[
     str, AfterValidator(partial(readable, longest=2000, least=LEAST_MOTIVE)),
     Field(json_schema_extra={"minLength": LEAST_MOTIVE, "maxLength": 2000}),
 ]  # fmt: skip
+
+
+def json_answer(answer: object, status: int = 200) -> Response:
+    """Return an answer as JSON."""
+    return Response(orjson.dumps(answer), status, content_type=JSON)
 
 
 class Body(BaseModel):

@@ -1,4 +1,4 @@
-"""How the command line talks: messages, errors in a line, tables."""
+"""Output of the command line: messages, errors in a line, tables, progress."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def messages() -> Iterator[Console]:
 
 
 def _of_mlflow() -> tuple[type[Exception], ...]:
-    """What MLflow raises, if a command has loaded it: to import it takes seconds."""
+    """Return MLflow's exception, if a command has loaded it: to import it takes seconds."""
     loaded = sys.modules.get("mlflow.exceptions")
     return () if loaded is None else (loaded.MlflowException,)
 
@@ -72,15 +72,23 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def stages(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that shows which stage a training is in."""
+def stages(console: Console | None = None) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show a bar while something takes long.
+
+    Yields
+    ------
+    callable of (stage, done, total)
+        Moves the bar; a total of None is not known.
+    """
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    screen = console or Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as bar:
         task = bar.add_task("reading", total=None)
 
-        def report(stage: str, done: int, total: int) -> None:
+        def report(stage: str, done: int, total: int | None) -> None:
             bar.update(task, description=stage, completed=done, total=total)
 
         yield report

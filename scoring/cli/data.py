@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import messages
-from scoring.cli.options import DatasetArgument
+from scoring.cli.console import messages, stages
+from scoring.cli.options import DatasetArgument, DatasetOut
+
+if TYPE_CHECKING:
+    from scoring.data.dataset import Dataset
 
 
 def ingest(
@@ -20,7 +23,7 @@ def ingest(
             "big zip, or the word kaggle to download the competition.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write; replaced if it is a dataset.")],
+    out: DatasetOut,
 ) -> None:
     """Check the Kaggle tables and write them as typed Parquet.
 
@@ -28,33 +31,25 @@ def ingest(
 
     A history table may be missing, its features are then null; so may application_test.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from scoring.data.dataset import FILES
     from scoring.data.dataset import ingest as ingest_files
     from scoring.data.sources import download_competition
 
-    columns = (TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn())
+    names = list(FILES)
     with messages() as console:
         folder = download_competition() if source == "kaggle" else Path(source)
-        with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
-            task = bar.add_task("looking for files", total=len(FILES))
+        with stages(console) as report:
 
-            def report(name: str, rows: int | None) -> None:
-                position = list(FILES).index(name)
-                done = position if rows is None else position + 1
-                bar.update(task, description=name, completed=done)
+            def read(name: str, rows: int | None) -> None:
+                report(name, names.index(name) + (rows is not None), len(names))
 
-            dataset = ingest_files(folder, out, progress=report)
-            bar.update(task, description="done", completed=len(FILES))
-    for name in FILES:
-        typer.echo(f"{name:<22} {dataset.rows(name):>12,} rows")
-    typer.echo(f"dataset {dataset.digest[:12]} in {out}")
+            dataset = ingest_files(folder, out, progress=read)
+    _show_rows(dataset, out)
 
 
 def sample(
     applicants: Annotated[int, typer.Option(help="How many have a known TARGET.")],
-    out: Annotated[Path, typer.Option(help="The folder to write; replaced if it is a dataset.")],
+    out: DatasetOut,
     test_applicants: Annotated[
         int | None, typer.Option(help="How many have none; a quarter of the others by default.")
     ] = None,
@@ -64,25 +59,18 @@ def sample(
 
     The first applicants of a larger sample are those of a smaller one with the same seed.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    from scoring.data.dataset import FILES
     from scoring.data.synthetic import write_sample
 
     tests = applicants // 4 if test_applicants is None else test_applicants
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with messages() as console, Progress("applicants", *columns, console=console) as bar:
-        task = bar.add_task("applicants", total=applicants + tests)
+    with messages() as console, stages(console) as report:
         dataset = write_sample(
             out,
             applicants,
             test_applicants=tests,
             seed=seed,
-            progress=lambda done: bar.update(task, completed=done),
+            progress=lambda done: report("applicants", done, applicants + tests),
         )
-    for name in FILES:
-        typer.echo(f"{name:<22} {dataset.rows(name):>12,} rows")
-    typer.echo(f"dataset {dataset.digest[:12]} in {out}")
+    _show_rows(dataset, out)
 
 
 def features(
@@ -115,7 +103,9 @@ def examples(
     typer.echo(f"{len(paths)} requests in {out}")
 
 
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    for command in (ingest, sample, features, examples):
-        app.command()(command)
+def _show_rows(dataset: Dataset, out: Path) -> None:
+    from scoring.data.dataset import FILES
+
+    for name in FILES:
+        typer.echo(f"{name:<22} {dataset.rows(name):>12,} rows")
+    typer.echo(f"dataset {dataset.digest[:12]} in {out}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show
-from scoring.cli.options import MLRUNS, MlrunsOption
+from scoring.cli.options import MLRUNS, DatasetOut, MlrunsOption
 
 if TYPE_CHECKING:
     from scoring.data.versions import DataVersion, DataVersions
@@ -37,26 +37,21 @@ def list_versions(mlruns: MlrunsOption = MLRUNS) -> None:
 def check(version: VersionArgument, mlruns: MlrunsOption = MLRUNS) -> None:
     """Read every file of a kept dataset anew; status 1 if one is not what it was."""
     with messages():
-        found = _kept(mlruns).check(_digest(mlruns, version))
-    erased = f", but for {found.erased:,} applicants who were erased" if found.erased else ""
-    typer.echo(f"dataset {found.digest[:12]}: {len(found.manifest['files'])} files as kept{erased}")
+        kept = _kept(mlruns).check(_digest(mlruns, version))
+    erased = f", but for {kept.erased:,} applicants who were erased" if kept.erased else ""
+    typer.echo(f"dataset {kept.digest[:12]}: {len(kept.manifest['files'])} files as kept{erased}")
 
 
 @data.command()
 def restore(
     version: VersionArgument,
-    out: Annotated[Path, typer.Option(help="The folder to write; replaced if it is a dataset.")],
+    out: DatasetOut,
     mlruns: MlrunsOption = MLRUNS,
 ) -> None:
     """Write the dataset that a model learnt from as a folder again."""
     with messages():
-        found = _kept(mlruns).restore(_digest(mlruns, version), out)
-    typer.echo(f"dataset {found.digest[:12]} in {out}")
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.add_typer(data, name="data")
+        restored = _kept(mlruns).restore(_digest(mlruns, version), out)
+    typer.echo(f"dataset {restored.digest[:12]} in {out}")
 
 
 def _kept(mlruns: Path) -> DataVersions:

@@ -1,4 +1,4 @@
-"""Where a model comes from, on the command line: lineage."""
+"""Command for where a model comes from: lineage."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from scoring.cli.console import messages, show
-from scoring.cli.options import MLRUNS, MlrunsOption
-from scoring.cli.store import DATABASE, DatabaseOption
+from scoring.cli.options import DATABASE, MLRUNS, DatabaseOption, MlrunsOption
 
 
 def lineage(
@@ -33,16 +32,11 @@ def lineage(
     with messages():
         decisions = Store(database)
         try:
-            found = lineage_of(Registry(mlruns), version, decisions)
+            chain = lineage_of(Registry(mlruns), version, decisions)
         finally:
             decisions.close()
     if as_json:
-        typer.echo(json.dumps(found.values(), indent=2))
+        typer.echo(json.dumps(chain.values(), indent=2))
     else:
-        typer.echo(f"{found.model} version {found.version}")
-        show(("step", "what", "value"), found.rows())
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app this command."""
-    app.command()(lineage)
+        typer.echo(f"{chain.model} version {chain.version}")
+        show(("step", "what", "value"), chain.rows())

@@ -70,9 +70,3 @@ def _catch_up(model: Path) -> None:
         from scoring.registry.mlflow_registry import Registry
 
         approval.settle(Registry(model.parent), model)
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    for command in (serve, bundle):
-        app.command()(command)

@@ -15,6 +15,7 @@ from scoring.cli.options import (
     ByOption,
     DataOption,
     DatasetArgument,
+    ExportOption,
     MlrunsOption,
     ModelOption,
     ProtectedOption,
@@ -48,14 +49,14 @@ def train(
     from datetime import UTC, datetime
 
     from scoring.data.versions import DataVersions
-    from scoring.modelling.pipeline import TRIALS, Settings
+    from scoring.modelling.pipeline import TRIALS, TrainingSettings
     from scoring.modelling.pipeline import train as run_training
     from scoring.modelling.recipes import opened
     from scoring.registry import approval
     from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Registry
     from scoring.registry.tracking import track
 
-    settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
+    settings = TrainingSettings(trials or TRIALS, seed, use_protected=bool(protected))
     with messages() as console, opened(data) as dataset:
         # A registry that cannot be used is told before hours of training, not after.
         registry = Registry(mlruns)
@@ -148,7 +149,7 @@ def promote(
         bool, typer.Option("--force", help="Override refusals; suspected leakage stays refused.")
     ] = False,
     mlruns: MlrunsOption = MLRUNS,
-    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
+    export: ExportOption = CHAMPION,
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Hold a challenger against the gates; if it passes, make it the champion and export it."""
@@ -171,15 +172,15 @@ def promote(
         event = approval.promote(
             registry, verdict, by, why, force=force, export=export, reports=reports
         )
-    told = ", forced" if event.forced else ""
-    typer.echo(f"version {event.version} is the champion{told}; exported to {export}")
+    forced = ", forced" if event.forced else ""
+    typer.echo(f"version {event.version} is the champion{forced}; exported to {export}")
 
 
 def rollback(
     by: ByOption,
     why: WhyOption,
     mlruns: MlrunsOption = MLRUNS,
-    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = CHAMPION,
+    export: ExportOption = CHAMPION,
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Make the previous champion the champion again, and export it."""
@@ -204,8 +205,8 @@ def models(mlruns: MlrunsOption = MLRUNS) -> None:
     with messages():
         registry = Registry(mlruns)
         approval.settle(registry)
-        found, events = registry.versions(), registry.history()
-    show(_VERSION_HEADER, map(_version_row, found))
+        versions, events = registry.versions(), registry.history()
+    show(_VERSION_HEADER, map(_version_row, versions))
     show(_EVENT_HEADER, map(_event_row, events))
 
 
@@ -287,9 +288,3 @@ def _event_row(event: Event) -> tuple[str, ...]:
 
 def _cell(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4f}"
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    for command in (train, validate, promote, rollback, models, card, export, predict):
-        app.command()(command)

@@ -1,27 +1,23 @@
-"""Watching the model from the command line: monitor."""
+"""Command for watching the model: monitor."""
 
 from __future__ import annotations
 
 import os
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scoring.cli.console import messages, show
-from scoring.cli.service import moment
-from scoring.cli.store import DATABASE, DatabaseOption, opened
+from scoring.cli.options import DATABASE, REPORTS, DatabaseOption, moment, span
+from scoring.cli.store import opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scoring.monitoring.findings import Findings
     from scoring.store import Alert, Store
-
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 def monitor(
@@ -32,7 +28,7 @@ def monitor(
         str | None,
         typer.Option(metavar="TIME", help="Its end, such as 2026-11-23; now by default."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder of the reports.")] = Path("reports"),
+    out: Annotated[Path, typer.Option(help="The folder of the reports.")] = REPORTS,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -51,31 +47,26 @@ def monitor(
     from scoring.monitoring.alerts import exit_code
 
     with messages():
-        end = datetime.now(UTC) if until is None else moment(until, "--until")
-        start = end - _span(window)
+        end = datetime.now(UTC) if until is None else moment("--until", until)
+        start = end - span("--window", window, ("12h", "7d", "4w"))
     with opened(database) as store:
-        found, alerts = _looked(store, start, end, out, metrics)
-    _tell(found, alerts)
+        findings, alerts = _look(store, start, end, out, metrics)
+    _show(findings, alerts)
     typer.echo(f"written: {out / 'monitoring.html'} and {out / 'monitoring.json'}")
     raise typer.Exit(exit_code(alerts))
 
 
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.command()(monitor)
-
-
-def _looked(
+def _look(
     store: Store, since: datetime, until: datetime, out: Path, metrics: str | None
 ) -> tuple[list[Findings], list[Alert]]:
     import json
 
-    from scoring.files import staged_file
+    from scoring.files import write_file
     from scoring.monitoring import page
     from scoring.monitoring.alerts import notify
     from scoring.monitoring.http_errors import COUNTED, counted, since_last
     from scoring.monitoring.monitor import look
-    from scoring.monitoring.rules import verdict
+    from scoring.monitoring.rules import assess
     from scoring.monitoring.senders import senders_of
     from scoring.monitoring.thresholds import Thresholds
     from scoring.store import Report
@@ -84,37 +75,27 @@ def _looked(
     thresholds, senders = Thresholds.from_settings(), senders_of()
     number = None if metrics is None else counted(metrics, os.environ.get("MONITOR_API_KEY"))
     errors = None if number is None else since_last(number, out / "monitoring.json")
-    found = look(store, since, until, errors=errors)
-    verdicts = [verdict(one, thresholds) for one in found]
-    alerts = [alert for one in verdicts for alert in one.alerts]
-    values = json.dumps(page.values(found, alerts) | {COUNTED: number}, indent=1)
-    html, now = page.html(found, alerts), datetime.now(UTC)
-    for name, text in (("monitoring.html", html), ("monitoring.json", values)):
-        with staged_file(out / name) as staged:
-            staged.write_text(text, encoding="utf-8")
+    findings = look(store, since, until, errors=errors)
+    assessments = [assess(own, thresholds) for own in findings]
+    alerts = [alert for own in assessments for alert in own.alerts]
+    values = json.dumps(page.values(findings, alerts) | {COUNTED: number}, indent=1)
+    html, now = page.html(findings, alerts), datetime.now(UTC)
+    write_file(out / "monitoring.html", html)
+    write_file(out / "monitoring.json", values)
     store.reports.keep(Report("monitoring", now, values.encode(), html.encode()))
-    notify(store, verdicts, senders, now)
-    return found, alerts
+    notify(store, assessments, senders, now)
+    return findings, alerts
 
 
-def _tell(found: Sequence[Findings], alerts: Sequence[Alert]) -> None:
-    for one in found:
-        drift = one.comparison
-        told = f"; PSI {drift.weighted_psi:.3f}, weighted by importance" if drift else ""
-        typer.echo(f"version {one.model_version}: {one.applicants:,} decisions{told}")
+def _show(findings: Sequence[Findings], alerts: Sequence[Alert]) -> None:
+    for own in findings:
+        drift = own.comparison
+        psi = f"; PSI {drift.weighted_psi:.3f}, weighted by importance" if drift else ""
+        typer.echo(f"version {own.model_version}: {own.applicants:,} decisions{psi}")
     if alerts:
         show(
             ("severity", "rule", "model", "what was found"),
-            ((one.severity, one.rule, one.model_version, one.message) for one in alerts),
+            ((a.severity, a.rule, a.model_version, a.message) for a in alerts),
         )
     else:
         typer.echo("no alerts")
-
-
-def _span(text: str) -> timedelta:
-    from scoring.errors import ScoringError
-
-    found = _SPAN.fullmatch(text)
-    if found is None:
-        raise ScoringError(f"--window takes a time such as 12h, 7d or 4w, not {text!r}")
-    return int(found[1]) * _UNITS[found[2]]

@@ -1,26 +1,81 @@
-"""Arguments and options that several commands share."""
+"""Arguments, options and their values that several commands share."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from scoring.errors import ScoringError
+
 DatasetArgument = Annotated[
     Path, typer.Argument(metavar="DATASET", help="A folder that ingest or sample wrote.")
 ]
+DatasetOut = Annotated[
+    Path, typer.Option("--out", help="The folder to write; replaced if it is a dataset.")
+]
 ModelOption = Annotated[Path, typer.Option(help="A model's directory, as the registry exports it.")]
+ExportOption = Annotated[Path, typer.Option("--export", help="The directory that the API serves.")]
 CHAMPION = Path("mlruns/champion")
 MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
 MLRUNS = Path("mlruns")
+DatabaseOption = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="DATABASE_URL",
+        help="The store: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
+    ),
+]
+DATABASE = "sqlite:///data/scoring.db"
 DataOption = Annotated[Path, typer.Option(help="A dataset, or a folder or zip of Kaggle's files.")]
 ProtectedOption = Annotated[
     bool | None, typer.Option("--protected/--no-protected", help="Use sex, age, family status.")
 ]
 ByOption = Annotated[str, typer.Option("--by", help="Who decides.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The motive, kept for good.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", help="Same data, seed and code: same model file.")
+]
 ReportsOption = Annotated[
     Path, typer.Option("--reports", help="The folder of model_card.md and model_card.html.")
 ]
 REPORTS = Path("reports")
+
+MOMENT = "2026-11-23 or 2026-11-23T09:30:00+01:00"
+_SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def moment(option: str, text: str) -> datetime:
+    """Read a time that was given to an option; UTC if no zone is said.
+
+    Raises
+    ------
+    ScoringError
+        If it is none.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ScoringError(f"{option} takes a time such as {MOMENT}, not {text!r}") from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def span(option: str, text: str, examples: Sequence[str]) -> timedelta:
+    """Read how long a time was given to an option, in a unit that its examples have.
+
+    Raises
+    ------
+    ScoringError
+        If it is no number of such units.
+    """
+    match = _SPAN.fullmatch(text)
+    if match is None or match[2] not in {example[-1] for example in examples}:
+        choice = f"{', '.join(examples[:-1])} or {examples[-1]}"
+        raise ScoringError(f"{option} takes a time such as {choice}, not {text!r}")
+    return int(match[1]) * _UNITS[match[2]]

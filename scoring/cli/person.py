@@ -1,4 +1,4 @@
-"""One applicant's data from the command line: told, and erased."""
+"""Command for one applicant's data: person."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from scoring.cli.options import MLRUNS, MlrunsOption
-from scoring.cli.store import DATABASE, DatabaseOption, opened
+from scoring.cli.options import DATABASE, MLRUNS, DatabaseOption, MlrunsOption
+from scoring.cli.store import opened
 
 if TYPE_CHECKING:
     from scoring.data.versions import DataVersions
@@ -67,11 +67,6 @@ def person(
     typer.echo(_STAYS.format(decisions=counts["predictions"]))
 
 
-def register(app: typer.Typer) -> None:
-    """Give an app this command."""
-    app.command()(person)
-
-
 def _told(store: Store, kept: DataVersions, number: int, numbers: list[int]) -> dict[str, Any]:
     tables = {
         name: [{column: _readable(column, value) for column, value in row.items()} for row in rows]
@@ -102,12 +97,12 @@ def _readable(column: str, value: Any) -> Any:
         return f"cannot be read: {error}"
 
 
-def _write(told: dict[str, Any], out: Path | None) -> None:
+def _write(data: dict[str, Any], out: Path | None) -> None:
     import orjson
 
     from scoring.errors import ScoringError
 
-    text = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+    text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
     if out is None:
         typer.echo(text)
         return

@@ -1,4 +1,4 @@
-"""What people read: notebook, overview."""
+"""Commands for reports: notebook, overview."""
 
 from __future__ import annotations
 
@@ -50,9 +50,3 @@ def _value(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    for command in (notebook, overview):
-        app.command()(command)

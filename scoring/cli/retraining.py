@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scoring.cli.console import messages, show, stages
-from scoring.cli.options import MLRUNS, MlrunsOption
-from scoring.cli.store import DATABASE, DatabaseOption, in_use, with_key
+from scoring.cli.options import (
+    CHAMPION,
+    DATABASE,
+    MLRUNS,
+    REPORTS,
+    DatabaseOption,
+    ExportOption,
+    MlrunsOption,
+    SeedOption,
+    span,
+)
+from scoring.cli.store import in_use, with_key
 
 if TYPE_CHECKING:
-    from scoring.registry.mlflow_registry import Registry
     from scoring.registry.retraining.retrain import Attempt
-    from scoring.registry.retraining.triggers import Call, Triggers
-    from scoring.store import Store
 
-_DAYS = re.compile(r"([1-9][0-9]{0,3})([dw])")
+_SPANS = ("90d", "12w")
 _NOBODY = "python -m scoring retrain"
 
 
@@ -51,14 +59,12 @@ def retrain(
         typer.Option(help="What the champion learnt from, if mlruns/data does not keep it."),
     ] = None,
     by: Annotated[str, typer.Option("--by", help="Who decides.")] = _NOBODY,
-    seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
+    seed: SeedOption = 0,
     mlruns: MlrunsOption = MLRUNS,
-    export: Annotated[Path, typer.Option(help="The directory that the API serves.")] = Path(
-        "mlruns/champion"
-    ),
+    export: ExportOption = CHAMPION,
     reports: Annotated[
         Path, typer.Option(help="The folder of retraining.html, .json and the model card.")
-    ] = Path("reports"),
+    ] = REPORTS,
     database: DatabaseOption = DATABASE,
 ) -> None:
     """Learn from recorded decisions with their outcomes; promote what is cheaper beyond chance.
@@ -72,87 +78,63 @@ def retrain(
     from scoring.registry import approval
     from scoring.registry.mlflow_registry import Registry
     from scoring.registry.promotions import check_motive
-    from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
-    from scoring.registry.retraining.triggers import Triggers
+    from scoring.registry.retraining.retrain import attempt, gather
+    from scoring.registry.retraining.triggers import Triggers, call_for
 
     now = datetime.now(UTC)
     with messages() as console:
-        span = _days("--window", window)
-        oldest = None if if_older_than is None else _days("--if-older-than", if_older_than)
+        newest = span("--window", window, _SPANS)
+        oldest = None
+        if if_older_than is not None:
+            oldest = span("--if-older-than", if_older_than, _SPANS)
         original = None if data is None else Dataset.open(data)
         registry = Registry(mlruns)
         approval.settle(registry, export)
         with in_use(with_key(database)) as store:
-            call = _call(registry, store, Triggers(oldest, if_alert), now)
+            call = call_for(registry, store, Triggers(oldest, if_alert), now)
             typer.echo(call.why)
             if not call.due:
                 return
             by, _ = check_motive(by, call.why)
-            try:
-                with console.status("reading decisions"):
-                    material = gather(registry, store, span, now, original, caller_share)
-            except NothingToLearnError as error:
-                typer.echo(f"no new model: {error}")
-                return
+            with console.status("reading decisions"), _nothing_to_learn():
+                material = gather(registry, store, newest, now, original, caller_share)
         with stages(console) as progress:
-            found = attempt(
+            result = attempt(
                 registry, material, by, call.why, now,
                 seed=seed, export=export, reports=reports, promote=not hold, progress=progress,
             )  # fmt: skip
-        _write(found, reports)
-    _tell(found, reports)
+        _write(result, reports)
+    _show(result, reports)
 
 
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.command()(retrain)
+@contextmanager
+def _nothing_to_learn() -> Iterator[None]:
+    """End the command, without an error, where there is nothing to make a new model of."""
+    from scoring.registry.retraining.retrain import NothingToLearnError
+
+    try:
+        yield
+    except NothingToLearnError as error:
+        typer.echo(f"no new model: {error}")
+        raise typer.Exit from error
 
 
-def _call(registry: Registry, store: Store, triggers: Triggers, now: datetime) -> Call:
-    from scoring.registry.mlflow_registry import CHAMPION
-    from scoring.registry.retraining.triggers import called
-
-    version = registry.version_of(CHAMPION)
-    reigns = [event for event in registry.history() if event.version == version]
-    digest = registry.tags(version).get("manifest_sha256", "")
-    alerts = store.alerts.latest(open_only=True)
-    return called(triggers, reigns[-1] if reigns else None, digest, alerts, now)
-
-
-def _write(found: Attempt, reports: Path) -> None:
+def _write(result: Attempt, reports: Path) -> None:
     import json
 
-    from scoring.files import staged_file
+    from scoring.files import write_file
     from scoring.registry.retraining import report
 
-    for name, text in (
-        ("retraining.html", report.html(found)),
-        ("retraining.json", json.dumps(report.values(found), indent=1)),
-    ):
-        with staged_file(reports / name) as staged:
-            staged.write_text(text, encoding="utf-8")
+    write_file(reports / "retraining.html", report.html(result))
+    write_file(reports / "retraining.json", json.dumps(report.values(result), indent=1))
 
 
-def _tell(found: Attempt, reports: Path) -> None:
-    show(
-        ("", "gate", "in words"),
-        (
-            ("passed" if gate.passed else "refused", gate.name, gate.sentence)
-            for gate in found.verdict.gates
-        ),
-    )
-    typer.echo(found.why)
-    version = found.trial.challenger.version
-    doubts = (*found.material.doubts, *found.trial.moved)
-    told = "waits for a person" if doubts else "stays the challenger"
-    told = "is the champion" if found.promotion else told
-    typer.echo(f"version {version} {told}; written: {reports / 'retraining.html'}")
-
-
-def _days(option: str, text: str) -> timedelta:
-    from scoring.errors import ScoringError
-
-    found = _DAYS.fullmatch(text)
-    if found is None:
-        raise ScoringError(f"{option} takes a time such as 90d or 12w, not {text!r}")
-    return int(found[1]) * (timedelta(days=1) if found[2] == "d" else timedelta(weeks=1))
+def _show(result: Attempt, reports: Path) -> None:
+    gates = result.verdict.gates
+    rows = (("passed" if gate.passed else "refused", gate.name, gate.sentence) for gate in gates)
+    show(("", "gate", "in words"), rows)
+    typer.echo(result.why)
+    state = "waits for a person" if result.doubts else "stays the challenger"
+    state = "is the champion" if result.promotion else state
+    version = result.trial.challenger.version
+    typer.echo(f"version {version} {state}; written: {reports / 'retraining.html'}")

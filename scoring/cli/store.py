@@ -1,4 +1,4 @@
-"""What is done to the database from the command line: migrate, keys, purge."""
+"""Commands for the database: migrate, keys, purge."""
 
 from __future__ import annotations
 
@@ -12,20 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show
-from scoring.cli.options import MLRUNS, MlrunsOption
+from scoring.cli.options import DATABASE, MLRUNS, DatabaseOption, MlrunsOption, moment
 
 if TYPE_CHECKING:
     from scoring.store import ApiKey, Store
-
-DatabaseOption = Annotated[
-    str,
-    typer.Option(
-        "--database",
-        envvar="DATABASE_URL",
-        help="The store: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
-    ),
-]
-DATABASE = "sqlite:///data/scoring.db"
 
 keys = typer.Typer(
     help="API keys: who may score, tell outcomes, read all, administer.", no_args_is_help=True
@@ -105,8 +95,8 @@ def add(
 def list_keys(database: DatabaseOption = DATABASE) -> None:
     """List all keys, revoked ones too."""
     with opened(database) as store:
-        found = store.keys.all()
-    show(("id", "name", "scopes", "created", "revoked"), map(_row, found))
+        known = store.keys.all()
+    show(("id", "name", "scopes", "created", "revoked"), map(_row, known))
 
 
 @keys.command()
@@ -135,16 +125,15 @@ def purge(
     decisions and that neither champion nor challenger learnt from. Decisions are kept for 183
     days at least. It may run while the API serves.
     """
-    from scoring.cli.service import moment
     from scoring.errors import ScoringError
 
     with opened(database) as store:
         clock = datetime.now(UTC)
-        told = None if now is None else moment(now, "--now")
-        if told is not None and told > clock:
+        given = None if now is None else moment("--now", now)
+        if given is not None and given > clock:
             raise ScoringError(f"--now is later than the clock, which says {clock:%Y-%m-%d %H:%M}")
-        counts = store.retention.purge(timedelta(days=days), told)
-        counts["kept data"] = _purge_kept(mlruns, (told or clock) - timedelta(days=days))
+        counts = store.retention.purge(timedelta(days=days), given)
+        counts["kept data"] = _purge_kept(mlruns, (given or clock) - timedelta(days=days))
         for table, count in counts.items():
             typer.echo(f"{table:<16} {count:>12,} deleted")
 
@@ -164,13 +153,6 @@ def _purge_kept(mlruns: Path, before: datetime) -> int:
     for digest in old:
         kept.remove(digest)
     return len(old)
-
-
-def register(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.command()(migrate)
-    app.command()(purge)
-    app.add_typer(keys, name="keys")
 
 
 def _row(key: ApiKey) -> tuple[str, ...]:

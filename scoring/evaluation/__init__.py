@@ -1,1 +1,1 @@
-"""How good a model is: figures, intervals, costs, fairness, leakage, explanation."""
+"""Evaluation of models: figures, intervals, costs, fairness, leakage, explanation."""

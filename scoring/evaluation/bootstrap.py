@@ -26,6 +26,10 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def columns(self, name: str) -> dict[str, float]:
+        """Return it as columns of a table: the figure's name, and with _low and _high."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 def resamples(target: npt.ArrayLike, number: int, seed: int) -> Iterator[Floats]:
     """Draw applicants with replacement, as many of either outcome as there are.
@@ -66,7 +70,7 @@ def _draws(rng: np.random.Generator, size: int, rows: int) -> Floats:
 
 
 def interval(value: float, drawn: npt.ArrayLike) -> Interval:
-    """The percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
+    """Return the percentile interval (Efron, Tibshirani, An Introduction to the Bootstrap, 1993).
 
     Parameters
     ----------

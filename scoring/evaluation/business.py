@@ -1,4 +1,4 @@
-"""What a decision costs, and the cut-off that follows from it."""
+"""Business cost of decisions, and the cut-off that follows from it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.intervals import mean_interval
 from scoring.serving.costs import Costs
 
 Floats = npt.NDArray[np.float64]
@@ -18,14 +19,12 @@ REFER_SHARE = 0.07
 
 
 def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs: Costs) -> float:
-    """Mean cost an applicant when PDs above the cut-off are refused.
+    """Return the mean cost an applicant when PDs above the cut-off are refused.
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    pd : array-like of shape (applicants,)
-        Probabilities of default.
+    target, pd : array-like of shape (applicants,)
+        Outcomes, 1 for a default, and probabilities of default.
     cutoff : float
         Applicants with a PD above it are refused.
     costs : Costs
@@ -33,14 +32,26 @@ def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs
     """
     defaulted = np.asarray(target) == 1
     refused = np.asarray(pd) > cutoff
-    accepted_defaults = np.sum(defaulted & ~refused)
-    refused_good = np.sum(~defaulted & refused)
-    total = costs.false_negative * accepted_defaults + costs.false_positive * refused_good
+    total = costs.total(np.sum(defaulted & ~refused), np.sum(~defaulted & refused))
     return float(total / defaulted.size)
 
 
+def decision_costs(
+    defaulted: npt.NDArray[np.bool_], refused: npt.NDArray[np.bool_], costs: Costs
+) -> Floats:
+    """Return what each decision has cost, given whether the applicant defaulted."""
+    return costs.total(defaulted & ~refused, ~defaulted & refused)
+
+
+def realised_cost(
+    defaulted: npt.NDArray[np.bool_], refused: npt.NDArray[np.bool_], costs: Costs
+) -> Interval:
+    """Return the mean cost of decisions as they were taken, with its interval."""
+    return mean_interval(decision_costs(defaulted, refused, costs))
+
+
 def cost_curve(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> tuple[Floats, Floats]:
-    """Business cost at every possible cut-off.
+    """Compute the business cost at every possible cut-off.
 
     Returns
     -------
@@ -53,7 +64,7 @@ def cost_curve(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> tuple[
 
 
 def best_cutoff(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> float:
-    """The cut-off of least business cost on these applicants (the lowest one where several tie)."""
+    """Find the cut-off of least business cost on these applicants; of several, the lowest."""
     cutoffs, cost = cost_curve(target, pd, costs)
     return float(cutoffs[np.argmin(cost)])
 
@@ -92,20 +103,16 @@ def study_cutoff(
     resamples: int = 1000,
     seed: int = 0,
 ) -> CutoffStudy:
-    """How far these applicants can tell which cut-off is the best.
+    """Measure how far these applicants can tell which cut-off is the best.
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    pd : array-like of shape (applicants,)
-        Probabilities of default, of a model that has not seen these applicants.
+    target, pd : array-like of shape (applicants,)
+        Outcomes, 1 for a default, and PDs of a model that has not seen the applicants.
     costs : Costs
         What the two mistakes cost.
-    resamples : int
-        Number of bootstrap resamples, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     curves = _Curves.of(target, pd)
     cost = curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]
@@ -125,7 +132,7 @@ def study_cutoff(
 
 
 def refer_band(pd: npt.ArrayLike, cutoff: float, share: float = REFER_SHARE) -> tuple[float, float]:
-    """The PDs that an officer should look at: those about which the model's decision says least.
+    """Choose the PDs that an officer should look at: those about which the model can say least.
 
     At a PD p, deciding by the model instead of the other way round saves
     |p x false_negative - (1 - p) x false_positive| on average, which is proportional to
@@ -187,12 +194,12 @@ class _Curves:
         return cls(order, (np.asarray(target) == 1)[order], ends, cutoffs)
 
     def costs(self, costs: Costs, counts: Floats) -> Floats:
-        """Mean cost an applicant, of shape (rows of counts, cut-offs)."""
+        """Compute the mean cost an applicant, of shape (rows of counts, cut-offs)."""
         weights = counts[:, self.order]
         accepted_defaults = self._below(weights * self.defaulted)
         accepted_good = self._below(weights * ~self.defaulted)
         refused_good = accepted_good[:, -1:] - accepted_good
-        total = costs.false_negative * accepted_defaults + costs.false_positive * refused_good
+        total = costs.total(accepted_defaults, refused_good)
         return np.asarray(total / weights.sum(axis=1, keepdims=True))
 
     def _below(self, weights: Floats) -> Floats:

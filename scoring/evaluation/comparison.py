@@ -25,7 +25,7 @@ Method = Literal["Kolmogorov-Smirnov", "chi-square", "z-test of proportions"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on a change is told.
+    """Sizes and significance from which on a column counts as changed.
 
     A change has to be both certain and large: `significance` bounds the chance of one false alarm
     among all columns, the others what is worth an alarm at all.
@@ -62,7 +62,7 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What has changed between a reference and a current population.
+    """The changes between a reference and a current population.
 
     Attributes
     ----------

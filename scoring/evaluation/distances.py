@@ -1,4 +1,4 @@
-"""How far two populations are from each other, from their counts in the same bins.
+"""Distances and tests between two populations, from their counts in the same bins.
 
 Sizes say how much has changed, tests whether chance alone could have done it. On many applicants
 every small change is certain, on few a large size means nothing: neither is enough by itself.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+from scipy import special, stats
 
 Floats = npt.NDArray[np.float64]
 Counts = Sequence[int]
@@ -30,7 +30,7 @@ class Test(NamedTuple):
 
 
 def psi(reference: Counts, current: Counts) -> float:
-    """Population stability index, 0 for equal shares.
+    """Compute the population stability index, 0 for equal shares.
 
     The sum over bins of (q - p) x ln(q / p), shares p of the reference and q of the current
     population (Lewis, "An Introduction to Credit Scoring", 1994): the usual reading is stable
@@ -41,7 +41,7 @@ def psi(reference: Counts, current: Counts) -> float:
 
 
 def chance_psi(reference: Counts, current: Counts) -> float:
-    """The PSI that is to be expected of two samples of the same population.
+    """Compute the PSI that is to be expected of two samples of the same population.
 
     (bins - 1) x (1 / n + 1 / m), as 1 / (1 / n + 1 / m) times the PSI is nearly distributed as
     chi-square (Yurdakul, "Statistical Properties of Population Stability Index", 2018).
@@ -54,16 +54,8 @@ def chance_psi(reference: Counts, current: Counts) -> float:
     return max(bins - 1, 0) * (1.0 / n + 1.0 / m)
 
 
-def jensen_shannon(reference: Counts, current: Counts) -> float:
-    """Jensen-Shannon distance with logarithms of base 2: from 0 to 1."""
-    p, q = _shares(reference), _shares(current)
-    middle = (p + q) / 2.0
-    divergence = (np.sum(p * np.log2(p / middle)) + np.sum(q * np.log2(q / middle))) / 2.0
-    return math.sqrt(max(float(divergence), 0.0))
-
-
 def kolmogorov_smirnov(reference: Counts, current: Counts) -> Test:
-    """The largest difference of the cumulative shares, for bins in a natural order.
+    """Compare the cumulative shares of bins in a natural order: their largest difference.
 
     Only the bins' edges are looked at, and equal numbers are in one bin: the p-value (the limit
     of Kolmogorov's distribution) is then too large rather than too small.
@@ -76,7 +68,7 @@ def kolmogorov_smirnov(reference: Counts, current: Counts) -> Test:
 
 
 def chi_square(reference: Counts, current: Counts) -> Test:
-    """Pearson's test of homogeneity; bins that are rare in both populations are put together.
+    """Test homogeneity by Pearson's chi-square; bins rare in both populations are put together.
 
     Those in which fewer than five applicants of either population are to be expected (Cochran,
     "Some methods for strengthening the common chi-square tests", 1954).
@@ -84,13 +76,12 @@ def chi_square(reference: Counts, current: Counts) -> Test:
     table = _without_rare(np.array([reference, current], dtype=np.float64))
     if table.shape[1] < 2 or not table.sum(axis=1).all():
         return Test(0.0, 1.0)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    statistic = float(np.sum((table - expected) ** 2 / expected))
-    return Test(statistic, float(special.chdtrc(table.shape[1] - 1, statistic)))
+    result = stats.chi2_contingency(table, correction=False)
+    return Test(float(result.statistic), float(result.pvalue))
 
 
 def two_proportions(reference: int, of_reference: int, current: int, of_current: int) -> Test:
-    """The z-test of two shares, two-sided, with the pooled share's standard error."""
+    """Test whether two shares differ: z-test, two-sided, with the pooled share's standard error."""
     if not of_reference or not of_current:
         return Test(0.0, 1.0)
     pooled = (reference + current) / (of_reference + of_current)
@@ -102,7 +93,7 @@ def two_proportions(reference: int, of_reference: int, current: int, of_current:
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """P-values that may be held against one level though they are many.
+    """Adjust p-values, so that many may be held against one level.
 
     The chance of even one false alarm stays below the level, however the tests depend on each
     other (Holm, "A simple sequentially rejective multiple test procedure", 1979).

@@ -1,4 +1,4 @@
-"""What a model leans on, over all applicants and for one.
+"""Explanations of a model, over all applicants and for one.
 
 Contributions are exact Shapley values in calibrated log-odds, as the Scorer gives them: they add
 up to the logit of the PD. Gain and permutation answer other questions, and stand beside them:
@@ -7,7 +7,7 @@ what the trees gained from a feature in training, and what decisions would lose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -20,6 +20,8 @@ from scoring.evaluation.business import business_cost
 from scoring.serving.booster import Booster
 from scoring.serving.costs import Decision
 from scoring.serving.scorer import Floats, Scorer, encode
+
+Places = npt.NDArray[np.int64]
 
 
 class ExplainError(ScoringError):
@@ -80,7 +82,7 @@ class Local(NamedTuple):
 
 
 def global_importance(scorer: Scorer, features: pl.DataFrame) -> pl.DataFrame:
-    """Mean absolute contribution of each feature over some applicants.
+    """Compute the mean absolute contribution of each feature over some applicants.
 
     Parameters
     ----------
@@ -132,7 +134,7 @@ def permutation(
     repeats: int = 5,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """What is lost when a feature's values are shuffled among the applicants.
+    """Measure what is lost when a feature's values are shuffled among the applicants.
 
     Breiman, "Random forests" (2001). Features that carry the same information hide each other's
     importance: shuffle them together as a group.
@@ -177,31 +179,27 @@ def permutation(
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(outcomes.size) for _ in range(repeats)]
     untouched = figures(matrix)
-    losses = {}
+    rows = []
     for name, places in columns.items():
-        kept = matrix[:, places].copy()
-        drawn = []
-        for order in orders:
-            matrix[:, places] = kept[order]
-            drawn.append(figures(matrix) - untouched)
-        matrix[:, places] = kept
-        losses[name] = np.array(drawn)
-    return _losses(losses)
+        losses = _shuffled(matrix, places, orders, figures) - untouched
+        (cost, auc), (cost_std, auc_std) = losses.mean(axis=0), losses.std(axis=0)
+        rows.append((name, cost, cost_std, auc, auc_std))
+    schema = ["feature", "cost_increase", "cost_std", "auc_drop", "auc_std"]
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    return table.sort("cost_increase", "feature", descending=[True, False])
 
 
-def _losses(losses: Mapping[str, Floats]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {
-                "feature": name,
-                "cost_increase": float(drawn[:, 0].mean()),
-                "cost_std": float(drawn[:, 0].std()),
-                "auc_drop": float(drawn[:, 1].mean()),
-                "auc_std": float(drawn[:, 1].std()),
-            }
-            for name, drawn in losses.items()
-        ]
-    ).sort("cost_increase", "feature", descending=[True, False])
+def _shuffled(
+    matrix: Floats, places: list[int], orders: list[Places], figures: Callable[[Floats], Floats]
+) -> Floats:
+    """Return the figures with some columns in each of the orders; the matrix stays as it is."""
+    kept = matrix[:, places].copy()
+    drawn = []
+    for order in orders:
+        matrix[:, places] = kept[order]
+        drawn.append(figures(matrix))
+    matrix[:, places] = kept
+    return np.array(drawn)
 
 
 def importances(
@@ -212,7 +210,7 @@ def importances(
     repeats: int = 5,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """The features with the largest contributions, by all three measures side by side.
+    """Put all three measures of the features with the largest contributions side by side.
 
     Parameters
     ----------
@@ -237,7 +235,7 @@ def importances(
 
 
 def summary(scorer: Scorer, features: pl.DataFrame) -> Summary:
-    """Contributions and values of all applicants and features, for a beeswarm."""
+    """Collect contributions and values of all applicants and features, for a beeswarm."""
     contributions = scorer.explain(features).contributions
     order = np.argsort(-np.abs(contributions).mean(axis=0), kind="stable")
     names = _names(scorer)
@@ -249,7 +247,7 @@ def summary(scorer: Scorer, features: pl.DataFrame) -> Summary:
 
 
 def dependence(scorer: Scorer, features: pl.DataFrame, feature: str) -> pl.DataFrame:
-    """What a feature adds to the log-odds of each applicant, against its value.
+    """Collect what a feature adds to the log-odds of each applicant, with its value.
 
     Returns
     -------
@@ -306,7 +304,7 @@ def local(scorer: Scorer, features: pl.DataFrame, top: int = 10) -> Local:
 
 
 def exemplars(scorer: Scorer, features: pl.DataFrame) -> dict[Decision, int]:
-    """One applicant for each decision that occurs: the one whose PD is the decision's median.
+    """Find one applicant for each decision that occurs: the one with the decision's median PD.
 
     Returns
     -------

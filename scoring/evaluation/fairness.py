@@ -1,4 +1,4 @@
-"""How decisions fall on women and men, on the young and the old, on the married and the single.
+"""Fairness: decisions by sex, age band and family status.
 
 The model does not see these attributes unless told to; the applicants have them all the same.
 Acceptance is what an applicant wants, so a group fares worse when fewer of it are accepted.
@@ -22,7 +22,7 @@ from fairlearn.metrics import (
 
 from scoring.evaluation import bootstrap
 from scoring.evaluation.metrics import Interval, checked, paired_difference
-from scoring.evaluation.segments import LEAST_APPLICANTS, LEAST_OUTCOMES, UNKNOWN
+from scoring.evaluation.segments import UNKNOWN, counts
 from scoring.evaluation.separability import Separability, separability
 from scoring.features import PROTECTED
 from scoring.serving.costs import Costs
@@ -40,7 +40,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def attributes(applications: pl.DataFrame) -> pl.DataFrame:
-    """Sex, age band and family status of each applicant.
+    """Read sex, age band and family status of each applicant.
 
     Parameters
     ----------
@@ -58,14 +58,14 @@ def attributes(applications: pl.DataFrame) -> pl.DataFrame:
     names = [f"under {_AGES[0]}", *inner, f"{_AGES[-1]} and over"]
     passed = pl.sum_horizontal((age >= start).cast(pl.Int8) for start in _AGES)
     band = pl.when(age.is_not_null()).then(passed.replace_strict(dict(enumerate(names))))
-    told = {
+    columns = {
         "sex": pl.col("CODE_GENDER"),
         "age": band,
         "family status": pl.col("NAME_FAMILY_STATUS"),
     }
     return applications.select(
         value.cast(pl.String).replace(["XNA", "Unknown"], None).fill_null(UNKNOWN).alias(name)
-        for name, value in told.items()
+        for name, value in columns.items()
     ).with_columns(pl.col("age").cast(pl.Enum([*names, UNKNOWN])))
 
 
@@ -77,7 +77,7 @@ def by_group(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """How each group fares, with percentile bootstrap intervals of 95 %.
+    """Measure how each group fares, with percentile bootstrap intervals of 95 %.
 
     Parameters
     ----------
@@ -87,10 +87,8 @@ def by_group(
         Outcomes, and PDs of a model that has not seen the applicants.
     cutoff : float
         Applicants with a PD above it are refused; the others count as accepted, referred or not.
-    resamples : int
-        Number of bootstrap resamples, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------
@@ -115,12 +113,8 @@ def by_group(
         row: dict[str, Any] = {"attribute": name, "group": group, **sizes[name][group]}
         if not row["small"]:
             for metric in _METRICS:
-                found = bootstrap.interval(points[name][group][metric], drawn[name, group][metric])
-                row |= {
-                    metric: found.value,
-                    f"{metric}_low": found.low,
-                    f"{metric}_high": found.high,
-                }
+                point, resampled = points[name][group][metric], drawn[name, group][metric]
+                row |= bootstrap.interval(point, resampled).columns(metric)
         rows.append(row)
     return pl.DataFrame(rows, schema=_SCHEMA)
 
@@ -133,14 +127,8 @@ _SCHEMA: dict[str, type[pl.DataType]] = (
 
 
 def _sizes(groups: pl.Series, outcomes: Flags) -> dict[str, dict[str, Any]]:
-    found = {}
-    for group in groups.unique().sort():
-        of_group = outcomes[(groups == group).to_numpy()]
-        defaults = int(of_group.sum())
-        rarer = min(defaults, of_group.size - defaults)
-        small = of_group.size < LEAST_APPLICANTS or rarer < LEAST_OUTCOMES
-        found[group] = {"n": of_group.size, "defaults": defaults, "small": small}
-    return found
+    names = groups.unique().sort()
+    return {group: counts(outcomes[(groups == group).to_numpy()]) for group in names}
 
 
 def _points(
@@ -188,20 +176,20 @@ def _drawn(
     )
     per_group = np.column_stack([quantities * member[:, None] for member in memberships.values()])
     sums = np.concatenate(
-        [counts @ per_group for counts in bootstrap.resamples(outcomes, resamples, seed)]
+        [draws @ per_group for draws in bootstrap.resamples(outcomes, resamples, seed)]
     )
-    found = {}
+    rates = {}
     # A resample without a default of a group has no rate of them.
     with np.errstate(invalid="ignore", divide="ignore"):
         for i, key in enumerate(memberships):
             n, defaults, turned_down, caught, gap = sums[:, 5 * i : 5 * i + 5].T
-            found[key] = {
+            rates[key] = {
                 "acceptance_rate": 1 - turned_down / n,
                 "true_positive_rate": caught / defaults,
                 "false_positive_rate": (turned_down - caught) / (n - defaults),
                 "calibration_gap": gap / n,
             }
-    return found
+    return rates
 
 
 def four_fifths(
@@ -212,7 +200,7 @@ def four_fifths(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """The four-fifths rule for each attribute: least acceptance rate over the greatest.
+    """Apply the four-fifths rule to each attribute: least acceptance rate over the greatest.
 
     Parameters
     ----------
@@ -262,7 +250,7 @@ _FOUR_FIFTHS: dict[str, type[pl.DataType]] = (
 
 
 def _comparable(groups: pl.Series, outcomes: Flags) -> dict[str, Flags]:
-    """Who belongs to each group that is large enough and known."""
+    """Return who belongs to each group that is large enough and known."""
     return {
         group: (groups == group).to_numpy()
         for group, size in _sizes(groups, outcomes).items()
@@ -271,7 +259,7 @@ def _comparable(groups: pl.Series, outcomes: Flags) -> dict[str, Flags]:
 
 
 def proxy_auc(features: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10) -> Separability:
-    """How well sex can be predicted from the features that remain without protected attributes.
+    """Measure how well sex can be predicted from the features without protected attributes.
 
     At 0.5 the model cannot know; near 1, leaving sex out hides it from the reader only.
 
@@ -296,7 +284,7 @@ def price_of_leaving_out(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """What leaving protected attributes out of the model changes, figure by figure.
+    """Compute what leaving protected attributes out of the model changes, figure by figure.
 
     Parameters
     ----------
@@ -307,10 +295,8 @@ def price_of_leaving_out(
         attributes and of the one that does.
     costs : Costs
         What the two mistakes cost; both models are cut at its cut-off.
-    resamples : int
-        Number of bootstrap resamples.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------

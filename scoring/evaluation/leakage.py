@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 
+from scoring.evaluation.intervals import Z_95, auc_of_ranks, hanley_mcneil
 from scoring.evaluation.metrics import auc_interval
 from scoring.evaluation.separability import Separability, separability
 
@@ -34,7 +35,7 @@ def single_columns(
     threshold: float = SUSPECT_COLUMN_AUC,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """How well each column predicts the outcome on its own, in three ways.
+    """Measure how well each column predicts the outcome on its own, in three ways.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def _alone(
     rank_auc = _rank_auc(column, outcomes)
     # Few known values reach any AUC by chance, and there are many columns to try it.
     surely = [
-        _low_end(auc, outcomes[rows])
+        auc - Z_95 * hanley_mcneil(auc, outcomes[rows])
         for auc, rows in ((rank_auc, ~missing), (binned_auc, np.full(missing.shape, True)))
         if auc is not None
     ]
@@ -97,20 +98,6 @@ def _alone(
         "binned_auc": binned_auc,
         "suspect": max(surely) > threshold,
     }
-
-
-def _low_end(auc: float, outcomes: Flags) -> float:
-    """Of the 95 % interval (Hanley and McNeil, "The meaning and use of the area", 1982)."""
-    defaults = int(outcomes.sum())
-    good = outcomes.size - defaults
-    above_two_good, below_two_defaults = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = (
-        auc * (1 - auc)
-        + (defaults - 1) * (above_two_good - auc**2)
-        + (good - 1) * (below_two_defaults - auc**2)
-    ) / (defaults * good)
-    # Rounding can leave the variance of a perfect column a trifle below zero.
-    return float(auc - 1.96 * np.sqrt(max(variance, 0.0)))
 
 
 def _binned_aucs(columns: pl.DataFrame, outcomes: Flags, seed: int) -> list[float]:
@@ -148,11 +135,7 @@ def _rank_auc(column: pl.Series, outcomes: Flags) -> float | None:
 
 
 def _auc(scores: npt.ArrayLike, outcomes: Flags) -> float:
-    """AUC by the ranks of the defaults (Mann and Whitney, 1947)."""
-    ranks = rankdata(scores)
-    defaults = int(outcomes.sum())
-    above = ranks[outcomes].sum() - defaults * (defaults + 1) / 2
-    return float(above / (defaults * (outcomes.size - defaults)))
+    return auc_of_ranks(rankdata(scores), outcomes)
 
 
 def _folded(auc: float) -> float:
@@ -160,7 +143,7 @@ def _folded(auc: float) -> float:
 
 
 def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
-    """Applicants who are on both sides, or twice on one, by identifier and by content.
+    """Find applicants who are on both sides, or twice on one, by identifier and by content.
 
     Parameters
     ----------
@@ -186,27 +169,16 @@ def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         "the same SK_ID_CURR in train and test": ids["test"].is_in(ids["train"].implode()),
         "the same content in train and test": content["test"].is_in(content["train"].implode()),
     }
-    checks = [(name, found, "test") for name, found in on_both.items()]
+    checks = [(name, concerned, "test") for name, concerned in on_both.items()]
     for side in ("train", "test"):
         checks.append((f"the same SK_ID_CURR twice in {side}", ids[side].is_duplicated(), side))
         checks.append((f"the same content twice in {side}", content[side].is_duplicated(), side))
-    return pl.DataFrame(
-        [
-            {
-                "check": name,
-                "found": int(found.sum()),
-                "of": found.len(),
-                "examples": ids[side].filter(found).head(3).to_list(),
-            }
-            for name, found, side in checks
-        ],
-        schema={
-            "check": pl.String,
-            "found": pl.Int64,
-            "of": pl.Int64,
-            "examples": pl.List(pl.Int64),
-        },
-    )
+    rows = [
+        (name, int(flags.sum()), flags.len(), ids[side].filter(flags).head(3).to_list())
+        for name, flags, side in checks
+    ]
+    schema, lists = ["check", "found", "of", "examples"], {"examples": pl.List(pl.Int64)}
+    return pl.DataFrame(rows, schema=schema, schema_overrides=lists, orient="row")
 
 
 def _content(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
@@ -218,7 +190,7 @@ def _content(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
 def adversarial(
     train: pl.DataFrame, test: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10
 ) -> Separability:
-    """Adversarial validation: can a model tell test applicants from training ones?
+    """Measure how well a model can tell test applicants from training ones.
 
     An AUC of 0.5 says that cross-validated figures should carry over; an AUC well above says
     which features have drifted.
@@ -245,7 +217,7 @@ def adversarial(
 def id_order(
     frame: pl.DataFrame, target: npt.ArrayLike, resamples: int = 1000, seed: int = 0
 ) -> pl.DataFrame:
-    """Whether identifiers, or the order of the rows, say anything about the outcome.
+    """Test whether identifiers, or the order of the rows, say anything about the outcome.
 
     Parameters
     ----------
@@ -253,10 +225,8 @@ def id_order(
         With SK_ID_CURR, in the order in which the data came.
     target : array-like of shape (applicants,)
         1 for a default, 0 else.
-    resamples : int
-        Number of bootstrap resamples.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------
@@ -273,19 +243,11 @@ def id_order(
         "position of the row": np.arange(outcomes.size),
         "outcomes of the neighbours by SK_ID_CURR": _neighbours(ids, outcomes),
     }
-    rows = []
-    for name, scores in predictors.items():
-        auc = auc_interval(outcomes, scores, resamples, seed)
-        rows.append(
-            {
-                "predictor": name,
-                "auc": auc.value,
-                "low": auc.low,
-                "high": auc.high,
-                "chance": auc.low <= 0.5 <= auc.high,
-            }
-        )
-    return pl.DataFrame(rows)
+    aucs = {
+        name: auc_interval(outcomes, scores, resamples, seed) for name, scores in predictors.items()
+    }
+    rows = [(name, *auc, auc.low <= 0.5 <= auc.high) for name, auc in aucs.items()]
+    return pl.DataFrame(rows, schema=["predictor", "auc", "low", "high", "chance"], orient="row")
 
 
 def _neighbours(

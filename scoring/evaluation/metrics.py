@@ -1,4 +1,4 @@
-"""How good PDs and decisions are: ranking, calibration and cost, each with an interval.
+"""Figures of PDs and decisions: ranking, calibration and cost, each with an interval.
 
 `segments` looks at parts of the applicants, `money` counts in money.
 """
@@ -17,6 +17,7 @@ from scoring.errors import ScoringError
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import cost_curve
+from scoring.evaluation.intervals import wilson
 from scoring.serving.costs import Costs
 
 __all__ = [
@@ -73,14 +74,12 @@ def guard(auc: float) -> None:
 def figures(
     target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, costs: Costs
 ) -> dict[str, float]:
-    """Figures of merit of the PDs, and of refusing the applicants above the cut-off.
+    """Compute figures of merit of the PDs, and of refusing the applicants above the cut-off.
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else; both must occur.
-    pds : array-like of shape (applicants,)
-        Probabilities of default, of a model that has not seen these applicants.
+    target, pds : array-like of shape (applicants,)
+        Outcomes, 1 for a default; both must occur. PDs of a model that has not seen the applicants.
     cutoff : float
         Applicants with a PD above it are refused.
     costs : Costs
@@ -125,7 +124,7 @@ def intervals(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """The figures with percentile bootstrap intervals of 95 %, stratified by outcome.
+    """Compute the figures with percentile bootstrap intervals of 95 %, stratified by outcome.
 
     Applicants are drawn, the model stays as it is: the intervals say how the same model could
     have come out on other applicants, not how another training would have. `ece` and `ks` are
@@ -135,10 +134,8 @@ def intervals(
     ----------
     target, pds, cutoff, costs
         As for `figures`, which also explains the names of the result.
-    resamples : int
-        Number of bootstrap resamples.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     scored = _Scored.of(target, pds, cutoff, costs)
     values = figures(target, pds, cutoff, costs)
@@ -158,7 +155,7 @@ def paired_difference(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Figures of model a minus those of model b on the same applicants.
+    """Compute figures of model a minus those of model b on the same applicants.
 
     Both are resampled together, so that what makes an applicant hard for either cancels: far
     narrower than the difference of two separate intervals.
@@ -167,16 +164,12 @@ def paired_difference(
     ----------
     target : array-like of shape (applicants,)
         1 for a default, 0 else.
-    pds_a, pds_b : array-like of shape (applicants,)
-        PDs of the two models, in the same order of applicants.
-    cutoff_a, cutoff_b : float
-        Of each model.
+    pds_a, pds_b, cutoff_a, cutoff_b
+        PDs of the two models, of shape (applicants,), and their cut-offs.
     costs : Costs
         What the two mistakes cost.
-    resamples : int
-        Number of bootstrap resamples.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     a = _Scored.of(target, pds_a, cutoff_a, costs)
     b = _Scored.of(target, pds_b, cutoff_b, costs)
@@ -190,7 +183,7 @@ def paired_difference(
 def auc_interval(
     target: npt.ArrayLike, scores: npt.ArrayLike, resamples: int = 1000, seed: int = 0
 ) -> Interval:
-    """AUC, with its interval, of any scores that rank applicants: they need not be PDs.
+    """Compute the AUC, with its interval, of any scores that rank applicants, PDs or not.
 
     Parameters
     ----------
@@ -216,14 +209,12 @@ def auc_interval(
 
 
 def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) -> pl.DataFrame:
-    """What was predicted against what happened, in bins of about equal count by rising PD.
+    """Compare what was predicted with what happened, in bins of about equal count by rising PD.
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else; both must occur.
-    pds : array-like of shape (applicants,)
-        Probabilities of default, of a model that has not seen these applicants.
+    target, pds : array-like of shape (applicants,)
+        Outcomes, 1 for a default; both must occur. PDs of a model that has not seen the applicants.
     bins : int
         Equal PDs share a bin, so there may be fewer.
 
@@ -261,7 +252,7 @@ def cost_ratios(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """What the same PDs would cost if a default cost another multiple of a refused good applicant.
+    """Compute what the same PDs would cost if a default cost another multiple of a refusal.
 
     Parameters
     ----------
@@ -269,10 +260,8 @@ def cost_ratios(
         Outcomes, and PDs of a model that has not seen the applicants.
     ratios : sequence of float
         Cost of an accepted default, in refused good applicants.
-    resamples : int
-        Number of bootstrap resamples, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------
@@ -285,17 +274,14 @@ def cost_ratios(
     rows = []
     for ratio in ratios:
         costs = Costs(float(ratio), 1.0)
-        found = intervals(target, pds, costs.cutoff, costs, resamples, seed)
+        measured = intervals(target, pds, costs.cutoff, costs, resamples, seed)
         cutoffs, curve = cost_curve(target, pds, costs)
-        cost = found["business_cost"]
+        cost = measured["business_cost"]
         rows.append(
-            {
-                "ratio": float(ratio),
-                "cutoff": costs.cutoff,
-                "cost": cost.value,
-                "cost_low": cost.low,
-                "cost_high": cost.high,
-                "refused": found["refused"].value,
+            {"ratio": float(ratio), "cutoff": costs.cutoff}
+            | cost.columns("cost")
+            | {
+                "refused": measured["refused"].value,
                 "accept_all": float(curve[-1]),
                 "refuse_all": float(curve[0]),
                 "saving": 1 - cost.value / float(min(curve[0], curve[-1])),
@@ -304,19 +290,6 @@ def cost_ratios(
             }
         )
     return pl.DataFrame(rows)
-
-
-def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Ends of the score interval of 95 % of a proportion, good down to no success at all.
-
-    Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-    """
-    n = np.asarray(trials, dtype=np.float64)
-    rate, z2 = np.asarray(successes) / n, 1.959964**2
-    middle = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = np.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    # Exact at the ends, where rounding would leave the proportion itself outside.
-    return np.minimum(middle - half, rate), np.maximum(middle + half, rate)
 
 
 def _differences(a: _Scored, b: _Scored, counts: Floats) -> dict[str, Floats]:
@@ -368,7 +341,7 @@ class _Scored:
         )  # fmt: skip
 
     def figures(self, counts: Floats) -> dict[str, Floats]:
-        """Each figure for each row of counts, which are in the applicants' original order."""
+        """Compute each figure for each row of counts, in the applicants' original order."""
         weights = counts[:, self.order]
         return (
             self.ranking(counts)
@@ -378,7 +351,7 @@ class _Scored:
         )
 
     def ranking(self, counts: Floats) -> dict[str, Floats]:
-        """AUC, Gini and KS for each row of counts."""
+        """Compute AUC, Gini and KS for each row of counts."""
         weights = counts[:, self.order]
         defaults = np.cumsum(weights * self.defaulted, axis=1)[:, self.ends]
         good = np.cumsum(weights, axis=1)[:, self.ends] - defaults
@@ -433,19 +406,18 @@ class _Scored:
         rejected = weights @ (~self.defaulted & refused).astype(np.float64)
         total = weights.sum(axis=1)
         beta2 = self.costs.false_negative / self.costs.false_positive
-        cost = self.costs.false_negative * missed + self.costs.false_positive * rejected
         weighted = (1 + beta2) * caught
         return {
             "recall": caught / (caught + missed),
             "precision": caught / np.maximum(caught + rejected, 1.0),
             "f_beta": weighted / (weighted + beta2 * missed + rejected),
             "refused": (caught + rejected) / total,
-            "business_cost": cost / total,
+            "business_cost": self.costs.total(missed, rejected) / total,
         }
 
 
 def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Outcomes as booleans and PDs as floats, fit for figures.
+    """Return outcomes as booleans and PDs as floats, fit for figures.
 
     Raises
     ------
@@ -466,7 +438,7 @@ def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[npt.NDArray[np.b
 
 
 def bin_starts(rising: Floats, bins: int) -> npt.NDArray[np.intp]:
-    """Where bins of about equal count start in rising values; equal values share a bin."""
+    """Return where bins of about equal count start in rising values; equal values share a bin."""
     first = np.searchsorted(rising, rising, side="left")
     return np.unique(first * bins // rising.size, return_index=True)[1]
 

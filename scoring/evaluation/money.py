@@ -22,7 +22,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What is assumed of every loan.
+    """Assumptions about every loan.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Money:
             raise ValueError(f"every assumption must be above zero, not {self}")
 
     def losses(self, loans: pl.DataFrame) -> Floats:
-        """What each loan would lose by a default, in the currency of AMT_CREDIT.
+        """Return what each loan would lose by a default, in the currency of AMT_CREDIT.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class Money:
         return self.loss_given_default * loans["AMT_CREDIT"].cast(pl.Float64).to_numpy()
 
     def margins(self, loans: pl.DataFrame) -> Floats:
-        """What each loan would earn if it were repaid, in the currency of AMT_CREDIT.
+        """Return what each loan would earn if it were repaid, in the currency of AMT_CREDIT.
 
         A loan that is repaid evenly owes half of the credit on average, over a term of
         `term_factor` x credit / annuity months.
@@ -81,7 +81,7 @@ class Money:
         return loans.select(self.yearly_margin * credit / 2 * years).to_series().to_numpy()
 
     def cutoffs(self, loans: pl.DataFrame) -> Floats:
-        """Each applicant's own cut-off: the PD above which refusing is expected to be cheaper.
+        """Return each applicant's own cut-off: the PD above which refusing should be cheaper.
 
         Accepting loses PD x loss on average, refusing (1 - PD) x margin: equal at
         margin / (margin + loss), `Costs.cutoff` with the applicant's own costs.
@@ -92,7 +92,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class MoneyScore:
-    """What decisions cost per applicant, in the currency of AMT_CREDIT.
+    """Costs of decisions per applicant, in the currency of AMT_CREDIT.
 
     Attributes
     ----------
@@ -133,10 +133,8 @@ def money_score(
         AMT_CREDIT and AMT_ANNUITY, a row an applicant in the same order.
     money : Money
         The assumptions.
-    resamples : int
-        Number of bootstrap resamples, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     defaulted, turned_down = np.asarray(target) == 1, np.asarray(refused, dtype=np.bool_)
     margins = money.margins(loans)
@@ -164,7 +162,7 @@ def compare_rules(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Money per applicant of deciding by one cut-off, by each loan's own, or without a model.
+    """Compare what it earns to decide by one cut-off, by each loan's own, or without a model.
 
     Parameters
     ----------
@@ -197,15 +195,6 @@ def compare_rules(
 
 
 def _row(rule: str, score: MoneyScore) -> dict[str, str | float]:
-    return {
-        "rule": rule,
-        "refused": score.refused,
-        "cost": score.cost.value,
-        "cost_low": score.cost.low,
-        "cost_high": score.cost.high,
-        "losses": score.losses,
-        "lost_margins": score.lost_margins,
-        "profit": score.profit.value,
-        "profit_low": score.profit.low,
-        "profit_high": score.profit.high,
-    }
+    parts = {"losses": score.losses, "lost_margins": score.lost_margins}
+    row: dict[str, str | float] = {"rule": rule, "refused": score.refused}
+    return row | score.cost.columns("cost") | parts | score.profit.columns("profit")

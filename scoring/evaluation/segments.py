@@ -1,4 +1,4 @@
-"""Where the model errs: its figures in parts of the applicants."""
+"""Figures by segment of the applicants: where the model errs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.evaluation.metrics import checked, intervals, wilson
+from scoring.evaluation.intervals import wilson
+from scoring.evaluation.metrics import checked, intervals
 from scoring.serving.costs import Costs
 
 # Below these a figure would say more about chance than about the segment.
@@ -33,7 +34,7 @@ def segments(
     resamples: int = 300,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Figures by segment: the values of categories, the quarters of numbers, and the unknown.
+    """Compute figures by segment: values of categories, quarters of numbers, and the unknown.
 
     Parameters
     ----------
@@ -47,10 +48,8 @@ def segments(
         What the two mistakes cost.
     columns : sequence of str
         What to cut the applicants by, one column at a time.
-    resamples : int
-        Number of bootstrap resamples of each segment, stratified by outcome.
-    seed : int
-        Same seed, same intervals.
+    resamples, seed : int
+        Of the bootstrap in each segment, stratified by outcome; same seed, same intervals.
 
     Returns
     -------
@@ -65,14 +64,13 @@ def segments(
     for column in columns:
         for segment, members in parts(frame[column]):
             row: dict[str, Any] = {"column": column, "segment": segment}
-            row |= _counts(outcomes[members])
+            row |= counts(outcomes[members])
             if not row["small"]:
                 row |= _rates(outcomes[members], values[members], cutoff)
-                found = intervals(
+                figures = intervals(
                     outcomes[members], values[members], cutoff, costs, resamples, seed
                 )
-                for name, key in (("auc", "auc"), ("cost", "business_cost")):
-                    row |= dict(zip((name, f"{name}_low", f"{name}_high"), found[key], strict=True))
+                row |= figures["auc"].columns("auc") | figures["business_cost"].columns("cost")
             rows.append(row)
     return pl.DataFrame(rows, schema=_SCHEMA)
 
@@ -91,7 +89,7 @@ _SCHEMA: dict[str, type[pl.DataType]] = (
 
 
 def parts(column: pl.Series) -> Iterable[tuple[str, npt.NDArray[np.bool_]]]:
-    """The segments of a column: names and who belongs to each, in the order of the values.
+    """Yield the segments of a column, names and who belongs to each, in the order of the values.
 
     Categories and numbers with at most five values have a segment a value; other numbers are cut
     into quarters of about equal count, named by their bounds. Missing values come last.
@@ -122,7 +120,8 @@ def _quarters(values: npt.NDArray[np.float64]) -> Iterable[tuple[str, npt.NDArra
         yield name, (low < values) & (values <= high)
 
 
-def _counts(outcomes: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def counts(outcomes: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return how many applicants and defaults a part has, and whether it is small."""
     defaults = int(outcomes.sum())
     rarer = min(defaults, outcomes.size - defaults)
     small = outcomes.size < LEAST_APPLICANTS or rarer < LEAST_OUTCOMES

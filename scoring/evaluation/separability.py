@@ -1,4 +1,4 @@
-"""How well features tell two groups of applicants apart.
+"""Two groups of applicants told apart by their features.
 
 Asked twice: of training and test applicants (have the two drifted apart?), and of women and men
 (do the features that stand in for sex stay in the model when sex itself is left out?).
@@ -36,7 +36,7 @@ class SeparabilityError(ScoringError):
 
 @dataclass(frozen=True, slots=True)
 class Separability:
-    """How well a model tells two groups apart, and by what.
+    """The AUC of a model that tells two groups apart, and the features it does so by.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Separability:
     top: tuple[tuple[str, float], ...]
 
     def table(self) -> pl.DataFrame:
-        """The top features as rows: feature, gain_share."""
+        """Return the top features as rows: feature, gain_share."""
         return pl.DataFrame(self.top, schema=["feature", "gain_share"], orient="row")
 
 

@@ -54,7 +54,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """What distinguishes one training from another.
 
     Attributes
@@ -108,7 +108,7 @@ class Run:
 
     Attributes
     ----------
-    settings : Settings
+    settings : TrainingSettings
     data : Data
     tried : list of Validation
         The first values of every family.
@@ -128,7 +128,7 @@ class Run:
         The Scorer's, on the held-out applicants.
     """
 
-    settings: Settings
+    settings: TrainingSettings
     data: Data
     tried: Sequence[Validation]
     remedies: Sequence[Validation]
@@ -173,7 +173,7 @@ def load(dataset: Dataset, use_protected: bool = False) -> Data:
     )
 
 
-def record(data: Data, settings: Settings) -> dict[str, Any]:
+def record(data: Data, settings: TrainingSettings) -> dict[str, Any]:
     """What a model was trained on and how, as plain values for the lineage and for MLflow."""
     return {
         "dataset": data.digest,
@@ -193,7 +193,7 @@ def record(data: Data, settings: Settings) -> dict[str, Any]:
     }
 
 
-def search_folds(data: Data, settings: Settings) -> Folds:
+def search_folds(data: Data, settings: TrainingSettings) -> Folds:
     """Folds for the search alone: what it finds is judged on others."""
     return prepare(data.development, _SEARCH_FOLDS, settings.seed + 1)
 
@@ -207,7 +207,7 @@ def remedy_choice(tried: Sequence[Validation]) -> Choice:
     return replace(best, sentence=sentence)
 
 
-def price(validation: Validation, data: Data, settings: Settings) -> dict[str, Interval]:
+def price(validation: Validation, data: Data, settings: TrainingSettings) -> dict[str, Interval]:
     """What leaving the protected attributes out changes, for the chosen recipe."""
     including = cross_validate(
         validation.candidate, data.including, settings.costs, settings.folds, settings.seed
@@ -217,7 +217,7 @@ def price(validation: Validation, data: Data, settings: Settings) -> dict[str, I
 
 def train(
     dataset: Dataset,
-    settings: Settings,
+    settings: TrainingSettings,
     name: str,
     folder: Path,
     progress: Progress | None = None,
@@ -228,7 +228,7 @@ def train(
     ----------
     dataset : Dataset
         Its training applicants.
-    settings : Settings
+    settings : TrainingSettings
         What distinguishes this training.
     name : str
         Of the registered model.
@@ -270,7 +270,7 @@ def retrain(
     data: Data,
     candidate: Candidate,
     newest: Collection[int],
-    settings: Settings,
+    settings: TrainingSettings,
     name: str,
     why: str,
     progress: Progress | None = None,
@@ -285,7 +285,7 @@ def retrain(
         The configuration.
     newest : collection of int
         SK_ID_CURR of those on whose outcomes the PDs are calibrated.
-    settings : Settings
+    settings : TrainingSettings
         What distinguishes this training; there are no trials.
     name : str
         Of the registered model.
@@ -308,7 +308,9 @@ def retrain(
     return _measured(choice, Tried([validation], [validation]), data, settings, name)
 
 
-def _measured(choice: Choice, tried: Tried, data: Data, settings: Settings, name: str) -> Run:
+def _measured(
+    choice: Choice, tried: Tried, data: Data, settings: TrainingSettings, name: str
+) -> Run:
     """Fit what was chosen and hold it against the held-out applicants."""
     check_credible(choice.validation)
     scorer = finish(choice, data, settings, name)
@@ -341,7 +343,7 @@ def check_credible(validation: Validation) -> None:
     guard(auc.low if few else auc.value)
 
 
-def finish(choice: Choice, data: Data, settings: Settings, name: str) -> Scorer:
+def finish(choice: Choice, data: Data, settings: TrainingSettings, name: str) -> Scorer:
     """Fit the chosen candidate on all development applicants."""
     known = lineage(choice.validation, record(data, settings))
     return fit_scorer(choice.validation, data.development, name, known, settings.seed)

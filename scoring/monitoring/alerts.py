@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from scoring.monitoring.rules import SERVICE_RULES, Verdict
+from scoring.monitoring.rules import SERVICE_RULES, Assessment
 from scoring.monitoring.senders import Sender, SenderError
 from scoring.store import Alert, AlertRecord, Reminders, Store
 
@@ -18,7 +18,7 @@ QUIET, ALARM = 0, 3
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What was told of one look.
+    """Alerts of one look that were news, and senders that failed.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Notice:
 
 def notify(
     store: Store,
-    verdicts: Sequence[Verdict],
+    assessments: Sequence[Assessment],
     senders: Iterable[Sender],
     at: datetime,
     reminders: Reminders | None = None,
@@ -48,7 +48,7 @@ def notify(
     ----------
     store : Store
         Where alerts are kept.
-    verdicts : sequence of Verdict
+    assessments : sequence of Assessment
         One a model, of all models that answer: alerts of any other model are closed, unless
         there was no decision at all. The service's own alerts, which each of them may have, are
         told once.
@@ -64,9 +64,11 @@ def notify(
     StoreError
         If the store cannot be used.
     """
-    found = {(alert.model_digest, alert.rule): alert for one in verdicts for alert in one.alerts}
-    judged = {one.model_digest: one.judged - SERVICE_RULES for one in verdicts}
-    news = store.alerts.update(list(found.values()), {**judged, "": SERVICE_RULES}, at, reminders)
+    alerts = {
+        (alert.model_digest, alert.rule): alert for own in assessments for alert in own.alerts
+    }
+    judged = {own.model_digest: own.judged - SERVICE_RULES for own in assessments}
+    news = store.alerts.update(list(alerts.values()), {**judged, "": SERVICE_RULES}, at, reminders)
     if not news:
         return Notice((), ())
     failures = []
@@ -77,10 +79,10 @@ def notify(
             logger.error("alerts were not sent by %s: %s", sender.name, error)
             failures.append(f"{sender.name}: {error}")
     if not failures:
-        store.alerts.mark_sent([one.number for one in news], at)
+        store.alerts.mark_sent([record.number for record in news], at)
     return Notice(tuple(news), tuple(failures))
 
 
 def exit_code(alerts: Iterable[Alert]) -> int:
-    """What a command ends with: 3 if an alert is critical, 0 else."""
-    return ALARM if any(one.severity == "critical" for one in alerts) else QUIET
+    """Return the status that a command ends with: 3 if an alert is critical, 0 else."""
+    return ALARM if any(alert.severity == "critical" for alert in alerts) else QUIET

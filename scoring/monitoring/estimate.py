@@ -1,4 +1,4 @@
-"""What is to be expected of decisions before their outcomes are known."""
+"""Estimates of AUC, cost and default rate before outcomes are known."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import decision_costs
+from scoring.evaluation.intervals import auc_of_ranks
 from scoring.monitoring.findings import Estimate
 from scoring.serving.costs import Costs
 
@@ -20,7 +22,7 @@ _MOST = 20_000
 def estimate(
     pds: Floats, refused: npt.NDArray[np.bool_], costs: Costs, seed: int = 0
 ) -> Estimate | None:
-    """AUC, cost and default rate of all applicants, refused ones too, as their PDs have it.
+    """Estimate AUC, cost and default rate of all applicants, refused ones too, from their PDs.
 
     Outcomes are drawn from the PDs, many times (confidence-based performance estimation; Guillory
     et al., "Predicting with confidence on unseen distributions", 2021, estimate accuracy alike).
@@ -59,15 +61,8 @@ def estimate(
 def _figures(
     defaulted: npt.NDArray[np.bool_], ranks: Floats, refused: npt.NDArray[np.bool_], costs: Costs
 ) -> tuple[float, float, float]:
-    defaults = int(defaulted.sum())
-    pairs = defaults * (defaulted.size - defaults)
-    auc = float("nan")
-    if pairs:
-        auc = (float(ranks[defaulted].sum()) - defaults * (defaults + 1) / 2) / pairs
-    mistakes = np.where(
-        refused, costs.false_positive * ~defaulted, costs.false_negative * defaulted
-    )
-    return auc, float(mistakes.mean()), defaults / defaulted.size
+    cost = float(decision_costs(defaulted, refused, costs).mean())
+    return auc_of_ranks(ranks, defaulted), cost, float(defaulted.mean())
 
 
 def _interval(drawn: Floats) -> Interval:

@@ -1,4 +1,4 @@
-"""What one look at a window of recorded decisions has found: the figures, without a judgement."""
+"""Findings on a window of recorded decisions: the figures, without a judgement."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How the service did.
+    """The service's figures: decisions, latencies, events, errors.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """How decisions turned out, of applicants whose outcome is known.
+    """Figures of decisions whose outcome is known.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Performance:
         The same figures on applicants kept from the training, at the time of training; for the
         accepted alone where only they have outcomes.
     by_vintage : polars.DataFrame
-        A row a month of decision, as `scoring.monitoring.cohorts.by_vintage` gives it.
+        A row a month of decision, as `scoring.monitoring.performance.by_vintage` gives it.
     costs : Costs
         Of the two mistakes, as the model counts them.
     """
@@ -103,7 +103,7 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is to be expected of a window before outcomes are known, if the PDs are calibrated.
+    """Estimates for a window before outcomes are known; they hold if the PDs are calibrated.
 
     Attributes
     ----------

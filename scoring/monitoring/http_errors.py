@@ -22,7 +22,7 @@ class CounterError(ScoringError):
 
 
 def counted(address: str, key: str | None = None) -> int:
-    """How many answers had such a status, of all workers since the service started.
+    """Count the answers with a status of 500 or more, of all workers since the service started.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def counted(address: str, key: str | None = None) -> int:
 
 
 def since_last(number: int, report: Path) -> int:
-    """How many were counted since a look's JSON report; all of them without such a report.
+    """Return how many were counted since an earlier report in JSON; all without such a report.
 
     A smaller number than the last one is that of a service that started anew.
     """

@@ -31,7 +31,7 @@ def look(
     seed: int = 0,
     errors: int | None = None,
 ) -> list[Findings]:
-    """What there is to know of the decisions of a window.
+    """Collect the figures on the decisions of a window, model by model.
 
     Parameters
     ----------

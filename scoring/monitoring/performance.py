@@ -1,31 +1,36 @@
-"""How decisions turned out, beside what was promised when the model was trained."""
+"""Realised performance, beside what was promised when the model was trained."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import realised_cost
+from scoring.evaluation.intervals import normal_interval, wilson
 from scoring.evaluation.metrics import intervals
-from scoring.monitoring.cohorts import by_vintage
-from scoring.monitoring.costs import realised_cost
 from scoring.monitoring.findings import Performance
 from scoring.serving.scorer import Scorer
 from scoring.store import Settled
 
-__all__ = ["observed_to_expected", "performance", "realised_cost"]
-
 Floats = npt.NDArray[np.float64]
 
-_Z_95 = 1.959963984540054
 _RESAMPLES = 200
 # Figures of more would take minutes and tell the same.
 _MOST = 20_000
 _FIGURES = ("auc", "ks", "brier", "ece")
+# The same of a single month, of which there may be many.
+_VINTAGE_RESAMPLES = 100
+_VINTAGE_MOST = 10_000
+_VINTAGE_FIGURES = ("auc", "ks", "brier")
+# A month with fewer outcomes of either kind has no resample worth an interval.
+_LEAST_OF_EACH = 5
 
 
 def performance(
@@ -35,7 +40,7 @@ def performance(
     seed: int = 0,
     decided: Mapping[date, int] | None = None,
 ) -> Performance | None:
-    """Figures of the decisions whose outcome became known in a window.
+    """Compute figures of the decisions whose outcome became known in a window.
 
     Only applicants who got a loan show an outcome. The few refused ones who have one after all
     are left out, and the figures are held against those promised for applicants who are not
@@ -94,16 +99,86 @@ def _figures(
     if defaulted.size > _MOST:
         places = np.random.default_rng(seed).choice(defaulted.size, _MOST, replace=False)
         defaulted, pds = defaulted[places], pds[places]
-    found = intervals(defaulted, pds, scorer.cutoff, scorer.costs, _RESAMPLES, seed)
-    return {name: found[name] for name in _FIGURES}
+    measured = intervals(defaulted, pds, scorer.cutoff, scorer.costs, _RESAMPLES, seed)
+    return {name: measured[name] for name in _FIGURES}
 
 
 def observed_to_expected(defaulted: npt.NDArray[np.bool_], pds: Floats) -> Interval:
-    """Defaults over the sum of PDs, 1 for calibrated ones.
+    """Divide the number of defaults by the sum of PDs: 1 for calibrated ones.
 
     The interval is that of the number of defaults if each is as likely as its PD says.
     """
-    expected, observed = float(pds.sum()), int(defaulted.sum())
-    ratio = observed / expected
-    error = _Z_95 * math.sqrt(float((pds * (1.0 - pds)).sum())) / expected
-    return Interval(ratio, ratio - error, ratio + error)
+    expected = float(pds.sum())
+    error = math.sqrt(float((pds * (1.0 - pds)).sum())) / expected
+    return normal_interval(int(defaulted.sum()) / expected, error)
+
+
+def by_vintage(
+    scorer: Scorer, ever: Settled, decided: Mapping[date, int], seed: int = 0
+) -> pl.DataFrame:
+    """Compute figures by month of decision, of all decisions whose outcome is known so far.
+
+    A young month's outcomes are the early ones, and a refused applicant has none: `decided`
+    says how many were decided on, so how many of them the figures leave out.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The model that decided.
+    ever : Settled
+        Its decisions whose outcome is known.
+    decided : mapping of date to int
+        All of its decisions, by the first day of the month.
+    seed : int
+        Of the intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        vintage (the month's first day), decided, labelled; default_rate with rate_low and
+        rate_high (Wilson); expected (mean PD of the labelled); business_cost with cost_low and
+        cost_high; auc, ks and brier, each with _low and _high: null where fewer than five
+        defaulted, or fewer than five did not.
+    """
+    columns = {"pd": ever.pds, "defaulted": ever.defaulted, "refused": ever.refused}
+    table = pl.DataFrame({"vintage": ever.at, **columns}).with_columns(
+        pl.col("vintage").dt.date().dt.month_start()
+    )
+    months = table.sort("vintage", maintain_order=True).partition_by("vintage", maintain_order=True)
+    rows = [_vintage(month, scorer, decided, seed) for month in months]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _vintage(
+    month: pl.DataFrame, scorer: Scorer, decided: Mapping[date, int], seed: int
+) -> dict[str, Any]:
+    first, defaulted = month["vintage"][0], month["defaulted"].to_numpy()
+    low, high = wilson(defaulted.sum(), month.height)
+    row = {
+        "vintage": first,
+        "decided": decided.get(first, month.height),
+        "labelled": month.height,
+        "default_rate": float(defaulted.mean()),
+        "rate_low": float(low),
+        "rate_high": float(high),
+        "expected": float(month["pd"].to_numpy().mean()),
+    }
+    cost = realised_cost(defaulted, month["refused"].to_numpy(), scorer.costs)
+    row |= {"business_cost": cost.value, "cost_low": cost.low, "cost_high": cost.high}
+    return row | _ranking(month, scorer, seed)
+
+
+def _ranking(month: pl.DataFrame, scorer: Scorer, seed: int) -> dict[str, float | None]:
+    """Return a month's AUC, KS and Brier score; null where there are too few of an outcome."""
+    if month.height > _VINTAGE_MOST:
+        month = month.sample(_VINTAGE_MOST, seed=seed)
+    defaults = int(month["defaulted"].sum())
+    if min(defaults, month.height - defaults) < _LEAST_OF_EACH:
+        return {name + end: None for name in _VINTAGE_FIGURES for end in ("", "_low", "_high")}
+    outcomes, pds = month["defaulted"].to_numpy(), month["pd"].to_numpy()
+    figures = intervals(outcomes, pds, scorer.cutoff, scorer.costs, _VINTAGE_RESAMPLES, seed)
+    return {
+        key: value
+        for name in _VINTAGE_FIGURES
+        for key, value in figures[name].columns(name).items()
+    }

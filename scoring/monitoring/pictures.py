@@ -50,7 +50,7 @@ def vintages(table: pl.DataFrame) -> Picture:
     Parameters
     ----------
     table : polars.DataFrame
-        As `scoring.monitoring.cohorts.by_vintage` gives it; one row at least.
+        As `scoring.monitoring.performance.by_vintage` gives it; one row at least.
     """
     highest: float = max(*table["rate_high"], *table["expected"])
     step = (_WIDTH - _LEFT - 20.0) / table.height

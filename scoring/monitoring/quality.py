@@ -21,7 +21,7 @@ _LOOKED_AT = 2_000
 
 
 def quality(store: Store, scorer: Scorer, some: Sample, counted: Profile) -> Quality:
-    """What there is to say of the data of a window.
+    """Check the data of a window: unknown categories, numbers out of range, features recomputed.
 
     Parameters
     ----------
@@ -54,18 +54,18 @@ def _unknown_categories(scorer: Scorer, some: Sample) -> dict[str, float]:
     Either way the model takes them for missing.
     """
     places = {name: place for place, name in enumerate(layout().names)}
-    found = {name: count / len(some.ids) for name, count in some.misunderstood.items()}
+    shares = {name: count / len(some.ids) for name, count in some.misunderstood.items()}
     for i, feature in enumerate(scorer.features):
         if feature.levels and len(some.ids):
             known = ~np.isnan(some.vectors[:, places[feature.name]])
             share = float(np.mean(known & np.isnan(some.matrix[:, i])))
             if share:
-                found[feature.name] = found.get(feature.name, 0.0) + share
-    return found
+                shares[feature.name] = shares.get(feature.name, 0.0) + share
+    return shares
 
 
 def _skew(store: Store, some: Sample) -> tuple[int, dict[str, int]]:
-    """How many features were computed again, and how often each came out otherwise."""
+    """Return how many decisions' features were recomputed, and how often each differed."""
     place = {number: i for i, number in enumerate(some.ids)}
     kept = store.windows.rows(some.ids[:_LOOKED_AT])
     chosen = sorted(kept)[:_RECOMPUTED]

@@ -10,10 +10,11 @@ import hashlib
 import logging
 import tempfile
 import zlib
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -27,6 +28,9 @@ from scoring.serving.scorer import Reason, Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
+
+# A model by its digest, None if it is not kept.
+Models = Callable[[str], Scorer | None]
 
 # Decisions computed at once: features of many cost little more than of one, but rows take many
 # times their compressed room once they are read.
@@ -61,7 +65,7 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What came of computing decisions again.
+    """Results of computing decisions again.
 
     Attributes
     ----------
@@ -109,17 +113,17 @@ class Report:
 
 @dataclass(slots=True)
 class _Findings:
-    """What was found on some decisions; `missing` holds their ids and what they lack."""
+    """Differences on some decisions; `missing` holds ids and what could not be computed."""
 
     differences: list[Difference] = field(default_factory=list)
     missing: set[tuple[str, str]] = field(default_factory=set)
 
-    def differs(self, one: Prediction, what: str, stored: object, recomputed: object) -> None:
-        told = _where_they_part(str(stored), str(recomputed))
-        self.differences.append(Difference(one.id, what, *told))
+    def differs(self, decision: Prediction, what: str, stored: object, recomputed: object) -> None:
+        values = _where_they_part(str(stored), str(recomputed))
+        self.differences.append(Difference(decision.id, what, *values))
 
-    def lacks(self, one: Prediction, what: str) -> None:
-        self.missing.add((one.id, what))
+    def lacks(self, decision: Prediction, what: str) -> None:
+        self.missing.add((decision.id, what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,31 +145,8 @@ class _Model(NamedTuple):
         return f"version {self.version} ({self.digest[:12]})"
 
 
-class _Models:
-    """Models out of the store."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._known: OrderedDict[str, Scorer | None] = OrderedDict()
-
-    def get(self, model: _Model) -> Scorer | None:
-        """A model; None if it is not kept, or cannot be used by this code.
-
-        Raises
-        ------
-        StoreError
-            If what is kept is not what was put there.
-        """
-        if model.digest not in self._known:
-            self._known[model.digest] = kept_model(self._store, model.digest)
-            if len(self._known) > _MOST_MODELS:
-                self._known.popitem(last=False)
-        self._known.move_to_end(model.digest)
-        return self._known[model.digest]
-
-
 def kept_model(store: Store, digest: str) -> Scorer | None:
-    """The very model that answered; None if it is not kept, or cannot be used by this code.
+    """Load the model that answered; None if it is not kept, or cannot be used by this code.
 
     Raises
     ------
@@ -173,20 +154,16 @@ def kept_model(store: Store, digest: str) -> Scorer | None:
         If what is kept is not what was put there.
     """
     with tempfile.TemporaryDirectory() as folder:
-        found = store.models.restore(digest, Path(folder) / "model")
+        folder_of_model = store.models.restore(digest, Path(folder) / "model")
         try:
-            return None if found is None else Scorer.load(found)
+            return None if folder_of_model is None else Scorer.load(folder_of_model)
         except ScorerError as error:
             logger.warning("the model %s is kept and cannot be used: %s", digest[:12], error)
             return None
 
 
-def _nobody(done: int) -> None:
-    """Tell nobody."""
-
-
 def replay(
-    store: Store, since: datetime | None = None, progress: Callable[[int], None] = _nobody
+    store: Store, since: datetime | None = None, progress: Callable[[int], None] | None = None
 ) -> Report:
     """Compute decisions again, those recorded before now.
 
@@ -196,7 +173,7 @@ def replay(
         Where decisions and models are.
     since : datetime, optional
         From when on; all by default.
-    progress : callable
+    progress : callable, optional
         Called with the number of decisions that are done.
 
     Raises
@@ -204,11 +181,13 @@ def replay(
     StoreUnavailableError
         If the store cannot be used.
     """
-    report, models = Report(), _Models(store)
+    report = Report()
+    models = lru_cache(_MOST_MODELS)(partial(kept_model, store))
     # A service that goes on recording would keep this from ever ending.
     for decisions in _together(store.decisions.search(since=since, until=datetime.now(UTC))):
         report.add(decisions, _findings(decisions, models))
-        progress(report.decisions)
+        if progress:
+            progress(report.decisions)
     return report
 
 
@@ -216,9 +195,9 @@ def _together(decisions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
     """Some decisions at a time, fewer where their rows are many."""
     batch: list[Prediction] = []
     size = 0
-    for one in decisions:
-        batch.append(one)
-        size += len(one.rows or b"")
+    for decision in decisions:
+        batch.append(decision)
+        size += len(decision.rows or b"")
         if len(batch) == _MOST_DECISIONS or size > _MOST_BYTES:
             yield batch
             batch, size = [], 0
@@ -226,12 +205,12 @@ def _together(decisions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
         yield batch
 
 
-def _findings(decisions: Sequence[Prediction], models: _Models) -> _Findings:
+def _findings(decisions: Sequence[Prediction], models: Models) -> _Findings:
     findings = _Findings()
     known = (
-        _case(one, place, findings)
-        for place, one in enumerate(decisions, start=1)
-        if one.applicant != ERASED
+        _case(decision, place, findings)
+        for place, decision in enumerate(decisions, start=1)
+        if decision.applicant != ERASED
     )
     cases = [case for case in known if case is not None]
     _replay_features([case for case in cases if case.rows is not None], findings)
@@ -244,45 +223,45 @@ def _findings(decisions: Sequence[Prediction], models: _Models) -> _Findings:
     return findings
 
 
-def _models_of(one: Prediction) -> Iterator[_Model]:
+def _models_of(decision: Prediction) -> Iterator[_Model]:
     """The model that answered, and those that were scored along."""
-    yield _Model(one.model_digest, one.model_version)
-    for shadow in one.shadows:
+    yield _Model(decision.model_digest, decision.model_version)
+    for shadow in decision.shadows:
         yield _Model(shadow.model_digest, shadow.model_version)
 
 
-def _case(one: Prediction, stand_in: int, findings: _Findings) -> _Case | None:
+def _case(decision: Prediction, stand_in: int, findings: _Findings) -> _Case | None:
     """A decision that this code can compute; None for others."""
-    if one.feature_set_version != FEATURE_SET_VERSION:
-        findings.lacks(one, f"code of version {one.feature_set_version} of the features")
+    if decision.feature_set_version != FEATURE_SET_VERSION:
+        findings.lacks(decision, f"code of version {decision.feature_set_version} of the features")
         return None
     try:
-        vector = from_bytes(one.features)
+        vector = from_bytes(decision.features)
     except VectorError as error:
-        findings.differs(one, "features", "damaged", error)
+        findings.differs(decision, "features", "damaged", error)
         return None
-    return _Case(one, vector, _rows(one, stand_in, findings))
+    return _Case(decision, vector, _rows(decision, stand_in, findings))
 
 
-def _rows(one: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
+def _rows(decision: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
     """A decision's recorded rows; None if there are none that can be relied on."""
-    if one.rows is None:
-        if one.source == "rows":
-            findings.differs(one, "rows", "none", "those that came with the request")
+    if decision.rows is None:
+        if decision.source == "rows":
+            findings.differs(decision, "rows", "none", "those that came with the request")
         return None
     try:
-        digest = hashlib.sha256(zlib.decompress(one.rows)).hexdigest()
-        rows = rows_of(one.rows, stand_in)
+        digest = hashlib.sha256(zlib.decompress(decision.rows)).hexdigest()
+        rows = rows_of(decision.rows, stand_in)
         number = str(rows["application"][0]["SK_ID_CURR"])
     except UNREADABLE as error:
-        findings.differs(one, "rows", "damaged", error)
+        findings.differs(decision, "rows", "damaged", error)
         return None
-    if digest != one.rows_sha256:
-        findings.differs(one, "rows_sha256", one.rows_sha256, digest)
+    if digest != decision.rows_sha256:
+        findings.differs(decision, "rows_sha256", decision.rows_sha256, digest)
         return None
     # A pseudonym's rows say nothing of who it is.
-    if one.applicant.isdigit() and one.applicant != number:
-        findings.differs(one, "applicant", one.applicant, number)
+    if decision.applicant.isdigit() and decision.applicant != number:
+        findings.differs(decision, "applicant", decision.applicant, number)
     return rows
 
 
@@ -307,7 +286,7 @@ def _replay_features(cases: Sequence[_Case], findings: _Findings) -> None:
 
 
 def recomputed(applicants: Sequence[Rows]) -> list[Vectors]:
-    """The features of some applicants' rows, in their order."""
+    """Compute the features of some applicants' rows, in their order."""
     vectors: dict[int, Vectors] = {}
     for group in apart(applicants):
         packed = compute(frames_of(applicants[place] for place in group))
@@ -326,11 +305,11 @@ def _compare_features(case: _Case, vector: Vectors, findings: _Findings) -> None
 
 
 def _replay_model(
-    model: _Model, cases: Sequence[_Case], models: _Models, findings: _Findings
+    model: _Model, cases: Sequence[_Case], models: Models, findings: _Findings
 ) -> None:
     """Compare what a model made of some decisions with what was recorded of it."""
     try:
-        scorer = models.get(model)
+        scorer = models(model.digest)
     except StoreUnavailableError:
         raise
     except StoreError as error:
@@ -352,7 +331,7 @@ def _replay_model(
 
 
 def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, object]:
-    """What a model makes of an applicant, by the names of a decision's fields."""
+    """Return a model's opinion of an applicant, by the names of a decision's fields."""
     low, high = scorer.refer_band
     return {
         "model_name": scorer.name,
@@ -367,21 +346,21 @@ def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, 
 
 
 def _compare_opinion(
-    one: Prediction, model: _Model, opinion: Mapping[str, object], findings: _Findings
+    decision: Prediction, model: _Model, opinion: Mapping[str, object], findings: _Findings
 ) -> None:
-    if one.model_digest == model.digest:
+    if decision.model_digest == model.digest:
         for name, recomputed in opinion.items():
-            if getattr(one, name) != recomputed:
-                findings.differs(one, name, getattr(one, name), recomputed)
+            if getattr(decision, name) != recomputed:
+                findings.differs(decision, name, getattr(decision, name), recomputed)
         # While everything is referred, what the model says is not what is answered.
-        if one.decision not in ("refer", opinion["model_decision"]):
-            findings.differs(one, "decision", one.decision, opinion["model_decision"])
-    for shadow in one.shadows:
+        if decision.decision not in ("refer", opinion["model_decision"]):
+            findings.differs(decision, "decision", decision.decision, opinion["model_decision"])
+    for shadow in decision.shadows:
         if shadow.model_digest == model.digest:
             stored = (shadow.model_version, shadow.pd, shadow.decision)
             recomputed = tuple(opinion[name] for name in ("model_version", "pd", "model_decision"))
             if stored != recomputed:
-                findings.differs(one, f"shadow {model}", stored, recomputed)
+                findings.differs(decision, f"shadow {model}", stored, recomputed)
 
 
 def _where_they_part(stored: str, recomputed: str) -> tuple[str, str]:
@@ -390,7 +369,7 @@ def _where_they_part(stored: str, recomputed: str) -> tuple[str, str]:
         return stored, recomputed
     pairs = enumerate(zip(stored, recomputed, strict=False))
     alike = min(len(stored), len(recomputed))
-    parting = next((place for place, (one, other) in pairs if one != other), alike)
+    parting = next((place for place, (own, other) in pairs if own != other), alike)
     start = max(parting - _BEFORE, 0)
     before, end = "..." if start else "", start + _LONGEST_TEXT
     return before + stored[start:end], before + recomputed[start:end]

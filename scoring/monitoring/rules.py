@@ -1,4 +1,4 @@
-"""What findings deserve an alert: each rule is one question, its limits are settings.
+"""Rules that turn findings into alerts: each is one question, its limits are settings.
 
 A rule that tests asks two things: is the change certain, and is it large. P-values are adjusted
 within families (Holm): the features' values and missingness, which `comparison` adjusts;
@@ -18,17 +18,15 @@ from scipy import stats
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
 from scoring.evaluation.distances import holm
+from scoring.evaluation.intervals import Z_95
 from scoring.monitoring.findings import Findings, Performance, Quality, Service
 from scoring.monitoring.thresholds import Limit, Thresholds
 from scoring.serving.profiles import PD
 from scoring.store.records import Alert, Severity
 
-__all__ = ["RULES", "SERVICE_RULES", "Alert", "Thresholds", "Verdict", "judge", "verdict"]
-
 # A column that is missing for so many is not filled at all any more.
 _ALL = 0.99
 _NAMED = 5
-_WIDTH_95 = 2 * float(stats.norm.ppf(0.975))
 
 # What to do on an alert of each rule.
 _APPLICANTS = {
@@ -64,7 +62,7 @@ OUTCOME_RULES = frozenset(_OUTCOMES)
 
 
 class _Hit(NamedTuple):
-    """What a rule found: how large it is, against what, and in words."""
+    """A rule's finding: its size, its limit, and a sentence."""
 
     rule: str
     size: float
@@ -74,8 +72,8 @@ class _Hit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the rules say of one model in one window.
+class Assessment:
+    """The alerts of one model in one window, and the rules that could judge.
 
     Attributes
     ----------
@@ -93,25 +91,20 @@ class Verdict:
 
 
 def judge(findings: Findings, thresholds: Thresholds | None = None) -> list[Alert]:
-    """The alerts that findings deserve, the critical ones first; none if all is quiet.
+    """Return the alerts that findings deserve, the critical ones first; none if all is quiet.
 
-    Parameters
-    ----------
-    findings : Findings
-        Of one model in one window.
-    thresholds : Thresholds, optional
-        From where on; the defaults if none are given.
+    Parameters are those of `assess`.
     """
-    return list(verdict(findings, thresholds).alerts)
+    return list(assess(findings, thresholds).alerts)
 
 
-def verdict(findings: Findings, thresholds: Thresholds | None = None) -> Verdict:
-    """The same, with the rules that had enough to judge.
+def assess(findings: Findings, thresholds: Thresholds | None = None) -> Assessment:
+    """Hold the findings on alert model against every rule that has enough to judge.
 
     Parameters
     ----------
     findings : Findings
-        Of one model in one window.
+        Of alert model in alert window.
     thresholds : Thresholds, optional
         From where on; the defaults if none are given.
     """
@@ -130,8 +123,8 @@ def verdict(findings: Findings, thresholds: Thresholds | None = None) -> Verdict
         judged |= set(_OUTCOMES)
         hits += _outcomes(findings.performance, limits)
     alerts = [_alert(hit, findings) for hit in hits if _severity(hit)]
-    alerts.sort(key=lambda one: one.severity != "critical")
-    return Verdict(findings.model_digest, tuple(alerts), frozenset(judged))
+    alerts.sort(key=lambda alert: alert.severity != "critical")
+    return Assessment(findings.model_digest, tuple(alerts), frozenset(judged))
 
 
 def _severity(hit: _Hit) -> Severity | None:
@@ -158,28 +151,28 @@ def _alert(hit: _Hit, findings: Findings) -> Alert:
     )
 
 
-def _applicants(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
+def _applicants(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     yield _Hit(
         "weighted_drift",
-        found.weighted_psi,
+        comparison.weighted_psi,
         limits.weighted_psi,
-        f"The applicants have changed: PSI {found.weighted_psi:.3f}, weighted by importance.",
+        f"The applicants have changed: PSI {comparison.weighted_psi:.3f}, weighted by importance.",
     )
-    yield from _features(found, limits)
-    yield from _results(found, limits)
-    yield from _reasons(found, limits)
+    yield from _features(comparison, limits)
+    yield from _results(comparison, limits)
+    yield from _reasons(comparison, limits)
 
 
-def _features(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
+def _features(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     """Single features that matter, whose values or whose missingness have changed."""
     moved = pl.col("missing_current") - pl.col("missing_reference")
     matters = pl.col("importance").fill_null(1.0) >= limits.least_importance
     # However little each weighs, many may have gone missing together, as with a column's source.
     gone = pl.col("missing_current") >= _ALL
-    table = found.columns.filter(pl.col("column") != PD, matters | gone).with_columns(
+    table = comparison.columns.filter(pl.col("column") != PD, matters | gone).with_columns(
         moved=moved.abs()
     )
-    for rule, size, p_value, limit, told in (
+    for rule, size, p_value, limit, wording in (
         ("feature_drift", "psi", "p_adjusted", limits.column_psi, "PSI {:.2f}"),
         ("missingness", "moved", "missing_p_adjusted", limits.missing, "changed by {:.1%}"),
     ):
@@ -192,24 +185,26 @@ def _features(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
             "missingness": "Missing shares have moved",
         }
         if sizes:
-            yield _of_features(rule, sizes, limit, what[rule], told)
+            yield _of_features(rule, sizes, limit, what[rule], wording)
 
 
-def _of_features(rule: str, sizes: Mapping[str, float], limit: Limit, what: str, told: str) -> _Hit:
+def _of_features(
+    rule: str, sizes: Mapping[str, float], limit: Limit, what: str, wording: str
+) -> _Hit:
     """One alert for many features: the largest are named."""
-    named = [f"{name} ({told.format(size)})" for name, size in list(sizes.items())[:_NAMED]]
+    named = [f"{name} ({wording.format(size)})" for name, size in list(sizes.items())[:_NAMED]]
     more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
     sentence = f"{what}: {', '.join(named)}{more}."
     return _Hit(rule, max(sizes.values()), limit, sentence, tuple(sizes))
 
 
-def _results(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
+def _results(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     """The PD, and whom it has accepted and refused."""
-    accepted, refused = found.accepted, found.refused
-    p_values = holm([found.pd["p_value"], accepted.p_value, refused.p_value])
+    accepted, refused = comparison.accepted, comparison.refused
+    p_values = holm([comparison.pd["p_value"], accepted.p_value, refused.p_value])
     sure = p_values < limits.significance
     if sure[0]:
-        psi = float(found.pd["psi"])
+        psi = float(comparison.pd["psi"])
         yield _Hit("pd_drift", psi, limits.pd_psi, f"The PDs have moved: PSI {psi:.3f}.")
     if sure[1] or sure[2]:
         size = max(abs(accepted.change) * sure[1], abs(refused.change) * sure[2])
@@ -222,9 +217,9 @@ def _results(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
         )
 
 
-def _reasons(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
+def _reasons(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     change = (pl.col("current") - pl.col("reference")).abs()
-    sure = found.reasons.filter(
+    sure = comparison.reasons.filter(
         pl.col("p_adjusted") < limits.significance, change >= limits.reasons.warning
     )
     sizes = dict(sure.select("feature", change.alias("size")).rows())
@@ -233,21 +228,21 @@ def _reasons(found: Comparison, limits: Thresholds) -> Iterator[_Hit]:
         yield _of_features("reason_mix", sizes, limits.reasons, what, "by {:.1%}")
 
 
-def _quality(found: Quality, limits: Thresholds) -> Iterator[_Hit]:
+def _quality(quality: Quality, limits: Thresholds) -> Iterator[_Hit]:
     for rule, shares, limit, what in (
         (
             "unknown_categories",
-            found.unknown_categories,
+            quality.unknown_categories,
             limits.unknown_categories,
             "Categories are unknown to the model",
         ),
-        ("out_of_range", found.outside, limits.outside, "Numbers lie beyond the training's"),
+        ("out_of_range", quality.outside, limits.outside, "Numbers lie beyond the training's"),
     ):
         level = limits.significance / max(len(shares), 1)
         sure = {
             name: share
-            for name, share in sorted(shares.items(), key=lambda one: (-one[1], one[0]))
-            if share >= limit.warning and _surely_above(share, found.sampled, limit, level)
+            for name, share in sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+            if share >= limit.warning and _surely_above(share, quality.sampled, limit, level)
         }
         if sure:
             yield _of_features(rule, sure, limit, what, "{:.1%} of the applicants")
@@ -259,45 +254,49 @@ def _surely_above(share: float, sampled: int, limit: Limit, level: float) -> boo
     return float(stats.binom.sf(count - 1, sampled, min(limit.warning, 1.0))) < level
 
 
-def _skew(found: Quality, limits: Thresholds) -> Iterator[_Hit]:
+def _skew(quality: Quality, limits: Thresholds) -> Iterator[_Hit]:
     shares = {
-        name: times / found.recomputed
-        for name, times in sorted(found.skewed.items(), key=lambda one: (-one[1], one[0]))
-        if times and times / found.recomputed >= limits.skewed.warning
+        name: times / quality.recomputed
+        for name, times in sorted(quality.skewed.items(), key=lambda item: (-item[1], item[0]))
+        if times and times / quality.recomputed >= limits.skewed.warning
     }
     if shares:
-        what = f"Computed again, features of {found.recomputed:,} decisions came out otherwise"
+        what = f"Computed again, features of {quality.recomputed:,} decisions came out otherwise"
         yield _of_features("skew", shares, limits.skewed, what, "{:.1%} of them")
 
 
-def _service(found: Service, limits: Thresholds) -> Iterator[_Hit]:
+def _service(service: Service, limits: Thresholds) -> Iterator[_Hit]:
     once = Limit(1.0, math.inf)
-    if not found.decisions:
+    if not service.decisions:
         yield _Hit("silence", 1.0, once, "No decision was recorded.")
-    elif not math.isnan(found.p99_ms):
-        told = f"1 % of the answers took more than {found.p99_ms:,.0f} ms."
-        yield _Hit("latency", found.p99_ms, limits.p99_ms, told)
-    if found.errors:
-        share = found.errors / max(found.decisions, 1)
-        told = (
-            f"{found.errors:,} answers had a status of 500 or more, {share:.2%} of the decisions."
+    elif not math.isnan(service.p99_ms):
+        sentence = f"1 % of the answers took more than {service.p99_ms:,.0f} ms."
+        yield _Hit("latency", service.p99_ms, limits.p99_ms, sentence)
+    if service.errors:
+        share = service.errors / max(service.decisions, 1)
+        sentence = (
+            f"{service.errors:,} answers had a status of 500 or more, {share:.2%} of the decisions."
         )
-        yield _Hit("errors", share, limits.errors, told)
-    if refused := found.events.get("refused", 0):
-        told = f"A model was refused {refused:,} times when it should have been loaded."
-        yield _Hit("refused_model", float(refused), once, told)
+        yield _Hit("errors", share, limits.errors, sentence)
+    if refused := service.events.get("refused", 0):
+        sentence = f"A model was refused {refused:,} times when it should have been loaded."
+        yield _Hit("refused_model", float(refused), once, sentence)
 
 
-def _expected(found: Performance) -> float:
+def _expected(performance: Performance) -> float:
     """The sum of the PDs, by how many defaults there are for each that was expected."""
-    ratio = found.figures.get("observed_to_expected")
-    return found.defaults / ratio.value if ratio and ratio.value > 0.0 else 0.0
+    ratio = performance.figures.get("observed_to_expected")
+    return performance.defaults / ratio.value if ratio and ratio.value > 0.0 else 0.0
 
 
-def _outcomes(found: Performance, limits: Thresholds) -> Iterator[_Hit]:
+def _outcomes(performance: Performance, limits: Thresholds) -> Iterator[_Hit]:
     hits = [
         hit
-        for hit in (_auc(found, limits), _cost(found, limits), _calibration(found, limits))
+        for hit in (
+            _auc(performance, limits),
+            _cost(performance, limits),
+            _calibration(performance, limits),
+        )
         if hit
     ]
     adjusted = holm([p_value for p_value, _ in hits])
@@ -306,52 +305,55 @@ def _outcomes(found: Performance, limits: Thresholds) -> Iterator[_Hit]:
             yield hit
 
 
-def _auc(found: Performance, limits: Thresholds) -> tuple[float, _Hit] | None:
+def _auc(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | None:
     """A lower AUC than promised, by the width of its interval."""
-    if not {"auc"} <= found.figures.keys() & found.promised.keys():
+    if not {"auc"} <= performance.figures.keys() & performance.promised.keys():
         return None
-    auc, promised = found.figures["auc"], found.promised["auc"]
-    told = f"The AUC is {auc.value:.3f}, {promised:.3f} was promised."
-    hit = _Hit("auc", promised - auc.value, limits.auc_loss, _of_whom(told, found))
+    auc, promised = performance.figures["auc"], performance.promised["auc"]
+    sentence = f"The AUC is {auc.value:.3f}, {promised:.3f} was promised."
+    hit = _Hit("auc", promised - auc.value, limits.auc_loss, _of_whom(sentence, performance))
     return float(stats.norm.sf((promised - auc.value) / _error(auc))), hit
 
 
-def _cost(found: Performance, limits: Thresholds) -> tuple[float, _Hit] | None:
+def _cost(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | None:
     """A higher cost than promised.
 
     Mistakes cost between 0 and the dearest one's price M, so the variance of one applicant's cost
     of mean m is m (M - m) at most (Bhatia and Davis, "A better bound on the variance", 2000). The
     interval would be too narrow: it takes the number of defaults for given.
     """
-    if not {"business_cost"} <= found.figures.keys() & found.promised.keys():
+    if not {"business_cost"} <= performance.figures.keys() & performance.promised.keys():
         return None
-    cost, promised = found.figures["business_cost"].value, found.promised["business_cost"]
-    dearest = max(found.costs.false_negative, found.costs.false_positive)
-    error = math.sqrt(promised * max(dearest - promised, 0.0) / found.labelled)
+    cost, promised = (
+        performance.figures["business_cost"].value,
+        performance.promised["business_cost"],
+    )
+    dearest = max(performance.costs.false_negative, performance.costs.false_positive)
+    error = math.sqrt(promised * max(dearest - promised, 0.0) / performance.labelled)
     if not error:
         return None
-    told = f"A decision costs {cost:.3f}, {promised:.3f} was promised."
-    hit = _Hit("cost", cost / promised - 1.0, limits.cost_rise, _of_whom(told, found))
+    sentence = f"A decision costs {cost:.3f}, {promised:.3f} was promised."
+    hit = _Hit("cost", cost / promised - 1.0, limits.cost_rise, _of_whom(sentence, performance))
     return float(stats.norm.sf((cost - promised) / error)), hit
 
 
-def _calibration(found: Performance, limits: Thresholds) -> tuple[float, _Hit]:
+def _calibration(performance: Performance, limits: Thresholds) -> tuple[float, _Hit]:
     """Other numbers of defaults than the PDs add up to, by Poisson's distribution.
 
     It is wider than that of the sum of unequal chances, so the p-value is rather too large.
     """
-    expected, ratio = _expected(found), found.figures["observed_to_expected"].value
-    below = stats.poisson.cdf(found.defaults, expected)
-    above = stats.poisson.sf(found.defaults - 1, expected)
-    told = f"{found.defaults:,} defaults where {expected:,.0f} were to be expected."
-    hit = _Hit("calibration", abs(ratio - 1.0), limits.calibration, _of_whom(told, found))
+    expected, ratio = _expected(performance), performance.figures["observed_to_expected"].value
+    below = stats.poisson.cdf(performance.defaults, expected)
+    above = stats.poisson.sf(performance.defaults - 1, expected)
+    sentence = f"{performance.defaults:,} defaults where {expected:,.0f} were to be expected."
+    hit = _Hit("calibration", abs(ratio - 1.0), limits.calibration, _of_whom(sentence, performance))
     return min(2.0 * float(min(below, above)), 1.0), hit
 
 
 def _error(figure: Interval) -> float:
-    return max((figure.high - figure.low) / _WIDTH_95, 1e-9)
+    return max((figure.high - figure.low) / (2 * Z_95), 1e-9)
 
 
-def _of_whom(told: str, found: Performance) -> str:
-    whom = "accepted applicants" if found.accepted_only else "applicants"
-    return f"{told} Of {found.labelled:,} {whom} with a known outcome."
+def _of_whom(sentence: str, performance: Performance) -> str:
+    whom = "accepted applicants" if performance.accepted_only else "applicants"
+    return f"{sentence} Of {performance.labelled:,} {whom} with a known outcome."

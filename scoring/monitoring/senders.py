@@ -1,4 +1,4 @@
-"""Where alerts are sent: the log, a webhook that takes Slack's JSON, e-mail by SMTP."""
+"""Senders of alerts: the log, a webhook that takes Slack's JSON, e-mail by SMTP."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class LogSender:
     name: str = "log"
 
     def send(self, news: Sequence[AlertRecord]) -> None:
-        """A line each: warnings as such, critical ones as errors."""
-        for one in news:
-            level = logging.ERROR if one.alert.severity == "critical" else logging.WARNING
-            logger.log(level, "%s", _line(one))
+        """Log a line each: warnings as such, critical ones as errors."""
+        for record in news:
+            level = logging.ERROR if record.alert.severity == "critical" else logging.WARNING
+            logger.log(level, "%s", _line(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class WebhookSender:
     name: str = "webhook"
 
     def send(self, news: Sequence[AlertRecord]) -> None:
-        """One message for all.
+        """Post one message for all.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class EmailSender:
     name: str = "e-mail"
 
     def send(self, news: Sequence[AlertRecord]) -> None:
-        """One e-mail for all.
+        """Send one e-mail for all.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class EmailSender:
         message = EmailMessage()
         message["From"], message["To"] = self.sender, ", ".join(self.recipients)
         message["Subject"] = headline(news)
-        message.set_content("\n\n".join(_paragraph(one) for one in news) + "\n")
+        message.set_content("\n\n".join(_paragraph(record) for record in news) + "\n")
         try:
             with self._server() as server:
                 self._log_in(server)
@@ -171,33 +171,33 @@ class EmailSender:
 
 
 def headline(news: Sequence[AlertRecord]) -> str:
-    """How many alerts there are, of which severity."""
-    critical = sum(one.alert.severity == "critical" for one in news)
+    """Say how many alerts there are, of which severity."""
+    critical = sum(record.alert.severity == "critical" for record in news)
     counts = ((critical, "critical alert"), (len(news) - critical, "warning"))
-    told = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n]
-    versions = sorted({one.alert.model_version for one in news if one.alert.model_version})
+    counted = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n]
+    versions = sorted({record.alert.model_version for record in news if record.alert.model_version})
     of_models = f", model version {', '.join(versions)}" if versions else ""
-    return f"Credit scoring{of_models}: {' and '.join(told)}"
+    return f"Credit scoring{of_models}: {' and '.join(counted)}"
 
 
 def slack_message(news: Sequence[AlertRecord]) -> dict[str, object]:
-    """What a webhook is sent: a text for notifications, and a block an alert.
+    """Build what a webhook is sent: a text for notifications, and a block an alert.
 
     Parameters
     ----------
     news : sequence of AlertRecord
         What is told.
     """
-    told = [_block(f"*{one.alert.severity}*: {_escaped(_words(one))}") for one in news]
-    if len(told) > _MOST_BLOCKS:
-        rest = f"and {len(told) - _MOST_BLOCKS} more: GET /alerts tells them all"
-        told = [*told[:_MOST_BLOCKS], _block(rest)]
+    blocks = [_block(f"*{record.alert.severity}*: {_escaped(_words(record))}") for record in news]
+    if len(blocks) > _MOST_BLOCKS:
+        rest = f"and {len(blocks) - _MOST_BLOCKS} more: GET /alerts tells them all"
+        blocks = [*blocks[:_MOST_BLOCKS], _block(rest)]
     head = _escaped(headline(news))
-    return {"text": head, "blocks": [_block(f"*{head}*"), *told]}
+    return {"text": head, "blocks": [_block(f"*{head}*"), *blocks]}
 
 
 def senders_of(environment: Mapping[str, str] = os.environ) -> list[Sender]:
-    """The log, and what else environment variables name.
+    """Make the senders that environment variables name, beside the log.
 
     `ALERT_WEBHOOK` is an address; `ALERT_SMTP` has the form `smtp://[USER:PASSWORD@]HOST[:PORT]`,
     or `smtps://`, with `ALERT_FROM` and, with commas between, `ALERT_TO`.
@@ -207,15 +207,15 @@ def senders_of(environment: Mapping[str, str] = os.environ) -> list[Sender]:
     SenderError
         If one cannot be used.
     """
-    found: list[Sender] = [LogSender()]
+    senders: list[Sender] = [LogSender()]
     if address := environment.get(WEBHOOK):
         parts = _split(address, WEBHOOK)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SenderError(f"{WEBHOOK} has the form https://HOST/PATH")
-        found.append(WebhookSender(address))
+        senders.append(WebhookSender(address))
     if address := environment.get(SMTP):
-        found.append(_email(_split(address, SMTP), environment))
-    return found
+        senders.append(_email(_split(address, SMTP), environment))
+    return senders
 
 
 def _email(parts: SplitResult, environment: Mapping[str, str]) -> EmailSender:
@@ -248,21 +248,21 @@ def _split(address: str, name: str) -> SplitResult:
     return parts
 
 
-def _line(one: AlertRecord) -> str:
-    return f"{one.alert.severity} {one.alert.rule}: {_words(one)}"
+def _line(record: AlertRecord) -> str:
+    return f"{record.alert.severity} {record.alert.rule}: {_words(record)}"
 
 
-def _words(one: AlertRecord) -> str:
-    alert = one.alert
-    lasting = f" Since {one.first_at:%Y-%m-%d %H:%M} UTC." if one.times > 1 else ""
+def _words(record: AlertRecord) -> str:
+    alert = record.alert
+    lasting = f" Since {record.first_at:%Y-%m-%d %H:%M} UTC." if record.times > 1 else ""
     return f"{alert.message}{lasting} {alert.advice}"
 
 
-def _paragraph(one: AlertRecord) -> str:
-    alert: Alert = one.alert
+def _paragraph(record: AlertRecord) -> str:
+    alert: Alert = record.alert
     of_model = f"Model version {alert.model_version}" if alert.model_version else "Service"
     return (
-        f"{alert.severity.upper()} {alert.rule}\n{_words(one)}\n"
+        f"{alert.severity.upper()} {alert.rule}\n{_words(record)}\n"
         f"{of_model}, decisions from {alert.since:%Y-%m-%d %H:%M} "
         f"to {alert.until:%Y-%m-%d %H:%M} UTC; {alert.figure:.4g} against {alert.threshold:.4g}."
     )

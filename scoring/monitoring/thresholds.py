@@ -1,4 +1,4 @@
-"""From where on a finding is worth an alert: defaults, a TOML file, environment variables."""
+"""Thresholds of alerts: defaults, a TOML file, environment variables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scoring.errors import ScoringError
+from scoring.evaluation.comparison import Limits
 
 # ALERT_AT_WEIGHTED_PSI=0.1,0.25 sets weighted_psi.
 PREFIX = "ALERT_AT_"
@@ -19,6 +20,8 @@ FILE_VARIABLE = "ALERT_THRESHOLDS"
 
 _NEVER = math.inf
 _LIMIT_EXAMPLE = "0.1, 0.25"
+# Those of single columns, which a comparison has by itself.
+_COLUMN = Limits()
 
 
 class ThresholdError(ScoringError):
@@ -38,7 +41,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From where on a finding is an alert.
+    """Thresholds from which on a finding is an alert.
 
     A change has to be both certain and large. `significance` bounds the chance of one false alarm
     in each of four families of tests (features, PD and decisions, reasons, outcomes), so all
@@ -84,14 +87,14 @@ class Thresholds:
         Distance from 1 of defaults over the sum of PDs.
     """
 
-    significance: float = 0.01
+    significance: float = _COLUMN.significance
     least_applicants: float = 100
     least_defaults: float = 10
     least_importance: float = 0.005
     weighted_psi: Limit = Limit(0.1, 0.25)
     pd_psi: Limit = Limit(0.1, 0.25)
-    column_psi: Limit = Limit(0.2, _NEVER)
-    missing: Limit = Limit(0.1, 0.5)
+    column_psi: Limit = Limit(_COLUMN.large_psi, _NEVER)
+    missing: Limit = Limit(_COLUMN.large_missing, 0.5)
     decisions: Limit = Limit(0.05, 0.15)
     reasons: Limit = Limit(0.1, _NEVER)
     unknown_categories: Limit = Limit(0.005, 0.1)
@@ -107,7 +110,7 @@ class Thresholds:
     def from_settings(
         cls, environment: Mapping[str, str] = os.environ, file: Path | None = None
     ) -> Thresholds:
-        """The defaults, changed by a TOML file, changed by environment variables.
+        """Read thresholds: the defaults, changed by a TOML file, changed by environment variables.
 
         A limit is two numbers, in TOML `pd_psi = [0.1, 0.25]`, in the environment
         `ALERT_AT_PD_PSI=0.1,0.25`; `inf` is never reached.
@@ -130,7 +133,7 @@ class Thresholds:
             if variable.startswith(PREFIX):
                 name = variable.removeprefix(PREFIX).lower()
                 given[name] = _Given(variable, text.split(","))
-        changes: dict[str, Any] = {name: _value(name, one) for name, one in given.items()}
+        changes: dict[str, Any] = {name: _value(name, value) for name, value in given.items()}
         return replace(cls(), **changes)
 
 
@@ -141,17 +144,17 @@ class _Given(NamedTuple):
 
 def _read(path: Path) -> dict[str, _Given]:
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ThresholdError(f"thresholds cannot be read from {path}: {error}") from error
     return {
         name: _Given(f"{name} in {path}", value if isinstance(value, list) else [value])
-        for name, value in found.items()
+        for name, value in settings.items()
     }
 
 
 def _value(name: str, given: _Given) -> float | Limit:
-    usual = {one.name: one.default for one in fields(Thresholds)}
+    usual = {field.name: field.default for field in fields(Thresholds)}
     if name not in usual:
         near = difflib.get_close_matches(name, usual, 1, cutoff=0.0)[0]
         raise ThresholdError(f"{given.where} is no threshold; the nearest is {near}")
@@ -171,8 +174,8 @@ def _value(name: str, given: _Given) -> float | Limit:
 def _numbers(given: list[Any]) -> list[float]:
     """The numbers from 0 on that are given; none if something else is among them."""
     try:
-        numbers = [float(one) for one in given if not isinstance(one, bool)]
+        numbers = [float(value) for value in given if not isinstance(value, bool)]
     except (TypeError, ValueError):
         return []
-    usable = len(numbers) == len(given) and all(one >= 0.0 for one in numbers)
+    usable = len(numbers) == len(given) and all(value >= 0.0 for value in numbers)
     return numbers if usable else []

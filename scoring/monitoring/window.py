@@ -49,7 +49,7 @@ class Sample:
 def sample(
     store: Store, own: Headlines, scorer: Scorer, size: int = SAMPLE, seed: int = 0
 ) -> Sample:
-    """Some of a model's decisions, drawn at random; the same ones each time.
+    """Draw some of a model's decisions at random; the same ones each time.
 
     Those on features of another version than this code's are left out.
 
@@ -66,29 +66,32 @@ def sample(
     seed : int
         Of the draw.
     """
-    found = [
-        one
+    details = [
+        detail
         for some in store.windows.details(_drawn(own, size, seed))
-        for one in some
-        if one.feature_set_version == FEATURE_SET_VERSION
+        for detail in some
+        if detail.feature_set_version == FEATURE_SET_VERSION
     ]
-    found.sort(key=lambda one: one.id)
-    vectors = _vectors(found)
+    details.sort(key=lambda detail: detail.id)
+    vectors = _vectors(details)
     return Sample(
-        ids=tuple(one.id for one in found),
+        ids=tuple(detail.id for detail in details),
         vectors=vectors,
         matrix=scorer.matrix(vectors),
-        reasons=tuple(_told(one.reasons) for one in found),
+        reasons=tuple(_told(detail.reasons) for detail in details),
         misunderstood=Counter(
-            name for one in found if one.misunderstood for name in _columns_of(one.misunderstood)
+            name
+            for detail in details
+            if detail.misunderstood
+            for name in _columns_of(detail.misunderstood)
         ),
     )
 
 
 def profile(reference: Profile, own: Headlines, some: Sample) -> Profile:
-    """The window by the bins of the reference: PDs and decisions of all, features of the sample."""
+    """Count a window by the reference's bins: PDs and decisions of all, features of the sample."""
     return reference.counted(
-        some.matrix, own.pds, (one.decode() for one in own.decisions), some.reasons
+        some.matrix, own.pds, (decision.decode() for decision in own.decisions), some.reasons
     )
 
 
@@ -97,21 +100,21 @@ def _drawn(own: Headlines, size: int, seed: int) -> list[str]:
     if places.size > size:
         drawn = np.random.default_rng(seed).choice(places.size, size, replace=False)
         places = np.sort(drawn)
-    return [one.decode() for one in own.ids[places]]
+    return [number.decode() for number in own.ids[places]]
 
 
-def _vectors(found: Sequence[Detail]) -> Vectors:
-    if not found:
+def _vectors(details: Sequence[Detail]) -> Vectors:
+    if not details:
         return np.empty((0, len(layout().names)), dtype=np.float32)
-    return np.stack([from_bytes(one.features) for one in found])
+    return np.stack([from_bytes(detail.features) for detail in details])
 
 
 def _columns_of(misunderstood: str) -> set[str]:
-    parts = [one["pointer"].split("/") for one in orjson.loads(misunderstood)]
+    parts = [item["pointer"].split("/") for item in orjson.loads(misunderstood)]
     return {
         column if table == "application" else f"{table}.{column}" for _, table, *_, column in parts
     }
 
 
 def _told(reasons: str) -> tuple[str, ...]:
-    return tuple(one["feature"] for one in orjson.loads(reasons))
+    return tuple(reason["feature"] for reason in orjson.loads(reasons))

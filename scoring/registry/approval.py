@@ -11,24 +11,17 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-
 from scoring.data.dataset import Dataset
-from scoring.data.tables import Frames
 from scoring.errors import ScoringError
-from scoring.evaluation.fairness import attributes
-from scoring.features import build_features
-from scoring.files import clear_leftovers, staged_file
+from scoring.files import clear_leftovers, write_file
 from scoring.modelling.pipeline import Run
-from scoring.modelling.training import HOLDOUT_RULE, is_held_out
 from scoring.registry import provenance
-from scoring.registry.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
+from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, judge
+from scoring.registry.holdout import score_held_out
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry, RegistryError
 from scoring.registry.promotions import Event
 from scoring.reports.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
-from scoring.serving.batch import row_batches
-from scoring.serving.scorer import Floats, Scorer, ScorerError
+from scoring.serving.scorer import Scorer, ScorerError
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +75,7 @@ def keep_card(registry: Registry, card: Card) -> None:
 
 
 def kept_card(registry: Registry, version: str) -> Card | None:
-    """The model card of a version, None where it was registered without one.
+    """Return the model card of a version, None where it was registered without one.
 
     Raises
     ------
@@ -95,9 +88,8 @@ def kept_card(registry: Registry, version: str) -> Card | None:
 
 def write_card(card: Card, folder: Path) -> None:
     """Write model_card.md and model_card.html into a folder."""
-    for ending, text in ((".md", markdown(card)), (".html", html(card))):
-        with staged_file(folder / f"{CARD_FILE}{ending}") as staged:
-            staged.write_text(text, encoding="utf-8")
+    write_file(folder / f"{CARD_FILE}.md", markdown(card))
+    write_file(folder / f"{CARD_FILE}.html", html(card))
 
 
 def write_kept_card(registry: Registry, version: str | None, folder: Path) -> str:
@@ -132,7 +124,7 @@ def write_kept_card(registry: Registry, version: str | None, folder: Path) -> st
 
 def judged(
     registry: Registry, dataset: Dataset, version: str | None = None, margins: Margins | None = None
-) -> Verdict:
+) -> GateVerdict:
     """Hold a registered version against the gates.
 
     Parameters
@@ -168,7 +160,7 @@ def judged(
 
 def promote(
     registry: Registry,
-    verdict: Verdict,
+    verdict: GateVerdict,
     by: str,
     why: str,
     *,
@@ -247,82 +239,6 @@ def settle(registry: Registry, export: Path | None = None) -> bool:
     if card is not None and card.approval.at != events[-1].at:
         keep_card(registry, _approved(card, events[-1]))
     return mended
-
-
-def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Floats]]:
-    """Score the applicants that no model has learnt from.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Its training applicants are gone through; those held out are scored.
-    *scorers : Scorer
-        The models.
-
-    Returns
-    -------
-    held_out : HeldOut
-        Outcomes, sex and age of the applicants.
-    pds : list of numpy.ndarray of shape (applicants,)
-        Of each model.
-    """
-    parts = held_out_rows(dataset)
-    scored = [pds_of(rows, *scorers) for rows in parts]
-    held_out = held_out_of(pl.concat(rows["application"] for rows in parts))
-    return held_out, [np.concatenate(pds) for pds in zip(*scored, strict=True)]
-
-
-def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
-    """The tables of the applicants that no model has learnt from, some at a time."""
-    parts = [part for rows in row_batches(dataset, "train") if (part := _of_held_out(rows))]
-    if not parts:
-        raise RegistryError("no applicant with an outcome is held out: the dataset is too small")
-    return parts
-
-
-def held_out_of(applications: pl.DataFrame) -> HeldOut:
-    """Applications with an outcome that no model has learnt from, as the gates take them."""
-    return HeldOut(
-        applications["TARGET"].to_numpy().astype(np.int8),
-        attributes(applications).select("sex", "age"),
-        HOLDOUT_RULE,
-    )
-
-
-def pds_of(rows: Frames[pl.DataFrame], *scorers: Scorer) -> list[Floats]:
-    """The PDs that some models give to the applicants of some tables.
-
-    Parameters
-    ----------
-    rows : mapping of str to polars.DataFrame
-        All seven tables.
-    *scorers : Scorer
-        The models.
-
-    Returns
-    -------
-    list of numpy.ndarray of shape (applicants,)
-        Of each model, in the order of the applications.
-    """
-    features = build_features(rows)
-    return [scorer.predict(features) for scorer in scorers]
-
-
-def _of_held_out(rows: Frames[pl.DataFrame]) -> dict[str, pl.DataFrame] | None:
-    """The rows of the applicants that are held out and have an outcome, None without any."""
-    known = rows["application"].drop_nulls("TARGET")
-    application = known.filter(is_held_out(known["SK_ID_CURR"]))
-    if application.is_empty():
-        return None
-    chosen = application.select("SK_ID_CURR")
-    histories = {
-        name: frame.join(chosen, on="SK_ID_CURR", how="semi", maintain_order="left")
-        if "SK_ID_CURR" in frame.columns
-        else frame
-        for name, frame in rows.items()
-        if name != "application"
-    }
-    return {"application": application, **histories}
 
 
 def _approved(card: Card, event: Event, sentences: tuple[str, ...] = ()) -> Card:

@@ -38,7 +38,7 @@ _HELD_OUT = "held out"
 
 @dataclass(frozen=True)
 class Margins:
-    """How much worse a challenger may be, and what no model may exceed.
+    """Margins of the gates: how much worse a challenger may be, and what no model may exceed.
 
     The margins are about two standard errors of the difference between two models of the same
     recipe on 2,000 held-out applicants: less would refuse for noise, more would let a worse model
@@ -84,7 +84,7 @@ class Margins:
 
 @dataclass(frozen=True)
 class Gate:
-    """What one gate found.
+    """The outcome of one gate.
 
     Attributes
     ----------
@@ -110,8 +110,8 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gates found about a challenger.
+class GateVerdict:
+    """The outcomes of all gates for a challenger.
 
     Attributes
     ----------
@@ -139,11 +139,11 @@ class Verdict:
         return [gate.name for gate in self.refused_by()] == [_HELD_OUT]
 
     def refused_by(self, force: bool = False) -> list[Gate]:
-        """The gates that stand in the way; where forced, only those that nobody overrides."""
+        """Return the gates in the way; where forced, only those that nobody overrides."""
         return [gate for gate in self.gates if not gate.passed and (gate.final or not force)]
 
     def summary(self) -> dict[str, list[Any]]:
-        """For each gate whether it was passed, the figure and the bound: plain JSON values."""
+        """Return whether each gate was passed, its figure and bound: plain JSON values."""
         return {gate.name: [gate.passed, gate.figure, gate.bound] for gate in self.gates}
 
 
@@ -190,6 +190,36 @@ class Scored:
         """The model's."""
         return self.scorer.version
 
+    def minus(
+        self,
+        other: Scored,
+        target: Labels,
+        rows: Mask | slice = slice(None),
+        cutoff: float | None = None,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> dict[str, Interval]:
+        """Compute this model's figures minus another's on the same applicants.
+
+        Parameters
+        ----------
+        other : Scored
+            The other model, with its PDs of the same applicants.
+        target : numpy.ndarray of shape (applicants,)
+            1 for a default, 0 else.
+        rows : numpy.ndarray of bool or slice
+            On which of the applicants; all by default.
+        cutoff : float, optional
+            In the place of this model's own.
+        resamples, seed : int
+            Of the bootstrap intervals.
+        """
+        own = self.scorer.cutoff if cutoff is None else cutoff
+        pds, others = self.pds[rows], other.pds[rows]
+        return paired_difference(
+            target[rows], pds, others, own, other.scorer.cutoff, self.scorer.costs, resamples, seed
+        )
+
 
 @dataclass(frozen=True)
 class Incomparable:
@@ -207,7 +237,7 @@ def judge(
     margins: Margins | None = None,
     resamples: int = 1000,
     seed: int = 0,
-) -> Verdict:
+) -> GateVerdict:
     """Hold a challenger against the gates.
 
     Parameters
@@ -237,7 +267,7 @@ def judge(
         *_fairness(challenger, champion, held_out, allowed, resamples, seed),
         _card(challenger.scorer, card),
     ]
-    return Verdict(
+    return GateVerdict(
         challenger=challenger.version,
         champion=None if champion is None else champion.version,
         gates=tuple(gates),
@@ -247,12 +277,11 @@ def judge(
 
 
 def _feature_set(scorer: Scorer) -> Gate:
-    found = scorer.feature_set_version
-    same = found == FEATURE_SET_VERSION
-    told = "as this code computes them" if same else f"this code computes {FEATURE_SET_VERSION!r}"
-    return Gate(
-        "feature set", same, found, FEATURE_SET_VERSION, f"Features of version {found!r}, {told}."
-    )
+    version = scorer.feature_set_version
+    same = version == FEATURE_SET_VERSION
+    words = "as this code computes them" if same else f"this code computes {FEATURE_SET_VERSION!r}"
+    words = f"Features of version {version!r}, {words}."
+    return Gate("feature set", same, version, FEATURE_SET_VERSION, words)
 
 
 def _held_out(
@@ -261,16 +290,16 @@ def _held_out(
     """Whether no model has learnt from the applicants that it is measured on."""
     name, asked = "held out", held_out.rule
     if isinstance(champion, Incomparable):
-        told = f"There is no comparison with the champion, which cannot be read: {champion.why}."
-        return Gate(name, False, "no comparison", asked, told)
+        words = f"There is no comparison with the champion, which cannot be read: {champion.why}."
+        return Gate(name, False, "no comparison", asked, words)
     models = {"challenger": challenger}
     if champion is not None:
         models["champion"] = champion.scorer
     for role, scorer in models.items():
-        found = str(scorer.lineage.get("training", {}).get("holdout", "not recorded"))
-        if found != asked:
-            told = f"The {role} may have learnt from these applicants: it held out {found!r}."
-            return Gate(name, False, found, asked, told)
+        holdout = str(scorer.lineage.get("training", {}).get("holdout", "not recorded"))
+        if holdout != asked:
+            words = f"The {role} may have learnt from these applicants: it held out {holdout!r}."
+            return Gate(name, False, holdout, asked, words)
     return Gate(name, True, asked, asked, "No model has learnt from the applicants scored here.")
 
 
@@ -285,24 +314,13 @@ def _differences(
     if not isinstance(champion, Scored):
         return {}
 
-    def on(rows: Mask) -> dict[str, Interval]:
-        return paired_difference(
-            held_out.target[rows],
-            challenger.pds[rows],
-            champion.pds[rows],
-            challenger.scorer.cutoff,
-            champion.scorer.cutoff,
-            challenger.scorer.costs,
-            resamples,
-            seed,
-        )
-
-    everybody = np.ones(held_out.target.size, dtype=np.bool_)
-    found = on(everybody)
+    differences = challenger.minus(champion, held_out.target, resamples=resamples, seed=seed)
     if held_out.current is not None:
-        levels = on(held_out.current)
-        found |= {name: levels[name] for name in _LEVELS}
-    return found
+        levels = challenger.minus(
+            champion, held_out.target, held_out.current, resamples=resamples, seed=seed
+        )
+        differences |= {name: levels[name] for name in _LEVELS}
+    return differences
 
 
 def _calibrated(
@@ -318,11 +336,11 @@ def _calibrated(
     ece = figures(held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
     bound = max(allowed.worst_ece, chance_ece(pds, seed))
     better = difference is not None and difference.high < 0
-    told = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
+    words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
     if ece > bound and better:
-        told += ", beyond doubt less than the champion's"
+        words += ", beyond doubt less than the champion's"
     passed = ece <= bound or better
-    return Gate("calibration", passed, ece, bound, f"{told}.", alert=passed and ece > bound)
+    return Gate("calibration", passed, ece, bound, f"{words}.", alert=passed and ece > bound)
 
 
 def _credible(
@@ -332,19 +350,19 @@ def _credible(
     suspect = auc > allowed.suspect_auc
     few = int(held_out.target.sum()) < allowed.enough_defaults
     by_chance = suspect and few and low <= allowed.suspect_auc
-    told = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
+    words = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
     if by_chance:
-        told += f"is above {allowed.suspect_auc}, which chance explains with so few defaults."
+        words += f"is above {allowed.suspect_auc}, which chance explains with so few defaults."
     elif suspect:
-        told += f"is above {allowed.suspect_auc}, better than any model ever published: leakage."
+        words += f"is above {allowed.suspect_auc}, better than any model ever published: leakage."
     else:
-        told += f"is credible (at most {allowed.suspect_auc})."
+        words += f"is credible (at most {allowed.suspect_auc})."
     passed = not suspect or by_chance
-    return Gate("no leakage", passed, auc, allowed.suspect_auc, told, alert=by_chance, final=True)
+    return Gate("no leakage", passed, auc, allowed.suspect_auc, words, alert=by_chance, final=True)
 
 
 def chance_ece(pds: Floats, seed: int = 0) -> float:
-    """The calibration error that perfect PDs exceed by chance once in twenty times.
+    """Compute the calibration error that perfect PDs exceed by chance once in twenty times.
 
     Few applicants make any PD look wrong: outcomes are drawn from the PDs themselves.
 
@@ -380,15 +398,15 @@ def _against(differences: Mapping[str, Interval], allowed: Margins) -> Iterator[
 
 
 def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
-    """Whether a challenger's AUC and cost are beyond chance worse than the champion's there."""
+    """Judge whether AUC and cost are worse than the champion's beyond chance, a gate each."""
     for name, words, more_is_better in _COMPARED[:2]:
         value, low, high = differences[name]
         worse = high < 0 if more_is_better else low > 0
-        told = "worse beyond chance" if worse else "not worse beyond chance"
+        judgement = "worse beyond chance" if worse else "not worse beyond chance"
         yield Gate(
             f"{words} on the original hold-out", not worse, value, 0.0,
             f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's on "
-            f"the original hold-out: {told}.",
+            f"the original hold-out: {judgement}.",
         )  # fmt: skip
 
 
@@ -398,15 +416,15 @@ def _not_worse(words: str, difference: Interval, margin: float, more_is_better: 
     loss, least_loss = (-value, -high) if more_is_better else (value, low)
     bound = -margin if more_is_better else margin
     if least_loss > 0:
-        told = "worse beyond doubt"
+        judgement = "worse beyond doubt"
     elif loss > margin:
-        told = f"worse by more than {margin}"
+        judgement = f"worse by more than {margin}"
     else:
-        told = "not worse"
+        judgement = "not worse"
     return Gate(
-        f"{words} against the champion", told == "not worse", value, bound,
+        f"{words} against the champion", judgement == "not worse", value, bound,
         f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's: "
-        f"{told}.",
+        f"{judgement}.",
     )  # fmt: skip
 
 
@@ -419,8 +437,8 @@ def _fairness(
     seed: int,
 ) -> Iterator[Gate]:
     ours, theirs = (
-        _ratios(one, held_out, resamples, seed) if isinstance(one, Scored) else {}
-        for one in (challenger, champion)
+        _ratios(scored, held_out, resamples, seed) if isinstance(scored, Scored) else {}
+        for scored in (challenger, champion)
     )
     for attribute in held_out.groups.columns:
         if attribute not in ours:
@@ -436,10 +454,10 @@ def _fairness(
 
 def _ratios(scored: Scored, held_out: HeldOut, resamples: int, seed: int) -> dict[str, Interval]:
     """The ratio of each attribute that has two groups large enough."""
-    found = four_fifths(
+    table = four_fifths(
         held_out.groups, held_out.target, scored.pds, scored.scorer.cutoff, resamples, seed
     )
-    rows = found.select("attribute", "ratio", "low", "high").iter_rows()
+    rows = table.select("attribute", "ratio", "low", "high").iter_rows()
     return {attribute: Interval(*ratio) for attribute, *ratio in rows}
 
 
@@ -450,19 +468,19 @@ def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
     significant are none (EEOC, Uniform Guidelines on Employee Selection Procedures, 4D, 1978).
     """
     below = ratio.value < FOUR_FIFTHS
-    told = (
+    words = (
         f"The least accepted group by {attribute} is accepted {ratio.value:.3f} times as often as "
         f"the most accepted one [{ratio.low:.3f}, {ratio.high:.3f}] ({compared} {bound:.3f})"
     )
-    told += ": below the four-fifths rule." if below else "."
+    words += ": below the four-fifths rule." if below else "."
     passed = ratio.high >= bound
     name = f"fairness by {attribute}"
-    return Gate(name, passed, ratio.value, bound, told, alert=below and passed)
+    return Gate(name, passed, ratio.value, bound, words, alert=below and passed)
 
 
 def _unknown(attribute: str) -> Gate:
-    told = f"Too few held-out applicants to compare acceptance by {attribute}."
-    return Gate(f"fairness by {attribute}", True, "unknown", "two groups", told, alert=True)
+    words = f"Too few held-out applicants to compare acceptance by {attribute}."
+    return Gate(f"fairness by {attribute}", True, "unknown", "two groups", words, alert=True)
 
 
 def _card(scorer: Scorer, card: Card | None) -> Gate:
@@ -470,10 +488,10 @@ def _card(scorer: Scorer, card: Card | None) -> Gate:
     if card is None:
         return Gate(name, False, "none", bound, "No model card was registered with the challenger.")
     if (card.identity.name, card.identity.version) != (scorer.name, scorer.version):
-        told = f"The model card is that of version {card.identity.version}."
-        return Gate(name, False, f"of version {card.identity.version}", bound, told)
+        words = f"The model card is that of version {card.identity.version}."
+        return Gate(name, False, f"of version {card.identity.version}", bound, words)
     empty = list(missing(card))
     if empty:
-        told = f"The model card has empty fields: {', '.join(empty)}."
-        return Gate(name, False, f"{len(empty)} empty fields", bound, told)
+        words = f"The model card has empty fields: {', '.join(empty)}."
+        return Gate(name, False, f"{len(empty)} empty fields", bound, words)
     return Gate(name, True, bound, bound, "The model card is complete.")

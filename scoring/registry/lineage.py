@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where a registered version comes from, and what it has led to.
+    """The chain of steps that led to a registered version, and what it has led to.
 
     Attributes
     ----------
@@ -58,12 +58,12 @@ class Lineage:
     steps: tuple[Step, ...]
 
     def values(self) -> dict[str, Any]:
-        """The chain as plain JSON values."""
+        """Return the chain as plain JSON values."""
         steps = [{"step": step.name, **step.facts} for step in self.steps]
         return {"model": self.model, "version": self.version, "steps": steps}
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
-        """The chain as a table: step, what, value; a step's name stands in its first row."""
+        """Yield the chain as rows: step, what, value; a step's name stands in its first row."""
         for step in self.steps:
             name = step.name
             for what, value in step.facts.items():
@@ -121,14 +121,14 @@ def _data(registry: Registry, own: Registered) -> Iterator[Step]:
     manifest = provenance.kept_manifest(registry, own.version)
     datasets = list(_datasets(own.dataset, manifest, versions))
     yield Step("raw files", _raw(datasets[0].manifest))
-    for one in datasets:
-        if one.kept is not None and one.kept.made_from is not None:
-            yield Step("decisions added", asdict(one.kept.made_from))
+    for dataset in datasets:
+        if dataset.kept is not None and dataset.kept.made_from is not None:
+            yield Step("decisions added", asdict(dataset.kept.made_from))
         facts = {
-            "digest": one.digest or None,
+            "digest": dataset.digest or None,
             "source": own.source or None,
-            "rows": _rows(one.manifest),
-            "kept": "no" if one.kept is None else f"since {one.kept.kept_at}",
+            "rows": _rows(dataset.manifest),
+            "kept": "no" if dataset.kept is None else f"since {dataset.kept.kept_at}",
         }
         yield Step("dataset", facts)
 
@@ -203,8 +203,8 @@ def _all_unless(known: Mapping[str, Any], key: str) -> int | str | None:
 
 def _costs(training: Mapping[str, Any]) -> dict[str, float] | None:
     names = ("false_negative", "false_positive")
-    found = {name: training[key] for name in names if (key := f"cost_{name}") in training}
-    return found or None
+    costs = {name: training[key] for name in names if (key := f"cost_{name}") in training}
+    return costs or None
 
 
 def _code(made_by: Provenance | None, known: Mapping[str, Any]) -> Step:
@@ -250,7 +250,7 @@ def _registration(own: Registered, made_by: Provenance | None, events: Sequence[
 
 
 def _change(event: Event, version: str) -> dict[str, Any]:
-    """What a change of champion was for a version that it put in or took away."""
+    """Describe a change of champion for a version that it put in or took away."""
     motive = {"by": event.by, "why": event.why}
     if event.version != version:
         return {"replaced": event.at, "with_version": event.version, **motive}
@@ -269,15 +269,15 @@ def _parents(
     """The champions that a version came after, each the one at the registration of the other."""
     if made_by is None:
         return None
-    found: list[dict[str, Any]] = []
+    parents: list[dict[str, Any]] = []
     while made_by is not None and made_by.parent is not None:
         number = made_by.parent
         own = listed.get(number)
         if own is None:
-            return [*found, {"version": number, "registered": "not in the registry any more"}]
+            return [*parents, {"version": number, "registered": "not in the registry any more"}]
         made_by = provenance.kept(registry, number)
         code = made_by and made_by.code_sha256
-        found.append(
+        parents.append(
             {
                 "version": number,
                 "registered": own.registered,
@@ -285,7 +285,7 @@ def _parents(
                 "code": code,
             }
         )
-    return found
+    return parents
 
 
 def _predictions(decisions: Store | None, digest: str | None) -> dict[str, Any]:

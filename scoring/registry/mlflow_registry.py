@@ -42,7 +42,7 @@ from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from scoring.files import remove_folder, staged_folder
-from scoring.registry.gates import Verdict
+from scoring.registry.gates import GateVerdict
 from scoring.registry.promotions import (
     PENDING,
     Event,
@@ -184,13 +184,13 @@ class Registry:
         self.client.set_registered_model_alias(name, CHALLENGER, version)
 
     def latest_version(self, name: str = MODEL_NAME) -> int:
-        """The highest version of a model, 0 where there is none."""
-        found = self.client.search_model_versions(f"name = '{name}'")
-        return max((int(version.version) for version in found), default=0)
+        """Return the highest version of a model, 0 where there is none."""
+        versions = self.client.search_model_versions(f"name = '{name}'")
+        return max((int(version.version) for version in versions), default=0)
 
     def promote(
         self,
-        verdict: Verdict,
+        verdict: GateVerdict,
         by: str,
         why: str,
         *,
@@ -201,7 +201,7 @@ class Registry:
 
         Parameters
         ----------
-        verdict : Verdict
+        verdict : GateVerdict
             Of the gates; it names the version and the champion that it was compared with.
         by, why : str
             Who promotes, and the motive.
@@ -218,8 +218,7 @@ class Registry:
             If `by` or `why` is empty, or the version is not there.
         """
         by, why = check_motive(by, why)
-        refused = verdict.refused_by(force)
-        if refused:
+        if refused := verdict.refused_by(force):
             raise PromotionRefusedError(
                 f"version {verdict.challenger} is not promoted: "
                 + " ".join(gate.sentence for gate in refused)
@@ -233,20 +232,9 @@ class Registry:
                     f"and the champion is now version {champion}: judge it again"
                 )
             self._version(verdict.challenger, name)
-            return self._change(
-                name,
-                Event(
-                    number=0,
-                    action="promote",
-                    version=verdict.challenger,
-                    previous=champion,
-                    by=by,
-                    why=why,
-                    at=now(),
-                    forced=not verdict.passed,
-                    gates=verdict.summary(),
-                ),
-            )
+            forced, gates = not verdict.passed, verdict.summary()
+            event = Event(0, "promote", verdict.challenger, champion, by, why, now(), forced, gates)
+            return self._change(name, event)
 
     def rollback(self, by: str, why: str, name: str = MODEL_NAME) -> Event:
         """Make the previous champion the champion again, and record it.
@@ -280,7 +268,7 @@ class Registry:
             return self._finish(name)
 
     def history(self, name: str = MODEL_NAME) -> list[Event]:
-        """Every promotion and rollback, the oldest first."""
+        """List every promotion and rollback, the oldest first."""
         if not self.client.search_registered_models(f"name = '{name}'"):
             return []
         tags = self.client.get_registered_model(name).tags
@@ -288,13 +276,13 @@ class Registry:
         return sorted(events, key=lambda event: event.number)
 
     def versions(self, name: str = MODEL_NAME) -> list[Registered]:
-        """Every registered version, the newest first."""
+        """List every registered version, the newest first."""
         if not self.client.search_registered_models(f"name = '{name}'"):
             return []
         # A search of versions leaves their aliases out.
         aliases = self.client.get_registered_model(name).aliases
         reigns = {event.version: event for event in self.history(name)}
-        found = self.client.search_model_versions(f"name = '{name}'")
+        items = self.client.search_model_versions(f"name = '{name}'")
         return [
             Registered(
                 version=str(item.version),
@@ -306,15 +294,15 @@ class Registry:
                 figures=self._figures(item.run_id),
                 event=reigns.get(str(item.version)),
             )
-            for item in sorted(found, key=lambda item: -int(item.version))
+            for item in sorted(items, key=lambda item: -int(item.version))
         ]
 
     def champion(self, name: str = MODEL_NAME) -> str | None:
-        """The champion's version, None where there is none yet."""
+        """Return the champion's version, None where there is none yet."""
         return self.find(CHAMPION, name)
 
     def version_of(self, alias: str = CHAMPION, name: str = MODEL_NAME) -> str:
-        """The version that has an alias.
+        """Return the version that has an alias.
 
         Raises
         ------
@@ -329,7 +317,7 @@ class Registry:
         return version
 
     def find(self, alias: str, name: str = MODEL_NAME) -> str | None:
-        """The version that has an alias, None where none has it."""
+        """Return the version that has an alias, None where none has it."""
         try:
             return str(self.client.get_model_version_by_alias(name, alias).version)
         except MlflowException as error:
@@ -337,7 +325,7 @@ class Registry:
             return None
 
     def tags(self, version: str, name: str = MODEL_NAME) -> dict[str, str]:
-        """What was noted about a version when it was registered.
+        """Return what was noted about a version when it was registered.
 
         Raises
         ------
@@ -378,7 +366,7 @@ class Registry:
             return scorer
 
     def is_exported(self, out: Path, alias: str = CHAMPION, name: str = MODEL_NAME) -> bool:
-        """Whether a directory holds the model that has an alias; true where none has it."""
+        """Return whether a directory holds the model that has an alias; true where none has it."""
         version = self.find(alias, name)
         noted = None if version is None else self.tags(version, name).get("manifest_sha256")
         if noted is None:
@@ -398,7 +386,7 @@ class Registry:
             self.client.log_text(run, text, f"version-{version}/{file}")
 
     def attached(self, version: str, file: str, name: str = MODEL_NAME) -> str | None:
-        """A text that `attach` kept, None where there is none."""
+        """Return a text that `attach` kept, None where there is none."""
         run, kept = self._run(version, name), f"version-{version}"
         path = f"{kept}/{file}"
         if path not in {item.path for item in self.client.list_artifacts(run, kept)}:
@@ -495,7 +483,7 @@ def _digest(folder: Path) -> str:
 
 
 def _tags(scorer: Scorer, digest: str) -> dict[str, str]:
-    """What a list of versions tells without opening the model, and the seal on its files."""
+    """Return the tags of a version: what a list of versions shows, and the manifest's digest."""
     training = scorer.lineage.get("training", {})
     return {
         "dataset": str(training.get("dataset", "")),
@@ -506,7 +494,7 @@ def _tags(scorer: Scorer, digest: str) -> dict[str, str]:
 
 
 def _data_folder(model: Path) -> str:
-    """Where MLflow put the Scorer's directory inside a logged model."""
+    """Return where MLflow put the Scorer's directory inside a logged model."""
     flavor = mlflow.models.Model.load(str(model)).flavors["python_function"]
     return str(flavor["data"])
 

@@ -1,4 +1,4 @@
-"""What is kept of every change of champion, and what follows from it."""
+"""Records of every change of champion, and what follows from them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Registered:
 
 
 def is_behind(export: Path) -> bool:
-    """Whether the registry around an exported model says that another one belongs there.
+    """Return whether the registry around an exported model says that another belongs there.
 
     It reads MLflow's tables, since to import MLflow takes seconds; without a registry it is False.
     """
@@ -104,7 +104,7 @@ def is_behind(export: Path) -> bool:
 
 
 def champions(events: Sequence[Event]) -> list[str]:
-    """The champions still to go back to, the reigning one last.
+    """Return the champions still to go back to, the reigning one last.
 
     A promotion adds a version, a rollback takes the last one away; versions are not added twice in
     a row, so that a rollback always changes something.
@@ -141,10 +141,10 @@ def check_motive(by: str, why: str) -> tuple[str, str]:
 
 
 def now() -> str:
-    """The moment (ISO 8601, UTC, to the second)."""
+    """Return the present time (ISO 8601, UTC, to the second)."""
     return iso(datetime.now(UTC))
 
 
 def iso(moment: datetime) -> str:
-    """A moment as it is kept."""
+    """Format a time as it is kept: ISO 8601, to the second."""
     return moment.isoformat(timespec="seconds")

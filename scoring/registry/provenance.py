@@ -1,4 +1,4 @@
-"""What a model was made by: the code, the machine, the people, and the model before it.
+"""Provenance of models: the code, the machine, the people, and the model before it.
 
 None of it can stand inside the model: the same data, seed and code give the same model file,
 whoever trains it, wherever and whenever. The registry keeps it with the version.
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from scoring.data.dataset import MANIFEST, Manifest, manifest_text
 from scoring.registry.mlflow_registry import Registry
@@ -27,12 +27,13 @@ _PACKAGE = Path(__file__).parents[1]
 # What the code consists of: modules, and the statistics that sample applicants are drawn from.
 _CODE = (".py", ".json")
 _TAG = "provenance."
+_TAGGED = ("code_sha256", "commit", "dirty", "parent", "python", "platform", "by", "at")
 _GIT_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a registered version was made by.
+    """Code, environment, person and parent of a registered version.
 
     Attributes
     ----------
@@ -64,51 +65,31 @@ class Provenance:
 
     @property
     def tags(self) -> dict[str, str]:
-        """All but the packages, as tags of a version."""
-        dirty = "" if self.dirty is None else json.dumps(self.dirty)
-        values = {
-            "code_sha256": self.code_sha256,
-            "commit": self.commit or "",
-            "dirty": dirty,
-            "parent": self.parent or "",
-            "python": self.python,
-            "platform": self.platform,
-            "by": self.by,
-            "at": self.at,
-        }
-        return {f"{_TAG}{name}": value for name, value in values.items()}
+        """All but the packages, as tags of a version; empty where something is None."""
+        values = {name: getattr(self, name) for name in _TAGGED}
+        values["dirty"] = None if self.dirty is None else json.dumps(self.dirty)
+        return {f"{_TAG}{name}": value or "" for name, value in values.items()}
 
     @property
     def environment(self) -> str:
         """Python, platform and packages, as pip reads what is to be installed."""
-        told = [f"# Python {self.python}", f"# {self.platform}"]
+        comments = [f"# Python {self.python}", f"# {self.platform}"]
         pinned = (f"{name}=={version}" for name, version in self.packages.items())
-        return "\n".join([*told, *pinned]) + "\n"
+        return "\n".join([*comments, *pinned]) + "\n"
 
     @classmethod
     def read(cls, tags: Mapping[str, str], environment: str) -> Self | None:
-        """What `tags` and `environment` tell; None where a version has no such tags."""
-        known = {
-            key.removeprefix(_TAG): value for key, value in tags.items() if key.startswith(_TAG)
-        }
+        """Read `tags` and `environment` back; None where a version has no such tags."""
+        known = {name: tags[key] or None for name in _TAGGED if (key := f"{_TAG}{name}") in tags}
         if not known:
             return None
         lines = (line for line in environment.splitlines() if not line.startswith("#"))
-        return cls(
-            code_sha256=known["code_sha256"],
-            commit=known["commit"] or None,
-            dirty=json.loads(known["dirty"]) if known["dirty"] else None,
-            parent=known["parent"] or None,
-            python=known["python"],
-            platform=known["platform"],
-            packages=dict(line.split("==", 1) for line in lines),
-            by=known["by"],
-            at=known["at"],
-        )
+        values: dict[str, Any] = known | {"packages": dict(line.split("==", 1) for line in lines)}
+        return cls(**values | {"dirty": known["dirty"] and json.loads(known["dirty"])})
 
 
 def provenance_of(parent: str | None) -> Provenance:
-    """What a model is made by that is registered at this moment, by the code as it was loaded.
+    """Record what a model is made by that is registered now, by the code as it was loaded.
 
     Parameters
     ----------
@@ -130,7 +111,7 @@ def provenance_of(parent: str | None) -> Provenance:
 
 
 def code_digest(package: Path = _PACKAGE) -> str:
-    """SHA-256 over the names and digests of a package's .py and .json files."""
+    """Compute the SHA-256 over the names and digests of a package's .py and .json files."""
     paths = sorted(path for path in package.rglob("*") if path.suffix in _CODE and path.is_file())
     lines = (
         f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
@@ -144,7 +125,7 @@ _CODE_AT_START = code_digest()
 
 
 def commit_of(package: Path = _PACKAGE) -> tuple[str | None, bool | None]:
-    """The git commit that a package belongs to, and whether its files are other than the commit's.
+    """Return a package's git commit, and whether its files are other than the commit's.
 
     Both are None where it belongs to none, or where git is not installed.
     """
@@ -167,7 +148,7 @@ def keep(
 
 
 def kept(registry: Registry, version: str) -> Provenance | None:
-    """What a registered version was made by, None where that was not recorded.
+    """Return what a registered version was made by, None where that was not recorded.
 
     Raises
     ------
@@ -180,7 +161,7 @@ def kept(registry: Registry, version: str) -> Provenance | None:
 
 
 def kept_manifest(registry: Registry, version: str) -> Manifest | None:
-    """The manifest of the data that a version learnt from, None where it was not recorded.
+    """Return the manifest of the data that a version learnt from, None where not recorded.
 
     Raises
     ------
@@ -198,8 +179,10 @@ def kept_manifest(registry: Registry, version: str) -> Manifest | None:
 
 def _packages() -> dict[str, str]:
     # Of two of a name the first one on the path is imported; what pip left broken has no name.
-    found = {item.name.lower(): item.version for item in reversed([*distributions()]) if item.name}
-    return dict(sorted(found.items()))
+    versions = {
+        item.name.lower(): item.version for item in reversed([*distributions()]) if item.name
+    }
+    return dict(sorted(versions.items()))
 
 
 def _user() -> str:
@@ -211,7 +194,7 @@ def _user() -> str:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git answers, None where it cannot."""
+    """Return git's answer, None where it cannot give one."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS)

@@ -61,9 +61,9 @@ def _is_filled(connection: sqlite3.Connection, folder: Path) -> bool:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    ((told,),) = connection.execute("PRAGMA quick_check(1)")
-    if told != "ok":
-        raise sqlite3.DatabaseError(told.splitlines()[-1])
+    ((answer,),) = connection.execute("PRAGMA quick_check(1)")
+    if answer != "ok":
+        raise sqlite3.DatabaseError(answer.splitlines()[-1])
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     if not tables and not any((folder / "artifacts").glob("*")):
         return False

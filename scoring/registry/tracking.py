@@ -59,21 +59,21 @@ def track(registry: Registry, run: Run, created: str, *, challenger: bool = True
 def _figures(run: Run) -> dict[str, Figure]:
     """Plots by file name; without a search there is nothing to compare."""
     chosen = run.choice.validation
-    found = {
+    figures = {
         "calibration.png": plots.calibration(chosen),
         "cost_curve.png": plots.cost_curve(chosen),
     }
     if run.search is not None:
-        found |= {
+        figures |= {
             "families.png": plots.families(compare(run.families)),
             "imbalance.png": plots.imbalance(compare(run.remedies)),
             "trials.png": plots.trials(run.search.table),
         }
-    return found
+    return figures
 
 
 def described(candidate: Candidate) -> dict[str, Any]:
-    """A candidate as parameters of a run."""
+    """Return a candidate as parameters of a run."""
     return {
         "candidate": candidate.name,
         "resampling": candidate.resampling,

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 Decision = Literal["accept", "refer", "refuse"]
 
 
@@ -37,3 +40,10 @@ class Costs:
         foundations of cost-sensitive learning", 2001).
         """
         return self.false_positive / (self.false_positive + self.false_negative)
+
+    def total(
+        self, accepted_defaults: npt.ArrayLike, refused_good: npt.ArrayLike
+    ) -> npt.NDArray[np.float64]:
+        """Return what mistakes cost, given how many there are of each kind (or their chances)."""
+        missed, rejected = np.asarray(accepted_defaults), np.asarray(refused_good)
+        return np.asarray(self.false_negative * missed + self.false_positive * rejected)

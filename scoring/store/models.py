@@ -114,8 +114,7 @@ class Models(Repository):
         between = events.c.at >= since, events.c.at < until
         query = select(events.c.kind, func.count()).where(*between).group_by(events.c.kind)
         with self._database.reading() as connection:
-            rows = connection.execute(query)
-            return {kind: count for kind, count in rows}  # noqa: C416 - rows, not pairs
+            return {kind: int(count) for kind, count in connection.execute(query)}
 
     def policy(self) -> Policy:
         """Return how models are used: what was set last, or the default."""

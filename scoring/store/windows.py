@@ -158,8 +158,8 @@ class Windows(Repository):
         rows: dict[str, bytes] = {}
         with self._database.reading(LONG_SECONDS) as connection:
             for some in chunks(numbers):
-                kept_of = connection.execute(query.where(predictions.c.id.in_(some)))
-                rows |= {row.id: row.rows for row in kept_of}
+                found = connection.execute(query.where(predictions.c.id.in_(some)))
+                rows.update((number, kept) for number, kept in found)
         return rows
 
     def labelled(self, until: datetime) -> list[Labelled]:

@@ -1,1 +1,1 @@
-"""How soon alerts see a change."""
+"""Power of the alerts: how soon they see a change."""

@@ -1,4 +1,4 @@
-"""What is asked of the alerts from the command line: power."""
+"""Command for the power of alerts: power."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 
-from scoring.cli.console import messages
+from scoring.cli.console import messages, stages
+from scoring.cli.options import CHAMPION, REPORTS, ModelOption
 
 
 def power(
-    model: Annotated[
-        Path, typer.Option(help="A model's directory, as the registry exports it.")
-    ] = Path("mlruns/champion"),
+    model: ModelOption = CHAMPION,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -31,14 +30,10 @@ def power(
     thresholds: Annotated[
         Path | None, typer.Option(help="A TOML file of thresholds; ALERT_AT_... go before it.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder of power.html, .png and .json.")] = Path(
-        "reports"
-    ),
+    out: Annotated[Path, typer.Option(help="The folder of power.html, .png and .json.")] = REPORTS,
     processes: Annotated[int, typer.Option(min=1, max=64, help="How many work at it.")] = 2,
 ) -> None:
     """Measure how soon alerts see a change, and how often they see one that is not there."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
     from scoring.data.dataset import Dataset
     from scoring.monitoring.thresholds import Thresholds
     from scoring.serving.scorer import Scorer
@@ -48,21 +43,13 @@ def power(
         numbers, limits = _numbers(sizes), Thresholds.from_settings(file=thresholds)
         scorer = Scorer.load(model)
         dataset = Dataset.open(data) if data else invented(Path(folder) / "tables", seed)
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("changes", total=None)
-            found = study(
-                scorer,
-                dataset,
-                limits,
-                numbers,
-                windows,
-                seed,
-                processes,
-                lambda done, total: bar.update(task, completed=done, total=total),
-            )
-        write(found, out)
-    for sentence in sentences(found):
+        with stages(console) as report:
+            result = study(
+                scorer, dataset, limits, numbers, windows, seed, processes,
+                lambda done, total: report("changes", done, total),
+            )  # fmt: skip
+        write(result, out)
+    for sentence in sentences(result):
         typer.echo(sentence)
     typer.echo(f"{out / 'power.html'}, .png, .json")
 

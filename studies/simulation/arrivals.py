@@ -14,7 +14,7 @@ from scoring.features.vectors import Vectors, pack
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.training import Examples, Positions, cross_validate, is_held_out, log_odds
 from scoring.serving.costs import Costs
-from studies.simulation.scenarios import Scenario, Weather
+from studies.simulation.scenarios import Conditions, Scenario
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,13 +54,13 @@ class Pool:
 
     @classmethod
     def of(cls, features: pl.DataFrame, truth: Floats) -> Pool:
-        """Applicants with their log-odds of default."""
+        """Make a pool of applicants with their log-odds of default."""
         strain = features[STRAIN].cast(pl.Float64).to_numpy()
         return cls(features, pack(features), truth, _normal(truth), _normal(strain))
 
-    def probability(self, weather: Weather) -> Floats:
-        """Everybody's probability of default in some weather."""
-        odds = self.log_odds + weather.level + weather.burden * self.strain
+    def probability(self, conditions: Conditions) -> Floats:
+        """Return everybody's probability of default under some conditions."""
+        odds = self.log_odds + conditions.level + conditions.burden * self.strain
         return np.asarray(1.0 / (1.0 + np.exp(-odds)))
 
 
@@ -76,7 +76,7 @@ def _normal(values: Floats) -> Floats:
 def divide(
     examples: Examples, candidate: Candidate, costs: Costs, seed: int
 ) -> tuple[Examples, Pool]:
-    """The applicants of a dataset as those who are there from the start, and those who may come.
+    """Divide a dataset's applicants into those known from the start and those who may come.
 
     Everybody's true log-odds are those of a cross-validation, so of models that have not seen the
     applicant, and all outcomes are drawn from them. The outcomes that are known from the start are
@@ -143,7 +143,7 @@ class Arrivals:
         return self.month.size
 
     def of_month(self, month: int) -> Positions:
-        """Those who apply in a month."""
+        """Return those who apply in a month."""
         return np.flatnonzero(self.month == month)
 
 
@@ -166,10 +166,10 @@ def draw(pool: Pool, scenario: Scenario, months: int, applicants: int, seed: int
     places, probabilities, outcomes = [], [], []
     for month in range(months):
         rng = np.random.default_rng([seed, month])
-        weather = scenario.weather(month, months)
-        weights = np.exp(weather.mix * pool.risk)
+        conditions = scenario.conditions(month, months)
+        weights = np.exp(conditions.mix * pool.risk)
         place = rng.choice(pool.risk.size, size=applicants, p=weights / weights.sum())
-        probability = pool.probability(weather)[place]
+        probability = pool.probability(conditions)[place]
         places.append(place)
         probabilities.append(probability)
         outcomes.append(rng.random(applicants) < probability)

@@ -13,7 +13,7 @@ from scoring.modelling.training import LEAST_DEFAULTS, Positions
 from scoring.serving.scorer import Scorer
 from scoring.store import Prediction, Strategy
 from studies.simulation.arrivals import Arrivals
-from studies.simulation.learning import Labelled, School
+from studies.simulation.learning import Labelled, Trainer
 from studies.simulation.service import Service
 
 Floats = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ class Event:
 
 @dataclass
 class Ledger:
-    """What was decided on each arrival; months to come are NaN, False or 0.
+    """Decisions on each arrival; months to come are NaN, False or 0.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Ledger:
 
     @classmethod
     def of(cls, size: int) -> Ledger:
-        """Nobody is decided on yet."""
+        """Make one in which nobody is decided on yet."""
         return cls(
             np.full(size, np.nan),
             np.zeros(size, bool),
@@ -63,12 +63,12 @@ class Ledger:
             np.full(size, np.nan),
         )
 
-    def write(self, place: int, one: Prediction) -> None:
+    def write(self, place: int, decision: Prediction) -> None:
         """Note a decision."""
-        self.pd[place] = one.pd
-        self.refused[place] = one.decision == "refuse"
-        self.by_challenger[place] = one.role == "challenger"
-        for shadow in one.shadows:
+        self.pd[place] = decision.pd
+        self.refused[place] = decision.decision == "refuse"
+        self.by_challenger[place] = decision.role == "challenger"
+        for shadow in decision.shadows:
             self.shadow_pd[place] = shadow.pd
 
 
@@ -80,7 +80,7 @@ class Branch:
     ----------
     service : Service
         The API's core.
-    school : School
+    trainer : Trainer
         Where new models come from.
     arrivals : Arrivals
         Everybody who applies.
@@ -95,7 +95,7 @@ class Branch:
     """
 
     service: Service
-    school: School
+    trainer: Trainer
     arrivals: Arrivals
     delay: int
     champion: Scorer
@@ -111,15 +111,15 @@ class Branch:
         self.ledger = Ledger.of(self.arrivals.size)
         self.service.serve("champion", self.champion)
 
-    def live(self, month: int) -> None:
+    def decide(self, month: int) -> None:
         """Let a month's applicants in, after the outcomes that have become known by then."""
         self._tell(month)
         rows = self.arrivals.of_month(month)
-        vectors = self.school.pool.vectors[self.arrivals.place[rows]]
+        vectors = self.trainer.pool.vectors[self.arrivals.place[rows]]
         self.last = self.service.decide(month, (rows + 1).tolist(), vectors)
         self._recorded[month] = self.last
-        for row, one in zip(rows, self.last, strict=True):
-            self.ledger.write(int(row), one)
+        for row, decision in zip(rows, self.last, strict=True):
+            self.ledger.write(int(row), decision)
 
     def _tell(self, month: int) -> None:
         """Report the outcomes of the loans that are old enough."""
@@ -127,37 +127,37 @@ class Branch:
         if due < 0:
             return
         rows = self.arrivals.of_month(due)
-        told = zip(self._recorded.pop(due), rows, strict=True)
+        decided = zip(self._recorded.pop(due), rows, strict=True)
         self.service.tell(
             month,
             [
-                (one, bool(self.arrivals.defaulted[row]))
-                for one, row in told
+                (decision, bool(self.arrivals.defaulted[row]))
+                for decision, row in decided
                 if not self.ledger.refused[row]
             ],
         )
 
     def labelled(self, month: int, since: int = 0) -> Positions:
-        """Arrivals from a month on whose outcome is known at the beginning of another."""
+        """Return arrivals from a month on whose outcome is known at the beginning of another."""
         months = self.arrivals.month
         old = (months >= since) & (months < month - self.delay)
         return np.flatnonzero(old & ~self.ledger.refused)
 
     def known(self, rows: Positions) -> Labelled:
-        """The outcomes of some arrivals."""
+        """Return the outcomes of some arrivals."""
         return Labelled(self.arrivals.place[rows], self.arrivals.defaulted[rows])
 
     def may_learn(self, month: int) -> bool:
-        """Whether there are outcomes enough for another model."""
+        """Return whether there are outcomes enough for another model."""
         return self.known(self.labelled(month)).defaults >= LEAST_DEFAULTS
 
     def new_model(self, month: int) -> Scorer:
-        """A model of all that is known at the beginning of a month."""
+        """Make a model of all that is known at the beginning of a month."""
         newest = self.labelled(month, month - self.delay - RECENT_MONTHS).size
         months = self.arrivals.month
         waiting = (months >= month - self.delay) & (months < month)
         self._versions += 1
-        return self.school.model(
+        return self.trainer.model(
             self.champion,
             self.known(self.labelled(month)),
             newest,
@@ -196,6 +196,8 @@ class Branch:
         self.events.append(Event(month, what, why))
 
 
-def told_reasons(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
-    """The features that each applicant was told."""
-    return [[reason["feature"] for reason in json.loads(one.reasons)] for one in decisions]
+def reasons_of(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
+    """Return the features that each applicant was told."""
+    return [
+        [reason["feature"] for reason in json.loads(decision.reasons)] for decision in decisions
+    ]

@@ -1,4 +1,4 @@
-"""What is simulated from the command line: simulate."""
+"""Command for simulations: simulate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from scoring.cli.console import messages, show
+from scoring.cli.console import messages, show, stages
+from scoring.cli.options import CHAMPION, REPORTS
 
 _ALL = "all"
 
@@ -36,10 +37,10 @@ def simulate(
     ] = Path("data/tables"),
     model: Annotated[
         Path, typer.Option(help="A model's directory: all models are made and judged as it was.")
-    ] = Path("mlruns/champion"),
-    out: Annotated[Path, typer.Option(help="The folder for simulation.html, .png, .json.")] = Path(
-        "reports"
-    ),
+    ] = CHAMPION,
+    out: Annotated[
+        Path, typer.Option(help="The folder for simulation.html, .png, .json.")
+    ] = REPORTS,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal costs.")] = 0,
     processes: Annotated[
         int, typer.Option(min=1, max=64, help="Policies simulated at a time.")
@@ -51,41 +52,22 @@ def simulate(
     champion/challenger, bandit. The applicants are real or sample ones, drawn again and again,
     their outcomes are drawn too, and the API's core decides on each of them.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
     from scoring.data.dataset import Dataset
     from scoring.serving.scorer import Scorer
     from studies.simulation.report import HEADER, conclusions, rows_of, write
-    from studies.simulation.run import Settings, simulate, world_of
+    from studies.simulation.run import SimulationSettings, simulate, world_of
 
     with messages() as console:
-        settings = Settings(
-            scenarios=_named(scenario),
-            months=months,
-            applicants=applicants,
-            delay=delay,
-            every=every,
-            seed=seed,
-        )
+        settings = SimulationSettings(_named(scenario), months, applicants, delay, every, seed=seed)
         dataset = Dataset.open(data)
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        bar = Progress(*columns, console=console, transient=True)
-        with bar, TemporaryDirectory() as folder:
-            task = bar.add_task("the world", total=None)
+        with stages(console) as report, TemporaryDirectory() as folder:
+            report("the world", 0, None)
             world = world_of(dataset, Scorer.load(model), settings, Path(folder) / "model")
-            courses = simulate(
-                world,
-                settings,
-                processes,
-                lambda name, done, total: bar.update(
-                    task, description=name, completed=done, total=total
-                ),
-            )
-        found = write(
-            out, courses, settings, f"Models made as {model}, on dataset {dataset.digest[:12]}."
-        )
-    show(HEADER, rows_of(found))
-    for sentence in conclusions(found):
+            courses = simulate(world, settings, processes, report)
+        about = f"Models made as {model}, on dataset {dataset.digest[:12]}."
+        summary = write(out, courses, settings, about)
+    show(HEADER, rows_of(summary))
+    for sentence in conclusions(summary):
         typer.echo(sentence)
     typer.echo(f"{out / 'simulation.html'}, .png, .json")
 

@@ -1,8 +1,7 @@
-"""What the courses of events cost: by month, and in all."""
+"""Costs of the simulated courses: by month, and in all."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,14 +10,12 @@ import polars as pl
 from sklearn.metrics import roc_auc_score
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.intervals import mean_interval
 from studies.simulation.run import Course
-
-# Of the normal distribution, for an interval of 95 %.
-_Z = 1.959964
 
 
 def by_month(courses: Sequence[Course]) -> pl.DataFrame:
-    """A row a course and month.
+    """Tabulate courses by month.
 
     Returns
     -------
@@ -29,23 +26,23 @@ def by_month(courses: Sequence[Course]) -> pl.DataFrame:
         refused good applicant), done (what was done about the models before the month, or "").
     """
     return pl.DataFrame(
-        [row for one in courses for row in _months(one)], schema_overrides={"auc": pl.Float64}
+        [row for course in courses for row in _months(course)], schema_overrides={"auc": pl.Float64}
     )
 
 
-def _months(one: Course) -> Iterator[dict[str, Any]]:
-    cost, least = one.cost, one.least_cost
-    for month in range(one.arrivals.months):
-        rows = one.arrivals.of_month(month)
-        done = (f"{event.what}: {event.why}" for event in one.events if event.month == month)
+def _months(course: Course) -> Iterator[dict[str, Any]]:
+    cost, least = course.cost, course.least_cost
+    for month in range(course.arrivals.months):
+        rows = course.arrivals.of_month(month)
+        done = (f"{event.what}: {event.why}" for event in course.events if event.month == month)
         yield {
-            "scenario": one.scenario,
-            "policy": one.policy,
+            "scenario": course.scenario,
+            "policy": course.policy,
             "month": month,
             "applicants": rows.size,
-            "default_rate": float(one.arrivals.probability[rows].mean()),
-            "refused": float(one.ledger.refused[rows].mean()),
-            "auc": _auc(one, rows),
+            "default_rate": float(course.arrivals.probability[rows].mean()),
+            "refused": float(course.ledger.refused[rows].mean()),
+            "auc": _auc(course, rows),
             "cost": float(cost[rows].mean()),
             "least_cost": float(least[rows].mean()),
             "done": "; ".join(done),
@@ -53,7 +50,7 @@ def _months(one: Course) -> Iterator[dict[str, Any]]:
 
 
 def summary(courses: Sequence[Course]) -> pl.DataFrame:
-    """A row a course, over all its months.
+    """Tabulate courses over all their months.
 
     Returns
     -------
@@ -66,38 +63,32 @@ def summary(courses: Sequence[Course]) -> pl.DataFrame:
         differences: other applicants could have come. That other outcomes would have led to other
         models is not in it; other seeds show it.
     """
-    first = {one.scenario: one for one in reversed(courses)}
-    return pl.DataFrame([_summed(one, first[one.scenario]) for one in courses])
+    first = {course.scenario: course for course in reversed(courses)}
+    return pl.DataFrame([_summed(course, first[course.scenario]) for course in courses])
 
 
-def _summed(one: Course, first: Course) -> dict[str, Any]:
-    cost, least = float(one.cost.mean()), float(one.least_cost.mean())
-    saved = paired_saving(one, first)
+def _summed(course: Course, first: Course) -> dict[str, Any]:
+    cost, least = float(course.cost.mean()), float(course.least_cost.mean())
     return {
-        "scenario": one.scenario,
-        "policy": one.policy,
+        "scenario": course.scenario,
+        "policy": course.policy,
         "cost": cost,
         "least_cost": least,
         "avoidable": cost - least,
-        "saved": saved.value,
-        "saved_low": saved.low,
-        "saved_high": saved.high,
-        "refused": float(one.ledger.refused.mean()),
-        "auc": _auc(one, np.arange(one.arrivals.size)),
-        "champions": sum(event.what == "a new champion" for event in one.events),
+        **paired_saving(course, first).columns("saved"),
+        "refused": float(course.ledger.refused.mean()),
+        "auc": _auc(course, np.arange(course.arrivals.size)),
+        "champions": sum(event.what == "a new champion" for event in course.events),
     }
 
 
-def paired_saving(one: Course, other: Course) -> Interval:
-    """What a course costs less an applicant than another with the same applicants."""
-    saved = other.cost - one.cost
-    half = _Z * float(saved.std(ddof=1)) / math.sqrt(saved.size)
-    value = float(saved.mean())
-    return Interval(value, value - half, value + half)
+def paired_saving(course: Course, other: Course) -> Interval:
+    """Return what a course saves an applicant against another with the same applicants."""
+    return mean_interval(other.cost - course.cost, ddof=1)
 
 
-def _auc(one: Course, rows: np.typing.NDArray[np.intp]) -> float | None:
-    outcomes = one.arrivals.defaulted[rows]
+def _auc(course: Course, rows: np.typing.NDArray[np.intp]) -> float | None:
+    outcomes = course.arrivals.defaulted[rows]
     if outcomes.all() or not outcomes.any():
         return None
-    return float(roc_auc_score(outcomes, one.ledger.pd[rows]))
+    return float(roc_auc_score(outcomes, course.ledger.pd[rows]))

@@ -1,4 +1,4 @@
-"""How a simulated lender makes its next model from what it knows by then.
+"""Training of a simulated lender's next model, from what it knows by then.
 
 Three things set this apart from the first training. Only those who were given a loan have an
 outcome, so that the part of the applicants that is refused is represented by applicants of the
@@ -52,14 +52,14 @@ class Labelled:
         return int(self.defaulted.sum())
 
     def last(self, number: int) -> Labelled:
-        """The newest of them."""
+        """Return the newest of them."""
         start = max(self.place.size - number, 0)
         return Labelled(self.place[start:], self.defaulted[start:])
 
 
 @dataclass(frozen=True)
-class School:
-    """What every new model is made from besides outcomes.
+class Trainer:
+    """Everything a new model is made from besides outcomes.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class School:
     seed: int
 
     def first_model(self) -> Scorer:
-        """The model that is there at the beginning; its reference is the pool as it is then."""
+        """Make the model of the beginning; its reference is the pool as it is then."""
         everybody = np.arange(self.pool.risk.size)
         rng = np.random.default_rng(self.seed)
         chosen = _some(rng, np.arange(self.first.target.size), self.applicants)
@@ -125,7 +125,7 @@ class School:
     def _examples(
         self, current: Scorer, known: Labelled, recent: Positions
     ) -> tuple[Examples, int]:
-        """What is learnt from, the newest outcomes last, and how many of those there are."""
+        """Return the examples, the newest outcomes last, and how many of those there are."""
         refused = _refuses(current, self.first.frame)
         share = float(_refuses(current, self.pool.features[recent]).mean())
         rng = np.random.default_rng(self.seed)
@@ -144,9 +144,9 @@ class School:
         levels = {feature.name: feature.levels for feature in scorer.features}
         pds = scorer.predict(frame)
         matrix = encode(frame, scorer.features)
-        told = ([reason.feature for reason in own] for own in scorer.reasons(frame))
+        reasons = ([reason.feature for reason in own] for own in scorer.reasons(frame))
         return Profile.of_training(levels, matrix, pds, scorer.decide(pds)).explained_by(
-            told, scorer.explain(frame).contributions
+            reasons, scorer.explain(frame).contributions
         )
 
 

@@ -1,4 +1,4 @@
-"""What may be done about a model that ages: five policies, asked at the beginning of each month."""
+"""Five policies for a model that ages, asked at the beginning of each month."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from scoring.modelling.training import LEAST_DEFAULTS
 from scoring.store import Strategy
 from studies.simulation.branch import RECENT_MONTHS, Branch, Flags, Floats
-from studies.simulation.watch import Limits, of_applicants, of_outcomes
+from studies.simulation.watch import AlarmLimits, of_applicants, of_outcomes
 
 # Of the applicants, for a challenger of whom a bandit knows nothing yet.
 _TRIAL_SHARE = 0.2
@@ -20,7 +20,7 @@ _TINY = 1e-12
 
 
 class Policy(Protocol):
-    """What is done about the models."""
+    """A way to maintain the models."""
 
     def review(self, branch: Branch, month: int) -> None:
         """Do what there is to do before a month begins."""
@@ -54,7 +54,7 @@ class OnAlert:
     those very applicants: a model of older ones would know nothing of them.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    limits: AlarmLimits = field(default_factory=AlarmLimits)
     _due: int | None = None
     _why: str = ""
 
@@ -107,11 +107,11 @@ class Rivals:
             self._since = month
 
     def _judge(self, branch: Branch, month: int) -> None:
-        found = self.verdict(branch, month, self._since)
+        judgement = self.verdict(branch, month, self._since)
         challenger = branch.challenger
-        if found is None or challenger is None:
+        if judgement is None or challenger is None:
             return
-        wins, why = found
+        wins, why = judgement
         if wins:
             branch.promote(month, challenger, self._since, why)
         else:
@@ -120,7 +120,7 @@ class Rivals:
 
 
 def by_likelihood(branch: Branch, month: int, since: int) -> tuple[bool, str] | None:
-    """Whose PDs fit better the outcomes of those whom both have scored.
+    """Judge whose PDs fit better the outcomes of those whom both have scored.
 
     Refused applicants have no outcome, so that costs cannot be compared where the two models
     decide differently and the champion refused. Whether PDs are right can be told on any
@@ -143,7 +143,7 @@ def by_likelihood(branch: Branch, month: int, since: int) -> tuple[bool, str] | 
 
 
 def by_traffic(branch: Branch, month: int, since: int) -> tuple[bool, str] | None:
-    """Whom the bandit prefers, after some months with outcomes of both."""
+    """Judge whom the bandit prefers, after some months with outcomes of both."""
     if month < since + branch.delay + RECENT_MONTHS or branch.challenger is None:
         return None
     rows = branch.arrivals.of_month(month - 1)
@@ -156,8 +156,8 @@ def _log_loss(pds: Floats, defaulted: Flags) -> Floats:
     return np.asarray(-np.log(np.where(defaulted, inside, 1.0 - inside)))
 
 
-def policies(every: int, limits: Limits) -> dict[str, Policy]:
-    """A new one of each, by name; `every` so many months where time decides."""
+def policies(every: int, limits: AlarmLimits) -> dict[str, Policy]:
+    """Make a new one of each, by name; `every` so many months where time decides."""
     return {
         "never retrain": Never(),
         f"every {every} months": Every(every),

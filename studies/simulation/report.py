@@ -17,7 +17,7 @@ from scoring.files import staged_file
 from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
 from studies.simulation.figures import by_month, summary
 from studies.simulation.plots import simulation
-from studies.simulation.run import Course, Settings
+from studies.simulation.run import Course, SimulationSettings
 from studies.simulation.scenarios import SCENARIOS
 
 _NAME = "simulation"
@@ -45,7 +45,9 @@ _POLICIES = {
 }
 
 
-def write(folder: Path, courses: Sequence[Course], settings: Settings, about: str) -> pl.DataFrame:
+def write(
+    folder: Path, courses: Sequence[Course], settings: SimulationSettings, about: str
+) -> pl.DataFrame:
     """Write simulation.html, .png and .json.
 
     Parameters
@@ -54,7 +56,7 @@ def write(folder: Path, courses: Sequence[Course], settings: Settings, about: st
         Where to; made if it is not there.
     courses : sequence of Course
         What was simulated.
-    settings : Settings
+    settings : SimulationSettings
         How.
     about : str
         Which model on which data.
@@ -105,7 +107,11 @@ def _listed(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def page(
-    total: pl.DataFrame, months: pl.DataFrame, picture: str, settings: Settings, about: str
+    total: pl.DataFrame,
+    months: pl.DataFrame,
+    picture: str,
+    settings: SimulationSettings,
+    about: str,
 ) -> str:
     """One HTML file that loads nothing.
 
@@ -115,7 +121,7 @@ def page(
         As `figures.summary` and `figures.by_month` make them.
     picture : str
         The plot as SVG.
-    settings : Settings
+    settings : SimulationSettings
         What was simulated.
     about : str
         Which model on which data.
@@ -154,7 +160,7 @@ def _tables(total: pl.DataFrame) -> list[Table]:
     ]
 
 
-def _intro(settings: Settings, about: str) -> str:
+def _intro(settings: SimulationSettings, about: str) -> str:
     return (
         f"{about} {settings.applicants:,} applicants a month for {settings.months} months, seed "
         f"{settings.seed}. An outcome is known {settings.delay} whole months after the month of "
@@ -163,7 +169,7 @@ def _intro(settings: Settings, about: str) -> str:
     )
 
 
-def _policies(settings: Settings) -> Iterable[str]:
+def _policies(settings: SimulationSettings) -> Iterable[str]:
     known = {"every": settings.every, **asdict(settings.limits)}
     for name in settings.policies:
         key = "every" if name.startswith("every") else name
@@ -212,7 +218,9 @@ def _svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _json(months: pl.DataFrame, total: pl.DataFrame, settings: Settings, about: str) -> str:
+def _json(
+    months: pl.DataFrame, total: pl.DataFrame, settings: SimulationSettings, about: str
+) -> str:
     document = {
         "about": about,
         "settings": asdict(settings),

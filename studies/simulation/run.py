@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +16,22 @@ from scoring.modelling.configuration import Configuration
 from scoring.modelling.training import examples_of
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
+from studies.processes import in_processes
 from studies.simulation.arrivals import Arrivals, Floats, divide, draw
 from studies.simulation.branch import Branch, Event, Ledger
-from studies.simulation.learning import School
+from studies.simulation.learning import Trainer
 from studies.simulation.policies import policies
 from studies.simulation.scenarios import SCENARIOS
 from studies.simulation.service import running
-from studies.simulation.watch import Limits
+from studies.simulation.watch import AlarmLimits
 
 # Called with what is done, how far it is and how far it goes.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What is simulated.
+class SimulationSettings:
+    """Settings of a simulation.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class Settings:
         Months between two new models, or challengers, where time decides.
     learn_from : int
         The most applicants that a new model learns from.
-    limits : Limits
+    limits : AlarmLimits
         Of the alarms.
     seed : int
         Of everything random.
@@ -58,7 +59,7 @@ class Settings:
     delay: int = 3
     every: int = 3
     learn_from: int = 4_000
-    limits: Limits = field(default_factory=Limits)
+    limits: AlarmLimits = field(default_factory=AlarmLimits)
     seed: int = 0
 
     @property
@@ -69,23 +70,23 @@ class Settings:
 
 @dataclass(frozen=True)
 class World:
-    """What all courses of events have in common.
+    """Applicants and first model that all courses have in common.
 
     Attributes
     ----------
-    school : School
+    trainer : Trainer
         Applicants, and how models are made.
     model : Path
         The folder of the first model.
     """
 
-    school: School
+    trainer: Trainer
     model: Path
 
 
 @dataclass(frozen=True)
 class Course:
-    """What came of a policy in a scenario.
+    """The result of a policy in a scenario.
 
     Attributes
     ----------
@@ -110,23 +111,26 @@ class Course:
 
     @property
     def cost(self) -> Floats:
-        """What each decision is to be expected to cost, in units of one refused good applicant.
+        """Expected cost of each decision, in units of one refused good applicant.
 
         From the true probability: the luck of single loans is left out.
         """
         p = self.arrivals.probability
-        accepted, refused = p * self.costs.false_negative, (1.0 - p) * self.costs.false_positive
-        return np.where(self.ledger.refused, refused, accepted)
+        return np.where(
+            self.ledger.refused, self.costs.total(0.0, 1.0 - p), self.costs.total(p, 0.0)
+        )
 
     @property
     def least_cost(self) -> Floats:
-        """The same for somebody who knows the true probabilities."""
+        """Least expected cost of each decision, knowing the true probabilities."""
         p = self.arrivals.probability
-        return np.minimum(p * self.costs.false_negative, (1.0 - p) * self.costs.false_positive)
+        return np.minimum(self.costs.total(p, 0.0), self.costs.total(0.0, 1.0 - p))
 
 
-def world_of(dataset: Dataset, champion: Scorer, settings: Settings, folder: Path) -> World:
-    """The world of a dataset, and the first model in it.
+def world_of(
+    dataset: Dataset, champion: Scorer, settings: SimulationSettings, folder: Path
+) -> World:
+    """Make the world of a dataset, with its first model.
 
     Parameters
     ----------
@@ -134,7 +138,7 @@ def world_of(dataset: Dataset, champion: Scorer, settings: Settings, folder: Pat
         Its training applicants.
     champion : Scorer
         Whose configuration and costs all models have.
-    settings : Settings
+    settings : SimulationSettings
         What is simulated.
     folder : Path
         Where the first model is written to.
@@ -149,47 +153,47 @@ def world_of(dataset: Dataset, champion: Scorer, settings: Settings, folder: Pat
     made = Configuration.of(champion)
     costs = champion.costs
     first, pool = divide(examples_of(dataset), made.candidate, costs, settings.seed)
-    school = School(first, pool, made, costs, settings.learn_from, settings.seed)
-    return begun(school, folder)
+    trainer = Trainer(first, pool, made, costs, settings.learn_from, settings.seed)
+    return start_world(trainer, folder)
 
 
-def begun(school: School, folder: Path) -> World:
-    """A world with its first model, which is written to a folder."""
-    school.first_model().save(folder)
-    return World(school, folder)
+def start_world(trainer: Trainer, folder: Path) -> World:
+    """Make a world with its first model, which is written to a folder."""
+    trainer.first_model().save(folder)
+    return World(trainer, folder)
 
 
-def course(world: World, settings: Settings, scenario: str, policy: str) -> Course:
+def course(world: World, settings: SimulationSettings, scenario: str, policy: str) -> Course:
     """Simulate one policy in one scenario.
 
     Parameters
     ----------
     world : World
         Applicants and the first model.
-    settings : Settings
+    settings : SimulationSettings
         How long, how many.
     scenario : str
         Of `SCENARIOS`.
     policy : str
         Of `settings.policies`.
     """
-    scorer, pool = Scorer.load(world.model), world.school.pool
+    scorer, pool = Scorer.load(world.model), world.trainer.pool
     arrivals = draw(pool, SCENARIOS[scenario], settings.months, settings.applicants, settings.seed)
     chosen = policies(settings.every, settings.limits)[policy]
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), pool.vectors[:1], settings.seed) as service,
     ):
-        branch = Branch(service, world.school, arrivals, settings.delay, scorer)
+        branch = Branch(service, world.trainer, arrivals, settings.delay, scorer)
         for month in range(settings.months):
             chosen.review(branch, month)
-            branch.live(month)
+            branch.decide(month)
     return Course(scenario, policy, arrivals, branch.ledger, scorer.costs, tuple(branch.events))
 
 
 def simulate(
     world: World,
-    settings: Settings,
+    settings: SimulationSettings,
     processes: int = 1,
     progress: Progress | None = None,
 ) -> list[Course]:
@@ -199,7 +203,7 @@ def simulate(
     ----------
     world : World
         Applicants and the first model.
-    settings : Settings
+    settings : SimulationSettings
         What is simulated.
     processes : int
         How many courses are simulated at a time.
@@ -211,24 +215,10 @@ def simulate(
     list of Course
         By scenario, and by policy in the order of `settings.policies`.
     """
-    wanted = [(one, policy) for one in settings.scenarios for policy in settings.policies]
-    found = []
-    for done, one in enumerate(_courses(world, settings, wanted, processes), start=1):
-        found.append(one)
+    wanted = list(product(settings.scenarios, settings.policies))
+    courses = []
+    for made in in_processes(partial(course, world, settings), wanted, processes):
+        courses.append(made)
         if progress:
-            progress(f"{one.scenario}: {one.policy}", done, len(wanted))
-    return found
-
-
-def _courses(
-    world: World, settings: Settings, wanted: Sequence[tuple[str, str]], processes: int
-) -> Iterator[Course]:
-    if processes == 1:
-        for scenario, policy in wanted:
-            yield course(world, settings, scenario, policy)
-        return
-    # Forked children would inherit the locks of Polars' threads.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(course, world, settings, *pair) for pair in wanted]
-        for one in waiting:
-            yield one.result()
+            progress(f"{made.scenario}: {made.policy}", len(courses), len(wanted))
+    return courses

@@ -1,4 +1,4 @@
-"""How the world of the applicants changes: five courses of time, each a known function of it."""
+"""Scenarios: five ways in which applicants change, each a known function of time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _YEAR = 12.0
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
-    """What differs from the world that the first model learnt in; zeros are that world.
+class Conditions:
+    """Differences from the world that the first model learnt in; zeros are that world.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class Weather:
     level: float = 0.0
     burden: float = 0.0
 
-    def times(self, strength: float) -> Weather:
-        """The same change, stronger or weaker."""
-        return Weather(self.mix * strength, self.level * strength, self.burden * strength)
+    def times(self, strength: float) -> Conditions:
+        """Return the same change, stronger or weaker."""
+        return Conditions(self.mix * strength, self.level * strength, self.burden * strength)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Scenario:
     ----------
     name, story : str
         How it is called, and what happens in it.
-    peak : Weather
+    peak : Conditions
         At full strength.
     strength : callable of (month, months) to float
         How strong the change is in a month, counted from 0, of so many.
@@ -50,11 +50,11 @@ class Scenario:
 
     name: str
     story: str
-    peak: Weather
+    peak: Conditions
     strength: Callable[[int, int], float]
 
-    def weather(self, month: int, months: int) -> Weather:
-        """The world in a month."""
+    def conditions(self, month: int, months: int) -> Conditions:
+        """Return the conditions in a month."""
         return self.peak.times(self.strength(month, months))
 
 
@@ -82,35 +82,35 @@ def _for_a_while(month: int, months: int) -> float:
 
 
 SCENARIOS = {
-    one.name: one
-    for one in (
-        Scenario("none", "Nothing changes.", Weather(), _never),
+    scenario.name: scenario
+    for scenario in (
+        Scenario("none", "Nothing changes.", Conditions(), _never),
         Scenario(
             "sudden",
             "After a third of the time a new partner brings other applicants, riskier ones, and "
             "annuities that are heavy for the income go wrong more often.",
-            Weather(mix=0.4, level=0.2, burden=0.8),
+            Conditions(mix=0.4, level=0.2, burden=0.8),
             _at_once,
         ),
         Scenario(
             "gradual",
             "Month by month more risky applicants come, more of them default, and heavy "
             "annuities more than others.",
-            Weather(mix=0.4, level=0.4, burden=1.0),
+            Conditions(mix=0.4, level=0.4, burden=1.0),
             _steadily,
         ),
         Scenario(
             "seasonal",
             "Each year the first half brings riskier applicants and more defaults, the second "
             "half the opposite; nothing lasts.",
-            Weather(mix=0.4, level=0.3),
+            Conditions(mix=0.4, level=0.3),
             _by_season,
         ),
         Scenario(
             "recession",
             "From the first quarter of the time on everybody's odds of default rise, those with "
             "heavy annuities most; by the end of the third quarter all is as before.",
-            Weather(mix=0.3, level=0.8, burden=0.5),
+            Conditions(mix=0.3, level=0.8, burden=0.5),
             _for_a_while,
         ),
     )

@@ -37,7 +37,7 @@ _CALLER = Caller(_NAME, _NAME, None, "", 0.0)
 
 
 def day(month: int) -> datetime:
-    """The middle of a simulated month, counted from 0."""
+    """Return the middle of a simulated month, counted from 0."""
     return datetime(_FIRST_YEAR + month // 12, month % 12 + 1, 15, tzinfo=UTC)
 
 
@@ -57,7 +57,7 @@ class _DatedDecisions(Decisions):
 
     def record(self, new: Sequence[Prediction]) -> list[Prediction]:
         """Record decisions as of today."""
-        return super().record([replace(one, at=self._database.today) for one in new])
+        return super().record([replace(decision, at=self._database.today) for decision in new])
 
 
 class _DatedOutcomes(Outcomes):
@@ -153,8 +153,8 @@ class Service:
         at = day(month)
         self.store.outcomes.record(
             [
-                Outcome(one.applicant, one.id, defaulted, at, at, _NAME)
-                for one, defaulted in outcomes
+                Outcome(decision.applicant, decision.id, defaulted, at, at, _NAME)
+                for decision, defaulted in outcomes
             ]
         )
 
@@ -165,7 +165,7 @@ class Service:
 
 @contextmanager
 def running(folder: Path, probe: Vectors, seed: int) -> Iterator[Service]:
-    """A service that is closed at the end."""
+    """Run a service that is closed at the end."""
     service = Service(folder, probe, seed)
     try:
         yield service
@@ -178,7 +178,7 @@ def _try(scorer: Scorer, probe: Vectors) -> None:
 
 
 def _decided(made: Sequence[Prediction | Exception]) -> Iterator[Prediction]:
-    for one in made:
-        if isinstance(one, Exception):
-            raise SimulationError(f"the service did not decide: {one}") from one
-        yield one
+    for decision in made:
+        if isinstance(decision, Exception):
+            raise SimulationError(f"the service did not decide: {decision}") from decision
+        yield decision

@@ -11,7 +11,7 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import price_of_leaving_out
 from scoring.evaluation.metrics import intervals
 from scoring.evaluation.separability import Separability
-from scoring.modelling.pipeline import Data, Run, Settings, record
+from scoring.modelling.pipeline import Data, Run, TrainingSettings, record
 from scoring.modelling.search import Choice, Search
 from scoring.modelling.training import Examples, Validation, lineage
 from scoring.serving.scorer import Scorer
@@ -19,7 +19,7 @@ from scoring.serving.scorer import Scorer
 
 def run_of(scorer: Scorer, dataset: Dataset, examples: Examples, validation: Validation) -> Run:
     """The run of a model; its applicants are told to be learnt from and held out at once."""
-    settings = Settings(trials=2)
+    settings = TrainingSettings(trials=2)
     manifest = dataset.manifest
     data = Data(dataset.digest, manifest["source"], examples, examples, examples, manifest)
     model = replace(scorer, lineage=lineage(validation, record(data, settings)))

@@ -25,13 +25,13 @@ from studies.__main__ import app
 from studies.simulation.arrivals import STRAIN, Pool, SimulationError, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.figures import by_month, paired_saving, summary
-from studies.simulation.learning import Labelled, School
+from studies.simulation.learning import Labelled, Trainer
 from studies.simulation.policies import Every, OnAlert, Rivals, by_likelihood
 from studies.simulation.report import conclusions, write
-from studies.simulation.run import Course, Settings, World, begun, course, simulate
-from studies.simulation.scenarios import SCENARIOS, Scenario, Weather
+from studies.simulation.run import Course, SimulationSettings, World, course, simulate, start_world
+from studies.simulation.scenarios import SCENARIOS, Conditions, Scenario
 from studies.simulation.service import DatedStore, Service, day, running
-from studies.simulation.watch import Limits, of_applicants, of_outcomes
+from studies.simulation.watch import AlarmLimits, of_applicants, of_outcomes
 from tests.helpers.databases import prediction
 
 CONFIGURATION = Configuration(
@@ -44,14 +44,14 @@ COLUMNS = {
     "EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3", "REGION_RATING_CLIENT", "NAME_INCOME_TYPE",
     STRAIN,
 }  # fmt: skip
-SETTINGS = Settings(
+SETTINGS = SimulationSettings(
     scenarios=("sudden",), months=6, applicants=150, delay=1, every=2, learn_from=700, seed=4
 )
-CALM = Scenario("calm", "", Weather(), lambda _month, _months: 0.0)
+CALM = Scenario("calm", "", Conditions(), lambda _month, _months: 0.0)
 
 
 @pytest.fixture(scope="module")
-def school(sample_features: pl.DataFrame, sample_examples: Examples) -> School:
+def trainer(sample_features: pl.DataFrame, sample_examples: Examples) -> Trainer:
     """A world with a simple truth, which 40 trees of 11 columns can learn."""
     columns = tuple(one for one in sample_examples.features if one.name in COLUMNS)
     score = sample_features["EXT_SOURCE_2"].fill_null(0.5).to_numpy().astype(np.float64)
@@ -59,12 +59,12 @@ def school(sample_features: pl.DataFrame, sample_examples: Examples) -> School:
     drawn = np.random.default_rng(8).random(truth.size) < 1 / (1 + np.exp(-truth))
     first = Examples(sample_features[:700], drawn[:700].astype(np.int8), columns)
     pool = Pool.of(sample_features[700:], truth[700:])
-    return School(first, pool, CONFIGURATION, Costs(5.0, 1.0), SETTINGS.learn_from, seed=1)
+    return Trainer(first, pool, CONFIGURATION, Costs(5.0, 1.0), SETTINGS.learn_from, seed=1)
 
 
 @pytest.fixture(scope="module")
-def world(school: School, tmp_path_factory: pytest.TempPathFactory) -> World:
-    return begun(school, tmp_path_factory.mktemp("world") / "model")
+def world(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return start_world(trainer, tmp_path_factory.mktemp("world") / "model")
 
 
 @pytest.fixture(scope="module")
@@ -78,24 +78,24 @@ def courses(world: World) -> list[Course]:
 
 
 @pytest.fixture
-def service(school: School, tmp_path: Path) -> Iterator[Service]:
-    with running(tmp_path / "service", school.pool.vectors[:1], seed=0) as found:
+def service(trainer: Trainer, tmp_path: Path) -> Iterator[Service]:
+    with running(tmp_path / "service", trainer.pool.vectors[:1], seed=0) as found:
         yield found
 
 
 def lived(
-    service: Service, school: School, model: Scorer, scenario: Scenario, months: int
+    service: Service, trainer: Trainer, model: Scorer, scenario: Scenario, months: int
 ) -> Branch:
     """A branch in which nothing is done about the model."""
-    arrivals = draw(school.pool, scenario, months, 400, seed=2)
-    branch = Branch(service, school, arrivals, 1, model)
+    arrivals = draw(trainer.pool, scenario, months, 400, seed=2)
+    branch = Branch(service, trainer, arrivals, 1, model)
     for month in range(months):
-        branch.live(month)
+        branch.decide(month)
     return branch
 
 
-def always(weather: Weather) -> Scenario:
-    return Scenario("always", "", weather, lambda _month, _months: 1.0)
+def always(conditions: Conditions) -> Scenario:
+    return Scenario("always", "", conditions, lambda _month, _months: 1.0)
 
 
 def named(courses: list[Course], policy: str) -> Course:
@@ -104,10 +104,10 @@ def named(courses: list[Course], policy: str) -> Course:
 
 
 def test_a_model_that_stays_answers_everybody_to_the_last_bit(
-    courses: list[Course], school: School, model: Scorer
+    courses: list[Course], trainer: Trainer, model: Scorer
 ) -> None:
     found = named(courses, "never retrain")
-    pds = model.predict(school.pool.features)
+    pds = model.predict(trainer.pool.features)
     assert np.array_equal(found.ledger.pd, pds[found.arrivals.place])
     refused = np.array([decision == "refuse" for decision in model.decide(found.ledger.pd)])
     assert np.array_equal(found.ledger.refused, refused)
@@ -125,7 +125,9 @@ def test_the_same_seed_gives_the_same_course_whatever_is_drawn(world: World) -> 
 def test_after_a_change_of_who_defaults_new_models_cost_less(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strong = Scenario("strong", "", Weather(burden=1.5), lambda month, _months: float(month >= 2))
+    strong = Scenario(
+        "strong", "", Conditions(burden=1.5), lambda month, _months: float(month >= 2)
+    )
     monkeypatch.setitem(SCENARIOS, "strong", strong)
     settings = replace(SETTINGS, months=8, applicants=300)
     frozen, renewed = (
@@ -156,33 +158,33 @@ def test_without_a_change_there_is_no_alarm(world: World) -> None:
 
 
 def test_other_applicants_and_other_outcomes_raise_alarms_of_their_own(
-    service: Service, school: School, model: Scorer
+    service: Service, trainer: Trainer, model: Scorer
 ) -> None:
-    branch = lived(service, school, model, always(Weather(mix=1.0)), 1)
-    (told, *_) = of_applicants(branch, 1, Limits())
+    branch = lived(service, trainer, model, always(Conditions(mix=1.0)), 1)
+    (told, *_) = of_applicants(branch, 1, AlarmLimits())
     assert "PDs have moved" in told
-    assert list(of_outcomes(branch, 1, Limits())) == []
+    assert list(of_outcomes(branch, 1, AlarmLimits())) == []
 
 
 def test_outcomes_beyond_what_was_promised_are_an_alarm(
-    service: Service, school: School, model: Scorer
+    service: Service, trainer: Trainer, model: Scorer
 ) -> None:
-    branch = lived(service, school, model, always(Weather(level=1.2)), 4)
-    assert list(of_applicants(branch, 4, Limits())) == []
-    (told,) = of_outcomes(branch, 4, Limits())
+    branch = lived(service, trainer, model, always(Conditions(level=1.2)), 4)
+    assert list(of_applicants(branch, 4, AlarmLimits())) == []
+    (told,) = of_outcomes(branch, 4, AlarmLimits())
     defaults, expected = map(int, re.findall(r"\d+", told))
     assert defaults > 1.5 * expected
 
 
 def test_an_alarm_over_applicants_waits_for_their_outcomes(
-    service: Service, school: School, model: Scorer
+    service: Service, trainer: Trainer, model: Scorer
 ) -> None:
-    policy = OnAlert(Limits(deviation=1e9))
-    arrivals = draw(school.pool, always(Weather(mix=1.0)), 4, 500, seed=2)
-    branch = Branch(service, school, arrivals, 2, model)
+    policy = OnAlert(AlarmLimits(deviation=1e9))
+    arrivals = draw(trainer.pool, always(Conditions(mix=1.0)), 4, 500, seed=2)
+    branch = Branch(service, trainer, arrivals, 2, model)
     for month in range(4):
         policy.review(branch, month)
-        branch.live(month)
+        branch.decide(month)
     assert [(event.month, event.what) for event in branch.events] == [
         (1, "an alarm, and outcomes awaited"),
         (3, "a new champion"),
@@ -190,9 +192,9 @@ def test_an_alarm_over_applicants_waits_for_their_outcomes(
 
 
 def test_nobody_learns_from_those_who_were_refused_or_whose_time_has_not_come(
-    service: Service, school: School, model: Scorer
+    service: Service, trainer: Trainer, model: Scorer
 ) -> None:
-    branch = lived(service, school, model, CALM, 4)
+    branch = lived(service, trainer, model, CALM, 4)
     found = branch.labelled(3)
     assert set(branch.arrivals.month[found]) == {0, 1}
     assert not branch.ledger.refused[found].any()
@@ -201,9 +203,9 @@ def test_nobody_learns_from_those_who_were_refused_or_whose_time_has_not_come(
 
 
 def test_outcomes_reach_the_store_once_they_are_known(
-    service: Service, school: School, model: Scorer
+    service: Service, trainer: Trainer, model: Scorer
 ) -> None:
-    branch = lived(service, school, model, CALM, 3)
+    branch = lived(service, trainer, model, CALM, 3)
     year_ago = datetime.now(UTC) - timedelta(days=365)
     ((digest, (known, _)),) = service.store.outcomes.realised(year_ago, 10.0).items()
     due = branch.labelled(2)
@@ -213,31 +215,31 @@ def test_outcomes_reach_the_store_once_they_are_known(
 
 
 def test_a_challenger_is_scored_along_and_answers_nobody(
-    service: Service, school: School, model: Scorer
+    service: Service, trainer: Trainer, model: Scorer
 ) -> None:
-    branch = lived(service, school, model, CALM, 1)
+    branch = lived(service, trainer, model, CALM, 1)
     other = replace(model, version="other", calibration=Calibration(1.0, 0.3))
-    arrivals = draw(school.pool, CALM, 2, 60, seed=3)
-    branch = Branch(service, school, arrivals, 1, model)
+    arrivals = draw(trainer.pool, CALM, 2, 60, seed=3)
+    branch = Branch(service, trainer, arrivals, 1, model)
     branch.challenge(other, "shadow")
-    branch.live(0)
+    branch.decide(0)
     rows = arrivals.of_month(0)
     places = arrivals.place[rows]
-    assert np.array_equal(branch.ledger.pd[rows], model.predict(school.pool.features)[places])
+    assert np.array_equal(branch.ledger.pd[rows], model.predict(trainer.pool.features)[places])
     assert np.array_equal(
-        branch.ledger.shadow_pd[rows], other.predict(school.pool.features)[places]
+        branch.ledger.shadow_pd[rows], other.predict(trainer.pool.features)[places]
     )
     assert not branch.ledger.by_challenger.any()
 
 
 def test_the_bandit_looks_at_what_has_become_known_by_the_month(
-    service: Service, school: School, model: Scorer
+    service: Service, trainer: Trainer, model: Scorer
 ) -> None:
-    branch = Branch(service, school, draw(school.pool, CALM, 3, 200, seed=5), 1, model)
+    branch = Branch(service, trainer, draw(trainer.pool, CALM, 3, 200, seed=5), 1, model)
     branch.challenge(replace(model, version="other"), "bandit", 0.5)
     found = []
     for month in range(3):
-        branch.live(month)
+        branch.decide(month)
         found.append({one.why for one in branch.last})
     assert found == [{"bandit: first trials"}, {"bandit: first trials"}, {"bandit"}]
 
@@ -246,17 +248,17 @@ def test_the_bandit_looks_at_what_has_become_known_by_the_month(
     ("moved", "ends"), [("champion", "a new champion"), ("challenger", "the challenger is dropped")]
 )
 def test_the_rival_stays_whose_pds_are_right(
-    service: Service, school: School, model: Scorer, moved: str, ends: str
+    service: Service, trainer: Trainer, model: Scorer, moved: str, ends: str
 ) -> None:
     low = replace(model.calibration, intercept=model.calibration.intercept - 1.5)
     wrong = replace(model, version="wrong", calibration=low)
     pair = (wrong, model) if moved == "champion" else (model, wrong)
-    branch = Branch(service, school, draw(school.pool, CALM, 4, 400, seed=6), 1, pair[0])
+    branch = Branch(service, trainer, draw(trainer.pool, CALM, 4, 400, seed=6), 1, pair[0])
     policy = Rivals("shadow", 99, by_likelihood)
     branch.challenge(pair[1], "shadow")
     for month in range(4):
         policy.review(branch, month)
-        branch.live(month)
+        branch.decide(month)
     assert [event.what for event in branch.events] == [ends]
     assert branch.champion is model
     assert branch.challenger is None
@@ -288,15 +290,15 @@ def test_decisions_are_of_the_simulated_day_and_old_ones_are_forgotten(tmp_path:
     store.close()
 
 
-def test_a_new_model_has_the_level_of_the_newest_outcomes(school: School, model: Scorer) -> None:
+def test_a_new_model_has_the_level_of_the_newest_outcomes(trainer: Trainer, model: Scorer) -> None:
     rng = np.random.default_rng(3)
-    place = rng.integers(school.pool.risk.size, size=400)
-    calm = rng.random(400) < school.pool.probability(Weather())[place]
-    bad = rng.random(400) < school.pool.probability(Weather(level=1.5))[place]
+    place = rng.integers(trainer.pool.risk.size, size=400)
+    calm = rng.random(400) < trainer.pool.probability(Conditions())[place]
+    bad = rng.random(400) < trainer.pool.probability(Conditions(level=1.5))[place]
     known = Labelled(np.concatenate([place, place]), np.concatenate([calm, bad]))
-    recent = np.arange(school.pool.risk.size)
-    made = school.model(model, known, 400, recent, "new")
-    mean = made.predict(school.pool.features)[place].mean()
+    recent = np.arange(trainer.pool.risk.size)
+    made = trainer.model(model, known, 400, recent, "new")
+    mean = made.predict(trainer.pool.features)[place].mean()
     assert mean == pytest.approx(bad.mean(), rel=0.15)
     assert mean > 1.5 * calm.mean()
     assert made.version == "new"
@@ -306,26 +308,26 @@ def test_a_new_model_has_the_level_of_the_newest_outcomes(school: School, model:
 
 
 def test_the_reference_of_a_new_model_is_what_it_says_of_those_who_came_last(
-    school: School, model: Scorer
+    trainer: Trainer, model: Scorer
 ) -> None:
     recent = np.arange(80)
     place = np.arange(150)
     known = Labelled(place, np.arange(150) % 6 == 0)
-    made = school.model(model, known, 150, recent, "new")
-    frame = school.pool.features[recent]
+    made = trainer.model(model, known, 150, recent, "new")
+    frame = trainer.pool.features[recent]
     decisions = made.decide(made.predict(frame))
     assert made.profile is not None
     assert made.profile.decisions == {name: decisions.count(name) for name in set(decisions)}
 
 
 def test_time_alone_makes_a_model_each_time_but_not_without_outcomes(
-    service: Service, school: School, model: Scorer
+    service: Service, trainer: Trainer, model: Scorer
 ) -> None:
-    branch = Branch(service, school, draw(school.pool, CALM, 5, 500, seed=1), 2, model)
+    branch = Branch(service, trainer, draw(trainer.pool, CALM, 5, 500, seed=1), 2, model)
     policy = Every(2)
     for month in range(5):
         policy.review(branch, month)
-        branch.live(month)
+        branch.decide(month)
     assert [event.month for event in branch.events] == [4]
     assert branch.since == 2
 

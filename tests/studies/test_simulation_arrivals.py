@@ -13,7 +13,7 @@ from scoring.modelling.candidates import lightgbm
 from scoring.modelling.training import Examples, is_held_out
 from scoring.serving.costs import Costs
 from studies.simulation.arrivals import STRAIN, Arrivals, Pool, divide, draw
-from studies.simulation.scenarios import SCENARIOS, Scenario, Weather
+from studies.simulation.scenarios import SCENARIOS, Conditions, Scenario
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +22,12 @@ def pool(sample_features: pl.DataFrame) -> Pool:
     return Pool.of(sample_features, rng.normal(-2.4, 1.0, sample_features.height))
 
 
-def always(weather: Weather) -> Scenario:
-    return Scenario("always", "", weather, lambda _month, _months: 1.0)
+def always(conditions: Conditions) -> Scenario:
+    return Scenario("always", "", conditions, lambda _month, _months: 1.0)
 
 
-def drawn(pool: Pool, weather: Weather, applicants: int = 20_000) -> Arrivals:
-    return draw(pool, always(weather), 1, applicants, seed=1)
+def drawn(pool: Pool, conditions: Conditions, applicants: int = 20_000) -> Arrivals:
+    return draw(pool, always(conditions), 1, applicants, seed=1)
 
 
 def test_the_same_seed_gives_the_same_applicants_and_another_one_others(pool: Pool) -> None:
@@ -46,29 +46,29 @@ def test_a_longer_simulation_begins_as_a_shorter_one(pool: Pool) -> None:
 
 
 def test_outcomes_follow_the_probabilities(pool: Pool) -> None:
-    found = drawn(pool, Weather())
+    found = drawn(pool, Conditions())
     expected = found.probability.sum()
     deviation = math.sqrt(float((found.probability * (1 - found.probability)).sum()))
     assert abs(found.defaulted.sum() - expected) < 4 * deviation
 
 
 def test_a_mix_brings_riskier_applicants_who_default_as_before(pool: Pool) -> None:
-    calm, risky = drawn(pool, Weather()), drawn(pool, Weather(mix=0.5))
+    calm, risky = drawn(pool, Conditions()), drawn(pool, Conditions(mix=0.5))
     # Tilted by exp(mix x risk), a standard normal number has the mean `mix`.
     assert pool.risk[risky.place].mean() == pytest.approx(0.5, abs=0.06)
     assert pool.risk[calm.place].mean() == pytest.approx(0.0, abs=0.06)
-    before = pool.probability(Weather())
+    before = pool.probability(Conditions())
     assert np.array_equal(risky.probability, before[risky.place])
 
 
 def test_a_level_raises_everybodys_odds_alike(pool: Pool) -> None:
-    before, after = pool.probability(Weather()), pool.probability(Weather(level=0.7))
+    before, after = pool.probability(Conditions()), pool.probability(Conditions(level=0.7))
     ratio = (after / (1 - after)) / (before / (1 - before))
     assert ratio == pytest.approx(np.full(ratio.size, math.exp(0.7)))
 
 
 def test_a_burden_hits_those_whose_annuity_is_heavy(pool: Pool) -> None:
-    before, after = pool.probability(Weather()), pool.probability(Weather(burden=1.0))
+    before, after = pool.probability(Conditions()), pool.probability(Conditions(burden=1.0))
     strain = pool.features[STRAIN].to_numpy()
     heaviest, lightest = strain.argsort()[-50:], strain.argsort()[:50]
     assert np.all(after[heaviest] > before[heaviest])
@@ -94,7 +94,7 @@ def test_those_who_come_are_others_than_those_who_are_there(sample_examples: Exa
 
 def test_the_truth_is_as_large_as_what_was_seen_and_differs(sample_examples: Examples) -> None:
     first, found = divide(sample_examples, lightgbm(n_estimators=20), Costs(), seed=0)
-    probability = found.probability(Weather())
+    probability = found.probability(Conditions())
     assert probability.mean() == pytest.approx(sample_examples.target.mean(), abs=0.03)
     assert probability.std() > 0.005
     assert first.target.mean() == pytest.approx(sample_examples.target.mean(), abs=0.04)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.simulation.scenarios import SCENARIOS, Scenario, Weather
+from studies.simulation.scenarios import SCENARIOS, Conditions, Scenario
 
 LENGTHS = st.integers(4, 120)
 
@@ -19,8 +19,8 @@ def strengths(name: str, months: int) -> list[float]:
 
 @given(LENGTHS)
 def test_without_drift_every_month_is_the_first_world(months: int) -> None:
-    world = [SCENARIOS["none"].weather(month, months) for month in range(months)]
-    assert world == [Weather()] * months
+    world = [SCENARIOS["none"].conditions(month, months) for month in range(months)]
+    assert world == [Conditions()] * months
 
 
 @given(LENGTHS, st.sampled_from(sorted(SCENARIOS)))
@@ -61,6 +61,6 @@ def test_a_recession_comes_and_goes(months: int) -> None:
     assert all(one == 0.0 for month, one in enumerate(found) if month >= months * 3 / 4)
 
 
-def test_the_weather_is_the_peak_in_its_strength() -> None:
-    scenario = Scenario("half", "", Weather(1.0, -2.0, 4.0), lambda _month, _months: 0.5)
-    assert scenario.weather(3, 9) == Weather(0.5, -1.0, 2.0)
+def test_the_conditions_is_the_peak_in_its_strength() -> None:
+    scenario = Scenario("half", "", Conditions(1.0, -2.0, 4.0), lambda _month, _months: 0.5)
+    assert scenario.conditions(3, 9) == Conditions(0.5, -1.0, 2.0)

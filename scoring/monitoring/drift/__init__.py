@@ -1,4 +1,4 @@
-"""How the applicants of today differ from those the model learnt from, and what to do about it.
+"""Drift: today's applicants compared with those the model learnt from.
 
 populations.py says who is compared with whom, study.py compares every column, verdict.py puts into
 words what that means, checks.py lets Evidently report and test the columns that matter most, and
@@ -15,14 +15,14 @@ from scoring.monitoring.drift.populations import (
     with_pd,
 )
 from scoring.monitoring.drift.study import Study, study
-from scoring.monitoring.drift.verdict import Verdict, conclusion, verdict
+from scoring.monitoring.drift.verdict import DriftVerdict, conclusion, verdict
 
 __all__ = [
     "HISTORIES",
     "Checks",
     "DriftError",
+    "DriftVerdict",
     "Study",
-    "Verdict",
     "check",
     "conclusion",
     "figures",

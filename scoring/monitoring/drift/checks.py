@@ -35,6 +35,7 @@ from evidently.tests import Reference, eq, gte, lt, lte
 from scoring.evaluation.comparison import Limits
 from scoring.monitoring.drift.populations import TARGET
 from scoring.monitoring.drift.study import Study
+from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.profiles import PD
 
 Labelled = Literal["both", "reference", "neither"]
@@ -47,14 +48,12 @@ _SUMMARISED = 6
 _WASSERSTEIN = 0.1
 # Bins that Evidently cuts a number into.
 _BINS = 30
-_OUTSIDE = 0.01
-# AUC lost, against the reference or what was promised in training.
-_AUC_LOST = 0.03
+_ALERTS = Thresholds()
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What Evidently made of a study.
+    """Evidently's reports on a study.
 
     Attributes
     ----------
@@ -97,10 +96,10 @@ class Checks:
     @cached_property
     def quality(self) -> dict[str, float]:
         """Figures of the classification, by name."""
-        found = self.results.get("classification", {"metrics": []})
+        classification = self.results.get("classification", {"metrics": []})
         return {
             metric["metric_name"].split("(")[0]: metric["value"]
-            for metric in found["metrics"]
+            for metric in classification["metrics"]
             if isinstance(metric["value"], int | float)
         }
 
@@ -130,7 +129,7 @@ _TESTS = {
 }
 
 
-def check(found: Study, seed: int = 0) -> Checks:
+def check(study: Study, seed: int = 0) -> Checks:
     """Let Evidently look at the columns of a study that matter most.
 
     Columns without any value on a side are left out: Evidently cannot draw them, and the study's
@@ -138,27 +137,27 @@ def check(found: Study, seed: int = 0) -> Checks:
 
     Parameters
     ----------
-    found : Study
+    study : Study
         The comparison.
     seed : int
         Of the rows that are looked at.
     """
-    reference, current = _sampled(found.reference, seed), _sampled(found.current, seed)
+    reference, current = _sampled(study.reference, seed), _sampled(study.current, seed)
     columns = [
-        name for name in (PD, *found.top) if reference[name].count() and current[name].count()
+        name for name in (PD, *study.top) if reference[name].count() and current[name].count()
     ]
     reference, current = reference.select(columns), current.select(columns)
     labelled: Labelled = "neither"
-    before, after = found.ranking
+    before, after = study.ranking
     if before is not None:
         labelled = "both" if after is not None else "reference"
     with _plain_figures():
         snapshots = {
-            "drift": _drift(reference, current, found.limits),
+            "drift": _drift(reference, current, study.limits),
             "summary": _summary(reference, current),
         }
         if labelled != "neither":
-            snapshots["classification"] = _classification(found, labelled)
+            snapshots["classification"] = _classification(study, labelled)
     return Checks(snapshots, labelled)
 
 
@@ -224,7 +223,7 @@ def _run(report: Report, reference: pl.DataFrame, current: pl.DataFrame) -> Snap
 
 def _outside(known: pl.Series) -> OutRangeValueCount | OutListValueCount:
     """Values that the reference does not have: numbers beyond its range, new categories."""
-    tests: dict[str, Any] = {"tests": [], "share_tests": [lte(_OUTSIDE)]}
+    tests: dict[str, Any] = {"tests": [], "share_tests": [lte(_ALERTS.outside.warning)]}
     if known.dtype.is_numeric():
         values = known.to_numpy()
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
@@ -233,34 +232,34 @@ def _outside(known: pl.Series) -> OutRangeValueCount | OutListValueCount:
     return OutListValueCount(column=known.name, values=levels, **tests)
 
 
-def _classification(found: Study, labelled: Labelled) -> Snapshot:
+def _classification(study: Study, labelled: Labelled) -> Snapshot:
     definition = DataDefinition(
         numerical_columns=[PD],
         classification=[BinaryClassification(target=TARGET, prediction_probas=PD, pos_label=1)],
     )
-    judged = found.current if labelled == "both" else found.reference
-    least = round(_expected_auc(found, labelled) - _AUC_LOST, 3)
+    judged = study.current if labelled == "both" else study.reference
+    least = round(_expected_auc(study, labelled) - _ALERTS.auc_loss.warning, 3)
     silent: dict[str, list[Any]] = {f"{name}_tests": [] for name in _UNTESTED}
     preset = ClassificationPreset(
-        probas_threshold=found.scorer.cutoff,
+        probas_threshold=study.scorer.cutoff,
         rocauc_tests=[gte(least)],
         logloss_tests=[lt(round(_entropy(judged[TARGET]), 4))],
         **silent,
     )
     return Report([preset], include_tests=True).run(
         current_data=_evidently(judged.select(TARGET, PD), definition),
-        reference_data=_evidently(found.reference.select(TARGET, PD), definition)
+        reference_data=_evidently(study.reference.select(TARGET, PD), definition)
         if labelled == "both"
         else None,
     )
 
 
-def _expected_auc(found: Study, labelled: Labelled) -> float:
+def _expected_auc(study: Study, labelled: Labelled) -> float:
     """The least of the reference's interval, for the current applicants; else the training's."""
-    before = found.ranking[0]
+    before = study.ranking[0]
     if labelled == "both" and before is not None:
         return before.low
-    return float(found.scorer.lineage["cross_validation"]["auc"])
+    return float(study.scorer.lineage["cross_validation"]["auc"])
 
 
 def _entropy(target: pl.Series) -> float:

@@ -1,4 +1,4 @@
-"""Who is compared with whom: reference and current applicants, with their PDs and outcomes."""
+"""The two populations of a drift study, with their PDs and outcomes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DriftError(ScoringError):
 
 
 def populations(dataset: Dataset, features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Features of the training applicants (reference) and of the test applicants (current).
+    """Return the features of the training applicants (reference) and the test ones (current).
 
     A dataset without test applicants is cut by SK_ID_CURR: the first half is the reference.
 

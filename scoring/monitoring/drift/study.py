@@ -24,7 +24,7 @@ _RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Study:
-    """What a comparison found, with what it was made of.
+    """A comparison's results, with the data it was made of.
 
     Attributes
     ----------
@@ -159,5 +159,5 @@ def _control(
 
 
 def _known(profile: Profile, column: str) -> float:
-    found = profile.columns[column]
-    return found.known / max(found.applicants, 1)
+    counts = profile.columns[column]
+    return counts.known / max(counts.applicants, 1)

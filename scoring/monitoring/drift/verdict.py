@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
 import polars as pl
@@ -14,19 +14,15 @@ from scoring.evaluation.comparison import Comparison
 from scoring.features.wording import Language, describe
 from scoring.monitoring.drift.populations import HISTORIES
 from scoring.monitoring.drift.study import Study
+from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.profiles import PD
 
 Effect = Literal["none", "inputs", "noticeable", "serious"]
 
-# From where on drift matters, and from where on it is serious: of the PSI weighted by importance,
-# of the PSI of the PD, of the change of the acceptance rate, and of the AUC that was lost.
-WEIGHTED_PSI = (0.1, 0.25)
-PD_PSI = (0.1, 0.25)
-ACCEPTANCE = (0.05, 0.15)
-AUC_LOSS = (0.03, 0.06)
-
-# P-values of the acceptance rate below this are no chance: it is one test.
-_CERTAIN = 0.01
+# From where on drift matters, and from where on it is serious: as for alerts.
+_LIMITS = Thresholds()
+WEIGHTED_PSI, PD_PSI = astuple(_LIMITS.weighted_psi), astuple(_LIMITS.pd_psi)
+ACCEPTANCE, AUC_LOSS = astuple(_LIMITS.decisions), astuple(_LIMITS.auc_loss)
 
 # More sources than this are counted, not listed.
 _NAMED = 8
@@ -117,7 +113,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DriftVerdict:
     """What a comparison comes to.
 
     Attributes
@@ -136,7 +132,7 @@ class Verdict:
     large: int
 
 
-def verdict(found: Study) -> Verdict:
+def verdict(found: Study) -> DriftVerdict:
     """Whether there is drift, and what it does to PDs, decisions and ranking."""
     result, drifted = found.comparison, found.comparison.drifted
     sizes = [
@@ -153,7 +149,7 @@ def verdict(found: Study) -> Verdict:
     elif drifted.height:
         effect = "inputs"
     large = drifted.filter(pl.col("level") == "large").height
-    return Verdict(drifted.height > 0, effect, drifted.height, large)
+    return DriftVerdict(drifted.height > 0, effect, drifted.height, large)
 
 
 def conclusion(found: Study, language: Language = "en") -> str:
@@ -277,7 +273,7 @@ def _certain_psi(row: Mapping[str, Any]) -> float:
 
 def _certain_change(result: Comparison) -> float:
     change = result.accepted
-    return abs(change.change) if change.p_value < _CERTAIN else 0.0
+    return abs(change.change) if change.p_value < _LIMITS.significance else 0.0
 
 
 def _certain_loss(before: Interval | None, after: Interval | None) -> float:

@@ -15,12 +15,12 @@ _TRAIN = "application_train"
 
 
 def applicants_of(dataset: Dataset) -> pl.Series:
-    """SK_ID_CURR of every applicant, training and test."""
+    """Return SK_ID_CURR of every applicant, training and test."""
     return dataset.frames()["application"].select(_APPLICANT).collect()[_APPLICANT]
 
 
 def new_keys(dataset: Dataset) -> Keys:
-    """The first SK_ID_BUREAU and SK_ID_PREV that a dataset does not use."""
+    """Return the first SK_ID_BUREAU and SK_ID_PREV that a dataset does not use."""
     frames = dataset.frames()
     return Keys(
         _beyond(frames, _LOAN, ("bureau", "bureau_balance")),
@@ -34,8 +34,8 @@ def new_keys(dataset: Dataset) -> Keys:
 
 
 def _beyond(frames: Mapping[str, pl.LazyFrame], key: str, names: tuple[str, ...]) -> int:
-    found = pl.collect_all([frames[name].select(pl.col(key).max()) for name in names])
-    return 1 + max((part.item() or 0 for part in found), default=0)
+    highest = pl.collect_all([frames[name].select(pl.col(key).max()) for name in names])
+    return 1 + max((part.item() or 0 for part in highest), default=0)
 
 
 def combined(dataset: Dataset, history: History, out: Path) -> Dataset:

@@ -46,19 +46,19 @@ class History:
     @property
     def defaults(self) -> int:
         """How many of them defaulted."""
-        return sum(one.defaulted for one in self.decisions)
+        return sum(decision.defaulted for decision in self.decisions)
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Where new keys begin, so that none is another's: beyond those of the data that are known."""
+    """The first keys that are free, beyond those of the data that are known."""
 
     bureau: int = 1
     previous: int = 1
 
 
 def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]) -> dict[str, int]:
-    """The SK_ID_CURR of applicants as decisions name them.
+    """Return the SK_ID_CURR of applicants as decisions name them.
 
     A pseudonym is matched with the numbers that are known; others get a number that stands for
     them, kept in the store: the same every time, and nobody else's.
@@ -76,7 +76,7 @@ def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]
     ScoringError
         If there are pseudonyms and the store has not been given their key.
     """
-    names = {one.applicant for one in decisions}
+    names = {decision.applicant for decision in decisions}
     pseudonyms = {name for name in names if not name.isdigit()}
     if pseudonyms and not store.pseudonyms.hide:
         raise ScoringError(
@@ -88,9 +88,9 @@ def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]
     own = {number for number in known if number not in standing.values()} if pseudonyms else set()
     matched = {store.pseudonyms.applicant(number): number for number in own}
     plain = {name: int(name) for name in names - pseudonyms if int(name) not in standing.values()}
-    found = {**plain, **{name: matched[name] for name in names & matched.keys()}}
-    return found | store.applicants.assign_stand_ins(
-        names - found.keys(), own | set(plain.values())
+    numbers = {**plain, **{name: matched[name] for name in names & matched.keys()}}
+    return numbers | store.applicants.assign_stand_ins(
+        names - numbers.keys(), own | set(plain.values())
     )
 
 
@@ -120,20 +120,22 @@ def history_of(
     parts: list[dict[str, pl.DataFrame]] = []
     for start in range(0, len(decisions), _CHUNK):
         some = decisions[start : start + _CHUNK]
-        found = _rows(store, some, numbers, left_out)
-        if found:
-            kept += [one for one in some if one.id in found]
+        rows_of_each = _rows(store, some, numbers, left_out)
+        if rows_of_each:
+            kept += [decision for decision in some if decision.id in rows_of_each]
             rows = [
-                renumber(found[one.id], numbers[one.applicant], one.defaulted)
-                for one in some
-                if one.id in found
+                renumber(rows_of_each[decision.id], numbers[decision.applicant], decision.defaulted)
+                for decision in some
+                if decision.id in rows_of_each
             ]
             parts.append(frames_of(rows))
     frames = {
         name: pl.concat([empty_frame(table), *(part[name] for part in parts if name in part)])
         for name, table in TABLES.items()
     }
-    return History(tuple(kept), tuple(numbers[one.applicant] for one in kept), frames, left_out)
+    return History(
+        tuple(kept), tuple(numbers[decision.applicant] for decision in kept), frames, left_out
+    )
 
 
 class _Renumbering:
@@ -162,16 +164,18 @@ def _rows(
     left_out: Counter[str],
 ) -> dict[str, Rows]:
     """The rows of those decisions whose rows are known, by id."""
-    sent = store.windows.rows([one.id for one in decisions if one.source == "rows"])
-    found: dict[str, Rows] = {
-        one.id: rows_of(sent[one.id], numbers[one.applicant]) for one in decisions if one.id in sent
+    sent = store.windows.rows([decision.id for decision in decisions if decision.source == "rows"])
+    rows: dict[str, Rows] = {
+        decision.id: rows_of(sent[decision.id], numbers[decision.applicant])
+        for decision in decisions
+        if decision.id in sent
     }
-    by_number = [one for one in decisions if one.source != "rows"]
-    found |= dict(_online(store, by_number, numbers, left_out))
+    by_number = [decision for decision in decisions if decision.source != "rows"]
+    rows |= dict(_online(store, by_number, numbers, left_out))
     left_out["rows not kept with the decision"] += sum(
-        one.source == "rows" and one.id not in sent for one in decisions
+        decision.source == "rows" and decision.id not in sent for decision in decisions
     )
-    return found
+    return rows
 
 
 def _online(
@@ -182,20 +186,20 @@ def _online(
 ) -> Iterator[tuple[str, Rows]]:
     """The rows behind decisions by number, where they are those that were decided on."""
     applicants = store.applicants.known_as(
-        {one.applicant: numbers[one.applicant] for one in decisions}
+        {decision.applicant: numbers[decision.applicant] for decision in decisions}
     )
-    there = [one for one in decisions if numbers[one.applicant] in applicants]
+    there = [decision for decision in decisions if numbers[decision.applicant] in applicants]
     rows = [
-        rows_of(applicants[numbers[one.applicant]].rows, numbers[one.applicant]) for one in there
+        rows_of(applicants[numbers[decision.applicant]].rows, numbers[decision.applicant])
+        for decision in there
     ]
-    details = {
-        own.id: own for some in store.windows.details([one.id for one in there]) for own in some
-    }
+    ids = [decision.id for decision in there]
+    details = {own.id: own for some in store.windows.details(ids) for own in some}
     same = 0
-    for one, own, vector in zip(there, rows, recomputed(rows), strict=True):
-        if _is_recorded(details[one.id], vector):
+    for decision, own, vector in zip(there, rows, recomputed(rows), strict=True):
+        if _is_recorded(details[decision.id], vector):
             same += 1
-            yield one.id, own
+            yield decision.id, own
     left_out["applicant no longer known by number"] += len(decisions) - len(there)
     left_out["applicant's rows have changed since"] += len(there) - same
 

@@ -1,4 +1,4 @@
-"""Whom new labels come from, and what keeps them from teaching a model while nobody looks on."""
+"""Callers that new labels come from, and reasons to let a person look at them first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Known = dict[bytes, tuple[int, bool]]
 
 
 class Caller(NamedTuple):
-    """How many new labels a caller "asked" for or "reported", and how many defaults among them.
+    """The new labels that a caller "asked" for or "reported", and the defaults among them.
 
     As many are `expected` as the PDs that were answered add up to.
     """
@@ -37,7 +37,7 @@ class Caller(NamedTuple):
 
 
 def known_of(*datasets: Dataset) -> Known:
-    """Whose rows some datasets hold."""
+    """Return whose rows some datasets hold, by the digest of their features."""
     known: Known = {}
     for dataset in datasets:
         for rows in row_batches(dataset, "train"):
@@ -50,68 +50,74 @@ def known_of(*datasets: Dataset) -> Known:
 def once(
     store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], known: Known
 ) -> tuple[list[Labelled], list[Labelled]]:
-    """Decisions without those on the very features of another applicant, of whom the first counts.
+    """Leave out decisions on the very features of an earlier applicant.
 
     Also those of them that are new: `known` does not have them with this outcome.
     """
-    details = (one for some in store.windows.details([one.id for one in decisions]) for one in some)
-    digests = {one.id: _digest(zlib.decompress(one.features)) for one in details}
+    details = (
+        decision
+        for some in store.windows.details([decision.id for decision in decisions])
+        for decision in some
+    )
+    digests = {decision.id: _digest(zlib.decompress(decision.features)) for decision in details}
     owners = {digest: number for digest, (number, _) in known.items()}
     kept, new = [], []
-    for one in decisions:
-        number, digest = numbers[one.applicant], digests[one.id]
+    for decision in decisions:
+        number, digest = numbers[decision.applicant], digests[decision.id]
         if owners.setdefault(digest, number) == number:
-            kept.append(one)
-            if known.get(digest) != (number, one.defaulted):
-                new.append(one)
+            kept.append(decision)
+            if known.get(digest) != (number, decision.defaulted):
+                new.append(decision)
     return kept, new
 
 
 def callers_of(new: Sequence[Labelled]) -> list[Caller]:
-    """Who asked and who reported, those with the most labels first."""
+    """Count who asked and who reported, those with the most labels first."""
     sums: dict[tuple[str, str], Caller] = {}
-    for one in new:
-        for who in ((one.asked, "asked"), (one.reported, "reported")):
+    for decision in new:
+        for who in ((decision.asked, "asked"), (decision.reported, "reported")):
             _, _, labels, defaults, expected = sums.get(who, Caller(*who, 0, 0, 0.0))
-            sums[who] = Caller(*who, labels + 1, defaults + one.defaulted, expected + one.pd)
-    return sorted(sums.values(), key=lambda one: (one.did, -one.labels, one.id))
+            sums[who] = Caller(
+                *who, labels + 1, defaults + decision.defaulted, expected + decision.pd
+            )
+    return sorted(sums.values(), key=lambda decision: (decision.did, -decision.labels, decision.id))
 
 
 def doubts(callers: Sequence[Caller], share: float) -> Iterator[str]:
-    """Why a person should look first: one has more than a share of the labels, or other defaults.
+    """Yield why a person should look first: a caller's share of the labels, or other defaults.
 
     Labels are not thinned out to the share: whoever brings few would weigh as much as the lender.
     """
     for did, words in _DID.items():
-        peers = [one for one in callers if one.did == did]
-        labels = sum(one.labels for one in peers)
-        for one in peers:
-            if one.labels > share * labels:
+        peers = [who for who in callers if who.did == did]
+        labels = sum(who.labels for who in peers)
+        for who in peers:
+            if who.labels > share * labels:
                 yield (
-                    f"{one.labels:,} of {labels:,} new labels are {words} caller {one.id}, and "
+                    f"{who.labels:,} of {labels:,} new labels are {words} caller {who.id}, and "
                     f"one caller may have {share:.0%}."
                 )
-        strange = [(chance, one) for one in peers if (chance := _disagrees(one, peers)) is not None]
+        strange = [(chance, who) for who in peers if (chance := _disagrees(who, peers)) is not None]
         if strange:
-            one = min(strange)[1]
+            who = min(strange)[1]
             yield (
-                f"Of {one.labels:,} new labels {words} caller {one.id} {one.defaults:,} are "
-                f"defaults where {one.expected:,.0f} were to be expected, other than of the rest."
+                f"Of {who.labels:,} new labels {words} caller {who.id} {who.defaults:,} are "
+                f"defaults where {who.expected:,.0f} were to be expected, other than of the rest."
             )
 
 
-def _disagrees(one: Caller, peers: Sequence[Caller]) -> float | None:
-    """How likely so many defaults are at the rate of the others, where that is too unlikely.
+def _disagrees(caller: Caller, peers: Sequence[Caller]) -> float | None:
+    """Return the p-value of a caller's defaults at the others' rate; None if it is no matter.
 
     Exact test of two Poisson rates (Przyborowski and Wilenski, 1940).
     """
-    defaults = sum(peer.defaults for peer in peers) - one.defaults
-    expected = sum(peer.expected for peer in peers) - one.expected
-    if min(one.expected, expected) <= 0.0 or not one.defaults + defaults:
+    defaults = sum(peer.defaults for peer in peers) - caller.defaults
+    expected = sum(peer.expected for peer in peers) - caller.expected
+    if min(caller.expected, expected) <= 0.0 or not caller.defaults + defaults:
         return None
-    part = one.expected / (one.expected + expected)
-    chance = float(stats.binomtest(one.defaults, one.defaults + defaults, part).pvalue)
-    rates = sorted((one.defaults / one.expected, defaults / expected))
+    part = caller.expected / (caller.expected + expected)
+    chance = float(stats.binomtest(caller.defaults, caller.defaults + defaults, part).pvalue)
+    rates = sorted((caller.defaults / caller.expected, defaults / expected))
     return chance if chance < _SIGNIFICANCE and rates[1] >= _LARGE * rates[0] else None
 
 

@@ -17,15 +17,15 @@ from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
 from scoring.modelling import pipeline
 from scoring.modelling.configuration import Configuration
-from scoring.modelling.pipeline import Settings
+from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 from scoring.registry import approval
-from scoring.registry.gates import Verdict, judge, on_original
+from scoring.registry.gates import GateVerdict, judge, on_original
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
 from scoring.registry.retraining.history import History, Keys, history_of, numbers_of
-from scoring.registry.retraining.labels import Caller, callers_of, doubts, known_of, once
+from scoring.registry.retraining.labels import Caller, Known, callers_of, doubts, known_of, once
 from scoring.registry.retraining.trial import Trial, Window, held
 from scoring.registry.retraining.triggers import holding
 from scoring.registry.tracking import track
@@ -45,7 +45,7 @@ class NothingToLearnError(ScoringError):
 
 @dataclass(frozen=True)
 class Material:
-    """What a new model is made of.
+    """Data and champion that a new model is made from.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Attempt:
         What it was made of.
     trial : Trial
         What it did beside the champion.
-    verdict : Verdict
+    verdict : GateVerdict
         Of the gates.
     promotion : Event or None
         None if it stays the challenger.
@@ -103,7 +103,7 @@ class Attempt:
 
     material: Material
     trial: Trial
-    verdict: Verdict
+    verdict: GateVerdict
     promotion: Event | None
     why: str
 
@@ -145,8 +145,34 @@ def gather(
     DataVersionError
         If the champion's data are neither kept nor given.
     """
-    version = registry.version_of(CHAMPION)
-    champion = registry.load(version)
+    champion = registry.load(registry.version_of(CHAMPION))
+    decisions, left_out = _with_outcomes(store, now)
+    since, last = decisions[-1].at - window, decisions[-1].at
+    _check_enough(
+        [own for own in decisions if own.at < since], f"before the newest {window.days} days"
+    )
+    kept = DataVersions.beside(registry.folder)
+    with _original(kept, champion, original) as parent:
+        first = _first(kept, parent.digest)
+        numbers = numbers_of(store, decisions, applicants_of(parent))
+        single, new = once(store, decisions, numbers, _known(kept, parent, first))
+        left_out["rows of another applicant"] = len(decisions) - len(single)
+        history, newest = _divided(store, single, numbers, parent, since, window)
+        addition = _addition(parent, history)
+        digest = _kept(kept, parent, history, addition)
+    _check_new(registry, digest)
+    used = {own.id for own in (*history.decisions, *newest.decisions)}
+    callers = callers_of([own for own in new if own.id in used])
+    return Material(
+        champion, digest, addition, history, _newest(history, window),
+        _window(store, newest, since, last), first, callers,
+        left_out + history.left_out + newest.left_out,
+        (*doubts(callers, caller_share), *_held_by(registry, store, champion)),
+    )  # fmt: skip
+
+
+def _with_outcomes(store: Store, now: datetime) -> tuple[list[Labelled], Counter[str]]:
+    """Return the decisions with an outcome, and how many outcomes are not learnt from."""
     decisions = store.windows.labelled(now)
     left_out = Counter({"outcomes of refused applicants": store.windows.labelled_refusals(now)})
     if not decisions:
@@ -154,38 +180,37 @@ def gather(
             "no decision has an outcome yet, those of "
             f"{left_out.total():,} refused applicants aside: POST /outcomes tells them"
         )
-    since = decisions[-1].at - window
-    _check_enough(
-        [one for one in decisions if one.at < since], f"before the newest {window.days} days"
-    )
-    kept = DataVersions.beside(registry.folder)
-    with _original(kept, champion, original) as parent:
-        numbers = numbers_of(store, decisions, applicants_of(parent))
-        first = _first(kept, parent.digest)
-        with kept.opened(first) as beginning:
-            known = known_of(parent, *([] if first == parent.digest else [beginning]))
-        single, new = once(store, decisions, numbers, known)
-        left_out["rows of another applicant"] = len(decisions) - len(single)
-        before = [one for one in single if one.at < since]
-        unseen = _unseen([one for one in single if one.at >= since], numbers, parent)
-        _check_enough(unseen, f"in the newest {window.days} days, of applicants not learnt from")
-        history = history_of(store, before, numbers, new_keys(parent))
-        newest = history_of(store, unseen, numbers, Keys())
-        _check_enough(history.decisions, "whose rows are known")
-        _check_enough(newest.decisions, "in the window whose rows are known")
-        addition = _addition(parent, history)
-        digest = _kept(kept, parent, history, addition)
-    _check_new(registry, digest)
-    used = {one.id for one in (*history.decisions, *newest.decisions)}
-    callers = callers_of([one for one in new if one.id in used])
-    manifest = registry.tags(version).get("manifest_sha256", "")
-    held_by = holding(manifest, store.alerts.latest(open_only=True))
-    return Material(
-        champion, digest, addition, history, _newest(history, window),
-        _window(store, newest, since, decisions[-1].at), first, callers,
-        left_out + history.left_out + newest.left_out,
-        (*doubts(callers, caller_share), *held_by),
-    )  # fmt: skip
+    return decisions, left_out
+
+
+def _known(kept: DataVersions, parent: Dataset, first: str) -> Known:
+    """Return whose rows the champion's data and those they were made from hold."""
+    with kept.opened(first) as beginning:
+        return known_of(parent, *([] if first == parent.digest else [beginning]))
+
+
+def _divided(
+    store: Store,
+    decisions: Sequence[Labelled],
+    numbers: dict[str, int],
+    parent: Dataset,
+    since: datetime,
+    window: timedelta,
+) -> tuple[History, History]:
+    """Read what is learnt from, and what is compared on: the newest, of others than learnt from."""
+    before = [own for own in decisions if own.at < since]
+    unseen = _unseen([own for own in decisions if own.at >= since], numbers, parent)
+    _check_enough(unseen, f"in the newest {window.days} days, of applicants not learnt from")
+    history = history_of(store, before, numbers, new_keys(parent))
+    newest = history_of(store, unseen, numbers, Keys())
+    _check_enough(history.decisions, "whose rows are known")
+    _check_enough(newest.decisions, "in the window whose rows are known")
+    return history, newest
+
+
+def _held_by(registry: Registry, store: Store, champion: Scorer) -> list[str]:
+    digest = registry.tags(champion.version).get("manifest_sha256", "")
+    return holding(digest, store.alerts.latest(open_only=True))
 
 
 def attempt(
@@ -222,26 +247,30 @@ def attempt(
     progress : callable of (stage, done, total), optional
         Told as each stage goes on.
     """
-    champion, kept = material.champion, DataVersions.beside(registry.folder)
-    with kept.opened(material.dataset) as dataset:
-        run = _trained(dataset, material, seed, progress)
-        challenger = track(registry, run, now.date().isoformat(), challenger=False)
-    with kept.opened(material.original) as original:
-        trial = held(challenger, champion, material.window, original, seed)
+    challenger = _challenger(registry, material, now, seed, progress)
+    with DataVersions.beside(registry.folder).opened(material.original) as original:
+        trial = held(challenger, material.champion, material.window, original, seed)
     card = approval.kept_card(registry, challenger.version)
     verdict = judge(trial.challenger, trial.champion, trial.held_out, card)
     verdict = replace(verdict, gates=(*verdict.gates, *on_original(trial.on_original)))
     unsure = (*material.doubts, *trial.moved)
+    reason, event = _reason(trial, verdict, unsure), None
     if not unsure:
         registry.challenge(challenger.version)
         registry.export(export.with_name(CHALLENGER), CHALLENGER)
-    reason = _reason(trial, verdict, unsure)
-    event = None
-    if trial.cheaper and verdict.passed and promote and not unsure:
-        event = approval.promote(
-            registry, verdict, by, f"{why} {reason}", export=export, reports=reports
-        )
+        if trial.cheaper and verdict.passed and promote:
+            event = approval.promote(
+                registry, verdict, by, f"{why} {reason}", export=export, reports=reports
+            )
     return Attempt(material, trial, verdict, event, reason)
+
+
+def _challenger(
+    registry: Registry, material: Material, now: datetime, seed: int, progress: Progress | None
+) -> Scorer:
+    with DataVersions.beside(registry.folder).opened(material.dataset) as dataset:
+        run = _trained(dataset, material, seed, progress)
+        return track(registry, run, now.date().isoformat(), challenger=False)
 
 
 def _trained(
@@ -249,7 +278,7 @@ def _trained(
 ) -> pipeline.Run:
     champion = material.champion
     protected = bool(champion.lineage["training"].get("use_protected"))
-    settings = Settings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
+    settings = TrainingSettings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
     return pipeline.retrain(
         pipeline.load(dataset, protected),
         Configuration.of(champion).candidate,
@@ -264,7 +293,7 @@ def _trained(
 
 @contextmanager
 def _original(kept: DataVersions, champion: Scorer, given: Dataset | None) -> Iterator[Dataset]:
-    """What the champion learnt from."""
+    """Open the data that the champion learnt from."""
     digest = str(champion.lineage.get("training", {}).get("dataset", ""))
     if given is not None:
         if given.digest != digest:
@@ -292,14 +321,14 @@ def _first(kept: DataVersions, digest: str) -> str:
 def _unseen(
     decisions: Sequence[Labelled], numbers: dict[str, int], parent: Dataset
 ) -> list[Labelled]:
-    """Those about applicants of whom the champion has learnt nothing."""
+    """Return those about applicants of whom the champion has learnt nothing."""
     train = parent.frames("train")["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
     learnt = set(train.filter(~is_held_out(train)))
-    return [one for one in decisions if numbers[one.applicant] not in learnt]
+    return [own for own in decisions if numbers[own.applicant] not in learnt]
 
 
 def _check_enough(decisions: Sequence[Labelled], which: str) -> None:
-    defaults = sum(one.defaulted for one in decisions)
+    defaults = sum(own.defaulted for own in decisions)
     if min(defaults, len(decisions) - defaults) < LEAST_DEFAULTS:
         raise NothingToLearnError(
             f"{len(decisions):,} decisions {which} have an outcome, {defaults} of them a default: "
@@ -331,8 +360,8 @@ def _check_new(registry: Registry, digest: str) -> None:
 def _newest(history: History, span: timedelta) -> tuple[int, ...]:
     """On whom the PDs are calibrated: the last ones, or all if these are too few."""
     since = history.decisions[-1].at - span
-    recent = np.array([one.at >= since for one in history.decisions])
-    defaulted = np.array([one.defaulted for one in history.decisions])
+    recent = np.array([own.at >= since for own in history.decisions])
+    defaulted = np.array([own.defaulted for own in history.decisions])
     if int(defaulted[recent].sum()) < LEAST_DEFAULTS:
         recent[:] = True
     return tuple(np.array(history.numbers)[recent].tolist())
@@ -344,18 +373,18 @@ def _window(store: Store, newest: History, since: datetime, last: datetime) -> W
     return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
 
 
-def _reason(trial: Trial, verdict: Verdict, unsure: Sequence[str]) -> str:
+def _reason(trial: Trial, verdict: GateVerdict, unsure: Sequence[str]) -> str:
     value, low, high = trial.cost
-    told = (
+    sentence = (
         f"On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
         f"[{low:+.4f}, {high:+.4f}] an applicant more than the champion"
     )
     if not trial.cheaper:
-        return f"{told}: not cheaper beyond chance."
+        return f"{sentence}: not cheaper beyond chance."
     refused = verdict.refused_by()
     if refused:
-        return f"{told}, but gates refuse it: " + " ".join(gate.sentence for gate in refused)
-    told += ": cheaper beyond chance"
+        return f"{sentence}, but gates refuse it: " + " ".join(gate.sentence for gate in refused)
+    sentence += ": cheaper beyond chance"
     if unsure:
-        return f"{told}, but a person has to promote it (promote --version): {' '.join(unsure)}"
-    return f"{told}."
+        return f"{sentence}, but a person has to promote it (promote --version): {' '.join(unsure)}"
+    return f"{sentence}."

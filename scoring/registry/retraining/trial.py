@@ -20,10 +20,10 @@ from scoring.data.dataset import Dataset
 from scoring.data.tables import Frames
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.metrics import figures, paired_difference
+from scoring.evaluation.metrics import figures
 from scoring.features import build_features
-from scoring.registry.approval import held_out_of, held_out_rows, pds_of
 from scoring.registry.gates import HeldOut, Scored
+from scoring.registry.holdout import held_out_rows, score_parts
 from scoring.registry.retraining.history import History
 from scoring.serving.scorer import Floats, Scorer
 
@@ -65,7 +65,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Trial:
-    """What both models make of the same applicants.
+    """Champion and challenger measured on the same applicants.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Trial:
         return self.cost.high < 0
 
     def figures_of(self, scored: Scored) -> dict[str, float]:
-        """A model's own figures on all these applicants."""
+        """Compute a model's own figures on all these applicants."""
         scorer = scored.scorer
         return figures(self.held_out.target, scored.pds, scorer.cutoff, scorer.costs)
 
@@ -143,38 +143,35 @@ def held(
         Of the draw of stand-ins and of the bootstrap.
     """
     models = challenger, champion
-    newest = held_out_of(window.history.frames["application"])
+    newest, newest_pds = score_parts([window.history.frames], *models)
     parts = held_out_rows(original)
-    others = held_out_of(pl.concat(rows["application"] for rows in parts))
-    scored = [pds_of(rows, *models) for rows in parts]
-    pds_of_others = [np.concatenate(own) for own in zip(*scored, strict=True)]
+    others, others_pds = score_parts(parts, *models)
     size = newest.target.size
     # Where nearly all are refused no number of stand-ins would do.
     rate = min(window.refusal_rate, _ALMOST_ALL)
     wanted = round(size * rate / (1.0 - rate))
-    chosen = _refused(champion, pds_of_others[1], wanted, seed)
+    chosen = _refused(champion, others_pds[1], wanted, seed)
     pds = [
-        np.concatenate([own, theirs[chosen]])
-        for own, theirs in zip(pds_of(window.history.frames, *models), pds_of_others, strict=True)
+        np.concatenate([own, old[chosen]]) for own, old in zip(newest_pds, others_pds, strict=True)
     ]
     target = np.concatenate([newest.target, others.target[chosen]])
     groups = pl.concat([newest.groups, others.groups[chosen]])
+    ours, theirs = (Scored(*pair) for pair in zip(models, pds, strict=True))
+    first_ours, first_theirs = (Scored(*pair) for pair in zip(models, others_pds, strict=True))
+    strict = _as_strict(others_pds, champion.cutoff)
     return Trial(
         window=window,
         stand_ins=chosen.size,
         wanted=wanted,
-        challenger=Scored(challenger, pds[0]),
-        champion=Scored(champion, pds[1]),
+        challenger=ours,
+        champion=theirs,
         # Stand-ins tell what refusals cost, but their outcomes are of another time.
         held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
-        on_labelled=_differences(models, pds, target, size, seed),
-        on_all=_differences(models, pds, target, target.size, seed),
-        on_original=_differences(
-            models, pds_of_others, others.target, others.target.size, seed,
-            _as_strict(pds_of_others, champion.cutoff),
-        ),
+        on_labelled=ours.minus(theirs, target, slice(size), seed=seed),
+        on_all=ours.minus(theirs, target, seed=seed),
+        on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),
         effects=effects(challenger, champion, parts[0], seed),
-    )  # fmt: skip
+    )
 
 
 def _as_strict(pds: list[Floats], cutoff: float) -> float:
@@ -186,7 +183,7 @@ def _as_strict(pds: list[Floats], cutoff: float) -> float:
 def effects(
     challenger: Scorer, champion: Scorer, rows: Frames[pl.DataFrame], seed: int = 0
 ) -> dict[str, Interval]:
-    """How far the mean contribution of each table's features has moved, in log-odds.
+    """Measure how far the mean contribution of each table's features has moved, in log-odds.
 
     Contributions are centred on those who were learnt from. Where these are such as the held-out
     `rows` their mean is about zero, whatever the outcomes were; labels about applicants of a kind
@@ -198,7 +195,7 @@ def effects(
     ours, theirs = _by_table(challenger, features), _by_table(champion, features)
     nothing = np.zeros(target.size)
     tables = sorted(ours | theirs)
-    moves = np.stack([ours.get(one, nothing) - theirs.get(one, nothing) for one in tables])
+    moves = np.stack([ours.get(table, nothing) - theirs.get(table, nothing) for table in tables])
     drawn = [
         counts @ moves.T / target.size for counts in bootstrap.resamples(target, _RESAMPLES, seed)
     ]
@@ -220,27 +217,6 @@ def _by_table(scorer: Scorer, features: pl.DataFrame) -> dict[str, Floats]:
 
 
 def _refused(champion: Scorer, pds: Floats, wanted: int, seed: int) -> np.ndarray:
-    refused = np.array([one == "refuse" for one in champion.decide(pds)], dtype=np.bool_)
+    refused = np.array([decision == "refuse" for decision in champion.decide(pds)], dtype=np.bool_)
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(refused))
     return np.sort(drawn[:wanted])
-
-
-def _differences(
-    models: tuple[Scorer, Scorer],
-    pds: list[Floats],
-    target: np.ndarray,
-    size: int,
-    seed: int,
-    cutoff: float | None = None,
-) -> dict[str, Interval]:
-    challenger, champion = models
-    return paired_difference(
-        target[:size],
-        pds[0][:size],
-        pds[1][:size],
-        challenger.cutoff if cutoff is None else cutoff,
-        champion.cutoff,
-        challenger.costs,
-        _RESAMPLES,
-        seed,
-    )

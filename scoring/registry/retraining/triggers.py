@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scoring.monitoring.rules import OUTCOME_RULES, RULES, SERVICE_RULES
+from scoring.registry.mlflow_registry import CHAMPION, Registry
 from scoring.registry.promotions import Event
-from scoring.store import Alert, AlertRecord
+from scoring.store import Alert, AlertRecord, Store
 
 # Alerts that newer outcomes can mend. Who applies does not call for a new model: anybody who may
 # ask for decisions can change that.
@@ -19,7 +20,7 @@ HOLDING = RULES - OUTCOME_RULES - SERVICE_RULES
 
 @dataclass(frozen=True)
 class Triggers:
-    """What calls for a new model; without any it is called for at once.
+    """Conditions that call for a new model; without any it is called for at once.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ def called(
     alerts: Sequence[AlertRecord],
     now: datetime,
 ) -> Call:
-    """Whether a new model is called for.
+    """Return whether a new model is called for, and why.
 
     Parameters
     ----------
@@ -67,24 +68,41 @@ def called(
     reasons, calm = [], []
     if triggers.older_than is not None:
         age = None if reign is None else now - datetime.fromisoformat(reign.at)
-        told = "of unknown age" if age is None else f"{age.days} days old"
+        words = "of unknown age" if age is None else f"{age.days} days old"
         limit = f"{triggers.older_than.days} days"
         if age is None or age >= triggers.older_than:
-            reasons.append(f"The champion is {told}, and {limit} is the limit.")
+            reasons.append(f"The champion is {words}, and {limit} is the limit.")
         else:
-            calm.append(f"The champion is {told}, not yet {limit}.")
+            calm.append(f"The champion is {words}, not yet {limit}.")
     if triggers.alerts:
         own = _about(champion_digest, alerts, CALLING)
-        reasons += [f"Alert, {one.severity}: {one.message}" for one in own]
+        reasons += [f"Alert, {alert.severity}: {alert.message}" for alert in own]
         if not own:
             calm.append("No open alert about the champion calls for a new model.")
     return Call(bool(reasons), " ".join(reasons or calm))
 
 
+def call_for(registry: Registry, store: Store, triggers: Triggers, now: datetime) -> Call:
+    """Return whether the registry's champion calls for a new model; parameters as for `called`.
+
+    Raises
+    ------
+    RegistryError
+        If there is no champion.
+    """
+    version = registry.version_of(CHAMPION)
+    reigns = [event for event in registry.history() if event.version == version]
+    digest = registry.tags(version).get("manifest_sha256", "")
+    alerts = store.alerts.latest(open_only=True)
+    return called(triggers, reigns[-1] if reigns else None, digest, alerts, now)
+
+
 def holding(champion_digest: str, alerts: Sequence[AlertRecord]) -> list[str]:
-    """The open alerts, of those given, for which a person has to promote, in sentences."""
+    """Return the critical alerts, of those given, for which a person has to promote, in words."""
     own = _about(champion_digest, alerts, HOLDING)
-    return [f"An alert is critical: {one.message}" for one in own if one.severity == "critical"]
+    return [
+        f"An alert is critical: {alert.message}" for alert in own if alert.severity == "critical"
+    ]
 
 
 def _about(digest: str, alerts: Sequence[AlertRecord], rules: Collection[str]) -> list[Alert]:

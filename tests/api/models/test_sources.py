@@ -28,7 +28,7 @@ from mlflow.tracking import MlflowClient
 
 from api.models import sources
 from api.models.sources import Alias, FolderSource, FoundModel, RegistrySource, SourceError
-from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME
+from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.serving.scorer import Scorer, ScorerError
 from tests.helpers.receivers import dripping
 from tests.helpers.serving import free_port

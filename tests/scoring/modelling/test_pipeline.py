@@ -11,12 +11,12 @@ import pytest
 from scoring.data.dataset import Dataset, ingest
 from scoring.evaluation.metrics import SuspectedLeakageError
 from scoring.features import PROTECTED
-from scoring.modelling.pipeline import Run, Settings, check_credible, remedy_choice, train
+from scoring.modelling.pipeline import Run, TrainingSettings, check_credible, remedy_choice, train
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.training import Examples, Validation, is_held_out
 from scoring.registry.mlflow_registry import MODEL_NAME
 
-SETTINGS = Settings(trials=2, folds=3)
+SETTINGS = TrainingSettings(trials=2, folds=3)
 
 
 @pytest.fixture(scope="module")

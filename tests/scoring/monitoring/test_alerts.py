@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scoring.monitoring.alerts import ALARM, QUIET, exit_code, notify
-from scoring.monitoring.rules import RULES, Verdict
+from scoring.monitoring.rules import RULES, Assessment
 from scoring.monitoring.senders import EmailSender, WebhookSender
 from scoring.store import Alert, AlertRecord, Store
 from tests.helpers import serving
@@ -51,15 +51,15 @@ def file_store(tmp_path: Path) -> Store:
     return store
 
 
-def verdict(*alerts: Alert) -> Verdict:
-    return Verdict("a" * 64, alerts, RULES)
+def assessed(*alerts: Alert) -> Assessment:
+    return Assessment("a" * 64, alerts, RULES)
 
 
 def test_news_are_sent_once_and_a_quiet_look_sends_nothing(file_store: Store) -> None:
     pager = Pager()
     looks = [[WARNING], [WARNING], [WARNING, CRITICAL], [], []]
     for day, found in enumerate(looks):
-        notify(file_store, [verdict(*found)], [pager], MONDAY + day * DAY)
+        notify(file_store, [assessed(*found)], [pager], MONDAY + day * DAY)
     assert pager.sent == [["pd_drift"], ["skew"]]
     assert file_store.alerts.latest(open_only=True) == []
 
@@ -69,19 +69,19 @@ def test_what_is_wrong_with_the_service_is_told_once_whatever_the_models(
 ) -> None:
     slow = replace(WARNING, rule="latency", model_version="", model_digest="")
     pager = Pager()
-    champion, challenger = verdict(WARNING, slow), Verdict("b" * 64, (slow,), RULES)
+    champion, challenger = assessed(WARNING, slow), Assessment("b" * 64, (slow,), RULES)
     notify(file_store, [champion, challenger], [pager], MONDAY)
     notify(file_store, [challenger], [pager], MONDAY + DAY)
     assert pager.sent == [["pd_drift", "latency"]]
     assert [one.alert.rule for one in file_store.alerts.latest(open_only=True)] == ["latency"]
-    notify(file_store, [verdict()], [pager], MONDAY + 2 * DAY)
+    notify(file_store, [assessed()], [pager], MONDAY + 2 * DAY)
     assert file_store.alerts.latest(open_only=True) == []
 
 
 def test_every_sender_gets_the_news(file_store: Store) -> None:
     with web_server() as hook, mail_server() as box:
         mail = EmailSender("127.0.0.1", box.port, "risk@example.org", ("a@b.org",))
-        told = notify(file_store, [verdict(WARNING)], [WebhookSender(hook.url), mail], MONDAY)
+        told = notify(file_store, [assessed(WARNING)], [WebhookSender(hook.url), mail], MONDAY)
     assert told.failures == ()
     assert [one.alert for one in told.news] == [WARNING]
     assert (len(hook.bodies), len(box.messages)) == (1, 1)
@@ -94,11 +94,11 @@ def test_a_sender_that_fails_keeps_nobody_from_the_news_and_gets_them_later(
 ) -> None:
     away = WebhookSender(f"http://127.0.0.1:{serving.free_port()}/hook")
     pager = Pager()
-    told = notify(file_store, [verdict(WARNING)], [away, pager], MONDAY)
+    told = notify(file_store, [assessed(WARNING)], [away, pager], MONDAY)
     assert [one.partition(":")[0] for one in told.failures] == ["webhook"]
     assert pager.sent == [["pd_drift"]]
     with web_server() as hook:
-        told = notify(file_store, [verdict(WARNING)], [WebhookSender(hook.url)], MONDAY + DAY)
+        told = notify(file_store, [assessed(WARNING)], [WebhookSender(hook.url)], MONDAY + DAY)
     assert told.failures == ()
     assert len(hook.bodies) == 1
 

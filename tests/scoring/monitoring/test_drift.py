@@ -382,7 +382,7 @@ def test_a_random_split_of_real_training_applicants_shows_no_drift(
     scorer, reference, _ = real
     shuffled = reference.sample(fraction=1.0, shuffle=True, seed=7)
     found = drift.study(shuffled.head(2_500), shuffled.tail(-2_500), scorer, top=3)
-    assert drift.verdict(found) == drift.Verdict(False, "none", 0, 0)
+    assert drift.verdict(found) == drift.DriftVerdict(False, "none", 0, 0)
     assert "0 of" in drift.conclusion(found)
     assert drift.check(found).tests["passed"].all()
 

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring.evaluation.business import realised_cost
 from scoring.evaluation.metrics import figures
 from scoring.monitoring import pictures
-from scoring.monitoring.cohorts import by_vintage
-from scoring.monitoring.costs import realised_cost
 from scoring.monitoring.estimate import estimate
-from scoring.monitoring.performance import observed_to_expected, performance
+from scoring.monitoring.performance import by_vintage, observed_to_expected, performance
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from scoring.store import Settled

@@ -13,7 +13,7 @@ import pytest
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison, Share
 from scoring.monitoring.findings import Findings, Performance, Quality, Service, Window
-from scoring.monitoring.rules import RULES, SERVICE_RULES, judge, verdict
+from scoring.monitoring.rules import RULES, SERVICE_RULES, assess, judge
 from scoring.monitoring.thresholds import Limit, Thresholds
 from scoring.serving.profiles import PD
 
@@ -86,7 +86,7 @@ def told(found: Findings) -> dict[str, str]:
 
 
 def test_a_quiet_window_has_no_alert_and_is_judged_by_every_rule() -> None:
-    found = verdict(findings())
+    found = assess(findings())
     assert found.alerts == ()
     assert found.judged == RULES
 
@@ -270,11 +270,11 @@ def test_too_few_are_not_judged() -> None:
             defaults=8, figures={"observed_to_expected": Interval(1.0, 0.5, 1.5)}
         ),
     )
-    found = verdict(few)
+    found = assess(few)
     assert found.alerts == ()
     assert found.judged == SERVICE_RULES
     nobody = replace(few, comparison=None, performance=None, applicants=0)
-    assert verdict(nobody).judged == found.judged
+    assert assess(nobody).judged == found.judged
 
 
 def test_critical_alerts_come_first() -> None:

@@ -16,11 +16,11 @@ from scoring.registry import gates
 from scoring.registry.gates import (
     FOUR_FIFTHS,
     Gate,
+    GateVerdict,
     HeldOut,
     Incomparable,
     Margins,
     Scored,
-    Verdict,
     chance_ece,
 )
 from scoring.reports.card import Card
@@ -39,7 +39,7 @@ def judge(
     held_out: HeldOut,
     card: Card | None,
     margins: Margins | None = None,
-) -> Verdict:
+) -> GateVerdict:
     """With fewer resamples than by default."""
     return gates.judge(challenger, champion, held_out, card, margins, resamples=100)
 
@@ -87,11 +87,11 @@ def model(scorer: Scorer) -> Model:
     return make
 
 
-def refused(verdict: Verdict) -> list[str]:
+def refused(verdict: GateVerdict) -> list[str]:
     return [gate.name for gate in verdict.refused_by()]
 
 
-def gate_of(verdict: Verdict, name: str) -> Gate:
+def gate_of(verdict: GateVerdict, name: str) -> Gate:
     return next(gate for gate in verdict.gates if gate.name == name)
 
 

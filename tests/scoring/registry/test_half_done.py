@@ -29,8 +29,9 @@ KILLED = """
 import functools, os, shutil, signal, sys
 from pathlib import Path
 from mlflow.tracking import MlflowClient
-from scoring import approval, files
-from scoring.registry.gates import Gate, Verdict
+from scoring import files
+from scoring.registry import approval
+from scoring.registry.gates import Gate, GateVerdict
 from scoring.registry.mlflow_registry import Registry
 
 folder = Path(sys.argv[1])
@@ -62,7 +63,7 @@ def change(place, last):
         approval.rollback(store, "ben", "complaints", export=export)
     else:
         gate = Gate("AUC", True, 0.76, 0.75, "The AUC is not worse.")
-        verdict = Verdict("2", "1", (gate,), applicants=200, defaults=16)
+        verdict = GateVerdict("2", "1", (gate,), applicants=200, defaults=16)
         approval.promote(store, verdict, "ana", "better", export=export)
 
 for last in asked or range(1, 100):

@@ -20,7 +20,7 @@ from scoring.data.versions import Addition, DataVersions
 from scoring.modelling.training import Examples, Validation, applicants_digest
 from scoring.registry import provenance
 from scoring.registry.approval import register
-from scoring.registry.gates import Gate, Verdict
+from scoring.registry.gates import Gate, GateVerdict
 from scoring.registry.lineage import NOT_RECORDED, lineage_of
 from scoring.registry.mlflow_registry import Registry
 from scoring.registry.promotions import RegistryError
@@ -37,10 +37,10 @@ STEPS = [
 ]  # fmt: skip
 
 
-def verdict(version: str, champion: str | None, *failed: str) -> Verdict:
+def verdict(version: str, champion: str | None, *failed: str) -> GateVerdict:
     gates = [Gate("AUC", True, 0.76, 0.75, "The AUC is not worse.")]
     gates += [Gate(name, False, 0.2, 0.1, "It is.") for name in failed]
-    return Verdict(version, champion, tuple(gates), applicants=200, defaults=16)
+    return GateVerdict(version, champion, tuple(gates), applicants=200, defaults=16)
 
 
 @pytest.fixture(scope="module")

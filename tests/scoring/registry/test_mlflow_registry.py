@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from scoring.registry.gates import Gate, Verdict
+from scoring.registry.gates import Gate, GateVerdict
 from scoring.registry.mlflow_registry import (
     CHALLENGER,
     CHAMPION,
@@ -178,7 +178,7 @@ def test_a_promotion_keeps_who_why_when_and_on_which_figures(
 ) -> None:
     name = fresh(registry, scorer, "kept", 1)
     refused = Gate("AUC", False, 0.7, 0.75, "The AUC is worse.")
-    verdict = Verdict("1", None, (refused,), applicants=200, defaults=16)
+    verdict = GateVerdict("1", None, (refused,), applicants=200, defaults=16)
     event = registry.promote(verdict, "Zoë", "un motif, même long: €", force=True, name=name)
     assert Registry(registry.folder).history(name) == [event]
     assert (event.action, event.version, event.previous) == ("promote", "1", None)
@@ -192,7 +192,7 @@ def test_a_gate_refuses_and_nothing_changes(registry: Registry, numbered: str) -
     final = Gate("no leakage", False, 0.9, 0.82, "AUC 0.9 is leakage.", final=True)
     before = registry.history(numbered), registry.champion(numbered)
     for gates, force in (((refused,), False), ((final,), False), ((refused, final), True)):
-        verdict = Verdict("1", before[1], gates, applicants=200, defaults=16)
+        verdict = GateVerdict("1", before[1], gates, applicants=200, defaults=16)
         with pytest.raises(
             PromotionRefusedError, match=r"version 1 is not promoted.*" + gates[-1].sentence
         ):

@@ -29,7 +29,7 @@ from scoring.features import build_features
 from scoring.features.vectors import compute, from_bytes, pack, to_bytes
 from scoring.modelling import pipeline
 from scoring.modelling.candidates import lightgbm
-from scoring.modelling.pipeline import Settings
+from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.training import is_held_out
 from scoring.registry import approval
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
@@ -110,7 +110,7 @@ def make_champion(registry: Registry, original: Dataset, folder: Path) -> None:
     candidate = replace(lightgbm(n_estimators=40), kept=60)
     DataVersions.beside(registry.folder).keep(original)
     run = pipeline.retrain(
-        pipeline.load(original), candidate, (), Settings(folds=2), MODEL_NAME, "The first."
+        pipeline.load(original), candidate, (), TrainingSettings(folds=2), MODEL_NAME, "The first."
     )
     track(registry, run, "2024-01-01")
     verdict = approval.judged(registry, original)

@@ -1,0 +1,80 @@
+"""Applicants that no model has learnt from, scored by the models that are compared on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from scoring.data.dataset import Dataset
+from scoring.data.tables import Frames
+from scoring.evaluation.fairness import attributes
+from scoring.features import build_features
+from scoring.modelling.training import HOLDOUT_RULE, is_held_out
+from scoring.registry.gates import HeldOut
+from scoring.registry.promotions import RegistryError
+from scoring.serving.batch import row_batches
+from scoring.serving.scorer import Floats, Scorer
+
+
+def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Floats]]:
+    """Score the held-out applicants of a dataset; returns what `score_parts` does."""
+    return score_parts(held_out_rows(dataset), *scorers)
+
+
+def score_parts(
+    parts: Sequence[Frames[pl.DataFrame]], *scorers: Scorer
+) -> tuple[HeldOut, list[Floats]]:
+    """Score applicants with an outcome whom no model has learnt from.
+
+    Parameters
+    ----------
+    parts : sequence of mapping of str to polars.DataFrame
+        All seven tables of some of them at a time.
+    *scorers : Scorer
+        The models.
+
+    Returns
+    -------
+    held_out : HeldOut
+        Outcomes, sex and age of the applicants.
+    pds : list of numpy.ndarray of shape (applicants,)
+        Of each model.
+    """
+    applications = pl.concat(rows["application"] for rows in parts)
+    target = applications["TARGET"].to_numpy().astype(np.int8)
+    held_out = HeldOut(target, attributes(applications).select("sex", "age"), HOLDOUT_RULE)
+    features = [build_features(rows) for rows in parts]
+    return held_out, [np.concatenate([own.predict(rows) for rows in features]) for own in scorers]
+
+
+def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
+    """Read the tables of the applicants that no model has learnt from, some at a time.
+
+    Raises
+    ------
+    RegistryError
+        If there are none.
+    """
+    parts = [part for rows in row_batches(dataset, "train") if (part := _of_held_out(rows))]
+    if not parts:
+        raise RegistryError("no applicant with an outcome is held out: the dataset is too small")
+    return parts
+
+
+def _of_held_out(rows: Frames[pl.DataFrame]) -> dict[str, pl.DataFrame] | None:
+    """Return the rows of the applicants that are held out and have an outcome, None without any."""
+    known = rows["application"].drop_nulls("TARGET")
+    application = known.filter(is_held_out(known["SK_ID_CURR"]))
+    if application.is_empty():
+        return None
+    chosen = application.select("SK_ID_CURR")
+    histories = {
+        name: frame.join(chosen, on="SK_ID_CURR", how="semi", maintain_order="left")
+        if "SK_ID_CURR" in frame.columns
+        else frame
+        for name, frame in rows.items()
+        if name != "application"
+    }
+    return {"application": application, **histories}

@@ -1,0 +1,33 @@
+"""Work that several processes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import starmap
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+def in_processes(
+    function: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], processes: int
+) -> Iterator[Result]:
+    """Yield what a function makes of each tuple of arguments, in their order.
+
+    Parameters
+    ----------
+    function : callable
+        One that can be pickled.
+    arguments : iterable of tuple
+        Of each call.
+    processes : int
+        How many work at it; with 1 it is done here.
+    """
+    if processes == 1:
+        yield from starmap(function, arguments)
+        return
+    # Forked children would inherit the locks of Polars' threads.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(function, *zip(*arguments, strict=True))
