@@ -16,10 +16,10 @@ from markupsafe import Markup
 
 
 class Paragraph(NamedTuple):
-    """A paragraph, in English unless it says otherwise."""
+    """A paragraph, in the page's language unless it names another."""
 
     text: str
-    language: str = "en"
+    language: str = ""
 
 
 class Marked(NamedTuple):
@@ -71,7 +71,7 @@ class Section(NamedTuple):
 
     title: str
     blocks: tuple[Block, ...]
-    language: str = "en"
+    language: str = ""
     folds: bool = False
 
 
@@ -83,6 +83,7 @@ def markdown(title: str, sections: Iterable[Section]) -> str:
 def html(
     title: str,
     sections: Iterable[Section],
+    language: str = "en",
     template: str = "document.html.jinja",
     **further: object,
 ) -> str:
@@ -94,12 +95,14 @@ def html(
         Of the page.
     sections : iterable of Section
         In the order in which they are read.
+    language : str
+        Of all that names no other.
     template : str
         One that extends the document's.
     **further : object
         What that template needs beyond the document.
     """
-    return _filled(template, title=title, sections=sections, page_language="en", **further)
+    return _filled(template, title=title, sections=sections, page_language=language, **further)
 
 
 def _filled(template: str, **values: object) -> str:

@@ -33,10 +33,7 @@ class Words:
 
     def lines(self, key: str) -> tuple[str, ...]:
         """Return several sentences that belong together, a list in the catalogue."""
-        part: Any = catalogue(self.language, self._name)
-        for name in key.split("."):
-            part = part[name]
-        return tuple(part)
+        return tuple(self._part(key))
 
     def table(self, key: str, rows: Iterable[Sequence[str]], **values: object) -> Table:
         """Make a table whose caption and header are in the catalogue."""
@@ -52,10 +49,25 @@ class Words:
         """Write a figure as people do; see `scoring.formats.written`."""
         return written(value, spec, self.language)
 
+    def cells(self, spec: str, /, *values: object) -> list[str]:
+        """Write figures alike, for a row of a table."""
+        return [self.written(value, spec) for value in values]
+
+    def named(self, key: str, name: str) -> str:
+        """Return what something is called, or its own name where the catalogue has no other."""
+        names: Any = self._part(key)
+        return str(names.get(name, name.replace("_", " ")))
+
     def interval(self, figure: Sequence[float], spec: str) -> str:
         """Write a value with its interval: 0.75 (0.72 to 0.78)."""
         value, low, high = (self.written(number, spec) for number in figure)
         return text(self.language, "reports.interval", value=value, low=low, high=high)
+
+    def _part(self, key: str) -> Any:
+        part: Any = catalogue(self.language, self._name)
+        for name in key.split("."):
+            part = part[name]
+        return part
 
 
 class _Formatter(Formatter):
