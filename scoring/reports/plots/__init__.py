@@ -30,6 +30,7 @@ from scoring.reports.plots.explanation import (
     waterfall,
 )
 from scoring.reports.plots.power import power_curves
+from scoring.reports.plots.style import png, svg
 
 __all__ = [
     "beeswarm",
@@ -51,10 +52,12 @@ __all__ = [
     "importances",
     "missing",
     "pd_distributions",
+    "png",
     "power_curves",
     "reliability",
     "score_distribution",
     "segments",
+    "svg",
     "transforms",
     "trials",
     "waterfall",
