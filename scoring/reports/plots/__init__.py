@@ -21,7 +21,7 @@ from scoring.reports.plots.decisions import (
     reliability,
     score_distribution,
 )
-from scoring.reports.plots.drift import binned, drift, pd_distributions
+from scoring.reports.plots.drift import binned, drift, pd_distributions, vintages
 from scoring.reports.plots.explanation import (
     beeswarm,
     dependence,
@@ -60,5 +60,6 @@ __all__ = [
     "svg",
     "transforms",
     "trials",
+    "vintages",
     "waterfall",
 ]
