@@ -18,7 +18,7 @@ from scoring.serving.scorer import Floats
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
-GREY, LIGHT = "#777777", "#DDDDDD"
+DARK, GREY, LIGHT = "#333333", "#777777", "#DDDDDD"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, GREY)
 
 # A notebook holds some twenty figures in less than 1.5 MB.

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrow
 
 from scoring.data.dataset import Dataset
 from scoring.evaluation import explain
@@ -172,7 +173,8 @@ def test_plots_of_importance_speak_in_words(
     figure = plots.beeswarm(found, top=4, language=language, points=200)
     assert "log-odds" in shown(figure)[0]
     said = [getattr(describe(name), language) for name in found.features[:4]]
-    assert ticks(figure.axes[0]) == said
+    # shap draws from below.
+    assert ticks(figure.axes[0])[::-1] == said
     table = explain.importances(
         scorer, sample_examples.frame, sample_examples.target, top=4, repeats=2
     )
@@ -188,7 +190,9 @@ def test_plots_of_importance_speak_in_words(
     assert "log-odds" in shown(plots.importance(important))[0]
 
 
-@pytest.mark.parametrize(("language", "title"), [("en", "cut-off: 9.1%"), ("fr", "seuil : 9,1 %")])
+@pytest.mark.parametrize(
+    ("language", "title"), [("en", "cut-off: 9.1%"), ("fr", "seuil : 9,1\u00a0%")]
+)
 def test_a_waterfall_leads_from_the_average_to_the_pd(
     scorer: Scorer, sample_features: pl.DataFrame, language: Language, title: str
 ) -> None:
@@ -196,10 +200,14 @@ def test_a_waterfall_leads_from_the_average_to_the_pd(
     figure = plots.waterfall(found, 1 / 11, language)
     shown(figure)
     axis = figure.axes[0]
-    bars = axis.patches
-    assert len(bars) == len(ticks(axis)) == 6
-    assert bars[0].get_x() == pytest.approx(found.base)
-    assert bars[-1].get_x() + bars[-1].get_width() == pytest.approx(found.logit)
+    arrows = [bar.get_xy() for bar in axis.patches if isinstance(bar, FancyArrow)]
+    assert len(arrows) == len(ticks(axis)) == 6
+    assert all(ticks(axis))
+    lowest, *_, highest = sorted(arrows, key=lambda corners: corners[:, 1].mean())
+    assert min(abs(lowest[:, 0] - found.base)) == pytest.approx(0, abs=1e-9)
+    assert min(abs(highest[:, 0] - found.logit)) == pytest.approx(0, abs=1e-9)
+    moves = [text.get_text().replace("−", "-").replace(",", ".") for text in axis.texts]
+    assert sum(map(float, moves)) == pytest.approx(found.logit - found.base, abs=0.03)
     assert title in legend(figure)
 
 
