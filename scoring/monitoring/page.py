@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from scoring.evaluation.bootstrap import Interval
+import orjson
+
 from scoring.evaluation.comparison import Comparison, Limits
 from scoring.language import LANGUAGES
 from scoring.monitoring.findings import Findings, Performance, Service
@@ -46,15 +46,23 @@ def html(found: Sequence[Findings], alerts: Sequence[Alert], language: str = "en
 
 
 def values(found: Sequence[Findings], alerts: Sequence[Alert]) -> dict[str, Any]:
-    """The same as JSON values; what is not a number is null."""
+    """Return the same as JSON values; what is not a number is null."""
     window, service = found[0].window, found[0].service
-    return {
-        "since": window.since.isoformat(),
-        "until": window.until.isoformat(),
-        "alerts": [_plain(asdict(one)) for one in alerts],
-        "service": _plain(asdict(service)),
+    content = {
+        "since": window.since,
+        "until": window.until,
+        "alerts": list(alerts),
+        "service": service,
         "models": [_model_values(one) for one in found],
     }
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(content, _plain, options))
+    return plain
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """What orjson does not know of itself: named tuples, mappings."""
+    return dict(value._asdict() if hasattr(value, "_asdict") else value)
 
 
 def _alerts(alerts: Sequence[Alert], words: Words) -> Section:
@@ -255,48 +263,30 @@ def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
 
 
 def _model_values(one: Findings) -> dict[str, Any]:
-    found = one.comparison
-    compared = found and {
-        "weighted_psi": found.weighted_psi,
-        "accepted": found.accepted._asdict(),
-        "referred": found.referred._asdict(),
-        "refused": found.refused._asdict(),
-        "columns": found.columns.to_dicts(),
-        "reasons": found.reasons.to_dicts(),
-        "applicants": list(found.applicants),
-    }
-    known = one.performance
+    compared, known = one.comparison, one.performance
     return {
         "model_version": one.model_version,
         "model_digest": one.model_digest,
         "decisions": one.applicants,
-        "quality": _plain(asdict(one.quality)),
-        "comparison": _plain(compared),
-        "estimate": one.estimate and _plain(_figures(asdict(one.estimate))),
+        "quality": one.quality,
+        "comparison": compared
+        and {
+            "weighted_psi": compared.weighted_psi,
+            "accepted": compared.accepted,
+            "referred": compared.referred,
+            "refused": compared.refused,
+            "columns": compared.columns.to_dicts(),
+            "reasons": compared.reasons.to_dicts(),
+            "applicants": compared.applicants,
+        },
+        "estimate": one.estimate,
         "performance": known
-        and _plain(
-            {
-                "labelled": known.labelled,
-                "defaults": known.defaults,
-                "accepted_only": known.accepted_only,
-                "figures": _figures(known.figures),
-                "promised": dict(known.promised),
-                "by_vintage": known.by_vintage.to_dicts(),
-            }
-        ),
+        and {
+            "labelled": known.labelled,
+            "defaults": known.defaults,
+            "accepted_only": known.accepted_only,
+            "figures": known.figures,
+            "promised": known.promised,
+            "by_vintage": known.by_vintage.to_dicts(),
+        },
     }
-
-
-def _figures(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: Interval(*figure)._asdict() for name, figure in found.items()}
-
-
-def _plain(value: Any) -> Any:
-    """Values that JSON has."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -7,15 +7,12 @@ from scoring.reports.plots.applicants import (
     default_rates,
     densities,
     fairness,
-    fairness_errors,
     missing,
     segments,
     transforms,
 )
 from scoring.reports.plots.candidates import costs, families, imbalance, trials
 from scoring.reports.plots.decisions import (
-    calibration,
-    cost_curve,
     cost_ratios,
     cutoff_choice,
     reliability,
@@ -25,7 +22,6 @@ from scoring.reports.plots.drift import binned, drift, pd_distributions, vintage
 from scoring.reports.plots.explanation import (
     beeswarm,
     dependence,
-    importance,
     importances,
     waterfall,
 )
@@ -35,8 +31,6 @@ from scoring.reports.plots.style import png, svg
 __all__ = [
     "beeswarm",
     "binned",
-    "calibration",
-    "cost_curve",
     "cost_ratios",
     "costs",
     "cutoff_choice",
@@ -45,10 +39,8 @@ __all__ = [
     "dependence",
     "drift",
     "fairness",
-    "fairness_errors",
     "families",
     "imbalance",
-    "importance",
     "importances",
     "missing",
     "pd_distributions",

@@ -18,7 +18,6 @@ from scoring.reports.plots.style import (
     GREY,
     ORANGE,
     YELLOW,
-    error_bars,
     finished,
     wrapped,
 )
@@ -70,10 +69,10 @@ def vintages(table: pl.DataFrame) -> Figure:
         table["expected"] * 100, months - 0.3, months + 0.3, color=ORANGE, linewidth=3,
         label="expected by the PDs",
     )  # fmt: skip
-    bars = error_bars(table, "default_rate", "rate")
+    observed = table["default_rate"]
     axis.errorbar(
-        months, table["default_rate"] * 100, yerr=None if bars is None else bars * 100, fmt="o",
-        color=BLUE, capsize=3, label="observed (95% interval)",
+        months, observed * 100, fmt="o", color=BLUE, capsize=3, label="observed (95% interval)",
+        yerr=[(observed - table["rate_low"]) * 100, (table["rate_high"] - observed) * 100],
     )  # fmt: skip
     # Labels of many months would run into each other.
     apart = 1 + table.height // 12

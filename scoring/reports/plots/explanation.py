@@ -34,23 +34,6 @@ from scoring.reports.plots.style import (
 from scoring.reports.words import Words
 
 
-def importance(table: pl.DataFrame) -> Figure:
-    """Draw global importance as bars, the largest on top.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        feature and importance, as `explain.global_importance` gives them.
-    """
-    figure, axis = plt.subplots(figsize=(9, 0.34 * table.height + 1))
-    places = rows(axis, [wrapped(describe(name).en, 62) for name in table["feature"]])
-    axis.tick_params(axis="y", labelsize=8)
-    axis.barh(places, table["importance"], color=BLUE)
-    axis.set_xlabel("mean absolute contribution (log-odds of default)")
-    figure.suptitle("The features that move the score most")
-    return finished(figure)
-
-
 def importances(table: pl.DataFrame, language: Language = "en") -> Figure:
     """Draw importance by three measures side by side: contribution, gain, permutation.
 

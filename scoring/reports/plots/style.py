@@ -6,6 +6,7 @@ import io
 import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -70,15 +71,46 @@ def rows(axis: Axes, labels: Sequence[str]) -> Floats:
     return places
 
 
-def error_bars(table: pl.DataFrame, name: str, stem: str | None = None) -> Floats | None:
-    """Lengths below and above of intervals, of shape (2, rows), as matplotlib takes them.
+def intervals(
+    axis: Axes,
+    places: Floats,
+    table: pl.DataFrame,
+    name: str,
+    stem: str | None = None,
+    factor: float = 1.0,
+    **options: Any,
+) -> None:
+    """Draw a column of a table as points in its rows, with intervals where the table has any.
 
-    From the columns stem_low and stem_high (the stem is the name unless given); None where the
-    table has no such columns.
+    Their ends are in the columns stem_low and stem_high; the stem is the name unless given.
     """
+    values, lengths = table[name].to_numpy() * factor, None
     low, high = f"{stem or name}_low", f"{stem or name}_high"
-    if low not in table.columns:
-        return None
-    value = table[name].to_numpy()
-    lengths: Floats = np.stack([value - table[low].to_numpy(), table[high].to_numpy() - value])
-    return np.maximum(lengths, 0.0)
+    if low in table.columns:
+        ends = np.stack(
+            [values - table[low].to_numpy() * factor, table[high].to_numpy() * factor - values]
+        )
+        lengths = np.maximum(ends, 0.0)
+    axis.errorbar(values, places, xerr=lengths, fmt="o", capsize=3, **({"color": BLUE} | options))
+
+
+def below(figure: Figure, axis: Axes | None = None, **options: Any) -> Figure:
+    """Finish a figure with the legend of all axes, or of one, below it."""
+    entries = axis.get_legend_handles_labels() if axis else ()
+    figure.legend(*entries, loc="lower center", ncols=2, frameon=False, fontsize=9, **options)
+    return finished(figure, below=0.35 / figure.get_figheight())
+
+
+def value_labels(axis: Axes, places: Floats, values: Floats, form: str) -> None:
+    """Write the values of points above them."""
+    for place, value in zip(places, values, strict=True):
+        axis.annotate(
+            form % value, (value, place), xytext=(0, 7), textcoords="offset points", ha="center",
+            fontsize=8, color=BLUE,
+        )  # fmt: skip
+
+
+def gridded(axis: Axes) -> None:
+    """Draw light lines down the axis, behind what is on it."""
+    axis.grid(axis="x", color="#EEEEEE")
+    axis.set_axisbelow(True)
