@@ -70,8 +70,8 @@ def written(value: object, spec: str, language: str) -> str:
     if not spec or form is None or not math.isfinite(value):
         return format(value, spec).replace(".", numbers.get_decimal_symbol(language))
     digits, share = int(form["digits"] or 0), form["kind"] == "%"
-    # What rounds to zero has no minus.
-    rounded = round(value, digits + 2 * share) + 0.0
+    # Rounded as `format` does it; what rounds to zero has no minus.
+    rounded = round(value * 100, digits) / 100 + 0.0 if share else round(value, digits) + 0.0
     sign = "+" if form["sign"] and rounded >= 0 else ""
     return sign + (percent if share else number)(rounded, language, digits)
 
