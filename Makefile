@@ -35,7 +35,7 @@ MADE_HERE := $(shell test -x $(BIN)/python && $(BIN)/python -c '$(FITS)' 2>/dev/
 UV := $(BIN)/uv
 STAMPS := data/.stamps
 INSTALLED := .venv/.installed
-LIBRARY := $(shell find scoring -name '*.py' -o -name '*.json' -o -name '*.toml')
+LIBRARY := $(shell find scoring -name '*.py' -o -name '*.json' -o -name '*.toml' -o -name '*.jinja')
 NOTEBOOKS := 01_preprocessing 02_modelling 03_drift
 
 .PHONY: help

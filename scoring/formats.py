@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+import math
+import re
+from datetime import date, datetime
 
 from babel import Locale, dates, numbers
 
@@ -42,6 +44,38 @@ def percent(share: float, language: str, decimals: int = 1) -> str:
 def day(value: date, language: str) -> str:
     """Format a day: November 28, 2026 in English, 28 novembre 2026 in French."""
     return dates.format_date(value, "long", locale=language)
+
+
+_SPEC = re.compile(r"(?P<sign>\+?),?(?:\.(?P<digits>\d+))?(?P<kind>[f%]?)")
+
+
+def written(value: object, spec: str, language: str) -> str:
+    """Format what stands in a sentence.
+
+    Parameters
+    ----------
+    value : object
+        A number, a day or moment, or a text.
+    spec : str
+        How: as for `format` for numbers (".3f", "+.1%", ",", "g"), as CLDR has it for days
+        ("d MMMM y HH:mm").
+    language : str
+        One of `scoring.language.LANGUAGES`.
+    """
+    if isinstance(value, datetime):
+        return dates.format_datetime(value, spec, locale=language)
+    if isinstance(value, date):
+        return dates.format_date(value, spec, locale=language)
+    if not isinstance(value, int | float):
+        return format(value, spec)
+    form = _SPEC.fullmatch(spec)
+    if not spec or form is None or not math.isfinite(value):
+        return format(value, spec).replace(".", numbers.get_decimal_symbol(language))
+    digits, share = int(form["digits"] or 0), form["kind"] == "%"
+    # Rounded as `format` does it; what rounds to zero has no minus.
+    rounded = round(value * 100, digits) / 100 + 0.0 if share else round(value, digits) + 0.0
+    sign = "+" if form["sign"] and rounded >= 0 else ""
+    return sign + (percent if share else number)(rounded, language, digits)
 
 
 def _signs(formatted: str, language: str) -> str:

@@ -3,319 +3,290 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import polars as pl
+import orjson
 
-from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.comparison import Comparison, Share
-from scoring.monitoring import pictures
+from scoring.evaluation.comparison import Comparison, Limits
+from scoring.language import LANGUAGES
 from scoring.monitoring.findings import Findings, Performance, Service
-from scoring.reports import document
-from scoring.reports.document import Block, Bullets, Paragraph, Section, Table
+from scoring.reports import document, plots
+from scoring.reports.document import Block, Bullets, Paragraph, Picture, Section, Table
+from scoring.reports.words import Words
 from scoring.store import Alert
 
-_MOST_COLUMNS = 25
-_NAMES = {
-    "auc": "AUC",
-    "ks": "KS",
-    "brier": "Brier score",
-    "ece": "Expected calibration error",
-    "business_cost": "Cost an applicant",
-    "observed_to_expected": "Defaults over expected defaults",
-}
+_MOST_COLUMNS, _DRAWN = 25, 12
+# From where on a column is drawn as drifted.
+_LARGE_PSI = Limits().large_psi
 
 
-def html(found: Sequence[Findings], alerts: Sequence[Alert]) -> str:
-    """The page: what is wrong first, then every model's figures.
+def html(found: Sequence[Findings], alerts: Sequence[Alert], language: str = "en") -> str:
+    """Write the page: what is wrong first, then every model's figures.
 
     Parameters
     ----------
     found : sequence of Findings
         Of each model, as `look` gives them.
     alerts : sequence of Alert
-        Of all of them.
+        Of all of them; their sentences are in English.
+    language : str
+        Of the page.
     """
-    sections = [_verdict(alerts), _french(found, alerts), _service(found[0].service)]
+    words = Words("monitoring", language)
+    sections = [_alerts(alerts, words)]
+    sections += [_summary(found, alerts, Words("monitoring", one)) for one in LANGUAGES]
+    sections.append(_service(found[0].service, words))
     for one in found:
         if one.applicants:
-            sections += _model(one)
-    since, until = (
-        f"{one:%d %B %Y %H:%M}" for one in (found[0].window.since, found[0].window.until)
-    )
-    return document.html(f"Monitoring: decisions from {since} to {until} UTC", sections)
+            sections += _model(one, words)
+    window = found[0].window
+    title = words("title", since=window.since, until=window.until)
+    return document.html(title, sections, language)
 
 
 def values(found: Sequence[Findings], alerts: Sequence[Alert]) -> dict[str, Any]:
-    """The same as JSON values; what is not a number is null."""
+    """Return the same as JSON values; what is not a number is null."""
     window, service = found[0].window, found[0].service
-    return {
-        "since": window.since.isoformat(),
-        "until": window.until.isoformat(),
-        "alerts": [_plain(asdict(one)) for one in alerts],
-        "service": _plain(asdict(service)),
+    content = {
+        "since": window.since,
+        "until": window.until,
+        "alerts": list(alerts),
+        "service": service,
         "models": [_model_values(one) for one in found],
     }
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(content, _plain, options))
+    return plain
 
 
-def _verdict(alerts: Sequence[Alert]) -> Section:
+def _plain(value: Any) -> dict[str, Any]:
+    """What orjson does not know of itself: named tuples, mappings."""
+    return dict(value._asdict() if hasattr(value, "_asdict") else value)
+
+
+def _alerts(alerts: Sequence[Alert], words: Words) -> Section:
     if not alerts:
-        return Section("Alerts", (Paragraph("None: nothing has changed beyond the limits."),))
-    rows = tuple(
+        return Section(words("alerts.title"), (Paragraph(words("alerts.none")),))
+    rows = (
         (
-            one.severity,
-            one.rule.replace("_", " "),
+            alert.severity,
+            alert.rule.replace("_", " "),
             # Alerts of the service as a whole name no model.
-            f"version {one.model_version}" if one.model_version else "",
-            one.message,
-            one.advice,
+            alert.model_version and words("alerts.version", version=alert.model_version),
+            alert.message,
+            alert.advice,
         )
-        for one in alerts
+        for alert in alerts
     )
-    header = ("Severity", "Rule", "Model", "What was found", "What to do")
-    return Section("Alerts", (Table("What is beyond its limit", header, rows),))
+    return Section(words("alerts.title"), (words.table("alerts", rows),))
 
 
-def _french(found: Sequence[Findings], alerts: Sequence[Alert]) -> Section:
-    critical = sum(one.severity == "critical" for one in alerts)
-    decided = f"{sum(one.applicants for one in found):,}".replace(",", "\u202f")
-    told = f"{decided} décisions examinées. "
-    if alerts:
-        told += f"Alertes : {len(alerts)}, dont critiques : {critical}."
-    else:
-        told += "Rien n'a changé au-delà des seuils."
-    return Section("Résumé", (Paragraph(told, "fr"),), "fr")
+def _summary(found: Sequence[Findings], alerts: Sequence[Alert], words: Words) -> Section:
+    critical = sum(alert.severity == "critical" for alert in alerts)
+    sentences = (
+        words("summary.decisions", count=sum(one.applicants for one in found)),
+        words("summary.alerts", count=len(alerts), critical=critical)
+        if alerts
+        else words("summary.calm"),
+    )
+    paragraph = Paragraph(" ".join(sentences), words.language)
+    return Section(words("summary.title"), (paragraph,), words.language)
 
 
-def _service(found: Service) -> Section:
-    rows = [
-        ("Decisions", f"{found.decisions:,}"),
-        ("Median time", _milliseconds(found.median_ms)),
-        ("99th percentile of time", _milliseconds(found.p99_ms)),
-        *((f"Events: {kind}", f"{count:,}") for kind, count in sorted(found.events.items())),
+def _service(service: Service, words: Words) -> Section:
+    known = {
+        "decisions": words.written(service.decisions, ","),
+        "median": _milliseconds(service.median_ms, words),
+        "p99": _milliseconds(service.p99_ms, words),
+    }
+    others = [
+        (words("service.events", kind=kind), words.written(count, ","))
+        for kind, count in sorted(service.events.items())
     ]
-    if found.errors is not None:
-        rows.append(("Answers with status 5xx since the last report", f"{found.errors:,}"))
-    return Section("Service", (Table("How it did", ("Figure", "Value"), tuple(rows)),))
+    if service.errors is not None:
+        others.append((words("service.rows.errors"), words.written(service.errors, ",")))
+    return Section(words("service.title"), (words.pairs("service", known, *others),))
 
 
-def _model(one: Findings) -> list[Section]:
-    name = f"Model version {one.model_version} ({one.model_digest[:12]})"
-    head: list[Block] = [Paragraph(f"{one.applicants:,} decisions.")]
+def _milliseconds(value: float, words: Words) -> str:
+    return "" if math.isnan(value) else words("service.milliseconds", value=value)
+
+
+def _model(one: Findings, words: Words) -> list[Section]:
+    title = words("model.title", version=one.model_version, digest=one.model_digest[:12])
+    decisions = Paragraph(words("model.decisions", count=one.applicants))
     if one.comparison is None:
-        head.append(
-            Paragraph(
-                "The model is not kept in the store, or carries no profile of its training "
-                "applicants: there is nothing to compare with."
-            )
-        )
-        return [Section(name, tuple(head))]
-    sections = [Section(name, (*head, _decisions(one.comparison)))]
-    sections += [_features(one.comparison), _reasons(one.comparison), _quality(one)]
-    sections += [_outcomes(one)]
-    return sections
-
-
-def _decisions(found: Comparison) -> Table:
-    before, after = found.applicants
-    shares: tuple[tuple[str, Share], ...] = (
-        ("Accepted", found.accepted), ("Referred", found.referred), ("Refused", found.refused),
-    )  # fmt: skip
-    rows = tuple(
-        (name, f"{share.reference:.1%}", f"{share.current:.1%}", f"{share.change:+.1%}")
-        for name, share in shares
-    )
-    return Table(
-        f"{after:,} decisions beside {before:,} training applicants; PSI of the PD "
-        f"{found.pd['psi']:.3f}, of the features weighted by importance {found.weighted_psi:.3f}",
-        ("Decision", "Training", "Window", "Change"),
-        rows,
-    )
-
-
-def _features(found: Comparison) -> Section:
-    table = found.columns.head(_MOST_COLUMNS)
-    rows = tuple(
-        (
-            row["column"],
-            row["level"],
-            f"{row['psi']:.3f}",
-            f"{row['method']}, p = {row['p_adjusted']:.2g}",
-            f"{row['missing_reference']:.1%} to {row['missing_current']:.1%}",
-            f"{row['outside']:.1%}",
-            "" if row["importance"] is None else f"{row['importance']:.1%}",
-        )
-        for row in table.iter_rows(named=True)
-    )
-    header = ("Column", "Drift", "PSI", "Test (adjusted)", "Missing", "Out of range", "Importance")
-    drifted, number = found.drifted.height, found.columns.height
-    caption = f"{drifted} of {number} columns drifted; the {len(rows)} most changed ones"
-    return Section("Features", (pictures.drift(found.columns), Table(caption, header, rows)))
-
-
-def _reasons(found: Comparison) -> Section:
-    rows = tuple(
-        (row["feature"], f"{row['reference']:.1%}", f"{row['current']:.1%}",
-         f"{row['p_adjusted']:.2g}")
-        for row in found.reasons.head(10).iter_rows(named=True)
-    )  # fmt: skip
-    header = ("Reason", "Held-out applicants", "Window", "p (adjusted)")
-    return Section("Reasons", (Table("How many applicants are told them", header, rows),))
-
-
-def _quality(one: Findings) -> Section:
-    found = one.quality
-    told = [f"{found.sampled:,} decisions were looked at in every feature."]
-    if found.recomputed:
-        told.append(
-            f"The features of {found.recomputed:,} were computed again from their rows: "
-            + (_shares(found.skewed, found.recomputed) if found.skewed else "no difference.")
-        )
-    else:
-        told.append("None has rows to compute its features again from.")
-    for what, shares in (
-        ("Categories that the model does not know", found.unknown_categories),
-        ("Numbers beyond those of the training", found.outside),
-    ):
-        largest = sorted(shares.items(), key=lambda item: -item[1])[:5]
-        named = ", ".join(f"{name} ({share:.2%})" for name, share in largest)
-        told.append(f"{what}: {named or 'none'}.")
-    return Section("Data quality", (Bullets(tuple(told)),))
-
-
-def _shares(counts: Mapping[str, int], of: int) -> str:
-    return ", ".join(f"{name} in {count / of:.1%}" for name, count in counts.items()) + " differ."
-
-
-def _outcomes(one: Findings) -> Section:
-    blocks: list[Block] = []
-    if one.estimate is not None:
-        estimated = one.estimate
-        rows = tuple(
-            (name, _interval(figure))
-            for name, figure in (
-                ("AUC", estimated.auc),
-                ("Cost an applicant", estimated.business_cost),
-                ("Default rate", estimated.default_rate),
-            )
-        )
-        caption = "To be expected of all applicants, if the PDs are calibrated"
-        blocks.append(Table(caption, ("Figure", "Estimate"), rows))
-    if one.performance is None:
-        blocks.append(Paragraph("No outcomes of both kinds became known in this window."))
-    else:
-        blocks += _realised(one.performance)
-    return Section("Outcomes", tuple(blocks))
-
-
-def _realised(found: Performance) -> list[Block]:
-    whom = (
-        "They are of applicants who were not refused: what refused ones would have done nobody "
-        "knows, and no figure here stands for them. The promises beside them are those for "
-        "applicants who are not refused."
-        if found.accepted_only
-        else "Refused applicants have outcomes too, as if everybody had got a loan: the figures "
-        "are of all applicants."
-    )
-    rows = tuple(
-        (_NAMES.get(name, name), _interval(figure), _promise(found.promised, name))
-        for name, figure in found.figures.items()
-    )
-    blocks: list[Block] = [
-        Paragraph(
-            f"{found.labelled:,} outcomes became known, {found.defaults:,} of them defaults. {whom}"
-        ),
-        Table("Realised, and promised by the training", ("Figure", "Realised", "Promised"), rows),
+        return [Section(title, (decisions, Paragraph(words("model.nothing"))))]
+    return [
+        Section(title, (decisions, _decisions(one.comparison, words))),
+        _features(one.comparison, words),
+        _reasons(one.comparison, words),
+        Section(words("quality.title"), (Bullets(tuple(_quality(one, words))),)),
+        Section(words("outcomes.title"), tuple(_outcomes(one, words))),
     ]
-    if not found.by_vintage.is_empty():
-        blocks += [pictures.vintages(found.by_vintage), _vintages(found.by_vintage)]
-    return blocks
 
 
-def _promise(promised: Mapping[str, float], name: str) -> str:
-    if name == "observed_to_expected":
-        return "1.000"
-    return f"{promised[name]:.3f}" if name in promised else "not on record"
-
-
-def _vintages(table: pl.DataFrame) -> Table:
-    rows = tuple(
+def _decisions(comparison: Comparison, words: Words) -> Table:
+    before, after = comparison.applicants
+    rows = (
         (
-            f"{row['vintage']:%B %Y}",
-            f"{row['labelled']:,} of {row['decided']:,}",
-            f"{row['default_rate']:.1%} ({row['rate_low']:.1%} to {row['rate_high']:.1%})",
-            f"{row['expected']:.1%}",
-            f"{row['business_cost']:.3f} ({row['cost_low']:.3f} to {row['cost_high']:.3f})",
-            *(_of_vintage(row, name) for name in ("auc", "ks", "brier")),
+            words(f"decisions.rows.{name}"),
+            *words.cells(".1%", share.reference, share.current),
+            words.written(share.change, "+.1%"),
         )
-        for row in table.iter_rows(named=True)
+        for name in ("accepted", "referred", "refused")
+        for share in [getattr(comparison, name)]
     )
-    header = (
-        "Month of decision", "Outcomes of decisions", "Default rate", "Expected",
-        "Cost an applicant", "AUC", "KS", "Brier score",
-    )  # fmt: skip
-    return Table("All outcomes so far by vintage, with intervals of 95 %", header, rows)
+    return words.table(
+        "decisions",
+        rows,
+        before=before,
+        after=after,
+        pd_psi=comparison.pd["psi"],
+        weighted_psi=comparison.weighted_psi,
+    )
 
 
-def _of_vintage(row: Mapping[str, Any], name: str) -> str:
-    if row[name] is None:
-        return "too few"
-    return _interval(Interval(row[name], row[f"{name}_low"], row[f"{name}_high"]))
+def _features(comparison: Comparison, words: Words) -> Section:
+    columns = comparison.columns
+    table = words.table(
+        "features",
+        (_feature(row, words) for row in columns.head(_MOST_COLUMNS).iter_rows(named=True)),
+        drifted=comparison.drifted.height,
+        all=columns.height,
+        shown=min(columns.height, _MOST_COLUMNS),
+    )
+    drawn = columns.head(_DRAWN)
+    picture = Picture(
+        plots.svg(plots.drift(drawn, _LARGE_PSI)), words("features.picture", count=drawn.height)
+    )
+    return Section(words("features.title"), (picture, table))
 
 
-def _interval(figure: Interval) -> str:
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+def _feature(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
+    return (
+        row["column"],
+        row["level"],
+        words.written(row["psi"], ".3f"),
+        words("features.test", method=row["method"], p=row["p_adjusted"]),
+        words("features.missing", before=row["missing_reference"], after=row["missing_current"]),
+        words.written(row["outside"], ".1%"),
+        "" if row["importance"] is None else words.written(row["importance"], ".1%"),
+    )
 
 
-def _milliseconds(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:,.1f} ms"
+def _reasons(comparison: Comparison, words: Words) -> Section:
+    rows = (
+        (
+            row["feature"],
+            *words.cells(".1%", row["reference"], row["current"]),
+            words.written(row["p_adjusted"], ".2g"),
+        )
+        for row in comparison.reasons.head(10).iter_rows(named=True)
+    )
+    return Section(words("reasons.title"), (words.table("reasons", rows),))
+
+
+def _quality(one: Findings, words: Words) -> Iterable[str]:
+    quality = one.quality
+    yield words("quality.sampled", count=quality.sampled)
+    if quality.recomputed:
+        skewed = words("quality.no_difference")
+        if quality.skewed:
+            shares = (
+                words("quality.share", name=name, share=count / quality.recomputed)
+                for name, count in quality.skewed.items()
+            )
+            skewed = words("quality.differ", shares=", ".join(shares))
+        yield words("quality.recomputed", count=quality.recomputed, skewed=skewed)
+    else:
+        yield words("quality.no_rows")
+    for key, shares_of in (("unknown", quality.unknown_categories), ("outside", quality.outside)):
+        largest = sorted(shares_of.items(), key=lambda item: -item[1])[:5]
+        names = ", ".join(words("quality.named", name=name, share=share) for name, share in largest)
+        yield words(f"quality.{key}", names=names or words("quality.none"))
+
+
+def _outcomes(one: Findings, words: Words) -> Iterable[Block]:
+    if one.estimate is not None:
+        figures = {
+            name: words.interval(getattr(one.estimate, name), ".3f")
+            for name in ("auc", "business_cost", "default_rate")
+        }
+        yield words.pairs("outcomes.estimate", figures)
+    if one.performance is None:
+        yield Paragraph(words("outcomes.none"))
+    else:
+        yield from _realised(one.performance, words)
+
+
+def _realised(known: Performance, words: Words) -> Iterable[Block]:
+    whom = words("outcomes.accepted_only" if known.accepted_only else "outcomes.everybody")
+    yield Paragraph(
+        words("outcomes.known", labelled=known.labelled, defaults=known.defaults, whom=whom)
+    )
+    # As many defaults as expected is what calibration promises.
+    promised = {**known.promised, "observed_to_expected": 1.0}
+    rows = (
+        (
+            words.named("outcomes.figures", name),
+            words.interval(figure, ".3f"),
+            words.written(promised[name], ".3f")
+            if name in promised
+            else words("outcomes.no_promise"),
+        )
+        for name, figure in known.figures.items()
+    )
+    yield words.table("outcomes.realised", rows)
+    if not known.by_vintage.is_empty():
+        picture = plots.svg(plots.vintages(known.by_vintage))
+        yield Picture(picture, words("vintages.picture"))
+        months = known.by_vintage.iter_rows(named=True)
+        yield words.table("vintages", (_vintage(month, words) for month in months))
+
+
+def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
+    def interval(name: str, stem: str, spec: str) -> str:
+        if row[name] is None:
+            return words("vintages.too_few")
+        return words.interval((row[name], row[f"{stem}_low"], row[f"{stem}_high"]), spec)
+
+    return (
+        words("vintages.month", month=row["vintage"]),
+        words("vintages.labelled", labelled=row["labelled"], decided=row["decided"]),
+        interval("default_rate", "rate", ".1%"),
+        words.written(row["expected"], ".1%"),
+        interval("business_cost", "cost", ".3f"),
+        *(interval(name, name, ".3f") for name in ("auc", "ks", "brier")),
+    )
 
 
 def _model_values(one: Findings) -> dict[str, Any]:
-    found = one.comparison
-    compared = found and {
-        "weighted_psi": found.weighted_psi,
-        "accepted": found.accepted._asdict(),
-        "referred": found.referred._asdict(),
-        "refused": found.refused._asdict(),
-        "columns": found.columns.to_dicts(),
-        "reasons": found.reasons.to_dicts(),
-        "applicants": list(found.applicants),
-    }
-    known = one.performance
+    compared, known = one.comparison, one.performance
     return {
         "model_version": one.model_version,
         "model_digest": one.model_digest,
         "decisions": one.applicants,
-        "quality": _plain(asdict(one.quality)),
-        "comparison": _plain(compared),
-        "estimate": one.estimate and _plain(_figures(asdict(one.estimate))),
+        "quality": one.quality,
+        "comparison": compared
+        and {
+            "weighted_psi": compared.weighted_psi,
+            "accepted": compared.accepted,
+            "referred": compared.referred,
+            "refused": compared.refused,
+            "columns": compared.columns.to_dicts(),
+            "reasons": compared.reasons.to_dicts(),
+            "applicants": compared.applicants,
+        },
+        "estimate": one.estimate,
         "performance": known
-        and _plain(
-            {
-                "labelled": known.labelled,
-                "defaults": known.defaults,
-                "accepted_only": known.accepted_only,
-                "figures": _figures(known.figures),
-                "promised": dict(known.promised),
-                "by_vintage": known.by_vintage.to_dicts(),
-            }
-        ),
+        and {
+            "labelled": known.labelled,
+            "defaults": known.defaults,
+            "accepted_only": known.accepted_only,
+            "figures": known.figures,
+            "promised": known.promised,
+            "by_vintage": known.by_vintage.to_dicts(),
+        },
     }
-
-
-def _figures(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: Interval(*figure)._asdict() for name, figure in found.items()}
-
-
-def _plain(value: Any) -> Any:
-    """Values that JSON has."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -59,9 +59,17 @@ def track(registry: Registry, run: Run, created: str, *, challenger: bool = True
 def _figures(run: Run) -> dict[str, Figure]:
     """Plots by file name; without a search there is nothing to compare."""
     chosen = run.choice.validation
+    name = chosen.candidate.name
     figures = {
-        "calibration.png": plots.calibration(chosen),
-        "cost_curve.png": plots.cost_curve(chosen),
+        "calibration.png": plots.reliability(
+            chosen.target, {"in cross-validation": chosen.pds}, title=f"Calibration ({name})"
+        ),
+        "cost_curve.png": plots.cutoff_choice(
+            chosen.target,
+            chosen.pds,
+            chosen.costs,
+            title=f"Business cost along the cut-off ({name})",
+        ),
     }
     if run.search is not None:
         figures |= {

@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from markdown_it import MarkdownIt
-
 from scoring.files import staged_file
-from scoring.reports.document import Block, Link, Links, Paragraph, Section, html, page_of
+from scoring.language import LANGUAGES, text
+from scoring.reports.document import Block, Link, Links, Marked, Paragraph, Section, html
 from scoring.reports.notebooks import as_html
 
 INDEX = "index.html"
@@ -24,121 +23,48 @@ class Entry(NamedTuple):
     ----------
     file : str
         In the folder of reports.
-    title, says : dict of str to str
-        What it is called and what is in it, by language.
+    name : str
+        In the catalogue `overview`.
     made_by : str
         The command that makes it.
     """
 
     file: str
-    title: dict[str, str]
-    says: dict[str, str]
-    made_by: str
+    name: str
+    made_by: str = "make run"
+
+    def title(self, language: str) -> str:
+        """Return what it is called."""
+        return text(language, f"overview.{self.name}.title")
+
+    def not_yet(self, language: str) -> str:
+        """Say that it is not made yet, and how it is."""
+        title = self.title(language)
+        return text(language, "overview.not_yet", title=title, command=self.made_by)
+
+    def link(self, language: str) -> Link:
+        """Return where it is, with what is in it."""
+        says = text(language, f"overview.{self.name}.says")
+        return Link(self.file, self.title(language), says)
 
 
 NOTEBOOKS = (
-    Entry(
-        "notebooks/01_preprocessing.html",
-        {"en": "Notebook 1: preprocessing", "fr": "Carnet 1 : préparation"},
-        {
-            "en": "Tables, features, what is known of whom.",
-            "fr": "Tables, variables, ce que l'on sait de qui.",
-        },
-        "make run",
-    ),
-    Entry(
-        "notebooks/02_modelling.html",
-        {"en": "Notebook 2: modelling", "fr": "Carnet 2 : modélisation"},
-        {
-            "en": "Models from simple to complex, business cost, calibration, importance.",
-            "fr": "Modèles du simple au complexe, coût métier, calibration, importance, équité.",
-        },
-        "make run",
-    ),
-    Entry(
-        "notebooks/03_drift.html",
-        {"en": "Notebook 3: drift", "fr": "Carnet 3 : dérive"},
-        {
-            "en": "Training applicants against test applicants, with a conclusion.",
-            "fr": "Demandeurs d'apprentissage et de test comparés, avec une conclusion.",
-        },
-        "make run",
-    ),
+    Entry("notebooks/01_preprocessing.html", "preprocessing"),
+    Entry("notebooks/02_modelling.html", "modelling"),
+    Entry("notebooks/03_drift.html", "drift_notebook"),
 )
 MODEL = (
-    Entry(
-        "model_card.html",
-        {"en": "Model card", "fr": "Fiche du modèle"},
-        {
-            "en": "What the champion is for, learnt from and measured to do; its limits, and its "
-            "fairness by sex, age and family status.",
-            "fr": "Usage, données, mesures, limites et équité du modèle en place.",
-        },
-        "make run",
-    ),
-    Entry(
-        "benchmarks.html",
-        {"en": "Benchmarks", "fr": "Mesures de vitesse"},
-        {
-            "en": "How fast the API answers, beside a bare Flask application.",
-            "fr": "Vitesse de l'API, comparée à une application Flask nue.",
-        },
-        "make bench",
-    ),
+    Entry("model_card.html", "model_card"),
+    Entry("benchmarks.html", "benchmarks", "make bench"),
 )
 WATCH = (
-    Entry(
-        "drift.html",
-        {"en": "Drift report", "fr": "Rapport de dérive"},
-        {
-            "en": "Every column of train and test compared, by Evidently and by PSI.",
-            "fr": "Dérive entre apprentissage et test, colonne par colonne.",
-        },
-        "make run",
-    ),
-    Entry(
-        "monitoring.html",
-        {"en": "Monitoring", "fr": "Surveillance"},
-        {
-            "en": "The last look at what the API recorded: drift, quality, alerts, performance.",
-            "fr": "Dernier examen des décisions enregistrées.",
-        },
-        "python -m scoring monitor",
-    ),
-    Entry(
-        "retraining.html",
-        {"en": "Retraining", "fr": "Réentraînement"},
-        {
-            "en": "The last challenger from recorded outcomes, and why it was promoted or not.",
-            "fr": "Dernier réentraînement, et pourquoi il a été retenu ou non.",
-        },
-        "python -m scoring retrain",
-    ),
-    Entry(
-        "power.html",
-        {"en": "Power of the alerts", "fr": "Puissance des alertes"},
-        {
-            "en": "How many applicants it takes to see a change, and how rare false alarms are.",
-            "fr": "Combien de demandeurs avant qu'un changement soit vu.",
-        },
-        "python -m studies power",
-    ),
-    Entry(
-        "simulation.html",
-        {"en": "Simulation", "fr": "Simulation"},
-        {
-            "en": "What two years cost with a model that is never retrained, and with others.",
-            "fr": "Coût de deux années selon la politique de réentraînement.",
-        },
-        "python -m studies simulate",
-    ),
+    Entry("drift.html", "drift"),
+    Entry("monitoring.html", "monitoring", "python -m scoring monitor"),
+    Entry("retraining.html", "retraining", "python -m scoring retrain"),
+    Entry("power.html", "power", "python -m studies power"),
+    Entry("simulation.html", "simulation", "python -m studies simulate"),
 )
-_PARTS = (
-    ({"fr": "Le modèle", "en": "The model"}, MODEL),
-    ({"fr": "Comment il a été fait", "en": "How it was made"}, NOTEBOOKS),
-    ({"fr": "Comment il est surveillé", "en": "How it is watched"}, WATCH),
-)
-_NOT_YET = {"fr": "pas encore produit ; la commande : ", "en": "not made yet; the command: "}
+_PARTS = {"model": MODEL, "notebooks": NOTEBOOKS, "watch": WATCH}
 
 
 def write(reports: Path) -> Path:
@@ -151,12 +77,13 @@ def write(reports: Path) -> Path:
     """
     for notebook in sorted((reports / "notebooks").glob("*.ipynb")):
         _write(notebook.with_suffix(".html"), as_html(notebook))
-    for text in sorted(reports.glob("benchmarks.md")):
-        _write(text.with_suffix(".html"), markdown_html(text))
+    for source in sorted(reports.glob("benchmarks.md")):
+        _write(source.with_suffix(".html"), markdown_html(source))
     sections = [
-        _section(reports, language, titles[language], entries)
-        for language in ("fr", "en")
-        for titles, entries in _PARTS
+        _section(reports, language, part)
+        # The reports themselves are in English: whoever reads another language starts here.
+        for language in sorted(LANGUAGES, key="en".__eq__)
+        for part in _PARTS
     ]
     page = html("Credit scoring: the reports", sections)
     # Many a folder has an index that is somebody else's.
@@ -164,24 +91,19 @@ def write(reports: Path) -> Path:
     return reports / INDEX
 
 
-def markdown_html(text: Path) -> str:
-    """A text in Markdown as one file that loads nothing."""
-    lines = text.read_text("utf-8").split("\n", 1)
-    body = MarkdownIt("commonmark").enable("table").render(lines[1])
-    return page_of(lines[0].removeprefix("# ").strip(), body)
+def markdown_html(source: Path) -> str:
+    """Show a text in Markdown as one page that loads nothing."""
+    title, body = source.read_text("utf-8").split("\n", 1)
+    return html(title.removeprefix("# ").strip(), [Section("", (Marked(body),))])
 
 
-def _section(reports: Path, language: str, title: str, entries: tuple[Entry, ...]) -> Section:
-    there = [entry for entry in entries if (reports / entry.file).is_file()]
-    blocks: list[Block] = [
-        Paragraph(f"{one.title[language]}: {_NOT_YET[language]}{one.made_by}", language)
-        for one in entries
-        if one not in there
+def _section(reports: Path, language: str, part: str) -> Section:
+    there = [entry for entry in _PARTS[part] if (reports / entry.file).is_file()]
+    blocks: list[Block] = [Links(tuple(entry.link(language) for entry in there))] if there else []
+    blocks += [
+        Paragraph(entry.not_yet(language), language) for entry in _PARTS[part] if entry not in there
     ]
-    if there:
-        links = (Link(one.file, one.title[language], one.says[language]) for one in there)
-        blocks.insert(0, Links(tuple(links)))
-    return Section(title, tuple(blocks), language)
+    return Section(text(language, f"overview.parts.{part}"), tuple(blocks), language)
 
 
 def _write(path: Path, content: str, begins: bytes | None = None) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Callable, Sequence
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +14,8 @@ from scoring.data.synthetic import write_sample
 from scoring.evaluation.metrics import wilson
 from scoring.files import staged_file
 from scoring.monitoring.thresholds import Thresholds
-from scoring.reports.plots import power_curves
+from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
+from scoring.reports.plots import png, power_curves, svg
 from scoring.serving.batch import feature_batches
 from scoring.serving.scorer import Scorer
 from studies.power.power import (
@@ -129,7 +127,6 @@ def write(found: Study, folder: Path) -> None:
         Made if it is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    plot = _png(found.table)
     figures = {
         "model": found.model,
         "applicants": found.applicants,
@@ -138,9 +135,9 @@ def write(found: Study, folder: Path) -> None:
         "table": found.table.to_dicts(),
     }
     for name, content in (
-        ("power.png", plot),
+        ("power.png", png(power_curves(found.table, POWER))),
         ("power.json", (json.dumps(figures, indent=1) + "\n").encode()),
-        ("power.html", _page(found, plot).encode()),
+        ("power.html", _page(found).encode()),
     ):
         with staged_file(folder / name) as staged:
             staged.write_bytes(content)
@@ -180,67 +177,40 @@ def _false_alarms(table: pl.DataFrame) -> str:
     )
 
 
-def _png(table: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    power_curves(table, POWER).savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _page(found: Study, plot: bytes) -> str:
-    items = "\n".join(f"<li>{escape(one)}</li>" for one in sentences(found))
-    rows = "\n".join(
-        f"<tr><td>{escape(row['kind'])}</td><td>{escape(row['strength'])}</td>"
-        f"<td>{row['applicants']:,}</td><td>{row['windows']}</td><td>{row['detected']:.1%}</td>"
-        f"<td>{row['low']:.1%} to {row['high']:.1%}</td><td>{escape(row['rule'] or '')}</td></tr>"
+def _page(found: Study) -> str:
+    rows = (
+        (
+            row["kind"],
+            row["strength"],
+            f"{row['applicants']:,}",
+            str(row["windows"]),
+            f"{row['detected']:.1%}",
+            f"{row['low']:.1%} to {row['high']:.1%}",
+            row["rule"] or "",
+        )
         for row in found.table.iter_rows(named=True)
     )
-    return _PAGE.format(
-        model=escape(found.model),
-        applicants=f"{found.applicants:,}",
-        items=items,
-        rows=rows,
-        plot=base64.b64encode(plot).decode(),
-    )
+    about = _ABOUT.format(model=found.model, applicants=f"{found.applicants:,}")
+    picture = Picture(svg(power_curves(found.table, POWER)), _PICTURE)
+    sections = [
+        Section("", (Paragraph(about), Bullets(tuple(sentences(found))), picture)),
+        Section("Figures", (Table("Every change, strength and size", _HEADER, tuple(rows)),)),
+    ]
+    return html("How soon changes are seen, and how often nothing is", sections)
 
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>How soon changes are seen</title>
-<style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; color: #1f2328; background: #ffffff;
-  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-img {{ max-width: 100%; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ border: 1px solid #6e7781; padding: .25rem .6rem; text-align: left; }}
-thead th {{ background: #eaeef2; }}
-</style>
-</head>
-<body>
-<main>
-<h1>How soon changes are seen, and how often nothing is</h1>
-<p>Model: {model}. Windows are drawn from {applicants} applicants whom it has not seen, with a
-change or without one, and judged by the rules of monitoring with all their thresholds. A window is
-detected if it deserves any alert. Only applicants who were not refused have an outcome: label and
-concept shift are found by their outcomes, the others without any.</p>
-<ul>
-{items}
-</ul>
-<img alt="Share of windows with an alert by the number of applicants, a panel a kind of change"
- src="data:image/png;base64,{plot}">
-<p>The dotted lines are at 5 % and 95 %; the bands are 95 % intervals. Larger windows are left out
-once every window is detected, and drawn as a broken line.</p>
-<h2>Figures</h2>
-<table>
-<thead><tr><th>Change</th><th>Strength</th><th>Applicants</th><th>Windows</th><th>Detected</th>
-<th>95 % interval</th><th>Most frequent rule</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</main>
-</body>
-</html>
-"""
+_ABOUT = (
+    "Model: {model}. Windows are drawn from {applicants} applicants whom it has not seen, with a "
+    "change or without one, and judged by the rules of monitoring with all their thresholds. A "
+    "window is detected if it deserves any alert. Only applicants who were not refused have an "
+    "outcome: label and concept shift are found by their outcomes, the others without any."
+)
+_PICTURE = (
+    "Share of windows with an alert by the number of applicants, a panel a kind of change. The "
+    "dotted lines are at 5 % and 95 %; the bands are 95 % intervals. Larger windows are left out "
+    "once every window is detected, and drawn as a broken line."
+)
+_HEADER = (
+    "Change", "Strength", "Applicants", "Windows", "Detected", "95 % interval",
+    "Most frequent rule",
+)  # fmt: skip

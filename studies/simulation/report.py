@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import polars as pl
-from matplotlib.figure import Figure
 
 from scoring.files import staged_file
 from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
+from scoring.reports.plots import png, svg
 from studies.simulation.figures import by_month, summary
 from studies.simulation.plots import simulation
 from studies.simulation.run import Course, SimulationSettings
@@ -70,9 +68,9 @@ def write(
     months, total = by_month(courses), summary(courses)
     figure = simulation(months)
     texts = {
-        "png": _png(figure),
+        "png": png(figure, _DPI),
         "json": _json(months, total, settings, about).encode(),
-        "html": page(total, months, _svg(figure), settings, about).encode(),
+        "html": page(total, months, svg(figure), settings, about).encode(),
     }
     for ending, content in texts.items():
         with staged_file(folder / f"{_NAME}.{ending}") as staged:
@@ -87,19 +85,23 @@ def conclusions(total: pl.DataFrame) -> list[str]:
 
 def _conclusion(part: pl.DataFrame) -> str:
     first, *others = part.rows(named=True)
-    told = f"{first['scenario']}: a model that is never replaced costs {first['cost']:.3f} an "
-    told += f"applicant, of which {first['avoidable']:.3f} could be avoided. "
+    sentences = [
+        f"{first['scenario']}: a model that is never replaced costs {first['cost']:.3f} an "
+        f"applicant, of which {first['avoidable']:.3f} could be avoided."
+    ]
     surely = [row for row in others if row["saved_low"] > 0]
     dearer = [row for row in others if row["saved_high"] < 0]
     if surely:
         best = max(surely, key=lambda row: row["saved"])
-        told += f"{_listed(surely)} surely cost less; the most is saved by {best['policy']}: "
-        told += f"{best['saved']:.3f} an applicant (new champions: {best['champions']}). "
+        sentences.append(
+            f"{_listed(surely)} surely cost less; the most is saved by {best['policy']}: "
+            f"{best['saved']:.3f} an applicant (new champions: {best['champions']})."
+        )
     if dearer:
-        told += f"{_listed(dearer)} surely cost more. "
+        sentences.append(f"{_listed(dearer)} surely cost more.")
     if not surely and not dearer:
-        told += "No policy can be told from doing nothing. "
-    return told.strip()
+        sentences.append("No policy can be told from doing nothing.")
+    return " ".join(sentences)
 
 
 def _listed(rows: Iterable[dict[str, Any]]) -> str:
@@ -176,23 +178,21 @@ def _policies(settings: SimulationSettings) -> Iterable[str]:
         yield f"{name}: {_POLICIES[key].format(**known)}"
 
 
-def _row(row: dict[str, Any]) -> tuple[str, ...]:
-    saved = "{saved:+.3f} ({saved_low:+.3f} to {saved_high:+.3f})".format(**row)
-    return (
-        row["scenario"],
-        row["policy"],
-        f"{row['cost']:.3f}",
-        f"{row['avoidable']:.3f}",
-        saved,
-        f"{row['refused']:.1%}",
-        "" if row["auc"] is None else f"{row['auc']:.3f}",
-        str(row["champions"]),
-    )
-
-
 def rows_of(total: pl.DataFrame) -> list[tuple[str, ...]]:
     """The summary as texts, under `HEADER`."""
-    return [_row(row) for row in total.rows(named=True)]
+    return [
+        (
+            row["scenario"],
+            row["policy"],
+            f"{row['cost']:.3f}",
+            f"{row['avoidable']:.3f}",
+            "{saved:+.3f} ({saved_low:+.3f} to {saved_high:+.3f})".format(**row),
+            f"{row['refused']:.1%}",
+            "" if row["auc"] is None else f"{row['auc']:.3f}",
+            str(row["champions"]),
+        )
+        for row in total.rows(named=True)
+    ]
 
 
 def _events(months: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
@@ -200,22 +200,6 @@ def _events(months: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
         (row["scenario"], row["policy"], str(row["month"] + 1), row["done"])
         for row in months.filter(pl.col("done") != "").iter_rows(named=True)
     )
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
-    return content.getvalue()
-
-
-def _svg(figure: Figure) -> str:
-    """The drawing alone, and the same for the same figures."""
-    content = io.StringIO()
-    unsaid = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with plt.rc_context({"svg.hashsalt": _NAME}):
-        figure.savefig(content, format="svg", metadata=unsaid)
-    text = content.getvalue()
-    return text[text.index("<svg") :]
 
 
 def _json(

@@ -6,43 +6,42 @@ from collections.abc import Mapping
 from typing import Any
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.language import LANGUAGES
 from scoring.registry.retraining.retrain import Attempt
 from scoring.reports import document
 from scoring.reports.document import Bullets, Paragraph, Section, Table
+from scoring.reports.words import Words
 
-_NAMES = {
-    "business_cost": "Cost an applicant",
-    "auc": "AUC",
-    "brier": "Brier score",
-    "ece": "Calibration error",
-}
-_LIMITS = (
-    "Only applicants who were given a loan have an outcome, and the champion chose them. Stand-ins "
-    "of known outcome, whom the champion would refuse, represent the refused; theirs is the "
-    "default rate of their time, not of today.",
-    "Neither model has learnt from anyone it is measured on here.",
-    "What callers report is believed only as far as others bear it out: where one caller has too "
-    "large a part in the new labels or other defaults than the rest, where the effect of a table's "
-    "features has moved, or while an alert about the applicants is critical, a person promotes.",
-    "A challenger becomes the champion if the whole 95 % interval of the difference in cost is "
-    "below zero and every gate lets it pass. Anyone may still promote it by hand, with a motive.",
-)
+_FIGURES = ("business_cost", "auc", "brier", "ece")
 
 
-def html(found: Attempt) -> str:
-    """The page."""
-    title = f"Retraining: version {found.trial.challenger.version}, {_verdict(found)}"
+def html(found: Attempt, language: str = "en") -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    found : Attempt
+        What was tried; its own sentences are in English.
+    language : str
+        Of the page.
+    """
+    words = Words("retraining", language)
+    tables = {
+        "material": [_material(found, words)],
+        "callers": [_callers(found, words)],
+        "window": [_window(found, words), _figures(found, words)],
+        "effects": [_effects(found, words)],
+        "gates": [_gates(found, words)],
+    }
     sections = [
-        Section("Verdict", (Paragraph(found.why),)),
-        Section("Résumé", (Paragraph(_french(found), "fr"),), "fr"),
-        Section("What was learnt from", (_material(found),)),
-        Section("Whom the new labels come from", (_callers(found),)),
-        Section("Beside the champion, on the newest decisions", (_window(found), _figures(found))),
-        Section("On the original hold-out", (_effects(found),)),
-        Section("Gates", (_gates(found),)),
-        Section("How to read it", (Bullets(_LIMITS),)),
+        Section(words("verdict.title"), (Paragraph(found.why),)),
+        *(_summary(found, Words("retraining", one)) for one in LANGUAGES),
+        *(Section(words(f"{name}.title"), tuple(blocks)) for name, blocks in tables.items()),
+        Section(words("reading.title"), (Bullets(words.lines("reading.limits")),)),
     ]
-    return document.html(title, sections)
+    verdict = words("promoted" if found.promotion else "not_promoted")
+    title = words("title", version=found.trial.challenger.version, verdict=verdict)
+    return document.html(title, sections, language)
 
 
 def values(found: Attempt) -> dict[str, Any]:
@@ -86,99 +85,92 @@ def _intervals(found: Mapping[str, Interval]) -> dict[str, list[float]]:
     return {name: list(interval) for name, interval in found.items()}
 
 
-def _verdict(found: Attempt) -> str:
-    return "the new champion" if found.promotion else "not promoted"
-
-
-def _french(found: Attempt) -> str:
-    low, high = (f"{one:+.3f}".replace(".", ",") for one in found.trial.cost[1:])
-    told = (
-        f"Le modèle {found.trial.challenger.version} a appris de "
-        f"{_number(len(found.material.history.decisions))} décisions supplémentaires dont le "
-        f"résultat est connu. Écart de coût par demandeur avec le modèle en place : de {low} à "
-        f"{high} (intervalle à 95 %). "
-    )
-    if found.promotion:
-        return told + "Il devient le modèle en place."
-    if found.trial.cheaper and found.doubts:
-        told += "Une personne doit décider de sa promotion. "
-    return told + "Le modèle en place est conservé."
-
-
-def _number(count: int) -> str:
-    return f"{count:,}".replace(",", "\u202f")
-
-
-def _material(found: Attempt) -> Table:
-    material, addition = found.material, found.material.addition
-    left_out = (+material.left_out).items()
-    rows = [
-        ("Data of the champion", addition.parent[:12]),
-        ("With the decisions added", material.dataset[:12]),
-        ("Decisions added", f"{len(material.history.decisions):,}"),
-        ("Of them defaults", f"{material.history.defaults:,}"),
-        ("Taken", f"{addition.since[:10]} to {addition.until[:10]}"),
-        ("Of them calibrated on", f"{len(material.newest):,}"),
-        *((f"Left out: {why}", f"{count:,}") for why, count in left_out),
-    ]
-    return Table("Data", ("What", "Value"), tuple(rows))
-
-
-def _callers(found: Attempt) -> Table:
-    rows = tuple(
-        (one.id, one.did, f"{one.labels:,}", f"{one.defaults:,}", f"{one.expected:,.1f}")
-        for one in found.material.callers
-    )
-    header = ("Caller", "Did", "New labels", "Defaults", "Expected by the PDs")
-    return Table("Who asked for the decisions and who reported the outcomes", header, rows)
-
-
-def _effects(found: Attempt) -> Table:
-    rows = tuple((table, _interval(move)) for table, move in found.trial.effects.items())
-    title = "What the features of a table add to the log-odds, beyond the champion's"
-    return Table(title, ("Table", "Mean difference"), rows)
-
-
-def _window(found: Attempt) -> Table:
-    window, trial = found.trial.window, found.trial
-    rows = (
-        ("Decisions taken", f"{window.since:%Y-%m-%d} to {window.until:%Y-%m-%d}"),
-        ("How many", f"{window.decided:,}"),
-        ("Refused", f"{window.refused:,} ({window.refusal_rate:.1%})"),
-        ("With an outcome, not learnt from", f"{len(window.history.decisions):,}"),
-        ("Of them defaults", f"{window.history.defaults:,}"),
-        ("Stand-ins for the refused", f"{trial.stand_ins:,} of {trial.wanted:,} wanted"),
-    )
-    return Table("The newest decisions", ("What", "Value"), rows)
-
-
-def _figures(found: Attempt) -> Table:
-    trial = found.trial
-    challenger, champion = (
-        trial.figures_of(trial.challenger),
-        trial.figures_of(trial.champion),
-    )
-    rows = tuple(
-        (
-            words,
-            f"{challenger[name]:.4f}",
-            f"{champion[name]:.4f}",
-            _interval(trial.on_all[name]),
-            _interval(trial.on_labelled[name]),
+def _summary(found: Attempt, words: Words) -> Section:
+    sentences = [
+        words(
+            "summary.learning",
+            version=found.trial.challenger.version,
+            decisions=len(found.material.history.decisions),
+            cost=found.trial.cost,
         )
-        for name, words in _NAMES.items()
+    ]
+    if found.promotion:
+        sentences.append(words("summary.promoted"))
+    else:
+        if found.trial.cheaper and found.doubts:
+            sentences.append(words("summary.doubts"))
+        sentences.append(words("summary.kept"))
+    paragraph = Paragraph(" ".join(sentences), words.language)
+    return Section(words("summary.title"), (paragraph,), words.language)
+
+
+def _material(found: Attempt, words: Words) -> Table:
+    material, addition = found.material, found.material.addition
+    known = {
+        "champion": addition.parent[:12],
+        "added_to": material.dataset[:12],
+        "decisions": words.written(len(material.history.decisions), ","),
+        "defaults": words.written(material.history.defaults, ","),
+        "taken": words("material.between", since=addition.since[:10], until=addition.until[:10]),
+        "calibrated": words.written(len(material.newest), ","),
+    }
+    left_out = (
+        (words("material.left_out", why=why), words.written(count, ","))
+        for why, count in (+material.left_out).items()
     )
-    header = ("Figure", "Challenger", "Champion", "Difference", "Without stand-ins")
-    return Table("Both models on the same applicants, with 95 % intervals", header, rows)
+    return words.pairs("material", known, *left_out)
 
 
-def _interval(found: Interval) -> str:
-    return f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+def _callers(found: Attempt, words: Words) -> Table:
+    rows = (
+        (
+            caller.id,
+            caller.did,
+            *words.cells(",", caller.labels, caller.defaults),
+            words.written(caller.expected, ",.1f"),
+        )
+        for caller in found.material.callers
+    )
+    return words.table("callers", rows)
 
 
-def _gates(found: Attempt) -> Table:
-    rows = tuple(
-        (gate.name, "passed" if gate.passed else "refused", gate.sentence)
+def _effects(found: Attempt, words: Words) -> Table:
+    rows = ((table, words("difference", value=move)) for table, move in found.trial.effects.items())
+    return words.table("effects", rows)
+
+
+def _window(found: Attempt, words: Words) -> Table:
+    window, trial = found.trial.window, found.trial
+    since, until = window.since.date().isoformat(), window.until.date().isoformat()
+    known = {
+        "taken": words("material.between", since=since, until=until),
+        "decided": words.written(window.decided, ","),
+        "refused": words("window.refused", count=window.refused, share=window.refusal_rate),
+        "outcomes": words.written(len(window.history.decisions), ","),
+        "defaults": words.written(window.history.defaults, ","),
+        "stand_ins": words("window.stand_ins", count=trial.stand_ins, wanted=trial.wanted),
+    }
+    return words.pairs("window", known)
+
+
+def _figures(found: Attempt, words: Words) -> Table:
+    trial = found.trial
+    challenger, champion = map(trial.figures_of, (trial.challenger, trial.champion))
+    rows = (
+        (
+            words(f"figures.rows.{name}"),
+            *words.cells(".4f", challenger[name], champion[name]),
+            words("difference", value=trial.on_all[name]),
+            words("difference", value=trial.on_labelled[name]),
+        )
+        for name in _FIGURES
+    )
+    return words.table("figures", rows)
+
+
+def _gates(found: Attempt, words: Words) -> Table:
+    rows = (
+        (gate.name, words("gates.passed" if gate.passed else "gates.refused"), gate.sentence)
         for gate in found.verdict.gates
     )
-    return Table("What a challenger must pass", ("Gate", "Outcome", "In words"), rows)
+    return words.table("gates", rows)

@@ -11,7 +11,9 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, NamedTuple, Self, get_type_hints
+from typing import Any, NamedTuple, Self
+
+from pydantic import TypeAdapter, ValidationError
 
 from scoring.errors import ScoringError
 
@@ -23,7 +25,7 @@ class CardError(ScoringError):
 
 
 class Figure(NamedTuple):
-    """A figure with its 95 % interval."""
+    """A figure with its 95% interval."""
 
     name: str
     value: float
@@ -267,10 +269,11 @@ class Card:
             If the text is no card.
         """
         try:
-            card: Self = _built(cls, json.loads(text))
-        except (ValueError, KeyError, TypeError) as error:
-            raise CardError(f"not a model card: {error}") from error
-        return card
+            return TypeAdapter(cls).validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise CardError(f"not a model card: {where} {first['msg']}") from error
 
 
 def missing(value: object, path: str = "") -> Iterator[str]:
@@ -311,16 +314,3 @@ def check_complete(card: Card) -> None:
     empty = list(missing(card))
     if empty:
         raise CardError(f"the model card has empty fields: {', '.join(empty)}")
-
-
-def _built(kind: Any, value: Any) -> Any:
-    """A value of JSON as the type that a field is declared with."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{name: _built(hints[name], value[name]) for name in hints})
-    if hasattr(kind, "_fields"):
-        hints = get_type_hints(kind)
-        return kind(*(_built(hint, item) for hint, item in zip(hints.values(), value, strict=True)))
-    if getattr(kind, "__origin__", None) is tuple:
-        return tuple(_built(kind.__args__[0], item) for item in value)
-    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from scoring.evaluation.metrics import intervals
 from scoring.evaluation.money import Money, money_score
 from scoring.features import PROTECTED
 from scoring.features.wording import describe
-from scoring.reports.card import french
 from scoring.reports.card.fields import (
     Approval,
     Card,
@@ -37,6 +36,8 @@ from scoring.reports.card.fields import (
     Ratio,
     Use,
 )
+from scoring.reports.card.summary import summary
+from scoring.reports.words import Words
 from scoring.serving.scorer import Floats, Scorer
 
 if TYPE_CHECKING:
@@ -45,61 +46,7 @@ if TYPE_CHECKING:
 
 OWNER = "Prêt à dépenser, credit risk"
 
-USE = Use(
-    purpose=(
-        "Estimates the probability that an applicant for consumer credit defaults (TARGET of Home "
-        "Credit Default Risk: late payments on the first instalments), and proposes to accept, "
-        "refer or refuse the application by what the two mistakes cost."
-    ),
-    users=(
-        "credit officers, who see the PD, the decision and its reasons and may overrule it; data "
-        "scientists who monitor it."
-    ),
-    out_of_scope=(
-        "Deciding without a person whom the applicant can turn to.",
-        "Setting prices, credit limits or collection measures.",
-        "Companies, mortgages, or applicants of another country or lender.",
-        "Applicants unlike those of the training data (see Monitoring: drift).",
-    ),
-)
-
-LIMITS = (
-    "Selective labels: outcomes are known only for applications that were once accepted. PDs of "
-    "applicants that earlier rules refused are extrapolated.",
-    "Default means late payments on the first instalments, not the loss at the end of the loan.",
-    "The data have no calendar dates: the model was held against applicants left out at random, "
-    "not against later ones. A change of the economy shows in monitoring only.",
-    "Intervals tell what other applicants could have changed, not what another training would.",
-    "Groups of few applicants have wide intervals: they show neither fairness nor its absence.",
-    "Reasons tell what moved the PD, not what an applicant could change to be accepted.",
-)
-SYNTHETIC_LIMIT = (
-    "Trained on sample applicants, invented from statistics of real ones: the figures show that "
-    "the line works and say nothing about real applicants. Not for decisions about people."
-)
-REAL_LIMIT = (
-    "Trained on the rows of Kaggle's Home Credit Default Risk: past applicants of one lender, "
-    "whose default rate and habits need not be those of the applicants to come."
-)
-
-MONITORING = (
-    "Monthly: drift of the features and of the PD against the training applicants (PSI alert above "
-    "0.2), drift of missing values, refusal rate and mix of reasons.",
-    "Once outcomes are known: AUC, business cost, Brier score and calibration of the decisions "
-    "taken; acceptance by sex and age band with the four-fifths rule.",
-    "A breach of an alert goes to the owner, who refers every application, rolls back "
-    "(python -m scoring rollback) or trains a challenger.",
-    "Every version is compared with the champion on the same held-out applicants before it is "
-    "promoted (python -m scoring promote).",
-)
-
-CALIBRATION = (
-    "Platt scaling, fitted on the scores that the cross-validation gave to applicants left out"
-)
-SELECTED = (
-    "features that gain most beyond what they gain on shuffled outcomes (null importance), ranked "
-    "on training rows only"
-)
+_WORDS = Words("card")
 _PACKAGES = (
     "fairlearn", "imbalanced-learn", "lightgbm", "mlflow", "numpy", "optuna", "polars",
     "scikit-learn",
@@ -115,26 +62,12 @@ class Background:
 
     Attributes
     ----------
-    source, digest, split : str
-        Kind of data, SHA-256 over the tables, the rule that says who is held out.
-    development, held_out : int
-        How many applicants were learnt from, and how many were not.
-    default_rate : float
-        Of all of them.
-    family : str
-        Of the model.
-    parameters : mapping
-        Of the model, plain values.
-    resampling, selection, calibration : str
+    data : Data
+        What was learnt from and what was held out.
+    method : Method
         The choices, in words.
-    configurations : int
-        How many were tried, of all families.
-    choice : str
-        Why this one.
-    families : sequence of Family
-        Their cross-validation, from the simplest to the most complex.
     cross_validation : mapping of str to float
-        Figures of the chosen one.
+        Figures of the chosen candidate.
     proxy_auc : Interval
         How well sex can be told from the features (`scoring.evaluation.fairness.proxy_auc`).
     price : mapping of str to Interval
@@ -143,20 +76,8 @@ class Background:
         Versions of what trained it.
     """
 
-    source: str
-    digest: str
-    split: str
-    development: int
-    held_out: int
-    default_rate: float
-    family: str
-    parameters: Mapping[str, Any]
-    resampling: str
-    selection: str
-    calibration: str
-    configurations: int
-    choice: str
-    families: Sequence[Family]
+    data: Data
+    method: Method
     cross_validation: Mapping[str, float]
     proxy_auc: Interval
     price: Mapping[str, Interval]
@@ -198,35 +119,46 @@ def card_of(
 
 
 def background_of(run: Run) -> Background:
-    """What a training tells of its model beyond the model itself."""
-    validation, data = run.choice.validation, run.data
-    candidate = validation.candidate
-    sizes = data.development.target.size, data.holdout.target.size
-    defaults = data.development.target.sum() + data.holdout.target.sum()
-    kept = candidate.kept
+    """Gather what a training tells of its model beyond the model itself."""
+    figures = run.choice.validation.metrics
     return Background(
-        source=data.source,
-        digest=data.digest,
-        split=str(run.scorer.lineage["training"]["holdout"]),
-        development=sizes[0],
-        held_out=sizes[1],
-        default_rate=float(defaults / sum(sizes)),
-        family=candidate.name,
-        parameters=candidate.parameters,
-        resampling=candidate.resampling,
-        selection="all features" if kept is None else f"the {kept} {SELECTED}",
-        calibration=CALIBRATION,
-        configurations=run.configurations,
-        choice=run.choice.sentence,
-        families=[_family(item, candidate.name) for item in run.families],
+        data=_data(run),
+        method=_method(run),
         cross_validation={
-            name: value
-            for name, value in validation.metrics.items()
-            if not name.endswith("seconds")
+            name: value for name, value in figures.items() if not name.endswith("seconds")
         },
         proxy_auc=run.proxy.auc,
         price=run.price,
         packages={name: version(name) for name in _PACKAGES},
+    )
+
+
+def _data(run: Run) -> Data:
+    development, held_out = run.data.development.target, run.data.holdout.target
+    applicants = development.size + held_out.size
+    return Data(
+        source=run.data.source,
+        digest=run.data.digest,
+        applicants=applicants,
+        default_rate=float((development.sum() + held_out.sum()) / applicants),
+        development=development.size,
+        held_out=held_out.size,
+        split=str(run.scorer.lineage["training"]["holdout"]),
+    )
+
+
+def _method(run: Run) -> Method:
+    candidate = run.choice.validation.candidate
+    kept = candidate.kept
+    return Method(
+        family=candidate.name,
+        parameters=dict(candidate.parameters),
+        resampling=candidate.resampling,
+        selection=_WORDS("making.all_features" if kept is None else "making.selection", kept=kept),
+        calibration=_WORDS("making.calibration"),
+        configurations=run.configurations,
+        choice=run.choice.sentence,
+        families=tuple(_family(item, candidate.name) for item in run.families),
     )
 
 
@@ -267,51 +199,27 @@ def described(
         Of the bootstrap intervals.
     """
     pds = scorer.predict(features)
-    found = intervals(target, pds, scorer.cutoff, scorer.costs, seed=seed)
+    figures = intervals(target, pds, scorer.cutoff, scorer.costs, seed=seed)
     deciding = _deciding(scorer, features, target, pds, money or Money(), seed)
     drivers = _drivers(scorer, features)
-    data = _data(background)
+    data = background.data
+    kind = "synthetic" if data.source == "synthetic" else "real"
     return Card(
         identity=Identity(scorer.name, scorer.version, scorer.feature_set_version, created, owner),
-        summary_fr=french.summary(scorer, data, found, deciding, drivers),
-        use=USE,
+        summary_fr=summary(scorer, data, figures, deciding, drivers, "fr"),
+        use=Use(_WORDS("use.purpose"), _WORDS("use.users"), _WORDS.lines("use.out_of_scope")),
         data=data,
         features=_features(scorer),
-        method=_method(background),
-        holdout=tuple(Figure(name, *value) for name, value in found.items()),
+        method=background.method,
+        holdout=tuple(Figure(name, *value) for name, value in figures.items()),
         cross_validation=dict(background.cross_validation),
         deciding=deciding,
         fairness=_fairness(scorer, features, target, pds, background, seed),
         drivers=drivers,
-        limits=(SYNTHETIC_LIMIT if data.source == "synthetic" else REAL_LIMIT, *LIMITS),
-        monitoring=MONITORING,
+        limits=(_WORDS(f"limits.{kind}"), *_WORDS.lines("limits.always")),
+        monitoring=_WORDS.lines("monitoring.always"),
         packages=dict(background.packages),
         approval=Approval(),
-    )
-
-
-def _data(background: Background) -> Data:
-    return Data(
-        source=background.source,
-        digest=background.digest,
-        applicants=background.development + background.held_out,
-        default_rate=background.default_rate,
-        development=background.development,
-        held_out=background.held_out,
-        split=background.split,
-    )
-
-
-def _method(background: Background) -> Method:
-    return Method(
-        family=background.family,
-        parameters=dict(background.parameters),
-        resampling=background.resampling,
-        selection=background.selection,
-        calibration=background.calibration,
-        configurations=background.configurations,
-        choice=background.choice,
-        families=tuple(background.families),
     )
 
 
@@ -322,7 +230,7 @@ def _features(scorer: Scorer) -> Features:
     return Features(
         count=len(names),
         by_table=dict(sorted(kinds.items())),
-        left_out=left_out or ("nothing: this model uses protected attributes",),
+        left_out=left_out or (_WORDS("making.nothing_left_out"),),
     )
 
 
@@ -341,6 +249,7 @@ def _deciding(
     seed: int,
 ) -> Deciding:
     study = study_cutoff(target, pds, scorer.costs, seed=seed)
+    score = money_score(target, pds > scorer.cutoff, features, money, seed=seed)
     low, high = scorer.refer_band
     return Deciding(
         false_negative=scorer.costs.false_negative,
@@ -350,26 +259,7 @@ def _deciding(
         refer_low=low,
         refer_high=high,
         referred=float(np.mean(np.asarray(scorer.decide(pds)) == "refer")),
-        money=_money(scorer, features, target, pds, money, seed),
-    )
-
-
-def _money(
-    scorer: Scorer,
-    features: pl.DataFrame,
-    target: npt.ArrayLike,
-    pds: Floats,
-    money: Money,
-    seed: int,
-) -> str:
-    score = money_score(target, pds > scorer.cutoff, features, money, seed=seed)
-    cost = score.cost
-    return (
-        f"In money, at a loss given default of {money.loss_given_default:.0%} of the credit and a "
-        f"margin of {money.yearly_margin:.0%} a year, the decisions cost {cost.value:,.0f} an "
-        f"applicant (95% interval {cost.low:,.0f} to {cost.high:,.0f}, in the currency of the "
-        f"data): {score.losses:,.0f} lost on accepted defaults, {score.lost_margins:,.0f} not "
-        "earned on refused good applicants."
+        money=_WORDS("making.money", money=money, score=score),
     )
 
 
@@ -391,13 +281,15 @@ def _fairness(
             f"{attribute} {group} ({applicants})"
             for attribute, group, applicants in small.select("attribute", "group", "n").iter_rows()
         )
-        or "none",
+        or _WORDS("making.no_small_groups"),
         ratios=tuple(
             Ratio(row["attribute"], row["least"], row["most"], _of(row, "ratio", "low", "high"))
             for row in ratios.to_dicts()
         ),
         proxy_auc=Figure("auc", *background.proxy_auc),
-        price=_price(background.price),
+        price=_WORDS(
+            "making.price", auc=background.price["auc"], cost=background.price["business_cost"]
+        ),
     )
 
 
@@ -419,15 +311,6 @@ def _group(row: Mapping[str, Any]) -> Group:
 
 def _of(row: Mapping[str, Any], value: str, low: str, high: str) -> Figure:
     return Figure(value, row[value], row[low], row[high])
-
-
-def _price(price: Mapping[str, Interval]) -> str:
-    auc, cost = price["auc"], price["business_cost"]
-    return (
-        "Leaving sex, age and family status out changes the cross-validated AUC by "
-        f"{auc.value:+.4f} (95% interval {auc.low:+.4f} to {auc.high:+.4f}) and the business cost "
-        f"by {cost.value:+.4f} an applicant ({cost.low:+.4f} to {cost.high:+.4f})."
-    )
 
 
 def _drivers(scorer: Scorer, features: pl.DataFrame) -> tuple[Driver, ...]:

@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from scoring.evaluation.fairness import FOUR_FIFTHS
+from scoring.features.wording import Language
 from scoring.reports import document
-from scoring.reports.card.fields import Card, Figure, check_complete
-from scoring.reports.document import Bullets, Paragraph, Section, Table
-
-FRENCH_TITLE = "Résumé"
-_NAMES = {
-    "auc": "AUC",
-    "gini": "Gini",
-    "ks": "KS",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "ece": "expected calibration error",
-    "f_beta": "F-beta",
-}
+from scoring.reports.card.fields import Card, Group, Ratio, check_complete
+from scoring.reports.document import Bullets, Paragraph, Section
+from scoring.reports.words import Words
 
 
 def markdown(card: Card) -> str:
-    """The card as GitHub-flavoured Markdown.
+    """Write the card as GitHub-flavoured Markdown.
 
     Raises
     ------
     CardError
         If a field is empty.
     """
-    return document.markdown(_title(card), sections(card))
+    return document.markdown(_title(card, "en"), sections(card))
 
 
-def html(card: Card) -> str:
-    """The card as one HTML file that loads nothing.
+def html(card: Card, language: Language = "en") -> str:
+    """Write the card as one HTML file that loads nothing.
+
+    Parameters
+    ----------
+    card : Card
+        What is shown.
+    language : "en" or "fr"
+        Of headings and tables; sentences kept in the card are in English.
 
     Raises
     ------
     CardError
         If a field is empty.
     """
-    return document.html(_title(card), sections(card))
+    return document.html(_title(card, language), sections(card, language), language)
 
 
-def sections(card: Card) -> list[Section]:
-    """What a card says, in the order in which it is read.
+def _title(card: Card, language: Language) -> str:
+    name, version = card.identity.name, card.identity.version
+    return Words("card", language)("title", name=name, version=version)
+
+
+def sections(card: Card, language: Language = "en") -> list[Section]:
+    """Return what a card says, in the order in which it is read.
 
     Raises
     ------
@@ -52,252 +53,163 @@ def sections(card: Card) -> list[Section]:
         If a field is empty.
     """
     check_complete(card)
+    words = Words("card", language)
     return [
-        Section(FRENCH_TITLE, (Paragraph(card.summary_fr, "fr"),), "fr"),
-        _identity(card),
-        _use(card),
-        _data(card),
-        _features(card),
-        _method(card),
-        _performance(card),
-        _deciding(card),
-        _fairness(card),
-        _explanation(card),
-        Section("Limits", (Bullets(card.limits),)),
-        Section("Monitoring", (Bullets(card.monitoring),)),
-        _approval(card),
-        Section("Packages", (_pairs("Versions", ("Package", "Version"), card.packages),)),
+        Section(Words("card", "fr")("summary_title"), (Paragraph(card.summary_fr, "fr"),), "fr"),
+        _identity(card, words),
+        _use(card, words),
+        _data(card, words),
+        _features(card, words),
+        _method(card, words),
+        _performance(card, words),
+        _deciding(card, words),
+        _fairness(card, words),
+        _drivers(card, words),
+        Section(words("limits.title"), (Bullets(card.limits),)),
+        Section(words("monitoring.title"), (Bullets(card.monitoring),)),
+        _approval(card, words),
+        Section(words("packages.title"), (words.table("packages", card.packages.items()),)),
     ]
 
 
-def _title(card: Card) -> str:
-    return f"Model card: {card.identity.name}, version {card.identity.version}"
-
-
-def _identity(card: Card) -> Section:
-    it = card.identity
+def _identity(card: Card, words: Words) -> Section:
+    identity = card.identity
     known = {
-        "Name": it.name,
-        "Version": it.version,
-        "Feature set": it.feature_set_version,
-        "Made on": it.created,
-        "Owner": it.owner,
-        "Approval": card.approval.by,
+        "name": identity.name,
+        "version": identity.version,
+        "feature_set": identity.feature_set_version,
+        "created": identity.created,
+        "owner": identity.owner,
+        "approval": card.approval.by,
     }
-    return Section("Model", (_pairs("Which model this is", ("Field", "Value"), known),))
+    return Section(words("model.title"), (words.pairs("model", known),))
 
 
-def _use(card: Card) -> Section:
+def _use(card: Card, words: Words) -> Section:
     use = card.use
-    return Section(
-        "Use",
-        (
-            Paragraph(use.purpose),
-            Paragraph(f"For whom: {use.users}"),
-            Paragraph("Not for:"),
-            Bullets(use.out_of_scope),
-        ),
+    blocks = (
+        Paragraph(use.purpose),
+        Paragraph(words("use.for_whom", users=use.users)),
+        Paragraph(words("use.not_for")),
+        Bullets(use.out_of_scope),
     )
+    return Section(words("use.title"), blocks)
 
 
-def _data(card: Card) -> Section:
+def _data(card: Card, words: Words) -> Section:
     data = card.data
     known = {
-        "Source": data.source,
-        "SHA-256 of the tables": data.digest,
-        "Applicants with a known outcome": f"{data.applicants:,}",
-        "Of these learnt from": f"{data.development:,}",
-        "Of these held out": f"{data.held_out:,}",
-        "Default rate": _percent(data.default_rate),
-        "Held out are": data.split,
+        "source": data.source,
+        "digest": data.digest,
+        "applicants": words.written(data.applicants, ","),
+        "development": words.written(data.development, ","),
+        "held_out": words.written(data.held_out, ","),
+        "default_rate": words.written(data.default_rate, ".1%"),
+        "split": data.split,
     }
-    return Section(
-        "Data", (_pairs("What it was trained and measured on", ("Field", "Value"), known),)
-    )
+    return Section(words("data.title"), (words.pairs("data", known),))
 
 
-def _features(card: Card) -> Section:
+def _features(card: Card, words: Words) -> Section:
     features = card.features
-    by_table = {name: str(count) for name, count in features.by_table.items()}
-    return Section(
-        "Features",
-        (
-            Paragraph(
-                f"{features.count} features. Left out as protected or as giving a protected "
-                f"attribute away: {_listed(features.left_out)}."
-            ),
-            _pairs("Features by table", ("Table", "Features"), by_table),
-        ),
-    )
+    left_out = ", ".join(features.left_out)
+    rows = ((name, str(count)) for name, count in features.by_table.items())
+    sentence = Paragraph(words("features.count", count=features.count, left_out=left_out))
+    return Section(words("features.title"), (sentence, words.table("features", rows)))
 
 
-def _method(card: Card) -> Section:
+def _method(card: Card, words: Words) -> Section:
     method = card.method
     known = {
-        "Family": method.family,
-        "Resampling": method.resampling,
-        "Selection of features": method.selection,
-        "Calibration": method.calibration,
-        "Configurations tried": str(method.configurations),
-        "Why this one": method.choice,
+        "family": method.family,
+        "resampling": method.resampling,
+        "selection": method.selection,
+        "calibration": method.calibration,
+        "configurations": str(method.configurations),
+        "choice": method.choice,
     }
-    families = tuple(
+    families = (
         (
-            f"{item.name} (chosen)" if item.chosen else item.name,
-            _number(item.auc),
-            _number(item.business_cost),
-            _number(item.brier),
+            words("method.chosen", name=family.name) if family.chosen else family.name,
+            *words.cells(".4f", family.auc, family.business_cost, family.brier),
         )
-        for item in method.families
+        for family in method.families
     )
-    parameters = {name: str(value) for name, value in method.parameters.items()}
-    return Section(
-        "Method",
-        (
-            _pairs("How it was made", ("Step", "Choice"), known),
-            Table(
-                "Families in cross-validation",
-                ("Family", "AUC", "Cost an applicant", "Brier score"),
-                families,
-            ),
-            _pairs("Parameters of the trees", ("Parameter", "Value"), parameters),
-        ),
+    parameters = ((name, str(value)) for name, value in method.parameters.items())
+    blocks = (
+        words.pairs("method", known),
+        words.table("method.families", families),
+        words.table("method.parameters", parameters),
     )
+    return Section(words("method.title"), blocks)
 
 
-def _performance(card: Card) -> Section:
-    rows = tuple(
-        (_NAMES.get(item.name, item.name.replace("_", " ")), *_interval_cells(item))
-        for item in card.holdout
+def _performance(card: Card, words: Words) -> Section:
+    holdout = (
+        (words.named("figures", figure.name), *words.cells(".4f", *figure[1:]))
+        for figure in card.holdout
     )
-    folds = {
-        _NAMES.get(name, name.replace("_", " ")): _number(value)
+    folds = (
+        (words.named("figures", name), words.written(value, ".4f"))
         for name, value in card.cross_validation.items()
-    }
-    return Section(
-        "Performance",
-        (
-            Table(
-                "On held-out applicants, with 95% bootstrap intervals",
-                ("Figure", "Value", "Low", "High"),
-                rows,
-            ),
-            _pairs("In cross-validation on the others", ("Figure", "Value"), folds),
-        ),
     )
+    blocks = (
+        words.table("performance.holdout", holdout),
+        words.table("performance.folds", folds),
+    )
+    return Section(words("performance.title"), blocks)
 
 
-def _deciding(card: Card) -> Section:
+def _deciding(card: Card, words: Words) -> Section:
     rule = card.deciding
-    best = rule.best_cutoff
-    band = (
-        f"PDs from {rule.refer_low:.4f} to {rule.refer_high:.4f} are referred to an officer: "
-        f"{_percent(rule.referred)} of the held-out applicants."
-        if rule.refer_low < rule.refer_high
-        else "No application is referred to an officer."
+    band = words("decision.no_band")
+    if rule.refer_low < rule.refer_high:
+        band = words("decision.band", rule=rule)
+    blocks = Paragraph(words("decision.rule", rule=rule)), Paragraph(band), Paragraph(rule.money)
+    return Section(words("decision.title"), blocks)
+
+
+def _fairness(card: Card, words: Words) -> Section:
+    fairness = card.fairness
+    blocks = (
+        words.table("fairness.groups", (_group(group, words) for group in fairness.groups)),
+        Paragraph(words("fairness.small_groups", groups=fairness.small_groups)),
+        words.table("fairness.ratios", (_ratio(ratio, words) for ratio in fairness.ratios)),
+        Paragraph(words("fairness.proxy", auc=fairness.proxy_auc)),
+        Paragraph(fairness.price),
     )
-    return Section(
-        "Decision",
-        (
-            Paragraph(
-                f"An accepted default costs {rule.false_negative:g}, a refused good applicant "
-                f"{rule.false_positive:g}. Applications with a PD above {rule.cutoff:.4f} are "
-                f"refused. The cut-off of least cost on applicants not seen is {best.value:.4f} "
-                f"(95% interval {best.low:.4f} to {best.high:.4f})."
-            ),
-            Paragraph(band),
-            Paragraph(rule.money),
-        ),
+    return Section(words("fairness.title"), blocks)
+
+
+def _group(group: Group, words: Words) -> tuple[str, ...]:
+    shares = group.accepted, group.defaults_refused, group.good_refused, group.calibration_gap
+    return (
+        f"{group.attribute}: {group.group}",
+        *words.cells(",", group.applicants, group.defaults),
+        *(words.interval(share[1:], ".1%") for share in shares),
     )
 
 
-def _fairness(card: Card) -> Section:
-    found = card.fairness
-    groups = tuple(
-        (
-            f"{item.attribute}: {item.group}",
-            f"{item.applicants:,}",
-            f"{item.defaults:,}",
-            _range(item.accepted),
-            _range(item.defaults_refused),
-            _range(item.good_refused),
-            _range(item.calibration_gap),
-        )
-        for item in found.groups
+def _ratio(ratio: Ratio, words: Words) -> tuple[str, ...]:
+    kept = ratio.ratio.value >= FOUR_FIFTHS
+    return (
+        ratio.attribute,
+        ratio.least,
+        ratio.most,
+        *words.cells(".4f", *ratio.ratio[1:]),
+        words("fairness.kept" if kept else "fairness.broken"),
     )
-    ratios = tuple(
-        (
-            item.attribute,
-            item.least,
-            item.most,
-            *_interval_cells(item.ratio),
-            _four_fifths(item.ratio),
-        )
-        for item in found.ratios
+
+
+def _drivers(card: Card, words: Words) -> Section:
+    rows = (
+        (driver.feature, driver.meaning, words.written(driver.pull, ".4f"))
+        for driver in card.drivers
     )
-    proxy = found.proxy_auc
-    return Section(
-        "Fairness",
-        (
-            Table(
-                "Held-out applicants by group, with 95% bootstrap intervals",
-                ("Group", "Applicants", "Defaults", "Accepted", "Defaults refused",
-                 "Good applicants refused", "Default rate minus mean PD"),
-                groups,
-            ),
-            Paragraph(f"Groups too small to compare: {found.small_groups}."),
-            Table(
-                "Four-fifths rule: lowest acceptance rate over the highest",
-                ("Attribute", "Least accepted", "Most accepted", "Ratio", "Low", "High", "Rule"),
-                ratios,
-            ),
-            Paragraph(
-                "How well sex can be told from the features that the model uses: AUC "
-                f"{proxy.value:.3f} (95% interval {proxy.low:.3f} to {proxy.high:.3f}; 0.5 is not "
-                "at all)."
-            ),
-            Paragraph(found.price),
-        ),
-    )  # fmt: skip
+    return Section(words("drivers.title"), (words.table("drivers", rows),))
 
 
-def _explanation(card: Card) -> Section:
-    rows = tuple((item.feature, item.meaning, _number(item.pull)) for item in card.drivers)
-    header = ("Feature", "Meaning", "Mean absolute pull on the log-odds")
-    return Section("What it leans on", (Table("The strongest features", header, rows),))
-
-
-def _approval(card: Card) -> Section:
+def _approval(card: Card, words: Words) -> Section:
     given = card.approval
-    known = {"By": given.by, "Why": given.why, "When": given.at, "Verdict": given.verdict}
-    table = _pairs("Who made it the champion", ("Field", "Value"), known)
-    return Section("Approval", (table, Bullets(given.gates)))
-
-
-def _pairs(caption: str, header: tuple[str, str], pairs: Mapping[str, str]) -> Table:
-    return Table(caption, header, tuple(pairs.items()))
-
-
-def _interval_cells(figure: Figure) -> tuple[str, str, str]:
-    return _number(figure.value), _number(figure.low), _number(figure.high)
-
-
-def _range(figure: Figure) -> str:
-    return f"{_percent(figure.value)} ({_percent(figure.low)} to {_percent(figure.high)})"
-
-
-def _four_fifths(ratio: Figure) -> str:
-    return "kept" if ratio.value >= FOUR_FIFTHS else "broken: alert"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}"
-
-
-def _percent(value: float) -> str:
-    text = f"{value:.1%}"
-    return "0.0%" if text == "-0.0%" else text
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(words)
+    known = {"by": given.by, "why": given.why, "when": given.at, "verdict": given.verdict}
+    return Section(words("approval.title"), (words.pairs("approval", known), Bullets(given.gates)))

@@ -7,35 +7,30 @@ from scoring.reports.plots.applicants import (
     default_rates,
     densities,
     fairness,
-    fairness_errors,
     missing,
     segments,
     transforms,
 )
 from scoring.reports.plots.candidates import costs, families, imbalance, trials
 from scoring.reports.plots.decisions import (
-    calibration,
-    cost_curve,
     cost_ratios,
     cutoff_choice,
     reliability,
     score_distribution,
 )
-from scoring.reports.plots.drift import binned, drift, pd_distributions
+from scoring.reports.plots.drift import binned, drift, pd_distributions, vintages
 from scoring.reports.plots.explanation import (
     beeswarm,
     dependence,
-    importance,
     importances,
     waterfall,
 )
 from scoring.reports.plots.power import power_curves
+from scoring.reports.plots.style import png, svg
 
 __all__ = [
     "beeswarm",
     "binned",
-    "calibration",
-    "cost_curve",
     "cost_ratios",
     "costs",
     "cutoff_choice",
@@ -44,18 +39,19 @@ __all__ = [
     "dependence",
     "drift",
     "fairness",
-    "fairness_errors",
     "families",
     "imbalance",
-    "importance",
     "importances",
     "missing",
     "pd_distributions",
+    "png",
     "power_curves",
     "reliability",
     "score_distribution",
     "segments",
+    "svg",
     "transforms",
     "trials",
+    "vintages",
     "waterfall",
 ]

@@ -14,7 +14,17 @@ from scipy.stats import norm, rankdata
 from scoring.evaluation.segments import UNKNOWN
 from scoring.features.wording import WordingError, describe
 from scoring.features.wording.values import category
-from scoring.reports.plots.style import BLUE, GREEN, GREY, ORANGE, error_bars, finished, rows
+from scoring.reports.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    below,
+    finished,
+    gridded,
+    intervals,
+    rows,
+)
 from scoring.serving.scorer import Floats
 
 
@@ -121,24 +131,19 @@ def segments(table: pl.DataFrame) -> Figure:
         1, 2, figsize=(12, 0.3 * shown.height + 1.7), sharey=True, width_ratios=(3, 2)
     )
     places = rows(left, _segment_names(shown))
-    bars = error_bars(shown, "default_rate", "default")
-    left.errorbar(
-        shown["default_rate"] * 100, places, xerr=None if bars is None else bars * 100, fmt="o",
-        color=ORANGE, capsize=3, label="observed default rate (95% interval)",
+    intervals(
+        left, places, shown, "default_rate", "default", 100, color=ORANGE,
+        label="observed default rate (95% interval)",
     )  # fmt: skip
     left.scatter(shown["mean_pd"] * 100, places, marker="D", color=BLUE, label="mean PD", zorder=3)
     left.set(xlabel="share of the segment (%)", title="Are the PDs right?")
-    right.errorbar(
-        shown["cost"], places, xerr=error_bars(shown, "cost"), fmt="o", color=GREEN, capsize=3
-    )
+    intervals(right, places, shown, "cost", color=GREEN)
     right.set(xlabel="business cost per applicant (95% interval)", title="What do errors cost?")
     for axis in (left, right):
         axis.set_xlim(left=0)
-        axis.grid(axis="x", color="#EEEEEE")
-        axis.set_axisbelow(True)
+        gridded(axis)
     left.tick_params(axis="y", labelsize=8)
-    figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=9)
-    return finished(figure, below=0.35 / figure.get_figheight())
+    return below(figure)
 
 
 def _segment_names(table: pl.DataFrame) -> list[str]:
@@ -173,10 +178,9 @@ def fairness(table: pl.DataFrame, share: float = 0.8) -> Figure:
     shown = table.filter(~pl.col("small"))
     figure, axis = plt.subplots(figsize=(8, 0.36 * shown.height + 1.7))
     places = _group_rows(axis, shown)
-    bars = error_bars(shown, "acceptance_rate")
-    axis.errorbar(
-        shown["acceptance_rate"] * 100, places, xerr=None if bars is None else bars * 100, fmt="o",
-        color=BLUE, capsize=3, label="acceptance rate (95% interval)",
+    intervals(
+        axis, places, shown, "acceptance_rate", factor=100,
+        label="acceptance rate (95% interval)",
     )  # fmt: skip
     # A group of unknown members sets no standard.
     rate = pl.when(pl.col("group") != UNKNOWN).then("acceptance_rate")
@@ -190,37 +194,7 @@ def fairness(table: pl.DataFrame, share: float = 0.8) -> Figure:
         title="Acceptance by group: left of the bar, the four-fifths rule is broken",
     )
     axis.set_xlim(0, 102)
-    figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=9, markerscale=0.6)
-    return finished(figure, below=0.35 / figure.get_figheight())
-
-
-def fairness_errors(table: pl.DataFrame) -> Figure:
-    """How often each group suffers the model's errors, and whether its PDs are right.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        As `fairness.by_group` gives it, with true_positive_rate, false_positive_rate and
-        calibration_gap, each with its interval. Small groups are left out.
-    """
-    panels = {
-        "true_positive_rate": "defaults refused\n(% of the group's defaults)",
-        "false_positive_rate": "good applicants refused\n(% of the group's good applicants)",
-        "calibration_gap": "default rate less mean PD\n(points of %)",
-    }
-    shown = table.filter(~pl.col("small"))
-    figure, axes = plt.subplots(1, 3, figsize=(11, 0.34 * shown.height + 1.6), sharey=True)
-    for axis, (name, title) in zip(axes, panels.items(), strict=True):
-        places = _group_rows(axis, shown)
-        bars = error_bars(shown, name)
-        axis.errorbar(
-            shown[name] * 100, places, xerr=None if bars is None else bars * 100, fmt="o",
-            color=BLUE, capsize=3,
-        )  # fmt: skip
-        axis.set_xlabel(title, fontsize=9)
-    axes[2].axvline(0, color=GREY, linewidth=1)
-    figure.suptitle("Errors by group (bars: 95% interval)")
-    return finished(figure)
+    return below(figure, markerscale=0.6)
 
 
 def _group_rows(axis: Axes, table: pl.DataFrame) -> Floats:
@@ -235,6 +209,5 @@ def _group_rows(axis: Axes, table: pl.DataFrame) -> Floats:
     for place in range(1, len(names)):
         if names[place] != names[place - 1]:
             axis.axhline(place - 0.5, color=GREY, linewidth=0.6)
-    axis.grid(axis="x", color="#EEEEEE")
-    axis.set_axisbelow(True)
+    gridded(axis)
     return places

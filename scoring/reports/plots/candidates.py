@@ -8,7 +8,18 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scoring.reports.plots.style import BLUE, GREY, LIGHT, ORANGE, error_bars, finished, rows
+from scoring.reports.plots.style import (
+    BLUE,
+    GREY,
+    LIGHT,
+    ORANGE,
+    below,
+    finished,
+    gridded,
+    intervals,
+    rows,
+    value_labels,
+)
 
 
 def costs(table: pl.DataFrame, everybody: float, nobody: float) -> Figure:
@@ -58,9 +69,7 @@ def families(table: pl.DataFrame) -> Figure:
         axis.set_title(title)
     axes[0].set_xlabel("area under the ROC curve (no unit)")
     axes[1].set_xlabel("cost per applicant (1 = one good applicant refused)")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=9)
-    return finished(figure, below=0.35 / figure.get_figheight())
+    return below(figure, axes[0])
 
 
 def _seen_and_unseen(axis: Axes, table: pl.DataFrame, name: str) -> None:
@@ -72,18 +81,10 @@ def _seen_and_unseen(axis: Axes, table: pl.DataFrame, name: str) -> None:
             table[trained], places, color="white", edgecolors=GREY, zorder=3,
             label="applicants seen in training",
         )  # fmt: skip
-    axis.errorbar(
-        table[name], places, xerr=error_bars(table, name), fmt="o", color=BLUE, capsize=3,
-        zorder=4, label="applicants not seen",
-    )  # fmt: skip
-    for place, value in zip(places, table[name], strict=True):
-        axis.annotate(
-            f"{value:.3f}", (value, place), xytext=(0, 7), textcoords="offset points",
-            ha="center", fontsize=8, color=BLUE,
-        )  # fmt: skip
+    intervals(axis, places, table, name, zorder=4, label="applicants not seen")
+    value_labels(axis, places, table[name].to_numpy(), "%.3f")
     axis.margins(x=0.1)
-    axis.grid(axis="x", color="#EEEEEE")
-    axis.set_axisbelow(True)
+    gridded(axis)
 
 
 def imbalance(table: pl.DataFrame) -> Figure:
@@ -107,16 +108,13 @@ def imbalance(table: pl.DataFrame) -> Figure:
         _remedies(axis, table, name, form)
         axis.set_xlabel(title, fontsize=9)
     figure.suptitle("Remedies for imbalance (dotted: none), on applicants not seen in training")
-    handles, labels = axes[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=9)
-    return finished(figure, below=0.35 / figure.get_figheight())
+    return below(figure, axes[1])
 
 
 def _remedies(axis: Axes, table: pl.DataFrame, name: str, form: str) -> None:
     factor = 100.0 if name == "ece" else 1.0
     places = rows(axis, table["resampling"].to_list())
     values = table[name].to_numpy() * factor
-    bars = error_bars(table, name)
     before = f"{name}_before_calibration"
     if before in table.columns:
         raw = table[before].to_numpy() * factor
@@ -124,15 +122,8 @@ def _remedies(axis: Axes, table: pl.DataFrame, name: str, form: str) -> None:
         axis.scatter(
             raw, places, color="white", edgecolors=ORANGE, zorder=3, label="PDs not calibrated"
         )
-    axis.errorbar(
-        values, places, xerr=None if bars is None else bars * factor, fmt="o", color=BLUE,
-        capsize=3, zorder=4, label="calibrated PDs",
-    )  # fmt: skip
-    for place, value in zip(places, values, strict=True):
-        axis.annotate(
-            form % value, (value, place), xytext=(0, 7), textcoords="offset points", ha="center",
-            fontsize=8, color=BLUE,
-        )  # fmt: skip
+    intervals(axis, places, table, name, factor=factor, zorder=4, label="calibrated PDs")
+    value_labels(axis, places, values, form)
     reference = np.flatnonzero((table["resampling"] == "none").to_numpy())
     if reference.size:
         axis.axvline(values[reference[0]], color=GREY, linestyle=":", zorder=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,43 +14,8 @@ from matplotlib.figure import Figure
 from scoring.evaluation import business, metrics
 from scoring.reports.plots.style import BLUE, CYCLE, GREEN, GREY, ORANGE, finished
 from scoring.serving.costs import Costs
-from scoring.serving.scorer import Floats
 
 Band = tuple[float, float]
-
-
-class Named(Protocol):
-    """Something with a name, as a candidate is."""
-
-    @property
-    def name(self) -> str:
-        """How tables call it."""
-
-
-class Validated(Protocol):
-    """Outcomes and PDs of applicants that a candidate has not seen, as a Validation has them."""
-
-    @property
-    def candidate(self) -> Named:
-        """What was validated."""
-
-    @property
-    def target(self) -> npt.NDArray[np.int8]:
-        """The outcomes."""
-
-    @property
-    def pds(self) -> Floats:
-        """Calibrated PDs."""
-
-    @property
-    def costs(self) -> Costs:
-        """What mistakes cost."""
-
-
-def calibration(validation: Validated, bins: int = 10) -> Figure:
-    """Reliability of a candidate's PDs in cross-validation."""
-    pds = {"in cross-validation": validation.pds}
-    return reliability(validation.target, pds, bins, f"Calibration ({validation.candidate.name})")
 
 
 def reliability(
@@ -93,12 +57,6 @@ def reliability(
     )
     axis.legend(fontsize=9)
     return finished(figure)
-
-
-def cost_curve(validation: Validated) -> Figure:
-    """Business cost of a candidate at every cut-off, with the one that the costs dictate."""
-    title = f"Business cost along the cut-off ({validation.candidate.name})"
-    return cutoff_choice(validation.target, validation.pds, validation.costs, title=title)
 
 
 def cutoff_choice(

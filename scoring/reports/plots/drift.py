@@ -12,12 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scoring.features.wording import describe
-from scoring.reports.plots.style import BLUE, GREEN, GREY, ORANGE, finished, wrapped
+from scoring.reports.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    YELLOW,
+    finished,
+    wrapped,
+)
 from scoring.serving.profiles import PD, Column, Profile
 from scoring.serving.scorer import Floats
 
 # Panels side by side.
 _ACROSS = 3
+_LEVELS = {"large": ORANGE, "moderate": YELLOW, "none": BLUE}
 
 
 def drift(table: pl.DataFrame, limit: float) -> Figure:
@@ -26,13 +35,16 @@ def drift(table: pl.DataFrame, limit: float) -> Figure:
     Parameters
     ----------
     table : polars.DataFrame
-        Columns column, psi, missing_reference and missing_current.
+        Columns column, psi, missing_reference and missing_current; where there is a column level,
+        bars are coloured by how much theirs has drifted.
     limit : float
         The PSI from which a column counts as drifted.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 0.28 * table.height + 1.2), sharey=True)
-    left.barh(table["column"], table["psi"].fill_null(0.0), color=BLUE)
-    left.axvline(limit, color=ORANGE, linestyle="--", label=f"limit {limit}")
+    levels = table["level"] if "level" in table.columns else ["none"] * table.height
+    colors = [_LEVELS[level] for level in levels]
+    left.barh(table["column"], table["psi"].fill_null(0.0), color=colors)
+    left.axvline(limit, color=GREY, linestyle="--", label=f"limit {limit}")
     left.invert_yaxis()
     left.set(xlabel="population stability index (no unit)", title="Values")
     left.legend()
@@ -40,6 +52,34 @@ def drift(table: pl.DataFrame, limit: float) -> Figure:
     right.barh(table["column"], change, color=GREEN)
     right.axvline(0, color=GREY, linewidth=1)
     right.set(xlabel="change in missing values (points of %)", title="Missing values")
+    return finished(figure)
+
+
+def vintages(table: pl.DataFrame) -> Figure:
+    """Default rates by month of decision with their intervals, and what the PDs expected.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        As `scoring.monitoring.cohorts.by_vintage` gives it.
+    """
+    figure, axis = plt.subplots(figsize=(10, 3.2))
+    months = np.arange(table.height)
+    axis.hlines(
+        table["expected"] * 100, months - 0.3, months + 0.3, color=ORANGE, linewidth=3,
+        label="expected by the PDs",
+    )  # fmt: skip
+    observed = table["default_rate"]
+    axis.errorbar(
+        months, observed * 100, fmt="o", color=BLUE, capsize=3, label="observed (95% interval)",
+        yerr=[(observed - table["rate_low"]) * 100, (table["rate_high"] - observed) * 100],
+    )  # fmt: skip
+    # Labels of many months would run into each other.
+    apart = 1 + table.height // 12
+    axis.set_xticks(months[::apart], table["vintage"].dt.strftime("%Y-%m")[::apart].to_list())
+    axis.set_ylim(bottom=0)
+    axis.set(xlabel="month of decision", ylabel="default rate (%)")
+    axis.legend(fontsize=9)
     return finished(figure)
 
 

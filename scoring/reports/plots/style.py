@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +19,7 @@ from scoring.serving.scorer import Floats
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
-GREY, LIGHT = "#777777", "#DDDDDD"
+DARK, GREY, LIGHT = "#333333", "#777777", "#DDDDDD"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, GREY)
 
 # A notebook holds some twenty figures in less than 1.5 MB.
@@ -36,6 +39,24 @@ def finished(figure: Figure, below: float = 0.0) -> Figure:
     return figure
 
 
+def svg(figure: Figure) -> str:
+    """Draw a figure to stand in a page: no address in it, and the same bytes for the same data."""
+    content = io.StringIO()
+    unsaid = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with plt.rc_context({"svg.hashsalt": "report"}):
+        figure.savefig(content, format="svg", metadata=unsaid)
+    drawing = content.getvalue()
+    # HTML knows what an SVG is without being told.
+    return re.sub(r' xmlns(:xlink)?="[^"]*"', "", drawing[drawing.index("<svg") :])
+
+
+def png(figure: Figure, dpi: int = DPI) -> bytes:
+    """Draw a figure as a file of its own, the same bytes for the same data."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
+    return content.getvalue()
+
+
 def wrapped(words: str, width: int = 46) -> str:
     """Words on as many lines as they need; no-break spaces do not break."""
     lines = textwrap.wrap(words, width, break_long_words=False)
@@ -50,15 +71,46 @@ def rows(axis: Axes, labels: Sequence[str]) -> Floats:
     return places
 
 
-def error_bars(table: pl.DataFrame, name: str, stem: str | None = None) -> Floats | None:
-    """Lengths below and above of intervals, of shape (2, rows), as matplotlib takes them.
+def intervals(
+    axis: Axes,
+    places: Floats,
+    table: pl.DataFrame,
+    name: str,
+    stem: str | None = None,
+    factor: float = 1.0,
+    **options: Any,
+) -> None:
+    """Draw a column of a table as points in its rows, with intervals where the table has any.
 
-    From the columns stem_low and stem_high (the stem is the name unless given); None where the
-    table has no such columns.
+    Their ends are in the columns stem_low and stem_high; the stem is the name unless given.
     """
+    values, lengths = table[name].to_numpy() * factor, None
     low, high = f"{stem or name}_low", f"{stem or name}_high"
-    if low not in table.columns:
-        return None
-    value = table[name].to_numpy()
-    lengths: Floats = np.stack([value - table[low].to_numpy(), table[high].to_numpy() - value])
-    return np.maximum(lengths, 0.0)
+    if low in table.columns:
+        ends = np.stack(
+            [values - table[low].to_numpy() * factor, table[high].to_numpy() * factor - values]
+        )
+        lengths = np.maximum(ends, 0.0)
+    axis.errorbar(values, places, xerr=lengths, fmt="o", capsize=3, **({"color": BLUE} | options))
+
+
+def below(figure: Figure, axis: Axes | None = None, **options: Any) -> Figure:
+    """Finish a figure with the legend of all axes, or of one, below it."""
+    entries = axis.get_legend_handles_labels() if axis else ()
+    figure.legend(*entries, loc="lower center", ncols=2, frameon=False, fontsize=9, **options)
+    return finished(figure, below=0.35 / figure.get_figheight())
+
+
+def value_labels(axis: Axes, places: Floats, values: Floats, form: str) -> None:
+    """Write the values of points above them."""
+    for place, value in zip(places, values, strict=True):
+        axis.annotate(
+            form % value, (value, place), xytext=(0, 7), textcoords="offset points", ha="center",
+            fontsize=8, color=BLUE,
+        )  # fmt: skip
+
+
+def gridded(axis: Axes) -> None:
+    """Draw light lines down the axis, behind what is on it."""
+    axis.grid(axis="x", color="#EEEEEE")
+    axis.set_axisbelow(True)

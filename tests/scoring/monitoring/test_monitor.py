@@ -226,9 +226,13 @@ def test_the_page_loads_nothing_and_says_all(store: Store) -> None:
     found = _with_outcomes(store)
     alerts = judge(found)
     text = page.html([found], alerts)
-    assert not re.search(r"(src|href)\s*=|@import|url\(", text)
+    assert not re.search(r"(src|href)\s*=\s*\"(?!#)|@import|url\((?!#)|https?:", text)
+    assert len(re.findall(r'<figure role="img"[^>]*><svg ', text)) == 2
     for words in ("Features", "Data quality", "Outcomes", 'lang="fr"', "Promised", "Month of"):
         assert words in text
+    french = page.html([found], alerts, "fr")
+    for words in ('<html lang="fr">', "Qualité des données", "Mois de décision", "240 décisions."):
+        assert words in french
     values = json.loads(json.dumps(page.values([found], alerts), allow_nan=False))
     assert values["models"][0]["decisions"] == 240
     assert len(values["models"][0]["comparison"]["columns"]) > 100

@@ -33,7 +33,7 @@ from scoring.reports.card import (
     markdown,
     missing,
 )
-from scoring.reports.card.fields import Family, Figure
+from scoring.reports.card.fields import Data, Family, Figure, Method
 from scoring.reports.card.making import background_of
 from scoring.reports.card.pages import sections
 from scoring.serving.scorer import Scorer
@@ -142,7 +142,7 @@ def test_both_views_tell_every_field() -> None:
         "The best trial is chosen", "Platt scaling", "41", "0.7512", "0.7201",
         "0.7811", "0.7499", "0.0909", "0.0911", "from 0.0800 to 0.1000", "7.0%", "12,345 lost",
         "sex: F", "72.0% (70.0% to 74.0%)", "0.6120", "0.5700", "broken: alert",
-        "Unknown (1)", "1.0% (-1.0% to 3.0%)", "0.830", "costs 0.001",
+        "Unknown (1)", "1.0% (−1.0% to 3.0%)", "0.830", "costs 0.001",
         "application__EXT_SOURCES_MEAN", "external scores", "Selective labels", "Drift, monthly",
         "4.7.0", NOT_APPROVED,
     ]  # fmt: skip
@@ -164,6 +164,15 @@ def test_the_page_loads_nothing_and_suits_a_screen_reader() -> None:
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
     assert dict(page.tags)["html"] == {"lang": "en"}
     assert {"lang": "fr"} in [attributes for tag, attributes in page.tags if tag == "section"]
+
+
+def test_headings_and_tables_come_in_french_too() -> None:
+    text = html(filled_card(), "fr")
+    page = Page(text)
+    assert dict(page.tags)["html"] == {"lang": "fr"}
+    assert not [attributes for tag, attributes in page.tags if tag == "section" and attributes]
+    for words in ("Fiche du modèle :", "Défauts refusés", "72,0 % (70,0 % à 74,0 %)"):
+        assert words in page.text
 
 
 def contrast(first: str, second: str) -> float:
@@ -234,13 +243,13 @@ def test_no_band_is_told_as_such() -> None:
 def background() -> Background:
     nothing = Interval(0.0, -0.01, 0.01)
     return Background(
-        source="synthetic", digest="0" * 64, split="a hash below 0.2", development=640,
-        held_out=160, default_rate=0.08, family="lightgbm", parameters={"num_leaves": 16},
-        resampling="none", selection="none", calibration="Platt scaling", configurations=3,
-        choice="It is the only one.",
-        families=(Family("dummy", 0.5, 0.8, 0.07, True),), cross_validation={"auc": 0.7},
-        proxy_auc=Interval(0.8, 0.75, 0.85), price={"auc": nothing, "business_cost": nothing},
-        packages={"lightgbm": "4.7.0"},
+        data=Data("synthetic", "0" * 64, 800, 0.08, 640, 160, "a hash below 0.2"),
+        method=Method(
+            "lightgbm", {"num_leaves": 16}, "none", "none", "Platt scaling", 3,
+            "It is the only one.", (Family("dummy", 0.5, 0.8, 0.07, True),),
+        ),
+        cross_validation={"auc": 0.7}, proxy_auc=Interval(0.8, 0.75, 0.85),
+        price={"auc": nothing, "business_cost": nothing}, packages={"lightgbm": "4.7.0"},
     )  # fmt: skip
 
 
@@ -280,7 +289,7 @@ def test_the_card_tells_sample_applicants_from_real_ones_and_what_is_used(
     assert "invented" in card.limits[0]
     assert "fictifs" in card.summary_fr
     assert "Ni le sexe, ni l'âge" in card.summary_fr
-    real = replace(background, source="home-credit")
+    real = replace(background, data=replace(background.data, source="home-credit"))
     card = described(scorer, sample_examples.frame, sample_examples.target, real, "2026-11-22")
     assert "Kaggle" in card.limits[0]
     assert "fictifs" not in card.summary_fr
@@ -319,7 +328,7 @@ def test_a_card_tells_what_a_training_found(run: Run) -> None:
     assert card.packages.keys() >= {"lightgbm", "scikit-learn", "optuna"}
     assert not [name for name in card.cross_validation if name.endswith("seconds")]
     assert card_of(run, "2026-11-22", replace(run.scorer, version="9")).identity.version == "9"
-    assert "the 400 features" in background_of(kept(run, 400)).selection
+    assert "the 400 features" in background_of(kept(run, 400)).method.selection
 
 
 def kept(run: Run, features: int) -> Run:

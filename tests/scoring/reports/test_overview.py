@@ -41,7 +41,7 @@ def test_every_link_leads_somewhere_in_both_languages(reports: Path) -> None:
 def test_what_is_not_there_is_told_with_its_command(reports: Path) -> None:
     page = (reports / "index.html").read_text("utf-8")
     for entry in ENTRIES:
-        told = page.count(f"{entry.title['en']}: not made yet; the command: {entry.made_by}")
+        told = page.count(f"{entry.title('en')}: not made yet; the command: {entry.made_by}")
         assert told == (0 if (reports / entry.file).is_file() else 1)
 
 
