@@ -18,7 +18,8 @@ TAKEN = ("3.12", "3.13")
 LINE = """
 import sys
 from pathlib import Path
-from api import Settings, create_app, example
+from api import Settings, create_app
+from api.decisions import example
 from scoring.evaluation.business import Costs
 from scoring.modelling.candidates import lightgbm
 from scoring.features import build_features

@@ -59,7 +59,7 @@ def test_a_text_is_tried_with_bounds_of_memory_and_time(
     scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = (
-        "import resource; from scoring import proving\n"
+        "import resource; from scoring.serving import proving\n"
         "proving._BOUNDS[resource.RLIMIT_AS] = 200_000_000; proving.main()"
     )
     for text, told in ((scorer.text, "proved"), (scorer.text + "x" * 30_000_000, "bad_alloc")):
