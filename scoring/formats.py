@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import date, datetime
+from numbers import Real
 
 from babel import Locale, dates, numbers
 
@@ -66,14 +67,15 @@ def written(value: object, spec: str, language: str) -> str:
         return dates.format_datetime(value, spec, locale=language)
     if isinstance(value, date):
         return dates.format_date(value, spec, locale=language)
-    if not isinstance(value, int | float):
+    if not isinstance(value, Real):
         return format(value, spec)
     form = _SPEC.fullmatch(spec)
     if not spec or form is None or not math.isfinite(value):
         return format(value, spec).replace(".", numbers.get_decimal_symbol(language))
     digits, share = int(form["digits"] or 0), form["kind"] == "%"
     # Rounded as `format` does it; what rounds to zero has no minus.
-    rounded = round(value * 100, digits) / 100 + 0.0 if share else round(value, digits) + 0.0
+    scale = 100 if share else 1
+    rounded = round(float(value) * scale, digits) / scale + 0.0
     sign = "+" if form["sign"] and rounded >= 0 else ""
     return sign + (percent if share else number)(rounded, language, digits)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from math import nan
 
+import numpy as np
 import pytest
 
 from scoring.formats import written
@@ -21,6 +22,7 @@ from scoring.formats import written
         (-0.5193, "+.4f", "−0.5193", "−0,5193"),
         (12345, ",", "12,345", "12\u202f345"),
         (1234.5, ",.1f", "1,234.5", "1\u202f234,5"),
+        (np.int64(12345), ",", "12,345", "12\u202f345"),
         (10.0, "g", "10", "10"),
         (1.5, "g", "1.5", "1,5"),
         (0.000012, ".2g", "1.2e-05", "1,2e-05"),
