@@ -21,7 +21,7 @@ from hypothesis import settings
 from scoring.data.dataset import Dataset, ingest
 from scoring.data.synthetic import write_sample
 from scoring.features import build_features
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import Candidate
 from scoring.modelling.training import (
     Examples,
     Validation,
@@ -107,7 +107,9 @@ def sample_examples(sample: Dataset, sample_features: pl.DataFrame) -> Examples:
 
 @pytest.fixture(scope="session")
 def sample_validation(sample_examples: Examples) -> Validation:
-    return cross_validate(lightgbm(n_estimators=60), sample_examples, Costs(), folds=3, seed=1)
+    return cross_validate(
+        Candidate.of("trees", n_estimators=60), sample_examples, Costs(), folds=3, seed=1
+    )
 
 
 @pytest.fixture(scope="session")

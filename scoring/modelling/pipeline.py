@@ -15,7 +15,7 @@ from scoring.evaluation.fairness import price_of_leaving_out, proxy_auc
 from scoring.evaluation.metrics import auc_interval, guard, intervals
 from scoring.evaluation.separability import Separability
 from scoring.features import FEATURE_SET_VERSION
-from scoring.modelling.candidates import Candidate, first_values
+from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate, first_values
 from scoring.modelling.search import (
     Choice,
     Search,
@@ -69,6 +69,8 @@ class Settings:
         Whether sex, age and family status may be used.
     folds : int
         Of the cross-validation.
+    family : str
+        Which is served unless another is clearly cheaper.
     """
 
     trials: int = TRIALS
@@ -76,6 +78,7 @@ class Settings:
     costs: Costs = field(default_factory=Costs)
     use_protected: bool = False
     folds: int = FOLDS
+    family: str = DEFAULT_FAMILY
 
 
 @dataclass(frozen=True)
@@ -198,13 +201,36 @@ def search_folds(data: Data, settings: Settings) -> Folds:
     return prepare(data.development, _SEARCH_FOLDS, settings.seed + 1)
 
 
+def family_choice(tried: Sequence[Validation], default: str = DEFAULT_FAMILY) -> Choice:
+    """Which family is served: the default one, unless another is clearly cheaper.
+
+    Parameters
+    ----------
+    tried : sequence of Validation
+        Of the families' first values.
+    default : str
+        The family that is kept in doubt.
+    """
+    served = [item for item in best_of_each(tried) if item.candidate.family is not None]
+    (kept,) = (item for item in served if item.candidate.name == default)
+    return _cheapest(kept, [item for item in served if item is not kept], lambda it: it.name)
+
+
 def remedy_choice(tried: Sequence[Validation]) -> Choice:
     """Which remedy for imbalance is kept: none, unless another is clearly cheaper."""
     none, *others = tried
-    choices = [choose(none, other, other.candidate.resampling) for other in others]
+    return _cheapest(none, others, lambda candidate: candidate.resampling)
+
+
+def _cheapest(
+    default: Validation, others: Sequence[Validation], called: Callable[[Candidate], str]
+) -> Choice:
+    """The cheapest alternative, if it is clearly cheaper than the default."""
+    choices = [choose(default, other, called(other.candidate)) for other in others]
+    if not choices:
+        return Choice(default, 0.0, 0.0, "There is no alternative.")
     best = min(choices, key=lambda choice: choice.difference)
-    sentence = " ".join(choice.sentence for choice in choices)
-    return replace(best, sentence=sentence)
+    return replace(best, sentence=" ".join(choice.sentence for choice in choices))
 
 
 def price(validation: Validation, data: Data, settings: Settings) -> dict[str, Interval]:
@@ -248,8 +274,8 @@ def train(
     costs, seed = settings.costs, settings.seed
     folds = prepare(data.development, settings.folds, seed)
     tried = families(first_values(), folds, costs, progress)
-    servable = next(item for item in best_of_each(tried) if item.candidate.servable)
-    treated = remedies(servable, folds, progress)
+    family = family_choice(tried, settings.family)
+    treated = remedies(family.validation, folds, progress)
     remedy = remedy_choice(treated)
     found = refine(
         remedy.validation.candidate,

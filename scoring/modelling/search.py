@@ -16,10 +16,11 @@ import numpy as np
 import optuna
 import polars as pl
 from lightgbm import __version__ as lightgbm_version
-from optuna.trial import TrialState
+from optuna.trial import BaseTrial, FixedTrial, TrialState
 
+from scoring.errors import ScoringError
 from scoring.evaluation.bootstrap import resamples
-from scoring.modelling.candidates import LIGHTGBM_DEFAULTS, Candidate, lightgbm
+from scoring.modelling.candidates import Candidate
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.training import (
     Floats,
@@ -170,7 +171,7 @@ def refine(
     data: str,
     progress: TrialProgress | None = None,
 ) -> Search:
-    """Search LightGBM's hyper-parameters and the number of features with Optuna.
+    """Search a family's hyper-parameters and the number of features with Optuna.
 
     The tree-structured Parzen estimator proposes; a trial that after two folds is worse than the
     median of the earlier ones is given up. What was tried before on the same data, with the same
@@ -180,7 +181,7 @@ def refine(
     Parameters
     ----------
     base : Candidate
-        The default recipe: the first trial; its resampling is kept.
+        The default recipe, which the first trial is; its family and resampling are kept.
     folds : Folds
         Only for the search: what it finds is judged on others.
     costs : Costs
@@ -197,7 +198,7 @@ def refine(
         Told after each trial.
     """
     study = _study(base, folds, costs, seed, folder, data)
-    _tidy(study)
+    _tidy(study, base)
 
     def objective(trial: optuna.Trial) -> float:
         return _objective(trial, _proposed(trial, base), folds, costs)
@@ -208,16 +209,16 @@ def refine(
         study.optimize(objective, n_trials=1)
         if progress:
             progress(done + 1, trials, study.best_value)
-    return Search(_candidate(study.best_params, base), _table(study))
+    return Search(_proposed(FixedTrial(study.best_params), base), _table(study))
 
 
-def _tidy(study: optuna.Study) -> None:
+def _tidy(study: optuna.Study, base: Candidate) -> None:
     """Make an interrupted search ready to go on, and the default recipe its first trial."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if not _finished(study) and not waiting:
-        study.enqueue_trial(_STANDARD)
+        study.enqueue_trial(_standard(base))
 
 
 def _finished(study: optuna.Study) -> int:
@@ -236,8 +237,8 @@ def _study(
     folder.mkdir(parents=True, exist_ok=True)
     asked = (
         data, _code(), seed, folds.seed, len(folds.parts), folds.examples.target.size,
-        len(folds.examples.features), costs, base.resampling,
-        sorted(LIGHTGBM_DEFAULTS.items()), sorted(_STANDARD.items()),
+        len(folds.examples.features), costs, base.name, base.resampling,
+        sorted(base.parameters.items()),
     )  # fmt: skip
     return optuna.create_study(
         study_name=hashlib.sha256(repr(asked).encode()).hexdigest()[:16],
@@ -258,41 +259,20 @@ def _code() -> str:
 
 
 _ALL = 0
-# The default recipe as a trial.
-_STANDARD: dict[str, Any] = {
-    **{
-        name: LIGHTGBM_DEFAULTS[name]
-        for name in (
-            "n_estimators", "num_leaves", "max_depth", "colsample_bytree", "subsample",
-            "min_child_samples", "reg_lambda",
-        )
-    },
-    "kept": _ALL,
-}  # fmt: skip
 
 
-def _proposed(trial: optuna.Trial, base: Candidate) -> Candidate:
-    trial.suggest_int("n_estimators", 200, 700, step=50)
-    trial.suggest_int("num_leaves", 6, 24)
-    trial.suggest_int("max_depth", 3, 6)
-    trial.suggest_float("colsample_bytree", 0.05, 0.4, log=True)
-    trial.suggest_float("subsample", 0.5, 1.0)
-    trial.suggest_int("min_child_samples", 20, 150, log=True)
-    trial.suggest_float("reg_lambda", 3.0, 100.0, log=True)
-    trial.suggest_categorical("kept", [_ALL, 400, 250])
-    return _candidate(trial.params, base)
+def _standard(base: Candidate) -> dict[str, Any]:
+    """The default recipe as a trial; what is not proposed is passed over."""
+    own = {name.rpartition(".")[2]: value for name, value in base.parameters.items()}
+    return {**own, "kept": base.kept or _ALL}
 
 
-def _candidate(parameters: Mapping[str, Any], base: Candidate) -> Candidate:
-    of_trees = {k: v for k, v in parameters.items() if k != "kept"}
-    # The learning rate follows from the number of trees: their product is what counts.
-    product = LIGHTGBM_DEFAULTS["learning_rate"] * LIGHTGBM_DEFAULTS["n_estimators"]
-    rate = product / of_trees["n_estimators"]
-    return replace(
-        lightgbm(**of_trees, learning_rate=rate),
-        resampling=base.resampling,
-        kept=parameters["kept"] or None,
-    )
+def _proposed(trial: BaseTrial, base: Candidate) -> Candidate:
+    if base.family is None:
+        raise ScoringError(f"the candidate {base.name} is of no family, and cannot be searched")
+    changes = base.family.proposed(trial)
+    kept = trial.suggest_categorical("kept", [_ALL, 400, 250])
+    return replace(base, parameters={**base.parameters, **changes}, kept=kept or None)
 
 
 def _objective(trial: optuna.Trial, candidate: Candidate, folds: Folds, costs: Costs) -> float:

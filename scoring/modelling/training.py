@@ -14,11 +14,9 @@ from importlib.metadata import version
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -29,9 +27,11 @@ from scoring.errors import ScoringError
 from scoring.evaluation.business import best_cutoff, business_cost, refer_band
 from scoring.evaluation.metrics import figures
 from scoring.features import PROTECTED, build_features, wording
-from scoring.modelling.candidates import Candidate, fit
+from scoring.modelling.candidates import Candidate, Fitted, fit, log_odds
 from scoring.modelling.selection import ranking
 from scoring.serving.costs import Costs
+from scoring.serving.families import families
+from scoring.serving.families.base import Model
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import Calibration, Feature, Scorer, encode
 
@@ -60,6 +60,10 @@ _DEFAULTS_FOR_SLOPE = 100
 _MOST_STEPS = 50
 # Models fitted at a time, at most: each holds its training rows.
 _MOST_WORKERS = 4
+# What a fitted model's numbers depend on.
+_PACKAGES = ("lightgbm", "numpy", "polars", "scikit-learn")
+# Rows that are scored at a time.
+_ROWS = 20_000
 
 
 class TrainingError(ScoringError):
@@ -514,20 +518,11 @@ def _told(parts: Iterable[R], name: str, expected: Sized, progress: Progress | N
         yield part
 
 
-def scores_of(model: ClassifierMixin, matrix: Matrix) -> Floats:
+def scores_of(model: Fitted, matrix: Matrix) -> Floats:
     """Log-odds of default that a fitted candidate gives to encoded rows."""
-    if isinstance(model, lightgbm.LGBMClassifier):
-        # LightGBM keeps the number of threads for the whole process: a prediction that left it out
-        # would raise it while another thread fills a data set made for one, past its end.
-        scores = model.booster_.predict(matrix, raw_score=True, num_threads=1)
-        return np.asarray(scores, dtype=np.float64)
-    return log_odds(model.predict_proba(matrix)[:, 1])
-
-
-def log_odds(pds: npt.ArrayLike) -> Floats:
-    """Logit, kept finite."""
-    inside = np.clip(np.asarray(pds, dtype=np.float64), 1e-12, 1 - 1e-12)
-    return np.log(inside) - np.log1p(-inside)
+    # Some at a time, since they are twice as large as the features' own 32 bits.
+    parts = (matrix[start : start + _ROWS] for start in range(0, len(matrix), _ROWS))
+    return np.concatenate([model.raw_scores(part.astype(np.float64)) for part in parts])
 
 
 def calibrate(scores: Floats, target: Labels) -> Calibration:
@@ -580,7 +575,7 @@ def fit_scorer(
     Parameters
     ----------
     validation : Validation
-        Of a LightGBM candidate on the same examples.
+        Of a candidate that can be served, on the same examples.
     examples : Examples
         Applicants with outcomes.
     name : str
@@ -591,19 +586,20 @@ def fit_scorer(
         Of the model.
     """
     candidate = validation.candidate
-    if not candidate.servable:
-        raise TrainingError(f"a Scorer holds LightGBM trees, not a {candidate.name}")
     features, matrix = _training_matrix(candidate, examples, seed)
     model = fit(candidate, features, matrix, examples.target, seed)
+    if not isinstance(model, Model):
+        raise TrainingError(
+            f"a Scorer holds a model of {', '.join(families())}, not a {candidate.name}"
+        )
     cutoff = validation.costs.cutoff
     scorer = Scorer(
         name=name,
         version="0",
-        features=features,
+        model=model,
         calibration=validation.calibration,
         cutoff=cutoff,
         costs=validation.costs,
-        text=model.booster_.model_to_string(),
         lineage=lineage,
         refer_band=refer_band(validation.pds, cutoff),
         texts=wording.texts(feature.name for feature in features),
@@ -739,5 +735,5 @@ def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]
         "training": dict(record),
         "cross_validation": metrics,
         "promised": promises(validation),
-        "packages": {name: version(name) for name in ("lightgbm", "numpy", "polars")},
+        "packages": {name: version(name) for name in _PACKAGES},
     }

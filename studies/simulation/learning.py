@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.modelling.configuration import Configuration
+from scoring.modelling.candidates import Candidate
 from scoring.modelling.training import (
     Examples,
     Positions,
@@ -67,7 +67,7 @@ class School:
         Applicants whose outcomes are known from the start.
     pool : Pool
         Those that come later.
-    configuration : Configuration
+    candidate : Candidate
         How every model is made.
     costs : Costs
         What mistakes cost.
@@ -79,7 +79,7 @@ class School:
 
     first: Examples
     pool: Pool
-    configuration: Configuration
+    candidate: Candidate
     costs: Costs
     applicants: int
     seed: int
@@ -114,7 +114,7 @@ class School:
 
     def _made(self, examples: Examples, newest: int, recent: Positions, version: str) -> Scorer:
         validation = cross_validate(
-            self.configuration.candidate, examples, self.costs, folds=_FOLDS, seed=self.seed
+            self.candidate, examples, self.costs, folds=_FOLDS, seed=self.seed
         )
         is_newest = np.arange(examples.target.size) >= examples.target.size - newest
         made = fit_scorer(

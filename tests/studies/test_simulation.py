@@ -15,8 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scoring.data.dataset import Dataset
-from scoring.modelling.candidates import LIGHTGBM_DEFAULTS
-from scoring.modelling.configuration import Configuration
+from scoring.modelling.candidates import Candidate
 from scoring.modelling.training import Examples
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Calibration, Scorer
@@ -34,9 +33,8 @@ from studies.simulation.service import DatedStore, Service, day, running
 from studies.simulation.watch import Limits, of_applicants, of_outcomes
 from tests.helpers.databases import prediction
 
-CONFIGURATION = Configuration(
-    LIGHTGBM_DEFAULTS
-    | {"n_estimators": 40, "learning_rate": 0.1, "num_leaves": 8, "colsample_bytree": 0.3}
+CONFIGURATION = Candidate.of(
+    "trees", n_estimators=40, learning_rate=0.1, num_leaves=8, colsample_bytree=0.3
 )
 # Few, so that models are quickly made.
 COLUMNS = {

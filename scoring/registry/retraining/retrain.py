@@ -16,7 +16,7 @@ from scoring.data.dataset import Dataset
 from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
 from scoring.modelling import pipeline
-from scoring.modelling.configuration import Configuration
+from scoring.modelling.configuration import candidate_of
 from scoring.modelling.pipeline import Settings
 from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 from scoring.registry import approval
@@ -253,7 +253,7 @@ def _trained(
     settings = Settings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
     return pipeline.retrain(
         pipeline.load(dataset, protected),
-        Configuration.of(champion).candidate,
+        candidate_of(champion),
         material.newest,
         settings,
         MODEL_NAME,

@@ -11,7 +11,7 @@ from scoring.__main__ import app
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.features import PROTECTED
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
 from scoring.modelling.recipes import (
     FIGURES,
     RECIPES,
@@ -22,7 +22,7 @@ from scoring.modelling.recipes import (
     validated,
 )
 
-QUICK = Recipe(lightgbm(n_estimators=20), use_protected=False)
+QUICK = Recipe(Candidate.of("trees", n_estimators=20), use_protected=False)
 
 
 def test_a_recipe_is_validated_once_a_seed(sample: Dataset) -> None:
@@ -45,7 +45,7 @@ def test_the_recipe_says_whether_protected_attributes_are_used(sample: Dataset) 
 
 
 def test_the_champions_recipe_is_the_default_of_a_training() -> None:
-    assert recipe_named("champion").candidate.parameters == lightgbm().parameters
+    assert recipe_named("champion").candidate.parameters == Candidate.of(DEFAULT_FAMILY).parameters
 
 
 def test_an_unknown_name_is_told_with_those_there_are() -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from scoring.__main__ import app
 from scoring.data.dataset import Dataset
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import Candidate
 from scoring.modelling.training import (
     HOLDOUT_RULE,
     Examples,
@@ -62,7 +62,9 @@ def store(opened: Store) -> Iterator[Store]:
 def model(sample_examples: Examples) -> Scorer:
     """A model that has learnt from none of those held out."""
     development, _ = sample_examples.holdout()
-    validation = cross_validate(lightgbm(n_estimators=30), development, Costs(), folds=2)
+    validation = cross_validate(
+        Candidate.of("trees", n_estimators=30), development, Costs(), folds=2
+    )
     record = {"training": {"holdout": HOLDOUT_RULE, "source": "synthetic"}}
     return fit_scorer(validation, development, MODEL_NAME, record)
 

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from scoring.data.dataset import Dataset
 from scoring.features import PROTECTED, build_features
 from scoring.files import FilesError
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import Candidate
 from scoring.modelling.training import Examples, cross_validate, fit_scorer
 from scoring.serving.booster import BoosterError
 from scoring.serving.costs import Costs
+from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.scorer import Calibration, Feature, Scorer, ScorerError, check_manifest, encode
 from tests.helpers.exact import collected, differing, own_rows, shuffled
 
@@ -54,7 +55,7 @@ def biased(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
     outcomes = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     chosen = sample_features.select("SK_ID_CURR", "EXT_SOURCE_2", *sorted(PROTECTED))
     examples = Examples.of(chosen, outcomes, use_protected=True)
-    candidate = lightgbm(n_estimators=40, colsample_bytree=0.8)
+    candidate = Candidate.of("trees", n_estimators=40, colsample_bytree=0.8)
     validation = cross_validate(candidate, examples, Costs(), folds=2)
     return fit_scorer(validation, examples, "biased", {})
 
@@ -65,7 +66,7 @@ def categorical(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
     outcomes = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     names = [name for name, dtype in sample_features.schema.items() if isinstance(dtype, pl.Enum)]
     examples = Examples.of(sample_features.select("SK_ID_CURR", *names), outcomes)
-    candidate = lightgbm(n_estimators=40, colsample_bytree=0.8)
+    candidate = Candidate.of("trees", n_estimators=40, colsample_bytree=0.8)
     validation = cross_validate(candidate, examples, Costs(), folds=2)
     return fit_scorer(validation, examples, "categorical", {})
 
@@ -365,18 +366,18 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         Scorer.load(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("manifest", ["[]", "null", "{}", '{"format": 3, "files": 3}', "\xff"])
+@pytest.mark.parametrize("manifest", ["[]", "null", "{}", '{"format": 4, "files": 3}', "\xff"])
 def test_a_strange_manifest_is_refused(manifest: str, copy: Path) -> None:
     (copy / "manifest.json").write_text(manifest, encoding="latin-1")
     with pytest.raises(ScorerError, match=r"no readable manifest\.json"):
         Scorer.load(copy)
 
 
-@pytest.mark.parametrize("other", [1, 2, 4])
+@pytest.mark.parametrize("other", [1, 2, 3, 5])
 def test_another_format_is_refused(other: int, copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"format": other}))
-    with pytest.raises(ScorerError, match=f"format {other}, and this code reads format 3"):
+    with pytest.raises(ScorerError, match=f"format {other}, and this code reads format 4"):
         Scorer.load(copy)
 
 
@@ -489,7 +490,7 @@ def test_a_folder_of_something_else_is_never_replaced(scorer: Scorer, tmp_path: 
 
 def test_a_scorer_of_no_model_cannot_be_made(scorer: Scorer) -> None:
     with pytest.raises(BoosterError):
-        replace(scorer, text="no model")
+        BoostedTrees(scorer.features, "no model")
 
 
 def test_serving_imports_no_training_library(saved: Path) -> None:

@@ -28,7 +28,7 @@ from scoring.errors import ScoringError
 from scoring.features import build_features
 from scoring.features.vectors import compute, from_bytes, pack, to_bytes
 from scoring.modelling import pipeline
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import Candidate
 from scoring.modelling.pipeline import Settings
 from scoring.modelling.training import is_held_out
 from scoring.registry import approval
@@ -108,7 +108,7 @@ def divided(everything: Dataset) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]
 
 def make_champion(registry: Registry, original: Dataset, folder: Path) -> None:
     """A quick one; of so few applicants the gates would refuse any."""
-    candidate = replace(lightgbm(n_estimators=40), kept=60)
+    candidate = replace(Candidate.of("trees", n_estimators=40), kept=60)
     DataVersions.beside(registry.folder).keep(original)
     run = pipeline.retrain(
         pipeline.load(original), candidate, (), Settings(folds=2), MODEL_NAME, "The first."
