@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.decisions import example
 from api.http.access import sees_all
 from api.service import current_service
-from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import layout
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.serving.reasons import REASONS
@@ -48,7 +48,7 @@ class Model(BaseModel):
 
     name: str
     version: str
-    feature_set_version: str = Field(description="The version of the features' definitions")
+    feature_set_version: str = Field(description="Digest of the features' definitions")
     digest: str = Field(description="SHA-256 of the manifest of the model's files")
     role: Literal["champion", "challenger"] = Field(description="What it was when it answered")
     why: str = Field(description="Why this model answered")
@@ -264,7 +264,7 @@ def facts_of(scorer: Scorer, digest: str, role: str) -> dict[str, Any]:
     return {
         "name": scorer.name,
         "version": scorer.version,
-        "feature_set_version": FEATURE_SET_VERSION,
+        "feature_set_version": layout().digest,
         "digest": digest,
         "role": role,
         "cutoff": scorer.cutoff,

@@ -121,7 +121,7 @@ ANSWER: dict[str, Any] = {
     "model": {
         "name": "credit-scoring",
         "version": "3",
-        "feature_set_version": "2",
+        "feature_set_version": "0f1e2d3c4b5a6978",
         "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "role": "champion",
         "why": "champion",

@@ -15,8 +15,7 @@ from pydantic import BaseModel, Field
 
 from api.http.problems import ProblemError
 from api.models.manager import Lineup
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import from_bytes
+from scoring.features.vectors import Layouts, VectorError, from_bytes
 from scoring.serving.scorer import Reason, Scored, Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store
 
@@ -56,6 +55,7 @@ class Models:
     def __init__(self, lineup: Lineup, store: Store) -> None:
         self._lineup = lineup
         self._store = store
+        self.layouts = Layouts(store.layout)
         self._earlier: OrderedDict[str, Scorer] = OrderedDict()
         self._demonstrations: dict[str, bool | None] = {}
         self._lock = Lock()
@@ -101,24 +101,28 @@ class Models:
             return Scorer.load(found)
 
 
-def explain(prediction: Prediction, scorer: Scorer, language: str) -> dict[str, Any]:
+def explain(
+    prediction: Prediction, scorer: Scorer, layouts: Layouts, language: str
+) -> dict[str, Any]:
     """Compute a recorded decision's contributions anew, from what was recorded.
 
     Raises
     ------
     ProblemError
-        410 if it was erased, or its features are of another version than this code's, or are not
-        the ones that its probability came from.
+        410 if it was erased, or a feature that the model reads is computed otherwise by now.
     """
     if prediction.applicant == ERASED:
         raise ProblemError(410, "What this decision was taken on has been erased.")
-    if prediction.feature_set_version != FEATURE_SET_VERSION:
+    try:
+        made = layouts.of(prediction.feature_set_version)
+    except VectorError as error:
+        raise ProblemError(410, f"The decision cannot be explained any more: {error}.") from error
+    if lacking := scorer.reads(made.lacking):
         raise ProblemError(
             410,
-            f"The decision was taken on version {prediction.feature_set_version} of the features; "
-            f"this service explains version {FEATURE_SET_VERSION}.",
+            f"The decision was taken on a feature that this service computes otherwise: {lacking}.",
         )
-    scored = scorer.score(from_bytes(prediction.features)[np.newaxis])
+    scored = scorer.score(from_bytes(prediction.features, made)[np.newaxis])
     return {
         "id": prediction.id,
         "language": language,

@@ -24,8 +24,7 @@ from api.http.problems import ProblemError, unavailable
 from api.models.manager import FAILURES, Lineup, Live, Route
 from api.routes import metrics
 from scoring.data.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, to_bytes
+from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout, to_bytes
 from scoring.serving.caution import LEAST_KNOWN, settle
 from scoring.serving.costs import Decision
 from scoring.serving.reasons import REASONS, reasons_json
@@ -209,6 +208,11 @@ class Desk:
     def _known(self, cases: list[tuple[Case, Vectors | None]]) -> list[_Known | ProblemError]:
         asked = [case.number for case, vector in cases if vector is None]
         found = self._store.applicants(asked, rows=False) if asked else {}
+        stale = [
+            number for number, own in found.items() if own.feature_set_version != layout().digest
+        ]
+        if stale:
+            found = found | self._store.applicants(stale, rows=True)
         return [
             _from_store(case, found.get(case.number))
             if vector is None
@@ -289,7 +293,7 @@ class Desk:
             rows=rows,
             rows_sha256=digest,
             features=one.packed,
-            feature_set_version=FEATURE_SET_VERSION,
+            feature_set_version=layout().digest,
             model_name=scorer.name,
             model_version=scorer.version,
             model_digest=route.live.digest,
@@ -383,12 +387,14 @@ def _of_both(sent: str | None, stored: str | None) -> str | None:
 
 
 def fresh(found: OnlineApplicant | None, number: int) -> OnlineApplicant:
-    """The applicant, if the store has features of this version.
+    """The applicant with features in this code's layout, computed anew where they are in another.
 
     Raises
     ------
     ProblemError
-        404 if the applicant is not known, 409 if the features were made by other code.
+        404 if the applicant is not known.
+    VectorError
+        If the stored rows cannot be read.
     """
     if found is None:
         raise ProblemError(
@@ -396,14 +402,13 @@ def fresh(found: OnlineApplicant | None, number: int) -> OnlineApplicant:
             f"No applicant {number} is known. Send the rows, or have them materialised: "
             "`python -m scoring materialize`.",
         )
-    if found.feature_set_version != FEATURE_SET_VERSION:
-        raise ProblemError(
-            409,
-            f"The features of applicant {number} are of version {found.feature_set_version} and "
-            f"this service scores version {FEATURE_SET_VERSION}. Materialise them again, or send "
-            "the rows.",
-        )
-    return found
+    if found.feature_set_version == layout().digest:
+        return found
+    try:
+        vector = compute(frames_of([rows_of(found.rows, number)]))[0]
+    except UNREADABLE as error:
+        raise VectorError(f"stored rows cannot be read: {error}") from error
+    return replace(found, feature_set_version=layout().digest, features=to_bytes(vector))
 
 
 def _vectors(cases: list[Case]) -> list[Vectors]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from scoring.features.vectors import layout
 from scoring.serving.scorer import Scorer
 from scoring.store import ModelEvent, Store
 
@@ -83,6 +84,7 @@ class Chronicle:
             If a waiting copy cannot be read.
         """
         for digest, model in list(self._models.items()):
+            self._store.keep_layout(layout().digest, layout().text)
             self._store.archive(digest, model.name, model.version, Path(model.folder.name))
             with self._changing:
                 self._models.pop(digest).folder.cleanup()

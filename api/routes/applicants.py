@@ -21,7 +21,7 @@ from api.routes.records import note_read
 from api.service import current_service
 from scoring.data.requests import rows_of
 from scoring.data.values import put_back
-from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import layout
 
 blueprint = APIBlueprint(
     "applicants",
@@ -96,7 +96,7 @@ def applicant(path: ApplicantPath) -> Response:
         {
             "applicant": found.applicant,
             "feature_set_version": found.feature_set_version,
-            "fresh": found.feature_set_version == FEATURE_SET_VERSION,
+            "fresh": found.feature_set_version == layout().digest,
             "dataset": found.dataset,
             "materialized_at": found.materialized_at.isoformat(),
             "rows": rows,

@@ -92,8 +92,9 @@ def explanation(path: PredictionPath) -> Response:
     """
     found = _find(path.id, "explanation")
     language = asked_language()
-    scorer = current_service().models.get(found.model_digest)
-    told = explain(found, scorer, language)
+    models = current_service().models
+    scorer = models.get(found.model_digest)
+    told = explain(found, scorer, models.layouts, language)
     # Of a decision by number, or with a stored history, the values are not the caller's own.
     if (found.source == "id" or found.history == "stored") and not sees_all():
         withhold_values(told)

@@ -32,7 +32,7 @@ class ReadyModel(BaseModel):
 
     name: str
     version: str
-    feature_set_version: str = Field(description="The version of the features' definitions")
+    feature_set_version: str = Field(description="Digest of the features' definitions")
     digest: str = Field(description="SHA-256 of the manifest of the model's files")
     demonstration: bool = Field(description="Whether it learnt from invented applicants")
 
@@ -59,7 +59,7 @@ class Readiness(BaseModel):
                 "model": {
                     "name": "credit-scoring",
                     "version": "3",
-                    "feature_set_version": "2",
+                    "feature_set_version": "0f1e2d3c4b5a6978",
                     "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                     "demonstration": False,
                 },

@@ -14,7 +14,7 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import price_of_leaving_out, proxy_auc
 from scoring.evaluation.metrics import auc_interval, guard, intervals
 from scoring.evaluation.separability import Separability
-from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import layout
 from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate, first_values
 from scoring.modelling.search import (
     Choice,
@@ -186,7 +186,7 @@ def record(data: Data, settings: Settings) -> dict[str, Any]:
         "defaults": int(data.development.target.sum()),
         "applicants_sha256": applicants_digest(data.development),
         "features": len(data.development.features),
-        "feature_set_version": FEATURE_SET_VERSION,
+        "feature_set_version": layout().digest,
         "folds": settings.folds,
         "trials": settings.trials,
         "seed": settings.seed,

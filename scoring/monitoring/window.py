@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import orjson
 
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import Vectors, from_bytes, layout
+from scoring.features.vectors import Layouts, VectorError, Vectors, from_bytes, layout
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Detail, Headlines, Store
@@ -66,14 +65,15 @@ def sample(
     seed : int
         Of the draw.
     """
+    layouts = Layouts(store.layout)
     found = [
         one
         for some in store.details(_drawn(own, size, seed))
         for one in some
-        if one.feature_set_version == FEATURE_SET_VERSION
+        if _is_told(one, scorer, layouts)
     ]
     found.sort(key=lambda one: one.id)
-    vectors = _vectors(found)
+    vectors = _vectors(found, layouts)
     return Sample(
         ids=tuple(one.id for one in found),
         vectors=vectors,
@@ -100,10 +100,20 @@ def _drawn(own: Headlines, size: int, seed: int) -> list[str]:
     return [one.decode() for one in own.ids[places]]
 
 
-def _vectors(found: Sequence[Detail]) -> Vectors:
+def _is_told(one: Detail, scorer: Scorer, layouts: Layouts) -> bool:
+    """Whether all that the model reads can be read of a decision."""
+    try:
+        return scorer.reads(layouts.of(one.feature_set_version).lacking) is None
+    except VectorError:
+        return False
+
+
+def _vectors(found: Sequence[Detail], layouts: Layouts) -> Vectors:
     if not found:
         return np.empty((0, len(layout().names)), dtype=np.float32)
-    return np.stack([from_bytes(one.features) for one in found])
+    return np.stack(
+        [from_bytes(one.features, layouts.of(one.feature_set_version)) for one in found]
+    )
 
 
 def _columns_of(misunderstood: str) -> set[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from scoring.data.tables import HOME_CREDIT
-from scoring.features import FEATURE_SET_VERSION, PROTECTED
+from scoring.features import PROTECTED
+from scoring.features.definitions import definitions
 from scoring.features.vectors import Vectors, layout
 from scoring.files import staged_folder
 from scoring.serving.costs import Costs, Decision
@@ -103,7 +104,7 @@ class _Description(BaseModel):
 
     name: _Name
     version: _Version
-    feature_set_version: _Version
+    definitions: dict[_Name, _Version]
     cutoff: Annotated[float, Field(gt=0.0, lt=1.0)]
     costs: Costs
     calibration: Calibration
@@ -137,6 +138,26 @@ class _Description(BaseModel):
                 f"the family {description.family!r} is none of {', '.join(families())}"
             )
         return description
+
+    def check_definitions(self) -> None:
+        """See that every feature is still computed as it was when the model learnt.
+
+        Raises
+        ------
+        ScorerError
+            Naming the first one that is not.
+        """
+        for feature in self.features:
+            if feature.name not in definitions():
+                raise ScorerError(
+                    f"a feature is missing from what this code computes: {feature.name!r}; "
+                    "train a model with this code"
+                )
+            if self.definitions.get(feature.name) != definitions()[feature.name]:
+                raise ScorerError(
+                    f"the feature {feature.name!r} is computed otherwise than when the model "
+                    "learnt: train a model with this code"
+                )
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -212,6 +233,8 @@ class Scorer:
         The costs that the cut-off stands for.
     lineage : mapping
         Where the model comes from: digests, parameters, figures. Plain JSON values.
+    definitions : mapping of str to str
+        How the features that it reads are computed, as digests; by default as this code does.
     refer_band : (float, float)
         The PDs, both included, from which to which an application is referred to an officer.
         A band of no width refers nobody; it is kept as (cutoff, cutoff).
@@ -229,12 +252,15 @@ class Scorer:
     cutoff: float
     costs: Costs
     lineage: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    feature_set_version: str = FEATURE_SET_VERSION
+    definitions: Mapping[str, str] = field(default_factory=dict, repr=False)
     refer_band: tuple[float, float] = (0.0, 0.0)
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     profile: Profile | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not self.definitions:
+            own = {f.name: definitions()[f.name] for f in self.features if f.name in definitions()}
+            object.__setattr__(self, "definitions", own)
         low, high = self.refer_band
         if low == high:
             object.__setattr__(self, "refer_band", (self.cutoff, self.cutoff))
@@ -247,6 +273,15 @@ class Scorer:
     def features(self) -> tuple[Feature, ...]:
         """What the model reads, in its order."""
         return self.model.features
+
+    @property
+    def feature_set_version(self) -> str:
+        """A digest of what the model reads and how that is computed."""
+        return hashlib.sha256(write_json(dict(self.definitions))).hexdigest()[:16]
+
+    def reads(self, names: Set[str]) -> str | None:
+        """The first feature of the model that is among some names; None where none is."""
+        return next((feature.name for feature in self.features if feature.name in names), None)
 
     @property
     def demonstration(self) -> bool:
@@ -428,19 +463,15 @@ class Scorer:
         Raises
         ------
         ScorerError
-            If a file is missing, changed, truncated or unknown, or of another format, or made
-            for another version of the features; or if the model cannot decide.
+            If a file is missing, changed, truncated or unknown, or of another format; if a
+            feature that the model reads is computed otherwise by now; or if it cannot decide.
         OSError, MemoryError
             If this machine cannot try it now: nothing is said about the model.
         """
         files = check_manifest(folder)
         try:
             description = _Description.read(files.pop(SCORER_FILE))
-            if description.feature_set_version != FEATURE_SET_VERSION:
-                raise ScorerError(
-                    f"it was trained on version {description.feature_set_version} of the features "
-                    f"and this code computes version {FEATURE_SET_VERSION}: retrain it"
-                )
+            description.check_definitions()
             profile = files.pop(PROFILE_FILE, None)
             model = description.model(files)
             if strange := files.keys() - model.files().keys():
@@ -482,7 +513,7 @@ class Scorer:
         return {
             "name": self.name,
             "version": self.version,
-            "feature_set_version": self.feature_set_version,
+            "definitions": dict(self.definitions),
             "cutoff": self.cutoff,
             "costs": {
                 "false_negative": self.costs.false_negative,

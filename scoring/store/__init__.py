@@ -21,6 +21,7 @@ from scoring.store import (
     archives,
     keys,
     labelled,
+    layouts,
     migrate,
     model_usage,
     outcomes,
@@ -399,6 +400,14 @@ class Store:
             return None
         archives.unpack(content, digest, into)
         return into
+
+    def keep_layout(self, digest: str, content: str) -> None:
+        """Keep what stands where in stored features, once, by its digest."""
+        self._write(layouts.keep, digest, content)
+
+    def layout(self, digest: str) -> str | None:
+        """What `keep_layout` was given; None if it is not kept."""
+        return self._read(layouts.content_of, digest)
 
     def add_event(self, event: ModelEvent) -> None:
         """Record what happened to a model or to the policy."""

@@ -13,8 +13,7 @@ from pathlib import Path
 from api.decisions.service import Caller, Case, Desk
 from api.models.manager import Lineup
 from api.models.sources import Alias, FolderSource
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import Vectors, to_bytes
+from scoring.features.vectors import Vectors, layout, to_bytes
 from scoring.serving.scorer import Scorer
 from scoring.store import (
     CostSummary,
@@ -121,7 +120,7 @@ class Service:
         self.store.put_applicants(
             [
                 OnlineApplicant(
-                    number, FEATURE_SET_VERSION, to_bytes(vector), b"", _NAME, self.store.today
+                    number, layout().digest, to_bytes(vector), b"", _NAME, self.store.today
                 )
                 for number, vector in zip(numbers, vectors, strict=True)
             ]

@@ -265,7 +265,9 @@ def test_a_model_that_the_service_does_not_take_ends_the_simulation(
 ) -> None:
     service.serve("champion", model)
     with pytest.raises(SimulationError, match="refused the challenger"):
-        service.serve("challenger", replace(model, feature_set_version="0"))
+        service.serve(
+            "challenger", replace(model, definitions=dict.fromkeys(model.definitions, "0"))
+        )
 
 
 def test_decisions_are_of_the_simulated_day_and_old_ones_are_forgotten(tmp_path: Path) -> None:

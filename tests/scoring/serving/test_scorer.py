@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 
 from scoring.data.dataset import Dataset
 from scoring.features import PROTECTED, build_features
+from scoring.features.definitions import definitions
 from scoring.files import FilesError
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.training import Examples, cross_validate, fit_scorer
+from scoring.serving import scorer as scorer_module
 from scoring.serving.booster import BoosterError
 from scoring.serving.costs import Costs
 from scoring.serving.families.trees import BoostedTrees
@@ -429,10 +431,34 @@ def test_a_model_with_features_learnt_from_data_is_refused_in_words(copy: Path) 
         Scorer.load(copy)
 
 
-def test_a_model_of_another_feature_set_is_refused(scorer: Scorer, tmp_path: Path) -> None:
-    replace(scorer, feature_set_version="0").save(tmp_path / "old")
-    with pytest.raises(ScorerError, match=r"trained on version 0 of the features.*retrain"):
-        Scorer.load(tmp_path / "old")
+def test_a_model_is_tied_to_the_definitions_of_what_it_reads(
+    scorer: Scorer, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = dict(definitions())
+    assert scorer.definitions == {f.name: now[f.name] for f in scorer.features}
+    read, unread = scorer.features[5].name, (now.keys() - scorer.definitions.keys()).pop()
+
+    def computing(**changes: str | None) -> None:
+        changed = {name: own for name, own in (now | changes).items() if own is not None}
+        monkeypatch.setattr(scorer_module, "definitions", lambda: changed)
+
+    for changes in ({"new": "0" * 16}, {unread: None}, {unread: "0" * 16}):
+        computing(**changes)
+        assert Scorer.load(copy) == scorer
+    computing(**{read: "0" * 16})
+    with pytest.raises(ScorerError, match=f"'{read}' is computed otherwise.*train a model"):
+        Scorer.load(copy)
+    computing(**{read: None})
+    with pytest.raises(ScorerError, match=f"missing from what this code computes: '{read}'"):
+        Scorer.load(copy)
+
+
+def test_a_model_that_does_not_say_how_a_feature_is_computed_is_refused(copy: Path) -> None:
+    said = json.loads((copy / "scorer.json").read_text())
+    del said["definitions"]["AMT_CREDIT"]
+    rewritten(copy, "scorer.json", lambda _: json.dumps(said))
+    with pytest.raises(ScorerError, match="'AMT_CREDIT' is computed otherwise"):
+        Scorer.load(copy)
 
 
 def rewritten(folder: Path, name: str, change: Callable[[str], str]) -> None:
