@@ -45,8 +45,9 @@ from scoring.evaluation import explain, fairness, money
 from scoring.evaluation.business import study_cutoff
 from scoring.evaluation.metrics import SUSPECT_AUC, cost_ratios, reliability
 from scoring.evaluation.segments import segments
+from scoring.modelling.figures import unseen_pds
 from scoring.modelling.pipeline import Settings, train
-from scoring.modelling.training import compare, unseen_pds
+from scoring.modelling.validation import compare
 from scoring.registry.approval import judged, promote
 from scoring.registry.mlflow_registry import MODEL_NAME, Store
 from scoring.registry.tracking import track

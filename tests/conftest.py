@@ -22,14 +22,9 @@ from scoring.data.dataset import Dataset, ingest
 from scoring.data.synthetic import write_sample
 from scoring.features import build_features
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import (
-    Examples,
-    Validation,
-    cross_validate,
-    fit_scorer,
-    lineage,
-    with_explanations,
-)
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer, lineage, with_explanations
+from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from tests.helpers import serving

@@ -23,7 +23,9 @@ from scoring.evaluation.business import Costs
 from scoring.modelling.candidates import Candidate
 from scoring.features import build_features
 from scoring.data.synthetic import write_sample
-from scoring.modelling.training import Examples, cross_validate, fit_scorer, lineage
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer, lineage
+from scoring.modelling.validation import cross_validate
 
 sample = write_sample(Path("data/tables"), 400, seed=3, processes=1)
 features = build_features(sample.frames()).collect()

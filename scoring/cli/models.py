@@ -75,7 +75,7 @@ def train(
 
 def _show_training(run: Run) -> None:
     """Print what was compared, what was chosen, and the figures on the held-out applicants."""
-    from scoring.modelling.training import compare
+    from scoring.modelling.validation import compare
 
     shown = ("auc_train", "auc", "ks", "brier", "log_loss", "business_cost", "fit_seconds")
     tables = (

@@ -13,7 +13,8 @@ import polars as pl
 from scoring.data.dataset import MANIFEST, Dataset, ingest
 from scoring.errors import ScoringError
 from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
-from scoring.modelling.training import Examples, Progress, cross_validate, examples_of
+from scoring.modelling.examples import Examples, examples_of
+from scoring.modelling.validation import Progress, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.families import families
 

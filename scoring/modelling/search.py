@@ -1,148 +1,30 @@
-"""The automatic choice of a model: families, remedies for imbalance, hyper-parameters.
-
-Each stage is a function of its own that the modelling notebook calls one by one; `train` in
-`scoring.modelling.pipeline` runs them all.
-"""
+"""The search for hyper-parameters, which goes on where it was interrupted."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import polars as pl
 from lightgbm import __version__ as lightgbm_version
 from optuna.trial import BaseTrial, FixedTrial, TrialState
 
 from scoring.errors import ScoringError
-from scoring.evaluation.bootstrap import resamples
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.training import (
-    Floats,
-    Folds,
-    Progress,
-    Validation,
-    assemble,
-    cross_validate_all,
-    fit_each,
-)
+from scoring.modelling.choice import smoothed_cost
+from scoring.modelling.comparison import FIRST_FOLDS
+from scoring.modelling.folds import Folds
+from scoring.modelling.validation import Validation, assemble, fit_each
 from scoring.serving.costs import Costs
 
-# The ratios of costs over which the search averages, around the one that is decided with.
-_AROUND = (0.5, 0.7, 1.0, 1.4, 2.0)
-# Folds fitted before a candidate may be given up.
-_FIRST_FOLDS = 2
 _SEARCH = "search.db"
-_RESAMPLES = 200
+
 
 TrialProgress = Callable[[int, int, float], None]
-
-
-def smoothed_cost(validation: Validation) -> float:
-    """Business cost averaged over cost ratios around the real one, what the search minimises.
-
-    At one cut-off the cost of a few hundred defaults jumps with every applicant near it. The
-    mean over neighbouring cut-offs, each cost brought to the scale of the real ratio, is the
-    same aim with less noise, and still a proper score: it is least for true probabilities
-    (Buja, Stuetzle and Shen, "Loss functions for binary class probability estimation", 2005).
-    """
-    return float(np.mean(_smoothed_costs(validation)))
-
-
-def _smoothed_costs(validation: Validation) -> Floats:
-    """The smoothed cost of each applicant."""
-    defaulted, pds, costs = validation.target == 1, validation.pds, validation.costs
-    total = np.zeros(pds.size)
-    for factor in _AROUND:
-        near = Costs(costs.false_negative * factor, costs.false_positive)
-        refused = pds > near.cutoff
-        cost = near.false_negative * (defaulted & ~refused) + near.false_positive * (
-            ~defaulted & refused
-        )
-        scale = (costs.false_negative + costs.false_positive) / (
-            near.false_negative + near.false_positive
-        )
-        total += cost * scale / len(_AROUND)
-    return total
-
-
-def families(
-    values: Mapping[str, Sequence[Candidate]],
-    folds: Folds,
-    costs: Costs,
-    progress: Progress | None = None,
-) -> list[Validation]:
-    """Try a few values of each family on the first folds, and the best of them on all folds.
-
-    Parameters
-    ----------
-    values : mapping of str to sequence of Candidate
-        The values of each family.
-    folds : Folds
-        The same for all.
-    costs : Costs
-        What mistakes cost.
-    progress : callable of (name, done, total), optional
-        Told after each fold.
-
-    Returns
-    -------
-    list of Validation
-        Of every value, in the order given: on all folds for the best value of each family, on
-        the first folds for the others.
-    """
-    numbers = range(len(folds.parts))
-    first, others = numbers[:_FIRST_FOLDS], numbers[_FIRST_FOLDS:]
-    tried = [candidate for family in values.values() for candidate in family]
-    fitted = fit_each(tried, folds, first, progress)
-    found = [assemble(item, folds, costs, parts) for item, parts in zip(tried, fitted, strict=True)]
-    kept = [tried.index(item.candidate) for item in best_of_each(found)]
-    rest = fit_each([tried[i] for i in kept], folds, others, progress)
-    for i, parts in zip(kept, rest, strict=True):
-        found[i] = assemble(tried[i], folds, costs, fitted[i] + parts)
-    return found
-
-
-def best_of_each(validations: Sequence[Validation]) -> list[Validation]:
-    """The value of least smoothed cost of each family, in the order of the families.
-
-    A value that went through more folds comes before those that were given up.
-    """
-    best: dict[str, Validation] = {}
-    for item in sorted(validations, key=lambda item: (-item.target.size, smoothed_cost(item))):
-        best.setdefault(item.candidate.name, item)
-    names = dict.fromkeys(item.candidate.name for item in validations)
-    return [best[name] for name in names]
-
-
-def remedies(
-    reference: Validation, folds: Folds, progress: Progress | None = None
-) -> list[Validation]:
-    """Cross-validate a candidate with each remedy for imbalance.
-
-    Parameters
-    ----------
-    reference : Validation
-        Of the candidate without a remedy.
-    folds : Folds
-        The same folds.
-    progress : callable of (name, done, total), optional
-        Told after each fold.
-    """
-    others = [
-        replace(reference.candidate, resampling=kind)
-        for kind in RESAMPLINGS
-        if kind != reference.candidate.resampling
-    ]
-    return [
-        reference,
-        *cross_validate_all(others, folds, reference.costs, progress=progress),
-    ]
 
 
 @dataclass(frozen=True)
@@ -277,13 +159,13 @@ def _proposed(trial: BaseTrial, base: Candidate) -> Candidate:
 
 def _objective(trial: optuna.Trial, candidate: Candidate, folds: Folds, costs: Costs) -> float:
     numbers = range(len(folds.parts))
-    (fitted,) = fit_each([candidate], folds, numbers[:_FIRST_FOLDS])
+    (fitted,) = fit_each([candidate], folds, numbers[:FIRST_FOLDS])
     first = assemble(candidate, folds, costs, fitted)
     _note(trial, first)
     trial.report(smoothed_cost(first), step=1)
     if trial.should_prune():
         raise optuna.TrialPruned
-    (others,) = fit_each([candidate], folds, numbers[_FIRST_FOLDS:])
+    (others,) = fit_each([candidate], folds, numbers[FIRST_FOLDS:])
     whole = assemble(candidate, folds, costs, fitted + others)
     _note(trial, whole)
     return smoothed_cost(whole)
@@ -291,6 +173,8 @@ def _objective(trial: optuna.Trial, candidate: Candidate, folds: Folds, costs: C
 
 # The figures kept of each trial.
 NOTED = ("business_cost", "auc", "log_loss", "brier", "auc_train")
+
+
 # The columns of the trials' table that are measured, not proposed.
 MEASURED = ("objective", *NOTED)
 
@@ -318,54 +202,3 @@ def _table(study: optuna.Study) -> pl.DataFrame:
             for number, trial in enumerate(finished)
         ]
     )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The candidate that is served.
-
-    Attributes
-    ----------
-    validation : Validation
-        Its cross-validation.
-    difference, standard_error : float
-        Smoothed cost of the alternative minus that of the default, and the bootstrap's standard
-        error of it, on folds that the search has not used.
-    sentence : str
-        Why, in words.
-    """
-
-    validation: Validation
-    difference: float
-    standard_error: float
-    sentence: str
-
-
-def choose(default: Validation, alternative: Validation, what: str, seed: int = 0) -> Choice:
-    """Keep the default unless the alternative is cheaper by more than one standard error.
-
-    The best of many trials looks better than it is; the rule of one standard error (Breiman et
-    al., Classification and Regression Trees, 1984) asks for more than luck.
-
-    Parameters
-    ----------
-    default, alternative : Validation
-        On the same folds.
-    what : str
-        How the sentence calls the alternative.
-    seed : int
-        Of the bootstrap.
-    """
-    saved = _smoothed_costs(alternative) - _smoothed_costs(default)
-    difference = float(saved.mean())
-    drawn = np.concatenate(
-        [counts @ saved / saved.size for counts in resamples(default.target, _RESAMPLES, seed)]
-    )
-    error = float(drawn.std())
-    better = difference < -error
-    verb = "is chosen" if better else "is not chosen"
-    sentence = (
-        f"{what} {verb}: its smoothed cost differs by {difference:+.4f} from the default's, "
-        f"with a standard error of {error:.4f}."
-    )
-    return Choice(alternative if better else default, difference, error, sentence)

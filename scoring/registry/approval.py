@@ -20,8 +20,8 @@ from scoring.errors import ScoringError
 from scoring.evaluation.fairness import attributes
 from scoring.features import build_features
 from scoring.files import clear_leftovers, staged_file
+from scoring.modelling.examples import HOLDOUT_RULE, is_held_out
 from scoring.modelling.pipeline import Run
-from scoring.modelling.training import HOLDOUT_RULE, is_held_out
 from scoring.registry import provenance
 from scoring.registry.gates import HeldOut, Incomparable, Margins, Scored, Verdict, judge
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, RegistryError, Store

@@ -15,12 +15,9 @@ import numpy.typing as npt
 import polars as pl
 
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import (
-    Examples,
-    Positions,
-    cross_validate,
-    fit_scorer,
-)
+from scoring.modelling.examples import Examples, Positions
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import MODEL_NAME, Scorer, encode

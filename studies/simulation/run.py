@@ -13,7 +13,7 @@ import numpy as np
 
 from scoring.data.dataset import Dataset
 from scoring.modelling.configuration import candidate_of
-from scoring.modelling.training import examples_of
+from scoring.modelling.examples import examples_of
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from studies.simulation.arrivals import Arrivals, Floats, divide, draw

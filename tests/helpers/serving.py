@@ -21,7 +21,9 @@ from api.http.openapi import Application
 from scoring.data.dataset import Dataset
 from scoring.features import build_features
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import Examples, cross_validate, fit_scorer
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.serving.batch import example_requests
 from scoring.serving.costs import Costs
 from scoring.serving.local import free_port as free_port

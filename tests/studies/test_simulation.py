@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from scoring.data.dataset import Dataset
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import Examples
+from scoring.modelling.examples import Examples
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Calibration, Scorer
 from scoring.store import Outcome

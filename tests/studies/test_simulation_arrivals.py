@@ -10,7 +10,7 @@ import pytest
 
 from scoring.features.vectors import unpack
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import Examples, is_held_out
+from scoring.modelling.examples import Examples, is_held_out
 from scoring.serving.costs import Costs
 from studies.simulation.arrivals import STRAIN, Arrivals, Pool, divide, draw
 from studies.simulation.scenarios import SCENARIOS, Scenario, Weather

@@ -16,9 +16,10 @@ from scoring.data.dataset import Dataset
 from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
 from scoring.modelling import pipeline
+from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.modelling.configuration import candidate_of
+from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import Settings
-from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 from scoring.registry import approval
 from scoring.registry.gates import Verdict, judge, on_original
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME

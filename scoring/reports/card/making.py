@@ -41,7 +41,7 @@ from scoring.serving.scorer import Floats, Scorer
 
 if TYPE_CHECKING:
     from scoring.modelling.pipeline import Run
-    from scoring.modelling.training import Validation
+    from scoring.modelling.validation import Validation
 
 OWNER = "Prêt à dépenser, credit risk"
 

@@ -20,7 +20,7 @@ from scoring.evaluation.explain import (
     permutation,
     summary,
 )
-from scoring.modelling.training import Examples
+from scoring.modelling.examples import Examples
 from scoring.serving.scorer import Scorer
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from scoring.errors import ScoringError
 from scoring.modelling.candidates import Candidate, dummy, first_values, fit, random_forest
 from scoring.modelling.resampling import RESAMPLINGS, Resampling
-from scoring.modelling.training import scores_of
+from scoring.modelling.validation import scores_of
 from scoring.serving.families.linear import LinearModel
 from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.scorer import Feature

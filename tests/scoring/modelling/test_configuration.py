@@ -8,7 +8,8 @@ import pytest
 
 from scoring.errors import ScoringError
 from scoring.modelling.configuration import candidate_of
-from scoring.modelling.training import Validation, lineage
+from scoring.modelling.fit import lineage
+from scoring.modelling.validation import Validation
 from scoring.serving.scorer import Scorer
 
 

@@ -13,16 +13,13 @@ from scoring.data.dataset import Dataset, ingest
 from scoring.evaluation.metrics import SuspectedLeakageError
 from scoring.features import PROTECTED
 from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
-from scoring.modelling.pipeline import (
-    Run,
-    Settings,
-    check_credible,
-    family_choice,
-    remedy_choice,
-    train,
-)
+from scoring.modelling.comparison import family_choice
+from scoring.modelling.examples import Examples, is_held_out
+from scoring.modelling.figures import check_credible
+from scoring.modelling.pipeline import Run, Settings, train
+from scoring.modelling.remedies import remedy_choice
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.training import Examples, Validation, is_held_out
+from scoring.modelling.validation import Validation
 from scoring.registry.mlflow_registry import MODEL_NAME
 from scoring.serving.families import families
 

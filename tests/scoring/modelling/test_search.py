@@ -13,25 +13,15 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from scoring.modelling.candidates import Candidate, dummy
+from scoring.modelling.candidates import Candidate, dummy, log_odds
+from scoring.modelling.choice import choose, smoothed_cost
+from scoring.modelling.comparison import best_of_each, families
+from scoring.modelling.examples import Examples
+from scoring.modelling.folds import Folds, prepare
+from scoring.modelling.remedies import remedies
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.search import (
-    Search,
-    best_of_each,
-    choose,
-    families,
-    refine,
-    remedies,
-    smoothed_cost,
-)
-from scoring.modelling.training import (
-    Examples,
-    Folds,
-    Validation,
-    cross_validate,
-    log_odds,
-    prepare,
-)
+from scoring.modelling.search import Search, refine
+from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.families.trees import BoostedTrees
 

@@ -18,36 +18,26 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from scoring.data.dataset import Dataset
 from scoring.evaluation.business import business_cost
 from scoring.features import PROTECTED
-from scoring.modelling.candidates import Candidate, dummy, fit
+from scoring.modelling.calibration import LEAST_DEFAULTS, calibrate, renewed
+from scoring.modelling.candidates import Candidate, dummy, fit, log_odds
 from scoring.modelling.configuration import candidate_of
-from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.training import (
+from scoring.modelling.examples import (
     HOLDOUT_SHARE,
-    LEAST_DEFAULTS,
     Examples,
-    Floats,
-    Folds,
-    Labels,
     TrainingError,
-    Validation,
     applicants_digest,
-    calibrate,
-    compare,
-    cross_validate,
     examples_of,
-    fit_each,
-    fit_scorer,
     is_held_out,
-    lineage,
-    log_odds,
-    prepare,
-    renewed,
-    scores_of,
-    unseen_pds,
 )
+from scoring.modelling.figures import unseen_pds
+from scoring.modelling.fit import fit_scorer, lineage
+from scoring.modelling.folds import Folds, prepare
+from scoring.modelling.resampling import RESAMPLINGS
+from scoring.modelling.validation import Validation, compare, cross_validate, fit_each, scores_of
 from scoring.serving import booster
 from scoring.serving.costs import Costs
 from scoring.serving.families import families
+from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Calibration, Feature, Scorer
 
 QUICK = Candidate.of("trees", n_estimators=60, colsample_bytree=0.5)

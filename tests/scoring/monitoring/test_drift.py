@@ -18,7 +18,9 @@ from scoring.evaluation.comparison import Limits
 from scoring.features import build_features
 from scoring.files import FilesError
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import Examples, cross_validate, fit_scorer, lineage
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer, lineage
+from scoring.modelling.validation import cross_validate
 from scoring.monitoring import drift
 from scoring.monitoring.drift import HISTORIES, Checks, DriftError, Study
 from scoring.serving.costs import Costs

@@ -16,13 +16,9 @@ from typer.testing import CliRunner
 from scoring.__main__ import app
 from scoring.data.dataset import Dataset
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import (
-    HOLDOUT_RULE,
-    Examples,
-    cross_validate,
-    fit_scorer,
-    is_held_out,
-)
+from scoring.modelling.examples import HOLDOUT_RULE, Examples, is_held_out
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.registry import approval
 from scoring.registry.gates import Margins
 from scoring.registry.mlflow_registry import (

@@ -17,8 +17,9 @@ from sklearn.metrics import roc_auc_score
 
 from scoring.data.dataset import Dataset
 from scoring.evaluation.bootstrap import Interval
+from scoring.modelling.examples import HOLDOUT_RULE, Examples
 from scoring.modelling.pipeline import Run
-from scoring.modelling.training import HOLDOUT_RULE, Examples, Validation
+from scoring.modelling.validation import Validation
 from scoring.registry.approval import kept_card, register
 from scoring.registry.mlflow_registry import CHALLENGER, Store
 from scoring.reports.card import (

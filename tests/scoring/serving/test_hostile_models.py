@@ -18,7 +18,9 @@ from polars.exceptions import PanicException
 
 from scoring.features.vectors import Vectors
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import Examples, cross_validate, fit_scorer
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.serving import model_files, proving
 from scoring.serving.booster import Booster, BoosterError
 from scoring.serving.costs import Costs

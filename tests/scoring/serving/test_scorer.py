@@ -22,7 +22,9 @@ from scoring.features import PROTECTED, build_features
 from scoring.features.definitions import definitions
 from scoring.files import FilesError
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import Examples, cross_validate, fit_scorer
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.serving import scorer as scorer_module
 from scoring.serving.booster import BoosterError
 from scoring.serving.costs import Costs

@@ -29,8 +29,8 @@ from scoring.features import build_features
 from scoring.features.vectors import compute, from_bytes, pack, to_bytes
 from scoring.modelling import pipeline
 from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import Settings
-from scoring.modelling.training import is_held_out
 from scoring.registry import approval
 from scoring.registry.mlflow_registry import MODEL_NAME
 from scoring.registry.mlflow_registry import Store as Registry
