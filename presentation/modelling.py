@@ -19,9 +19,10 @@ from scoring.serving.costs import Costs
 
 FAMILIES = {
     "dummy": "Référence constante",
-    "logistic regression": "Régression logistique",
     "random forest": "Forêt aléatoire",
-    "lightgbm": "LightGBM",
+    "linear": "Régression logistique",
+    "trees": "LightGBM",
+    "sum": "Somme des deux",
 }
 _REMEDIES = {
     "none": "Aucun",

@@ -41,6 +41,7 @@ from scoring.registry.retraining.trial import LARGEST_MOVE, effects, held
 from scoring.registry.tracking import track
 from scoring.serving.batch import example_requests
 from scoring.serving.costs import Costs
+from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.materialize import materialize
 from scoring.serving.scorer import Calibration, Feature, Floats, Scorer
 from scoring.store import Alert, Outcome, Override, Prediction, Store, new_id
@@ -513,9 +514,8 @@ def test_a_back_door_moves_an_effect_and_a_changed_world_does_not(sample: Datase
 def few_features(values: Floats, target: np.ndarray) -> Scorer:
     parameters = {"objective": "binary", "max_depth": 3, "verbose": -1, "num_threads": 1}
     text = lgb.train(parameters, lgb.Dataset(values, target), 40).model_to_string()
-    return Scorer(
-        "few", "1", tuple(Feature(name) for name in FEW), Calibration(), 0.1, Costs(), text
-    )
+    model = BoostedTrees(tuple(Feature(name) for name in FEW), text)
+    return Scorer("few", "1", model, Calibration(), 0.1, Costs())
 
 
 # The same training as that of the test before.
