@@ -13,6 +13,8 @@ from scoring.cli.options import (
     MLRUNS,
     REPORTS,
     ByOption,
+    CostFnOption,
+    CostFpOption,
     DataOption,
     DatasetArgument,
     ModelOption,
@@ -21,6 +23,7 @@ from scoring.cli.options import (
     StoreOption,
     WhyOption,
 )
+from scoring.serving.costs import FALSE_NEGATIVE, FALSE_POSITIVE
 
 if TYPE_CHECKING:
     from scoring.modelling.pipeline import Run
@@ -37,6 +40,11 @@ def train(
         int | None, typer.Option(min=1, help="Of the search for hyper-parameters.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
+    family: Annotated[
+        str | None, typer.Option(help="Served unless another is clearly cheaper: sum by default.")
+    ] = None,
+    cost_fn: CostFnOption = FALSE_NEGATIVE,
+    cost_fp: CostFpOption = FALSE_POSITIVE,
     mlruns: StoreOption = MLRUNS,
     protected: ProtectedOption = False,
 ) -> None:
@@ -48,14 +56,19 @@ def train(
     from datetime import UTC, datetime
 
     from scoring.data.versions import DataVersions
+    from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
     from scoring.modelling.pipeline import TRIALS, Settings
     from scoring.modelling.pipeline import train as run_training
     from scoring.modelling.recipes import opened
     from scoring.registry import approval
     from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Store
     from scoring.registry.tracking import track
+    from scoring.serving.costs import Costs
 
-    settings = Settings(trials or TRIALS, seed, use_protected=bool(protected))
+    settings = Settings(
+        trials or TRIALS, seed, Costs(cost_fn, cost_fp), use_protected=bool(protected),
+        family=Candidate.of(family or DEFAULT_FAMILY).name,
+    )  # fmt: skip
     with messages() as console, opened(data) as dataset:
         # A registry that cannot be used is told before hours of training, not after.
         store = Store(mlruns)
@@ -100,15 +113,18 @@ def _show_training(run: Run) -> None:
 def validate(
     data: DataOption,
     recipe: Annotated[
-        str, typer.Option(help="note: LightGBM of the literature on every column; or champion.")
+        str,
+        typer.Option(help="champion, linear, trees, sum; note: LightGBM of the literature."),
     ] = "champion",
     seeds: Annotated[str, typer.Option(help="Of the folds, with commas between.")] = "0,1,2",
     protected: ProtectedOption = None,
+    cost_fn: CostFnOption = FALSE_NEGATIVE,
+    cost_fp: CostFpOption = FALSE_POSITIVE,
 ) -> None:
     """Cross-validate a recipe on all applicants with an outcome, and print its figures.
 
     Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
-    dictate (1/11), and at the one that was the best on the other folds.
+    dictate (1/11 by default), and at the one that was the best on the other folds.
     """
     from scoring.modelling.recipes import (
         FIGURES,
@@ -117,12 +133,14 @@ def validate(
         recipe_named,
         validated,
     )
+    from scoring.serving.costs import Costs
 
     with messages() as console, opened(data) as dataset:
         chosen = recipe_named(recipe)
         examples = examples_for(chosen, dataset, protected)
         with stages(console) as report:
-            found = validated(chosen, examples, _numbers(seeds), report)
+            costs = Costs(cost_fn, cost_fp)
+            found = validated(chosen, examples, _numbers(seeds), costs, report)
     rows = ((str(row[0]), *map(_cell, row[1:])) for row in found.rows())
     typer.echo(f"{examples.target.size:,} applicants, {len(examples.features)} columns, {recipe}")
     show(("seed", *FIGURES), rows)

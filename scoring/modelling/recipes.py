@@ -18,7 +18,9 @@ from scoring.modelling.validation import Progress, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.families import families
 
-FIGURES = ("auc", "business_cost", "business_cost_tuned_cutoff", "log_loss", "brier", "auc_train")
+FIGURES = (
+    "auc", "business_cost", "business_cost_tuned_cutoff", "ece", "log_loss", "brier", "auc_train",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def validated(
     recipe: Recipe,
     examples: Examples,
     seeds: Sequence[int],
+    costs: Costs,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Cross-validate a recipe on all applicants, everything learnt inside the folds.
@@ -105,6 +108,8 @@ def validated(
         Applicants with outcomes; the hold-out plays no part, since nothing is chosen.
     seeds : sequence of int
         Of the folds and of what is fitted in them.
+    costs : Costs
+        What mistakes cost.
     progress : callable of (name, done, total), optional
         Told after each fold.
 
@@ -116,7 +121,7 @@ def validated(
     rows = []
     for seed in seeds:
         found = cross_validate(
-            recipe.candidate, examples, Costs(), seed=seed, progress=progress
+            recipe.candidate, examples, costs, seed=seed, progress=progress
         ).metrics
         rows.append({"seed": str(seed), **{name: found[name] for name in FIGURES}})
     table = pl.DataFrame(rows)

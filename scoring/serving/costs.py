@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+# What the costs are unless others are asked for.
+FALSE_NEGATIVE, FALSE_POSITIVE = 10.0, 1.0
+
 Decision = Literal["accept", "refer", "refuse"]
 
 
@@ -21,8 +24,8 @@ class Costs:
         A good applicant who was refused.
     """
 
-    false_negative: float = 10.0
-    false_positive: float = 1.0
+    false_negative: float = FALSE_NEGATIVE
+    false_positive: float = FALSE_POSITIVE
 
     def __post_init__(self) -> None:
         if not (0 < self.false_negative < math.inf and 0 < self.false_positive < math.inf):

@@ -21,13 +21,14 @@ from scoring.modelling.recipes import (
     recipe_named,
     validated,
 )
+from scoring.serving.costs import Costs
 
 QUICK = Recipe(Candidate.of("trees", n_estimators=20), use_protected=False)
 
 
 def test_a_recipe_is_validated_once_a_seed(sample: Dataset) -> None:
     examples = examples_for(QUICK, sample)
-    table = validated(QUICK, examples, [0, 4])
+    table = validated(QUICK, examples, [0, 4], Costs())
     assert table.columns == ["seed", *FIGURES]
     assert table["seed"].to_list() == ["0", "4", "mean"]
     assert table["auc"][2] == pytest.approx((table["auc"][0] + table["auc"][1]) / 2)
@@ -86,4 +87,4 @@ def test_the_figures_of_the_note_are_reached_on_real_rows(home_credit_folder: Pa
     recipe = recipe_named("note")
     with opened(home_credit_folder) as dataset:
         examples = examples_for(recipe, dataset)
-    assert validated(recipe, examples, [0])["auc"][0] > 0.765
+    assert validated(recipe, examples, [0], Costs())["auc"][0] > 0.765
