@@ -1,4 +1,4 @@
-"""Models: train, validate, promote, rollback, models, card, export, predict."""
+"""Models: train, validate, recut, promote, rollback, models, card, export, predict."""
 
 from __future__ import annotations
 
@@ -157,6 +157,36 @@ def _numbers(words: str) -> list[int]:
         ) from error
 
 
+def recut(
+    data: Annotated[Path, typer.Option(help="The dataset whose held-out applicants are scored.")],
+    cost_fn: CostFnOption = FALSE_NEGATIVE,
+    cost_fp: CostFpOption = FALSE_POSITIVE,
+    version: Annotated[str | None, typer.Option(help="The champion by default.")] = None,
+    mlruns: StoreOption = MLRUNS,
+) -> None:
+    """Register a model with other costs, and so another cut-off, without training."""
+    from datetime import UTC, datetime
+
+    from scoring.data.dataset import Dataset
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import CHALLENGER, Store
+    from scoring.registry.recutting import register_recut
+    from scoring.serving.costs import Costs
+
+    with messages() as console, console.status("scoring the held-out applicants"):
+        store = Store(mlruns)
+        approval.settle(store)
+        created = datetime.now(UTC).date().isoformat()
+        dataset = Dataset.open(data)
+        scorer = register_recut(store, dataset, Costs(cost_fn, cost_fp), created, version)
+        store.export(mlruns / CHALLENGER, CHALLENGER)
+    typer.echo(
+        f"version {scorer.version} of {scorer.name} refuses above {scorer.cutoff:.4f} and is the "
+        f"challenger, exported to {mlruns / CHALLENGER}; python -m scoring promote holds it "
+        "against the gates"
+    )
+
+
 def promote(
     data: Annotated[Path, typer.Option(help="The dataset whose held-out applicants are scored.")],
     by: ByOption,
@@ -309,5 +339,5 @@ def _cell(value: float | str) -> str:
 
 def register(app: typer.Typer) -> None:
     """Give an app these commands."""
-    for command in (train, validate, promote, rollback, models, card, export, predict):
+    for command in (train, validate, recut, promote, rollback, models, card, export, predict):
         app.command()(command)

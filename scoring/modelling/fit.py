@@ -15,12 +15,13 @@ from scoring.evaluation.metrics import figures
 from scoring.features import wording
 from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.modelling.candidates import Candidate, fit
-from scoring.modelling.examples import Examples, Matrix, TrainingError, rarer
+from scoring.modelling.examples import Examples, Mask, Matrix, TrainingError, rarer
 from scoring.modelling.folds import known_columns
 from scoring.modelling.selection import ranking
 from scoring.modelling.validation import Validation
+from scoring.serving.costs import Costs
 from scoring.serving.families import families as served_families
-from scoring.serving.families.base import Model
+from scoring.serving.families.base import Floats, Labels, Model
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import Feature, Scorer
 
@@ -121,29 +122,30 @@ def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]
         "features_kept": candidate.kept,
         "training": dict(record),
         "cross_validation": metrics,
-        "promised": promises(validation),
+        "promised": promises(
+            validation.target, validation.pds, validation.costs, validation.newest
+        ),
         "packages": {name: version(name) for name in _PACKAGES},
     }
 
 
-def promises(validation: Validation) -> dict[str, dict[str, float]]:
+def promises(
+    target: Labels, pds: Floats, costs: Costs, newest: Mask | None = None
+) -> dict[str, dict[str, float]]:
     """What a model's decisions should turn out like, of all applicants and of those not refused.
 
     Only applicants who get a loan show an outcome: the model has taken the clear cases away from
     them, and ranks the others less well than all together. Where the newest outcomes set the level
     of the PDs, the promise for those not refused is theirs. Left out where too few defaulted.
     """
-    cutoff, costs = validation.costs.cutoff, validation.costs
-    low, high = refer_band(validation.pds, cutoff)
-    kept = validation.pds <= (high if low < high else cutoff)
-    if (
-        validation.newest is not None
-        and rarer(validation.target[kept & validation.newest]) >= LEAST_DEFAULTS
-    ):
-        kept &= validation.newest
+    cutoff = costs.cutoff
+    low, high = refer_band(pds, cutoff)
+    kept = pds <= (high if low < high else cutoff)
+    if newest is not None and rarer(target[kept & newest]) >= LEAST_DEFAULTS:
+        kept &= newest
     parts = {"all": np.ones_like(kept), "not_refused": kept}
     return {
-        name: figures(validation.target[part], validation.pds[part], cutoff, costs)
+        name: figures(target[part], pds[part], cutoff, costs)
         for name, part in parts.items()
-        if 0 < validation.target[part].sum() < part.sum()
+        if 0 < target[part].sum() < part.sum()
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -281,11 +281,52 @@ def described(
         holdout=tuple(Figure(name, *value) for name, value in found.items()),
         cross_validation=dict(background.cross_validation),
         deciding=deciding,
-        fairness=_fairness(scorer, features, target, pds, background, seed),
+        fairness=_fairness(
+            scorer,
+            features,
+            target,
+            pds,
+            Figure("auc", *background.proxy_auc),
+            _price(background.price),
+            seed,
+        ),
         drivers=drivers,
         limits=(SYNTHETIC_LIMIT if data.source == "synthetic" else REAL_LIMIT, *LIMITS),
         monitoring=MONITORING,
         packages=dict(background.packages),
+        approval=Approval(),
+    )
+
+
+def recut(
+    card: Card, scorer: Scorer, features: pl.DataFrame, target: npt.ArrayLike, created: str
+) -> Card:
+    """The card of a model that decides by other costs, from the card that it had before.
+
+    Parameters
+    ----------
+    card : Card
+        Of the model with its earlier costs.
+    scorer : Scorer
+        The model with its new costs.
+    features : polars.DataFrame
+        The held-out applicants' features.
+    target : array-like of shape (applicants,)
+        Their outcomes.
+    created : str
+        The date (ISO 8601).
+    """
+    pds, before = scorer.predict(features), card.fairness
+    found = intervals(target, pds, scorer.cutoff, scorer.costs)
+    deciding = _deciding(scorer, features, target, pds, Money(), 0)
+    identity = card.identity
+    return replace(
+        card,
+        identity=replace(identity, name=scorer.name, version=scorer.version, created=created),
+        summary_fr=french.summary(scorer, card.data, found, deciding, card.drivers),
+        holdout=tuple(Figure(name, *value) for name, value in found.items()),
+        deciding=deciding,
+        fairness=_fairness(scorer, features, target, pds, before.proxy_auc, before.price, 0),
         approval=Approval(),
     )
 
@@ -378,7 +419,8 @@ def _fairness(
     features: pl.DataFrame,
     target: npt.ArrayLike,
     pds: Floats,
-    background: Background,
+    proxy_auc: Figure,
+    price: str,
     seed: int,
 ) -> Fairness:
     groups = attributes(features)
@@ -396,8 +438,8 @@ def _fairness(
             Ratio(row["attribute"], row["least"], row["most"], _of(row, "ratio", "low", "high"))
             for row in ratios.to_dicts()
         ),
-        proxy_auc=Figure("auc", *background.proxy_auc),
-        price=_price(background.price),
+        proxy_auc=proxy_auc,
+        price=price,
     )
 
 

@@ -28,6 +28,7 @@ from scoring.registry.mlflow_registry import (
     RegistryError,
     Store,
 )
+from scoring.registry.recutting import register_recut
 from scoring.reports.card import NOT_APPROVED
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
@@ -111,6 +112,36 @@ def test_a_challenger_becomes_the_champion_with_its_card_and_its_export(
     assert "the first" in (reports / "model_card.html").read_text()
     assert store.attached(version, "model_card.md") == text
     assert sorted(path.name for path in reports.iterdir()) == ["model_card.html", "model_card.md"]
+
+
+def test_other_costs_make_a_challenger_with_the_same_pds_and_another_cutoff(
+    store: Store, sample: Dataset, model: Scorer
+) -> None:
+    first = registered(store, model)
+    with pytest.raises(RegistryError):
+        register_recut(store, sample, Costs(4.0), "2026-11-28")
+    made = register_recut(store, sample, Costs(4.0), "2026-11-28", first)
+    assert store.version_of(CHALLENGER) == made.version != first
+    assert store.load(made.version) == made
+    assert (made.cutoff, made.costs, made.model) == (0.2, Costs(4.0), model.model)
+    low, high = made.refer_band
+    assert low < 0.2 < high
+    assert made.calibration == model.calibration
+    training = made.lineage["training"]
+    assert (training["cost_false_negative"], training["holdout"]) == (4.0, HOLDOUT_RULE)
+    assert made.lineage["recut_of"] == first
+    before, after = model.profile, made.profile
+    assert before is not None
+    assert after is not None
+    assert after.decisions.get("refuse", 0) < before.decisions["refuse"]
+    assert after.columns == before.columns
+    card = approval.kept_card(store, made.version)
+    assert card is not None
+    assert (card.deciding.cutoff, card.identity.version) == (0.2, made.version)
+    assert card.method == filled_card(version=first).method
+    verdict = approval.judged(store, sample, margins=FEW)
+    assert verdict.challenger == made.version
+    assert not [gate.name for gate in verdict.refused_by() if gate.name != "fairness"]
 
 
 def test_a_worse_challenger_is_refused_forced_and_rolled_back(
