@@ -146,7 +146,8 @@ class Classifier:
 
     def raw_scores(self, matrix: Floats) -> Floats:
         """Log-odds of default of encoded rows."""
-        return log_odds(self.model.predict_proba(matrix)[:, 1])
+        # In the 32 bits that it was fitted on, which hold features exactly.
+        return log_odds(self.model.predict_proba(matrix.astype(np.float32))[:, 1])
 
 
 def fit(
