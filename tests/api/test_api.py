@@ -520,7 +520,7 @@ def test_keys_cannot_be_waived_beyond_loopback() -> None:
 
 def test_serving_imports_no_training_library(small_model: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; import api; from api import example\n"
+        "import sys; from pathlib import Path; import api; from api.decisions import example\n"
         f"app = api.create_app(api.Settings(model_dir=Path({str(small_model)!r}), "
         f"database_url='sqlite:///{tmp_path}/scoring.db'))\n"
         "assert app.test_client().post('/predict', json=example.REQUEST).status_code == 200\n"

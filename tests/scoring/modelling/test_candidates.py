@@ -147,8 +147,9 @@ def test_the_default_recipe_never_rises_with_an_external_score(
     for item in (candidate, replace(candidate, parameters={**candidate.parameters, **free})):
         scores = scores_of(fit(item, FEATURES, *training_rows, seed=0), rows).reshape(50, 40)
         rising.append(bool((np.diff(scores, axis=1) > 0).any()))
-    # Without the constraint they do.
-    assert rising == [False, True]
+    assert not rising[0]
+    # Without the constraint the trees do; in the sum the linear part outweighs that.
+    assert rising[1] == (candidate.name == "trees")
 
 
 def test_changes_leave_the_other_defaults() -> None:

@@ -60,7 +60,7 @@ def model(sample_examples: Examples) -> Scorer:
     """A model that has learnt from none of those held out."""
     development, _ = sample_examples.holdout()
     validation = cross_validate(
-        Candidate.of("trees", n_estimators=30), development, Costs(), folds=2
+        Candidate.of("trees", n_estimators=40), development, Costs(), folds=2
     )
     record = {"training": {"holdout": HOLDOUT_RULE, "source": "synthetic"}}
     return fit_scorer(validation, development, MODEL_NAME, record)

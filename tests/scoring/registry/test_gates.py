@@ -356,7 +356,7 @@ def test_a_champion_that_cannot_be_read_needs_a_motive(
 def test_features_of_another_version_are_refused(
     model: Model, truth: Floats, held_out: HeldOut, card: Card
 ) -> None:
-    sound = model("2", truth)
+    sound = model("2", truth).scorer
     definitions = {**sound.definitions, "EXT_SOURCE_2": "0"}
     verdict = judge(model("2", truth, definitions=definitions), None, held_out, card)
     assert refused(verdict) == ["feature set"]
