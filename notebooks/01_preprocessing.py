@@ -38,7 +38,7 @@ from IPython.display import display
 from scoring.data.dataset import Dataset
 from scoring.data.tables import DAY_SENTINEL
 from scoring.evaluation import leakage
-from scoring.features import FEATURE_SET_VERSION, PROTECTED, wording
+from scoring.features import PROTECTED, wording
 from scoring.reports import plots
 from scoring.serving.batch import write_features
 
@@ -110,7 +110,7 @@ plots.densities(applications, ["EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"])
 
 # %%
 rows, columns = write_features(dataset, Path(FEATURES))
-print(f"{rows:,} applicants, {columns - 1} features, feature set version {FEATURE_SET_VERSION}")
+print(f"{rows:,} applicants, {columns - 1} features")
 
 # %%
 names = pl.read_parquet_schema(FEATURES).keys() - {"SK_ID_CURR"}

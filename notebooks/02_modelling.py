@@ -45,8 +45,15 @@ from scoring.evaluation import explain, fairness, money
 from scoring.evaluation.business import study_cutoff
 from scoring.evaluation.metrics import SUSPECT_AUC, cost_ratios, reliability
 from scoring.evaluation.segments import segments
-from scoring.modelling.pipeline import TrainingSettings, train
-from scoring.modelling.training import compare, unseen_pds
+from scoring.modelling.candidates import first_values
+from scoring.modelling.choice import choose
+from scoring.modelling.comparison import best_of_each, families, family_choice
+from scoring.modelling.figures import unseen_pds
+from scoring.modelling.folds import prepare
+from scoring.modelling.pipeline import TrainingSettings, Tried, load, measured, search_folds
+from scoring.modelling.remedies import remedies, remedy_choice
+from scoring.modelling.search import refine
+from scoring.modelling.validation import compare, cross_validate
 from scoring.registry.approval import judged, promote
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.registry.tracking import track
@@ -63,7 +70,8 @@ settings = TrainingSettings(
 # %% [markdown]
 # ## Method
 #
-# One call runs every stage; the rest of the notebook looks at what each has found.
+# The stages follow each other, each taking what the one before has given; `python -m scoring train`
+# runs the same ones in a row.
 #
 # 1. A fifth of the applicants, chosen by a hash of their number, is set aside and touched once.
 # 2. On the others, five folds. In each, everything that is learnt from data (levels, fill
@@ -76,10 +84,9 @@ settings = TrainingSettings(
 # 6. The chosen model is fitted on all of them and measured on the applicants set aside.
 
 # %%
-run = train(dataset, settings, MODEL_NAME, Path(MLRUNS))
-development, holdout, costs = run.data.development, run.data.holdout, settings.costs
-chosen, scorer = run.choice.validation, run.scorer
-print(f"{run.configurations} configurations tried")
+data = load(dataset)
+development, holdout, costs = data.development, data.holdout, settings.costs
+folds = prepare(development, settings.folds, SEED)
 print(f"{development.target.size:,} applicants learnt from, {holdout.target.size:,} set aside")
 
 # %% [markdown]
@@ -110,7 +117,8 @@ SHOWN = [
     "candidate", "auc", "auc_train", "gini", "ks", "brier", "log_loss", "ece", "recall", "f_beta",
     "business_cost", "business_cost_train", "fit_seconds", "predict_seconds",
 ]  # fmt: skip
-table = compare(run.families)
+tried = families(first_values(), folds, costs)
+table = compare(best_of_each(tried))
 table.select(SHOWN)
 
 # %%
@@ -134,13 +142,18 @@ pl.DataFrame(
                 f"{name} {value}" for name, value in list(item.candidate.parameters.items())[:6]
             ),
         }
-        for item in run.tried
+        for item in tried
     ]
 )
 
+# %%
+family = family_choice(tried, settings.family)
+print(family.sentence)
+
 # %% [markdown]
-# Values that were clearly dearer on the first folds were not fitted on the others. Only boosted
-# trees are served: their contributions are exact.
+# Values that were clearly dearer on the first folds were not fitted on the others. A linear model,
+# boosted trees and their sum can be served: their contributions are exact. The sum is, unless
+# another is cheaper by more than one standard error.
 #
 # ## Imbalance
 #
@@ -149,7 +162,8 @@ pl.DataFrame(
 # the level of the PDs; `ece_before_calibration` shows by how much, `ece` what calibration repairs.
 
 # %%
-treated = compare(run.remedies)
+remedied = remedies(family.validation, folds)
+treated = compare(remedied)
 treated.select(
     "resampling", "auc", "log_loss", "ece_before_calibration", "ece",
     "business_cost_before_calibration", "business_cost", "fit_seconds",
@@ -177,13 +191,21 @@ print(
 # twice the real one: the same aim with less noise.
 
 # %%
-plots.trials(run.search.table)
+remedy = remedy_choice(remedied).validation
+search = refine(
+    remedy.candidate, search_folds(data, settings), costs, TRIALS, SEED, Path(MLRUNS), data.digest
+)
+plots.trials(search.table)
 
 # %%
-run.search.table.filter(~pl.col("pruned")).sort("objective").head(5)
+search.table.filter(~pl.col("pruned")).sort("objective").head(5)
 
 # %%
-print(run.choice.sentence)
+choice = choose(remedy, cross_validate(search.best, folds, costs), "The best trial")
+run = measured(choice, Tried(tried, remedied, search), data, settings, MODEL_NAME)
+chosen, scorer = choice.validation, run.scorer
+print(choice.sentence)
+print(f"{run.configurations} configurations tried")
 print("served:", chosen.candidate.name, dict(chosen.candidate.parameters))
 
 # %% [markdown]
@@ -265,8 +287,8 @@ plots.segments(parts)
 # %% [markdown]
 # ## What the model leans on
 #
-# Three measures, on the applicants set aside: mean absolute contribution (exact Shapley values),
-# gain in the trees, and what is lost when the feature's values are shuffled.
+# Three measures, on the applicants set aside: mean absolute contribution (exact, of a linear model
+# and of trees alike), weight in the fitted model, and what is lost when values are shuffled.
 
 # %%
 plots.importances(explain.importances(scorer, holdout.frame, holdout.target, top=15))

@@ -27,8 +27,8 @@ app = typer.Typer(
 )
 _COMMANDS = (
     data.ingest, data.sample, data.features, data.examples,
-    models.train, models.validate, models.promote, models.rollback, models.models, models.card,
-    models.export, models.predict,
+    models.train, models.validate, models.recut, models.promote, models.rollback,
+    models.models, models.card, models.export, models.predict,
     reports.notebook, reports.overview, local.serve, local.bundle, store.migrate, store.purge,
     service.materialize, service.replay, lineage.lineage, monitoring.monitor, person.person,
     retraining.retrain,

@@ -21,15 +21,10 @@ from hypothesis import settings
 from scoring.data.dataset import Dataset, ingest
 from scoring.data.synthetic import write_sample
 from scoring.features import build_features
-from scoring.modelling.candidates import lightgbm
-from scoring.modelling.training import (
-    Examples,
-    Validation,
-    cross_validate,
-    fit_scorer,
-    lineage,
-    with_explanations,
-)
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer, lineage, with_explanations
+from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from tests.helpers import serving
@@ -107,7 +102,9 @@ def sample_examples(sample: Dataset, sample_features: pl.DataFrame) -> Examples:
 
 @pytest.fixture(scope="session")
 def sample_validation(sample_examples: Examples) -> Validation:
-    return cross_validate(lightgbm(n_estimators=60), sample_examples, Costs(), folds=3, seed=1)
+    return cross_validate(
+        Candidate.of("trees", n_estimators=60), sample_examples, Costs(), folds=3, seed=1
+    )
 
 
 @pytest.fixture(scope="session")

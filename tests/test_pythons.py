@@ -21,16 +21,18 @@ from pathlib import Path
 from api import Settings, create_app
 from api.decisions import example
 from scoring.evaluation.business import Costs
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import Candidate
 from scoring.features import build_features
 from scoring.data.synthetic import write_sample
-from scoring.modelling.training import Examples, cross_validate, fit_scorer, lineage
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer, lineage
+from scoring.modelling.validation import cross_validate
 
 sample = write_sample(Path("data/tables"), 400, seed=3, processes=1)
 features = build_features(sample.frames()).collect()
 outcomes = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
 examples = Examples.of(features, outcomes)
-found = cross_validate(lightgbm(n_estimators=20), examples, Costs(), folds=3, seed=1)
+found = cross_validate(Candidate.of("trees", n_estimators=20), examples, Costs(), folds=3, seed=1)
 record = lineage(found, {"digest": "0" * 64, "source": "home-credit"})
 model = fit_scorer(found, examples, "credit-scoring", record, seed=1)
 model.save(Path("data/model"))

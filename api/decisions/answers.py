@@ -12,6 +12,7 @@ from api.decisions import example
 from api.http.access import sees_all
 from api.models.routing import LiveModel
 from api.service import current_service
+from scoring.features.vectors import layout
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.serving.reasons import REASONS
@@ -44,7 +45,7 @@ class ModelName(BaseModel):
 
     name: str
     version: str
-    feature_set_version: str = Field(description="The version of the features' definitions")
+    feature_set_version: str = Field(description="Digest of the features' definitions")
     digest: str = Field(description="SHA-256 of the manifest of the model's files")
 
 
@@ -189,7 +190,7 @@ def facts_of(model: LiveModel) -> dict[str, Any]:
     return {
         "name": model.scorer.name,
         "version": model.scorer.version,
-        "feature_set_version": model.scorer.feature_set_version,
+        "feature_set_version": layout().digest,
         "digest": model.digest,
         "demonstration": model.scorer.demonstration,
     }

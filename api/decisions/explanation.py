@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from api.http.problems import ProblemError
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import from_bytes
+from scoring.features.vectors import Layouts, VectorError, from_bytes
 from scoring.serving.scorer import Scored, Scorer
 from scoring.store import ERASED, Prediction
 
@@ -28,23 +27,28 @@ class Contribution(BaseModel):
     contribution: float = Field(description="What it adds to the log-odds of a default")
 
 
-def explain(prediction: Prediction, scorer: Scorer, language: str) -> dict[str, Any]:
+def explain(
+    prediction: Prediction, scorer: Scorer, layouts: Layouts, language: str
+) -> dict[str, Any]:
     """Compute a recorded decision's contributions anew, from what was recorded.
 
     Raises
     ------
     ProblemError
-        410 if it was erased, or its features are of another version than this code's.
+        410 if it was erased, or a feature that the model reads is computed otherwise by now.
     """
     if prediction.applicant == ERASED:
         raise ProblemError(410, "What this decision was taken on has been erased.")
-    if prediction.feature_set_version != FEATURE_SET_VERSION:
+    try:
+        made = layouts.of(prediction.feature_set_version)
+    except VectorError as error:
+        raise ProblemError(410, f"The decision cannot be explained any more: {error}.") from error
+    if lacking := scorer.reads(made.lacking):
         raise ProblemError(
             410,
-            f"The decision was taken on version {prediction.feature_set_version} of the features; "
-            f"this service explains version {FEATURE_SET_VERSION}.",
+            f"The decision was taken on a feature that this service computes otherwise: {lacking}.",
         )
-    scored = scorer.score(from_bytes(prediction.features)[np.newaxis])
+    scored = scorer.score(from_bytes(prediction.features, made)[np.newaxis])
     return {
         "id": prediction.id,
         "language": language,

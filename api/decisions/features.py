@@ -11,8 +11,7 @@ from typing import NamedTuple
 from api.decisions.requests import Applicant, DecisionRequest, has_history
 from api.http.problems import ProblemError
 from scoring.data.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, to_bytes
+from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout, to_bytes
 from scoring.store import OnlineApplicant, Store
 
 logger = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ def add_features(
         If the store cannot be asked.
     """
     numbers = [request.applicant.id for request, vector in requests if vector is None]
-    stored = store.applicants.of(numbers, rows=False) if numbers else {}
+    stored = _stored(numbers, store) if numbers else {}
     return [
         _looked_up(request, stored.get(request.applicant.id))
         if vector is None
@@ -95,19 +94,31 @@ def _looked_up(request: DecisionRequest, stored: OnlineApplicant | None) -> Feat
             f"No applicant {number} is known. Send the rows, or have them materialised: "
             "`python -m scoring materialize`.",
         )
-    if stored.feature_set_version != FEATURE_SET_VERSION:
-        return ProblemError(
-            409,
-            f"The features of applicant {number} are of version {stored.feature_set_version} and "
-            f"this service scores version {FEATURE_SET_VERSION}. Materialise them again, or send "
-            "the rows.",
-        )
     try:
-        vector = from_bytes(stored.features)
-    except VectorError as error:
+        vector, packed = _features_of(stored, number)
+    except (VectorError, *UNREADABLE) as error:
         return _damaged(number, error)
     applicant = Applicant(number, {}, stored.misunderstood, request.applicant.history)
-    return Featured(DecisionRequest(applicant, request.caller), vector, stored.features)
+    return Featured(DecisionRequest(applicant, request.caller), vector, packed)
+
+
+def _stored(numbers: list[int], store: Store) -> dict[int, OnlineApplicant]:
+    """Look applicants up, with rows only where their features are in another layout."""
+    stored = store.applicants.of(numbers, rows=False)
+    stale = [
+        number
+        for number, applicant in stored.items()
+        if applicant.feature_set_version != layout().digest
+    ]
+    return {**stored, **store.applicants.of(stale, rows=True)} if stale else stored
+
+
+def _features_of(stored: OnlineApplicant, number: int) -> tuple[Vectors, bytes]:
+    """Read the stored features, or compute them anew where they are in another layout."""
+    if stored.feature_set_version == layout().digest:
+        return from_bytes(stored.features), stored.features
+    vector = compute(frames_of([rows_of(stored.rows, number)]))[0]
+    return vector, to_bytes(vector)
 
 
 def _with_history(

@@ -13,7 +13,7 @@ from api.decisions.requests import Applicant
 from api.decisions.scoring import ModelScore
 from api.models.routing import Route
 from scoring.data.requests import body_of
-from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import layout
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.store import Prediction, ShadowScore, Store, new_id
@@ -58,7 +58,7 @@ def record_of(
         rows=rows,
         rows_sha256=rows_sha256,
         features=featured.packed,
-        feature_set_version=FEATURE_SET_VERSION,
+        feature_set_version=layout().digest,
         model_name=scorer.name,
         model_version=scorer.version,
         model_digest=model.digest,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from api.http.problems import ProblemError
 from api.models.routing import LiveModel
+from scoring.features.vectors import Layouts, layout
 from scoring.serving.scorer import Scorer, ScorerError
 from scoring.store import ModelEvent, Store
 
@@ -95,6 +96,7 @@ class ModelArchive:
             If a waiting copy cannot be read.
         """
         for digest, copy in list(self._copies.items()):
+            self._store.models.keep_layout(layout().digest, layout().text)
             self._store.models.archive(digest, copy.name, copy.version, Path(copy.folder.name))
             with self._changing:
                 self._copies.pop(digest).folder.cleanup()
@@ -121,6 +123,7 @@ class ArchivedModels:
     def __init__(self, live: Callable[[], Iterable[LiveModel]], store: Store) -> None:
         self._live = live
         self._store = store
+        self.layouts = Layouts(store.models.layout)
         self._earlier: OrderedDict[str, Scorer] = OrderedDict()
         self._demonstrations: dict[str, bool | None] = {}
         self._lock = Lock()

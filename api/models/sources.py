@@ -32,8 +32,8 @@ from scoring.serving.model_files import (
     held,
     read_file,
     read_files,
-    read_json,
 )
+from scoring.serving.strict_json import read_json
 
 Alias = Literal["champion", "challenger"]
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from api.routes.records import note_read
 from api.service import current_service
 from scoring.data.requests import rows_of
 from scoring.data.values import put_back
-from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import layout
 
 blueprint = resource("applicants", "applicants", "Applicants that were materialised")
 
@@ -89,7 +89,7 @@ def applicant(path: ApplicantPath) -> Response:
         {
             "applicant": stored.applicant,
             "feature_set_version": stored.feature_set_version,
-            "fresh": stored.feature_set_version == FEATURE_SET_VERSION,
+            "fresh": stored.feature_set_version == layout().digest,
             "dataset": stored.dataset,
             "materialized_at": stored.materialized_at.isoformat(),
             "rows": rows,

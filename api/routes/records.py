@@ -138,8 +138,9 @@ def explanation(path: PredictionPath) -> Response:
     In French or English, as Accept-Language prefers. Whose are explained is as for the decision.
     """
     prediction, language = _find(path.id, "explanation"), asked_language()
-    scorer = current_service().archived.get(prediction.model_digest)
-    explained = explain(prediction, scorer, language)
+    archived = current_service().archived
+    scorer = archived.get(prediction.model_digest)
+    explained = explain(prediction, scorer, archived.layouts, language)
     # Of a decision by number, or with a stored history, the values are not the caller's own.
     if (prediction.source == "id" or prediction.history == "stored") and not sees_all():
         withhold_values(explained)

@@ -1,4 +1,4 @@
-"""Models: train, validate, promote, rollback, models, card, export, predict."""
+"""Models: train, validate, recut, promote, rollback, models, card, export, predict."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from scoring.cli.options import (
     MLRUNS,
     REPORTS,
     ByOption,
+    CostFnOption,
+    CostFpOption,
     DataOption,
     DatasetArgument,
     ExportOption,
@@ -22,6 +24,7 @@ from scoring.cli.options import (
     ReportsOption,
     WhyOption,
 )
+from scoring.serving.costs import FALSE_NEGATIVE, FALSE_POSITIVE
 
 if TYPE_CHECKING:
     from scoring.modelling.pipeline import Run
@@ -38,6 +41,11 @@ def train(
         int | None, typer.Option(min=1, help="Of the search for hyper-parameters.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
+    family: Annotated[
+        str | None, typer.Option(help="Served unless another is clearly cheaper: sum by default.")
+    ] = None,
+    cost_fn: CostFnOption = FALSE_NEGATIVE,
+    cost_fp: CostFpOption = FALSE_POSITIVE,
     mlruns: MlrunsOption = MLRUNS,
     protected: ProtectedOption = False,
 ) -> None:
@@ -49,14 +57,19 @@ def train(
     from datetime import UTC, datetime
 
     from scoring.data.versions import DataVersions
+    from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
     from scoring.modelling.pipeline import TRIALS, TrainingSettings
     from scoring.modelling.pipeline import train as run_training
     from scoring.modelling.recipes import opened
     from scoring.registry import approval
     from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Registry
     from scoring.registry.tracking import track
+    from scoring.serving.costs import Costs
 
-    settings = TrainingSettings(trials or TRIALS, seed, use_protected=bool(protected))
+    settings = TrainingSettings(
+        trials or TRIALS, seed, Costs(cost_fn, cost_fp), use_protected=bool(protected),
+        family=Candidate.of(family or DEFAULT_FAMILY).name,
+    )  # fmt: skip
     with messages() as console, opened(data) as dataset:
         # A registry that cannot be used is told before hours of training, not after.
         registry = Registry(mlruns)
@@ -76,7 +89,7 @@ def train(
 
 def _show_training(run: Run) -> None:
     """Print what was compared, what was chosen, and the figures on the held-out applicants."""
-    from scoring.modelling.training import compare
+    from scoring.modelling.validation import compare
 
     shown = ("auc_train", "auc", "ks", "brier", "log_loss", "business_cost", "fit_seconds")
     tables = (
@@ -101,15 +114,18 @@ def _show_training(run: Run) -> None:
 def validate(
     data: DataOption,
     recipe: Annotated[
-        str, typer.Option(help="note: LightGBM of the literature on every column; or champion.")
+        str,
+        typer.Option(help="champion, linear, trees, sum; note: LightGBM of the literature."),
     ] = "champion",
     seeds: Annotated[str, typer.Option(help="Of the folds, with commas between.")] = "0,1,2",
     protected: ProtectedOption = None,
+    cost_fn: CostFnOption = FALSE_NEGATIVE,
+    cost_fp: CostFpOption = FALSE_POSITIVE,
 ) -> None:
     """Cross-validate a recipe on all applicants with an outcome, and print its figures.
 
     Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
-    dictate (1/11), and at the one that was the best on the other folds.
+    dictate (1/11 by default), and at the one that was the best on the other folds.
     """
     from scoring.modelling.recipes import (
         FIGURES,
@@ -118,12 +134,14 @@ def validate(
         recipe_named,
         validated,
     )
+    from scoring.serving.costs import Costs
 
     with messages() as console, opened(data) as dataset:
         chosen = recipe_named(recipe)
         examples = examples_for(chosen, dataset, protected)
         with stages(console) as report:
-            found = validated(chosen, examples, _numbers(seeds), report)
+            costs = Costs(cost_fn, cost_fp)
+            found = validated(chosen, examples, _numbers(seeds), costs, report)
     rows = ((str(row[0]), *map(_cell, row[1:])) for row in found.rows())
     typer.echo(f"{examples.target.size:,} applicants, {len(examples.features)} columns, {recipe}")
     show(("seed", *FIGURES), rows)
@@ -138,6 +156,36 @@ def _numbers(words: str) -> list[int]:
         raise ScoringError(
             f"--seeds takes whole numbers, 0,1,2 for example, not {words}"
         ) from error
+
+
+def recut(
+    data: Annotated[Path, typer.Option(help="The dataset whose held-out applicants are scored.")],
+    cost_fn: CostFnOption = FALSE_NEGATIVE,
+    cost_fp: CostFpOption = FALSE_POSITIVE,
+    version: Annotated[str | None, typer.Option(help="The champion by default.")] = None,
+    mlruns: MlrunsOption = MLRUNS,
+) -> None:
+    """Register a model with other costs, and so another cut-off, without training."""
+    from datetime import UTC, datetime
+
+    from scoring.data.dataset import Dataset
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import CHALLENGER, Registry
+    from scoring.registry.recutting import register_recut
+    from scoring.serving.costs import Costs
+
+    with messages() as console, console.status("scoring the held-out applicants"):
+        registry = Registry(mlruns)
+        approval.settle(registry)
+        created = datetime.now(UTC).date().isoformat()
+        dataset = Dataset.open(data)
+        scorer = register_recut(registry, dataset, Costs(cost_fn, cost_fp), created, version)
+        registry.export(mlruns / CHALLENGER, CHALLENGER)
+    typer.echo(
+        f"version {scorer.version} of {scorer.name} refuses above {scorer.cutoff:.4f} and is the "
+        f"challenger, exported to {mlruns / CHALLENGER}; python -m scoring promote holds it "
+        "against the gates"
+    )
 
 
 def promote(

@@ -36,6 +36,13 @@ DataOption = Annotated[Path, typer.Option(help="A dataset, or a folder or zip of
 ProtectedOption = Annotated[
     bool | None, typer.Option("--protected/--no-protected", help="Use sex, age, family status.")
 ]
+CostFnOption = Annotated[
+    float,
+    typer.Option("--cost-fn", min=0.001, help="Of an accepted default, in units of --cost-fp."),
+]
+CostFpOption = Annotated[
+    float, typer.Option("--cost-fp", min=0.001, help="Of a good applicant who is refused.")
+]
 ByOption = Annotated[str, typer.Option("--by", help="Who decides.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The motive, kept for good.")]
 SeedOption = Annotated[

@@ -1,8 +1,8 @@
 """Explanations of a model, over all applicants and for one.
 
-Contributions are exact Shapley values in calibrated log-odds, as the Scorer gives them: they add
-up to the logit of the PD. Gain and permutation answer other questions, and stand beside them:
-what the trees gained from a feature in training, and what decisions would lose without it.
+Contributions are exact, in calibrated log-odds, as the Scorer gives them: they add up to the logit
+of the PD. Gain and permutation answer other questions, and stand beside them: how much a feature
+weighs in the fitted model, and what decisions would lose without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from sklearn.metrics import roc_auc_score
 
 from scoring.errors import ScoringError
 from scoring.evaluation.business import business_cost
-from scoring.serving.booster import Booster
 from scoring.serving.costs import Decision
 from scoring.serving.scorer import Floats, Scorer, encode
 
@@ -103,25 +102,17 @@ def global_importance(scorer: Scorer, features: pl.DataFrame) -> pl.DataFrame:
 
 
 def gain(scorer: Scorer) -> pl.DataFrame:
-    """What the trees gained in training by splitting on each feature.
+    """How much each feature weighs in the fitted model.
+
+    Of trees it is what they gained in training by splitting on the feature; of a linear model, how
+    far a standard deviation of the feature moves the score.
 
     Returns
     -------
     polars.DataFrame
-        feature and gain, as a share of all gains (0 where a feature is never used), the largest
-        first.
+        feature and gain, as a share of all (0 where a feature is never used), the largest first.
     """
-    total = np.zeros(len(scorer.features))
-    split: list[int] = []
-    for line in scorer.text.splitlines():
-        # Each tree lists the columns it splits on, then what each split gained.
-        key, _, values = line.partition("=")
-        if key == "split_feature":
-            split = [int(value) for value in values.split()]
-        elif key == "split_gain":
-            np.add.at(total, split, [float(value) for value in values.split()])
-    share = total / total.sum() if total.any() else total
-    return pl.DataFrame({"feature": _names(scorer), "gain": share}).sort(
+    return pl.DataFrame({"feature": _names(scorer), "gain": scorer.model.gains()}).sort(
         "gain", "feature", descending=[True, False]
     )
 
@@ -168,10 +159,9 @@ def permutation(
     named = groups if isinstance(groups, Mapping) else {name: (name,) for name in groups}
     columns = {name: [_place(scorer, member) for member in named[name]] for name in named}
     outcomes = np.asarray(target)
-    booster = Booster(scorer.text)
 
     def figures(matrix: Floats) -> Floats:
-        pds = scorer.calibration.probability(booster.raw_scores(matrix))
+        pds = scorer.pds(matrix)
         cost = business_cost(outcomes, pds, scorer.cutoff, scorer.costs)
         return np.array([cost, -roc_auc_score(outcomes, pds)])
 

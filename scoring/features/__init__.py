@@ -24,11 +24,7 @@ from scoring.features.application import PROTECTED
 from scoring.features.engine.numpy_rows import SmallRows
 from scoring.features.engine.rows import PolarsRows, RowsT
 
-__all__ = ["FEATURE_SET_VERSION", "PROTECTED", "are_few", "build_features", "features_of_few"]
-
-# Raised whenever a feature's definition, name or order changes: stored features of another
-# version are not scored.
-FEATURE_SET_VERSION = "3"
+__all__ = ["PROTECTED", "are_few", "build_features", "features_of_few"]
 
 # The most rows of a table, as some hundred applicants have, for which numpy is surely quicker.
 _FEW_ROWS = 20_000

@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import (
-    FunctionTransformer,
-    OneHotEncoder,
-    QuantileTransformer,
-    StandardScaler,
-    TargetEncoder,
-)
+from sklearn.preprocessing import TargetEncoder
 
+from scoring.errors import ScoringError
 from scoring.modelling.resampling import Resampling, resample
-from scoring.serving.scorer import Feature
+from scoring.serving.families import families
+from scoring.serving.families.base import Feature, Floats, Labels, Model
 
-Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 
-# Boosted trees: few leaves, few columns a tree and strong regularisation suit a few thousand
-# defaults; depth is bounded because exact contributions cost its square.
-LIGHTGBM_DEFAULTS: dict[str, Any] = {
-    "n_estimators": 400,
-    "learning_rate": 0.02,
-    "num_leaves": 16,
-    "max_depth": 5,
-    "colsample_bytree": 0.1,
-    "subsample": 0.8,
-    "subsample_freq": 1,
-    "min_child_samples": 30,
-    "reg_lambda": 20.0,
-    # An eighth less time than with LightGBM's own 255, and an AUC that cannot be told from its.
-    "max_bin": 127,
-}
-
-# The more of one of these, the lower the PD, the other features being equal: external scores are
-# good marks, and the trees are steadier for knowing it. Spreads, differences and quotients of the
-# scores stay free.
-LOWERS_PD = frozenset(
-    {"EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"}
-    | {
-        f"application__EXT_{name}"
-        for name in (
-            "SOURCES_MEAN", "SOURCES_MIN", "SOURCES_MAX", "SOURCES_MEDIAN", "SOURCES_PRODUCT",
-            "SOURCES_WEIGHTED", "SOURCES_FILLED", "SOURCE_1_TIMES_2", "SOURCE_1_TIMES_3",
-            "SOURCE_2_TIMES_3",
-        )
-    }
-)  # fmt: skip
+# Served unless another family is clearly better.
+DEFAULT_FAMILY = "sum"
 
 
 class KnownColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -78,19 +43,19 @@ class KnownColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A family of models.
+    """What a model is made by.
 
     Attributes
     ----------
     name : str
         How tables and runs call it.
-    build : callable of (features, seed) to classifier
-        Makes an unfitted classifier for the encoded matrix of these features: numbers as they
-        are, category codes as floats, NaN for missing.
     parameters : mapping
         What distinguishes it, for the record.
-    servable : bool
-        Whether a Scorer can hold it: boosted trees only, whose reasons are exact.
+    family : type of Model, optional
+        What it is served as, and fitted by; None for what is only compared with.
+    build : callable of (features, seed) to classifier, optional
+        Without a family: makes an unfitted classifier for the encoded matrix of these features,
+        numbers as they are, category codes as floats, NaN for missing.
     resampling : Resampling
         What is done about imbalance, to the training rows.
     kept : int or None
@@ -98,60 +63,32 @@ class Candidate:
     """
 
     name: str
-    build: Callable[[Sequence[Feature], int], ClassifierMixin]
-    parameters: dict[str, Any]
-    servable: bool = False
+    parameters: Mapping[str, Any]
+    family: type[Model] | None = None
+    build: Callable[[Sequence[Feature], int], ClassifierMixin] | None = None
     resampling: Resampling = "none"
     kept: int | None = None
+
+    @classmethod
+    def of(cls, family: str, **changes: Any) -> Candidate:
+        """The default recipe of a family that can be served, but for some parameters.
+
+        Raises
+        ------
+        ScoringError
+            If there is no such family, or no such parameter of it.
+        """
+        if family not in families():
+            raise ScoringError(f"no family is called {family!r}: any of {', '.join(families())}")
+        own = families()[family]
+        if strange := changes.keys() - own.defaults.keys():
+            raise ScoringError(f"the family {family} has no parameter {min(strange)!r}")
+        return cls(family, {**own.defaults, **changes}, own)
 
 
 def dummy() -> Candidate:
     """Gives everyone the default rate of the training rows."""
-    return Candidate("dummy", lambda _features, _seed: DummyClassifier(strategy="prior"), {})
-
-
-Transform = Literal["ranks", "logarithms"]
-
-
-def logistic_regression(c: float = 0.002, transform: Transform = "logarithms") -> Candidate:
-    """Linear in the transformed numbers and in the categories.
-
-    Ranks, or logarithms brought to the same scale, tame amounts and day counts of any shape; a
-    missing number is put in the middle; a category becomes one column a level.
-    """
-
-    def build(features: Sequence[Feature], seed: int) -> Pipeline:
-        numbers, categories = _kinds(features)
-        fill = SimpleImputer(strategy="constant", fill_value=0.0)
-        preprocess = ColumnTransformer(
-            [
-                (
-                    "numbers",
-                    make_pipeline(KnownColumns(), *_transform(transform, seed), fill),
-                    numbers,
-                ),
-                ("categories", OneHotEncoder(handle_unknown="ignore"), categories),
-            ],
-            sparse_threshold=0.0,
-        )
-        model = LogisticRegression(C=c, max_iter=300, random_state=seed)
-        return make_pipeline(preprocess, model)
-
-    return Candidate("logistic regression", build, {"C": c, "transform": transform})
-
-
-def _transform(transform: Transform, seed: int) -> list[TransformerMixin]:
-    if transform == "ranks":
-        return [
-            QuantileTransformer(
-                n_quantiles=100, output_distribution="normal", subsample=20_000, random_state=seed
-            )
-        ]
-    return [FunctionTransformer(_signed_logarithm), StandardScaler()]
-
-
-def _signed_logarithm(values: Floats) -> Floats:
-    return np.sign(values) * np.log1p(np.abs(values))
+    return Candidate("dummy", {}, build=lambda _features, _seed: DummyClassifier(strategy="prior"))
 
 
 def _kinds(features: Sequence[Feature]) -> tuple[list[int], list[int]]:
@@ -191,82 +128,62 @@ def random_forest(min_samples_leaf: int = 20) -> Candidate:
         )
         return make_pipeline(preprocess, model)
 
-    return Candidate("random forest", build, {"min_samples_leaf": min_samples_leaf})
+    return Candidate("random forest", {"min_samples_leaf": min_samples_leaf}, build=build)
 
 
-def lightgbm(**changes: Any) -> Candidate:
-    """The default boosted trees, but for some parameters.
+class Fitted(Protocol):
+    """A fitted candidate."""
 
-    The score falls, or stays, with each feature of `LOWERS_PD`.
-    """
-    return boosted_trees(LIGHTGBM_DEFAULTS | changes, LOWERS_PD)
+    def raw_scores(self, matrix: Floats) -> Floats:
+        """Log-odds of default of encoded rows."""
 
 
-def boosted_trees(parameters: dict[str, Any], falling: Collection[str] = ()) -> Candidate:
-    """Gradient-boosted trees; missing values and categories are LightGBM's own business.
+@dataclass(frozen=True)
+class Classifier:
+    """A fitted classifier of scikit-learn, for comparison only."""
 
-    Parameters
-    ----------
-    parameters : dict
-        LightGBM's.
-    falling : collection of str
-        Features that may only lower the score.
-    """
+    model: ClassifierMixin
 
-    def build(features: Sequence[Feature], seed: int) -> LGBMClassifier:
-        directions = [-int(feature.name in falling) for feature in features]
-        return LGBMClassifier(
-            **parameters,
-            monotone_constraints=directions if any(directions) else None,
-            random_state=seed,
-            deterministic=True,
-            # With a tenth of the columns a tree, one thread is as fast as two on an idle machine
-            # and many times as fast on a busy one, where OpenMP's threads wait for each other.
-            force_col_wise=True,
-            n_jobs=1,
-            verbosity=-1,
-        )
-
-    return Candidate("lightgbm", build, parameters, servable=True)
+    def raw_scores(self, matrix: Floats) -> Floats:
+        """Log-odds of default of encoded rows."""
+        # In the 32 bits that it was fitted on, which hold features exactly.
+        return log_odds(self.model.predict_proba(matrix.astype(np.float32))[:, 1])
 
 
 def fit(
     candidate: Candidate,
     features: Sequence[Feature],
     matrix: Matrix,
-    target: npt.NDArray[np.int8],
+    target: Labels,
     seed: int,
-) -> ClassifierMixin:
+) -> Fitted:
     """Fit a candidate on an encoded matrix of shape (applicants, features)."""
-    model = candidate.build(features, seed)
     rows, labels, weights = resample(candidate.resampling, features, matrix, target, seed)
-    if isinstance(model, LGBMClassifier):
-        return model.fit(
-            rows,
-            labels,
-            sample_weight=weights,
-            categorical_feature=_kinds(features)[1],
-            feature_name=[feature.name for feature in features],
-        )
+    if candidate.family is not None:
+        return candidate.family.fit(features, rows, labels, weights, candidate.parameters, seed)
+    if candidate.build is None:
+        raise ScoringError(f"the candidate {candidate.name} has neither family nor classifier")
+    model = candidate.build(features, seed)
     if weights is None:
-        return model.fit(rows, labels)
-    return model.fit(rows, labels, **{f"{model.steps[-1][0]}__sample_weight": weights})
+        return Classifier(model.fit(rows, labels))
+    last = model.steps[-1][0] if isinstance(model, Pipeline) else None
+    name = f"{last}__sample_weight" if last else "sample_weight"
+    return Classifier(model.fit(rows, labels, **{name: weights}))
 
 
-def standard() -> tuple[Candidate, ...]:
-    """A candidate of each family, from the simplest to the most complex."""
-    return dummy(), logistic_regression(), random_forest(), lightgbm()
+def log_odds(pds: npt.ArrayLike) -> Floats:
+    """Logit, kept finite."""
+    inside = np.clip(np.asarray(pds, dtype=np.float64), 1e-12, 1 - 1e-12)
+    return np.log(inside) - np.log1p(-inside)
 
 
 def first_values() -> dict[str, tuple[Candidate, ...]]:
-    """The few values of each family that are tried first, its standard one among them."""
+    """The few values of each family that are tried first, its standard one in front."""
     return {
         "dummy": (dummy(),),
-        "logistic regression": (
-            logistic_regression(),
-            logistic_regression(c=0.0005),
-            logistic_regression(c=0.0005, transform="ranks"),
-        ),
         "random forest": (random_forest(), random_forest(min_samples_leaf=60)),
-        "lightgbm": (lightgbm(), lightgbm(num_leaves=8), lightgbm(min_child_samples=80)),
+        **{
+            name: (Candidate.of(name), *(Candidate.of(name, **each) for each in own.first_values))
+            for name, own in families().items()
+        },
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,34 +11,19 @@ import polars as pl
 
 from scoring.data.dataset import Dataset, Manifest
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.fairness import price_of_leaving_out, proxy_auc
-from scoring.evaluation.metrics import auc_interval, guard, intervals
+from scoring.evaluation.fairness import proxy_auc
 from scoring.evaluation.separability import Separability
-from scoring.features import FEATURE_SET_VERSION
-from scoring.modelling.candidates import Candidate, first_values
-from scoring.modelling.search import (
-    Choice,
-    Search,
-    best_of_each,
-    choose,
-    families,
-    refine,
-    remedies,
-)
-from scoring.modelling.training import (
-    FOLDS,
-    HOLDOUT_RULE,
-    Examples,
-    Folds,
-    Validation,
-    applicants_digest,
-    cross_validate,
-    examples_of,
-    fit_scorer,
-    lineage,
-    prepare,
-    with_explanations,
-)
+from scoring.features.vectors import layout
+from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate, first_values
+from scoring.modelling.choice import Choice, choose
+from scoring.modelling.comparison import best_of_each, families, family_choice
+from scoring.modelling.examples import HOLDOUT_RULE, Examples, applicants_digest, examples_of
+from scoring.modelling.figures import check_credible, held_out, price_of_leaving_out
+from scoring.modelling.fit import fit_scorer, lineage, with_explanations
+from scoring.modelling.folds import FOLDS, Folds, prepare
+from scoring.modelling.remedies import remedies, remedy_choice
+from scoring.modelling.search import Search, refine
+from scoring.modelling.validation import Progress, Validation, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 
@@ -46,11 +31,6 @@ from scoring.serving.scorer import Scorer
 # thousandth of AUC on the real applications.
 TRIALS = 12
 _SEARCH_FOLDS = 4
-# With fewer the standard error of an AUC is above 0.025: chance alone may look like a leak.
-_ENOUGH_DEFAULTS = 100
-
-# Called with a stage's name, how far it is and how far it goes.
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -69,6 +49,8 @@ class TrainingSettings:
         Whether sex, age and family status may be used.
     folds : int
         Of the cross-validation.
+    family : str
+        Which is served unless another is clearly cheaper.
     """
 
     trials: int = TRIALS
@@ -76,6 +58,7 @@ class TrainingSettings:
     costs: Costs = field(default_factory=Costs)
     use_protected: bool = False
     folds: int = FOLDS
+    family: str = DEFAULT_FAMILY
 
 
 @dataclass(frozen=True)
@@ -183,7 +166,7 @@ def record(data: Data, settings: TrainingSettings) -> dict[str, Any]:
         "defaults": int(data.development.target.sum()),
         "applicants_sha256": applicants_digest(data.development),
         "features": len(data.development.features),
-        "feature_set_version": FEATURE_SET_VERSION,
+        "feature_set_version": layout().digest,
         "folds": settings.folds,
         "trials": settings.trials,
         "seed": settings.seed,
@@ -196,23 +179,6 @@ def record(data: Data, settings: TrainingSettings) -> dict[str, Any]:
 def search_folds(data: Data, settings: TrainingSettings) -> Folds:
     """Folds for the search alone: what it finds is judged on others."""
     return prepare(data.development, _SEARCH_FOLDS, settings.seed + 1)
-
-
-def remedy_choice(tried: Sequence[Validation]) -> Choice:
-    """Which remedy for imbalance is kept: none, unless another is clearly cheaper."""
-    none, *others = tried
-    choices = [choose(none, other, other.candidate.resampling) for other in others]
-    best = min(choices, key=lambda choice: choice.difference)
-    sentence = " ".join(choice.sentence for choice in choices)
-    return replace(best, sentence=sentence)
-
-
-def price(validation: Validation, data: Data, settings: TrainingSettings) -> dict[str, Interval]:
-    """What leaving the protected attributes out changes, for the chosen recipe."""
-    including = cross_validate(
-        validation.candidate, data.including, settings.costs, settings.folds, settings.seed
-    )
-    return price_of_leaving_out(validation.target, validation.pds, including.pds, settings.costs)
 
 
 def train(
@@ -248,8 +214,8 @@ def train(
     costs, seed = settings.costs, settings.seed
     folds = prepare(data.development, settings.folds, seed)
     tried = families(first_values(), folds, costs, progress)
-    servable = next(item for item in best_of_each(tried) if item.candidate.servable)
-    treated = remedies(servable, folds, progress)
+    family = family_choice(tried, settings.family)
+    treated = remedies(family.validation, folds, progress)
     remedy = remedy_choice(treated)
     found = refine(
         remedy.validation.candidate,
@@ -263,7 +229,8 @@ def train(
     )
     best = cross_validate(found.best, folds, costs, progress=progress)
     choice = choose(remedy.validation, best, "The best trial")
-    return _measured(choice, Tried(tried, treated, found), data, settings, name)
+    choice = replace(choice, sentence=f"{family.sentence} {choice.sentence}")
+    return measured(choice, Tried(tried, treated, found), data, settings, name)
 
 
 def retrain(
@@ -305,17 +272,24 @@ def retrain(
     known = data.development.frame["SK_ID_CURR"].is_in(pl.Series(newest, dtype=pl.Int32).implode())
     validation = replace(found, newest=known.to_numpy())
     choice = Choice(validation, 0.0, 0.0, why)
-    return _measured(choice, Tried([validation], [validation]), data, settings, name)
+    return measured(choice, Tried([validation], [validation]), data, settings, name)
 
 
-def _measured(
+def measured(
     choice: Choice, tried: Tried, data: Data, settings: TrainingSettings, name: str
 ) -> Run:
-    """Fit what was chosen and hold it against the held-out applicants."""
+    """Fit what was chosen and hold it against the held-out applicants.
+
+    Raises
+    ------
+    SuspectedLeakageError
+        If the model ranks better than is credible.
+    """
     check_credible(choice.validation)
-    scorer = finish(choice, data, settings, name)
-    scorer = with_explanations(scorer, data.holdout.frame)
-    pds, seed = scorer.predict(data.holdout.frame), settings.seed
+    validation, seed, holdout = choice.validation, settings.seed, data.holdout
+    known = lineage(validation, record(data, settings))
+    scorer = fit_scorer(validation, data.development, name, known, seed)
+    scorer = with_explanations(scorer, holdout.frame)
     return Run(
         settings=settings,
         data=data,
@@ -323,27 +297,8 @@ def _measured(
         remedies=tried.remedies,
         search=tried.search,
         choice=choice,
-        price=price(choice.validation, data, settings),
+        price=price_of_leaving_out(validation, data.including, settings.folds, seed),
         proxy=proxy_auc(data.development.frame, seed=seed),
         scorer=scorer,
-        figures=intervals(data.holdout.target, pds, scorer.cutoff, settings.costs, seed=seed),
+        figures=held_out(scorer, holdout, seed),
     )
-
-
-def check_credible(validation: Validation) -> None:
-    """Refuse an AUC that is too good to be true; with few defaults, if it surely is.
-
-    Raises
-    ------
-    SuspectedLeakageError
-        Saying where to look for the leak.
-    """
-    auc = auc_interval(validation.target, validation.scores)
-    few = int(validation.target.sum()) < _ENOUGH_DEFAULTS
-    guard(auc.low if few else auc.value)
-
-
-def finish(choice: Choice, data: Data, settings: TrainingSettings, name: str) -> Scorer:
-    """Fit the chosen candidate on all development applicants."""
-    known = lineage(choice.validation, record(data, settings))
-    return fit_scorer(choice.validation, data.development, name, known, settings.seed)

@@ -21,8 +21,14 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout
+from scoring.features.vectors import (
+    Layouts,
+    VectorError,
+    Vectors,
+    compute,
+    from_bytes,
+    layout,
+)
 from scoring.serving.reasons import REASONS, reasons_json
 from scoring.serving.scorer import Reason, Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
@@ -128,10 +134,11 @@ class _Findings:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A decision, its recorded features, and its recorded rows where there are some."""
+    """A decision, its recorded features, those that it does not tell, and its recorded rows."""
 
     decision: Prediction
     vector: Vectors
+    lacking: frozenset[str]
     rows: Rows | None
 
 
@@ -181,11 +188,11 @@ def replay(
     StoreUnavailableError
         If the store cannot be used.
     """
-    report = Report()
+    report, layouts = Report(), Layouts(store.models.layout)
     models = lru_cache(_MOST_MODELS)(partial(kept_model, store))
     # A service that goes on recording would keep this from ever ending.
     for decisions in _together(store.decisions.search(since=since, until=datetime.now(UTC))):
-        report.add(decisions, _findings(decisions, models))
+        report.add(decisions, _findings(decisions, models, layouts))
         if progress:
             progress(report.decisions)
     return report
@@ -205,10 +212,10 @@ def _together(decisions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
         yield batch
 
 
-def _findings(decisions: Sequence[Prediction], models: Models) -> _Findings:
+def _findings(decisions: Sequence[Prediction], models: Models, layouts: Layouts) -> _Findings:
     findings = _Findings()
     known = (
-        _case(decision, place, findings)
+        _case(decision, place, layouts, findings)
         for place, decision in enumerate(decisions, start=1)
         if decision.applicant != ERASED
     )
@@ -230,17 +237,21 @@ def _models_of(decision: Prediction) -> Iterator[_Model]:
         yield _Model(shadow.model_digest, shadow.model_version)
 
 
-def _case(decision: Prediction, stand_in: int, findings: _Findings) -> _Case | None:
+def _case(
+    decision: Prediction, stand_in: int, layouts: Layouts, findings: _Findings
+) -> _Case | None:
     """A decision that this code can compute; None for others."""
-    if decision.feature_set_version != FEATURE_SET_VERSION:
+    try:
+        made = layouts.of(decision.feature_set_version)
+    except VectorError:
         findings.lacks(decision, f"code of version {decision.feature_set_version} of the features")
         return None
     try:
-        vector = from_bytes(decision.features)
+        vector = from_bytes(decision.features, made)
     except VectorError as error:
         findings.differs(decision, "features", "damaged", error)
         return None
-    return _Case(decision, vector, _rows(decision, stand_in, findings))
+    return _Case(decision, vector, made.lacking, _rows(decision, stand_in, findings))
 
 
 def _rows(decision: Prediction, stand_in: int, findings: _Findings) -> Rows | None:
@@ -296,7 +307,8 @@ def recomputed(applicants: Sequence[Rows]) -> list[Vectors]:
 
 def _compare_features(case: _Case, vector: Vectors, findings: _Findings) -> None:
     # Bits, not numbers: NaN is like NaN here, and 0 is not like -0.
-    different = np.flatnonzero(case.vector.view(np.uint32) != vector.view(np.uint32))
+    told = np.array([name not in case.lacking for name in layout().names])
+    different = np.flatnonzero(told & (case.vector.view(np.uint32) != vector.view(np.uint32)))
     if different.size:
         first = different[0]
         others = f" ({different.size:,} differ)" if different.size > 1 else ""
@@ -319,6 +331,12 @@ def _replay_model(
     if scorer is None:
         for case in cases:
             findings.lacks(case.decision, f"model {model}")
+        return
+    for case in cases:
+        if lacking := scorer.reads(case.lacking):
+            findings.lacks(case.decision, f"the feature {lacking} as it was computed")
+    cases = [case for case in cases if scorer.reads(case.lacking) is None]
+    if not cases:
         return
     scored = scorer.score(np.stack([case.vector for case in cases]))
     reasons, known = scorer.reasons_of(scored, REASONS), scorer.known(scored.values)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import orjson
 
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import Vectors, from_bytes, layout
+from scoring.features.vectors import Layouts, VectorError, Vectors, from_bytes, layout
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Detail, Headlines, Store
@@ -66,14 +65,15 @@ def sample(
     seed : int
         Of the draw.
     """
+    layouts = Layouts(store.models.layout)
     details = [
         detail
         for some in store.windows.details(_drawn(own, size, seed))
         for detail in some
-        if detail.feature_set_version == FEATURE_SET_VERSION
+        if _is_readable(detail, scorer, layouts)
     ]
     details.sort(key=lambda detail: detail.id)
-    vectors = _vectors(details)
+    vectors = _vectors(details, layouts)
     return Sample(
         ids=tuple(detail.id for detail in details),
         vectors=vectors,
@@ -103,10 +103,20 @@ def _drawn(own: Headlines, size: int, seed: int) -> list[str]:
     return [number.decode() for number in own.ids[places]]
 
 
-def _vectors(details: Sequence[Detail]) -> Vectors:
+def _is_readable(detail: Detail, scorer: Scorer, layouts: Layouts) -> bool:
+    """Tell whether all that the model reads can be read of a decision."""
+    try:
+        return scorer.reads(layouts.of(detail.feature_set_version).lacking) is None
+    except VectorError:
+        return False
+
+
+def _vectors(details: Sequence[Detail], layouts: Layouts) -> Vectors:
     if not details:
         return np.empty((0, len(layout().names)), dtype=np.float32)
-    return np.stack([from_bytes(detail.features) for detail in details])
+    return np.stack(
+        [from_bytes(detail.features, layouts.of(detail.feature_set_version)) for detail in details]
+    )
 
 
 def _columns_of(misunderstood: str) -> set[str]:

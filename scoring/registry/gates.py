@@ -25,7 +25,7 @@ from scoring.evaluation.metrics import (
     figures,
     paired_difference,
 )
-from scoring.features import FEATURE_SET_VERSION
+from scoring.features.definitions import definitions
 from scoring.reports.card import Card, missing
 from scoring.serving.scorer import Scorer
 
@@ -277,11 +277,15 @@ def judge(
 
 
 def _feature_set(scorer: Scorer) -> Gate:
-    version = scorer.feature_set_version
-    same = version == FEATURE_SET_VERSION
-    words = "as this code computes them" if same else f"this code computes {FEATURE_SET_VERSION!r}"
-    words = f"Features of version {version!r}, {words}."
-    return Gate("feature set", same, version, FEATURE_SET_VERSION, words)
+    changed = [name for name, own in scorer.definitions.items() if definitions().get(name) != own]
+    words = f"{changed[0]!r} is not" if changed else "All are"
+    return Gate(
+        "feature set",
+        not changed,
+        float(len(changed)),
+        0.0,
+        f"{len(scorer.features)} features are read. {words} computed as when the model learnt.",
+    )
 
 
 def _held_out(

@@ -11,7 +11,7 @@ from scoring.data.dataset import Dataset
 from scoring.data.tables import Frames
 from scoring.evaluation.fairness import attributes
 from scoring.features import build_features
-from scoring.modelling.training import HOLDOUT_RULE, is_held_out
+from scoring.modelling.examples import HOLDOUT_RULE, is_held_out
 from scoring.registry.gates import HeldOut
 from scoring.registry.promotions import RegistryError
 from scoring.serving.batch import row_batches

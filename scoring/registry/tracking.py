@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.pipeline import Run, record
 from scoring.modelling.search import NOTED
-from scoring.modelling.training import Validation, compare
+from scoring.modelling.validation import Validation, compare
 from scoring.registry.approval import register
 from scoring.registry.mlflow_registry import Registry
 from scoring.reports import plots

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from scoring.serving.trees import TreesError, parsed
+from scoring.serving.trees import Trees, TreesError
 
 _FLOAT64 = 1
 _ROW_MAJOR = 1
@@ -76,6 +76,13 @@ class Booster:
         anywhere else it has to be proved too, as the Scorer does (`proving`): LightGBM may
         end the process on altered numbers.
 
+    Attributes
+    ----------
+    trees : Trees
+        The same trees as arrays.
+    columns : int
+        How many features the model takes.
+
     Raises
     ------
     BoosterError
@@ -85,7 +92,7 @@ class Booster:
     def __init__(self, text: str) -> None:
         _check_whole(text)
         try:
-            parsed(text)
+            self.trees = Trees.read(text)
         except TreesError as error:
             raise BoosterError(str(error)) from error
         self._handle = ctypes.c_void_p()

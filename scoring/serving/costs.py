@@ -9,6 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+# What the costs are unless others are asked for.
+FALSE_NEGATIVE, FALSE_POSITIVE = 10.0, 1.0
+
 Decision = Literal["accept", "refer", "refuse"]
 
 
@@ -24,8 +27,8 @@ class Costs:
         A good applicant who was refused.
     """
 
-    false_negative: float = 10.0
-    false_positive: float = 1.0
+    false_negative: float = FALSE_NEGATIVE
+    false_positive: float = FALSE_POSITIVE
 
     def __post_init__(self) -> None:
         if not (0 < self.false_negative < math.inf and 0 < self.false_positive < math.inf):

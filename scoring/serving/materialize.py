@@ -12,8 +12,8 @@ import polars as pl
 from scoring.data.dataset import Dataset
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 from scoring.data.values import Misunderstood, misunderstood_json
-from scoring.features import FEATURE_SET_VERSION, build_features
-from scoring.features.vectors import pack, to_bytes
+from scoring.features import build_features
+from scoring.features.vectors import layout, pack, to_bytes
 from scoring.serving.batch import parted, row_batches
 from scoring.store import OnlineApplicant, Store
 
@@ -85,7 +85,7 @@ def online_applicants(
         yield [
             OnlineApplicant(
                 applicant=number,
-                feature_set_version=FEATURE_SET_VERSION,
+                feature_set_version=layout().digest,
                 features=to_bytes(next(vectors)),
                 rows=zlib.compress(body, _COMPRESSION),
                 dataset=digest,

@@ -1,32 +1,29 @@
 """The files of a model's directory, read as what they are until they are checked: anybody's.
 
-Where a file should be there may be a pipe, a device, a link or ten gigabytes; and JSON may name a
-thing twice, be nested without end, or hold numbers that are none. None of it may stop, fill or
-mislead whoever looks.
+Where a file should be there may be a pipe, a device, a link or ten gigabytes. None of it may stop,
+fill or mislead whoever looks.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from scoring.errors import ScoringError
+from scoring.serving.families import file_names
+from scoring.serving.strict_json import read_json
 
-FORMAT = 3
-MODEL_FILE = "model.txt"
+FORMAT = 4
 SCORER_FILE = "scorer.json"
 MANIFEST_FILE = "manifest.json"
 PROFILE_FILE = "profile.json"
 
 # The only names that a manifest may hold: nothing outside the folder can be meant.
-_FILES = frozenset({MODEL_FILE, SCORER_FILE, PROFILE_FILE})
+_FILES = frozenset({SCORER_FILE, PROFILE_FILE}) | file_names()
 # A model of 500 features and 600 trees takes a tenth of it.
 LARGEST = {".json": 8 * 1024**2, ".txt": 16 * 1024**2}
 LARGEST_MODEL = 100 * 1024**2
@@ -98,7 +95,7 @@ def check_manifest(folder: Path) -> dict[str, bytes]:
     strange += [name for name in sorted(files) if name not in digests]
     if strange:
         raise ScorerError(f"{folder}: {strange[0]!r} is no file of a model: {_MEND}")
-    for name in sorted({MODEL_FILE, SCORER_FILE, *digests}):
+    for name in sorted({SCORER_FILE, *digests}):
         if name not in files:
             raise ScorerError(f"{folder}: {name} is missing: {_MEND}")
         if digests.get(name) != hashlib.sha256(files[name]).hexdigest():
@@ -121,39 +118,6 @@ def _digests(folder: Path, manifest: bytes) -> dict[str, str]:
             f"{folder}: format {written}, and this code reads format {FORMAT}: {_MEND}"
         )
     return digests
-
-
-def read_json(content: bytes) -> Any:
-    """A JSON text that says one thing only.
-
-    Raises
-    ------
-    ValueError
-        If it is none, is nested too deeply, names a thing twice, or holds a number that is not
-        finite or a text that cannot be written as UTF-8.
-    """
-    try:
-        found = json.loads(
-            content.decode(), object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite
-        )
-        json.dumps(found, ensure_ascii=False).encode()
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("it names a thing twice")
-    return found
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no number")
-    return number
 
 
 @contextmanager

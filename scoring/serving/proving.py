@@ -1,4 +1,4 @@
-"""A model's text tried in a process of its own, before LightGBM reads it in this one.
+"""A model's files tried in a process of its own, before LightGBM reads them in this one.
 
 On altered numbers LightGBM may end the process, take all memory or never come back; a service has
 to outlive that. The process that tries has bounds of memory and time, nothing of our environment,
@@ -8,15 +8,20 @@ and no descriptor of ours but the pipes of the question and the answer.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 
-from scoring.serving.booster import Booster, BoosterError
+from scoring.serving.booster import BoosterError
+from scoring.serving.families import families
+from scoring.serving.families.base import Feature
 
 _PROVED = b"proved"
 _LONGEST_ANSWER = 500
@@ -32,24 +37,26 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _proved: set[bytes] = set()
 
 
-def prove(text: str) -> None:
-    """See that LightGBM reads a text and scores with it, where it can do no harm.
+def prove(family: str, features: Sequence[Feature], files: Mapping[str, bytes]) -> None:
+    """See that a model can be read from its files and scores, where it can do no harm.
 
     Raises
     ------
     BoosterError
-        If it does not, with its words, or ends the process that tries.
+        If it cannot, with its words, or ends the process that tries.
     OSError
         If this machine cannot try it now.
     """
-    content = text.encode()
+    texts = {name: content.decode() for name, content in files.items()}
+    question = {"family": family, "features": list(map(astuple, features)), "files": texts}
+    content = json.dumps(question).encode()
     digest = hashlib.sha256(content).digest()
     if digest in _proved:
         return
-    told, status = _asked(content)
-    if told != _PROVED:
+    answer, status = _asked(content)
+    if answer != _PROVED:
         ended = f"LightGBM ended the process that tried the model (status {status})"
-        raise BoosterError(told.decode(errors="replace") or ended)
+        raise BoosterError(answer.decode(errors="replace") or ended)
     _proved.add(digest)
 
 
@@ -72,27 +79,30 @@ def _asked(question: bytes) -> tuple[bytes, int]:
     return done.stdout, done.returncode
 
 
-def _try(text: str) -> None:
-    booster = Booster(text)
-    rows = np.vstack([np.full(booster.columns, np.nan), np.zeros(booster.columns)])
-    if not np.isfinite(booster.raw_scores(rows)).all():
-        raise BoosterError("a score of the model is no number")
+def _try(question: bytes) -> None:
+    asked = json.loads(question)
+    features = tuple(Feature(name, tuple(levels)) for name, levels in asked["features"])
+    files = {name: text.encode() for name, text in asked["files"].items()}
+    model = families()[asked["family"]].from_files(files, features)
+    rows = np.vstack([np.full(len(features), np.nan), np.zeros(len(features))])
+    if not np.isfinite(model.raw_scores(rows)).all():
+        raise ValueError("a score of the model is no number")
 
 
 def main() -> None:
-    """Try the text of standard input; the answer goes to standard output, a log nowhere."""
+    """Try the model of standard input; the answer goes to standard output, a log nowhere."""
     answer, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     for kind, most in _BOUNDS.items():
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (most, most))
-    told = _PROVED
+    words = _PROVED
     try:
-        _try(sys.stdin.buffer.read().decode())
-    except (ValueError, LookupError, MemoryError) as error:
-        told = (str(error) or repr(error)).encode()[:_LONGEST_ANSWER]
-    os.write(answer, told)
+        _try(sys.stdin.buffer.read())
+    except (AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        words = (str(error) or repr(error)).encode()[:_LONGEST_ANSWER]
+    os.write(answer, words)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 On disk a Scorer is a directory of plain files, none of which can run code when loaded:
 
-    model.txt      the trees, in LightGBM's own text format
-    scorer.json    feature names and levels, texts, calibration, cut-off, costs, versions, digests
+    scorer.json    family, feature names and levels, texts, calibration, cut-off, costs, versions
+    model.txt ...  the model itself, in the files of its family
     profile.json   the applicants that it learnt from, as counts, for later ones to be compared with
     manifest.json  the SHA-256 of all others, checked at every load
 """
@@ -11,9 +11,8 @@ On disk a Scorer is a directory of plain files, none of which can run code when 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,27 +25,28 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from scoring.data.tables import HOME_CREDIT
-from scoring.features import FEATURE_SET_VERSION, PROTECTED
+from scoring.features import PROTECTED
+from scoring.features.definitions import definitions
 from scoring.features.vectors import Vectors, layout
 from scoring.files import staged_folder
-from scoring.serving.booster import Booster
 from scoring.serving.costs import Costs, Decision
+from scoring.serving.families import families
+from scoring.serving.families.base import Explanations as Explanations
+from scoring.serving.families.base import Feature as Feature
+from scoring.serving.families.base import Model
 from scoring.serving.model_files import (
     FORMAT,
-    MODEL_FILE,
     PROFILE_FILE,
     SCORER_FILE,
     held,
     read_files,
-    read_json,
 )
 from scoring.serving.model_files import MANIFEST_FILE as MANIFEST_FILE
 from scoring.serving.model_files import ScorerError as ScorerError
 from scoring.serving.model_files import check_manifest as check_manifest
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.proving import prove
-from scoring.serving.shapley import Shapley
-from scoring.serving.trees import Trees
+from scoring.serving.strict_json import read_json, write_json
 
 # As the registry and every service know the model.
 MODEL_NAME = "credit-scoring"
@@ -63,21 +63,6 @@ _Text = Annotated[str, StringConstraints(max_length=1_000, pattern=_PRINTABLE)]
 _LIMIT = 700.0
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """A column of the model: its name, and the levels of a category (empty for a number)."""
-
-    name: _Name
-    levels: tuple[_Text, ...] = ()
-
-    @classmethod
-    def of(cls, name: str, dtype: pl.DataType) -> Feature:
-        """The feature that a column of `build_features` is."""
-        if isinstance(dtype, pl.Enum):
-            return cls(name, tuple(dtype.categories))
-        return cls(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +87,29 @@ class Calibration:
         return np.array([1.0 / (1.0 + math.exp(-logit)) for logit in logits])
 
 
+_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Feature(BaseModel):
+    model_config = _STRICT
+
+    name: _Name
+    levels: tuple[_Text, ...]
+
+
 class _Description(BaseModel):
     """What scorer.json may hold: every type and range."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = _STRICT
 
     name: _Name
     version: _Version
-    feature_set_version: _Version
+    definitions: dict[_Name, _Version]
     cutoff: Annotated[float, Field(gt=0.0, lt=1.0)]
     costs: Costs
     calibration: Calibration
-    features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=10_000)]
+    family: _Name
+    features: Annotated[tuple[_Feature, ...], Field(min_length=1, max_length=10_000)]
     refer_band: tuple[float, float]
     texts: dict[_Name, dict[_Name, _Text]]
     lineage: dict[str, Any]
@@ -129,14 +125,51 @@ class _Description(BaseModel):
         """
         read_json(content)
         try:
-            found = cls.model_validate_json(content)
+            description = cls.model_validate_json(content)
         except ValidationError as error:
-            told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]]
-            raise ValueError("; ".join(told)) from error
-        names = tuple(one.name for one in found.features)
-        if any(len(set(own)) < len(own) for own in (names, *(f.levels for f in found.features))):
+            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]]
+            raise ValueError("; ".join(wrong)) from error
+        features = description.features
+        names = tuple(feature.name for feature in features)
+        if any(len(set(own)) < len(own) for own in (names, *(f.levels for f in features))):
             raise ValueError("a feature, or a level of one, is there twice")
-        return found
+        if description.family not in families():
+            raise ValueError(
+                f"the family {description.family!r} is none of {', '.join(families())}"
+            )
+        return description
+
+    def check_definitions(self) -> None:
+        """See that every feature is still computed as it was when the model learnt.
+
+        Raises
+        ------
+        ScorerError
+            Naming the first one that is not.
+        """
+        for feature in self.features:
+            if feature.name not in definitions():
+                raise ScorerError(
+                    f"a feature is missing from what this code computes: {feature.name!r}; "
+                    "train a model with this code"
+                )
+            if self.definitions.get(feature.name) != definitions()[feature.name]:
+                raise ScorerError(
+                    f"the feature {feature.name!r} is computed otherwise than when the model "
+                    "learnt: train a model with this code"
+                )
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """What a Scorer is told as it stands."""
+        return {name: value for name, value in self if name not in ("family", "features")}
+
+    def model(self, files: Mapping[str, bytes]) -> Model:
+        """The model that the files of a directory make, once it is proved to do no harm."""
+        features = tuple(Feature(each.name, each.levels) for each in self.features)
+        family = families()[self.family]
+        prove(self.family, features, files)
+        return family.from_files(files, features)
 
 
 class Reason(NamedTuple):
@@ -158,16 +191,6 @@ class Reason(NamedTuple):
     value: float | str | None
     contribution: float
     texts: Mapping[str, str] = _NO_TEXTS
-
-
-class Explanations(NamedTuple):
-    """Contributions in calibrated log-odds, of shape (applicants, features), and their base.
-
-    A row's sum plus the base is the logit of the applicant's PD.
-    """
-
-    contributions: Floats
-    base: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +223,18 @@ class Scorer:
     ----------
     name, version : str
         As the registry knows the model; version "0" is not registered.
-    features : tuple of Feature
-        Columns in the order of the model.
+    model : Model
+        What gives scores and contributions, of any family.
     calibration : Calibration
-        From the trees' score to a PD.
+        From the model's score to a PD.
     cutoff : float
         The PD above which an application is refused.
     costs : Costs
         The costs that the cut-off stands for.
-    text : str
-        The trees in LightGBM's text format.
     lineage : mapping
         Where the model comes from: digests, parameters, figures. Plain JSON values.
+    definitions : mapping of str to str
+        How the features that it reads are computed, as digests; by default as this code does.
     refer_band : (float, float)
         The PDs, both included, from which to which an application is referred to an officer.
         A band of no width refers nobody; it is kept as (cutoff, cutoff).
@@ -224,22 +247,20 @@ class Scorer:
 
     name: str
     version: str
-    features: tuple[Feature, ...]
+    model: Model
     calibration: Calibration
     cutoff: float
     costs: Costs
-    text: str = field(repr=False)
     lineage: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    feature_set_version: str = FEATURE_SET_VERSION
+    definitions: Mapping[str, str] = field(default_factory=dict, repr=False)
     refer_band: tuple[float, float] = (0.0, 0.0)
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     profile: Profile | None = field(default=None, repr=False, compare=False)
-    _booster: Booster = field(init=False, repr=False, compare=False)
-    _shapley: Shapley = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_booster", Booster(self.text))
-        object.__setattr__(self, "_shapley", Shapley(Trees.read(self.text)))
+        if not self.definitions:
+            own = {f.name: definitions()[f.name] for f in self.features if f.name in definitions()}
+            object.__setattr__(self, "definitions", own)
         low, high = self.refer_band
         if low == high:
             object.__setattr__(self, "refer_band", (self.cutoff, self.cutoff))
@@ -247,6 +268,20 @@ class Scorer:
             raise ValueError(
                 f"the refer band {self.refer_band} must hold the cut-off {self.cutoff}, from 0 to 1"
             )
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the model reads, in its order."""
+        return self.model.features
+
+    @property
+    def feature_set_version(self) -> str:
+        """A digest of what the model reads and how that is computed."""
+        return hashlib.sha256(write_json(dict(self.definitions))).hexdigest()[:16]
+
+    def reads(self, names: Set[str]) -> str | None:
+        """The first feature of the model that is among some names; None where none is."""
+        return next((feature.name for feature in self.features if feature.name in names), None)
 
     @property
     def demonstration(self) -> bool:
@@ -260,7 +295,7 @@ class Scorer:
 
     def pds(self, matrix: Floats) -> Floats:
         """What `predict` gives, of features that are encoded already."""
-        return self.calibration.probability(self._booster.raw_scores(matrix))
+        return self.calibration.probability(self.model.raw_scores(matrix))
 
     def score(self, vectors: Vectors) -> Scored:
         """PDs and contributions of applicants from their features as `vectors.pack` gives them.
@@ -353,13 +388,13 @@ class Scorer:
         return weights if weights.any() else None
 
     def explain(self, features: pl.DataFrame) -> Explanations:
-        """What each feature adds to the log-odds of default (exact Shapley values)."""
+        """What each feature adds to the log-odds of default, calibrated: exact contributions."""
         return self._contributions(encode(features, self.features))
 
     def _contributions(self, matrix: Floats) -> Explanations:
         slope, intercept = self.calibration.slope, self.calibration.intercept
-        base = self._shapley.expected_score * slope + intercept
-        return Explanations(self._shapley.values(matrix) * slope, base)
+        contributions, base = self.model.contributions(matrix)
+        return Explanations(contributions * slope, base * slope + intercept)
 
     def reasons(self, features: pl.DataFrame, top: int = 4) -> list[list[Reason]]:
         """For each applicant the features that raised the PD most, the strongest first.
@@ -406,16 +441,17 @@ class Scorer:
     def save(self, folder: Path) -> None:
         """Write the directory, whole or not at all."""
         with staged_folder(folder, kind="model") as staged:
-            (staged / MODEL_FILE).write_text(self.text, encoding="utf-8")
-            (staged / SCORER_FILE).write_text(_dump(self._description()), encoding="utf-8")
+            files = self.model.files() | {SCORER_FILE: write_json(self._description())}
             if self.profile is not None:
-                text = _dump(self.profile.as_json())
-                (staged / PROFILE_FILE).write_text(text, encoding="utf-8")
+                files[PROFILE_FILE] = write_json(self.profile.as_json())
+            for name, content in files.items():
+                (staged / name).write_bytes(content)
+            # Read as `load` reads them, so that no model is saved that could not be loaded.
             with held(staged) as handle:
-                files = sorted(read_files(handle).items())
-            digests = {name: hashlib.sha256(content).hexdigest() for name, content in files}
-            manifest = {"format": FORMAT, "files": digests}
-            (staged / MANIFEST_FILE).write_text(_dump(manifest), encoding="utf-8")
+                saved = read_files(handle)
+            digests = {name: hashlib.sha256(content).hexdigest() for name, content in saved.items()}
+            manifest = write_json({"format": FORMAT, "files": digests})
+            (staged / MANIFEST_FILE).write_bytes(manifest)
 
     @classmethod
     def load(cls, folder: Path) -> Scorer:
@@ -427,23 +463,24 @@ class Scorer:
         Raises
         ------
         ScorerError
-            If a file is missing, changed, truncated or unknown, or of another format, or made
-            for another version of the features; or if the model cannot decide.
+            If a file is missing, changed, truncated or unknown, or of another format; if a
+            feature that the model reads is computed otherwise by now; or if it cannot decide.
         OSError, MemoryError
             If this machine cannot try it now: nothing is said about the model.
         """
         files = check_manifest(folder)
         try:
-            told = _Description.read(files[SCORER_FILE])
-            if told.feature_set_version != FEATURE_SET_VERSION:
-                raise ScorerError(
-                    f"it was trained on version {told.feature_set_version} of the features and "
-                    f"this code computes version {FEATURE_SET_VERSION}: retrain it"
-                )
-            text = files[MODEL_FILE].decode()
-            prove(text)
-            profile = PROFILE_FILE in files and Profile.from_json(read_json(files[PROFILE_FILE]))
-            scorer = cls(text=text, profile=profile or None, **dict(told))
+            description = _Description.read(files.pop(SCORER_FILE))
+            description.check_definitions()
+            profile = files.pop(PROFILE_FILE, None)
+            model = description.model(files)
+            if strange := files.keys() - model.files().keys():
+                raise ScorerError(f"{min(strange)!r} is no file of such a model")
+            scorer = cls(
+                model=model,
+                profile=None if profile is None else Profile.from_json(read_json(profile)),
+                **description.plain,
+            )
             scorer.try_out()
         except (OSError, MemoryError):
             raise
@@ -476,7 +513,7 @@ class Scorer:
         return {
             "name": self.name,
             "version": self.version,
-            "feature_set_version": self.feature_set_version,
+            "definitions": dict(self.definitions),
             "cutoff": self.cutoff,
             "costs": {
                 "false_negative": self.costs.false_negative,
@@ -486,6 +523,7 @@ class Scorer:
                 "slope": self.calibration.slope,
                 "intercept": self.calibration.intercept,
             },
+            "family": self.model.name,
             "features": [{"name": f.name, "levels": list(f.levels)} for f in self.features],
             "refer_band": list(self.refer_band),
             "texts": {name: dict(texts) for name, texts in self.texts.items()},
@@ -527,7 +565,3 @@ def _told(feature: Feature, value: float) -> float | str | None:
     if np.isnan(value):
         return None
     return feature.levels[int(value)] if feature.levels else float(str(np.float32(value)))
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

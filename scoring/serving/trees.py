@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -93,6 +92,8 @@ class Splits:
         Which splits look at a category.
     members : numpy.ndarray of shape (splits by category, categories + 1)
         Whether a category goes left; the last column is for all that was never seen.
+    gain : numpy.ndarray of shape (splits,)
+        What each split gained in training.
     """
 
     columns: int
@@ -101,6 +102,7 @@ class Splits:
     unknown_left: Flags
     categorical: Places
     members: Flags
+    gain: Floats
 
     def left(self, matrix: Floats) -> Flags:
         """At which splits rows of shape (rows, columns) go left; of shape (rows, splits)."""
@@ -130,9 +132,9 @@ class Trees(NamedTuple):
         ------
         TreesError
             If there are several classes, linear leaves, or zeros that count as unknown; or if the
-            numbers are not those of trees.
+            numbers do not fit together.
         """
-        head, trees = parsed(text)
+        head, trees = _parsed(text)
         feature = np.concatenate([_integers(tree, "split_feature") for tree in trees])
         kind = np.concatenate([_integers(tree, "decision_type") for tree in trees])
         threshold = np.concatenate([_floats(tree, "threshold") for tree in trees])
@@ -149,22 +151,16 @@ class Trees(NamedTuple):
             ),
             categorical=np.flatnonzero(kind & _CATEGORY),
             members=_members([one for tree in trees for one in _sets(tree)]),
+            gain=np.concatenate([_floats(tree, "split_gain") for tree in trees]),
         )
         return cls(splits, tuple(_leaves(trees)))
 
 
-@lru_cache(maxsize=1)
-def parsed(text: str) -> tuple[_Tree, list[_Tree]]:
+def _parsed(text: str) -> tuple[_Tree, list[_Tree]]:
     """The lines of a model's head and of each of its trees, by name.
 
     LightGBM believes what the text says of its numbers: it would look for features beside a row,
-    follow children in a circle, and make room for any number of leaves. A text is read for it and
-    for the reasons, one right after the other.
-
-    Raises
-    ------
-    TreesError
-        If the trees are of another kind, or their numbers do not fit together.
+    follow children in a circle, and make room for any number of leaves.
     """
     head, *trees = [_lines(block) for block in _blocks(text)]
     if head.get("num_tree_per_iteration") != "1" or head.get("num_class") != "1":
@@ -198,6 +194,7 @@ def _check(tree: _Tree, last_feature: int) -> None:
         ("leaf_count", 1, 2**31), ("internal_count", 1, 2**31),
         ("leaf_value", -_FURTHEST, _FURTHEST), ("threshold", -np.inf, np.inf),
         ("cat_threshold", 0, 2**_WORD - 1), ("shrinkage", -_FURTHEST, _FURTHEST),
+        ("split_gain", -np.inf, np.inf),
     ]  # fmt: skip
     for name, low, high in within:
         values = _floats(tree, name)

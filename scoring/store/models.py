@@ -23,7 +23,15 @@ from scoring.store.deadlines import LONG_SECONDS
 from scoring.store.engine import insert_once, one_writer
 from scoring.store.errors import StoreChangedError, StoreError
 from scoring.store.records import ModelEvent, ModelUsage, Policy
-from scoring.store.schema import archives, events, outcomes, policies, predictions, shadows
+from scoring.store.schema import (
+    archives,
+    events,
+    layouts,
+    outcomes,
+    policies,
+    predictions,
+    shadows,
+)
 
 _MANIFEST = "manifest.json"
 # Plain names inside the folder: nothing outside it can be meant.
@@ -31,6 +39,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*"
 _LARGEST = 200 * 1024 * 1024
 # Several workers keep the same model at the same time.
 _ONCE = insert_once(archives)
+_LAYOUT_ONCE = insert_once(layouts)
 
 
 class Models(Repository):
@@ -71,6 +80,19 @@ class Models(Repository):
             return None
         unpack(content, digest, into)
         return into
+
+    def keep_layout(self, digest: str, content: str) -> None:
+        """Keep what stands where in stored features, once, by its digest."""
+        row = {"digest": digest, "content": content}
+        with self._database.writing() as connection:
+            connection.execute(_LAYOUT_ONCE[connection.dialect.name], [row])
+
+    def layout(self, digest: str) -> str | None:
+        """Return what `keep_layout` was given; None if it is not kept."""
+        query = select(layouts.c.content).where(layouts.c.digest == digest)
+        with self._database.reading() as connection:
+            content: str | None = connection.execute(query).scalar()
+        return content
 
     def usage(self, digest: str) -> ModelUsage:
         """Return what the model of a digest has decided."""

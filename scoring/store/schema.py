@@ -154,6 +154,14 @@ reads = Table(
     Column("prediction_id", _ID),
 )
 
+# What stands where in stored features, by its digest.
+layouts = Table(
+    "layouts",
+    metadata,
+    Column("digest", String(16), primary_key=True),
+    Column("content", Text, nullable=False),
+)
+
 archives = Table(
     "archives",
     metadata,

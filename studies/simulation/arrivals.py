@@ -11,8 +11,9 @@ from scipy import stats
 
 from scoring.errors import ScoringError
 from scoring.features.vectors import Vectors, pack
-from scoring.modelling.candidates import Candidate
-from scoring.modelling.training import Examples, Positions, cross_validate, is_held_out, log_odds
+from scoring.modelling.candidates import Candidate, log_odds
+from scoring.modelling.examples import Examples, Positions, is_held_out
+from scoring.modelling.validation import cross_validate
 from scoring.serving.costs import Costs
 from studies.simulation.scenarios import Conditions, Scenario
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from scoring.modelling.training import LEAST_DEFAULTS, Positions
+from scoring.modelling.calibration import LEAST_DEFAULTS
+from scoring.modelling.examples import Positions
 from scoring.serving.scorer import Scorer
 from scoring.store import Prediction, Strategy
 from studies.simulation.arrivals import Arrivals

@@ -14,13 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.modelling.configuration import Configuration
-from scoring.modelling.training import (
-    Examples,
-    Positions,
-    cross_validate,
-    fit_scorer,
-)
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples, Positions
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import MODEL_NAME, Scorer, encode
@@ -67,7 +64,7 @@ class Trainer:
         Applicants whose outcomes are known from the start.
     pool : Pool
         Those that come later.
-    configuration : Configuration
+    candidate : Candidate
         How every model is made.
     costs : Costs
         What mistakes cost.
@@ -79,7 +76,7 @@ class Trainer:
 
     first: Examples
     pool: Pool
-    configuration: Configuration
+    candidate: Candidate
     costs: Costs
     applicants: int
     seed: int
@@ -114,7 +111,7 @@ class Trainer:
 
     def _made(self, examples: Examples, newest: int, recent: Positions, version: str) -> Scorer:
         validation = cross_validate(
-            self.configuration.candidate, examples, self.costs, folds=_FOLDS, seed=self.seed
+            self.candidate, examples, self.costs, folds=_FOLDS, seed=self.seed
         )
         is_newest = np.arange(examples.target.size) >= examples.target.size - newest
         made = fit_scorer(

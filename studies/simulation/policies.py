@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from scoring.modelling.training import LEAST_DEFAULTS
+from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.store import Strategy
 from studies.simulation.branch import RECENT_MONTHS, Branch, Flags, Floats
 from studies.simulation.watch import AlarmLimits, of_applicants, of_outcomes

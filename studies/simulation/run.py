@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from scoring.data.dataset import Dataset
-from scoring.modelling.configuration import Configuration
-from scoring.modelling.training import examples_of
+from scoring.modelling.configuration import candidate_of
+from scoring.modelling.examples import examples_of
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from studies.processes import in_processes
@@ -150,9 +150,9 @@ def world_of(
     TrainingError
         If there are too few applicants of either outcome.
     """
-    made = Configuration.of(champion)
+    made = candidate_of(champion)
     costs = champion.costs
-    first, pool = divide(examples_of(dataset), made.candidate, costs, settings.seed)
+    first, pool = divide(examples_of(dataset), made, costs, settings.seed)
     trainer = Trainer(first, pool, made, costs, settings.learn_from, settings.seed)
     return start_world(trainer, folder)
 

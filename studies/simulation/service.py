@@ -14,8 +14,7 @@ from api.decisions.requests import Applicant, Caller, DecisionRequest
 from api.decisions.service import DecisionService
 from api.models.manager import ModelManager
 from api.models.sources import Alias, FolderSource
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import Vectors, to_bytes
+from scoring.features.vectors import Vectors, layout, to_bytes
 from scoring.serving.scorer import Scorer
 from scoring.store import (
     CostSummary,
@@ -138,7 +137,7 @@ class Service:
         self.store.applicants.put(
             [
                 OnlineApplicant(
-                    number, FEATURE_SET_VERSION, to_bytes(vector), b"", _NAME, self.store.today
+                    number, layout().digest, to_bytes(vector), b"", _NAME, self.store.today
                 )
                 for number, vector in zip(numbers, vectors, strict=True)
             ]

@@ -30,7 +30,7 @@ from api import Settings
 from api.decisions import example
 from api.settings import SettingsError
 from scoring.data.dataset import Dataset, Population
-from scoring.features import FEATURE_SET_VERSION
+from scoring.features.vectors import layout
 from scoring.serving.batch import example_requests, score
 from scoring.serving.scorer import Scorer
 from tests.helpers import serving
@@ -71,7 +71,7 @@ def test_an_answer_has_decision_reasons_and_model(
     assert answer["model"] == {
         "name": "credit-scoring",
         "version": "0",
-        "feature_set_version": FEATURE_SET_VERSION,
+        "feature_set_version": layout().digest,
         "digest": hashlib.sha256((small_model / "manifest.json").read_bytes()).hexdigest(),
         "role": "champion",
         "why": answer["model"]["why"],
@@ -276,8 +276,8 @@ def unusable_model(request: pytest.FixtureRequest, small_model: Path, tmp_path: 
         model.write_bytes(model.read_bytes()[:1000])
     else:
         scorer = Scorer.load(small_model)
-        object.__setattr__(scorer, "feature_set_version", "none")
-        scorer.save(folder)
+        changed = {**scorer.definitions, scorer.features[0].name: "0" * 16}
+        replace(scorer, definitions=changed).save(folder)
     return folder
 
 

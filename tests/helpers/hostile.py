@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.scorer import Scorer
 
 Damage = Callable[[Path], None]
@@ -24,6 +25,21 @@ def signed(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def forgotten(folder: Path, name: str) -> None:
+    """Take a file out of the manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def remembered(folder: Path, name: str) -> None:
+    """Put a file into the manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = ""
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    signed(folder)
+
+
 def damaged(folder: Path, damage: Damage) -> Path:
     """Damage a folder and sign it."""
     damage(folder)
@@ -31,15 +47,15 @@ def damaged(folder: Path, damage: Damage) -> Path:
     return folder
 
 
-def saying(*path: str | int, value: Any) -> Damage:
-    """Put a value into scorer.json."""
+def saying(*path: str | int, value: Any, file: str = "scorer.json") -> Damage:
+    """Put a value into a file."""
 
     def change(folder: Path) -> None:
-        found = at = json.loads((folder / "scorer.json").read_text())
+        found = at = json.loads((folder / file).read_text())
         for step in path[:-1]:
             at = at[step]
         at[path[-1]] = value
-        (folder / "scorer.json").write_text(json.dumps(found))
+        (folder / file).write_text(json.dumps(found))
 
     return change
 
@@ -70,7 +86,9 @@ def backwards(model: Scorer) -> Scorer:
     def turned(line: re.Match[str]) -> str:
         return f"leaf_value={' '.join(repr(-float(one)) for one in line[1].split())}"
 
-    return replace(model, text=altered_text(model.text, "leaf_value=(.*)", turned))
+    assert isinstance(model.model, BoostedTrees)
+    text = altered_text(model.model.text, "leaf_value=(.*)", turned)
+    return replace(model, model=BoostedTrees(model.features, text))
 
 
 def retreed(pattern: str, other: str) -> Damage:
@@ -149,6 +167,56 @@ DESCRIPTIONS: Mapping[str, tuple[Damage, str]] = {
     "a profile of others": (
         reworded("profile.json", '"name": "CNT_CHILDREN"', '"name": "X"'), "other features",
     ),
+}  # fmt: skip
+
+
+_NUMBER, _CATEGORY = ("numbers", "AMT_CREDIT"), ("categories", "NAME_CONTRACT_TYPE")
+
+
+def _linear(*path: str, value: Any) -> Damage:
+    return saying(*path, value=value, file="linear.json")
+
+
+def _sum(*path: str, value: Any) -> Damage:
+    return saying(*path, value=value, file="sum.json")
+
+
+# Of the files of a sum of a linear model and trees.
+SUMS: Mapping[str, tuple[Damage, str]] = {
+    "a coefficient nan": (_linear(*_NUMBER, "coefficient", value=float("nan")), "NaN is no"),
+    "a coefficient text": (_linear(*_NUMBER, "coefficient", value="1"), "coefficient of AMT_CR"),
+    "a coefficient true": (_linear(*_NUMBER, "coefficient", value=True), "coefficient of AMT_CRED"),
+    "a coefficient far away": (_linear(*_NUMBER, "coefficient", value=1e300), "coefficient of AMT"),
+    "a scale of nothing": (_linear(*_NUMBER, "scale", value=0), "AMT_CREDIT has a scale"),
+    "a scale turned round": (_linear(*_NUMBER, "scale", value=-1.0), "AMT_CREDIT has a scale"),
+    "a number with more": (_linear(*_NUMBER, "more", value=1.0), "something more"),
+    "another number": (_linear("numbers", "NONE", value=dict.fromkeys(
+        ("center", "scale", "mean", "coefficient"), 1.0)), "other features"),
+    "another category": (
+        _linear("categories", "NONE", value={"levels": {}, "missing": 0.0}), "other features",
+    ),
+    "other levels": (_linear(*_CATEGORY, "levels", "none", value=0.0), "other levels"),
+    "a level without end": (
+        _linear(*_CATEGORY, "levels", "Cash loans", value=1e9), "Cash loans of NAME_CONTRACT_TYPE",
+    ),
+    "a missing level null": (_linear(*_CATEGORY, "missing", value=None), "missing of NAME_"),
+    "an intercept far away": (_linear("intercept", value=1e300), "intercept"),
+    "clipped to nothing less": (_linear("clip", value=-1.0), "clip"),
+    "more of a linear model": (_linear("more", value=1), "does not hold"),
+    "no linear model": (lambda folder: (folder / "linear.json").write_text("[]") and None, "hold"),
+    "numbers that are none": (_linear("numbers", value=[]), "no attribute 'items'"),
+    "a deep linear model": (
+        lambda folder: (folder / "linear.json").write_text("[" * 100_000) and None, "too deeply",
+    ),
+    "a weight turned round": (_sum("weights", "trees", value=-1.0), "trees is -1.0"),
+    "a weight without end": (_sum("weights", "linear", value=1e9), "linear is"),
+    "a weight of nobody": (_sum("weights", "forest", value=1.0), "a sum of others"),
+    "an intercept of the sum": (_sum("intercept", value=1e9), "intercept is"),
+    "more of a sum": (_sum("more", value=1), "does not hold"),
+    "a circle in its trees": (retreed(r"left_child=\S+", "left_child=0"), "make no tree"),
+    "a text that ends the process": (ABORTING, "LightGBM ended the process"),
+    "another family": (saying("family", value="forest"), "'forest' is none of linear, sum, trees"),
+    "a member alone": (saying("family", value="trees"), "is no file of such a model"),
 }  # fmt: skip
 
 

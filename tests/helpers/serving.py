@@ -20,8 +20,10 @@ from api.decisions import example
 from api.http.openapi import Application
 from scoring.data.dataset import Dataset
 from scoring.features import build_features
-from scoring.modelling.candidates import lightgbm
-from scoring.modelling.training import Examples, cross_validate, fit_scorer
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.serving.batch import example_requests
 from scoring.serving.costs import Costs
 from scoring.serving.local import free_port as free_port
@@ -43,7 +45,7 @@ def train_small_model(dataset: Dataset, folder: Path) -> Path:
     frames = dataset.frames("train")
     outcomes = frames["application"].select("SK_ID_CURR", "TARGET").collect()
     examples = Examples.of(build_features(frames).collect(), outcomes)
-    validation = cross_validate(lightgbm(n_estimators=40), examples, Costs(), folds=2)
+    validation = cross_validate(Candidate.of("trees", n_estimators=40), examples, Costs(), folds=2)
     fit_scorer(validation, examples, "credit-scoring", lineage={}).save(folder)
     return folder
 

@@ -11,9 +11,12 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import price_of_leaving_out
 from scoring.evaluation.metrics import intervals
 from scoring.evaluation.separability import Separability
+from scoring.modelling.choice import Choice
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import lineage
 from scoring.modelling.pipeline import Data, Run, TrainingSettings, record
-from scoring.modelling.search import Choice, Search
-from scoring.modelling.training import Examples, Validation, lineage
+from scoring.modelling.search import Search
+from scoring.modelling.validation import Validation
 from scoring.serving.scorer import Scorer
 
 

@@ -15,9 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from scoring.data.dataset import Dataset
-from scoring.modelling.candidates import LIGHTGBM_DEFAULTS
-from scoring.modelling.configuration import Configuration
-from scoring.modelling.training import Examples
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Calibration, Scorer
 from scoring.store import Outcome
@@ -34,9 +33,8 @@ from studies.simulation.service import DatedStore, Service, day, running
 from studies.simulation.watch import AlarmLimits, of_applicants, of_outcomes
 from tests.helpers.databases import prediction
 
-CONFIGURATION = Configuration(
-    LIGHTGBM_DEFAULTS
-    | {"n_estimators": 40, "learning_rate": 0.1, "num_leaves": 8, "colsample_bytree": 0.3}
+CONFIGURATION = Candidate.of(
+    "trees", n_estimators=40, learning_rate=0.1, num_leaves=8, colsample_bytree=0.3
 )
 # Few, so that models are quickly made.
 COLUMNS = {
@@ -269,7 +267,9 @@ def test_a_model_that_the_service_does_not_take_ends_the_simulation(
 ) -> None:
     service.serve("champion", model)
     with pytest.raises(SimulationError, match="refused the challenger"):
-        service.serve("challenger", replace(model, feature_set_version="0"))
+        service.serve(
+            "challenger", replace(model, definitions=dict.fromkeys(model.definitions, "0"))
+        )
 
 
 def test_decisions_are_of_the_simulated_day_and_old_ones_are_forgotten(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from scoring.features.vectors import pack
-from scoring.modelling.candidates import lightgbm
-from scoring.modelling.training import Examples, is_held_out
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples, is_held_out
 from scoring.serving.costs import Costs
 from studies.simulation.arrivals import STRAIN, Arrivals, Pool, divide, draw
 from studies.simulation.scenarios import SCENARIOS, Conditions, Scenario
@@ -85,7 +85,7 @@ def test_whoever_has_no_annuity_is_in_the_middle(sample_features: pl.DataFrame) 
 
 
 def test_those_who_come_are_others_than_those_who_are_there(sample_examples: Examples) -> None:
-    first, found = divide(sample_examples, lightgbm(n_estimators=20), Costs(), seed=0)
+    first, found = divide(sample_examples, Candidate.of("trees", n_estimators=20), Costs(), seed=0)
     held = is_held_out(sample_examples.frame["SK_ID_CURR"])
     assert found.features.equals(sample_examples.frame.filter(held))
     assert first.frame.equals(sample_examples.frame.filter(~held))
@@ -93,7 +93,7 @@ def test_those_who_come_are_others_than_those_who_are_there(sample_examples: Exa
 
 
 def test_the_truth_is_as_large_as_what_was_seen_and_differs(sample_examples: Examples) -> None:
-    first, found = divide(sample_examples, lightgbm(n_estimators=20), Costs(), seed=0)
+    first, found = divide(sample_examples, Candidate.of("trees", n_estimators=20), Costs(), seed=0)
     probability = found.probability(Conditions())
     assert probability.mean() == pytest.approx(sample_examples.target.mean(), abs=0.03)
     assert probability.std() > 0.005

@@ -13,8 +13,7 @@ import polars as pl
 from scoring.data.requests import Row, Rows, frames_of, renumbered, rows_of
 from scoring.data.tables import TABLES, empty_frame
 from scoring.errors import ScoringError
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import Vectors, from_bytes
+from scoring.features.vectors import Layouts, VectorError, Vectors, from_bytes
 from scoring.monitoring.replay import recomputed
 from scoring.store import Detail, Labelled, Store
 
@@ -195,16 +194,21 @@ def _online(
     ]
     ids = [decision.id for decision in there]
     details = {own.id: own for some in store.windows.details(ids) for own in some}
-    same = 0
+    same, layouts = 0, Layouts(store.models.layout)
     for decision, own, vector in zip(there, rows, recomputed(rows), strict=True):
-        if _is_recorded(details[decision.id], vector):
+        if _is_recorded(details[decision.id], vector, layouts):
             same += 1
             yield decision.id, own
     left_out["applicant no longer known by number"] += len(decisions) - len(there)
     left_out["applicant's rows have changed since"] += len(there) - same
 
 
-def _is_recorded(detail: Detail, vector: Vectors) -> bool:
-    if detail.feature_set_version != FEATURE_SET_VERSION:
+def _is_recorded(detail: Detail, vector: Vectors, layouts: Layouts) -> bool:
+    try:
+        made = layouts.of(detail.feature_set_version)
+    except VectorError:
         return False
-    return np.array_equal(from_bytes(detail.features).view(np.uint32), vector.view(np.uint32))
+    recorded = from_bytes(detail.features, made)
+    # What another layout does not tell cannot be compared.
+    told = recorded.view(np.uint32) == vector.view(np.uint32)
+    return bool((told | np.isnan(recorded) & bool(made.lacking)).all())

@@ -16,9 +16,10 @@ from scoring.data.dataset import Dataset
 from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
 from scoring.modelling import pipeline
-from scoring.modelling.configuration import Configuration
+from scoring.modelling.calibration import LEAST_DEFAULTS
+from scoring.modelling.configuration import candidate_of
+from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import TrainingSettings
-from scoring.modelling.training import LEAST_DEFAULTS, is_held_out
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict, judge, on_original
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
@@ -281,7 +282,7 @@ def _trained(
     settings = TrainingSettings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
     return pipeline.retrain(
         pipeline.load(dataset, protected),
-        Configuration.of(champion).candidate,
+        candidate_of(champion),
         material.newest,
         settings,
         MODEL_NAME,

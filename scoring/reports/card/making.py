@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ from scoring.serving.scorer import Floats, Scorer
 
 if TYPE_CHECKING:
     from scoring.modelling.pipeline import Run
-    from scoring.modelling.training import Validation
+    from scoring.modelling.validation import Validation
 
 OWNER = "Prêt à dépenser, credit risk"
 
@@ -214,11 +214,56 @@ def described(
         holdout=tuple(Figure(name, *value) for name, value in figures.items()),
         cross_validation=dict(background.cross_validation),
         deciding=deciding,
-        fairness=_fairness(scorer, features, target, pds, background, seed),
+        fairness=_fairness(
+            scorer,
+            features,
+            target,
+            pds,
+            Figure("auc", *background.proxy_auc),
+            _WORDS(
+                "making.price",
+                auc=background.price["auc"],
+                cost=background.price["business_cost"],
+            ),
+            seed,
+        ),
         drivers=drivers,
         limits=(_WORDS(f"limits.{kind}"), *_WORDS.lines("limits.always")),
         monitoring=_WORDS.lines("monitoring.always"),
         packages=dict(background.packages),
+        approval=Approval(),
+    )
+
+
+def recut(
+    card: Card, scorer: Scorer, features: pl.DataFrame, target: npt.ArrayLike, created: str
+) -> Card:
+    """Make the card of a model that decides by other costs, from the card that it had before.
+
+    Parameters
+    ----------
+    card : Card
+        Of the model with its earlier costs.
+    scorer : Scorer
+        The model with its new costs.
+    features : polars.DataFrame
+        The held-out applicants' features.
+    target : array-like of shape (applicants,)
+        Their outcomes.
+    created : str
+        The date (ISO 8601).
+    """
+    pds, before = scorer.predict(features), card.fairness
+    figures = intervals(target, pds, scorer.cutoff, scorer.costs)
+    deciding = _deciding(scorer, features, target, pds, Money(), 0)
+    identity = card.identity
+    return replace(
+        card,
+        identity=replace(identity, name=scorer.name, version=scorer.version, created=created),
+        summary_fr=summary(scorer, card.data, figures, deciding, card.drivers, "fr"),
+        holdout=tuple(Figure(name, *value) for name, value in figures.items()),
+        deciding=deciding,
+        fairness=_fairness(scorer, features, target, pds, before.proxy_auc, before.price, 0),
         approval=Approval(),
     )
 
@@ -268,7 +313,8 @@ def _fairness(
     features: pl.DataFrame,
     target: npt.ArrayLike,
     pds: Floats,
-    background: Background,
+    proxy_auc: Figure,
+    price: str,
     seed: int,
 ) -> Fairness:
     groups = attributes(features)
@@ -286,10 +332,8 @@ def _fairness(
             Ratio(row["attribute"], row["least"], row["most"], _of(row, "ratio", "low", "high"))
             for row in ratios.to_dicts()
         ),
-        proxy_auc=Figure("auc", *background.proxy_auc),
-        price=_WORDS(
-            "making.price", auc=background.price["auc"], cost=background.price["business_cost"]
-        ),
+        proxy_auc=proxy_auc,
+        price=price,
     )
 
 

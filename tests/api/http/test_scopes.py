@@ -19,8 +19,7 @@ from sqlalchemy import select
 from api.decisions import example
 from api.decisions.reader import ApplicantReader
 from scoring.data.requests import frames_of
-from scoring.features import FEATURE_SET_VERSION
-from scoring.features.vectors import compute, to_bytes
+from scoring.features.vectors import compute, layout, to_bytes
 from scoring.store import OnlineApplicant, Scope, Store
 from scoring.store.schema import reads
 from tests.helpers import serving
@@ -89,7 +88,7 @@ def known_applicant() -> OnlineApplicant:
     rows = ApplicantReader(row_limit=100).read(copy.deepcopy(example.REQUEST)).rows
     features = to_bytes(compute(frames_of([rows]))[0])
     packed, now = zlib.compress(orjson.dumps(example.REQUEST)), datetime.now(UTC)
-    return OnlineApplicant(NUMBER, FEATURE_SET_VERSION, features, packed, "d" * 64, now)
+    return OnlineApplicant(NUMBER, layout().digest, features, packed, "d" * 64, now)
 
 
 def outcome(number: str) -> dict[str, Any]:

@@ -362,7 +362,7 @@ def test_files_that_were_changed_on_the_server_are_refused(
     if consistent:
         replace(own, cutoff=0.9, refer_band=(0.9, 0.9)).save(path)
     else:
-        (path / "model.txt").write_text(own.text + "\n")
+        (path / "model.txt").write_text(own.model.text + "\n")
     source = RegistrySource(server.url, own.name, tmp_path)
     found = source.find("challenger")
     assert found is not None
@@ -510,7 +510,7 @@ def test_a_redirection_is_not_followed(tmp_path: Path) -> None:
     "name", ["../evil.txt", "/etc/evil.txt", "a/../../evil.txt", "a/b.txt", ".hidden", "a//b", ""]
 )
 def test_files_outside_the_model_are_never_written(tmp_path: Path, name: str) -> None:
-    manifest = json.dumps({"format": 3, "files": {name: "0" * 64}}).encode()
+    manifest = json.dumps({"format": 4, "files": {name: "0" * 64}}).encode()
     digest = hashlib.sha256(manifest).hexdigest()
     answers = {
         "champion": version(digest),
@@ -532,7 +532,7 @@ def test_models_that_are_too_large_are_not_taken(
 ) -> None:
     monkeypatch.setattr(sources, "_LARGEST", 1_000)
     files = {"large": {"large": "0" * 64}, "all": dict.fromkeys("abc", "0" * 64)}[answer]
-    manifest = json.dumps({"format": 3, "files": files}).encode()
+    manifest = json.dumps({"format": 4, "files": files}).encode()
     digest = hashlib.sha256(manifest).hexdigest()
     answers = {
         "champion": version(digest),

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 from flask.testing import FlaskClient
 
-from scoring.modelling.training import Examples, with_explanations
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import with_explanations
 from scoring.serving.scorer import Scorer
 from tests.helpers import serving
 

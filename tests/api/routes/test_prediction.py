@@ -19,11 +19,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.decisions import example
+from api.decisions.explanation import explain
+from api.http.problems import ProblemError
 from api.service import Service
 from scoring.data.dataset import Dataset
 from scoring.data.requests import body_of, frames_of
-from scoring.features import FEATURE_SET_VERSION, build_features
-from scoring.features.vectors import from_bytes, layout, pack, to_bytes
+from scoring.features import build_features
+from scoring.features.vectors import Layout, from_bytes, layout, pack, to_bytes
 from scoring.serving.scorer import Scorer
 from scoring.store import OnlineApplicant, Store, StoreUnavailableError
 from tests.helpers import serving
@@ -51,7 +53,7 @@ def body() -> dict[str, Any]:
     return copy.deepcopy(example.REQUEST)
 
 
-def known(client: FlaskClient, body: dict[str, Any], version: str = FEATURE_SET_VERSION) -> int:
+def known(client: FlaskClient, body: dict[str, Any], version: str = layout().digest) -> int:
     """Let the store know the applicant of a body; its number."""
     rows = service(client).reader.read(copy.deepcopy(body)).rows
     number: int = body["application"]["SK_ID_CURR"]
@@ -90,15 +92,63 @@ def test_an_unknown_applicant_is_not_decided_on(client: FlaskClient) -> None:
     assert "123456" in json.loads(response.data)["detail"]
 
 
-def test_stale_features_are_refused_and_not_scored(
+def test_features_in_another_layout_are_computed_anew_from_the_stored_rows(
     client: FlaskClient, body: dict[str, Any]
 ) -> None:
     body["application"]["SK_ID_CURR"] = 900002
-    response = ask(client, {"SK_ID_CURR": known(client, body, version="old")})
-    assert response.status_code == 409
-    assert "version old" in json.loads(response.data)["detail"]
+    usual = ask(client, {"SK_ID_CURR": known(client, body)}).json
+    stale = ask(client, {"SK_ID_CURR": known(client, body, version="old")})
+    assert stale.status_code == 200
+    for name in ("probability_of_default", "decision", "reasons"):
+        assert stale.json[name] == usual[name]
     store = service(client).store
-    assert list(store.decisions.search(applicant=store.pseudonyms.applicant(900002))) == []
+    (newest, before) = store.decisions.search(applicant=store.pseudonyms.applicant(900002))
+    assert newest.feature_set_version == before.feature_set_version == layout().digest
+    assert from_bytes(newest.features).tobytes() == from_bytes(before.features).tobytes()
+
+
+def test_stale_features_without_their_rows_are_refused_and_not_scored(
+    client: FlaskClient, body: dict[str, Any]
+) -> None:
+    body["application"]["SK_ID_CURR"] = 900003
+    store, number = service(client).store, known(client, body, version="old")
+    store.applicants.put([replace(store.applicants.find(number), rows=b"none")])
+    response = ask(client, {"SK_ID_CURR": number})
+    assert response.status_code == 409
+    assert "damaged" in json.loads(response.data)["detail"]
+    assert list(store.decisions.search(applicant=store.pseudonyms.applicant(number))) == []
+
+
+def test_a_decision_is_explained_after_another_feature_came(
+    client: FlaskClient, body: dict[str, Any]
+) -> None:
+    answer = ask(client, body).json
+    usual = client.get(f"/predictions/{answer['id']}/explanation").json
+    store, own = service(client).store, layout()
+    recorded = store.decisions.find(answer["id"])
+    assert Layout.read(store.models.layout(recorded.feature_set_version)) == own
+    turned = Layout(own.names[::-1], own.levels, {**own.definitions, "of old": "0"})
+    store.models.keep_layout(turned.digest, turned.text)
+    assert store.models.layout(turned.digest) == turned.text
+    moved = from_bytes(to_bytes(from_bytes(recorded.features)[::-1]), turned)
+    assert moved.tobytes() == from_bytes(recorded.features).tobytes()
+    models, language = service(client).archived, "en"
+    scorer = models.get(recorded.model_digest)
+    old = replace(
+        recorded,
+        feature_set_version=turned.digest,
+        features=to_bytes(from_bytes(recorded.features)[::-1]),
+    )
+    explained = explain(old, scorer, models.layouts, language)
+    assert explained["contributions"] == usual["contributions"]
+    # One that the model reads was computed otherwise.
+    name = scorer.features[0].name
+    changed = replace(turned, definitions={**own.definitions, name: "0"})
+    store.models.keep_layout(changed.digest, changed.text)
+    with pytest.raises(ProblemError, match=name):
+        explain(replace(old, feature_set_version=changed.digest), scorer, models.layouts, language)
+    with pytest.raises(ProblemError, match="not kept"):
+        explain(replace(old, feature_set_version="3"), scorer, models.layouts, language)
 
 
 @pytest.mark.parametrize(

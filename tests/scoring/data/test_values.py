@@ -19,7 +19,7 @@ from scoring.data.dataset import FILES, Dataset, DatasetError, ingest
 from scoring.data.requests import rows_of
 from scoring.data.tables import HISTORY, TABLES, empty_frame
 from scoring.data.values import MISSING_WORDS, misunderstood
-from scoring.modelling.training import with_explanations
+from scoring.modelling.fit import with_explanations
 from scoring.serving.batch import score
 from scoring.serving.materialize import materialize
 from scoring.serving.scorer import Scorer

@@ -20,7 +20,7 @@ from scoring.evaluation.explain import (
     permutation,
     summary,
 )
-from scoring.modelling.training import Examples
+from scoring.modelling.examples import Examples
 from scoring.serving.scorer import Scorer
 
 
@@ -55,7 +55,7 @@ def test_gain_is_what_lightgbm_reports(scorer: Scorer) -> None:
     table = gain(scorer)
     names = [feature.name for feature in scorer.features]
     ours = dict(table.iter_rows())
-    reported = lightgbm.Booster(model_str=scorer.text).feature_importance("gain")
+    reported = lightgbm.Booster(model_str=scorer.model.text).feature_importance("gain")
     assert [ours[name] for name in names] == pytest.approx(reported / reported.sum(), rel=1e-4)
     assert table["gain"].sum() == pytest.approx(1.0)
 

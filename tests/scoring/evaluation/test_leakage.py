@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from scoring.data.dataset import Dataset
 from scoring.evaluation.leakage import adversarial, id_order, overlap, single_columns
 from scoring.evaluation.separability import SeparabilityError, separability
-from scoring.modelling.training import Examples
+from scoring.modelling.examples import Examples
 
 ROWS = 1_500
 

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from scoring.data.dataset import Dataset
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 from scoring.features import (
-    FEATURE_SET_VERSION,
     PROTECTED,
     application,
     are_few,
@@ -307,7 +306,6 @@ def test_protected_features_exist(names: list[str]) -> None:
     assert {"CODE_GENDER", "DAYS_BIRTH", "NAME_FAMILY_STATUS"} <= PROTECTED
     from_birth = [name for name in application.DERIVED if "AGE" in re.split("_", name)]
     assert from_birth == ["CAR_AGE_TO_EMPLOYED"]
-    assert FEATURE_SET_VERSION
 
 
 def test_the_outcome_never_moves_a_feature(

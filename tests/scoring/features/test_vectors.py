@@ -95,7 +95,7 @@ def test_a_model_may_number_categories_in_its_own_way(
     # The last level is unknown to this model, and the others stand in another order.
     other = replace(feature, levels=tuple(reversed(feature.levels[:-1])))
     features = (*scorer.features[:place], other, *scorer.features[place + 1 :])
-    changed = replace(scorer, features=features)
+    changed = replace(scorer, model=replace(scorer.model, features=features))
     scored, usual = changed.score(pack(sample_features)), scorer.score(pack(sample_features))
     assert np.array_equal(scored.values, encode(sample_features, features), equal_nan=True)
     assert np.array_equal(scored.pds, changed.predict(sample_features))

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from scoring.modelling.candidates import (
-    LIGHTGBM_DEFAULTS,
-    Candidate,
-    boosted_trees,
-    dummy,
-    first_values,
-    fit,
-    lightgbm,
-    logistic_regression,
-    random_forest,
-    standard,
-)
+from scoring.errors import ScoringError
+from scoring.modelling.candidates import Candidate, dummy, first_values, fit, random_forest
 from scoring.modelling.resampling import RESAMPLINGS, Resampling
-from scoring.modelling.training import scores_of
+from scoring.modelling.validation import scores_of
+from scoring.serving.families.linear import LinearModel
+from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.scorer import Feature
 
 Matrix = npt.NDArray[np.float32]
@@ -35,13 +28,16 @@ FEATURES = (
     Feature("OWN_CAR_AGE"),
     Feature("AMT_GOODS_PRICE"),
 )
+TREES: dict[str, Any] = {"n_estimators": 150, "colsample_bytree": 0.6}
 FAMILIES = (
-    logistic_regression(0.1),
-    logistic_regression(0.1, "logarithms"),
+    Candidate.of("linear", C=0.1),
     random_forest(),
-    lightgbm(n_estimators=150, colsample_bytree=0.6),
+    Candidate.of("trees", **TREES),
+    Candidate.of(
+        "sum", **{"linear.C": 0.1}, **{f"trees.{name}": value for name, value in TREES.items()}
+    ),
 )
-FAMILY_NAMES = [f"{item.name} {item.parameters.get('transform', '')}".strip() for item in FAMILIES]
+FAMILY_NAMES = [item.name for item in FAMILIES]
 
 
 def applicants(rows: int, seed: int) -> tuple[Matrix, Labels]:
@@ -68,15 +64,15 @@ def others() -> tuple[Matrix, Labels]:
 
 
 def test_the_comparison_goes_from_the_simplest_to_the_most_complex() -> None:
-    names = [candidate.name for candidate in standard()]
-    assert names == ["dummy", "logistic regression", "random forest", "lightgbm"]
-    assert list(first_values()) == names
+    assert list(first_values()) == ["dummy", "random forest", "linear", "sum", "trees"]
     for name, values in first_values().items():
         assert {candidate.name for candidate in values} == {name}
         assert len(values) <= 4
         parameters = [tuple(sorted(candidate.parameters.items())) for candidate in values]
         assert len(set(parameters)) == len(parameters)
-    assert [item.servable for item in standard()] == [False, False, False, True]
+        standard = values[0]
+        assert (standard.family is not None) == (name in ("linear", "sum", "trees"))
+        assert standard.family is None or standard == Candidate.of(name)
 
 
 @pytest.mark.parametrize("candidate", FAMILIES, ids=FAMILY_NAMES)
@@ -119,7 +115,7 @@ def test_the_same_seed_fits_the_same_model(
 
 
 @pytest.mark.parametrize("kind", RESAMPLINGS)
-@pytest.mark.parametrize("candidate", [FAMILIES[0], FAMILIES[2], FAMILIES[3]], ids=lambda c: c.name)
+@pytest.mark.parametrize("candidate", FAMILIES, ids=FAMILY_NAMES)
 def test_every_family_takes_every_remedy(
     candidate: Candidate,
     kind: Resampling,
@@ -140,19 +136,34 @@ def test_the_dummy_tells_nobody_apart(training_rows: tuple[Matrix, Labels]) -> N
     assert 1 / (1 + np.exp(-scores)) == pytest.approx(training_rows[1].mean())
 
 
-def test_the_default_trees_never_rise_with_an_external_score(
-    training_rows: tuple[Matrix, Labels],
+@pytest.mark.parametrize("candidate", [FAMILIES[2], FAMILIES[3]], ids=["trees", "sum"])
+def test_the_default_recipe_never_rises_with_an_external_score(
+    candidate: Candidate, training_rows: tuple[Matrix, Labels]
 ) -> None:
     rows = np.repeat(training_rows[0][:50], 40, axis=0)
     rows[:, 1] = np.tile(np.linspace(0, 1, 40), 50)
     rising = []
-    for candidate in (FAMILIES[3], boosted_trees(dict(FAMILIES[3].parameters))):
-        scores = scores_of(fit(candidate, FEATURES, *training_rows, seed=0), rows).reshape(50, 40)
+    free = {name: False for name in candidate.parameters if name.endswith("directed")}
+    for item in (candidate, replace(candidate, parameters={**candidate.parameters, **free})):
+        scores = scores_of(fit(item, FEATURES, *training_rows, seed=0), rows).reshape(50, 40)
         rising.append(bool((np.diff(scores, axis=1) > 0).any()))
-    # Without the constraint they do.
-    assert rising == [False, True]
+    assert not rising[0]
+    # Without the constraint the trees do; in the sum the linear part outweighs that.
+    assert rising[1] == (candidate.name == "trees")
 
 
 def test_changes_leave_the_other_defaults() -> None:
-    assert lightgbm().parameters == LIGHTGBM_DEFAULTS
-    assert lightgbm(num_leaves=3).parameters == LIGHTGBM_DEFAULTS | {"num_leaves": 3}
+    assert Candidate.of("trees").parameters == BoostedTrees.defaults
+    changed = Candidate.of("trees", num_leaves=3).parameters
+    assert changed == {**BoostedTrees.defaults, "num_leaves": 3}
+    members = Candidate.of("sum", **{"linear.C": 1.0}).parameters
+    assert members.items() >= {f"trees.{k}": v for k, v in BoostedTrees.defaults.items()}.items()
+    assert members["linear.clip"] == LinearModel.defaults["clip"]
+    assert members["linear.C"] == 1.0
+
+
+def test_what_there_is_not_is_told_by_name() -> None:
+    with pytest.raises(ScoringError, match="'forest': any of linear, sum, trees"):
+        Candidate.of("forest")
+    with pytest.raises(ScoringError, match="trees has no parameter 'depth'"):
+        Candidate.of("trees", depth=3)

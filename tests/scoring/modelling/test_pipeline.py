@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,16 @@ import pytest
 from scoring.data.dataset import Dataset, ingest
 from scoring.evaluation.metrics import SuspectedLeakageError
 from scoring.features import PROTECTED
-from scoring.modelling.pipeline import Run, TrainingSettings, check_credible, remedy_choice, train
+from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
+from scoring.modelling.comparison import family_choice
+from scoring.modelling.examples import Examples, is_held_out
+from scoring.modelling.figures import check_credible
+from scoring.modelling.pipeline import Run, TrainingSettings, train
+from scoring.modelling.remedies import remedy_choice
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.training import Examples, Validation, is_held_out
+from scoring.modelling.validation import Validation
 from scoring.registry.mlflow_registry import MODEL_NAME
+from scoring.serving.families import families
 
 SETTINGS = TrainingSettings(trials=2, folds=3)
 
@@ -57,7 +64,7 @@ def test_the_same_data_and_settings_give_the_same_files(
     assert again.search.table.equals(run.search.table)
     assert again.figures == run.figures
     assert list(dict.fromkeys(told)) == [
-        "dummy", "logistic regression", "random forest", "lightgbm", "search",
+        "dummy", "random forest", "linear", "sum", "trees", "search",
     ]  # fmt: skip
 
 
@@ -72,12 +79,17 @@ def test_nobody_held_out_is_learnt_from(run: Run, applications: Dataset) -> None
 
 
 def test_every_stage_can_be_told(run: Run) -> None:
-    families = [item.candidate.name for item in run.families]
-    assert families == ["dummy", "logistic regression", "random forest", "lightgbm"]
+    assert [item.candidate.name for item in run.families] == [
+        "dummy",
+        "random forest",
+        "linear",
+        "sum",
+        "trees",
+    ]
     assert [item.candidate.resampling for item in run.remedies] == list(RESAMPLINGS)
     assert run.search.table.height == 2
     assert run.configurations == len(run.tried) + 3 + 2
-    assert run.choice.validation.candidate.servable
+    assert run.choice.validation.candidate.family is not None
     assert run.price["auc"].low <= run.price["auc"].value <= run.price["auc"].high
     lineage = run.scorer.lineage
     assert lineage["training"]["dataset"] == run.data.digest
@@ -90,13 +102,19 @@ def test_without_histories_nothing_of_them_is_in_the_model(run: Run) -> None:
     names = {feature.name for feature in run.scorer.features}
     assert not [name for name in names if name.startswith(("bureau__", "installments__"))]
     assert "EXT_SOURCE_2" in names
-    assert run.scorer.text.count("feature_names") == 1
 
 
 def test_no_remedy_is_kept_where_none_is_clearly_cheaper(run: Run) -> None:
     choice = remedy_choice([run.remedies[0], run.remedies[0], run.remedies[0]])
     assert choice.validation is run.remedies[0]
     assert choice.sentence.count("is not chosen") == 2
+
+
+def test_each_family_is_the_default_where_it_is_asked_for(run: Run) -> None:
+    assert TrainingSettings().family == DEFAULT_FAMILY
+    alike = [replace(run.tried[0], candidate=Candidate.of(name)) for name in families()]
+    for name in families():
+        assert family_choice(alike, name).validation.candidate.name == name
 
 
 def knowing(share: float, defaults: int) -> Validation:

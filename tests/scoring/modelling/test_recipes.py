@@ -11,7 +11,7 @@ from scoring.__main__ import app
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.features import PROTECTED
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
 from scoring.modelling.recipes import (
     FIGURES,
     RECIPES,
@@ -21,13 +21,14 @@ from scoring.modelling.recipes import (
     recipe_named,
     validated,
 )
+from scoring.serving.costs import Costs
 
-QUICK = Recipe(lightgbm(n_estimators=20), use_protected=False)
+QUICK = Recipe(Candidate.of("trees", n_estimators=20), use_protected=False)
 
 
 def test_a_recipe_is_validated_once_a_seed(sample: Dataset) -> None:
     examples = examples_for(QUICK, sample)
-    table = validated(QUICK, examples, [0, 4])
+    table = validated(QUICK, examples, [0, 4], Costs())
     assert table.columns == ["seed", *FIGURES]
     assert table["seed"].to_list() == ["0", "4", "mean"]
     assert table["auc"][2] == pytest.approx((table["auc"][0] + table["auc"][1]) / 2)
@@ -45,7 +46,7 @@ def test_the_recipe_says_whether_protected_attributes_are_used(sample: Dataset) 
 
 
 def test_the_champions_recipe_is_the_default_of_a_training() -> None:
-    assert recipe_named("champion").candidate.parameters == lightgbm().parameters
+    assert recipe_named("champion").candidate.parameters == Candidate.of(DEFAULT_FAMILY).parameters
 
 
 def test_an_unknown_name_is_told_with_those_there_are() -> None:
@@ -86,4 +87,4 @@ def test_the_figures_of_the_note_are_reached_on_real_rows(home_credit_folder: Pa
     recipe = recipe_named("note")
     with opened(home_credit_folder) as dataset:
         examples = examples_for(recipe, dataset)
-    assert validated(recipe, examples, [0])["auc"][0] > 0.765
+    assert validated(recipe, examples, [0], Costs())["auc"][0] > 0.765

@@ -13,28 +13,19 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from scoring.modelling.candidates import LIGHTGBM_DEFAULTS, dummy, lightgbm, logistic_regression
+from scoring.modelling.candidates import Candidate, dummy, log_odds
+from scoring.modelling.choice import choose, smoothed_cost
+from scoring.modelling.comparison import best_of_each, families
+from scoring.modelling.examples import Examples
+from scoring.modelling.folds import Folds, prepare
+from scoring.modelling.remedies import remedies
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.search import (
-    Search,
-    best_of_each,
-    choose,
-    families,
-    refine,
-    remedies,
-    smoothed_cost,
-)
-from scoring.modelling.training import (
-    Examples,
-    Folds,
-    Validation,
-    cross_validate,
-    log_odds,
-    prepare,
-)
+from scoring.modelling.search import Search, refine
+from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.costs import Costs
+from scoring.serving.families.trees import BoostedTrees
 
-QUICK = lightgbm(n_estimators=40, colsample_bytree=0.8)
+QUICK = Candidate.of("trees", n_estimators=40, colsample_bytree=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +102,8 @@ def test_every_value_is_screened_and_the_best_of_a_family_goes_on(folds: Folds) 
     told: list[tuple[str, int, int]] = []
     values = {
         "dummy": (dummy(),),
-        "logistic regression": (logistic_regression(1e-9), logistic_regression(0.05)),
-        "lightgbm": (QUICK, lightgbm(n_estimators=1)),
+        "linear": (Candidate.of("linear", C=1e-9), Candidate.of("linear", C=0.05)),
+        "trees": (QUICK, Candidate.of("trees", n_estimators=1)),
     }
     tried = families(values, folds, Costs(), lambda *step: told.append(step))
     assert [item.candidate for item in tried] == [item for each in values.values() for item in each]
@@ -124,7 +115,7 @@ def test_every_value_is_screened_and_the_best_of_a_family_goes_on(folds: Folds) 
     for item in best:
         whole = cross_validate(item.candidate, folds, Costs())
         assert item.scores.tobytes() == whole.scores.tobytes()
-    assert ("logistic regression", 2, 2) in told
+    assert ("linear", 2, 2) in told
 
 
 def test_every_remedy_is_compared_with_none(folds: Folds) -> None:
@@ -145,7 +136,7 @@ Refine = Callable[..., Search]
 @pytest.fixture(scope="module")
 def search(folds: Folds) -> Refine:
     def run(folder: Path, trials: int, seed: int = 0, data: str = "d") -> Search:
-        return refine(lightgbm(), folds, Costs(), trials, seed, folder, data)
+        return refine(Candidate.of("trees"), folds, Costs(), trials, seed, folder, data)
 
     return run
 
@@ -154,13 +145,25 @@ def test_a_search_tries_the_default_first_and_is_recorded(search: Refine, tmp_pa
     found = search(tmp_path, 4)
     assert found.table["trial"].to_list() == list(range(4))
     first = found.table.row(0, named=True)
-    assert {name: first[name] for name in LIGHTGBM_DEFAULTS if name in first}.items() <= (
-        LIGHTGBM_DEFAULTS.items()
-    )
+    defaults = BoostedTrees.defaults
+    proposed = {name: first[name] for name in defaults if name in first}
+    assert len(proposed) == 7
+    assert proposed.items() <= defaults.items()
     assert not first["pruned"]
     whole = found.table.filter(~pl.col("pruned")).sort("objective").row(0, named=True)
     assert found.best.parameters["num_leaves"] == whole["num_leaves"]
-    assert found.best.servable
+    assert found.best.family is BoostedTrees
+
+
+@pytest.mark.parametrize("family", ["linear", "sum"])
+def test_every_family_can_be_searched(folds: Folds, family: str, tmp_path: Path) -> None:
+    base = replace(Candidate.of(family), resampling="class weights")
+    found = refine(base, folds, Costs(), 2, 0, tmp_path, "d")
+    first = found.table.row(0, named=True)
+    (prefix,) = {name.removesuffix("C") for name in base.parameters if name.endswith("C")}
+    assert first["C"] == base.parameters[f"{prefix}C"]
+    assert (found.best.family, found.best.resampling) == (base.family, "class weights")
+    assert found.best.parameters.keys() == base.parameters.keys()
 
 
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(

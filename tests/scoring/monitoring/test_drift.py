@@ -17,8 +17,10 @@ from scoring.data.dataset import Dataset, write_manifest
 from scoring.evaluation.comparison import Limits
 from scoring.features import build_features
 from scoring.files import FilesError
-from scoring.modelling.candidates import lightgbm
-from scoring.modelling.training import Examples, cross_validate, fit_scorer, lineage
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer, lineage
+from scoring.modelling.validation import cross_validate
 from scoring.monitoring import drift
 from scoring.monitoring.drift import HISTORIES, Checks, DriftError, Study
 from scoring.serving.costs import Costs
@@ -353,7 +355,9 @@ def real(real_dataset: Dataset) -> tuple[Scorer, pl.DataFrame, pl.DataFrame]:
     features = build_features(real_dataset.frames()).collect()
     outcomes = real_dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     examples = Examples.of(features, outcomes)
-    validation = cross_validate(lightgbm(n_estimators=40), examples, Costs(), folds=3, seed=1)
+    validation = cross_validate(
+        Candidate.of("trees", n_estimators=40), examples, Costs(), folds=3, seed=1
+    )
     record = lineage(validation, {"digest": "0" * 64})
     scorer = fit_scorer(validation, examples, "credit-scoring", record, seed=1)
     unseen = pl.DataFrame({"SK_ID_CURR": examples.frame["SK_ID_CURR"], PD: validation.pds})

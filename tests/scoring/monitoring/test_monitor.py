@@ -147,7 +147,8 @@ def test_categories_that_the_model_does_not_know_are_found(
     features = tuple(lacking if one.name == name else one for one in scorer.features)
     # Another model of the same name: the store is made to believe that it answered.
     folder = tmp_path / "other"
-    replace(scorer, features=features, profile=_without(scorer, name, lacking.levels)).save(folder)
+    model = replace(scorer.model, features=features)
+    replace(scorer, model=model, profile=_without(scorer, name, lacking.levels)).save(folder)
     digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
     store.models.archive(digest, "credit-scoring", "7", folder)
     with sqlite3.connect(tmp_path / "scoring.db") as connection:

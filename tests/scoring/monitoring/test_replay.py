@@ -26,7 +26,7 @@ from api.decisions.example import REQUEST
 from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
 from scoring.data.requests import nameless
-from scoring.features.vectors import from_bytes, layout, to_bytes
+from scoring.features.vectors import Layout, from_bytes, layout, to_bytes
 from scoring.monitoring.replay import Difference, Report, replay
 from scoring.serving.batch import row_batches
 from scoring.serving.materialize import online_applicants
@@ -330,6 +330,34 @@ def test_decisions_on_other_features_are_counted_apart(recorded: Recorded, lite:
     report = replay(recorded.put(lite, [*old, *recorded.decisions[5:20]]))
     assert report.missing == {"code of version 1 of the features": 5}
     assert (report.equal, report.incomplete, report.differing) == (15, 5, 0)
+
+
+def test_decisions_on_another_layout_are_computed_again_by_name(
+    recorded: Recorded, lite: Store
+) -> None:
+    own = layout()
+    turned = Layout(own.names[::-1], own.levels, own.definitions)
+    read = used(recorded, recorded.decisions[0])
+    changed = Layout(own.names, own.levels, {**own.definitions, min(read): "0"})
+    unread = next(name for name in own.names if name not in read and name not in own.levels)
+    gone = Layout(own.names, own.levels, {**own.definitions, unread: "0"})
+    moved = [
+        replace(
+            one,
+            feature_set_version=turned.digest,
+            features=to_bytes(from_bytes(one.features)[::-1]),
+        )
+        for one in recorded.decisions[:5]
+    ]
+    without = [replace(one, feature_set_version=gone.digest) for one in recorded.decisions[5:8]]
+    other = [replace(one, feature_set_version=changed.digest) for one in recorded.decisions[8:10]]
+    store = recorded.put(lite, [*moved, *without, *other])
+    for each in (turned, changed, gone):
+        store.keep_layout(each.digest, each.text)
+    report = replay(store)
+    assert report.differing == 0
+    assert report.missing == {f"the feature {min(read)} as it was computed": 2}
+    assert report.equal == 8
 
 
 def test_a_kept_model_that_was_changed_is_a_difference(

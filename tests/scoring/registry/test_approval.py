@@ -15,14 +15,10 @@ from typer.testing import CliRunner
 
 from scoring.__main__ import app
 from scoring.data.dataset import Dataset
-from scoring.modelling.candidates import lightgbm
-from scoring.modelling.training import (
-    HOLDOUT_RULE,
-    Examples,
-    cross_validate,
-    fit_scorer,
-    is_held_out,
-)
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import HOLDOUT_RULE, Examples, is_held_out
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.registry import approval
 from scoring.registry.gates import Margins
 from scoring.registry.holdout import score_held_out
@@ -33,6 +29,7 @@ from scoring.registry.mlflow_registry import (
     Registry,
     RegistryError,
 )
+from scoring.registry.recutting import register_recut
 from scoring.reports.card import NOT_APPROVED
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
@@ -63,7 +60,9 @@ def registry(opened: Registry) -> Iterator[Registry]:
 def model(sample_examples: Examples) -> Scorer:
     """A model that has learnt from none of those held out."""
     development, _ = sample_examples.holdout()
-    validation = cross_validate(lightgbm(n_estimators=60), development, Costs(), folds=3)
+    validation = cross_validate(
+        Candidate.of("trees", n_estimators=40), development, Costs(), folds=2
+    )
     record = {"training": {"holdout": HOLDOUT_RULE, "source": "synthetic"}}
     return fit_scorer(validation, development, MODEL_NAME, record)
 
@@ -114,6 +113,36 @@ def test_a_challenger_becomes_the_champion_with_its_card_and_its_export(
     assert "the first" in (reports / "model_card.html").read_text()
     assert registry.attached(version, "model_card.md") == text
     assert sorted(path.name for path in reports.iterdir()) == ["model_card.html", "model_card.md"]
+
+
+def test_other_costs_make_a_challenger_with_the_same_pds_and_another_cutoff(
+    registry: Registry, sample: Dataset, model: Scorer
+) -> None:
+    first = registered(registry, model)
+    with pytest.raises(RegistryError):
+        register_recut(registry, sample, Costs(4.0), "2026-11-28")
+    made = register_recut(registry, sample, Costs(4.0), "2026-11-28", first)
+    assert registry.version_of(CHALLENGER) == made.version != first
+    assert registry.load(made.version) == made
+    assert (made.cutoff, made.costs, made.model) == (0.2, Costs(4.0), model.model)
+    low, high = made.refer_band
+    assert low < 0.2 < high
+    assert made.calibration == model.calibration
+    training = made.lineage["training"]
+    assert (training["cost_false_negative"], training["holdout"]) == (4.0, HOLDOUT_RULE)
+    assert made.lineage["recut_of"] == first
+    before, after = model.profile, made.profile
+    assert before is not None
+    assert after is not None
+    assert after.decisions.get("refuse", 0) < before.decisions["refuse"]
+    assert after.columns == before.columns
+    card = approval.kept_card(registry, made.version)
+    assert card is not None
+    assert (card.deciding.cutoff, card.identity.version) == (0.2, made.version)
+    assert card.method == filled_card(version=first).method
+    verdict = approval.judged(registry, sample, margins=FEW)
+    assert verdict.challenger == made.version
+    assert not [gate.name for gate in verdict.refused_by() if gate.name != "fairness"]
 
 
 def test_a_worse_challenger_is_refused_forced_and_rolled_back(

@@ -356,8 +356,11 @@ def test_a_champion_that_cannot_be_read_needs_a_motive(
 def test_features_of_another_version_are_refused(
     model: Model, truth: Floats, held_out: HeldOut, card: Card
 ) -> None:
-    old = model("2", truth, feature_set_version="0")
-    assert refused(judge(old, None, held_out, card)) == ["feature set"]
+    sound = model("2", truth).scorer
+    definitions = {**sound.definitions, "EXT_SOURCE_2": "0"}
+    verdict = judge(model("2", truth, definitions=definitions), None, held_out, card)
+    assert refused(verdict) == ["feature set"]
+    assert "'EXT_SOURCE_2' is not computed" in gate_of(verdict, "feature set").sentence
 
 
 def test_a_model_without_its_own_complete_card_is_refused(

@@ -17,7 +17,8 @@ from scoring.__main__ import app
 from scoring.data.dataset import Dataset
 from scoring.data.synthetic import write_sample
 from scoring.data.versions import Addition, DataVersions
-from scoring.modelling.training import Examples, Validation, applicants_digest
+from scoring.modelling.examples import Examples, applicants_digest
+from scoring.modelling.validation import Validation
 from scoring.registry import provenance
 from scoring.registry.approval import register
 from scoring.registry.gates import Gate, GateVerdict

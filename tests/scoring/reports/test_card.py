@@ -17,8 +17,9 @@ from sklearn.metrics import roc_auc_score
 
 from scoring.data.dataset import Dataset
 from scoring.evaluation.bootstrap import Interval
+from scoring.modelling.examples import HOLDOUT_RULE, Examples
 from scoring.modelling.pipeline import Run
-from scoring.modelling.training import HOLDOUT_RULE, Examples, Validation
+from scoring.modelling.validation import Validation
 from scoring.registry.approval import kept_card, register
 from scoring.registry.mlflow_registry import CHALLENGER, Registry
 from scoring.reports.card import (
@@ -321,7 +322,7 @@ def test_a_card_tells_what_a_training_found(run: Run) -> None:
     assert card.method.configurations == run.configurations == 3
     assert card.method.choice == "The best trial is not chosen."
     assert card.method.parameters["n_estimators"] == 60
-    assert [(item.name, item.chosen) for item in card.method.families] == [("lightgbm", True)]
+    assert [(item.name, item.chosen) for item in card.method.families] == [("trees", True)]
     assert card.fairness.proxy_auc[1:] == (0.8, 0.75, 0.85)
     assert "+0.0000" in card.fairness.price
     assert card.identity.owner == "the risk team"

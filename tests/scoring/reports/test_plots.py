@@ -21,7 +21,8 @@ from scoring.evaluation import explain
 from scoring.evaluation.fairness import by_group
 from scoring.evaluation.segments import segments
 from scoring.features.wording import Language, describe
-from scoring.modelling.training import Examples, Validation
+from scoring.modelling.examples import Examples
+from scoring.modelling.validation import Validation
 from scoring.reports import plots
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer

@@ -17,11 +17,16 @@ import requests
 from polars.exceptions import PanicException
 
 from scoring.features.vectors import Vectors
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
 from scoring.serving import model_files, proving
 from scoring.serving.booster import Booster, BoosterError
-from scoring.serving.model_files import read_json
+from scoring.serving.costs import Costs
 from scoring.serving.proving import prove
 from scoring.serving.scorer import Scored, Scorer, ScorerError
+from scoring.serving.strict_json import read_json
 from scoring.store import Policy, Store
 from tests.helpers import hostile, serving
 from tests.helpers.serving import body_of, workers_of
@@ -45,7 +50,7 @@ def test_a_description_that_cannot_be_is_refused(copy: Path, what: str) -> None:
 def test_trees_that_cannot_be_never_reach_lightgbm(scorer: Scorer, what: str) -> None:
     pattern, other, told = hostile.TREES[what]
     with pytest.raises(BoosterError, match=told):
-        Booster(hostile.altered_text(scorer.text, pattern, other))
+        Booster(hostile.altered_text(scorer.model.text, pattern, other))  # type: ignore[attr-defined]
 
 
 def test_a_text_that_ends_the_process_is_refused_by_one_of_its_own(copy: Path) -> None:
@@ -55,23 +60,78 @@ def test_a_text_that_ends_the_process_is_refused_by_one_of_its_own(copy: Path) -
             Scorer.load(copy)
 
 
-def test_a_text_is_tried_with_bounds_of_memory_and_time(
+def test_a_model_is_tried_with_bounds_of_memory_and_time(
     scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = (
         "import resource; from scoring.serving import proving\n"
         "proving._BOUNDS[resource.RLIMIT_AS] = 200_000_000; proving.main()"
     )
-    for text, told in ((scorer.text, "proved"), (scorer.text + "x" * 30_000_000, "bad_alloc")):
+    sound, asked = scorer.model.text, list[bytes]()  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        proving, "_asked", lambda content: (asked.append(content), (b"proved", 0))[1]
+    )
+    for text in (sound + "\n", sound + "x" * 30_000_000):
+        prove("trees", scorer.features, {"model.txt": text.encode()})
+    monkeypatch.undo()
+    for content, words in zip(asked, (b"proved", b""), strict=True):
         done = subprocess.run(
-            [sys.executable, "-c", program], input=text, capture_output=True,
-            text=True, env={**os.environ, **proving._ONE_THREAD}, check=True,
+            [sys.executable, "-c", program], input=content, capture_output=True,
+            env={**os.environ, **proving._ONE_THREAD}, check=True,
         )  # fmt: skip
-        assert done.stdout.endswith(told)
+        assert done.stdout.endswith(words)
+        assert (done.stdout == b"proved") == (words == b"proved")
     # An overrun machine says nothing about a model.
     monkeypatch.setattr(proving, "_SECONDS", 0.001)
     with pytest.raises(TimeoutError, match="could not be tried"):
-        prove(f"{scorer.text}\n")
+        prove("trees", scorer.features, {"model.txt": f"{sound}\n\n".encode()})
+
+
+@pytest.fixture(scope="module")
+def summed(sample_examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that is the sum of two."""
+    quick = Candidate.of("sum", **{"trees.n_estimators": 20, "folds": 2})
+    validation = cross_validate(quick, sample_examples, Costs(), folds=2)
+    folder = tmp_path_factory.mktemp("sum") / "model"
+    fit_scorer(validation, sample_examples, "credit-scoring", lineage={}).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize("what", hostile.SUMS)
+def test_files_of_other_families_are_checked_alike(summed: Path, tmp_path: Path, what: str) -> None:
+    copy = Path(shutil.copytree(summed, tmp_path / "model"))
+    assert Scorer.load(copy) == Scorer.load(summed)
+    damage, words = hostile.SUMS[what]
+    hostile.damaged(copy, damage)
+    with pytest.raises(ScorerError, match=f"(?s){copy}: not a usable model: .*{words}"):
+        Scorer.load(copy)
+
+
+@pytest.mark.parametrize("name", ["sum.json", "linear.json", "model.txt"])
+def test_each_file_of_a_sum_is_needed_as_it_was_saved(
+    summed: Path, tmp_path: Path, name: str
+) -> None:
+    copy = Path(shutil.copytree(summed, tmp_path / "model"))
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[:-1])
+    with pytest.raises(ScorerError, match=f"{name} is not the file that was saved"):
+        Scorer.load(copy)
+    (copy / name).unlink()
+    with pytest.raises(ScorerError, match=f"{name} is missing"):
+        Scorer.load(copy)
+    hostile.forgotten(copy, name)
+    with pytest.raises(ScorerError, match=f"not a usable model: .*{name}"):
+        Scorer.load(copy)
+
+
+def test_a_file_of_another_family_does_not_pass_as_the_models(
+    small_model: Path, summed: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(small_model, tmp_path / "model"))
+    shutil.copy(summed / "linear.json", copy)
+    hostile.remembered(copy, "linear.json")
+    with pytest.raises(ScorerError, match=r"'linear\.json' is no file of such a model"):
+        Scorer.load(copy)
 
 
 def test_what_was_proved_is_not_tried_again(

@@ -21,8 +21,8 @@ from api.decisions.reader import ApplicantReader
 from scoring.data.dataset import Dataset
 from scoring.data.requests import Rows, frames_of
 from scoring.data.tables import HISTORY, TABLES
-from scoring.features import FEATURE_SET_VERSION, build_features
-from scoring.features.vectors import from_bytes, pack
+from scoring.features import build_features
+from scoring.features.vectors import from_bytes, layout, pack
 from scoring.serving import materialize as module
 from scoring.serving.batch import example_requests, parted, row_batches
 from scoring.serving.materialize import materialize, online_applicants, request_bodies
@@ -141,7 +141,7 @@ def test_all_applicants_of_a_dataset_are_in_the_store(store: Store, sample: Data
     found = store.applicants.of(ids)
     expected = {one.applicant: one for one in made(sample, train=800, test=200)}
     assert found.keys() == expected.keys() == set(ids)
-    assert {one.feature_set_version for one in found.values()} == {FEATURE_SET_VERSION}
+    assert {one.feature_set_version for one in found.values()} == {layout().digest}
     assert {one.dataset for one in found.values()} == {sample.digest}
     assert all(one.features == expected[number].features for number, one in found.items())
     assert all(one.rows == expected[number].rows for number, one in found.items())
@@ -178,7 +178,7 @@ def test_known_applicants_are_replaced_and_others_stay(lite: Store, sample: Data
     materialize(sample, lite)
     replaced = lite.applicants.find(number)
     assert replaced is not None
-    assert replaced.feature_set_version == FEATURE_SET_VERSION
+    assert replaced.feature_set_version == layout().digest
     assert lite.applicants.find(7) == other
 
 

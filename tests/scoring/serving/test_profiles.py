@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.modelling.training import Examples, with_explanations
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import with_explanations
 from scoring.serving.profiles import PD, Column, Profile, ProfileError
 from scoring.serving.scorer import Scorer, ScorerError, encode
 

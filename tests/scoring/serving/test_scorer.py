@@ -19,11 +19,16 @@ from hypothesis import strategies as st
 
 from scoring.data.dataset import Dataset
 from scoring.features import PROTECTED, build_features
+from scoring.features.definitions import definitions
 from scoring.files import FilesError
-from scoring.modelling.candidates import lightgbm
-from scoring.modelling.training import Examples, cross_validate, fit_scorer
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
+from scoring.serving import scorer as scorer_module
 from scoring.serving.booster import BoosterError
 from scoring.serving.costs import Costs
+from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.scorer import Calibration, Feature, Scorer, ScorerError, check_manifest, encode
 from tests.helpers.exact import collected, differing, own_rows, shuffled
 
@@ -54,7 +59,7 @@ def biased(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
     outcomes = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     chosen = sample_features.select("SK_ID_CURR", "EXT_SOURCE_2", *sorted(PROTECTED))
     examples = Examples.of(chosen, outcomes, use_protected=True)
-    candidate = lightgbm(n_estimators=40, colsample_bytree=0.8)
+    candidate = Candidate.of("trees", n_estimators=40, colsample_bytree=0.8)
     validation = cross_validate(candidate, examples, Costs(), folds=2)
     return fit_scorer(validation, examples, "biased", {})
 
@@ -65,7 +70,7 @@ def categorical(sample: Dataset, sample_features: pl.DataFrame) -> Scorer:
     outcomes = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     names = [name for name, dtype in sample_features.schema.items() if isinstance(dtype, pl.Enum)]
     examples = Examples.of(sample_features.select("SK_ID_CURR", *names), outcomes)
-    candidate = lightgbm(n_estimators=40, colsample_bytree=0.8)
+    candidate = Candidate.of("trees", n_estimators=40, colsample_bytree=0.8)
     validation = cross_validate(candidate, examples, Costs(), folds=2)
     return fit_scorer(validation, examples, "categorical", {})
 
@@ -365,18 +370,18 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         Scorer.load(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("manifest", ["[]", "null", "{}", '{"format": 3, "files": 3}', "\xff"])
+@pytest.mark.parametrize("manifest", ["[]", "null", "{}", '{"format": 4, "files": 3}', "\xff"])
 def test_a_strange_manifest_is_refused(manifest: str, copy: Path) -> None:
     (copy / "manifest.json").write_text(manifest, encoding="latin-1")
     with pytest.raises(ScorerError, match=r"no readable manifest\.json"):
         Scorer.load(copy)
 
 
-@pytest.mark.parametrize("other", [1, 2, 4])
+@pytest.mark.parametrize("other", [1, 2, 3, 5])
 def test_another_format_is_refused(other: int, copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"format": other}))
-    with pytest.raises(ScorerError, match=f"format {other}, and this code reads format 3"):
+    with pytest.raises(ScorerError, match=f"format {other}, and this code reads format 4"):
         Scorer.load(copy)
 
 
@@ -428,10 +433,34 @@ def test_a_model_with_features_learnt_from_data_is_refused_in_words(copy: Path) 
         Scorer.load(copy)
 
 
-def test_a_model_of_another_feature_set_is_refused(scorer: Scorer, tmp_path: Path) -> None:
-    replace(scorer, feature_set_version="0").save(tmp_path / "old")
-    with pytest.raises(ScorerError, match=r"trained on version 0 of the features.*retrain"):
-        Scorer.load(tmp_path / "old")
+def test_a_model_is_tied_to_the_definitions_of_what_it_reads(
+    scorer: Scorer, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = dict(definitions())
+    assert scorer.definitions == {f.name: now[f.name] for f in scorer.features}
+    read, unread = scorer.features[5].name, (now.keys() - scorer.definitions.keys()).pop()
+
+    def computing(**changes: str | None) -> None:
+        changed = {name: own for name, own in (now | changes).items() if own is not None}
+        monkeypatch.setattr(scorer_module, "definitions", lambda: changed)
+
+    for changes in ({"new": "0" * 16}, {unread: None}, {unread: "0" * 16}):
+        computing(**changes)
+        assert Scorer.load(copy) == scorer
+    computing(**{read: "0" * 16})
+    with pytest.raises(ScorerError, match=f"'{read}' is computed otherwise.*train a model"):
+        Scorer.load(copy)
+    computing(**{read: None})
+    with pytest.raises(ScorerError, match=f"missing from what this code computes: '{read}'"):
+        Scorer.load(copy)
+
+
+def test_a_model_that_does_not_say_how_a_feature_is_computed_is_refused(copy: Path) -> None:
+    said = json.loads((copy / "scorer.json").read_text())
+    del said["definitions"]["AMT_CREDIT"]
+    rewritten(copy, "scorer.json", lambda _: json.dumps(said))
+    with pytest.raises(ScorerError, match="'AMT_CREDIT' is computed otherwise"):
+        Scorer.load(copy)
 
 
 def rewritten(folder: Path, name: str, change: Callable[[str], str]) -> None:
@@ -489,7 +518,7 @@ def test_a_folder_of_something_else_is_never_replaced(scorer: Scorer, tmp_path: 
 
 def test_a_scorer_of_no_model_cannot_be_made(scorer: Scorer) -> None:
     with pytest.raises(BoosterError):
-        replace(scorer, text="no model")
+        BoostedTrees(scorer.features, "no model")
 
 
 def test_serving_imports_no_training_library(saved: Path) -> None:

@@ -28,9 +28,9 @@ from scoring.errors import ScoringError
 from scoring.features import build_features
 from scoring.features.vectors import compute, from_bytes, pack, to_bytes
 from scoring.modelling import pipeline
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import TrainingSettings
-from scoring.modelling.training import is_held_out
 from scoring.registry import approval
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.registry.retraining.combined import applicants_of, combined, new_keys
@@ -40,6 +40,7 @@ from scoring.registry.retraining.trial import LARGEST_MOVE, effects, held
 from scoring.registry.tracking import track
 from scoring.serving.batch import example_requests
 from scoring.serving.costs import Costs
+from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.materialize import materialize
 from scoring.serving.scorer import Calibration, Feature, Floats, Scorer
 from scoring.store import Alert, Outcome, Override, Prediction, Store, new_id
@@ -107,7 +108,7 @@ def divided(everything: Dataset) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]
 
 def make_champion(registry: Registry, original: Dataset, folder: Path) -> None:
     """A quick one; of so few applicants the gates would refuse any."""
-    candidate = replace(lightgbm(n_estimators=40), kept=60)
+    candidate = replace(Candidate.of("trees", n_estimators=40), kept=60)
     DataVersions.beside(registry.folder).keep(original)
     run = pipeline.retrain(
         pipeline.load(original), candidate, (), TrainingSettings(folds=2), MODEL_NAME, "The first."
@@ -512,9 +513,8 @@ def test_a_back_door_moves_an_effect_and_a_changed_world_does_not(sample: Datase
 def few_features(values: Floats, target: np.ndarray) -> Scorer:
     parameters = {"objective": "binary", "max_depth": 3, "verbose": -1, "num_threads": 1}
     text = lgb.train(parameters, lgb.Dataset(values, target), 40).model_to_string()
-    return Scorer(
-        "few", "1", tuple(Feature(name) for name in FEW), Calibration(), 0.1, Costs(), text
-    )
+    model = BoostedTrees(tuple(Feature(name) for name in FEW), text)
+    return Scorer("few", "1", model, Calibration(), 0.1, Costs())
 
 
 # The same training as that of the test before.

@@ -1,0 +1,174 @@
+"""Applicants with known outcomes, and those of them that no model learns from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from scoring.data.dataset import Dataset
+from scoring.errors import ScoringError
+from scoring.features import PROTECTED, build_features
+from scoring.serving.families.base import Labels
+from scoring.serving.scorer import Feature, encode
+
+Matrix = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
+
+# A fifth of all applicants is never learnt from, whichever model is trained: a champion and its
+# challenger can then be compared on applicants that neither has seen.
+HOLDOUT_SHARE = 0.2
+
+
+_HOLDOUT_SEED = 20_181
+
+
+HOLDOUT_RULE = (
+    f"SplitMix64 of SK_ID_CURR with seed {_HOLDOUT_SEED}, the lowest {HOLDOUT_SHARE:.0%} of hashes"
+)
+
+
+class TrainingError(ScoringError):
+    """There is not enough to train on."""
+
+
+def is_held_out(applicants: pl.Series) -> pl.Series:
+    """Whether each applicant (SK_ID_CURR) is kept from every model's training."""
+    return pl.Series("held_out", _hashes(applicants) / 2.0**64 < HOLDOUT_SHARE)
+
+
+def _hashes(applicants: pl.Series) -> npt.NDArray[np.uint64]:
+    """A pseudo-random number for each applicant, the same wherever the applicant stands.
+
+    The finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", 2014).
+    """
+    state = applicants.to_numpy().astype(np.uint64) + np.uint64(_HOLDOUT_SEED * 2**32)
+    state = (state + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Applicants with a known outcome, encoded for the models.
+
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        SK_ID_CURR and features, as `build_features` gives them.
+    target : numpy.ndarray of shape (applicants,)
+        1 for a default, 0 else.
+    features : tuple of Feature
+        Which columns a model may use.
+    """
+
+    frame: pl.DataFrame
+    target: Labels
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def of(
+        cls, frame: pl.DataFrame, targets: pl.DataFrame, use_protected: bool = False
+    ) -> Examples:
+        """Join features with outcomes and choose the columns that a model may use.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+            Features by SK_ID_CURR.
+        targets : polars.DataFrame
+            SK_ID_CURR and TARGET; applicants without an outcome are left out.
+        use_protected : bool
+            Whether sex, age and family status may be used.
+
+        Raises
+        ------
+        TrainingError
+            If fewer than ten applicants of either outcome remain.
+        """
+        known = targets.select("SK_ID_CURR", "TARGET").drop_nulls("TARGET")
+        joined = frame.join(known, on="SK_ID_CURR", how="inner", maintain_order="left")
+        target = joined["TARGET"].to_numpy().astype(np.int8)
+        _check_outcomes(target)
+        columns = joined.drop("SK_ID_CURR", "TARGET")
+        features = tuple(
+            Feature.of(name, dtype)
+            for name, dtype in columns.schema.items()
+            if use_protected or name not in PROTECTED
+        )
+        return cls(joined.drop("TARGET"), target, features)
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """Encoded; features are 32-bit floats, so that half the memory holds them exactly."""
+        return encode(self.frame, self.features).astype(np.float32)
+
+    def take(self, rows: Positions) -> Examples:
+        """Some of the applicants, by position."""
+        return Examples(self.frame[rows], self.target[rows], self.features)
+
+    def with_protected(self) -> Examples:
+        """The same applicants with every feature allowed: sex, age and family status too."""
+        columns = self.frame.drop("SK_ID_CURR").schema
+        features = tuple(Feature.of(name, dtype) for name, dtype in columns.items())
+        return Examples(self.frame, self.target, features)
+
+    def holdout(self) -> tuple[Examples, Examples]:
+        """Split into (development, held out) by `is_held_out`.
+
+        Raises
+        ------
+        TrainingError
+            If fewer than ten applicants of either outcome are on one side.
+        """
+        held = is_held_out(self.frame["SK_ID_CURR"]).to_numpy()
+        parts = self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
+        for part in parts:
+            _check_outcomes(part.target)
+        return parts
+
+
+def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
+    """The training applicants of a dataset with their features and outcomes.
+
+    Raises
+    ------
+    TrainingError
+        If fewer than ten applicants of either outcome are known.
+    """
+    frames = dataset.frames("train")
+    rows = dict(zip(frames, pl.collect_all(frames.values()), strict=True))
+    return Examples.of(build_features(rows), rows["application"], use_protected)
+
+
+def applicants_digest(examples: Examples) -> str:
+    """SHA-256 of who was learnt from with which outcome, whatever their order.
+
+    It is that of a text with a line for each applicant, SK_ID_CURR and TARGET with a comma
+    between, by rising numbers.
+    """
+    outcome = pl.Series("TARGET", examples.target)
+    known = examples.frame.select("SK_ID_CURR", outcome).sort("SK_ID_CURR")
+    return hashlib.sha256(known.write_csv(include_header=False).encode()).hexdigest()
+
+
+def _check_outcomes(target: Labels) -> None:
+    fewest = rarer(target)
+    if fewest < 10:
+        raise TrainingError(
+            f"only {fewest} applicants of the rarer outcome among {target.size}: training "
+            "needs at least 10"
+        )
+
+
+def rarer(target: Labels) -> int:
+    """How many have the rarer outcome."""
+    defaults = int(target.sum())
+    return min(defaults, target.size - defaults)

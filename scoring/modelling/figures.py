@@ -1,0 +1,82 @@
+"""Figures on applicants that the model has not seen."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from scoring.evaluation import fairness
+from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.metrics import auc_interval, guard, intervals
+from scoring.modelling.examples import Examples
+from scoring.modelling.validation import Validation, cross_validate
+from scoring.serving.scorer import Scorer
+
+# With fewer the standard error of an AUC is above 0.025: chance alone may look like a leak.
+_ENOUGH_DEFAULTS = 100
+
+
+def unseen_pds(
+    validation: Validation, development: Examples, scorer: Scorer, holdout: Examples
+) -> pl.DataFrame:
+    """PDs of all training applicants, each from a model that has not seen the applicant.
+
+    Parameters
+    ----------
+    validation : Validation
+        Of the development applicants: theirs come from the folds.
+    development, holdout : Examples
+        The applicants that were learnt from, and those that were not.
+    scorer : Scorer
+        The served model: the held-out applicants' PDs are its own.
+
+    Returns
+    -------
+    polars.DataFrame
+        SK_ID_CURR and probability_of_default.
+    """
+    parts = (
+        (development, validation.pds),
+        (holdout, scorer.predict(holdout.frame)),
+    )
+    return pl.concat(
+        examples.frame.select("SK_ID_CURR", probability_of_default=pl.Series(pds))
+        for examples, pds in parts
+    )
+
+
+def held_out(scorer: Scorer, holdout: Examples, seed: int = 0) -> dict[str, Interval]:
+    """The figures of a model on the held-out applicants, with their intervals."""
+    pds = scorer.predict(holdout.frame)
+    return intervals(holdout.target, pds, scorer.cutoff, scorer.costs, seed=seed)
+
+
+def price_of_leaving_out(
+    validation: Validation, including: Examples, folds: int, seed: int
+) -> dict[str, Interval]:
+    """What leaving the protected attributes out changes, for the chosen recipe.
+
+    Parameters
+    ----------
+    validation : Validation
+        Of the recipe without them.
+    including : Examples
+        The same applicants with them.
+    folds, seed : int
+        Of the cross-validation.
+    """
+    costs = validation.costs
+    other = cross_validate(validation.candidate, including, costs, folds, seed)
+    return fairness.price_of_leaving_out(validation.target, validation.pds, other.pds, costs)
+
+
+def check_credible(validation: Validation) -> None:
+    """Refuse an AUC that is too good to be true; with few defaults, if it surely is.
+
+    Raises
+    ------
+    SuspectedLeakageError
+        Saying where to look for the leak.
+    """
+    auc = auc_interval(validation.target, validation.scores)
+    few = int(validation.target.sum()) < _ENOUGH_DEFAULTS
+    guard(auc.low if few else auc.value)

@@ -1,0 +1,151 @@
+"""The fit of the model that is served, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from scoring.evaluation.business import refer_band
+from scoring.evaluation.metrics import figures
+from scoring.features import wording
+from scoring.modelling.calibration import LEAST_DEFAULTS
+from scoring.modelling.candidates import Candidate, fit
+from scoring.modelling.examples import Examples, Mask, Matrix, TrainingError, rarer
+from scoring.modelling.folds import known_columns
+from scoring.modelling.selection import ranking
+from scoring.modelling.validation import Validation
+from scoring.serving.costs import Costs
+from scoring.serving.families import families as served_families
+from scoring.serving.families.base import Floats, Labels, Model
+from scoring.serving.profiles import Profile
+from scoring.serving.scorer import Feature, Scorer
+
+# What a fitted model's numbers depend on.
+_PACKAGES = ("lightgbm", "numpy", "polars", "scikit-learn")
+
+
+def fit_scorer(
+    validation: Validation,
+    examples: Examples,
+    name: str,
+    lineage: Mapping[str, Any],
+    seed: int = 0,
+) -> Scorer:
+    """Fit the served model on all examples; its calibration comes from the cross-validation.
+
+    Parameters
+    ----------
+    validation : Validation
+        Of a candidate that can be served, on the same examples.
+    examples : Examples
+        Applicants with outcomes.
+    name : str
+        The registered model's name.
+    lineage : mapping
+        Kept inside the Scorer as it is.
+    seed : int
+        Of the model.
+    """
+    candidate = validation.candidate
+    features, matrix = _training_matrix(candidate, examples, seed)
+    model = fit(candidate, features, matrix, examples.target, seed)
+    if not isinstance(model, Model):
+        raise TrainingError(
+            f"a Scorer holds a model of {', '.join(served_families())}, not a {candidate.name}"
+        )
+    cutoff = validation.costs.cutoff
+    scorer = Scorer(
+        name=name,
+        version="0",
+        model=model,
+        calibration=validation.calibration,
+        cutoff=cutoff,
+        costs=validation.costs,
+        lineage=lineage,
+        refer_band=refer_band(validation.pds, cutoff),
+        texts=wording.texts(feature.name for feature in features),
+    )
+    levels = {feature.name: feature.levels for feature in features}
+    decisions = scorer.decide(validation.pds)
+    profile = Profile.of_training(levels, matrix, validation.pds, decisions, examples.target == 1)
+    return replace(scorer, profile=profile)
+
+
+def _training_matrix(
+    candidate: Candidate, examples: Examples, seed: int
+) -> tuple[tuple[Feature, ...], Matrix]:
+    """The columns that a candidate keeps of all examples."""
+    known = known_columns(examples.matrix)
+    features = tuple(examples.features[i] for i in known)
+    matrix = examples.matrix[:, known]
+    if candidate.kept is not None:
+        kept = np.sort(ranking(features, matrix, examples.target, seed)[: candidate.kept])
+        features, matrix = tuple(features[i] for i in kept), matrix[:, kept]
+    return features, matrix
+
+
+def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
+    """The Scorer with the reasons and the importance of features in its profile.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        As `fit_scorer` made it.
+    unseen : polars.DataFrame
+        Features of applicants that the model has not seen.
+    """
+    if scorer.profile is None:
+        raise TrainingError("the model has no profile: fit it with fit_scorer")
+    told = ([reason.feature for reason in own] for own in scorer.reasons(unseen))
+    contributions = scorer.explain(unseen).contributions
+    return replace(scorer, profile=scorer.profile.explained_by(told, contributions))
+
+
+def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a model comes from, as plain JSON values: what it was trained on, how, how well.
+
+    Timings are left out: the same data, seed and code give the same values.
+    """
+    metrics = {
+        name: value for name, value in validation.metrics.items() if not name.endswith("seconds")
+    }
+    candidate = validation.candidate
+    return {
+        "candidate": candidate.name,
+        "parameters": dict(candidate.parameters),
+        "resampling": candidate.resampling,
+        "features_kept": candidate.kept,
+        "training": dict(record),
+        "cross_validation": metrics,
+        "promised": promises(
+            validation.target, validation.pds, validation.costs, validation.newest
+        ),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def promises(
+    target: Labels, pds: Floats, costs: Costs, newest: Mask | None = None
+) -> dict[str, dict[str, float]]:
+    """What a model's decisions should turn out like, of all applicants and of those not refused.
+
+    Only applicants who get a loan show an outcome: the model has taken the clear cases away from
+    them, and ranks the others less well than all together. Where the newest outcomes set the level
+    of the PDs, the promise for those not refused is theirs. Left out where too few defaulted.
+    """
+    cutoff = costs.cutoff
+    low, high = refer_band(pds, cutoff)
+    kept = pds <= (high if low < high else cutoff)
+    if newest is not None and rarer(target[kept & newest]) >= LEAST_DEFAULTS:
+        kept &= newest
+    parts = {"all": np.ones_like(kept), "not_refused": kept}
+    return {
+        name: figures(target[part], pds[part], cutoff, costs)
+        for name, part in parts.items()
+        if 0 < target[part].sum() < part.sum()
+    }

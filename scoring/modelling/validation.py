@@ -1,0 +1,298 @@
+"""Candidates cross-validated: every applicant scored by a model that has not seen them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
+
+from scoring.evaluation.business import best_cutoff, business_cost
+from scoring.evaluation.metrics import figures
+from scoring.modelling.calibration import calibrate, renewed
+from scoring.modelling.candidates import Candidate, Fitted, fit
+from scoring.modelling.examples import Examples, Mask, Matrix
+from scoring.modelling.folds import FOLDS, Folds, prepare
+from scoring.serving.costs import Costs
+from scoring.serving.families.base import Floats, Labels
+from scoring.serving.scorer import Calibration
+
+Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Models fitted at a time, at most: each holds its training rows.
+_MOST_WORKERS = 4
+
+
+# Rows that are scored at a time.
+_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A candidate's cross-validation.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        What was validated.
+    scores : numpy.ndarray of shape (applicants,)
+        Log-odds of default, each from a model that has not seen the applicant.
+    fold : numpy.ndarray of shape (applicants,)
+        In which fold each applicant was left out.
+    target : numpy.ndarray of shape (applicants,)
+        The outcomes.
+    costs : Costs
+        What mistakes cost.
+    train_auc, train_cost, fit_seconds, predict_seconds : list of float
+        One value a fold; the first two on rows that the fold's model has seen.
+    newest : numpy.ndarray of bool of shape (applicants,), optional
+        Whose outcomes alone the PDs are calibrated on; everybody's by default.
+    """
+
+    candidate: Candidate
+    scores: Floats
+    fold: npt.NDArray[np.int64]
+    target: Labels
+    costs: Costs
+    train_auc: list[float] = field(default_factory=list)
+    train_cost: list[float] = field(default_factory=list)
+    fit_seconds: list[float] = field(default_factory=list)
+    predict_seconds: list[float] = field(default_factory=list)
+    newest: Mask | None = None
+
+    @cached_property
+    def pds(self) -> Floats:
+        """Calibrated PDs; each fold's calibration is fitted on the other folds."""
+        result = np.empty_like(self.scores)
+        for out in self._folds():
+            result[out] = self._calibrated(~out).probability(self.scores[out])
+        return result
+
+    @property
+    def calibration(self) -> Calibration:
+        """From scores to PDs, fitted on everybody."""
+        return self._calibrated(np.ones(self.target.size, dtype=np.bool_))
+
+    def _calibrated(self, rows: Mask) -> Calibration:
+        found = calibrate(self.scores[rows], self.target[rows])
+        if self.newest is None:
+            return found
+        chosen = rows & self.newest
+        return renewed(found, self.scores[chosen], self.target[chosen])
+
+    @property
+    def raw_pds(self) -> Floats:
+        """PDs as the models give them, without calibration."""
+        return Calibration().probability(self.scores)
+
+    @cached_property
+    def fold_auc(self) -> list[float]:
+        return [float(roc_auc_score(self.target[out], self.scores[out])) for out in self._folds()]
+
+    @cached_property
+    def tuned_cost(self) -> float:
+        """Business cost when each fold's cut-off is the best one of the other folds."""
+        total = 0.0
+        for out in self._folds():
+            cutoff = best_cutoff(self.target[~out], self.pds[~out], self.costs)
+            total += business_cost(self.target[out], self.pds[out], cutoff, self.costs) * out.sum()
+        return float(total / self.target.size)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """The figures by which candidates are compared.
+
+        All are on applicants not seen in training, but auc_train and business_cost_train. The
+        AUC is that of all scores together.
+        """
+        auc = float(roc_auc_score(self.target, self.scores))
+        found = figures(self.target, self.pds, self.costs.cutoff, self.costs)
+        raw = figures(self.target, self.raw_pds, self.costs.cutoff, self.costs)
+        return found | {
+            "auc": auc,
+            "gini": 2 * auc - 1,
+            "auc_fold_std": float(np.std(self.fold_auc)),
+            "auc_train": float(np.mean(self.train_auc)),
+            "business_cost_tuned_cutoff": self.tuned_cost,
+            "business_cost_train": float(np.mean(self.train_cost)),
+            "ece_before_calibration": raw["ece"],
+            "business_cost_before_calibration": raw["business_cost"],
+            "fit_seconds": float(np.mean(self.fit_seconds)),
+            "predict_seconds": float(np.mean(self.predict_seconds)),
+        }
+
+    def _folds(self) -> list[Mask]:
+        return [self.fold == number for number in np.unique(self.fold)]
+
+
+def cross_validate(
+    candidate: Candidate,
+    examples: Examples | Folds,
+    costs: Costs,
+    folds: int = FOLDS,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Validation:
+    """Score every applicant with a model that has not seen them.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        Fitted anew in every fold: preprocessing, selection of features and resampling included.
+    examples : Examples or Folds
+        Applicants with outcomes, or folds of them that `prepare` made.
+    costs : Costs
+        What mistakes cost.
+    folds, seed : int
+        For `prepare`, where the folds are not made yet.
+    progress : callable of (name, done, total), optional
+        Told after each fold.
+    """
+    ready = examples if isinstance(examples, Folds) else prepare(examples, folds, seed)
+    return cross_validate_all([candidate], ready, costs, progress=progress)[0]
+
+
+def cross_validate_all(
+    candidates: Sequence[Candidate],
+    folds: Folds,
+    costs: Costs,
+    progress: Progress | None = None,
+) -> list[Validation]:
+    """Cross-validate several candidates on the same folds."""
+    fitted = fit_each(candidates, folds, range(len(folds.parts)), progress)
+    return [
+        assemble(candidate, folds, costs, parts)
+        for candidate, parts in zip(candidates, fitted, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class FittedFold:
+    """What a candidate's model of one fold says.
+
+    Attributes
+    ----------
+    number : int
+        Which fold.
+    scores, seen : numpy.ndarray
+        Log-odds of default of the rows left out, and of the training rows.
+    fit_seconds, predict_seconds : float
+        Wall-clock time.
+    """
+
+    number: int
+    scores: Floats
+    seen: Floats
+    fit_seconds: float
+    predict_seconds: float
+
+
+def fit_each(
+    candidates: Sequence[Candidate],
+    folds: Folds,
+    numbers: Sequence[int],
+    progress: Progress | None = None,
+) -> list[list[FittedFold]]:
+    """Fit candidates in some of the folds, as many models at a time as there are cores.
+
+    No core waits for the last fold of a candidate: the next one's first is taken up.
+    """
+
+    def one(pair: tuple[Candidate, int]) -> FittedFold:
+        candidate, number = pair
+        columns, inside, out = folds.data(number, candidate)
+        features = folds.examples.features
+        target = folds.examples.target[folds.parts[number].inside]
+        start = time.perf_counter()
+        model = fit(candidate, [features[i] for i in columns], inside, target, folds.seed)
+        fitted = time.perf_counter()
+        scores = scores_of(model, out)
+        predicted = time.perf_counter()
+        seen = scores_of(model, inside)
+        return FittedFold(number, scores, seen, fitted - start, predicted - fitted)
+
+    fitted = in_parallel(one, [(item, number) for item in candidates for number in numbers])
+    return [
+        list(_told(islice(fitted, len(numbers)), item.name, numbers, progress))
+        for item in candidates
+    ]
+
+
+def assemble(
+    candidate: Candidate, folds: Folds, costs: Costs, parts: Iterable[FittedFold]
+) -> Validation:
+    """The validation of the folds that were fitted; applicants of other folds are left out."""
+    fitted = list(parts)
+    target = folds.examples.target
+    out = [folds.parts[part.number].out for part in fitted]
+    order = np.argsort(np.concatenate(out), kind="stable")
+    fold = np.concatenate(
+        [np.full(len(rows), p.number) for rows, p in zip(out, fitted, strict=True)]
+    )
+    result = Validation(
+        candidate,
+        np.concatenate([part.scores for part in fitted])[order],
+        fold[order],
+        target[np.sort(np.concatenate(out))],
+        costs,
+        fit_seconds=[part.fit_seconds for part in fitted],
+        predict_seconds=[part.predict_seconds for part in fitted],
+    )
+    for part in fitted:
+        seen = target[folds.parts[part.number].inside]
+        pds = calibrate(part.seen, seen).probability(part.seen)
+        result.train_auc.append(float(roc_auc_score(seen, part.seen)))
+        result.train_cost.append(business_cost(seen, pds, costs.cutoff, costs))
+    return result
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Do some work on each item, one core an item, and give the results in order.
+
+    Threads are enough: LightGBM and NumPy let go of Python while they compute.
+    """
+    # One thread of linear algebra each: more would wait for each other.
+    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
+    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(work, items)
+
+
+def _told(parts: Iterable[R], name: str, expected: Sized, progress: Progress | None) -> Iterator[R]:
+    for done, part in enumerate(parts, start=1):
+        if progress:
+            progress(name, done, len(expected))
+        yield part
+
+
+def scores_of(model: Fitted, matrix: Matrix) -> Floats:
+    """Log-odds of default that a fitted candidate gives to encoded rows."""
+    # Some at a time, since they are twice as large as the features' own 32 bits.
+    parts = (matrix[start : start + _ROWS] for start in range(0, len(matrix), _ROWS))
+    return np.concatenate([model.raw_scores(part.astype(np.float64)) for part in parts])
+
+
+def compare(validations: Sequence[Validation]) -> pl.DataFrame:
+    """A row a candidate with the metrics of its cross-validation."""
+    return pl.DataFrame(
+        [
+            {
+                "candidate": item.candidate.name,
+                "resampling": item.candidate.resampling,
+                "folds": len(item.fold_auc),
+                **item.metrics,
+            }
+            for item in validations
+        ]
+    )

@@ -1,0 +1,112 @@
+"""Other costs for a model that is calibrated: another cut-off, without training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, replace
+
+import numpy as np
+import polars as pl
+
+from scoring.data.dataset import Dataset
+from scoring.evaluation.business import refer_band
+from scoring.features import build_features
+from scoring.modelling.fit import promises
+from scoring.registry import approval, provenance
+from scoring.registry.holdout import held_out_rows
+from scoring.registry.mlflow_registry import CHAMPION, Registry, RegistryError
+from scoring.reports.card import check_complete
+from scoring.reports.card.making import recut as recut_card
+from scoring.serving.costs import Costs
+from scoring.serving.families.base import Floats, Labels
+from scoring.serving.scorer import Scorer
+
+
+def register_recut(
+    registry: Registry, dataset: Dataset, costs: Costs, created: str, version: str | None = None
+) -> Scorer:
+    """Register a version that decides by other costs; it becomes the challenger.
+
+    Its PDs are those of the version that it is made from. The refer band, the promised figures and
+    the model card are made anew on the applicants that no model has learnt from.
+
+    Parameters
+    ----------
+    registry : Registry
+        Where the models are; no run of it is open.
+    dataset : Dataset
+        Whose held-out applicants are scored.
+    costs : Costs
+        What mistakes cost from now on.
+    created : str
+        The date for the card (ISO 8601).
+    version : str, optional
+        What it is made from, the champion by default.
+
+    Raises
+    ------
+    RegistryError
+        If there is no such version, it has no card, or nobody is held out.
+    """
+    base = registry.load(registry.version_of(CHAMPION) if version is None else version)
+    card = approval.kept_card(registry, base.version)
+    if card is None:
+        raise RegistryError(f"version {base.version} was registered without a model card")
+    rows = held_out_rows(dataset)
+    features = pl.concat(build_features(part) for part in rows)
+    target = pl.concat(part["application"] for part in rows)["TARGET"].to_numpy()
+    scorer = recut(base, costs, target, base.predict(features))
+    card = recut_card(card, scorer, features, target, created)
+    check_complete(card)
+    with registry.run(
+        f"recut of version {base.version}", {"version": base.version, **asdict(costs)}
+    ):
+        registry.log({f"holdout_{figure.name}": figure.value for figure in card.holdout})
+        made_by = provenance.provenance_of(registry.champion(scorer.name))
+        registered = registry.register(scorer, made_by.tags)
+        provenance.keep(registry, registered.version, registered.name, made_by, dataset.manifest)
+    identity = replace(card.identity, version=registered.version)
+    approval.keep_card(registry, replace(card, identity=identity))
+    return registered
+
+
+def recut(base: Scorer, costs: Costs, target: Labels, pds: Floats) -> Scorer:
+    """The same model with other costs.
+
+    Parameters
+    ----------
+    base : Scorer
+        The model.
+    costs : Costs
+        What mistakes cost from now on.
+    target, pds : numpy.ndarray of shape (applicants,)
+        Outcomes and PDs of applicants that the model has not seen.
+    """
+    training = {
+        **base.lineage.get("training", {}),
+        "cost_false_negative": costs.false_negative,
+        "cost_false_positive": costs.false_positive,
+    }
+    lineage = {
+        **base.lineage,
+        "training": training,
+        "promised": promises(target, pds, costs),
+        "recut_of": base.version,
+    }
+    scorer = replace(
+        base,
+        version="0",
+        costs=costs,
+        cutoff=costs.cutoff,
+        refer_band=refer_band(pds, costs.cutoff),
+        lineage=lineage,
+    )
+    if base.profile is None:
+        return scorer
+    # As many as the profile is of, in the shares of those who were kept from training.
+    known = base.profile.applicants / max(pds.size, 1)
+    decisions: dict[str, int] = {
+        decision: int(np.round(count * known))
+        for decision, count in Counter(scorer.decide(pds)).items()
+    }
+    return replace(scorer, profile=replace(base.profile, decisions=decisions))
