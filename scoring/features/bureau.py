@@ -110,7 +110,9 @@ _TOTALS = Formulas(
         f"{PREFIX}__DEBT_TO_CREDIT__active__total": quotient(
             f"{PREFIX}__AMT_CREDIT_SUM_DEBT__active__sum", f"{PREFIX}__AMT_CREDIT_SUM__active__sum"
         ),
-        f"{PREFIX}__SHARE__12m__total": quotient(f"{_NUMBER}__12m__count", f"{_NUMBER}__all__count"),
+        f"{PREFIX}__SHARE__12m__total": quotient(
+            f"{_NUMBER}__12m__count", f"{_NUMBER}__all__count"
+        ),
         f"{PREFIX}__DAYS_BETWEEN__all__mean": _gap(),
     }
 )

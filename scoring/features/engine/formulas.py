@@ -56,9 +56,6 @@ class Formula:
         """A division by a formula only: Polars multiplies by the reciprocal of a literal."""
         return _arithmetic(operator.truediv, np.divide, self, other)
 
-    def __floordiv__(self, other: Formula | float) -> Formula:
-        return _arithmetic(operator.floordiv, np.floor_divide, self, other)
-
     def __neg__(self) -> Formula:
         return Formula(-self.polars, call(np.negative, self.step))
 
@@ -240,19 +237,6 @@ def when(condition: Condition) -> When:
 def over(numerator: Formula, denominator: Formula) -> Formula:
     """A division, null where the denominator is not above zero."""
     return when(denominator > 0).then(numerator / denominator)
-
-
-def added(formulas: Iterable[Formula]) -> Formula:
-    """The sum in the order given, null where one is.
-
-    Neither library's own sum will do: the order of `sum_horizontal` is that of its threads, and
-    numpy's depends on the array's shape.
-    """
-    terms = list(formulas)
-    return Formula(
-        reduce(operator.add, (term.polars for term in terms)),
-        call(numpy_program.added, *(term.step for term in terms)),
-    )
 
 
 def sum_of_three(first: Formula, second: Formula, third: Formula) -> Formula:

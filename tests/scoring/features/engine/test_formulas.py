@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +10,6 @@ from scoring.features.engine.formulas import (
     Condition,
     Formula,
     Formulas,
-    added,
     col,
     greatest,
     least,
@@ -102,7 +100,6 @@ def larger(inner: st.SearchStrategy[Formula]) -> st.SearchStrategy[Formula]:
         ),
         CONDITIONS.map(Condition.real),
         st.lists(CONDITIONS, min_size=1, max_size=5).map(number_of),
-        st.lists(inner, min_size=1, max_size=5).map(added),
         st.lists(inner.map(Formula.round), min_size=1, max_size=5).map(total),
         st.lists(inner, min_size=1, max_size=3).map(least),
         st.lists(inner, min_size=1, max_size=3).map(greatest),
@@ -159,19 +156,6 @@ def test_texts_are_numbers_for_both_or_for_none() -> None:
     assert differing(by_numpy, by_polars) == []
     assert by_numpy["N"].to_list()[:3] == [0, 5, -3]
     assert by_numpy["N"].null_count() >= 4
-
-
-def test_sums_have_one_order() -> None:
-    values = np.random.default_rng(3).normal(size=(200, 40))
-    frame = pl.DataFrame(values, schema=[f"X{i}" for i in range(40)])
-    expected = np.zeros(200)
-    for column in values.T:
-        expected = expected + column
-    by_polars, by_numpy = both({"S": added(map(col, frame.columns))}, frame)
-    assert differing(by_numpy, by_polars) == []
-    assert by_numpy["S"].to_numpy().tobytes() == expected.tobytes()
-    (alone,) = Formulas({"S": added(map(col, frame.columns))}).arrays(SmallRows.of(frame[7]).column)
-    assert alone.tolist() == [expected[7]]
 
 
 def test_a_step_that_several_formulas_share_is_computed_once() -> None:
