@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scoring.errors import ScoringError
-from scoring.modelling.candidates import LOWERS_PD, Candidate, boosted_trees
+from scoring.features.directions import DIRECTIONS
+from scoring.modelling.candidates import Candidate, boosted_trees
 from scoring.modelling.resampling import Resampling
 from scoring.serving.scorer import Scorer
 
@@ -51,5 +52,5 @@ class Configuration:
     @property
     def candidate(self) -> Candidate:
         """The trees, not fitted."""
-        found = boosted_trees(dict(self.parameters), LOWERS_PD)
+        found = boosted_trees(dict(self.parameters), DIRECTIONS)
         return replace(found, resampling=self.resampling, kept=self.kept)
