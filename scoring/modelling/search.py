@@ -279,7 +279,7 @@ def _proposed(trial: optuna.Trial, base: Candidate) -> Candidate:
     trial.suggest_float("subsample", 0.5, 1.0)
     trial.suggest_int("min_child_samples", 20, 150, log=True)
     trial.suggest_float("reg_lambda", 3.0, 100.0, log=True)
-    trial.suggest_categorical("kept", [_ALL, 400, 250])
+    trial.suggest_categorical("kept", [_ALL, 120, 80])
     return _candidate(trial.params, base)
 
 
