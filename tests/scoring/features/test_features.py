@@ -276,7 +276,7 @@ def test_no_nan_and_no_infinity(sample_features: pl.DataFrame) -> None:
 
 def test_there_are_features_of_all_seven_tables(names: list[str]) -> None:
     tables = {name.split("__")[0] for name in names if "__" in name}
-    assert len(names) >= 150
+    assert len(names) >= 170
     assert tables == {*MODULES, "combined"}
     assert set(application.COLUMNS) <= set(names)
 
