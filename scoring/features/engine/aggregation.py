@@ -1,11 +1,4 @@
-"""Aggregates of history rows to one row an applicant, exact to the last bit.
-
-Floating-point sums depend on the order of the rows, so one applicant computed alone could differ
-from the same applicant inside a batch. Here every value that is summed is an integer (amounts in
-thousandths, ratios in millionths): integer sums have no order. Divisions are done once, on the
-finished sums, column by column; a column is never divided by a literal, which Polars does by
-multiplying with the reciprocal in a long column and by true division in a short one.
-"""
+"""Aggregates of history rows to one row an applicant; `aggregates` says why they are exact."""
 
 from __future__ import annotations
 

@@ -194,33 +194,17 @@ class Condition:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice(Formula):
-    """A formula where a condition is true, null elsewhere unless `otherwise` says what."""
-
-    condition: Condition
-    chosen: Formula | float
-
-    def otherwise(self, other: Formula | float) -> Formula:
-        expression = pl.when(self.condition.polars).then(_polars(self.chosen))
-        return Formula(
-            expression.otherwise(_polars(other)),
-            call(np.where, self.condition.true, _step(self.chosen), _step(other)),
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class When:
-    """The beginning of a `Choice`."""
+    """The beginning of a choice."""
 
     condition: Condition
 
-    def then(self, value: Formula | float) -> Choice:
-        return Choice(
+    def then(self, value: Formula | float) -> Formula:
+        """The value where the condition is true, null elsewhere."""
+        return Formula(
             pl.when(self.condition.polars).then(_polars(value)),
             call(np.where, self.condition.true, _step(value), Constant(np.nan)),
-            self.condition,
-            value,
         )
 
 
@@ -230,7 +214,7 @@ def col(name: str) -> Formula:
 
 
 def when(condition: Condition) -> When:
-    """`when(condition).then(value)`, and perhaps `.otherwise(value)`."""
+    """The beginning of `when(condition).then(value)`."""
     return When(condition)
 
 

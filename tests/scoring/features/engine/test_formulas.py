@@ -94,10 +94,6 @@ def larger(inner: st.SearchStrategy[Formula]) -> st.SearchStrategy[Formula]:
         inner.map(lambda formula: formula.clip(0.0, 1.0)),
         inner.map(lambda formula: formula.clip(0.0)),
         st.builds(lambda when_, value: when(when_).then(value), CONDITIONS, either),
-        st.builds(
-            lambda when_, value, other: when(when_).then(value).otherwise(other),
-            CONDITIONS, either, either,
-        ),
         CONDITIONS.map(Condition.real),
         st.lists(CONDITIONS, min_size=1, max_size=5).map(number_of),
         st.lists(inner.map(Formula.round), min_size=1, max_size=5).map(total),
@@ -137,7 +133,7 @@ def test_an_unknown_condition_is_neither_true_nor_false() -> None:
         "either": (positive | known).real(),
         "not": (~positive).real(),
         "certainly": positive.known_true().real(),
-        "chosen": when(~positive).then(1.0).otherwise(0.0),
+        "chosen": when(~positive).then(1.0).fill_null(0.0),
     }
     by_polars, by_numpy = both(formulas, frame)
     assert differing(by_numpy, by_polars) == []
