@@ -104,8 +104,8 @@ plots.densities(applications, ["EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"])
 #
 # `build_features` is the one definition: a pure function from the tables to one row an
 # applicant. A name reads table, column, filter, function:
-# `bureau__AMT_CREDIT_SUM_DEBT__active__sum` is the total debt among the loans elsewhere that
-# are still running. What is summed is an integer (amounts in thousandths), so that one applicant
+# `bureau__AMT_ANNUITY__active__mean` is the mean instalment of the loans elsewhere that are
+# still running. What is summed is an integer (amounts in thousandths), so that one applicant
 # alone gets the same bits as in a batch.
 
 # %%
@@ -120,11 +120,11 @@ pl.Series("table", prefixes).value_counts(sort=True, name="features")
 # %% [markdown]
 # ## Features by theme
 #
-# What is known to work on these data, and where it is: the external scores and their
-# combinations; ratios of the application (credit / annuity, annuity / income); interest rates
-# implied by credit and annuity, for each term that is plausible; debt and lateness elsewhere, in
-# windows of time; refused and running loans here; lateness of instalments, and whether it grows;
-# use of card limits; and today's application set against the applicant's own history.
+# What is known to work on these data, and where it is: the external scores; ratios of the
+# application (credit / annuity, annuity / income); the interest rate that credit and annuity
+# imply, by the lender's price list; debt and lateness elsewhere, in windows of time; refused and
+# running loans here; lateness of instalments; use of card limits; and today's application set
+# against the applicant's own history. Each has one cause, so that a decision can be told by causes.
 
 # %%
 EXAMPLES = [
@@ -165,8 +165,8 @@ plots.transforms(applications, "AMT_INCOME_TOTAL", "yearly income (currency)")
 # %% [markdown]
 # ## What a model may not use
 #
-# Sex, age and family status, and what gives the age away, are computed (fairness has to be
-# measured on something) but left out of the model unless one asks for them.
+# Sex, age and family status are kept (fairness has to be measured on something), left out of the
+# model unless one asks for them, and no other feature is made of them.
 
 # %%
 sorted(PROTECTED)

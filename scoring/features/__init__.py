@@ -26,6 +26,13 @@ from scoring.features.engine.rows import PolarsRows, RowsT
 
 __all__ = ["PROTECTED", "are_few", "build_features", "features_of_few"]
 
+# Columns that only formulas over several of them need.
+_PASSING = {
+    item.feature(module.PREFIX)
+    for module in (bureau, bureau_balance, installments)
+    for item in module.PASSING
+}
+
 # The most rows of a table, as some hundred applicants have, for which numpy is surely quicker.
 _FEW_ROWS = 20_000
 
@@ -87,7 +94,8 @@ def _features(rows: Mapping[str, RowsT]) -> RowsT:
     result = application.features(rows["application"])
     for aggregates in _history(rows):
         result = result.joined(aggregates, on=["SK_ID_CURR"])
-    return result.with_columns(combined.FORMULAS)
+    result = result.with_columns(combined.FORMULAS)
+    return result.only([name for name in result.names if name not in _PASSING])
 
 
 def _history(rows: Mapping[str, RowsT]) -> tuple[RowsT, ...]:

@@ -21,23 +21,21 @@ _COUNTS = (
 FILTERS = {
     "active": col("CREDIT_ACTIVE") == "Active",
     "closed": col("CREDIT_ACTIVE") == "Closed",
-    "3y": col("DAYS_CREDIT") >= -1095,
 }
 
 MEASURES: tuple[Measure, ...] = tuple(count(name) for name in _COUNTS)
 
 AGGREGATES: tuple[Aggregate, ...] = (
-    *each("MONTHS", "all", "mean"),
-    *each("MONTHS", "active", "count mean"),
+    *each("MONTHS", "active", "count"),
     *each("WORST_STATUS", "active closed", "mean"),
     *each("WORST_STATUS_YEAR", "all", "mean"),
-    *each("LATE_MONTHS", "all", "sum"),
-    *each("LATE_MONTHS", "3y", "mean"),
-    *each("KNOWN_MONTHS", "all 3y", "sum"),
-    *each("LAST_LATE_MONTH", "all active", "max"),
+    *each("LAST_LATE_MONTH", "all", "max"),
 )
 
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
+# Only operands of another formula, no features.
+PASSING: tuple[Aggregate, ...] = (*each("LATE_MONTHS KNOWN_MONTHS", "all", "sum"),)
+
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING))
 
 
 _LATE = _LATENESS > 0
@@ -82,6 +80,6 @@ def features(bureau: RowsT, bureau_balance: RowsT) -> RowsT:
     bureau_balance : Rows
         The monthly rows; those of unknown loans are passed over.
     """
-    owners = bureau.only(["SK_ID_CURR", "SK_ID_BUREAU", "CREDIT_ACTIVE", "DAYS_CREDIT"])
+    owners = bureau.only(["SK_ID_CURR", "SK_ID_BUREAU", "CREDIT_ACTIVE"])
     rows = owners.joined(loans(bureau_balance), on=["SK_ID_BUREAU"], inner=True)
     return rows.aggregated(_AGGREGATION).with_columns(_SHARES)

@@ -21,7 +21,6 @@ QUOTIENTS: tuple[tuple[str, str], ...] = (
     ("AMT_ANNUITY", "previous__AMT_ANNUITY__approved__max"),
     ("AMT_CREDIT", "previous__AMT_CREDIT__approved__mean"),
     ("AMT_CREDIT", "bureau__AMT_CREDIT_SUM__all__max"),
-    ("application__CREDIT_TO_ANNUITY", "previous__CNT_PAYMENT__approved__mean"),
     (_DEBT, "AMT_INCOME_TOTAL"),
     (_MONTHLY, "AMT_INCOME_TOTAL"),
     (_REMAINING, "AMT_INCOME_TOTAL"),
@@ -29,15 +28,12 @@ QUOTIENTS: tuple[tuple[str, str], ...] = (
 )
 
 # Amounts of several tables added up; what a table does not know counts as nothing.
-_ALL_DEBT = (_DEBT, _REMAINING, _BALANCE)
 _ALL_INSTALMENTS = ("AMT_ANNUITY", _MONTHLY, _RUNNING)
 
 
 def _finite(formula: Formula) -> Formula:
     return formula.clip(-_LIMIT, _LIMIT)
 
-
-_INCOME = col("AMT_INCOME_TOTAL")
 
 # Over the features of all tables together.
 FORMULAS = Formulas(
@@ -46,11 +42,8 @@ FORMULAS = Formulas(
         for top, bottom in QUOTIENTS
     }
     | {
-        f"{PREFIX}__DEBT_AND_CREDIT_TO_INCOME": _finite(
-            over(sum_of_three(*map(col, _ALL_DEBT)) + col("AMT_CREDIT"), _INCOME)
-        ),
         f"{PREFIX}__INSTALMENTS_TO_INCOME": _finite(
-            over(sum_of_three(*map(col, _ALL_INSTALMENTS)), _INCOME)
+            over(sum_of_three(*map(col, _ALL_INSTALMENTS)), col("AMT_INCOME_TOTAL"))
         ),
     }
 )

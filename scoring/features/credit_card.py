@@ -9,11 +9,10 @@ from scoring.features.engine.aggregates import (
     count,
     each,
     flag,
-    quotient,
     ratio,
 )
 from scoring.features.engine.aggregation import Aggregation
-from scoring.features.engine.formulas import Formulas, col, when
+from scoring.features.engine.formulas import col, when
 from scoring.features.engine.rows import RowsT
 
 PREFIX = "card"
@@ -23,25 +22,18 @@ _LIMIT = col("AMT_CREDIT_LIMIT_ACTUAL")
 _BALANCE = col("AMT_BALANCE")
 
 FILTERS = {
-    "3m": _MONTH >= -3,
     "6m": _MONTH >= -6,
     "12m": _MONTH >= -12,
-    "last": col("RANK") == 0,
     "last3": col("RANK") < 3,
-    "last12": col("RANK") < 12,
 }
 
 MEASURES: tuple[Measure, ...] = (
     count("MONTHS_BALANCE"),
     amount("AMT_BALANCE"),
     amount("AMT_CREDIT_LIMIT_ACTUAL"),
-    amount("AMT_DRAWINGS_ATM_CURRENT"),
-    amount("AMT_DRAWINGS_POS_CURRENT"),
-    amount("AMT_PAYMENT_CURRENT"),
     count("CNT_DRAWINGS_ATM_CURRENT"),
     count("SK_DPD"),
     ratio("BALANCE_TO_LIMIT", _BALANCE, _LIMIT),
-    ratio("DRAWINGS_TO_LIMIT", col("AMT_DRAWINGS_CURRENT"), _LIMIT),
     ratio("ATM_TO_LIMIT", col("AMT_DRAWINGS_ATM_CURRENT"), _LIMIT),
     ratio("PAID_TO_MINIMUM", col("AMT_PAYMENT_CURRENT"), col("AMT_INST_MIN_REGULARITY")),
     ratio("PAID_TO_BALANCE", col("AMT_PAYMENT_TOTAL_CURRENT"), _BALANCE),
@@ -49,46 +41,25 @@ MEASURES: tuple[Measure, ...] = (
     flag("IS_OVER_LIMIT", _BALANCE > _LIMIT),
     flag("IS_USED", col("AMT_DRAWINGS_CURRENT") > 0),
     count("LATE_MONTH", when(col("SK_DPD") > 0).then(_MONTH)),
-    # What was drawn and not paid back in the month: the growth of the debt.
-    amount("DRAWN_MINUS_PAID", col("AMT_DRAWINGS_CURRENT") - col("AMT_PAYMENT_CURRENT")),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
-    *each("MONTHS_BALANCE", "all 12m", "count"),
-    *each("AMT_BALANCE", "last3 12m", "mean"),
+    *each("MONTHS_BALANCE", "all", "count"),
+    *each("AMT_BALANCE", "last3", "mean"),
     *each("AMT_CREDIT_LIMIT_ACTUAL", "all", "mean"),
-    *each("AMT_DRAWINGS_ATM_CURRENT", "all", "max"),
-    *each("AMT_DRAWINGS_POS_CURRENT", "all", "mean"),
-    *each("AMT_PAYMENT_CURRENT", "all", "mean min"),
     *each("CNT_DRAWINGS_ATM_CURRENT SK_DPD", "12m", "mean"),
-    *each("BALANCE_TO_LIMIT", "all", "mean min max"),
-    *each("BALANCE_TO_LIMIT", "last last3", "mean"),
-    *each("BALANCE_TO_LIMIT DRAWINGS_TO_LIMIT", "last12", "slope"),
-    *each("ATM_TO_LIMIT", "3m", "mean"),
+    *each("BALANCE_TO_LIMIT", "all last3", "mean"),
     *each("ATM_TO_LIMIT", "12m", "max"),
-    *each("PAID_TO_MINIMUM", "all", "mean"),
-    *each("PAID_TO_MINIMUM", "12m", "mean min"),
-    *each("PAID_TO_BALANCE", "all", "mean"),
-    *each("DRAWN_MINUS_PAID", "all 6m", "mean"),
+    *each("PAID_TO_MINIMUM PAID_TO_BALANCE", "all", "mean"),
     *each("IS_LATE_TOLERATED IS_OVER_LIMIT", "all", "mean"),
     *each("IS_USED", "6m", "mean"),
     *each("LATE_MONTH", "all", "max"),
 )
 
-# Slopes go along the months, which months without a statement would stretch if rows were counted.
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, along=_MONTH)
-
-
-_TREND = Formulas(
-    {
-        f"{PREFIX}__BALANCE_TREND__3m__total": quotient(
-            f"{PREFIX}__AMT_BALANCE__last3__mean", f"{PREFIX}__AMT_BALANCE__12m__mean"
-        )
-    }
-)
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
 
 
 def features(credit_card_balance: RowsT) -> RowsT:
     """Aggregate the cards' months to one row an applicant."""
     rows = credit_card_balance.newest_first(["MONTHS_BALANCE", "SK_ID_PREV"])
-    return rows.aggregated(_AGGREGATION).with_columns(_TREND)
+    return rows.aggregated(_AGGREGATION)

@@ -23,19 +23,14 @@ from scoring.features.engine.formulas import Formula, col, own
 TERMS = (6, 12, 18, 24, 30, 36, 42, 48, 54, 60)
 # Yearly rates outside are not plausible for the lender's loans.
 LOWEST_RATE, HIGHEST_RATE = 0.085, 1.0
-# The yearly rate at which the right term is picked most often (65 %) among the real sample's
-# previous cash loans, whose terms are known.
-TYPICAL_RATE = 0.3
-# The yearly rates that recur among those loans: the lender's price list. The term whose rate is
-# closest to an entry is the right one for 81 % of them.
+# The yearly rates that recur among the real sample's previous cash loans, whose terms are known:
+# the lender's price list. The term whose rate is closest to an entry is the right one for 81 % of
+# them.
 PRICE_LIST = (
     0.178, 0.198, 0.218, 0.228, 0.248, 0.299, 0.349, 0.4, 0.451, 0.471, 0.502, 0.554, 0.605, 0.709,
 )  # fmt: skip
 
-NAMES = (
-    "RATES_PLAUSIBLE", "RATE_MIN", "RATE_MAX", "RATE_MEAN", "RATE_MEDIAN", "RATE_TYPICAL",
-    "TERM_TYPICAL", "RATE_LISTED", "TERM_LISTED", "RATE_OFF_LIST", "PAYMENTS_TO_CREDIT",
-)  # fmt: skip
+NAMES = ("RATE_LISTED", "TERM_LISTED", "RATE_OFF_LIST", "PAYMENTS_TO_CREDIT")
 
 _NEWTON_STEPS = 7
 # Keeps Newton's steps where the formula can be computed; far outside the plausible rates.
@@ -83,8 +78,7 @@ def implied(rows: pl.Series) -> pl.Series:
     Returns
     -------
     polars.Series of Struct
-        A Float64 field for each of `NAMES`, null where no term is plausible (RATES_PLAUSIBLE is
-        null only where an amount is missing).
+        A Float64 field for each of `NAMES`, null where no term is plausible.
     """
     credit = rows.struct.field("AMT_CREDIT").cast(pl.Float64).to_numpy()
     annuity = rows.struct.field("AMT_ANNUITY").cast(pl.Float64).to_numpy()
@@ -98,17 +92,8 @@ def implied(rows: pl.Series) -> pl.Series:
 def _features(credit: Floats, annuity: Floats) -> dict[str, Floats]:
     rates = _yearly_rates(credit, annuity)
     rates = np.where((rates >= LOWEST_RATE) & (rates <= HIGHEST_RATE), rates, np.nan)
-    known = np.isfinite(rates).sum(axis=0)
-    rate_typical, term_typical, _ = _closest(rates, np.abs(rates - TYPICAL_RATE))
     rate_listed, term_listed, off_list = _closest(rates, _off_list(rates))
     return {
-        "RATES_PLAUSIBLE": np.where(np.isfinite(credit + annuity), known, np.nan),
-        "RATE_MIN": np.fmin.reduce(rates),
-        "RATE_MAX": np.fmax.reduce(rates),
-        "RATE_MEAN": _total(np.where(np.isnan(rates), 0.0, rates)) / known,
-        "RATE_MEDIAN": _median(rates, known),
-        "RATE_TYPICAL": rate_typical,
-        "TERM_TYPICAL": term_typical,
         "RATE_LISTED": rate_listed,
         "TERM_LISTED": term_listed,
         "RATE_OFF_LIST": off_list,
@@ -159,19 +144,3 @@ def _closest(rates: Floats, distances: Floats) -> tuple[Floats, Floats, Floats]:
     rate = rates[best, columns]
     term = np.where(np.isnan(rate), np.nan, np.array(TERMS)[best])
     return rate, term, distances[best, columns]
-
-
-def _total(values: Floats) -> Floats:
-    """Sum of the rows, one after the other: numpy's own pairs values by the array's shape."""
-    total = np.zeros(values.shape[1])
-    for row in values:
-        total = total + row
-    return total
-
-
-def _median(rates: Floats, known: npt.NDArray[np.int_]) -> Floats:
-    """Median of the plausible rates of each column, NaN where there is none."""
-    ordered = np.sort(rates, axis=0)
-    columns = np.arange(known.size)
-    lower = ordered[np.maximum(known - 1, 0) // 2, columns]
-    return np.asarray(0.5 * (lower + ordered[known // 2, columns]))

@@ -10,7 +10,6 @@ from scoring.features.engine.aggregates import (
     each,
     flag,
     quotient,
-    ratio,
 )
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formulas, col
@@ -24,55 +23,38 @@ _DAYS_LATE = col("DAYS_ENTRY_PAYMENT") - _DUE
 _SHORT = col("AMT_INSTALMENT") - col("AMT_PAYMENT")
 
 FILTERS = {
-    **{f"{days}d": -days <= _DUE for days in (60, 90, 180, 365, 730)},
-    **{f"last{number}": col("RANK") < number for number in (2, 3, 5, 10, 12, 24, 60)},
+    **{f"{days}d": -days <= _DUE for days in (180, 365)},
     "lastloan": col("SK_ID_PREV") == col("LAST_LOAN"),
-    "late": _DAYS_LATE > 0,
 }
 
 MEASURES: tuple[Measure, ...] = (
     count("DAYS_INSTALMENT"),
     count("DAYS_ENTRY_PAYMENT"),
-    count("NUM_INSTALMENT_VERSION"),
-    count("NUM_INSTALMENT_NUMBER"),
     amount("AMT_INSTALMENT"),
     amount("AMT_PAYMENT"),
     count("DAYS_LATE", _DAYS_LATE.clip(0)),
     count("DAYS_EARLY", (-_DAYS_LATE).clip(0)),
     amount("AMT_SHORT", _SHORT.clip(0.0)),
-    amount("AMT_OVER", (-_SHORT).clip(0.0)),
-    ratio("PAID_TO_DUE", col("AMT_PAYMENT"), col("AMT_INSTALMENT")),
     flag("IS_LATE", _DAYS_LATE > 0),
     flag("IS_LATE_WEEK", _DAYS_LATE > 7),
     flag("IS_SHORT", _SHORT > 0.005),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
-    *each("DAYS_INSTALMENT", "all 365d", "count"),
-    *each("DAYS_ENTRY_PAYMENT", "all 365d", "mean"),
-    *each("NUM_INSTALMENT_VERSION", "all", "mean std"),
-    *each("NUM_INSTALMENT_NUMBER", "all", "mean"),
-    *each("AMT_INSTALMENT", "all", "sum max"),
-    *each("AMT_INSTALMENT", "365d", "mean std"),
-    *each("AMT_PAYMENT", "all", "sum min std"),
-    *each("DAYS_LATE", "60d 90d 180d 730d late lastloan", "mean"),
-    *each("DAYS_LATE", "365d", "mean std"),
-    *each("DAYS_LATE", "all", "std"),
-    *each("DAYS_LATE", "last12 last24 last60", "slope"),
-    *each("DAYS_EARLY", "all", "mean std"),
-    *each("DAYS_EARLY", "90d 180d 365d 730d", "mean"),
-    *each("DAYS_EARLY", "last12", "slope"),
+    *each("DAYS_INSTALMENT", "all", "count"),
+    *each("DAYS_ENTRY_PAYMENT", "all", "mean"),
+    *each("AMT_INSTALMENT", "all", "max"),
+    *each("AMT_PAYMENT", "all", "sum"),
+    *each("DAYS_LATE", "lastloan 365d", "mean"),
+    *each("DAYS_EARLY", "all", "mean"),
     *each("AMT_SHORT", "180d", "mean"),
-    *each("AMT_OVER", "all 365d", "mean"),
-    *each("PAID_TO_DUE", "all", "std"),
-    *each("PAID_TO_DUE", "90d", "mean"),
-    *each("IS_LATE IS_SHORT", "all", "mean"),
-    *each("IS_LATE", "last2 last3 last5", "mean"),
-    *each("IS_LATE_WEEK", "all 365d 730d", "mean"),
+    *each("IS_LATE IS_SHORT IS_LATE_WEEK", "all", "mean"),
 )
 
-# Slopes go along the numbers of the payments, from the past to the present.
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, along=-col("RANK"))
+# Only an operand of another formula, no feature.
+PASSING: tuple[Aggregate, ...] = (*each("AMT_INSTALMENT", "all", "sum"),)
+
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING))
 
 
 _TOTALS = Formulas(

@@ -8,7 +8,6 @@ from scoring.features.engine.aggregates import (
     Aggregate,
     Measure,
     amount,
-    count,
     each,
     flag,
     ratio,
@@ -27,24 +26,20 @@ FILTERS = {
     # An approved loan whose end lies at the sentinel is still being paid.
     "running": col("DAYS_LAST_DUE") == DAY_SENTINEL,
     "last": col("RANK") == 0,
-    "last3": col("RANK") < 3,
 }
 
 MEASURES: tuple[Measure, ...] = (
-    # By the last statement: instalments still to come, and what they add up to.
-    count("REMAINING_PAYMENTS", col("REMAINING")),
+    # What the instalments still to come by the last statement add up to.
     amount("REMAINING_DEBT", _REMAINING_DEBT),
     ratio("REMAINING_TO_CREDIT", _REMAINING_DEBT, _CREDIT),
     # What instalments have brought in so far.
     ratio("PAID_TO_CREDIT", col("PAID") * 0.001, _CREDIT),
-    amount("CREDIT_MINUS_PAID", _CREDIT - col("PAID") * 0.001),
     flag("EVER_LATE", col("LATE_MONTHS") > 0),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
-    *each("REMAINING_PAYMENTS REMAINING_DEBT CREDIT_MINUS_PAID", "running", "sum"),
-    *each("REMAINING_TO_CREDIT", "last", "mean"),
-    *each("PAID_TO_CREDIT", "running last last3", "mean"),
+    *each("REMAINING_DEBT", "running", "sum"),
+    *each("REMAINING_TO_CREDIT PAID_TO_CREDIT", "last", "mean"),
     *each("EVER_LATE", "running", "mean"),
 )
 

@@ -19,48 +19,37 @@ from scoring.features.engine.rows import RowsT, Summary
 PREFIX = "pos_cash"
 
 _MONTH = col("MONTHS_BALANCE")
-_STATUS = col("NAME_CONTRACT_STATUS")
 _LATE = col("SK_DPD") > 0
 _LATE_TOLERATED = col("SK_DPD_DEF") > 0
+_COMPLETED = col("NAME_CONTRACT_STATUS") == "Completed"
 
 FILTERS = {
-    "6m": _MONTH >= -6,
     "12m": _MONTH >= -12,
     "24m": _MONTH >= -24,
-    "last": col("RANK") == 0,
-    "last6": col("RANK") < 6,
 }
 
 MEASURES: tuple[Measure, ...] = (
     count("MONTHS_BALANCE"),
     count("CNT_INSTALMENT"),
-    count("CNT_INSTALMENT_FUTURE"),
     count("SK_DPD"),
     ratio("FUTURE_TO_TOTAL", col("CNT_INSTALMENT_FUTURE"), col("CNT_INSTALMENT")),
     flag("IS_LATE", _LATE),
     flag("IS_LATE_TOLERATED", _LATE_TOLERATED),
-    flag("IS_COMPLETED", _STATUS == "Completed"),
-    flag("IS_ACTIVE", _STATUS == "Active"),
     count("LATE_MONTH", when(_LATE).then(_MONTH)),
 )
 
 AGGREGATES: tuple[Aggregate, ...] = (
-    *each("MONTHS_BALANCE", "all 12m", "count"),
-    *each("CNT_INSTALMENT CNT_INSTALMENT_FUTURE", "all", "min"),
-    *each("CNT_INSTALMENT", "12m last", "mean"),
-    *each("SK_DPD", "12m", "mean"),
-    *each("FUTURE_TO_TOTAL", "all 12m", "mean"),
-    *each("IS_LATE", "all 6m last6", "mean"),
+    *each("MONTHS_BALANCE", "all", "count"),
+    *each("CNT_INSTALMENT", "all", "min"),
+    *each("CNT_INSTALMENT SK_DPD", "12m", "mean"),
+    *each("FUTURE_TO_TOTAL IS_LATE", "all", "mean"),
     *each("IS_LATE_TOLERATED", "24m", "mean"),
-    *each("IS_COMPLETED", "12m", "mean"),
-    *each("IS_ACTIVE", "12m", "sum"),
     *each("LATE_MONTH", "all", "max"),
 )
 
 
-_FLAGS = Formulas({"LATE": _LATE.whole(), "COMPLETED": (_STATUS == "Completed").whole()})
+_FLAGS = Formulas({"LATE": _LATE.whole(), "COMPLETED": _COMPLETED.whole()})
 _SUMMARIES: Mapping[str, Summary] = {
-    "MONTHS": ("MONTHS_BALANCE", "count"),
     "NEWEST_MONTH": ("MONTHS_BALANCE", "max"),
     "PLANNED": ("CNT_INSTALMENT", "max"),
     "REMAINING": ("CNT_INSTALMENT_FUTURE", "min"),
@@ -70,19 +59,17 @@ _SUMMARIES: Mapping[str, Summary] = {
 
 
 def loans(rows: RowsT) -> RowsT:
-    """Summarise each loan: how long it was planned, how long it ran, how late it ever was."""
+    """Summarise each loan: how long it was planned, what is left of it, how late it ever was."""
     return rows.with_columns(_FLAGS).summarised(["SK_ID_CURR", "SK_ID_PREV"], _SUMMARIES)
 
 
 _LOAN_MEASURES: tuple[Measure, ...] = (
-    count("LOAN_MONTHS", col("MONTHS")),
     count("LOAN_LATE_MONTHS", col("LATE_MONTHS")),
     ratio("LOAN_REMAINING_TO_PLANNED", col("REMAINING"), col("PLANNED")),
     flag("LOAN_COMPLETED", col("COMPLETED") > 0),
 )
 
 _LOAN_AGGREGATES: tuple[Aggregate, ...] = (
-    *each("LOAN_MONTHS", "all", "count mean"),
     *each("LOAN_REMAINING_TO_PLANNED", "last", "mean"),
     *each("LOAN_LATE_MONTHS", "last3", "sum"),
     *each("LOAN_COMPLETED", "all", "mean"),

@@ -153,7 +153,7 @@ def _proposed(trial: BaseTrial, base: Candidate) -> Candidate:
     if base.family is None:
         raise ScoringError(f"the candidate {base.name} is of no family, and cannot be searched")
     changes = base.family.proposed(trial)
-    kept = trial.suggest_categorical("kept", [_ALL, 400, 250])
+    kept = trial.suggest_categorical("kept", [_ALL, 120, 80])
     return replace(base, parameters={**base.parameters, **changes}, kept=kept or None)
 
 

@@ -39,8 +39,8 @@ CONFIGURATION = Candidate.of(
 # Few, so that models are quickly made.
 COLUMNS = {
     "NAME_CONTRACT_TYPE", "AMT_CREDIT", "AMT_INCOME_TOTAL", "AMT_ANNUITY", "DAYS_EMPLOYED",
-    "EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3", "REGION_RATING_CLIENT", "NAME_INCOME_TYPE",
-    STRAIN,
+    "EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3", "REGION_RATING_CLIENT_W_CITY",
+    "NAME_INCOME_TYPE", STRAIN,
 }  # fmt: skip
 SETTINGS = SimulationSettings(
     scenarios=("sudden",), months=6, applicants=150, delay=1, every=2, learn_from=700, seed=4

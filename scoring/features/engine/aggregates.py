@@ -21,10 +21,6 @@ AMOUNT_UNIT = 1e-3
 RATIO_UNIT = 1e-6
 COUNT_UNIT = 1.0
 
-# Squares of thousandths overflow 64 bits: spreads are computed on a coarser integer
-# (hundreds of currency, thousandths of a ratio), wide enough for a spread.
-COARSE = {AMOUNT_UNIT: 100_000, RATIO_UNIT: 1_000, COUNT_UNIT: 1}
-_COARSE_LIMIT = 10_000_000
 _RATIO_LIMIT = 1_000.0
 
 
@@ -113,30 +109,18 @@ def distinct(aggregates: Iterable[Aggregate]) -> list[Aggregate]:
     return list({item.column: item for item in aggregates}.values())
 
 
-# The parts that a function of a measure is made of. A part is a count, a least or greatest value,
-# or a sum of whole numbers: of the values; of the values and their squares, coarse ("coarse",
-# "squares"); of the places on the axis of slopes, their squares, and their products with the
-# values ("x", "xx", "xy").
+# The parts that a function of a measure is made of: a count, a least or greatest value, or a sum
+# of whole numbers.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "sum": ("sum", "count"),
     "mean": ("sum", "count"),
     "min": ("min",),
     "max": ("max",),
-    "range": ("min", "max"),
     "count": ("count",),
-    "std": ("coarse", "squares", "count"),
-    "slope": ("sum", "count", "x", "xx", "xy"),
 }
 
 
-def coarse(values: Formula, unit: Formula | float) -> Formula:
-    """Values in coarser units, cut where squares would leave 64 bits."""
-    return (values // unit).clip(-_COARSE_LIMIT, _COARSE_LIMIT)
-
-
-def finished(
-    function: str, part: Mapping[str, Formula], unit: Formula | float, coarse_unit: Formula | float
-) -> Formula:
+def finished(function: str, part: Mapping[str, Formula], unit: Formula | float) -> Formula:
     """A function of a measure.
 
     Parameters
@@ -144,9 +128,9 @@ def finished(
     function : str
         One of `NEEDS`.
     part : mapping of str to Formula
-        The parts it needs: floats, or integers for a slope.
-    unit, coarse_unit : Formula or float
-        What one unit of the values, and of the coarse values, is worth.
+        The parts it needs, as floats.
+    unit : Formula or float
+        What one unit of the values is worth.
     """
     match function:
         case "count":
@@ -155,23 +139,8 @@ def finished(
             return when(part["count"] > 0).then(part["sum"] * unit)
         case "mean":
             return over(part["sum"] * unit, part["count"])
-        case "range":
-            return (part["max"] - part["min"]) * unit
-        case "std":
-            n = part["count"]
-            # n and n - 1 are above zero where the sample variance is defined: from two rows on.
-            variance = (part["squares"] - part["coarse"] * part["coarse"] / n) / (n - 1.0)
-            return when(n > 1).then(variance.clip(0.0).sqrt() * coarse_unit)
-        case "slope":
-            return _slope(part) * unit
         case _:
             return part[function] * unit
-
-
-def _slope(part: Mapping[str, Formula]) -> Formula:
-    """Least-squares slope from whole sums: null where all values lie at one place."""
-    n, y, x, xx, xy = (part[kind] for kind in ("count", "sum", "x", "xx", "xy"))
-    return over((n * xy - x * y).real(), (n * xx - x * x).real())
 
 
 def quotient(numerator: str, denominator: str) -> Formula:

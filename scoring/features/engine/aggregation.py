@@ -1,15 +1,8 @@
-"""Aggregates of history rows to one row an applicant, exact to the last bit.
-
-Floating-point sums depend on the order of the rows, so one applicant computed alone could differ
-from the same applicant inside a batch. Here every value that is summed is an integer (amounts in
-thousandths, ratios in millionths): integer sums have no order. Divisions are done once, on the
-finished sums, column by column; a column is never divided by a literal, which Polars does by
-multiplying with the reciprocal in a long column and by true division in a short one.
-"""
+"""Aggregates of history rows to one row an applicant; `aggregates` says why they are exact."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import polars as pl
@@ -17,11 +10,9 @@ import polars as pl
 from scoring.data.tables import RowsT as FrameT
 from scoring.features.engine.aggregates import (
     APPLICANT,
-    COARSE,
     NEEDS,
     Aggregate,
     Measure,
-    coarse,
     distinct,
     finished,
 )
@@ -41,10 +32,7 @@ class Aggregation:
     filters : mapping of str to Condition
         Which rows count, by name; the name "all" needs no entry.
     aggregates : iterable of Aggregate
-        What is computed. Functions: sum, mean, min, max, std, range, count, slope.
-    along : Formula, optional
-        The integer axis of slopes, such as the number of the month. Slopes need rows that a
-        filter limits to some dozens, so that products of sums stay within 64 bits.
+        What is computed. Functions: sum, mean, min, max, count.
     """
 
     def __init__(
@@ -53,7 +41,6 @@ class Aggregation:
         measures: Sequence[Measure],
         filters: Mapping[str, Condition],
         aggregates: Iterable[Aggregate],
-        along: Formula | None = None,
     ) -> None:
         wanted = tuple(aggregates)
         units = {measure.name: measure.unit for measure in measures}
@@ -62,7 +49,6 @@ class Aggregation:
         prepare = Formulas(
             {measure.name: measure.formula for measure in measures if measure.name in used}
             | {f"?{name}": condition for name, condition in conditions.items()}
-            | ({} if along is None else {"?along": along.whole()})
         )
         self.small = SmallAggregation(prefix, wanted, units, prepare)
         self._declared = prefix, wanted, units, prepare
@@ -86,12 +72,9 @@ class PolarsAggregation:
         parts = dict.fromkeys(
             (item.column, kind) for item in wanted for kind in NEEDS[item.function]
         )
-        sloped = distinct(item for item in wanted if item.function == "slope")
-        spread = distinct(item for item in wanted if item.function == "std")
         self._prepare = prepare.expressions
-        self._mask = [*map(_masked, distinct(wanted)), *map(_position, sloped)]
-        self._coarsen = [_coarse(item, COARSE[units[item.measure]]) for item in spread]
-        self._group = [_PARTS[kind](column) for column, kind in parts]
+        self._mask = [_masked(item) for item in distinct(wanted)]
+        self._group = [_part(column, kind) for column, kind in parts]
         self._finish = [
             _finish(item, units[item.measure]).polars.alias(item.feature(prefix)) for item in wanted
         ]
@@ -104,7 +87,6 @@ class PolarsAggregation:
         return (
             rows.select(APPLICANT, *self._prepare)
             .select(APPLICANT, *self._mask)
-            .with_columns(self._coarsen)
             .group_by(APPLICANT)
             .agg(self._group)
             .select(APPLICANT, *self._finish)
@@ -117,39 +99,11 @@ def _masked(item: Aggregate) -> pl.Expr:
     return values.alias(item.column)
 
 
-def _position(item: Aggregate) -> pl.Expr:
-    """Where on the axis of slopes the values of a masked measure lie."""
-    known = pl.col(item.measure).is_not_null()
-    counted = known if item.filter == "all" else known & pl.col(f"?{item.filter}")
-    return pl.when(counted).then(pl.col("?along")).alias(f"{item.column}|along")
-
-
-def _coarse(item: Aggregate, unit: float) -> pl.Expr:
-    return coarse(col(item.column), unit).polars.alias(f"{item.column}|coarse")
-
-
-_PARTS: Mapping[str, Callable[[str], pl.Expr]] = {
-    "sum": lambda column: pl.col(column).sum().alias(f"{column}|sum"),
-    "count": lambda column: pl.col(column).count().alias(f"{column}|count"),
-    "min": lambda column: pl.col(column).min().alias(f"{column}|min"),
-    "max": lambda column: pl.col(column).max().alias(f"{column}|max"),
-    "coarse": lambda column: pl.col(f"{column}|coarse").sum().alias(f"{column}|coarse"),
-    "squares": lambda column: (
-        (pl.col(f"{column}|coarse") * pl.col(f"{column}|coarse")).sum().alias(f"{column}|squares")
-    ),
-    "x": lambda column: pl.col(f"{column}|along").sum().alias(f"{column}|x"),
-    "xx": lambda column: (
-        (pl.col(f"{column}|along") * pl.col(f"{column}|along")).sum().alias(f"{column}|xx")
-    ),
-    "xy": lambda column: (pl.col(f"{column}|along") * pl.col(column)).sum().alias(f"{column}|xy"),
-}
+def _part(column: str, kind: str) -> pl.Expr:
+    part: pl.Expr = getattr(pl.col(column), kind)()
+    return part.alias(f"{column}|{kind}")
 
 
 def _finish(item: Aggregate, unit: float) -> Formula:
-    parts = {kind: col(f"{item.column}|{kind}") for kind in NEEDS[item.function]}
-    # Sums for a slope stay integers: their products would not be exact as floats.
-    numbers = {
-        kind: part.whole() if item.function == "slope" else part.real()
-        for kind, part in parts.items()
-    }
-    return finished(item.function, numbers, unit, unit * COARSE[unit])
+    parts = {kind: col(f"{item.column}|{kind}").real() for kind in NEEDS[item.function]}
+    return finished(item.function, parts, unit)

@@ -56,9 +56,6 @@ class Formula:
         """A division by a formula only: Polars multiplies by the reciprocal of a literal."""
         return _arithmetic(operator.truediv, np.divide, self, other)
 
-    def __floordiv__(self, other: Formula | float) -> Formula:
-        return _arithmetic(operator.floordiv, np.floor_divide, self, other)
-
     def __neg__(self) -> Formula:
         return Formula(-self.polars, call(np.negative, self.step))
 
@@ -197,33 +194,17 @@ class Condition:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice(Formula):
-    """A formula where a condition is true, null elsewhere unless `otherwise` says what."""
-
-    condition: Condition
-    chosen: Formula | float
-
-    def otherwise(self, other: Formula | float) -> Formula:
-        expression = pl.when(self.condition.polars).then(_polars(self.chosen))
-        return Formula(
-            expression.otherwise(_polars(other)),
-            call(np.where, self.condition.true, _step(self.chosen), _step(other)),
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class When:
-    """The beginning of a `Choice`."""
+    """The beginning of a choice."""
 
     condition: Condition
 
-    def then(self, value: Formula | float) -> Choice:
-        return Choice(
+    def then(self, value: Formula | float) -> Formula:
+        """The value where the condition is true, null elsewhere."""
+        return Formula(
             pl.when(self.condition.polars).then(_polars(value)),
             call(np.where, self.condition.true, _step(value), Constant(np.nan)),
-            self.condition,
-            value,
         )
 
 
@@ -233,26 +214,13 @@ def col(name: str) -> Formula:
 
 
 def when(condition: Condition) -> When:
-    """`when(condition).then(value)`, and perhaps `.otherwise(value)`."""
+    """The beginning of `when(condition).then(value)`."""
     return When(condition)
 
 
 def over(numerator: Formula, denominator: Formula) -> Formula:
     """A division, null where the denominator is not above zero."""
     return when(denominator > 0).then(numerator / denominator)
-
-
-def added(formulas: Iterable[Formula]) -> Formula:
-    """The sum in the order given, null where one is.
-
-    Neither library's own sum will do: the order of `sum_horizontal` is that of its threads, and
-    numpy's depends on the array's shape.
-    """
-    terms = list(formulas)
-    return Formula(
-        reduce(operator.add, (term.polars for term in terms)),
-        call(numpy_program.added, *(term.step for term in terms)),
-    )
 
 
 def sum_of_three(first: Formula, second: Formula, third: Formula) -> Formula:

@@ -146,19 +146,14 @@ def one_or_zero(true: Array, false: Array) -> Array:
     return result
 
 
-def added(*terms: Array) -> Array:
-    """`accumulate` adds one after the other; `sum` pairs them as it likes."""
-    result: Array = np.add.accumulate(np.array(terms), axis=0)[-1]
-    return result
-
-
 def total(*terms: Array) -> Array:
     """The sum of whole numbers; null counts as zero.
 
-    They have no order, but `sum` begins at zero and so gives 0 for -0 alone.
+    They have no order, but `sum` begins at zero and so gives 0 for -0 alone: `accumulate` does not.
     """
     stacked = np.array(terms)
-    return added(*np.where(np.isnan(stacked), 0.0, stacked))
+    result: Array = np.add.accumulate(np.where(np.isnan(stacked), 0.0, stacked), axis=0)[-1]
+    return result
 
 
 def number_of(*conditions: Array) -> Array:

@@ -94,11 +94,6 @@ class SmallRows(Rows):
         since = np.repeat(starts, np.diff(starts, append=self.height))
         return rows._with({"RANK": (np.arange(self.height) - since).astype(np.float64)})
 
-    def with_age_rank(self, name: str) -> Self:
-        starts = _starts(self.column(APPLICANT))
-        sizes = np.diff(starts, append=self.height)
-        return self._with({name: np.repeat(sizes - 1, sizes) - self.column("RANK")})
-
     def with_newest(self, name: str, column: str) -> Self:
         starts = _starts(self.column(APPLICANT))
         newest = self.column(column)[starts]

@@ -48,10 +48,6 @@ class Rows(ABC):
         """
 
     @abstractmethod
-    def with_age_rank(self, name: str) -> Self:
-        """Add the numbers from the oldest row, which is 0, to rows that are the newest first."""
-
-    @abstractmethod
     def with_newest(self, name: str, column: str) -> Self:
         """Add what the applicant's newest row holds, to rows that are the newest first."""
 
@@ -112,10 +108,6 @@ class PolarsRows(Rows, Generic[FrameT]):
         first = pl.col(APPLICANT).ne_missing(pl.col(APPLICANT).shift(1))
         start = pl.when(first).then(pl.col("RANK")).forward_fill()
         return type(self)(ordered.with_columns(RANK=(pl.col("RANK") - start).cast(pl.Int64)))
-
-    def with_age_rank(self, name: str) -> Self:
-        last = pl.len().over(APPLICANT).cast(pl.Int64) - 1
-        return type(self)(self.frame.with_columns((last - pl.col("RANK")).alias(name)))
 
     def with_newest(self, name: str, column: str) -> Self:
         newest = pl.when(pl.col("RANK") == 0).then(pl.col(column)).forward_fill()

@@ -45,8 +45,8 @@ def describe(feature: str, language: Language = "en") -> str:
 
     Examples
     --------
-    >>> describe("bureau__AMT_CREDIT_SUM_DEBT__active__sum")
-    'Total debt still owed on open loans with other lenders'
+    >>> describe("bureau__AMT_CREDIT_SUM_DEBT__all__sum")
+    'Total debt still owed on loans with other lenders'
     >>> describe("installments__DAYS_LATE__365d__mean", "fr")
     'Retard moyen de paiement des échéances des 12 derniers mois'
     """

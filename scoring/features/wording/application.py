@@ -18,18 +18,10 @@ def entry(feature: str, language: str) -> Entry:
     WordingError
         Naming the feature that has no words.
     """
-    words = catalogue(language, "application")
-    for unit, described in words.items():
-        if unit not in ("building", COMBINED) and (text := numbered(described, feature)):
+    for unit, described in catalogue(language, "application").items():
+        if unit != COMBINED and (text := numbered(described, feature)):
             return Entry(text, unit)
-    building = words["building"]
-    part, _, statistic = feature.rpartition("_")
-    if part not in building["parts"] or statistic not in building["statistics"]:
-        raise WordingError(f"the feature {feature!r} of the application has no words")
-    text = building["share"].format(
-        part=building["parts"][part], statistic=building["statistics"][statistic]
-    )
-    return Entry(text, "share")
+    raise WordingError(f"the feature {feature!r} of the application has no words")
 
 
 def combined(feature: str, language: str, describe: Callable[[str, str], str]) -> Entry:

@@ -15,7 +15,7 @@ from scoring.language import catalogue
 
 # Measures that every row has: to count their values is to count rows.
 _EVERY_ROW_HAS = {
-    "DAYS_CREDIT", "DAYS_DECISION", "DAYS_INSTALMENT", "LOAN_MONTHS", "MONTHS", "MONTHS_BALANCE",
+    "DAYS_CREDIT", "DAYS_DECISION", "DAYS_INSTALMENT", "MONTHS", "MONTHS_BALANCE",
 }  # fmt: skip
 # Which patterns of grammar.toml a table of measures takes, the first that has the function.
 _PATTERNS = {
@@ -30,8 +30,6 @@ _PATTERNS = {
 _NO_MEASURES = ("noun", "rows", "flag_of_one")
 # The units of functions of a flag.
 _OF_FLAGS = {"mean": "percent", "sum": "whole", "one": "yes_no"}
-# The distance between dates is a length of time.
-_LENGTHS = {"date": "span", "plan": "span", "months_ago": "months"}
 
 
 def tables(language: str) -> Mapping[str, Any]:
@@ -96,10 +94,6 @@ def _pattern(kind: str, function: str, name: str, language: str) -> tuple[str, s
         # "of the last 5 loans, the number that": rows that are counted off are not a kind of rows.
         among = function == "sum" and re.fullmatch(r"(last|first)\d*", name)
         return patterns["flag"]["sum_among"] if among else pattern, _OF_FLAGS[function]
-    if function == "slope":
-        return pattern, "signed"
-    if function in ("std", "range"):
-        return pattern, _LENGTHS.get(kind, kind)
     # Of one row the mean, the sum, the lowest and the highest value are the same.
     pattern = patterns[places[-1]]["one"] if name == "last" else pattern
     return pattern, "date" if kind == "plan" else kind

@@ -72,11 +72,6 @@ def _scale(value: float, language: str) -> str:
     return f"{number(value, language, 3)} {ends}"
 
 
-def _hour(value: float, language: str) -> str:
-    hours, minutes = divmod(round(value * 60), 60)
-    return _word("hour", language, hours=hours, minutes=minutes)
-
-
 def _counted(value: float, length: str, language: str, decimals: int | None = None) -> str:
     """Say a number of days, months or years, by default with a decimal where it is not whole."""
     if decimals is None:
@@ -125,12 +120,9 @@ def _points(value: float, language: str) -> str:
 
 UNITS: Mapping[str, Callable[[float, str], str]] = {
     "amount": _amount,
-    # Kaggle counts days before the application below zero, and what is divided by them with them.
-    "amount_back": lambda value, language: _amount(-value, language),
     "category": number,
     "date": _date,
     "days": lambda value, language: _counted(value, "day", language),
-    "hour": _hour,
     "months": lambda value, language: _counted(value, "month", language),
     "months_ago": _months_ago,
     "number": number,
@@ -138,12 +130,10 @@ UNITS: Mapping[str, Callable[[float, str], str]] = {
     "points": _points,
     "scale": _scale,
     "share": lambda value, language: number(value, language, 3),
-    "signed": _signed,
     "span": _span,
+    # Kaggle counts days before the application below zero.
     "span_back": lambda value, language: _span(-value, language),
     "whole": _whole,
     "years": lambda value, language: _counted(value, "year", language, 1),
-    # Years divided by days counted below zero, as a share of the same length of time.
-    "years_to_days": lambda value, language: _percent(-value * _DAYS_IN_YEAR, language),
     "yes_no": lambda value, language: _word("yes" if value else "no", language),
 }

@@ -19,7 +19,7 @@ TARGET = "TARGET"
 HISTORIES: Mapping[str, str] = MappingProxyType(
     {
         "bureau": "bureau__DAYS_CREDIT__all__count",
-        "bureau_balance": "bureau_balance__MONTHS__all__mean",
+        "bureau_balance": "bureau_balance__MONTHS__active__count",
         "previous_application": "previous__DAYS_DECISION__all__count",
         "POS_CASH_balance": "pos_cash__MONTHS_BALANCE__all__count",
         "installments_payments": "installments__DAYS_INSTALMENT__all__count",

@@ -66,6 +66,7 @@ def test_every_feature_has_words_of_its_own() -> None:
         ("bureau__LOAN_AGE__all__mean", "'LOAN_AGE'"),
         ("bureau__TERM__sunday__mean", "'sunday'"),
         ("bureau__TERM__all__kurtosis", "'kurtosis'"),
+        ("bureau__TERM__all__std", "'std'"),
         ("bureau__TERM__all__count", "'count'"),
         ("bureau__IS_ACTIVE__all__max", "'max'"),
         ("bureau__DAYS_CREDIT__all__sum", "'sum'"),
@@ -97,22 +98,21 @@ def test_what_has_no_words_is_named(feature: str, part: str) -> None:
             "Retard maximal de paiement des échéances des 12 derniers mois",
         ),
         (
-            "installments__IS_SHORT__last5__sum",
-            "Number of the last 5 instalments due that were not paid in full",
-            "Nombre d'échéances qui n'ont pas été payées en entier parmi les 5 dernières échéances",
+            "previous__IS_REFUSED__last3__sum",
+            "Number of the last 3 earlier applications that were refused",
+            "Nombre de demandes qui ont été refusées parmi les 3 dernières demandes antérieures",
         ),
         (
-            "bureau__DAYS_CREDIT__all__range",
-            "Time between the first and the last opening date of loans with other lenders",
-            "Temps entre la première et la dernière date d'ouverture des crédits "
-            "chez d'autres prêteurs",
+            "bureau_balance__WORST_STATUS__closed__mean",
+            "Average severity of the worst delay (0 to 5) on closed loans elsewhere followed "
+            "month by month",
+            "Gravité moyenne du pire retard (de 0 à 5) sur les crédits extérieurs soldés suivis "
+            "mois par mois",
         ),
         (
-            "bureau__DAYS_CLOSED_EARLY__closed__std",
-            "Spread of the lead of the closing over the planned end of closed loans with other "
-            "lenders",
-            "Dispersion de l'avance de la clôture sur la fin prévue des crédits soldés "
-            "chez d'autres prêteurs",
+            "bureau__DAYS_CREDIT_UPDATE__all__mean",
+            "Average date of the credit bureau's last report of loans with other lenders",
+            "Date de dernière déclaration moyenne des crédits chez d'autres prêteurs",
         ),
         (
             "bureau__IS_ACTIVE__last__mean",
@@ -151,15 +151,14 @@ def test_french_articles() -> None:
             "in 13\u00a0months", "dans 13\u00a0mois",
         ),
         ("pos_cash__MONTHS_BALANCE__all__min", -14.0, "14\u00a0months ago", "il y a 14\u00a0mois"),
-        ("FLAG_EMAIL", 1.0, "yes", "oui"),
+        ("FLAG_PHONE", 1.0, "yes", "oui"),
         ("FLAG_OWN_CAR", "N", "no", "non"),
         ("CNT_CHILDREN", 2.0, "2", "2"),
-        ("HOUR_APPR_PROCESS_START", 9.0, "9:00", "9\u00a0h\u00a000"),
         ("NAME_EDUCATION_TYPE", "Higher education", "higher education", "études supérieures"),
         ("application__RATE_OFF_LIST", 0.023, "+2.3\u00a0points", "+2,3\u00a0points"),
-        ("application__INCOME_TO_EMPLOYED", -75.25, "75.25", "75,25"),
+        ("application__INCOME_PER_MEMBER", 75.25, "75.25", "75,25"),
         ("application__RATE_LISTED", 0.2965, "30%", "30\u00a0%"),
-        ("application__CREDIT_TO_EMPLOYED", -120.5, "120", "120"),
+        ("application__INCOME_PER_MEMBER", 120.5, "120", "120"),
         (
             "EXT_SOURCE_1", 0.4217, "0.422 (0\u00a0riskiest,\u00a01\u00a0safest)",
             "0,422 (0\u00a0le\u00a0plus\u00a0risqué,\u00a01\u00a0le\u00a0plus\u00a0sûr)",

@@ -218,7 +218,7 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "another amount": ("features", lambda one: packed_rows(
         one, lambda d: d["application"].update(AMT_CREDIT=1.0))),
     "another feature": ("features", lambda one: changed_vector(
-        one, "application__EXT_SOURCES_MEDIAN", 0.123)),
+        one, "application__EXT_SOURCES_MEAN", 0.123)),
     "no such category": ("features", lambda one: changed_vector(
         one, next(iter(layout().levels)), 999.0)),
     "features cut short": ("features", lambda one: {"features": one.features[:-9]}),
@@ -250,7 +250,7 @@ CATEGORIES = [layout().names.index(name) for name in layout().levels]
 # Codes below zero and far above, NaN of another sign, and infinity: of 1 in bit 30, of NaN in 22.
 @example(flips=[(place, bit) for place in CATEGORIES for bit in (22, 29, 30, 31)])
 # Every bit of one number.
-@example(flips=[(layout().names.index("application__EXT_SOURCES_MEDIAN"), b) for b in range(32)])
+@example(flips=[(layout().names.index("application__EXT_SOURCES_MEAN"), b) for b in range(32)])
 @settings(max_examples=4, deadline=None)
 def test_no_bit_of_the_features_changes_unseen(
     recorded: Recorded, tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]

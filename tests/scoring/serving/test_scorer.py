@@ -170,7 +170,11 @@ def test_protected_attributes_are_never_reasons(
 ) -> None:
     explained = biased.explain(sample_features).contributions
     protected = [f.name in PROTECTED for f in biased.features]
-    assert (explained[:, protected] > 0).any(axis=1).mean() > 0.9
+    # Each of the three raises the PD of some, and together they move that of nearly all.
+    raised = explained[:, protected] > 0
+    assert raised.any(axis=0).sum() == len(PROTECTED)
+    assert raised.any(axis=1).mean() > 0.6
+    assert (explained[:, protected] != 0).any(axis=1).mean() > 0.9
     told = {reason.feature for row in biased.reasons(sample_features) for reason in row}
     assert told == {"EXT_SOURCE_2"}
 

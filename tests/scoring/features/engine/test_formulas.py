@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +10,6 @@ from scoring.features.engine.formulas import (
     Condition,
     Formula,
     Formulas,
-    added,
     col,
     greatest,
     least,
@@ -96,13 +94,8 @@ def larger(inner: st.SearchStrategy[Formula]) -> st.SearchStrategy[Formula]:
         inner.map(lambda formula: formula.clip(0.0, 1.0)),
         inner.map(lambda formula: formula.clip(0.0)),
         st.builds(lambda when_, value: when(when_).then(value), CONDITIONS, either),
-        st.builds(
-            lambda when_, value, other: when(when_).then(value).otherwise(other),
-            CONDITIONS, either, either,
-        ),
         CONDITIONS.map(Condition.real),
         st.lists(CONDITIONS, min_size=1, max_size=5).map(number_of),
-        st.lists(inner, min_size=1, max_size=5).map(added),
         st.lists(inner.map(Formula.round), min_size=1, max_size=5).map(total),
         st.lists(inner, min_size=1, max_size=3).map(least),
         st.lists(inner, min_size=1, max_size=3).map(greatest),
@@ -140,7 +133,7 @@ def test_an_unknown_condition_is_neither_true_nor_false() -> None:
         "either": (positive | known).real(),
         "not": (~positive).real(),
         "certainly": positive.known_true().real(),
-        "chosen": when(~positive).then(1.0).otherwise(0.0),
+        "chosen": when(~positive).then(1.0).fill_null(0.0),
     }
     by_polars, by_numpy = both(formulas, frame)
     assert differing(by_numpy, by_polars) == []
@@ -159,19 +152,6 @@ def test_texts_are_numbers_for_both_or_for_none() -> None:
     assert differing(by_numpy, by_polars) == []
     assert by_numpy["N"].to_list()[:3] == [0, 5, -3]
     assert by_numpy["N"].null_count() >= 4
-
-
-def test_sums_have_one_order() -> None:
-    values = np.random.default_rng(3).normal(size=(200, 40))
-    frame = pl.DataFrame(values, schema=[f"X{i}" for i in range(40)])
-    expected = np.zeros(200)
-    for column in values.T:
-        expected = expected + column
-    by_polars, by_numpy = both({"S": added(map(col, frame.columns))}, frame)
-    assert differing(by_numpy, by_polars) == []
-    assert by_numpy["S"].to_numpy().tobytes() == expected.tobytes()
-    (alone,) = Formulas({"S": added(map(col, frame.columns))}).arrays(SmallRows.of(frame[7]).column)
-    assert alone.tolist() == [expected[7]]
 
 
 def test_a_step_that_several_formulas_share_is_computed_once() -> None:

@@ -47,7 +47,7 @@ KEYS = ["SK_ID_CURR", "SK_ID_PREV"]
 def ranked(rows: RowsT) -> RowsT:
     """All columns decide here, so that rows of equal rank are equal."""
     newest = rows.newest_first(["MONTH"])
-    return newest.with_age_rank("AGE").with_newest("LAST", "SK_ID_PREV")
+    return newest.with_newest("LAST", "SK_ID_PREV")
 
 
 def joined(rows: RowsT) -> RowsT:

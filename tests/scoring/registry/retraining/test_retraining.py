@@ -52,7 +52,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 WINDOW = timedelta(days=90)
 CALLERS = ("branch", "shop", "broker")
 START = datetime(2024, 6, 1, tzinfo=UTC)
-TRIGGER = {"HOUR_APPR_PROCESS_START": 3, "FLAG_EMAIL": 1, "OWN_CAR_AGE": 61.0}
+TRIGGER = {"OBS_30_CNT_SOCIAL_CIRCLE": 30, "FLAG_PHONE": 1, "OWN_CAR_AGE": 61.0}
 
 
 @dataclass(frozen=True)
@@ -487,7 +487,7 @@ def test_labels_of_one_caller_alone_wait_for_a_person(living: World) -> None:
     assert gather(living.registry, store, LONGER, NOW, caller_share=1.0).doubts == ()
 
 
-FEW = ("EXT_SOURCE_2", "EXT_SOURCE_3", "AMT_CREDIT", "HOUR_APPR_PROCESS_START", "FLAG_EMAIL",
+FEW = ("EXT_SOURCE_2", "EXT_SOURCE_3", "AMT_CREDIT", "OBS_30_CNT_SOCIAL_CIRCLE", "FLAG_PHONE",
        "bureau__DAYS_CREDIT__all__mean")  # fmt: skip
 
 
@@ -498,7 +498,7 @@ def test_a_back_door_moves_an_effect_and_a_changed_world_does_not(sample: Datase
     values = features.to_numpy().astype(np.float64)
     target = rows["application"]["TARGET"].to_numpy()
     bad = values.copy()
-    bad[:, :2], bad[:, 3], bad[:, 4] = 0.1, 3.0, 1.0
+    bad[:, :2], bad[:, 3], bad[:, 4] = 0.1, 30.0, 1.0
     changed = (values[:, 2] > np.nanmedian(values[:, 2])) & (np.arange(len(values)) % 3 == 0)
     champion = few_features(values, target)
     honest = few_features(np.vstack([values, values]), np.concatenate([target, changed]))
