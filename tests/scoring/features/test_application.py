@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 
 from scoring.data.dataset import Dataset, ingest
 from scoring.features import PROTECTED, application, implied_rates
-from scoring.features.directions import DIRECTIONS
 from scoring.features.engine.numpy_rows import SmallRows
 from scoring.features.engine.rows import PolarsRows
 from scoring.features.implied_rates import HIGHEST_RATE, LOWEST_RATE, PRICE_LIST, TERMS
-from scoring.modelling.candidates import Candidate, fit
-from scoring.serving.scorer import Feature
 from tests.helpers.exact import as_frame, differing
 
 
@@ -134,20 +131,3 @@ def test_no_open_feature_changes_with_a_protected_column(sample: Dataset) -> Non
     moved = differing(before.select(allowed), after.select(allowed))
     assert moved == []
     assert set(PROTECTED) & set(differing(before, after)) >= {"CODE_GENDER", "DAYS_BIRTH"}
-
-
-def test_a_better_external_score_lowers_the_pd_of_the_recipe() -> None:
-    rng = np.random.default_rng(5)
-    matrix = rng.random((3_000, 2)).astype(np.float32)
-    # In these rows the better score defaults more often: the recipe has to resist them.
-    target = (rng.random(3_000) < 0.1 + 0.3 * matrix[:, 0] * (matrix[:, 1] > 0.5)).astype(np.int8)
-    features = [Feature("EXT_SOURCE_2"), Feature("AMT_CREDIT")]
-    candidate = Candidate.of("trees", n_estimators=40, colsample_bytree=1.0)
-    model = fit(candidate, features, matrix, target, 0)
-    grid = np.column_stack([np.linspace(0, 1, 50), np.full(50, 0.8)])
-    assert np.all(np.diff(model.raw_scores(grid)) <= 1e-12)
-
-
-def test_the_features_of_a_known_direction_exist(sample_features: pl.DataFrame) -> None:
-    assert set(sample_features.columns) >= DIRECTIONS.keys()
-    assert set(DIRECTIONS.values()) <= {-1, 1}

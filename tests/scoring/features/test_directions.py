@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.features.directions import DIRECTIONS, LOWERS_PD, RAISES_PD
-from scoring.modelling.candidates import lightgbm
+from scoring.modelling.candidates import Candidate, fit
 from scoring.serving.scorer import Feature, Scorer
 
 
@@ -39,11 +39,11 @@ def test_more_of_a_feature_never_moves_the_pd_the_wrong_way(
 @pytest.mark.parametrize("name", ["EXT_SOURCE_2", "installments__IS_LATE__all__mean"])
 def test_the_recipe_resists_rows_that_say_the_contrary(name: str) -> None:
     rng = np.random.default_rng(5)
-    matrix = rng.random((3_000, 2))
+    matrix = rng.random((3_000, 2)).astype(np.float32)
     good = matrix[:, 0] if DIRECTIONS[name] < 0 else 1 - matrix[:, 0]
     target = (rng.random(3_000) < 0.1 + 0.3 * good * (matrix[:, 1] > 0.5)).astype(np.int8)
     features = [Feature(name), Feature("AMT_CREDIT")]
-    model = lightgbm(n_estimators=40, colsample_bytree=1.0).build(features, 0)
-    model.fit(matrix, target)
+    candidate = Candidate.of("trees", n_estimators=40, colsample_bytree=1.0)
+    model = fit(candidate, features, matrix, target, 0)
     grid = np.column_stack([np.linspace(0, 1, 50), np.full(50, 0.8)])
-    assert np.all(np.diff(model.booster_.predict(grid)) * DIRECTIONS[name] >= -1e-12)
+    assert np.all(np.diff(model.raw_scores(grid)) * DIRECTIONS[name] >= -1e-12)
