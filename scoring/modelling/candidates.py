@@ -134,8 +134,8 @@ def random_forest(min_samples_leaf: int = 20) -> Candidate:
 class Fitted(Protocol):
     """A fitted candidate."""
 
-    def raw_scores(self, matrix: Floats) -> Floats:
-        """Log-odds of default of encoded rows."""
+    def parts(self, matrix: Floats) -> Floats:
+        """Parts of the log-odds of default of encoded rows, of shape (applicants, parts)."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,10 @@ class Classifier:
 
     model: ClassifierMixin
 
-    def raw_scores(self, matrix: Floats) -> Floats:
-        """Log-odds of default of encoded rows."""
+    def parts(self, matrix: Floats) -> Floats:
+        """Log-odds of default of encoded rows, of shape (applicants, 1)."""
         # In the 32 bits that it was fitted on, which hold features exactly.
-        return log_odds(self.model.predict_proba(matrix.astype(np.float32))[:, 1])
+        return log_odds(self.model.predict_proba(matrix.astype(np.float32))[:, 1:])
 
 
 def fit(

@@ -58,6 +58,8 @@ def fit_scorer(
         raise TrainingError(
             f"a Scorer holds a model of {', '.join(served_families())}, not a {candidate.name}"
         )
+    if validation.weights is not None:
+        model = model.weighted(validation.weights)
     cutoff = validation.costs.cutoff
     scorer = Scorer(
         name=name,

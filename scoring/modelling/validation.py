@@ -59,6 +59,9 @@ class Validation:
         One value a fold; the first two on rows that the fold's model has seen.
     newest : numpy.ndarray of bool of shape (applicants,), optional
         Whose outcomes alone the PDs are calibrated on; everybody's by default.
+    weights : numpy.ndarray of shape (parts,), optional
+        How much each part of the model's score counts, learnt from all of them; in each fold's
+        scores they are learnt from the other folds.
     """
 
     candidate: Candidate
@@ -71,6 +74,7 @@ class Validation:
     fit_seconds: list[float] = field(default_factory=list)
     predict_seconds: list[float] = field(default_factory=list)
     newest: Mask | None = None
+    weights: Floats | None = field(default=None, compare=False)
 
     @cached_property
     def pds(self) -> Floats:
@@ -186,14 +190,14 @@ class FittedFold:
     ----------
     number : int
         Which fold.
-    scores, seen : numpy.ndarray
-        Log-odds of default of the rows left out, and of the training rows.
+    parts, seen : numpy.ndarray of shape (rows, parts)
+        Of the scores of the rows left out, and of the training rows, in log-odds of default.
     fit_seconds, predict_seconds : float
         Wall-clock time.
     """
 
     number: int
-    scores: Floats
+    parts: Floats
     seen: Floats
     fit_seconds: float
     predict_seconds: float
@@ -218,10 +222,10 @@ def fit_each(
         start = time.perf_counter()
         model = fit(candidate, [features[i] for i in columns], inside, target, folds.seed)
         fitted = time.perf_counter()
-        scores = scores_of(model, out)
+        parts = parts_of(model, out)
         predicted = time.perf_counter()
-        seen = scores_of(model, inside)
-        return FittedFold(number, scores, seen, fitted - start, predicted - fitted)
+        seen = parts_of(model, inside)
+        return FittedFold(number, parts, seen, fitted - start, predicted - fitted)
 
     fitted = in_parallel(one, [(item, number) for item in candidates for number in numbers])
     return [
@@ -238,24 +242,39 @@ def assemble(
     target = folds.examples.target
     out = [folds.parts[part.number].out for part in fitted]
     order = np.argsort(np.concatenate(out), kind="stable")
+    weights = [_weights(candidate, fitted, folds, without=part.number) for part in fitted]
     fold = np.concatenate(
         [np.full(len(rows), p.number) for rows, p in zip(out, fitted, strict=True)]
     )
     result = Validation(
         candidate,
-        np.concatenate([part.scores for part in fitted])[order],
+        np.concatenate([p.parts @ own for p, own in zip(fitted, weights, strict=True)])[order],
         fold[order],
         target[np.sort(np.concatenate(out))],
         costs,
         fit_seconds=[part.fit_seconds for part in fitted],
         predict_seconds=[part.predict_seconds for part in fitted],
+        weights=_weights(candidate, fitted, folds),
     )
-    for part in fitted:
-        seen = target[folds.parts[part.number].inside]
-        pds = calibrate(part.seen, seen).probability(part.seen)
-        result.train_auc.append(float(roc_auc_score(seen, part.seen)))
+    for part, own in zip(fitted, weights, strict=True):
+        seen, scores = target[folds.parts[part.number].inside], part.seen @ own
+        pds = calibrate(scores, seen).probability(scores)
+        result.train_auc.append(float(roc_auc_score(seen, scores)))
         result.train_cost.append(business_cost(seen, pds, costs.cutoff, costs))
     return result
+
+
+def _weights(
+    candidate: Candidate, fitted: Sequence[FittedFold], folds: Folds, without: int | None = None
+) -> Floats:
+    """Weights of the parts of a score, learnt on the folds that were fitted, but for one."""
+    chosen = [part for part in fitted if part.number != without]
+    if candidate.family is None or not chosen:
+        count = fitted[0].parts.shape[1]
+        return np.full(count, 1.0 / count)
+    rows = np.concatenate([folds.parts[part.number].out for part in chosen])
+    parts = np.concatenate([part.parts for part in chosen])
+    return candidate.family.weights_of(parts, folds.examples.target[rows])
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -276,11 +295,11 @@ def _told(parts: Iterable[R], name: str, expected: Sized, progress: Progress | N
         yield part
 
 
-def scores_of(model: Fitted, matrix: Matrix) -> Floats:
-    """Log-odds of default that a fitted candidate gives to encoded rows."""
+def parts_of(model: Fitted, matrix: Matrix) -> Floats:
+    """The parts of the log-odds of default that a fitted candidate gives to encoded rows."""
     # Some at a time, since they are twice as large as the features' own 32 bits.
-    parts = (matrix[start : start + _ROWS] for start in range(0, len(matrix), _ROWS))
-    return np.concatenate([model.raw_scores(part.astype(np.float64)) for part in parts])
+    blocks = (matrix[start : start + _ROWS] for start in range(0, len(matrix), _ROWS))
+    return np.concatenate([model.parts(block.astype(np.float64)) for block in blocks])
 
 
 def compare(validations: Sequence[Validation]) -> pl.DataFrame:

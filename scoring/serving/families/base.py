@@ -74,6 +74,21 @@ class Model(ABC):
         An applicant's is the same to the last bit, alone or among others.
         """
 
+    def parts(self, matrix: Floats) -> Floats:
+        """Scores that `weights_of` weighs, of shape (applicants, parts): one unless it is a sum."""
+        return self.raw_scores(matrix)[:, np.newaxis]
+
+    @classmethod
+    def weights_of(cls, parts: Floats, target: Labels) -> Floats:
+        """How much each part counts, learnt from parts of applicants whom no model had seen."""
+        del target
+        return np.ones(parts.shape[1])
+
+    def weighted(self, weights: Floats) -> Self:
+        """The model with other weights of its parts."""
+        del weights
+        return self
+
     @abstractmethod
     def contributions(self, matrix: Floats) -> Explanations:
         """What each feature adds to the score of each row; likewise the same bits alone."""

@@ -1,12 +1,13 @@
 """A sum of models of other families: their log-odds are added, and so are their contributions.
 
-How much each counts is learnt from scores of training rows by models that had not seen them.
+How much each counts is learnt with the calibration: from scores of applicants whom the models had
+not seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 _FILE = "sum.json"
 _MEMBERS: Mapping[str, type[Model]] = {each.name: each for each in (LinearModel, BoostedTrees)}
-_MOST = 1e3
+# Shares of the linear model that are tried.
+_TENTHS = np.linspace(0.0, 1.0, 11)
 
 
 def _prefixed(name: str, parameters: Parameters) -> dict[str, Any]:
@@ -37,8 +39,6 @@ class SumModel(Model):
     ----------
     features : tuple of Feature
         What all members read.
-    intercept : float
-        What is added to the weighted scores.
     members : tuple of Model
         One of each family.
     weights : tuple of float
@@ -47,26 +47,40 @@ class SumModel(Model):
 
     name: ClassVar[str] = "sum"
     file_names: ClassVar[frozenset[str]] = frozenset({_FILE})
-    # The members' own defaults, and the folds of training rows that the weights are learnt from.
     defaults: ClassVar[Parameters] = {
         **_prefixed("linear", LinearModel.defaults),
         **_prefixed("trees", BoostedTrees.defaults),
-        "folds": 3,
     }
 
     features: tuple[Feature, ...]
-    intercept: float
     members: tuple[Model, ...]
     weights: tuple[float, ...]
 
     def raw_scores(self, matrix: Floats) -> Floats:
-        scores = np.full(len(matrix), self.intercept)
+        scores = np.zeros(len(matrix))
         for weight, member in zip(self.weights, self.members, strict=True):
             scores += weight * member.raw_scores(matrix)
         return scores
 
+    def parts(self, matrix: Floats) -> Floats:
+        return np.column_stack([member.raw_scores(matrix) for member in self.members])
+
+    @classmethod
+    def weights_of(cls, parts: Floats, target: Labels) -> Floats:
+        """The shares, in tenths, of the sum that says most about the outcomes once calibrated.
+
+        None is below nothing, so that the sum heeds the directions of its members.
+        """
+        shares = np.column_stack([_TENTHS, 1.0 - _TENTHS])
+        losses = [_loss(parts @ share, target) for share in shares]
+        weights: Floats = shares[int(np.argmin(losses))]
+        return weights
+
+    def weighted(self, weights: Floats) -> SumModel:
+        return replace(self, weights=tuple(weights.tolist()))
+
     def contributions(self, matrix: Floats) -> Explanations:
-        values, base = np.zeros(matrix.shape), self.intercept
+        values, base = np.zeros(matrix.shape), 0.0
         for weight, member in zip(self.weights, self.members, strict=True):
             own = member.contributions(matrix)
             values += weight * own.contributions
@@ -81,8 +95,7 @@ class SumModel(Model):
 
     def files(self) -> dict[str, bytes]:
         pairs = zip(self.members, self.weights, strict=True)
-        weights = {member.name: weight for member, weight in pairs}
-        own = {_FILE: write_json({"intercept": self.intercept, "weights": weights})}
+        own = {_FILE: write_json({member.name: weight for member, weight in pairs})}
         for member in self.members:
             own |= member.files()
         return own
@@ -90,14 +103,11 @@ class SumModel(Model):
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], features: tuple[Feature, ...]) -> SumModel:
         value = read_json(files[_FILE])
-        if not isinstance(value, dict) or value.keys() != {"intercept", "weights"}:
-            raise ValueError(f"{_FILE} does not hold intercept and weights")
-        if value["weights"].keys() != _MEMBERS.keys():
-            raise ValueError(f"{_FILE} is a sum of others than {' and '.join(_MEMBERS)}")
-        weights = tuple(bounded(name, value["weights"][name], 0.0, _MOST) for name in _MEMBERS)
-        intercept = bounded("intercept", value["intercept"], -_MOST, _MOST)
+        if not isinstance(value, dict) or value.keys() != _MEMBERS.keys():
+            raise ValueError(f"{_FILE} does not hold the weights of {' and '.join(_MEMBERS)}")
+        weights = tuple(bounded(name, value[name], 0.0, 1.0) for name in _MEMBERS)
         members = tuple(each.from_files(files, features) for each in _MEMBERS.values())
-        return cls(features, intercept, members, weights)
+        return cls(features, members, weights)
 
     @classmethod
     def fit(
@@ -109,24 +119,11 @@ class SumModel(Model):
         parameters: Parameters,
         seed: int,
     ) -> SumModel:
-        from sklearn.model_selection import StratifiedKFold
-
-        def fitted(rows: npt.NDArray[np.intp] | slice) -> tuple[Model, ...]:
-            weighed = None if weights is None else weights[rows]
-            return tuple(
-                family.fit(
-                    features, matrix[rows], target[rows], weighed, _own(parameters, name), seed
-                )
-                for name, family in _MEMBERS.items()
-            )
-
-        unseen = np.empty((target.size, len(_MEMBERS)))
-        folds = StratifiedKFold(parameters["folds"], shuffle=True, random_state=seed)
-        for inside, out in folds.split(matrix, target):
-            rows = matrix[out].astype(np.float64)
-            unseen[out] = np.column_stack([each.raw_scores(rows) for each in fitted(inside)])
-        counts, intercept = _weights(unseen, target, weights)
-        return cls(tuple(features), intercept, fitted(slice(None)), counts)
+        members = tuple(
+            family.fit(features, matrix, target, weights, _own(parameters, name), seed)
+            for name, family in _MEMBERS.items()
+        )
+        return cls(tuple(features), members, (1.0 / len(members),) * len(members))
 
     @classmethod
     def proposed(cls, trial: BaseTrial) -> dict[str, Any]:
@@ -144,17 +141,11 @@ def _own(parameters: Parameters, name: str) -> dict[str, Any]:
     }
 
 
-def _weights(
-    scores: Floats, target: Labels, weights: Floats | None
-) -> tuple[tuple[float, ...], float]:
-    """How much each member's score counts, never less than nothing, and the intercept."""
+def _loss(scores: Floats, target: Labels) -> float:
+    """The log loss of scores after Platt scaling."""
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
 
-    kept = np.ones(scores.shape[1], dtype=np.bool_)
-    while True:
-        model = LogisticRegression(C=np.inf).fit(scores[:, kept], target, sample_weight=weights)
-        counts = np.zeros(kept.size)
-        counts[kept] = model.coef_[0]
-        if (counts >= 0.0).all() or kept.sum() == 1:
-            return tuple(np.maximum(counts, 0.0).tolist()), float(model.intercept_[0])
-        kept &= counts > 0.0
+    column = scores[:, np.newaxis]
+    model = LogisticRegression(C=np.inf).fit(column, target)
+    return float(log_loss(target, model.predict_proba(column)[:, 1]))

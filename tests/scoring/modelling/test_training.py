@@ -33,11 +33,19 @@ from scoring.modelling.figures import unseen_pds
 from scoring.modelling.fit import fit_scorer, lineage
 from scoring.modelling.folds import Folds, prepare
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.validation import Validation, compare, cross_validate, fit_each, scores_of
+from scoring.modelling.validation import (
+    Validation,
+    assemble,
+    compare,
+    cross_validate,
+    fit_each,
+    parts_of,
+)
 from scoring.serving import booster
 from scoring.serving.costs import Costs
 from scoring.serving.families import families
 from scoring.serving.families.base import Floats, Labels
+from scoring.serving.families.sum import SumModel
 from scoring.serving.scorer import Calibration, Feature, Scorer
 
 QUICK = Candidate.of("trees", n_estimators=60, colsample_bytree=0.5)
@@ -381,7 +389,8 @@ def test_a_scorer_gives_what_the_trained_model_gives(
     ]
     matrix = examples.matrix[:, [feature.name != NOTHING for feature in examples.features]]
     model = fit(QUICK, scorer.features, matrix, examples.target, seed=3)
-    expected = calibrate(validation.scores, validation.target).probability(scores_of(model, matrix))
+    scores = parts_of(model, matrix)[:, 0]
+    expected = calibrate(validation.scores, validation.target).probability(scores)
     assert scorer.predict(examples.frame).tobytes() == expected.tobytes()
     assert (scorer.name, scorer.version) == ("m", "0")
     low, high = scorer.refer_band
@@ -469,10 +478,10 @@ def test_selection_and_resampling_do_not_see_the_outcomes_left_out(
         fit_each([candidate], item, [1])[0][0]
         for item in (folds, without_labels_of(folds, 1), without_labels_of(folds, 0))
     )
-    assert first.scores.tobytes() == flipped.scores.tobytes()
+    assert first.parts.tobytes() == flipped.parts.tobytes()
     assert first.seen.tobytes() == flipped.seen.tobytes()
     # Those of training rows matter.
-    assert first.scores.tobytes() != other.scores.tobytes()
+    assert first.scores.tobytes() != other.parts.tobytes()
 
 
 def test_the_features_kept_are_chosen_anew_in_every_fold() -> None:
@@ -498,3 +507,30 @@ def test_noise_gives_an_auc_of_a_half_through_the_whole_pipeline(sample: Dataset
         assert validation.metrics["auc_train"] > 0.8
         found.append(validation.metrics["auc"])
     assert np.mean(found) == pytest.approx(0.5, abs=0.03)
+
+
+def test_shares_of_a_sum_are_learnt_from_the_other_folds(examples: Examples) -> None:
+    candidate = Candidate.of("sum", **{"trees.n_estimators": 20})
+    folds = prepare(examples, folds=3)
+    (fitted,) = fit_each([candidate], folds, range(3))
+    found = assemble(candidate, folds, Costs(), fitted)
+    target = examples.target
+    for part in fitted:
+        rows, others = folds.parts[part.number].out, [own for own in fitted if own is not part]
+        learnt = np.concatenate([folds.parts[own.number].out for own in others])
+        share = SumModel.weights_of(np.concatenate([own.parts for own in others]), target[learnt])
+        assert found.scores[rows].tobytes() == (part.parts @ share).tobytes()
+    scorer = fit_scorer(found, examples, "m", {})
+    assert isinstance(scorer.model, SumModel)
+    assert scorer.model.weights == tuple(found.weights)
+    assert sum(scorer.model.weights) == pytest.approx(1.0)
+
+
+def test_a_part_that_says_nothing_has_no_share() -> None:
+    rng = np.random.default_rng(0)
+    scores, noise = rng.normal(size=(2, 4_000))
+    target = (rng.random(4_000) < 1 / (1 + np.exp(-scores))).astype(np.int8)
+    assert SumModel.weights_of(np.column_stack([noise, scores]), target)[0] <= 0.1
+    assert SumModel.weights_of(np.column_stack([scores, noise]), target)[1] <= 0.1
+    halves = np.column_stack([scores + rng.normal(size=4_000), scores + rng.normal(size=4_000)])
+    assert 0.3 <= SumModel.weights_of(halves, target)[0] <= 0.7

@@ -90,7 +90,7 @@ def test_a_model_is_tried_with_bounds_of_memory_and_time(
 @pytest.fixture(scope="module")
 def summed(sample_examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model that is the sum of two."""
-    quick = Candidate.of("sum", **{"trees.n_estimators": 20, "folds": 2})
+    quick = Candidate.of("sum", **{"trees.n_estimators": 20})
     validation = cross_validate(quick, sample_examples, Costs(), folds=2)
     folder = tmp_path_factory.mktemp("sum") / "model"
     fit_scorer(validation, sample_examples, "credit-scoring", lineage={}).save(folder)
