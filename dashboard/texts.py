@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 from babel import Locale, dates, numbers
@@ -46,7 +47,9 @@ def number(value: float, language: Language, decimals: int | None = None) -> str
     pattern = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
     # A hyphen is shorter than a plus: differences in a column would not line up.
     minus = numbers.get_minus_sign_symbol(language)
-    return numbers.format_decimal(value, pattern, locale=language).replace(minus, "\u2212")
+    # Rounded as Python does: by the value itself, not by its shortest decimal.
+    rounded = Decimal(f"{value:.{decimals}f}")
+    return numbers.format_decimal(rounded, pattern, locale=language).replace(minus, "\u2212")
 
 
 def signed(value: float, language: Language, decimals: int = 2) -> str:

@@ -24,6 +24,7 @@ import pytest
 import requests
 
 from scoring.files import staged_folder
+from scoring.serving.model_files import FORMAT
 from scoring.serving.scorer import Calibration, Scorer
 from scoring.store import Policy, Store
 from tests.helpers import serving
@@ -165,7 +166,7 @@ def breakages() -> dict[str, Callable[[Path], None]]:
 
     def newer(folder: Path) -> None:
         path = folder / "manifest.json"
-        path.write_text(path.read_text().replace('"format": 3', '"format": 99'))
+        path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
 
     def emptied(folder: Path) -> None:
         (folder / "model.txt").unlink()

@@ -940,7 +940,7 @@ def test_both_languages_say_everything() -> None:
 
 
 def test_numbers_are_written_as_each_language_does() -> None:
-    assert (percent(0.0714, "en"), percent(0.0714, "fr")) == ("7.1%", "7,1\u202f%")
+    assert (percent(0.0714, "en"), percent(0.0714, "fr")) == ("7.1%", "7,1\u00a0%")
     assert (number(432000.0, "en"), number(432000.0, "fr")) == ("432,000", "432\u202f000")
     assert (number(0.12345, "en"), number(1.5, "fr")) == ("0.1235", "1,50")
 

@@ -86,7 +86,7 @@ def test_each_kind_of_thing_on_a_slide_is_whole(tmp_path: Path) -> None:
     assert {"strong and not", "12\u202f345", "demandeurs fictifs", "−0,5", "$ ls", "tests"} <= {
         word.replace("-", "−") for word in words
     }
-    assert slides.bold(made) >= {"strong", "lightgbm", "-0,5"}
+    assert slides.bold(made) >= {"strong", "lightgbm", "−0,5"}
 
 
 def test_a_table_without_rows_has_its_header_alone(tmp_path: Path) -> None:

@@ -30,8 +30,10 @@ def sentences(words: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping):
             yield from sentences(value, f"{path}{key}.")
         else:
-            assert isinstance(value, str), f"{path}{key}"
-            yield f"{path}{key}", value
+            lines = [value] if isinstance(value, str) else value
+            for place, line in enumerate(lines):
+                assert isinstance(line, str), f"{path}{key}"
+                yield f"{path}{key}.{place}", line
 
 
 def placeholders(sentence: str) -> set[str]:
@@ -64,7 +66,10 @@ def test_every_sentence_has_words_and_no_room_around_them(folder: Path) -> None:
         for name, words in catalogues(folder, language).items():
             for key, sentence in words.items():
                 assert sentence, f"{language} {name}: {key}"
-                assert not re.search(r"^\s(?!:)|\s$", sentence), f"{language} {name}: {key}"
+                separates = not sentence.strip(" ;,")
+                assert separates or not re.search(r"^\s(?!:)|[^\S\n]$", sentence), (
+                    f"{language} {name}: {key}"
+                )
 
 
 def test_a_missing_sentence_is_named() -> None:
@@ -97,14 +102,18 @@ def test_a_third_language_is_one_more_folder(tmp_path: Path) -> None:
         tmp_path,
         "import json\n"
         "from scoring.features.wording import LANGUAGES, reason_text, texts\n"
-        "feature = 'installments__AMT_SHORT__late__sum'\n"
+        "feature = 'installments__AMT_SHORT__180d__mean'\n"
         "print(json.dumps([LANGUAGES, texts([feature])[feature],"
         "reason_text(feature, 1234567, 'de')]))\n",
     )
     languages, texts, reason = said
     assert languages == ["de", "en", "fr"]
-    assert texts["de"] == texts["en"] == "Total amount left unpaid on instalments paid late"
-    assert texts["fr"] == "Montant total resté impayé sur les échéances payées en retard"
+    assert (
+        texts["de"]
+        == texts["en"]
+        == "Average amount left unpaid on instalments due in the last 180 days"
+    )
+    assert texts["fr"].startswith("Montant moyen resté impayé sur les échéances des 180 derniers")
     assert reason == f"{texts['en']}: 1.234.567"
 
 

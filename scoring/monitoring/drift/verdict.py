@@ -158,7 +158,7 @@ def meaning_of(column: str, words: Words) -> str:
     """Say what a column of a study means."""
     if column == PD:
         return words("conclusion.pd")
-    return str(getattr(describe(column), words.language))
+    return describe(column, words.language)
 
 
 def _ranking(found: Study, words: Words) -> str:

@@ -61,7 +61,7 @@ def summary(
         sentences.append(
             words("summary.band", low=deciding.refer_low, high=deciding.refer_high),
         )
-    meanings = (getattr(describe(item.feature), language) for item in drivers[:_TOLD_DRIVERS])
+    meanings = (describe(item.feature, language) for item in drivers[:_TOLD_DRIVERS])
     used = PROTECTED & {feature.name for feature in scorer.features}
     sentences += [
         words("summary.drivers", drivers=words("summary.between").join(map(_lower, meanings))),

@@ -247,4 +247,4 @@ def _repeatable(seed: int) -> Iterator[None]:
 
 
 def _meaning(feature: str, language: Language) -> str:
-    return str(getattr(describe(feature), language))
+    return describe(feature, language)

@@ -277,7 +277,7 @@ def test_an_alias_is_found_on_the_server_and_fetched(
 ) -> None:
     source = RegistrySource(server.url, MODEL_NAME, tmp_path / "cache")
     found = source.find("challenger")
-    tags = server.store.tags(challenger.version)
+    tags = server.registry.tags(challenger.version)
     assert found == FoundModel(tags["manifest_sha256"], challenger.version)
     assert fetch(source, "challenger") == challenger
 
@@ -443,7 +443,7 @@ def test_mlflows_check_of_hosts_is_told_with_the_mend(server: Server, tmp_path: 
         (401, b"You are not authenticated.\nPlease", "(You are not authenticated.): give"),
         (403, b'{"error_code": "X", "message": "No\\nmore"}', "(No): let it answer"),
         (404, b"<html><style>\np {}</style>\n<h1>No <b>page</b></h1></html>", "(No page): MODEL"),
-        (404, b"", "(Not FoundModel): MODEL_REGISTRY must be the address"),
+        (404, b"", "(Not Found): MODEL_REGISTRY must be the address"),
         (302, b"", "(Found): MODEL_REGISTRY must be the address"),
         (503, b"\xff upstream", "upstream): its own log tells more"),
         (500, b"[1]", "([1]): its own log tells more"),

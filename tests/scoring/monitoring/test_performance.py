@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from scoring.evaluation.business import realised_cost
 from scoring.evaluation.metrics import figures
-from scoring.monitoring import pictures
 from scoring.monitoring.estimate import estimate
 from scoring.monitoring.performance import by_vintage, observed_to_expected, performance
 from scoring.serving.costs import Costs
@@ -177,17 +176,3 @@ def test_as_many_defaults_as_expected_are_one(number: int, pd: float) -> None:
     none = observed_to_expected(np.zeros(number, dtype=np.bool_), np.full(number, pd))
     assert none.value == 0.0
     assert none.low <= 0.0 < none.high
-
-
-def test_pictures_say_what_they_show_and_refer_to_nothing(scorer: Scorer) -> None:
-    settled = _settled(_pds(30 * 40, 4), 5, months=30)
-    drawn = pictures.vintages(by_vintage(scorer, settled, {}))
-    assert drawn.svg.count("<circle") == 30
-    columns = pl.DataFrame({"column": ["A<B", "C"], "psi": [0.4, 0.0], "level": ["large", "none"]})
-    bars = pictures.drift(columns)
-    assert bars.svg.count("<rect") == 2
-    assert "A&lt;B" in bars.svg
-    for one in (drawn, bars):
-        assert one.alternative in one.svg
-        assert "href" not in one.svg
-        assert "url(" not in one.svg

@@ -353,7 +353,7 @@ def test_decisions_on_another_layout_are_computed_again_by_name(
     other = [replace(one, feature_set_version=changed.digest) for one in recorded.decisions[8:10]]
     store = recorded.put(lite, [*moved, *without, *other])
     for each in (turned, changed, gone):
-        store.keep_layout(each.digest, each.text)
+        store.models.keep_layout(each.digest, each.text)
     report = replay(store)
     assert report.differing == 0
     assert report.missing == {f"the feature {min(read)} as it was computed": 2}

@@ -135,7 +135,7 @@ def test_the_artifacts_hold_no_pickle_and_no_applicant(
     files = files_of(registry)
     assert len(registered) == len({path for path in files if path.name == "model.txt"})
     # .mako: how a migration of the store is written.
-    allowed = {".txt", ".json", ".py", ".yaml", ".mako", ""}
+    allowed = {".txt", ".json", ".py", ".yaml", ".mako", ".toml", ".jinja", ""}
     assert {path.suffix for path in files} <= allowed
     for path in files:
         if path.suffix == "":
