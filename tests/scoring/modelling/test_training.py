@@ -481,7 +481,7 @@ def test_selection_and_resampling_do_not_see_the_outcomes_left_out(
     assert first.parts.tobytes() == flipped.parts.tobytes()
     assert first.seen.tobytes() == flipped.seen.tobytes()
     # Those of training rows matter.
-    assert first.scores.tobytes() != other.parts.tobytes()
+    assert first.parts.tobytes() != other.parts.tobytes()
 
 
 def test_the_features_kept_are_chosen_anew_in_every_fold() -> None:
