@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import NumberInput
 
 from bench.tables import table
 from dashboard.texts import TEXTS
@@ -41,7 +42,7 @@ def interactions(url: str, applicant: int, rounds: int) -> dict[str, tuple[float
     with _environment({"API_URL": url, "API_TIMEOUT": "30"}):
         page = AppTest.from_file(str(_APP), default_timeout=60).run()
         page.text_input(key="number").set_value(str(applicant)).run()
-        changed, values = f"what_if_{applicant}_EXT_SOURCE_3", cycle((0.2, 0.4, 0.6))
+        values = cycle((0.2, 0.4, 0.6))
         steps: dict[str, Callable[[], AppTest]] = {
             "find an applicant by number": lambda: (
                 page.text_input(key="number").set_value(str(applicant)).run()
@@ -49,9 +50,7 @@ def interactions(url: str, applicant: int, rounds: int) -> dict[str, tuple[float
             "decide, with reasons": lambda: page.button(key="ask").click().run(),
             "compare with others": lambda: _at(page, _WITHIN, "comparison_tab"),
             "what if: open": lambda: _at(page, _WITHIN, "what_if_tab"),
-            "what if: another value": lambda: (
-                page.number_input(key=changed).set_value(next(values)).run()
-            ),
+            "what if: another value": lambda: _score(page).set_value(next(values)).run(),
             "earlier decisions": lambda: _at(page, _WITHIN, "history_tab"),
             "monitoring": lambda: _at(page, _BESIDE, "monitoring_tab"),
             "model": lambda: _at(page, _BESIDE, "model_tab"),
@@ -67,6 +66,11 @@ def report(times: Mapping[str, tuple[float, float]]) -> str:
     ]
     header = ("interaction", "median ms", "longest ms", "asked for")
     return f"{_INTRO}\n\n{table(header, rows)}"
+
+
+def _score(page: AppTest) -> NumberInput:
+    """Find the field of a score on the tab of suppositions; its key names the decision."""
+    return next(field for field in page.number_input if str(field.key).endswith("_EXT_SOURCE_3"))
 
 
 def _at(page: AppTest, key: str, tab: str) -> AppTest:
