@@ -11,7 +11,7 @@ from typing import Any
 
 from scoring.errors import ScoringError
 from scoring.features.wording import describe
-from scoring.reports.card.french import number, percent
+from scoring.formats import number, percent
 
 FOLDER = Path(__file__).parent / "slides"
 _SPEC = re.compile(r"(\+?)(\d?)([%p]?)|g")
@@ -117,8 +117,8 @@ class French(string.Formatter):
             return f"{value:g}".replace(".", ",")
         sign, digits = form[1] if value > 0 else "", int(form[2] or 0)
         if form[3] == "%":
-            return sign + percent(value, digits)
-        return sign + number(100 * value if form[3] else value, digits)
+            return sign + percent(value, "fr", digits)
+        return sign + number(100 * value if form[3] else value, "fr", digits)
 
     def of_row(self, row: Any) -> French:
         """Return one that also knows {row}."""

@@ -29,22 +29,11 @@ def number(value: float, language: str, decimals: int | None = None, at_most: in
     return _signs(numbers.format_decimal(value, pattern, locale=language), language)
 
 
-def signed(value: float, language: str, decimals: int = 2) -> str:
-    """Format a difference with its sign: +0.44, −0.44."""
-    sign = "+" if value >= 0 else ""
-    return sign + number(value, language, decimals)
-
-
 def percent(share: float, language: str, decimals: int = 1) -> str:
     """Format a share as people write it: 7.1% in English, 7,1 % in French."""
     pattern = Locale.parse(language).percent_formats[None].pattern
     pattern = pattern.replace("0", "0." + "0" * decimals if decimals else "0")
     return _signs(numbers.format_percent(share, pattern, locale=language), language)
-
-
-def day(value: date, language: str) -> str:
-    """Format a day: November 28, 2026 in English, 28 novembre 2026 in French."""
-    return dates.format_date(value, "long", locale=language)
 
 
 _SPEC = re.compile(r"(?P<sign>\+?),?(?:\.(?P<digits>\d+))?(?P<kind>[f%]?)")

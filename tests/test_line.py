@@ -17,8 +17,8 @@ from presentation.figures import Figures, MissingFigureError
 from scoring.data.dataset import Dataset
 from scoring.data.synthetic import write_sample
 from scoring.features import build_features
+from scoring.formats import number
 from scoring.registry import mlflow_registry
-from scoring.reports.card.french import number
 from scoring.reports.notebooks import execute, keep
 from scoring.serving.batch import example_requests, score
 from scoring.serving.scorer import Scorer
@@ -123,7 +123,7 @@ def test_the_talk_is_made_of_what_the_line_left(line: Path, tmp_path: Path) -> N
     slides.check(tmp_path / "talk.pptx")
     words = "\n".join(slides.words(tmp_path / "talk.pptx"))
     cost = next(item for item in figures.card.holdout if item.name == "business_cost").value
-    assert number(cost, 3) in words
+    assert number(cost, "fr", 3) in words
     assert "Jean Dupont" in words
 
 

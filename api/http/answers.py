@@ -8,8 +8,11 @@ import orjson
 from flask import Response, request
 from pydantic import BaseModel
 
+from scoring.language import LANGUAGES
+
 JSON = "application/json"
-LANGUAGES = ("en", "fr")
+# Where the caller has no wish that we can meet.
+_USUAL = "en"
 
 
 def json_answer(document: object, status: int = 200, *, language: str | None = None) -> Response:
@@ -39,4 +42,4 @@ def fields_of(model: type[BaseModel], source: object) -> dict[str, Any]:
 def asked_language() -> str:
     """Choose the language that the caller likes best among ours: fr-CA counts as fr."""
     wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
-    return next((tag for tag in wanted if tag in LANGUAGES), LANGUAGES[0])
+    return next((tag for tag in wanted if tag in LANGUAGES), _USUAL)
