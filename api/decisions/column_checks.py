@@ -5,6 +5,7 @@ All three come from `scoring.data.tables`, so that the three cannot disagree wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from scoring.data.tables import Column
 from scoring.data.values import category, is_missing, shown, wanted_category
+from scoring.features.wording import LANGUAGES, describe, unit_of, unit_text, value_text
+from scoring.features.wording.values import category as category_text
 
 
 def checker(column: Column) -> CoreSchema:
@@ -113,6 +116,35 @@ def json_schema(column: Column, *, nullable: bool) -> dict[str, Any]:
         schema["not"] = {"type": kind, "exclusiveMinimum": high, "exclusiveMaximum": sentinel}
         schema["description"] = f"{low} to {high}, or {sentinel}: it does not apply"
     return schema
+
+
+def in_words(column: Column, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a column of the application to people: what it means, and what its numbers count.
+
+    Returns
+    -------
+    dict
+        The column's schema with a description in English and, under `x-words`, by language, what
+        a form needs: label, unit, and the words of the values that one chooses from.
+    """
+    words = {language: _words(column, language) for language in LANGUAGES}
+    unit = words["en"]["unit"]
+    parts = [words["en"]["label"] + (f" ({unit})" if unit else ""), schema.get("description", "")]
+    return {
+        **schema,
+        "description": ": ".join(filter(None, parts)),
+        "x-unit": unit_of(column.name),
+        "x-words": words,
+    }
+
+
+def _words(column: Column, language: str) -> dict[str, Any]:
+    if column.kind == "flag":
+        options = {str(flag): value_text(column.name, flag, language) for flag in (0, 1)}
+    else:
+        options = {value: category_text(value, language) for value in column.categories}
+    unit = "" if column.kind == "category" else unit_text(column.name, language)
+    return {"label": describe(column.name, language), "unit": unit, "options": options}
 
 
 def expectation(column: Column, value: object) -> str:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Response
+from flask import Response, redirect, url_for
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
+from werkzeug.wrappers import Response as WerkzeugResponse
 
-from api.decisions.column_checks import json_schema
+from api.decisions.column_checks import in_words, json_schema
 from api.decisions.reader import accepted_columns, must_be_given
 from api.http.answers import JSON
 from api.http.bodies import JSON_LINES, KEY_PATTERN, Body
 from api.http.problems import MEDIA_TYPE, FieldError, Problem, ProblemError, answer
-from scoring.data.tables import APPLICATION, HISTORY, TABLES, Table
+from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 
 _SCHEMAS = "#/components/schemas"
 _BODY = "Applicant"
@@ -131,7 +132,8 @@ class Application(OpenAPI):
         self.json.sort_keys = False  # type: ignore[attr-defined]
         self._limits = row_limit, batch_limit
         # Swagger's page would have its document judged by a server on the internet.
-        self.config["SWAGGER_CONFIG"] = {"validatorUrl": None, "docExpansion": "full"}
+        self.config["SWAGGER_CONFIG"] = {"validatorUrl": None, "docExpansion": "none"}
+        self.view_functions["openapi.openapi"] = _to_the_reference
 
     def generate_spec_json(self) -> None:
         """Generate the document.
@@ -167,6 +169,11 @@ class Application(OpenAPI):
             for described in schema.get("properties", {}).values():
                 # Clients would take what has a default for something that is always there.
                 described.pop("default", None)
+
+
+def _to_the_reference() -> WerkzeugResponse:
+    """Lead who opens /docs to the reference, instead of to a list of pages with one entry."""
+    return redirect(url_for("swagger.swagger"))
 
 
 def _refused_parameters(failure: ValidationError) -> Response:
@@ -304,10 +311,15 @@ def _row_schema(table: Table) -> dict[str, Any]:
         f"A row of {table.name}",
         [column.name for column, required in columns.items() if required],
         {
-            column.name: json_schema(column, nullable=not required)
+            column.name: _column_schema(table, column, required=required)
             for column, required in columns.items()
         },
     )
+
+
+def _column_schema(table: Table, column: Column, *, required: bool) -> dict[str, Any]:
+    schema = json_schema(column, nullable=not required)
+    return in_words(column, schema) if table is APPLICATION else schema
 
 
 def _object(description: str, required: list[str], properties: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "describe",
     "reason_text",
     "texts",
+    "unit_of",
     "unit_text",
     "value_text",
 ]
@@ -83,6 +84,11 @@ def reason_text(feature: str, value: float | str | None, language: Language) -> 
     return text(
         language, "units.values.reason", feature=describe(feature, language), value=value_words
     )
+
+
+def unit_of(feature: str) -> str:
+    """Return the unit of a feature's values: amount, span_back, yes_no, category, ..."""
+    return _entry(feature, "en").unit
 
 
 def unit_text(feature: str, language: Language) -> str:
