@@ -15,7 +15,7 @@ from typing import cast
 from flask import Flask, Response, current_app
 
 from api.decisions import example
-from api.decisions.reader import ApplicantReader
+from api.decisions.reader import ApplicantReader, unused_number
 from api.decisions.service import DecisionService
 from api.http import metrics
 from api.http.problems import answer, unavailable
@@ -119,7 +119,7 @@ def init_app(app: Flask, settings: Settings, patience: float) -> Service:
         except StoreUnavailableError as error:
             # The worker starts all the same: its readiness says what is missing, and tries again.
             logger.error("%s", error)
-    reader = ApplicantReader(settings.row_limit)
+    reader = ApplicantReader(settings.row_limit, partial(unused_number, store))
     models = ModelManager(_source(settings), store, _warm, settings.poll_seconds)
     models.start()
     models.wait(patience)

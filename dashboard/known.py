@@ -42,5 +42,5 @@ def no_history(api: Api) -> dict[str, Any]:
 
 
 def columns(api: Api) -> Mapping[str, Field]:
-    """The application's columns, called by what the champion's features of that name mean."""
-    return fields(document(api), labels(api))
+    """The application's columns, with their words in the language that the API is asked in."""
+    return fields(document(api), api.language)

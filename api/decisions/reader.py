@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any, cast
@@ -17,12 +18,14 @@ from api.http.problems import FieldError, ProblemError, pointer_part
 from scoring.data.requests import Row, Rows
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 from scoring.data.values import Misunderstood, misunderstood, misunderstood_json, nearest_name
+from scoring.store import Store
 
 _APPLICANT = "SK_ID_CURR"
 # Enough to mend a request by; more would only cost time and room.
 _MOST_ERRORS = 50
 _MOST_HINTS = 5
 _LONGEST_NAME = 80
+_FIRST_INVENTED = 1_000_000_000
 
 
 def accepted_columns(table: Table) -> tuple[Column, ...]:
@@ -30,17 +33,38 @@ def accepted_columns(table: Table) -> tuple[Column, ...]:
     return tuple(column for column in table.columns if column.name != "TARGET")
 
 
-def must_be_given(table: Table, column: Column) -> bool:
+def must_be_given(column: Column) -> bool:
     """Tell whether a row of a request needs a value in the column.
 
-    History rows need not repeat the applicant they came with.
+    History rows need not repeat the applicant they came with, and an application without a number
+    gets one.
     """
-    return column.required and (table is APPLICATION or column.name != _APPLICANT)
+    return column.required and column.name != _APPLICANT
 
 
 @cache
 def _names(table_name: str) -> tuple[str, ...]:
     return tuple(column.name for column in accepted_columns(TABLES[table_name]))
+
+
+def random_number() -> int:
+    """Draw a number for an applicant who has none, above all that Kaggle's tables have."""
+    return _FIRST_INVENTED + secrets.randbelow(2**31 - _FIRST_INVENTED)
+
+
+def unused_number(store: Store) -> int:
+    """Draw a number that a store knows nothing of: nobody gets another's history.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be asked.
+    """
+    while True:
+        number = random_number()
+        own = store.decisions.search(applicant=store.pseudonyms.applicant(number), limit=1)
+        if store.applicants.find(number) is None and not any(own):
+            return number
 
 
 class ApplicantReader:
@@ -50,10 +74,13 @@ class ApplicantReader:
     ----------
     row_limit : int
         The most rows a history table may have.
+    new_number : callable
+        Gives a number to an applicant who has none.
     """
 
-    def __init__(self, row_limit: int) -> None:
+    def __init__(self, row_limit: int, new_number: Callable[[], int] = random_number) -> None:
         self.row_limit = row_limit
+        self._new_number = new_number
         columns = sum(len(_names(table.name)) + 1 for table in TABLES.values())
         # Some categories have commas too.
         self._most_items = 1_000 + 2 * row_limit * columns
@@ -94,6 +121,8 @@ class ApplicantReader:
         rows = self._check(document, unknown)
         misread = tuple(_take_out(rows)) if unknown else ()
         application = rows.pop("application")
+        if application.get(_APPLICANT) is None:
+            application[_APPLICANT] = self._new_number()
         rows = {"application": [application], **rows}
         _refuse(_relation_errors(rows, application[_APPLICANT]))
         history = None
@@ -202,7 +231,7 @@ def _body_schema() -> CoreSchema:
 def _row_schema(table: Table) -> CoreSchema:
     fields = {}
     for column in accepted_columns(table):
-        required = must_be_given(table, column)
+        required = must_be_given(column)
         check = reader(column, required=required)
         fields[column.name] = core_schema.typed_dict_field(check, required=required)
     return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True)

@@ -306,7 +306,7 @@ def _request_schemas(row_limit: int, batch_limit: int) -> dict[str, Any]:
 
 
 def _row_schema(table: Table) -> dict[str, Any]:
-    columns = {column: must_be_given(table, column) for column in accepted_columns(table)}
+    columns = {column: must_be_given(column) for column in accepted_columns(table)}
     return _object(
         f"A row of {table.name}",
         [column.name for column, required in columns.items() if required],

@@ -90,7 +90,8 @@ def predict() -> Response:
     """The probability that the applicant defaults, the decision, and what drove it.
 
     Send rows (histories may be left out or empty, columns that are not required left out or
-    null, and history rows need not repeat SK_ID_CURR), or SK_ID_CURR alone for an applicant
+    null, and history rows need not repeat SK_ID_CURR; an application without one gets a number
+    that nobody has), or SK_ID_CURR alone for an applicant
     that the service knows. The decision is recorded before it is answered; sent again with the
     same Idempotency-Key, the same request gets the first answer.
     """
@@ -100,7 +101,7 @@ def predict() -> Response:
     service = current_service()
     request = DecisionRequest(service.reader.read_any(body), caller)
     (result,) = [first] if first else service.decisions.decide([request])
-    return json_answer(answer_of(_checked(result, caller), request.applicant.id))
+    return json_answer(_answer(_checked(result, caller), request))
 
 
 @blueprint.post(
@@ -159,7 +160,17 @@ def _item(
         ):
             raise
         return {"problem": problem.document()}
-    return {"prediction": answer_of(prediction, request.applicant.id)}
+    return {"prediction": _answer(prediction, request)}
+
+
+def _answer(prediction: Prediction, request: DecisionRequest) -> dict[str, Any]:
+    """Answer a decision with the number that was asked with, unless it is another's.
+
+    An applicant without a number gets a new one each time; an earlier answer keeps its own.
+    """
+    number = request.applicant.id
+    same = prediction.applicant == current_service().store.pseudonyms.applicant(number)
+    return answer_of(prediction, number if same else None)
 
 
 def _request_of(body: bytes, caller: Caller, key: str | None) -> DecisionRequest | ProblemError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,12 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.decisions import example
-from api.decisions.reader import ApplicantReader
+from api.decisions.reader import ApplicantReader, unused_number
 from api.http.bodies import parse
 from api.http.problems import ProblemError
 from scoring.data.requests import frames_of
 from scoring.data.tables import TABLES
 from scoring.data.values import is_missing
+from scoring.store import OnlineApplicant, Store
+from tests.helpers.databases import prediction
 
 READER = ApplicantReader(row_limit=100)
 NUMBERS = [
@@ -122,6 +125,27 @@ def test_a_required_column_is_named(body: dict[str, Any], absent: str) -> None:
     else:
         del body["application"]["AMT_CREDIT"]
     assert read_errors(body) == {"/application/AMT_CREDIT": "AMT_CREDIT is required"}
+
+
+@pytest.mark.parametrize("absent", ["left out", "null"])
+def test_an_application_without_a_number_gets_one(body: dict[str, Any], absent: str) -> None:
+    del body["application"]["SK_ID_CURR"]
+    if absent == "null":
+        body["application"]["SK_ID_CURR"] = None
+    applicant = ApplicantReader(100, lambda: 1_234_567_890).read(body)
+    assert applicant.id == 1_234_567_890
+    (application,) = applicant.rows["application"]
+    assert application["SK_ID_CURR"] == 1_234_567_890
+
+
+def test_an_invented_number_is_of_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    known, decided, free = 1_000_000_001, 1_000_000_002, 1_000_000_003
+    drawn = iter([known, decided, free])
+    monkeypatch.setattr("api.decisions.reader.random_number", lambda: next(drawn))
+    noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    store.applicants.put([OnlineApplicant(known, "2", b"1", b"2", "d" * 64, noon)])
+    store.decisions.record([prediction(applicant=store.pseudonyms.applicant(decided))])
+    assert unused_number(store) == free
 
 
 @pytest.mark.parametrize("wrong", [None, 3, "x", [], [1]])

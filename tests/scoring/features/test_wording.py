@@ -248,7 +248,7 @@ class Noted(dict[str, Any]):
             yield from value.sentences() if isinstance(value, Noted) else [f"{self.name}.{key}"]
 
 
-def test_all_words_are_of_features_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_words_are_of_features_or_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     read: set[str] = set()
     # Grammar is for any function of any measure, over one row as well as many.
     names = ("application", "categories", "history", "units")
@@ -262,6 +262,11 @@ def test_all_words_are_of_features_that_there_are(monkeypatch: pytest.MonkeyPatc
         levels = list(kind.categories) if isinstance(kind, pl.Enum) else []
         for value in (*levels, None, 0.0, 1.0, 3.0, -3.0, -300.0, 2_000.0):
             reason_text(feature, value, "en")
+    for column in TABLES["application"].columns:
+        if column.name != "TARGET":
+            unit_text(column.name, "en")
+        for level in column.categories:
+            values.category(level, "en")
     said = {sentence for words in noted.values() for sentence in words.sentences()}
     unread = {sentence for sentence in said - read if ".flag_of_one." not in sentence}
     assert sorted(unread) == []
