@@ -138,8 +138,12 @@ with pl.Config(fmt_str_lengths=120, tbl_width_chars=180):
     display(
         pl.DataFrame(
             [
-                {"feature": name, "English": text["en"], "French": text["fr"]}
-                for name, text in wording.texts(EXAMPLES).items()
+                {
+                    "feature": name,
+                    "English": wording.describe(name, "en"),
+                    "French": wording.describe(name, "fr"),
+                }
+                for name in EXAMPLES
             ]
         )
     )

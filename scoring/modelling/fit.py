@@ -12,7 +12,6 @@ import polars as pl
 
 from scoring.evaluation.business import refer_band
 from scoring.evaluation.metrics import figures
-from scoring.features import wording
 from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.modelling.candidates import Candidate, fit
 from scoring.modelling.examples import Examples, Mask, Matrix, TrainingError, rarer
@@ -70,7 +69,6 @@ def fit_scorer(
         costs=validation.costs,
         lineage=lineage,
         refer_band=refer_band(validation.pds, cutoff),
-        texts=wording.texts(feature.name for feature in features),
     )
     levels = {feature.name: feature.levels for feature in features}
     decisions = scorer.decide(validation.pds)
@@ -103,8 +101,8 @@ def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
     """
     if scorer.profile is None:
         raise TrainingError("the model has no profile: fit it with fit_scorer")
-    told = ([reason.feature for reason in own] for own in scorer.reasons(unseen))
     contributions = scorer.explain(unseen).contributions
+    told = scorer.causes.told(contributions)
     return replace(scorer, profile=scorer.profile.explained_by(told, contributions))
 
 

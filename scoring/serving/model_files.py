@@ -17,7 +17,7 @@ from scoring.errors import ScoringError
 from scoring.serving.families import file_names
 from scoring.serving.strict_json import read_json
 
-FORMAT = 4
+FORMAT = 5
 SCORER_FILE = "scorer.json"
 MANIFEST_FILE = "manifest.json"
 PROFILE_FILE = "profile.json"

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoring.features.causes import NEVER
+
 # The PD among the columns of a profile.
 PD = "probability_of_default"
 
@@ -182,12 +184,14 @@ class Profile:
     decisions : mapping of str to int
         How often each was taken.
     reasons : mapping of str to int
-        How many applicants had each feature among their reasons.
+        How many applicants had each cause among their reasons.
     explained : int
         How many applicants' reasons were counted.
     importance : mapping of str to float
         Each feature's part of the sum of mean absolute contributions; they sum to 1. Empty where
         contributions are not known.
+    usual : mapping of str to float, str or None
+        Each feature's usual value among the applicants that the model accepts.
     """
 
     columns: Mapping[str, Column]
@@ -195,6 +199,7 @@ class Profile:
     reasons: Mapping[str, int] = field(default_factory=dict)
     explained: int = 0
     importance: Mapping[str, float] = field(default_factory=dict)
+    usual: Mapping[str, float | str | None] = field(default_factory=dict)
 
     @property
     def applicants(self) -> int:
@@ -237,7 +242,13 @@ class Profile:
                 name: column.with_outcomes(matrix[:, i], defaulted)
                 for i, (name, column) in enumerate(columns.items())
             }
-        return cls({**columns, PD: Column.of_numbers(pds)}, dict(Counter(decisions)))
+        taken = list(decisions)
+        accepted = matrix[[decision == "accept" for decision in taken]]
+        return cls(
+            {**columns, PD: Column.of_numbers(pds)},
+            dict(Counter(taken)),
+            usual=usual_values(features, accepted),
+        )
 
     def explained_by(self, reasons: Iterable[Iterable[str]], contributions: Numbers) -> Profile:
         """The same profile with what drove the PDs of applicants that the model has not seen.
@@ -245,7 +256,7 @@ class Profile:
         Parameters
         ----------
         reasons : iterable of iterable of str
-            The features that each applicant was told.
+            The causes that each applicant was told.
         contributions : numpy.ndarray of shape (applicants, features)
             In the order of the columns.
         """
@@ -278,7 +289,7 @@ class Profile:
         decisions : iterable of str
             What was decided.
         reasons : iterable of iterable of str
-            The features that each applicant was told.
+            The causes that each applicant was told.
         """
         told = list(reasons)
         names = [name for name in self.columns if name != PD]
@@ -321,6 +332,7 @@ class Profile:
             "reasons": dict(self.reasons),
             "explained": self.explained,
             "importance": dict(self.importance),
+            "usual": dict(self.usual),
         }
 
     @classmethod
@@ -341,9 +353,62 @@ class Profile:
                 reasons=dict(found["reasons"]),
                 explained=found["explained"],
                 importance={name: float(part) for name, part in found["importance"].items()},
+                usual={name: _usual(value) for name, value in found["usual"].items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProfileError(f"not a profile: {error}") from error
+
+
+def usual_values(
+    features: Mapping[str, Sequence[str]], matrix: Numbers
+) -> dict[str, float | str | None]:
+    """The usual value of each feature: the median of numbers, the most common of categories.
+
+    Parameters
+    ----------
+    features : mapping of str to sequence of str
+        As for `Profile.of_training`.
+    matrix : numpy.ndarray of shape (applicants, features)
+        Of applicants that the model accepts.
+
+    Returns
+    -------
+    dict of str to float, str or None
+        None where none of them has a value, or, if that means that something never happened, most
+        have none.
+    """
+    return {
+        name: _most_usual(name, levels, matrix[:, i])
+        for i, (name, levels) in enumerate(features.items())
+    }
+
+
+def _most_usual(name: str, levels: Sequence[str], values: Numbers) -> float | str | None:
+    known = values[~np.isnan(values)]
+    if known.size == 0 or (name in NEVER and 2 * known.size < values.size):
+        return None
+    if levels:
+        return levels[int(np.bincount(known.astype(np.intp)).argmax())]
+    # A value that occurs: of counts and flags nothing is half.
+    return value_of((), float(np.quantile(known, 0.5, method="inverted_cdf")))
+
+
+def value_of(levels: Sequence[str], value: float) -> float | str | None:
+    """A value of the model's matrix as a category, or with the digits that its 32 bits hold.
+
+    0.42, not 0.41999998688697815.
+    """
+    if math.isnan(value):
+        return None
+    return levels[int(value)] if levels else float(str(np.float32(value)))
+
+
+def _usual(value: object) -> float | str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no value of a feature")
+    return value
 
 
 def _check_counts(*counts: object) -> None:

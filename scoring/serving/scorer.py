@@ -2,7 +2,7 @@
 
 On disk a Scorer is a directory of plain files, none of which can run code when loaded:
 
-    scorer.json    family, feature names and levels, texts, calibration, cut-off, costs, versions
+    scorer.json    family, feature names and levels, calibration, cut-off, costs, versions
     model.txt ...  the model itself, in the files of its family
     profile.json   the applicants that it learnt from, as counts, for later ones to be compared with
     manifest.json  the SHA-256 of all others, checked at every load
@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,6 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from scoring.data.tables import HOME_CREDIT
-from scoring.features import PROTECTED
 from scoring.features.definitions import definitions
 from scoring.features.vectors import Vectors, layout
 from scoring.files import staged_folder
@@ -46,18 +44,18 @@ from scoring.serving.model_files import ScorerError as ScorerError
 from scoring.serving.model_files import check_manifest as check_manifest
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.proving import prove
+from scoring.serving.reasons import Causes as Causes
+from scoring.serving.reasons import Reason as Reason
 from scoring.serving.strict_json import read_json, write_json
 
 # As the registry and every service know the model.
 MODEL_NAME = "credit-scoring"
 
-_NO_TEXTS: Mapping[str, str] = MappingProxyType({})
-
 # As long as the store's columns are, which do not take a NUL either.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 _Name = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
 _Version = Annotated[str, StringConstraints(max_length=40, pattern=_PRINTABLE)]
-_Text = Annotated[str, StringConstraints(max_length=1_000, pattern=_PRINTABLE)]
+_Level = Annotated[str, StringConstraints(max_length=1_000, pattern=_PRINTABLE)]
 
 # Beyond it the exponential overflows, and the PD is 0 or 1 to the last bit.
 _LIMIT = 700.0
@@ -94,7 +92,7 @@ class _Feature(BaseModel):
     model_config = _STRICT
 
     name: _Name
-    levels: tuple[_Text, ...]
+    levels: tuple[_Level, ...]
 
 
 class _Description(BaseModel):
@@ -111,7 +109,6 @@ class _Description(BaseModel):
     family: _Name
     features: Annotated[tuple[_Feature, ...], Field(min_length=1, max_length=10_000)]
     refer_band: tuple[float, float]
-    texts: dict[_Name, dict[_Name, _Text]]
     lineage: dict[str, Any]
 
     @classmethod
@@ -172,27 +169,6 @@ class _Description(BaseModel):
         return family.from_files(files, features)
 
 
-class Reason(NamedTuple):
-    """A feature that pushed the PD up.
-
-    Attributes
-    ----------
-    feature : str
-        Its name.
-    value : float, str or None
-        Its value for the applicant.
-    contribution : float
-        What it adds to the log-odds of default.
-    texts : mapping of str to str
-        What it means in an officer's words, by language; empty where the Scorer has none.
-    """
-
-    feature: str
-    value: float | str | None
-    contribution: float
-    texts: Mapping[str, str] = _NO_TEXTS
-
-
 @dataclass(frozen=True, slots=True)
 class Scored:
     """What a model makes of some applicants.
@@ -238,8 +214,6 @@ class Scorer:
     refer_band : (float, float)
         The PDs, both included, from which to which an application is referred to an officer.
         A band of no width refers nobody; it is kept as (cutoff, cutoff).
-    texts : mapping of str to mapping
-        Each feature in an officer's words, by language ("en", "fr").
     profile : Profile, optional
         The applicants that the model learnt from, with PDs of models that had not seen them; the
         reasons are those of applicants that were kept from it.
@@ -254,7 +228,6 @@ class Scorer:
     lineage: Mapping[str, Any] = field(default_factory=dict, repr=False)
     definitions: Mapping[str, str] = field(default_factory=dict, repr=False)
     refer_band: tuple[float, float] = (0.0, 0.0)
-    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     profile: Profile | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -396,47 +369,22 @@ class Scorer:
         contributions, base = self.model.contributions(matrix)
         return Explanations(contributions * slope, base * slope + intercept)
 
-    def reasons(self, features: pl.DataFrame, top: int = 4) -> list[list[Reason]]:
-        """For each applicant the features that raised the PD most, the strongest first.
+    def reasons(self, features: pl.DataFrame) -> list[list[Reason]]:
+        """For each applicant the causes that raised the PD most, the strongest first.
 
-        Protected attributes are never reasons, even where a model was made to use them.
+        At most `reasons.REASONS`, none of next to nothing, and never protected attributes, even
+        where a model was made to use them.
         """
-        return self.reasons_of(self._score(encode(features, self.features)), top)
+        return self.reasons_of(self._score(encode(features, self.features)))
 
-    def reasons_of(self, scored: Scored, top: int = 4) -> list[list[Reason]]:
+    def reasons_of(self, scored: Scored) -> list[list[Reason]]:
         """What `reasons` gives, of applicants that have been scored already."""
-        raised = np.where(self._may_be_told, scored.contributions, 0.0)
-        # A stable sort: equal contributions keep the model's order of features.
-        strongest = np.argsort(-raised, axis=1, kind="stable")[:, :top]
-        return [
-            [
-                self._reason(i, scored.values[row, i], raised[row, i])
-                for i in order
-                if raised[row, i] > 0
-            ]
-            for row, order in enumerate(strongest)
-        ]
+        return self.causes.reasons(scored.values, scored.contributions)
 
     @cached_property
-    def _may_be_told(self) -> npt.NDArray[np.bool_]:
-        return np.array([feature.name not in PROTECTED for feature in self.features])
-
-    def _reason(self, place: int, value: float, contribution: float) -> Reason:
-        feature = self.features[place]
-        texts = self.texts.get(feature.name, _NO_TEXTS)
-        return Reason(feature.name, _told(feature, value), float(contribution), texts)
-
-    def steps_of(self, scored: Scored, row: int = 0) -> list[Reason]:
-        """Every contribution to one applicant's PD that is not zero, the strongest first.
-
-        Unlike reasons these are of either sign and name what they are, protected or not: they
-        add up to the logit of the PD.
-        """
-        values = scored.contributions[row]
-        order = np.argsort(-np.abs(values), kind="stable")
-        return [
-            self._reason(i, scored.values[row, i], values[i]) for i in order if values[i] != 0.0
-        ]
+    def causes(self) -> Causes:
+        """What the model reads, by cause."""
+        return Causes(self.features, self.profile)
 
     def save(self, folder: Path) -> None:
         """Write the directory, whole or not at all."""
@@ -526,7 +474,6 @@ class Scorer:
             "family": self.model.name,
             "features": [{"name": f.name, "levels": list(f.levels)} for f in self.features],
             "refer_band": list(self.refer_band),
-            "texts": {name: dict(texts) for name, texts in self.texts.items()},
             "lineage": dict(self.lineage),
         }
 
@@ -555,13 +502,3 @@ def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> Floats:
             values = frame[feature.name].cast(pl.Enum(feature.levels), strict=False)
             matrix[:, i] = values.to_physical().cast(pl.Float64).to_numpy()
     return matrix
-
-
-def _told(feature: Feature, value: float) -> float | str | None:
-    """A value of the model's matrix in words, or with the digits that its 32 bits hold.
-
-    0.42, not 0.41999998688697815.
-    """
-    if np.isnan(value):
-        return None
-    return feature.levels[int(value)] if feature.levels else float(str(np.float32(value)))

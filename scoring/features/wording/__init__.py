@@ -7,20 +7,19 @@ feature that could not be explained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 
 from scoring.features.wording import application, history
 from scoring.features.wording.grammar import Entry, WordingError
-from scoring.language import LANGUAGES, catalogue, text
+from scoring.features.wording.values import value_in
+from scoring.language import LANGUAGES, catalogue
 
 __all__ = [
     "LANGUAGES",
     "Language",
     "WordingError",
     "describe",
-    "reason_text",
-    "texts",
     "unit_of",
     "unit_text",
     "value_text",
@@ -54,7 +53,10 @@ def describe(feature: str, language: Language = "en") -> str:
     return _entry(feature, language).text
 
 
-def value_text(feature: str, value: float | str | None, language: Language) -> str:
+@lru_cache(4096)
+def value_text(
+    feature: str, value: float | str | None, language: Language, *, ends: bool = True
+) -> str:
     """Say a value of a feature: 450,000; 32%; 3 years ago; yes; unknown.
 
     Parameters
@@ -65,25 +67,11 @@ def value_text(feature: str, value: float | str | None, language: Language) -> s
         The feature's value, in the feature's own unit; None is unknown.
     language : str
         Of the words and of the numbers' format.
+    ends : bool
+        Whether a value on a scale says what the scale's ends stand for.
     """
-    # Babel formats the numbers, which the API does without.
-    from scoring.features.wording.values import value_in
-
-    return value_in(_entry(feature, language).unit, value, language)
-
-
-def reason_text(feature: str, value: float | str | None, language: Language) -> str:
-    """Say a reason code in one sentence: the feature, and its value for this applicant.
-
-    Examples
-    --------
-    >>> reason_text("AMT_CREDIT", 450000.0, "en")
-    'Amount of the loan asked for: 450,000'
-    """
-    value_words = value_text(feature, value, language)
-    return text(
-        language, "units.values.reason", feature=describe(feature, language), value=value_words
-    )
+    unit = _entry(feature, language).unit
+    return value_in(unit if ends or unit != "scale" else "share", value, language)
 
 
 def unit_of(feature: str) -> str:
@@ -95,14 +83,6 @@ def unit_text(feature: str, language: Language) -> str:
     """Say what the numbers of a feature count ("days"), empty where they count nothing."""
     names: Mapping[str, str] = catalogue(language, "units")["names"]
     return names.get(_entry(feature, language).unit, "")
-
-
-def texts(features: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Describe features in every language, as a Scorer carries them."""
-    return {
-        feature: {language: describe(feature, language) for language in LANGUAGES}
-        for feature in features
-    }
 
 
 @cache

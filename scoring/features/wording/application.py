@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scoring.features.wording.grammar import Entry, WordingError, numbered, sentence
+from scoring.features.wording.grammar import Entry, WordingError, inside, numbered, sentence
 from scoring.language import catalogue
 
 COMBINED = "combined"
@@ -44,12 +44,8 @@ def combined(feature: str, language: str, describe: Callable[[str, str], str]) -
     words: Mapping[str, str] = catalogue(language, "application")[COMBINED]
     name = feature.removeprefix(f"{COMBINED}__")
     if "__over__" in name:
-        top, bottom = (_inside(describe(part, language)) for part in name.split("__over__", 1))
+        top, bottom = (inside(describe(part, language)) for part in name.split("__over__", 1))
         return Entry(sentence(words["over"], top=top, bottom=bottom), "percent")
     if name not in words:
         raise WordingError(f"the combination {name!r} has no words")
     return Entry(words[name], "percent")
-
-
-def _inside(words: str) -> str:
-    return words[:1].lower() + words[1:]

@@ -61,6 +61,11 @@ def sentence(pattern: str, **parts: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def inside(words: str) -> str:
+    """Say words within a sentence, without the capital that they begin with."""
+    return words[:1].lower() + words[1:]
+
+
 def numbered(words: Mapping[str, str], name: str) -> str | None:
     """Find the words of a name, or those of "last{n}" for last5; None where there are none."""
     if name in words:
