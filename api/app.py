@@ -23,6 +23,7 @@ _ROUTES = (
     "alerts",
     "monitoring",
     "metrics",
+    "key",
     "status",
 )
 

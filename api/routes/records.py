@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from flask import Response, request
@@ -29,6 +29,7 @@ from api.http.openapi import (
 )
 from api.http.problems import ProblemError
 from api.service import current_service
+from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.store import Override, Prediction
 
@@ -41,6 +42,9 @@ _NOT_SEEN = (
     "Somebody else has decided otherwise, or the outcome is known. Read GET /predictions/{id}; to "
     "decide all the same, send its ETag as If-Match."
 )
+
+
+_WRONG_QUERY = problem(422, "A parameter cannot be used", "A parameter of the address is wrong.")
 
 
 class OverrideAnswer(BaseModel):
@@ -90,12 +94,58 @@ class PredictionPath(BaseModel):
     id: str = Field(description="Of a decision, as POST /predict answered it")
 
 
+class ReferredQuery(BaseModel):
+    """How far back, and how many."""
+
+    days: int = Field(default=90, ge=1, le=3660, description="Decided in so many days before now")
+    limit: int = Field(default=100, ge=1, le=1000, description="The most that are told")
+
+
+class ReferredFacts(BaseModel):
+    """A decision that waits for an officer."""
+
+    id: str
+    at: datetime
+    applicant: int | str
+    probability_of_default: float
+    cutoff: float
+    refer_reasons: list[ReferReason]
+
+
+class Referred(BaseModel):
+    """Decisions that wait for an officer."""
+
+    predictions: list[ReferredFacts]
+
+
 class OverrideBody(Body):
     """An officer's own decision, which stands in the place of the model's."""
 
     decision: Literal["accept", "refuse"]
     actor: Text = Field(description="Who decides")
     motive: Motive = Field(description="Why; it is kept with the decision")
+
+
+@blueprint.get(
+    "/predictions",
+    operation_id="referred_predictions",
+    summary="What waits for an officer's decision",
+    responses={200: Referred, 422: _WRONG_QUERY, 503: STORE_AWAY},
+)
+@scope("score", "read")
+def referred(query: ReferredQuery) -> Response:
+    """Decisions that were referred and that nobody has overridden since, the oldest first.
+
+    Without the scope read those of the same key; with it all, and a look at others' is recorded.
+    """
+    store, own = current_service().store, None if sees_all() else current_client().id
+    since = datetime.now(UTC) - timedelta(days=query.days)
+    waiting = store.decisions.referred(since=since, caller=own, limit=query.limit)
+    if any(prediction.caller != current_client().id for prediction in waiting):
+        note_read("referred_predictions", "")
+    answers = map(answer_of, waiting)
+    facts = [{name: one[name] for name in ReferredFacts.model_fields} for one in answers]
+    return json_answer({"predictions": facts})
 
 
 @blueprint.get(

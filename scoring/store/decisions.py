@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from operator import eq, ge, lt
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, insert, select, tuple_
 
 from scoring.store.database import Repository
 from scoring.store.engine import chunks, insert_once
+from scoring.store.pseudonyms import ERASED
 from scoring.store.records import Decided, Prediction, ShadowScore
-from scoring.store.schema import predictions, reads, shadows
+from scoring.store.schema import overrides, predictions, reads, shadows
 
 _COLUMNS = tuple(field.name for field in fields(Prediction) if field.name != "shadows")
 # Rows and features are long: so many decisions are read at a time.
@@ -125,6 +126,29 @@ class Decisions(Repository):
             yield from page
             following = query.where(_beyond(page[-1], newest_first=newest_first))
             left = None if left is None else left - len(page)
+
+    def referred(
+        self, *, since: datetime, caller: str | None = None, limit: int
+    ) -> list[Prediction]:
+        """Read the decisions that were left to an officer and that nobody has taken, oldest first.
+
+        Parameters
+        ----------
+        since : datetime
+            From which time on.
+        caller : str, optional
+            Who asked for them.
+        limit : int
+            The most that are read.
+        """
+        column = predictions.c
+        taken = exists().where(overrides.c.prediction_id == column.id)
+        where = [column.at >= since, column.decision == "refer", column.applicant != ERASED, ~taken]
+        if caller is not None:
+            where.append(column.caller == caller)
+        return self._page(
+            select(predictions).where(*where).order_by(column.at, column.id).limit(limit)
+        )
 
     def note_read(self, caller: str, what: str, applicant: str, number: str | None = None) -> None:
         """Record that a caller looked, by an operation, at an applicant or another's decision."""
