@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from dashboard import decision, history, known, what_if
+from dashboard import decision, history, known, offers, override, review, what_if
 from dashboard.client import ApiError
 from dashboard.context import Page, beside, failures_told, show_failure
-from dashboard.form import ask_application
+from dashboard.form import DAYS_A_YEAR, NUMBER, Field, ask_application
 from dashboard.samples import history_rows, parsed, sample_files
 
 _SOURCES = ("number", "file", "form")
-_DETAILS = ("reasons", "comparison", "what_if", "history")
+_DETAILS = ("steps", "offers", "what_if", "similar", "review", "history")
 
 
 class Chosen(NamedTuple):
@@ -32,12 +32,23 @@ class Chosen(NamedTuple):
     body: bytes
     rows: dict[str, Any]
 
-    @property
-    def number(self) -> int | None:
-        """SK_ID_CURR, if there is one."""
-        found = self.rows.get("application")
-        number = found.get("SK_ID_CURR") if isinstance(found, dict) else None
-        return number if isinstance(number, int) else None
+
+class Outcome(NamedTuple):
+    """What the API made of an applicant.
+
+    Attributes
+    ----------
+    body : bytes
+        What was chosen when it was asked.
+    rows : dict
+        The rows that were decided on: those chosen, or those of a loan that was offered.
+    answer : dict or ApiError
+        The decision, or why there is none.
+    """
+
+    body: bytes
+    rows: dict[str, Any]
+    answer: dict[str, Any] | ApiError
 
 
 def show(page: Page) -> None:
@@ -46,25 +57,27 @@ def show(page: Page) -> None:
         chosen = _choose(page)
         if chosen is None:
             return
-        _summarise(page, chosen.rows)
+        outcome: Outcome | None = st.session_state.get("outcome")
         # A form has a button of its own, which sends what is in it.
-        asks = st.session_state["source"] != "form"
-        if asks and st.button(page.say("ask"), type="primary", key="ask"):
-            st.session_state["outcome"] = (chosen.body, _asked(page, chosen.body))
-        body, outcome = st.session_state.get("outcome", (None, None))
-        if body != chosen.body:
-            return
-        if isinstance(outcome, ApiError):
-            show_failure(page, outcome)
-        elif outcome is not None:
-            _show_decision(page, chosen, outcome)
+        if st.session_state["source"] != "form" and st.button(
+            page.say("ask"), type="primary", key="ask"
+        ):
+            outcome = Outcome(chosen.body, chosen.rows, _asked(page, chosen.body))
+            st.session_state["outcome"] = outcome
+        if outcome is None or outcome.body != chosen.body:
+            _show_card(page, chosen.rows, {})
+        elif isinstance(outcome.answer, ApiError):
+            show_failure(page, outcome.answer)
+        else:
+            _show_card(page, outcome.rows, outcome.answer)
+            _show_decision(page, outcome, outcome.answer)
 
 
 def _choose(page: Page) -> Chosen | None:
     source = st.radio(
         page.say("source"),
         _SOURCES,
-        format_func=lambda one: page.say(f"source_{one}"),
+        format_func=lambda source: page.say(f"source_{source}"),
         horizontal=True,
         key="source",
         persist_state="page",
@@ -130,18 +143,20 @@ def _from_form(page: Page) -> Chosen | None:
     """An application that is typed in, once it was decided on: until then the form is there."""
     typed: Chosen | None = st.session_state.get("typed")
     # A form beside the decision could be given other values than were decided on.
-    if typed is not None and typed.body == st.session_state["outcome"][0]:
+    if typed is not None and typed.body == st.session_state["outcome"].body:
         if not st.button(page.say("form_another"), key="another", icon=":material/edit_note:"):
             return typed
         del st.session_state["typed"]
     start = _start(page)
-    key = f"form_{start['application'].get('SK_ID_CURR', '')}"
+    key = f"form_{start['application'].get(NUMBER, '')}"
     values, refused = st.session_state.get("draft", {}).get(key, (start["application"], None))
     with st.form("application", enter_to_submit=False):
         st.write(page.say("form_intro"))
         values = ask_application(page, known.columns(page.api), values, key)
         if st.form_submit_button(page.say("ask"), type="primary", key="ask"):
             refused = _sent(page, start, values)
+            if refused is None:
+                st.rerun()
             st.session_state["draft"] = {key: (values, refused)}
     if refused is not None:
         show_failure(page, refused)
@@ -157,39 +172,69 @@ def _start(page: Page) -> dict[str, Any]:
     # Without any table of it, the service takes the history that it has.
     stored = history == "stored" and rows.keys() == {"application"}
     count = page.say("history_stored") if stored else page.number(history_rows(rows))
-    number = rows["application"].get("SK_ID_CURR")
-    told = [page.say("begin_empty"), page.say("begin_last", number=number, rows=count)]
-    if not st.radio(page.say("begin"), (0, 1), format_func=told.__getitem__, key="begin"):
+    number = rows["application"].get(NUMBER)
+    choices = [page.say("begin_empty"), page.say("begin_last", number=number, rows=count)]
+    if not st.radio(page.say("begin"), (0, 1), format_func=choices.__getitem__, key="begin"):
         return nothing
     return rows if stored else {**nothing, **rows}
 
 
-def _sent(page: Page, start: Mapping[str, Any], application: dict[str, Any]) -> ApiError:
-    """Ask for the decision on a form; it is shown in the form's place, unless it is refused."""
-    same = application.get("SK_ID_CURR") == start["application"].get("SK_ID_CURR")
+def _sent(page: Page, start: Mapping[str, Any], application: dict[str, Any]) -> ApiError | None:
+    """Ask for the decision on a form, which is shown in its place; return why there is none."""
+    same = application.get(NUMBER) == start["application"].get(NUMBER)
     # A history belongs to a number; with another one it is somebody else's.
     rows = {**(start if same else known.no_history(page.api)), "application": application}
     chosen = Chosen(json.dumps(rows).encode(), rows)
-    outcome = _asked(page, chosen.body)
-    if not isinstance(outcome, ApiError):
-        st.session_state.update(typed=chosen, outcome=(chosen.body, outcome), draft={})
-        st.rerun()
-    return outcome
+    answer = _asked(page, chosen.body)
+    if isinstance(answer, ApiError):
+        return answer
+    # What the service called an applicant without a number, it is called from now on.
+    application.setdefault(NUMBER, answer["applicant"])
+    outcome = Outcome(chosen.body, rows, answer)
+    st.session_state.update(typed=chosen, outcome=outcome, draft={})
+    return None
 
 
-def _summarise(page: Page, rows: Mapping[str, Any]) -> None:
+def _show_card(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Show who it is: age, work, the loan, and how much of the whole is known."""
     application = rows.get("application")
     if not isinstance(application, dict):
         return
-    amounts = {
-        "credit": application.get("AMT_CREDIT"),
-        "annuity": application.get("AMT_ANNUITY"),
-        "income": application.get("AMT_INCOME_TOTAL"),
-        "history_rows": history_rows(dict(rows)),
+    columns = known.columns(page.api)
+    facts = {
+        "age": _years(page, application.get("DAYS_BIRTH")),
+        "work": _work(page, application, columns),
+        "income": page.value(application.get("AMT_INCOME_TOTAL")),
+        "credit": page.value(application.get("AMT_CREDIT")),
+        "annuity": page.value(application.get("AMT_ANNUITY")),
+        "history_rows": page.number(history_rows(dict(rows))),
     }
-    with beside():
-        for name, amount in amounts.items():
-            st.metric(page.say(name), page.value(amount), width="content")
+    if used := answer.get("history"):
+        facts["history_rows"] = page.say(f"history_{used}", rows=facts["history_rows"])
+    if answer.get("known") is not None:
+        facts["known"] = page.percent(answer["known"])
+    with st.container(border=True), beside():
+        for name, fact in facts.items():
+            tip = page.say("known_help") if name == "known" else None
+            st.metric(page.say(name), fact, width="content", help=tip)
+
+
+def _years(page: Page, days: object) -> str:
+    if not isinstance(days, int | float) or days > 0:
+        return page.say("unknown")
+    return page.say("in_years", years=page.number(int(-days / DAYS_A_YEAR)))
+
+
+def _work(page: Page, application: Mapping[str, Any], columns: Mapping[str, Field]) -> str:
+    """Say the occupation, or else the source of income, and for how long it has been."""
+    column = "OCCUPATION_TYPE" if application.get("OCCUPATION_TYPE") else "NAME_INCOME_TYPE"
+    work = application.get(column)
+    if work is None:
+        return page.say("unknown")
+    said, days = columns[column].options.get(work, str(work)), application.get("DAYS_EMPLOYED")
+    if isinstance(days, int | float) and days <= 0:
+        said = page.say("work_for", work=said, years=_years(page, days))
+    return said
 
 
 def _asked(page: Page, body: bytes) -> dict[str, Any] | ApiError:
@@ -200,11 +245,16 @@ def _asked(page: Page, body: bytes) -> dict[str, Any] | ApiError:
         return error
 
 
-def _show_decision(page: Page, chosen: Chosen, answer: dict[str, Any]) -> None:
-    if isinstance(chosen.rows.get("application"), dict):
-        st.session_state["rows"] = chosen.rows, answer.get("history")
-    decision.show_verdict(page, answer)
-    st.caption(page.say("model_said", id=answer["id"], **answer["model"]))
+def _show_decision(page: Page, outcome: Outcome, answer: dict[str, Any]) -> None:
+    """Show the decision in force, its reasons in sentences, and then all the rest."""
+    if isinstance(outcome.rows.get("application"), dict):
+        st.session_state["rows"] = outcome.rows, answer.get("history")
+    record = page.api.record(answer["id"])
+    decision.show_in_force(page, answer, record)
+    if origin := answer.get("counter_offer_to"):
+        st.caption(page.say("counter_offer", id=origin))
+    override.show(page, record)
+    decision.show_reasons(page, answer)
     names = [page.say(f"{name}_tab") for name in _DETAILS]
     for name, tab in zip(
         _DETAILS, st.tabs(names, key=f"details_{page.language}", on_change="rerun"), strict=True
@@ -212,15 +262,33 @@ def _show_decision(page: Page, chosen: Chosen, answer: dict[str, Any]) -> None:
         # What is not looked at is not asked for.
         if tab.open:
             with tab, failures_told(page):
-                _show_detail(page, name, chosen, answer)
+                _show_detail(page, name, outcome, record)
+    st.caption(page.say("model_said", id=answer["id"], **answer["model"]))
 
 
-def _show_detail(page: Page, name: str, chosen: Chosen, answer: dict[str, Any]) -> None:
-    if name == "reasons":
-        decision.show_reasons(page, page.api.explanation(answer["id"]))
-    elif name == "comparison":
-        decision.show_comparison(page, page.api.explanation(answer["id"]))
+def _show_detail(page: Page, name: str, outcome: Outcome, record: dict[str, Any]) -> None:
+    if name == "steps":
+        decision.show_steps(page, record, page.api.explanation(record["id"]))
+    elif name == "offers":
+        _show_offers(page, outcome, record)
     elif name == "what_if":
-        what_if.show(page, chosen.rows, answer["id"])
+        what_if.show(page, outcome.rows, record["id"])
+    elif name == "similar":
+        decision.show_similar(page, record, page.api.explanation(record["id"]))
+    elif name == "review":
+        review.show(page, record)
     else:
-        history.show(page, answer, chosen.number)
+        history.show(page, outcome.rows)
+
+
+def _show_offers(page: Page, outcome: Outcome, record: dict[str, Any]) -> None:
+    """Show what would be accepted; a loan that is taken is decided on, and shown next."""
+    taken = offers.show(page, outcome.rows, record)
+    if taken is None:
+        return
+    answer = _asked(page, json.dumps(taken).encode())
+    if isinstance(answer, ApiError):
+        raise answer
+    rows = {name: value for name, value in taken.items() if name != "counter_offer_to"}
+    st.session_state["outcome"] = Outcome(outcome.body, rows, answer)
+    st.rerun()

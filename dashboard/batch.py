@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
+from dashboard import known
 from dashboard.client import ApiError
 from dashboard.context import Page, as_typed, beside, failures_told, show_failure
-from dashboard.decision import misunderstood, refer_reasons
+from dashboard.decision import misunderstood, reason_sentences, refer_reasons
 from dashboard.texts import separators
 
 _CHUNK = 100
@@ -27,7 +28,7 @@ _COLUMNS = {
     "SK_ID_CURR": "number", "decision": "decision", "problem": "batch_wrong",
     "probability_of_default": "pd", "cutoff": "cutoff_row", "reasons": "reasons_tab",
     "refer_reasons": "refer", "not_understood": "not_understood", "known": "known",
-    "history": "history", "at": "when", "id": "",
+    "history": "history", "at": "when", "id": "identity",
 }  # fmt: skip
 
 
@@ -46,6 +47,9 @@ def show(page: Page) -> None:
     """Choose a file, have all of its applicants decided on, and take the results away."""
     st.write(page.say("batch_intro", most=page.number(_MOST)))
     types = ["csv", "txt", "tsv", "zip", "gz", "parquet"]
+    with failures_told(page):
+        head = ",".join(known.columns(page.api))
+        st.download_button(page.say("batch_template"), f"{head}\n", "applications.csv")
     uploaded = st.file_uploader(page.say("batch_file"), type=types, key="batch_file")
     with failures_told(page):
         if uploaded is not None:
@@ -137,11 +141,10 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
     if answer is None:
         wrong = [f"{one['pointer']} {one['detail']}" for one in problem.get("errors", ())]
         return {"SK_ID_CURR": number, "problem": "; ".join(wrong) or problem.get("detail", "")}
-    reasons = [one["texts"].get(page.language, one["feature"]) for one in answer["reasons"]]
     return {
         **{name: answer[name] for name in _COLUMNS if name in answer},
         "SK_ID_CURR": number,
-        "reasons": "; ".join(reasons),
+        "reasons": " · ".join(reason_sentences(page, answer)),
         "not_understood": "; ".join(misunderstood(answer)),
         "refer_reasons": "; ".join(refer_reasons(page, answer)),
     }
@@ -155,15 +158,12 @@ def _show_results(page: Page, batch: _Batch) -> None:
     with beside():
         for kind in kinds:
             st.metric(page.say(kind), page.number(int(counts.get(kind, 0))), width="content")
-    words = {one: page.say(one) for one in kinds}
-    words |= {one: page.say(f"history_{one}") for one in ("sent", "stored", "none")}
-    shown = table.head(_SHOWN).replace({"decision": words, "history": words})
-    titles = {
-        name: st.column_config.Column(page.say(text), width="large" if name == "problem" else None)
-        for name, text in _COLUMNS.items()
-        if text
-    }
-    st.dataframe(shown, hide_index=True, column_config=titles)
+    words = {kind: page.say(kind) for kind in kinds}
+    words |= {used: page.say(f"batch_history_{used}") for used in ("sent", "stored", "none")}
+    titles = {name: page.say(text) for name, text in _COLUMNS.items()}
+    table = table.replace({"decision": words, "history": words}).rename(columns=titles)
+    wide = {titles["problem"]: st.column_config.Column(width="large")}
+    st.dataframe(table.head(_SHOWN), hide_index=True, column_config=wide)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
     # Where decimals have commas, spreadsheets read a CSV file with semicolons.

@@ -4,8 +4,10 @@ apart, and none of them says anything that words beside it do not say.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import plotly.graph_objects as go
@@ -81,32 +83,40 @@ def waterfall(
     contributions: Sequence[float],
     ends: tuple[str, str],
     base: float,
+    cutoff: tuple[float, str],
     language: Language,
 ) -> go.Figure:
-    """From the average applicant to this one, a step a reason, its name above it.
+    """Draw the way from the average applicant's PD to this one's, a step a cause.
+
+    A step in log-odds moves the PD by the more points, the nearer the PD is to one half: what is
+    drawn holds in the order in which the steps are.
 
     Parameters
     ----------
     labels : sequence of str
-        A feature and its value each.
+        The causes.
     contributions : sequence of float
         In log-odds, in the order in which they are drawn.
     ends : (str, str)
         What the first and the last bar are called.
     base : float
-        The log-odds that the steps begin from.
+        The log-odds of the average applicant.
+    cutoff : (float, str)
+        The PD above which an application is refused, and what it is called.
     language : Language
         How numbers are written.
     """
+    reached = [100 * _probability(logit) for logit in accumulate(contributions, initial=base)]
+    points = [after - before for before, after in pairwise(reached)]
     names = [ends[0], *labels, ends[1]]
-    told = [signed(step, language) for step in (base, *contributions)]
+    first, last = (percent(pd / 100, language) for pd in (reached[0], reached[-1]))
     figure = go.Figure(
         go.Waterfall(
             orientation="h",
-            measure=["absolute", *["relative"] * len(contributions), "total"],
-            x=[base, *contributions, 0],
+            measure=["absolute", *["relative"] * len(points), "total"],
+            x=[reached[0], *points, 0],
             y=list(range(len(names))),
-            text=[*told, signed(base + sum(contributions), language)],
+            text=[first, *(signed(step, language, 1) for step in points), last],
             width=_BAR,
             textposition="outside",
             increasing={"marker": {"color": ORANGE, "line": {"color": INK, "width": 1}}},
@@ -117,13 +127,21 @@ def waterfall(
             cliponaxis=False,
         )
     )
-    height = _named_above(figure, names)
-    # The bars begin at an arbitrary figure: it is the steps that are told.
-    reached = [base, *(base + sum(contributions[: i + 1]) for i in range(len(contributions)))]
-    room = 0.25 * (max(reached) - min(reached) or 1.0)
-    figure.update_xaxes(range=[min(reached) - room, max(reached) + room], showticklabels=False)
-    figure.update_layout(height=height, margin=_MARGIN, showlegend=False)
+    height = _named_above(figure, names) + 60
+    limit, called = 100 * cutoff[0], cutoff[1]
+    figure.add_vline(limit, line={"color": INK, "dash": "dash"})
+    figure.add_annotation(
+        x=limit, y=1, yref="paper", yanchor="bottom", text=called, showarrow=False,
+        font={"color": INK},
+    )  # fmt: skip
+    most = max(*reached, limit)
+    figure.update_xaxes(range=[0, 1.2 * most], ticksuffix=" %")
+    figure.update_layout(height=height, margin=_MARGIN | {"t": 30}, showlegend=False)
     return _dressed(figure)
+
+
+def _probability(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-logit))
 
 
 def distribution(bins: Bins, value: object, texts: Mapping[str, str]) -> go.Figure:

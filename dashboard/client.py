@@ -116,6 +116,47 @@ class Api:
         """What rows would mean; nothing is decided."""
         return self._object("POST", "/what-if", _json(rows))
 
+    def offers(self, rows: Mapping[str, Any]) -> dict[str, Any]:
+        """The nearest loans that would be accepted; nothing is decided."""
+        return self._object("POST", "/offers", _json(rows))
+
+    def scopes(self) -> list[str]:
+        """What the key may do."""
+        return list(self._object("GET", "/key")["scopes"])
+
+    def referred(self) -> list[dict[str, Any]]:
+        """Decisions that wait for an officer, the oldest first."""
+        return list(self._object("GET", "/predictions")["predictions"])
+
+    def reviews(self) -> list[dict[str, Any]]:
+        """Reviews that wait for a decision, those that are due first at the head."""
+        return list(self._object("GET", "/reviews")["reviews"])
+
+    def reviews_of(self, number: str) -> list[dict[str, Any]]:
+        """The reviews of a decision, the oldest first."""
+        return list(self._object("GET", f"/predictions/{number}/reviews")["reviews"])
+
+    def review(self, number: str) -> dict[str, Any]:
+        """A review with its words."""
+        return self._object("GET", f"/reviews/{number}")
+
+    def contest(self, number: str, words: str) -> None:
+        """Open a review of a decision."""
+        self._object("POST", f"/predictions/{number}/reviews", _json({"words": words}))
+
+    def assign(self, number: str, assignee: str) -> None:
+        """Say who is to decide on a review."""
+        self._object("PUT", f"/reviews/{number}/assignee", _json({"assignee": assignee}))
+
+    def decide_review(self, number: str, etag: str, decision: str, actor: str, motive: str) -> None:
+        """Decide on a review, unless the decision is not any more what was seen with an ETag."""
+        body = _json({"decision": decision, "actor": actor, "motive": motive})
+        self._sent("POST", f"/reviews/{number}/decision", body, {"If-Match": etag})
+
+    def notice(self, number: str) -> str:
+        """The notice of a decision, as a page to print."""
+        return self._sent("GET", f"/predictions/{number}/notice", None).text
+
     def record(self, number: str) -> dict[str, Any]:
         """A decision with what came after it, and its ETag."""
         response = self._sent("GET", f"/predictions/{number}", None)

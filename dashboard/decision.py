@@ -1,8 +1,8 @@
-"""A decision: what it is, what drove it, and how the applicant compares."""
+"""A decision: what is in force, what the model said, why, and who is like the applicant."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -17,118 +17,175 @@ _ICONS = {
     "refer": ":material/support_agent:",
 }
 _BOXES = {"accept": st.success, "refuse": st.error, "refer": st.warning}
+_PD = "probability_of_default"
 _STEPS = 8
-_COMPARED = 3
 _NAMED = 5
 
 
-def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
-    """The decision in words, and the probability beside the cut-off."""
-    pd, cutoff, decision = answer["probability_of_default"], answer["cutoff"], answer["decision"]
-    low, high = band = answer["refer_band"]
-    percents = map(page.percent, (pd, cutoff, low, high))
-    figures = dict(zip(("pd", "cutoff", "low", "high"), percents, strict=True))
-    why = page.say(f"{decision}_why", reasons="; ".join(refer_reasons(page, answer)), **figures)
-    _BOXES[decision](f"**{page.say(decision)}.** {why}", icon=_ICONS[decision])
+def show_in_force(page: Page, answer: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Say the decision in force on top; an officer's replaces the model's, which is said below."""
+    overrides = record["overrides"]
+    if not overrides:
+        show_verdict(page, answer)
+        return
+    last = overrides[-1]
+    decision = last["decision"]
+    by = page.say("decided_by", actor=as_typed(last["actor"]), when=page.moment(last["at"]))
+    _BOXES[decision](f"**{page.say(decision)}.** {by}", icon=_ICONS[decision])
+    # Plain text, in which lines stay lines and signs stay signs.
+    st.text(page.say("motive_was", motive=last["motive"]))
+    st.caption(page.say("model_view", view=in_words(page, answer)))
     _show_basis(page, answer)
-    figure = scale(pd, cutoff, band, page.texts, page.language)
-    page.chart(figure, page.say("gauge_alt", **figures))
+    _show_scale(page, answer)
+
+
+def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
+    """Show the model's decision in words, and the probability beside the cut-off."""
+    decision = answer["decision"]
+    _BOXES[decision](f"**{page.say(decision)}.** {_why(page, answer)}", icon=_ICONS[decision])
+    _show_basis(page, answer)
+    _show_scale(page, answer)
+
+
+def in_words(page: Page, answer: Mapping[str, Any]) -> str:
+    """Say what the model decided, and why."""
+    return f"{page.say(answer['decision'])}. {_why(page, answer)}"
+
+
+def _figures(page: Page, answer: Mapping[str, Any]) -> dict[str, str]:
+    figures = (answer[_PD], answer["cutoff"], *answer["refer_band"])
+    return dict(zip(("pd", "cutoff", "low", "high"), map(page.percent, figures), strict=True))
+
+
+def _why(page: Page, answer: Mapping[str, Any]) -> str:
+    reasons = "; ".join(refer_reasons(page, answer))
+    return page.say(f"{answer['decision']}_why", reasons=reasons, **_figures(page, answer))
+
+
+def _show_scale(page: Page, answer: Mapping[str, Any]) -> None:
+    figure = scale(answer[_PD], answer["cutoff"], answer["refer_band"], page.texts, page.language)
+    page.chart(figure, page.say("gauge_alt", **_figures(page, answer)))
 
 
 def refer_reasons(page: Page, answer: Mapping[str, Any]) -> list[str]:
-    """Why an officer has to decide, in words."""
+    """Say why an officer has to decide."""
     low, high = map(page.percent, answer["refer_band"])
     figures = {"known": page.percent(answer.get("known") or 0.0), "low": low, "high": high}
-    return [page.say(f"because_{one}", **figures) for one in answer.get("refer_reasons", ())]
+    return [page.say(f"because_{why}", **figures) for why in answer.get("refer_reasons", ())]
 
 
 def misunderstood(answer: Mapping[str, Any]) -> list[str]:
-    """What was not understood: where it is, what it says, and the nearest that is known."""
+    """Say what was not understood: where it is, what it says, and the nearest that is known."""
+    values = answer.get("warnings", ())
+    nearest = [f" ({value['nearest']}?)" if value["nearest"] else "" for value in values]
     return [
-        f"{one['pointer']} {one['value']}" + (f" ({one['nearest']}?)" if one["nearest"] else "")
-        for one in answer.get("warnings", ())
+        f"{value['pointer']} {value['value']}{near}"
+        for value, near in zip(values, nearest, strict=True)
     ]
 
 
 def _show_basis(page: Page, answer: Mapping[str, Any]) -> None:
-    """What the decision stands on: what was not understood, how much was known, which history."""
-    colon = page.say("colon")
+    """Say what of the application was not understood."""
     if wrong := misunderstood(answer):
-        shown = [as_typed(one) for one in wrong[:_NAMED]]
-        if more := len(wrong) - _NAMED:
-            shown += [page.say("and_more", count=more)] if more > 0 else []
+        shown = [as_typed(value) for value in wrong[:_NAMED]]
+        if (more := len(wrong) - _NAMED) > 0:
+            shown.append(page.say("and_more", count=more))
         st.warning(
-            f"{page.say('not_understood')}{colon} {'; '.join(shown)}", icon=":material/help:"
+            f"{page.say('not_understood')}{page.say('colon')} {'; '.join(shown)}",
+            icon=":material/help:",
         )
-    if (known := answer.get("known")) is not None:
-        st.caption(f"{page.say('known')}{colon} {page.percent(known)}", help=page.say("known_help"))
-    if used := answer.get("history"):
-        st.caption(f"{page.say('history')}{colon} {page.say(f'history_{used}')}")
 
 
-def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
-    """The steps from the average applicant to this one, the largest first, the rest as one."""
-    told = explained["contributions"]
-    most, rest = told[:_STEPS], told[_STEPS:]
-    if not told:
+def reason_sentences(page: Page, answer: Mapping[str, Any]) -> list[str]:
+    """Read the reasons in the page's language; one of a decision of long ago may have no words."""
+    return [reason["texts"].get(page.language) or reason["feature"] for reason in answer["reasons"]]
+
+
+def show_reasons(page: Page, answer: Mapping[str, Any]) -> None:
+    """Say the principal reasons, each in a sentence."""
+    sentences = reason_sentences(page, answer)
+    st.subheader(page.say("reasons_heading"))
+    if not sentences:
         st.write(page.say("no_reasons"))
         return
-    labels = [_labelled(page, one) for one in most]
-    steps = [one["contribution"] for one in most]
+    st.markdown("\n".join(f"{place}. {_plain(text)}" for place, text in enumerate(sentences, 1)))
+
+
+def _plain(text: str) -> str:
+    """Take the meaning from signs that Markdown would read."""
+    return "".join(f"\\{sign}" if sign in "\\`*_[]<>$#~|:" else sign for sign in text)
+
+
+def show_steps(page: Page, answer: Mapping[str, Any], explained: Mapping[str, Any]) -> None:
+    """Show the causes from the average applicant to this one, the largest first."""
+    causes = explained["causes"]
+    if not causes:
+        st.write(page.say("no_reasons"))
+        return
+    most, rest = causes[:_STEPS], causes[_STEPS:]
+    labels = [cause["text"] for cause in most]
+    steps = [cause["contribution"] for cause in most]
     if rest:
         labels.append(page.say("other_steps", count=len(rest)))
-        steps.append(sum(one["contribution"] for one in rest))
+        steps.append(sum(cause["contribution"] for cause in rest))
     ends = page.say("average_applicant"), page.say("this_applicant")
-    st.write(page.say("reasons_intro"))
-    figure = waterfall(labels, steps, ends, explained["base"], page.language)
+    cutoff = answer["cutoff"], f"{page.say('cutoff')} {page.percent(answer['cutoff'])}"
+    figure = waterfall(labels, steps, ends, explained["base"], cutoff, page.language)
+    st.write(page.say("steps_intro"))
     page.chart(figure, page.say("reasons_alt", strongest=labels[0]))
-    with st.expander(page.say("all_contributions", count=len(told))):
-        page.table(
-            {
-                "feature": step["text"],
-                "value": page.value(step["value"]) if "value" in step else "",
-                "effect": page.say("raises" if step["contribution"] > 0 else "lowers"),
-                "contribution": page.signed(step["contribution"], 3),
-            }
-            for step in told
-        )
+    for cause in causes:
+        with st.expander(f"{cause['text']} ({page.signed(cause['contribution'], 3)})"):
+            _show_features(page, cause["features"])
 
 
-def _labelled(page: Page, one: Mapping[str, Any]) -> str:
-    """A feature with its value, unless that is made of rows that the key may not see."""
-    value = f"{page.say('colon')} {page.value(one['value'])}" if "value" in one else ""
-    return f"{one['text']}{value}"
+def _show_features(page: Page, features: Sequence[Mapping[str, Any]]) -> None:
+    page.table(
+        {
+            "feature": step["text"],
+            "value": page.value(step["value"]) if "value" in step else "",
+            "contribution": page.signed(step["contribution"], 3),
+        }
+        for step in features
+    )
 
 
-def show_comparison(page: Page, explained: Mapping[str, Any]) -> None:
-    """The applicant beside those that the model learnt from, in the features one chooses."""
-    told = {one["feature"]: one for one in explained["contributions"] if "value" in one}
-    if not told:
+def show_similar(page: Page, answer: Mapping[str, Any], explained: Mapping[str, Any]) -> None:
+    """Show who the model gave a like probability, and, feature by feature, who is like whom."""
+    st.write(page.say("comparison_intro"))
+    with failures_told(page):
+        _compare(page, answer[_PD], page.percent(answer[_PD]), page.api.distribution(_PD))
+    features = {
+        step["feature"]: step
+        for cause in explained["causes"]
+        for step in cause["features"]
+        if "value" in step
+    }
+    if not features:
         st.info(page.say("no_read"), icon=":material/lock:")
         return
-    st.write(page.say("comparison_intro"))
     chosen = st.multiselect(
         page.say("compared_features"),
-        list(told),
-        default=list(told)[:_COMPARED],
-        format_func=lambda name: str(told[name]["text"]),
+        list(features),
+        format_func=lambda name: str(features[name]["text"]),
         max_selections=6,
         key="compared",
     )
     for name in chosen:
+        value = features[name]["value"]
         with failures_told(page):
-            _compare(page, told[name], page.api.distribution(name))
+            _compare(page, value, page.value(value), page.api.distribution(name))
 
 
-def _compare(page: Page, one: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    bins = bins_of(found, one["value"], page.number)
-    st.header(one["text"])
-    words = _in_words(page, one["value"], bins)
+def _compare(page: Page, value: Any, said: str, counted: Mapping[str, Any]) -> None:
+    share = counted["feature"] == _PD
+    bins = bins_of(counted, value, page.percent if share else page.number)
+    st.subheader(counted["text"])
+    words = _place_in_words(page, value, said, bins)
     st.write(words)
-    figure = distribution(bins, one["value"], page.texts)
-    alternative = page.say("distribution_alt", feature=one["text"], words=words)
-    page.chart(figure, alternative, key=f"distribution_{one['feature']}")
-    with st.expander(page.say("as_table", what=one["text"])):
+    figure = distribution(bins, value, page.texts)
+    alternative = page.say("distribution_alt", feature=counted["text"], words=words)
+    page.chart(figure, alternative, key=f"distribution_{counted['feature']}")
+    with st.expander(page.say("as_table", what=counted["text"])):
         _show_bins(page, bins)
 
 
@@ -147,20 +204,20 @@ def _show_bins(page: Page, bins: Bins) -> None:
     )
 
 
-def _in_words(page: Page, value: object, bins: Bins) -> str:
-    """Where the applicant stands among the others, and how often their like defaulted."""
+def _place_in_words(page: Page, value: object, said: str, bins: Bins) -> str:
+    """Say where the applicant stands among the others, and how often their like defaulted."""
     if value is None:
         share = page.percent(bins.missing / max(bins.applicants, 1))
-        told, rate = page.say("value_missing", share=share), bins.missing_rate
+        words, rate = page.say("value_missing", share=share), bins.missing_rate
     elif bins.own is None:
-        return page.say("value_unseen", value=page.value(value))
+        return page.say("value_unseen", value=said)
     else:
-        told = page.say("value_is", value=page.value(value))
+        words = page.say("value_is", value=said)
         rate = None if bins.rates is None else bins.rates[bins.own]
         if bins.numeric:
-            told += " " + page.say("value_above", share=page.percent(bins.below))
+            words += " " + page.say("value_above", share=page.percent(bins.below))
     if rate is not None and bins.average is not None:
-        told += " " + page.say(
+        words += " " + page.say(
             "like_defaulted", rate=page.percent(rate), average=page.percent(bins.average)
         )
-    return told
+    return words

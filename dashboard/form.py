@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard.context import Page
 
 NUMBER = "SK_ID_CURR"
-_DAYS_A_YEAR = 365.25
+DAYS_A_YEAR = 365.25
 _ACROSS = 3
 # Days before the application, which people tell in years.
 _PAST = ("span_back", "date")
@@ -148,11 +148,11 @@ def _ask_option(page: Page, field: Field, label: str, value: Any, key: str) -> A
 def _ask_years(page: Page, field: Field, label: str, value: Any, key: str) -> int | None:
     """Ask in years; days that were there before stay to the day unless the years are changed."""
     days = value if _is_number(value) and value != field.absent else None
-    start = None if days is None else round(-days / _DAYS_A_YEAR, 1)
+    start = None if days is None else round(-days / DAYS_A_YEAR, 1)
     years: float | None = st.number_input(
         f"{label} ({page.say('years_unit' if field.kind == 'span_back' else 'years_ago_unit')})",
-        min_value=-(field.high or 0.0) / _DAYS_A_YEAR,
-        max_value=round(-(field.low or 0.0) / _DAYS_A_YEAR, 1),
+        min_value=-(field.high or 0.0) / DAYS_A_YEAR,
+        max_value=round(-(field.low or 0.0) / DAYS_A_YEAR, 1),
         value=start,
         step=1.0,
         format="%.1f",
@@ -166,7 +166,7 @@ def _ask_years(page: Page, field: Field, label: str, value: Any, key: str) -> in
         return int(field.absent)
     if years is None:
         return None
-    return int(days) if days is not None and years == start else -round(years * _DAYS_A_YEAR)
+    return int(days) if days is not None and years == start else -round(years * DAYS_A_YEAR)
 
 
 def _ask_number(page: Page, field: Field, label: str, value: Any, key: str) -> float | int | None:

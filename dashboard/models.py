@@ -26,7 +26,8 @@ def show(page: Page) -> None:
             _show_model(page, role, found[role])
         _show_importance(page)
     with failures_told(page):
-        _show_policy(page)
+        if "admin" in page.api.scopes():
+            _show_policy(page)
 
 
 def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:

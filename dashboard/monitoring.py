@@ -24,9 +24,11 @@ def show(page: Page) -> None:
         if found is None:
             st.info(page.say("never_looked"), icon=":material/info:")
             return
+        alerts = page.api.alerts()
+        _show_verdict(page, alerts)
         when = {name: page.moment(found[name]) for name in ("at", "since", "until")}
         st.caption(page.say("looked", **when))
-        _show_alerts(page, page.api.alerts())
+        _show_alerts(page, alerts)
         for model in found["models"]:
             _show_model(page, model)
         with st.expander(page.say("whole_report"), key="whole_report", on_change="rerun") as report:
@@ -44,18 +46,28 @@ def _last_look(page: Page) -> dict[str, Any] | None:
         raise
 
 
+def _show_verdict(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
+    """Say in one sentence how the service does: as ill as the gravest open alert."""
+    critical = sum(alert["severity"] == "critical" for alert in alerts)
+    if critical:
+        st.error(page.say("verdict_critical", count=critical), icon=_ICONS["critical"])
+    elif alerts:
+        st.warning(page.say("verdict_warning", count=len(alerts)), icon=_ICONS["warning"])
+    else:
+        st.success(page.say("verdict_fine"), icon=":material/check_circle:")
+
+
 def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
-    st.header(page.say("alerts"))
-    if not alerts:
-        st.success(page.say("no_alerts"), icon=":material/check_circle:")
-    for one in alerts:
-        box = st.error if one["severity"] == "critical" else st.warning
-        about = page.say("about_version", version=one["model_version"])
-        whom = about if one["model_version"] else page.say("about_service")
+    if alerts:
+        st.header(page.say("alerts"))
+    for alert in alerts:
+        box = st.error if alert["severity"] == "critical" else st.warning
+        about = page.say("about_version", version=alert["model_version"])
+        whom = about if alert["model_version"] else page.say("about_service")
         box(
-            f"**{page.say(one['severity'])}** ({whom}){page.say('colon')} "
-            f"{one['message']} {one['advice']}",
-            icon=_ICONS[one["severity"]],
+            f"**{page.say(alert['severity'])}** ({whom}){page.say('colon')} "
+            f"{alert['message']} {alert['advice']}",
+            icon=_ICONS[alert["severity"]],
         )
 
 

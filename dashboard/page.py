@@ -1,4 +1,4 @@
-"""The page of credit officers: applicants, batches, monitoring, models.
+"""The page of credit officers: applicants, what waits, batches, monitoring, models.
 
 Nothing of the API is kept but the last answers on the screen, and those only while the same
 application is chosen.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import applicant, batch, models, monitoring
+from dashboard import applicant, batch, models, monitoring, queue
 from dashboard.client import Api, ApiError
 from dashboard.context import Page, show_failure
 from dashboard.settings import Settings
@@ -18,6 +18,7 @@ from dashboard.texts import LANGUAGES, TEXTS, Language
 
 _TABS: dict[str, Callable[[Page], None]] = {
     "applicant_tab": applicant.show,
+    "queue_tab": queue.show,
     "batch_tab": batch.show,
     "monitoring_tab": monitoring.show,
     "model_tab": models.show,

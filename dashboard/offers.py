@@ -1,0 +1,65 @@
+"""What would be accepted in the place of the loan that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard.context import Page, beside, failures_told
+
+
+def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Search for offers, and let one be taken.
+
+    Parameters
+    ----------
+    page : Page
+        In whose language.
+    rows : mapping
+        The applicant's rows, as they were decided on.
+    answer : mapping
+        The decision.
+
+    Returns
+    -------
+    dict or None
+        A request for the loan that was taken; None while none is.
+    """
+    with failures_told(page), st.spinner(page.say("searching")):
+        found = page.api.offers(rows)
+        st.write(found["texts"][page.language])
+        for place, offer in enumerate(found["offers"]):
+            with st.container(border=True):
+                _show_offer(page, offer)
+                if st.button(page.say("take_offer"), key=f"offer_{answer['id']}_{place}"):
+                    return _taken(rows, offer, answer["id"])
+    return None
+
+
+def _show_offer(page: Page, offer: Mapping[str, Any]) -> None:
+    st.markdown(f"**{offer['texts'][page.language]}**")
+    with beside():
+        for column in offer["columns"]:
+            change = page.number(column["offered"] - column["asked"], 0)
+            st.metric(
+                column["texts"][page.language],
+                page.number(column["offered"]),
+                change,
+                delta_color="off",
+                width="content",
+            )
+        if offer["payments"] is not None:
+            st.metric(page.say("payments"), page.number(offer["payments"]), width="content")
+        if offer["cost_of_credit"] is not None:
+            cost = page.number(round(offer["cost_of_credit"]))
+            st.metric(page.say("cost_of_credit"), cost, width="content")
+        st.metric(page.say("pd"), page.percent(offer["probability_of_default"]), width="content")
+
+
+def _taken(rows: Mapping[str, Any], offer: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Change the loan in the applicant's rows, naming the decision that it is offered after."""
+    changed = {column["column"]: column["offered"] for column in offer["columns"]}
+    application = {**rows["application"], **changed}
+    return {**rows, "application": application, "counter_offer_to": origin}

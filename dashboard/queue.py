@@ -1,0 +1,82 @@
+"""What waits for a person: referred applications, and reviews, overdue ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard import decision, override
+from dashboard.context import Page, failures_told
+from dashboard.review import show_review
+
+
+def show(page: Page) -> None:
+    """List reviews by when they are due, then referred applications by their age."""
+    with failures_told(page):
+        reviews = page.api.reviews()
+        overdue = sum(review["state"] == "overdue" for review in reviews)
+        st.header(page.say("queue_reviews", count=len(reviews), overdue=overdue))
+        if overdue:
+            st.error(page.say("queue_overdue", count=overdue), icon=":material/alarm:")
+        _show_reviews(page, reviews)
+    with failures_told(page):
+        referred = page.api.referred()
+        st.header(page.say("queue_referred", count=len(referred)))
+        _show_referred(page, referred)
+
+
+def _show_reviews(page: Page, reviews: Sequence[Mapping[str, Any]]) -> None:
+    if not reviews:
+        st.write(page.say("queue_empty"))
+        return
+    page.table(
+        {
+            "review_state": page.say(f"state_{review['state']}"),
+            "due": page.moment(review["due_at"]),
+            "received": page.moment(review["received_at"]),
+            "assignee": review["assignee"] or "",
+            "identity": review["prediction_id"],
+        }
+        for review in reviews
+    )
+    by_id = {review["id"]: review for review in reviews}
+    chosen = st.selectbox(
+        page.say("queue_open"),
+        list(by_id),
+        None,
+        lambda number: page.moment(by_id[number]["due_at"]),
+        key="queue_review",
+    )
+    if chosen:
+        show_review(page, chosen)
+
+
+def _show_referred(page: Page, referred: Sequence[Mapping[str, Any]]) -> None:
+    if not referred:
+        st.write(page.say("queue_empty"))
+        return
+    page.table(
+        {
+            "when": page.moment(waiting["at"]),
+            "number": str(waiting["applicant"]),
+            "pd": page.percent(waiting["probability_of_default"]),
+            "refer": "; ".join(page.say(f"short_{why}") for why in waiting["refer_reasons"]),
+            "identity": waiting["id"],
+        }
+        for waiting in referred
+    )
+    by_id = {waiting["id"]: waiting for waiting in referred}
+    chosen = st.selectbox(
+        page.say("queue_open"),
+        list(by_id),
+        None,
+        lambda number: f"{by_id[number]['applicant']} · {page.moment(by_id[number]['at'])}",
+        key="queue_referred",
+    )
+    if chosen:
+        record = page.api.record(chosen)
+        decision.show_in_force(page, record, record)
+        decision.show_reasons(page, record)
+        override.show(page, record)
