@@ -24,7 +24,7 @@ _CHUNK = 100
 _MOST = 5000
 _SHOWN = 200
 # The columns of results, and which text is above each.
-_COLUMNS = {
+COLUMNS = {
     "SK_ID_CURR": "number", "decision": "decision", "problem": "batch_wrong",
     "probability_of_default": "pd", "cutoff": "cutoff_row", "reasons": "reasons_tab",
     "refer_reasons": "refer", "not_understood": "not_understood", "known": "known",
@@ -142,7 +142,7 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
         wrong = [f"{one['pointer']} {one['detail']}" for one in problem.get("errors", ())]
         return {"SK_ID_CURR": number, "problem": "; ".join(wrong) or problem.get("detail", "")}
     return {
-        **{name: answer[name] for name in _COLUMNS if name in answer},
+        **{name: answer[name] for name in COLUMNS if name in answer},
         "SK_ID_CURR": number,
         "reasons": " · ".join(reason_sentences(page, answer)),
         "not_understood": "; ".join(misunderstood(answer)),
@@ -152,7 +152,7 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
 
 def _show_results(page: Page, batch: _Batch) -> None:
     asked = zip(batch.items, batch.results, strict=False)
-    table = pd.DataFrame([_row(page, *one) for one in asked], columns=list(_COLUMNS))
+    table = pd.DataFrame([_row(page, *one) for one in asked], columns=list(COLUMNS))
     kinds = ("accept", "refer", "refuse", "batch_wrong")
     counts = table["decision"].fillna("batch_wrong").value_counts()
     with beside():
@@ -160,7 +160,7 @@ def _show_results(page: Page, batch: _Batch) -> None:
             st.metric(page.say(kind), page.number(int(counts.get(kind, 0))), width="content")
     words = {kind: page.say(kind) for kind in kinds}
     words |= {used: page.say(f"batch_history_{used}") for used in ("sent", "stored", "none")}
-    titles = {name: page.say(text) for name, text in _COLUMNS.items()}
+    titles = {name: page.say(text) for name, text in COLUMNS.items()}
     table = table.replace({"decision": words, "history": words}).rename(columns=titles)
     wide = {titles["problem"]: st.column_config.Column(width="large")}
     st.dataframe(table.head(_SHOWN), hide_index=True, column_config=wide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from dashboard.bins import bins_of
 from dashboard.charts import distribution, scale, shares, vintages, waterfall, wrapped
-from dashboard.texts import TEXTS, signed
+from dashboard.texts import TEXTS, percent, signed
 
 LONG = (
     "Indice d'alerte dans les crédits chez d'autres prêteurs, multiplié par la faiblesse de la "
@@ -41,18 +42,24 @@ def plain(value: float) -> str:
 
 
 def test_a_step_has_its_whole_name_and_its_signed_value() -> None:
-    figure = waterfall([LONG, "b"], [-0.441, 0.2], ("from", "to"), -2.0, "fr")
-    told = [note.text.replace("<br>", " ") for note in figure.layout.annotations]
-    assert told == ["from", LONG, "b", "to"]
-    assert list(figure.data[0].text) == ["−2,00", "−0,44", "+0,20", "−2,24"]
-    short = waterfall(["a", "b"], [-0.441, 0.2], ("from", "to"), -2.0, "fr")
+    figure = waterfall([LONG, "b"], [-0.441, 0.2], ("from", "to"), -2.0, (0.09, "seuil"), "fr")
+    said = [note.text.replace("<br>", " ") for note in figure.layout.annotations]
+    assert said == ["from", LONG, "b", "to", "seuil"]
+    # 1 / (1 + e^2) = 11.92%, 1 / (1 + e^2.441) = 8.01%, 1 / (1 + e^2.241) = 9.61%.
+    assert list(figure.data[0].text) == [
+        percent(0.1192, "fr"), "−3,9", "+1,6", percent(0.0961, "fr"),
+    ]  # fmt: skip
+    assert sum(figure.data[0].x[:3]) == pytest.approx(100 / (1 + math.exp(2.241)))
+    short = waterfall(["a", "b"], [-0.441, 0.2], ("from", "to"), -2.0, (0.09, "seuil"), "fr")
     assert figure.layout.height > short.layout.height
 
 
 def test_all_steps_are_inside_the_chart() -> None:
-    figure = waterfall(["a", "b"], [3.0, -1.0], ("from", "to"), -2.0, "en")
+    figure = waterfall(["a", "b"], [3.0, -1.0], ("from", "to"), -2.0, (0.09, "cut-off"), "en")
     low, high = figure.layout.xaxis.range
-    assert low < -2.0 < 1.0 < high
+    # The farthest point is 1 / (1 + e^-1), 73%.
+    assert low == 0
+    assert high > 73.2
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="<>")))

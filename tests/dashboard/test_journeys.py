@@ -32,6 +32,7 @@ from dashboard.texts import TEXTS, Language, percent
 from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
 from scoring.data.requests import rows_of
+from scoring.features.wording import describe
 from tests.helpers import serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -159,9 +160,9 @@ def test_a_known_applicant_is_decided_on_and_the_reasons_are_read(
     assert texts[newest.decision] in shown
     assert percent(newest.pd, language) in shown
     looked_at(page, "decision", language)
-    go_to(page, texts["comparison_tab"])
+    go_to(page, texts["similar_tab"])
     expect(page.get_by_text(texts["comparison_intro"])).to_be_visible()
-    looked_at(page, "comparison", language)
+    looked_at(page, "similar", language)
 
 
 def test_a_changed_value_changes_the_answer_and_nothing_is_recorded(
@@ -171,13 +172,13 @@ def test_a_changed_value_changes_the_answer_and_nothing_is_recorded(
     decide_on(page, service.numbers[0], texts)
     go_to(page, texts["what_if_tab"])
     recorded = len(list(service.store.decisions.search()))
-    score = page.get_by_role("spinbutton").nth(3)
-    score.fill("0.01")
-    score.press("Enter")
-    page.get_by_text(texts["moved"]).wait_for()
+    credit = page.get_by_role("spinbutton").first
+    credit.fill("45000")
+    credit.press("Enter")
+    page.get_by_text(texts["reasons_after"]).wait_for()
     settled(page)
-    (before, after) = (page.get_by_test_id("stMetricValue").nth(i).inner_text() for i in (4, 5))
-    assert before != after
+    values = page.get_by_test_id("stMetricValue").all_inner_texts()
+    assert values[-2] != values[-1]
     assert len(list(service.store.decisions.search())) == recorded
     looked_at(page, "what_if", language)
 
@@ -188,8 +189,8 @@ def test_an_officer_decides_otherwise_with_a_motive(
     texts = TEXTS[language]
     page.get_by_role("textbox", name=texts["actor"]).fill("C. Martin")
     decide_on(page, service.numbers[1], texts)
-    go_to(page, texts["history_tab"])
-    form = page.get_by_test_id("stForm")
+    page.get_by_text(texts["override"], exact=True).first.click()
+    form = page.get_by_test_id("stForm").first
     form.get_by_text(texts["refuse"], exact=True).click()
     form.get_by_role("textbox", name=texts["motive"]).fill("The employer has closed.")
     page.get_by_role("button", name=texts["override_send"]).click()
@@ -214,12 +215,13 @@ def test_a_file_of_many_comes_back_with_decisions(
         page.get_by_role("button", name=texts["batch_take"]).click()
     content = Path(taken.value.path()).read_text("utf-8-sig")
     rows = list(csv.DictReader(content.splitlines(), delimiter=";" if language == "fr" else ","))
-    assert [int(row["SK_ID_CURR"]) for row in rows] == [*numbers, 1]
+    assert [int(row[texts["number"]]) for row in rows] == [*numbers, 1]
     known = {
-        one.id: one.decision for one in service.store.decisions.search(limit=30, newest_first=True)
+        decided.id: texts[decided.decision]
+        for decided in service.store.decisions.search(limit=30, newest_first=True)
     }
-    assert {row["id"]: row["decision"] for row in rows[:-1]} == known
-    assert rows[-1]["problem"]
+    assert {row[texts["identity"]]: row[texts["decision"]] for row in rows[:-1]} == known
+    assert rows[-1][texts["batch_wrong"]]
     looked_at(page, "batch", language)
 
 
@@ -230,7 +232,7 @@ def test_a_form_is_decided_on_as_it_is_and_the_next_one_begins_empty(
     decide_on(page, service.numbers[0], texts)
     page.get_by_text(texts["source_form"], exact=True).click()
     page.get_by_text(texts["begin_empty"], exact=True).wait_for()
-    credit = page.get_by_role("spinbutton").nth(1)
+    credit = page.get_by_role("spinbutton", name=describe("AMT_CREDIT", language))
     expect(credit).to_have_value("")
     page.get_by_role("radiogroup", name=texts["begin"]).get_by_text(str(service.numbers[0])).click()
     expect(credit).not_to_have_value("")
@@ -300,7 +302,7 @@ def test_nothing_that_a_browser_receives_holds_the_key_of_the_page(
         decide_on(page, service.numbers[0], texts)
         (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
         assert newest.caller == key.id
-        for name in ("comparison", "what_if", "history", "batch", "monitoring", "model"):
+        for name in ("similar", "what_if", "history", "batch", "monitoring", "model"):
             go_to(page, texts[f"{name}_tab"])
         service.store.keys.revoke(key.id)
         page.wait_for_timeout(1000 * TRUST_SECONDS)

@@ -22,6 +22,7 @@ from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
+from dashboard.batch import COLUMNS
 from dashboard.samples import sample_files
 from dashboard.settings import Settings
 from dashboard.texts import TEXTS, number, percent, signed
@@ -105,14 +106,35 @@ def test_it_shows_the_decision_of_the_api(service: Service, examples: Path, lang
     assert f"**{TEXTS[language][answer['decision']]}.**" in said
     assert percent(answer["probability_of_default"], language) in said
     assert percent(answer["cutoff"], language) in said
+    assert all(reason["texts"][language] in said for reason in answer["reasons"])
     explained = requests.get(
         f"{service.url}/predictions/{answer['id']}/explanation", headers=headers, timeout=60
-    ).json()["contributions"]
-    table = page.dataframe[0].value
-    assert len(table) == len(explained)
-    assert table.iloc[0, 0] == explained[0]["text"]
-    assert table.iloc[0, 3] == signed(explained[0]["contribution"], language, 3)
+    ).json()["causes"]
+    assert [expander.label for expander in page.expander[1:]] == [
+        f"{cause['text']} ({signed(cause['contribution'], language, 3)})" for cause in explained
+    ]
+    table, features = page.dataframe[0].value, explained[0]["features"]
+    assert table.iloc[:, 0].to_list() == [step["text"] for step in features]
+    assert table.iloc[0, 2] == signed(features[0]["contribution"], language, 3)
     assert len(page.get("plotly_chart")) == 2
+
+
+def test_the_card_says_who_it_is(service: Service, examples: Path) -> None:
+    rows = json.loads((examples / "1.json").read_bytes())
+    facts = dict(NAME_INCOME_TYPE="Working", OCCUPATION_TYPE=None, DAYS_BIRTH=-12_419)
+    rows["application"] |= {**facts, "DAYS_EMPLOYED": -800, "AMT_CREDIT": 450_000.0}
+    page = opened("fr")
+    page.file_uploader[0].upload("mine.json", json.dumps(rows).encode(), "application/json")
+    page.run().button(key="ask").click().run()
+    card = {metric.label: metric.value for metric in page.metric}
+    texts = TEXTS["fr"]
+    assert card[texts["age"]] == "34 ans"
+    assert card[texts["work"]] == "salarié, depuis 2 ans"
+    assert card[texts["credit"]] == number(450_000.0, "fr")
+    kept = service.store.decisions.find(_decision(service))
+    assert kept is not None
+    assert kept.known is not None
+    assert card[texts["known"]] == percent(kept.known, "fr")
 
 
 def _verdict(language: str, answer: dict[str, object]) -> None:
@@ -152,8 +174,6 @@ def test_a_verdict_says_what_it_stands_on(language: Any, decision: str) -> None:
     assert texts["not_understood"] in said
     # Somebody else's words are shown, and nothing of them is done.
     assert "`/bureau/3/CREDIT_TYPE Consumer '![x](http://y/z.png) crdit (Consumer credit?)`" in said
-    assert f"{texts['known']}{texts['colon']} {percent(0.414, language)}" in said
-    assert f"{texts['history']}{texts['colon']} {texts['history_stored']}" in said
     drawn["answer"] = ANSWER
     plain = AppTest.from_function(_verdict, kwargs=drawn, default_timeout=90).run()
     assert texts["not_understood"] not in words(plain)
@@ -184,7 +204,7 @@ def test_what_was_not_understood_is_told_at_both_doors(
 def test_a_known_applicant_is_found_by_number(service: Service) -> None:
     page = opened(source="number")
     page.text_input(key="number").set_value(str(service.numbers[0])).run()
-    assert page.metric[0].label == TEXTS["en"]["credit"]
+    assert page.metric[0].label == TEXTS["en"]["age"]
     page.button(key="ask").click().run()
     # Each click draws the page anew, and the applicant is looked at once.
     with service.store.reading() as connection:
@@ -210,7 +230,7 @@ def test_a_form_is_made_from_the_document_and_begins_empty_or_with_the_last_appl
     before = json.loads((examples / "1.json").read_bytes())
     page.radio(key="source").set_value("form").run()
     kind = page.selectbox(key="form__NAME_CONTRACT_TYPE")
-    assert kind.options == ["Cash loans", "Revolving loans"]
+    assert kind.options == ["cash loans", "revolving loans"]
     assert {one.value for one in page.number_input} == {None}
     assert {one.value for one in page.selectbox} == {None}
     number = before["application"]["SK_ID_CURR"]
@@ -237,10 +257,10 @@ def test_what_is_in_the_form_is_what_is_decided_on_and_the_next_one_begins_empty
     # The histories stay with the application.
     rows = {name: len(own) for name, own in decided.items() if name != "application"}
     assert rows == {name: len(own) for name, own in before.items() if name != "application"}
-    assert page.metric[0].value == number(1_234_567.0, language)
+    card = {metric.label: metric.value for metric in page.metric}
+    assert card[TEXTS[language]["credit"]] == number(1_234_567.0, language)
     # Nothing can be changed beside the decision.
     assert not page.number_input
-    assert f"{TEXTS[language]['history']}{TEXTS[language]['colon']}" in words(page)
     page.button(key="another").click().run()
     assert _decision(service) not in words(page)
     assert page.radio(key="begin").value == 0
@@ -250,7 +270,8 @@ def test_what_is_in_the_form_is_what_is_decided_on_and_the_next_one_begins_empty
     decided = _sent_by_the_page(service)
     assert not any(own for name, own in decided.items() if name != "application")
     assert decided["application"][0]["AMT_CREDIT"] == 500_000.0
-    assert TEXTS[language]["history_none"] in words(page)
+    card = {metric.label: metric.value for metric in page.metric}
+    assert card[TEXTS[language]["history_rows"]] == TEXTS[language]["history_none"]
     # A look elsewhere and back does not bring the form back beside it, nor lose the decision.
     page = at_tab(at_tab(page, "batch", language), "applicant", language)
     assert page.radio(key="source").value == "form"
@@ -284,7 +305,7 @@ def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(
         assert page.number_input(key="form__AMT_CREDIT").value == 500_000.0
         assert page.selectbox(key="form__NAME_CONTRACT_TYPE").value == "Cash loans"
         page = at_tab(at_tab(page, "batch", language), "applicant", language)
-    page.number_input(key="form__DAYS_BIRTH").set_value(-12_000)
+    page.number_input(key="form__DAYS_BIRTH").set_value(33.0)
     page.button(key="ask").click().run()
     assert _decision(service) in words(page)
 
@@ -292,7 +313,7 @@ def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(
 def _fill(page: AppTest, number: int) -> None:
     """The least that a form takes, into an empty one."""
     values = {
-        "SK_ID_CURR": number, "AMT_CREDIT": 500_000.0, "AMT_INCOME_TOTAL": 1e5, "DAYS_BIRTH": -12000
+        "SK_ID_CURR": number, "AMT_CREDIT": 500_000.0, "AMT_INCOME_TOTAL": 1e5, "DAYS_BIRTH": 33.0
     }  # fmt: skip
     for name, value in values.items():
         page.number_input(key=f"form__{name}").set_value(value)
@@ -314,13 +335,13 @@ def number_of_rows(request: dict[str, Any]) -> str:
 def test_an_applicant_is_compared_with_those_that_the_model_learnt_from(
     service: Service,
 ) -> None:
-    page = in_detail(asked(), "comparison")
-    chosen = page.multiselect(key="compared").value
-    assert len(chosen) == 3
-    found = requests.get(f"{service.url}/model/features/{chosen[0]}", timeout=60).json()
-    table = page.dataframe[0].value
-    assert table.iloc[:-1, 1].to_list() == found["counts"]
-    assert (table.iloc[:, 3] == TEXTS["en"]["here"]).sum() <= 1
+    page = in_detail(asked(), "similar")
+    page.multiselect(key="compared").set_value(["EXT_SOURCE_2", "DAYS_BIRTH"]).run()
+    for place, name in enumerate(("probability_of_default", "EXT_SOURCE_2", "DAYS_BIRTH")):
+        found = requests.get(f"{service.url}/model/features/{name}", timeout=60).json()
+        table = page.dataframe[place].value
+        assert table.iloc[:-1, 1].to_list() == found["counts"]
+        assert (table.iloc[:, 3] == TEXTS["en"]["here"]).sum() <= 1
     assert "of the applicants" in words(page)
 
 
@@ -331,8 +352,8 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
     assert TEXTS["en"]["nothing_changed"] in words(page)
     recorded = len(list(service.store.decisions.search()))
     rows = json.loads((examples / "1.json").read_bytes())
-    page.number_input(key=f"what_if_{_decision(service)}_EXT_SOURCE_3").set_value(0.01).run()
-    rows["application"]["EXT_SOURCE_3"] = 0.01
+    page.number_input(key=f"what_if_{_decision(service)}_AMT_CREDIT").set_value(45_000.0).run()
+    rows["application"]["AMT_CREDIT"] = 45_000.0
     after = requests.post(f"{service.url}/what-if", json=rows, timeout=60).json()
     shown = [metric.value for metric in page.metric]
     assert (
@@ -342,8 +363,8 @@ def test_what_if_shows_the_answer_before_and_after_and_records_nothing(
     assert len(list(service.store.decisions.search())) == recorded
     # What was tried belongs to that decision.
     page.button(key="ask").click().run()
-    begun = page.number_input(key=f"what_if_{_decision(service)}_EXT_SOURCE_3").value
-    assert begun == json.loads((examples / "1.json").read_bytes())["application"]["EXT_SOURCE_3"]
+    begun = page.number_input(key=f"what_if_{_decision(service)}_AMT_CREDIT").value
+    assert begun == json.loads((examples / "1.json").read_bytes())["application"]["AMT_CREDIT"]
     assert TEXTS["en"]["nothing_changed"] in words(page)
 
 
@@ -368,7 +389,7 @@ MOTIVE = "The employer has closed.\nOwes 10\u202f000\u00a0€ *elsewhere*:\tsee 
 
 
 def test_an_officer_decides_otherwise(service: Service) -> None:
-    page = in_detail(asked(), "history")
+    page = asked()
     page.radio(key="override_decision_0").set_value("refuse")
     page.text_area(key="override_motive_0").set_value(MOTIVE)
     sent = next(one for one in page.button if one.label == TEXTS["en"]["override_send"])
@@ -384,6 +405,10 @@ def test_an_officer_decides_otherwise(service: Service) -> None:
     said = words(page)
     assert TEXTS["en"]["override_kept"] in said
     assert MOTIVE in said
+    # The officer's decision stands on top, the model's below it.
+    assert page.error[0].value.startswith(f"**{TEXTS['en']['refuse']}.** Decided by `C. Martin`")
+    assert TEXTS["en"]["model_view"].partition("{")[0] in said
+    page = in_detail(page, "history")
     assert newest.id in page.dataframe[0].value["id"].to_list()
 
 
@@ -463,7 +488,8 @@ def sent(page: AppTest) -> Any:
     """The table of results, after all that is left was sent."""
     page.button(key="batch_send").click().run()
     assert not page.exception
-    return page.dataframe[0].value
+    titles = {words[text]: name for words in TEXTS.values() for name, text in COLUMNS.items()}
+    return page.dataframe[0].value.rename(columns=titles)
 
 
 def many(sample: Dataset, rows: int = 105) -> Any:
@@ -743,7 +769,7 @@ def test_a_key_that_may_not_read_is_told_in_words(
 def test_who_decides_after_another_is_told_and_keeps_what_was_typed(
     service: Service, language: Any
 ) -> None:
-    page = in_detail(asked(language), "history", language)
+    page = asked(language)
     page.text_input(key="actor").set_value("C. Martin").run()
     (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     other = {"decision": "accept", "actor": "J. Dupont", "motive": "I know the employer."}
