@@ -68,12 +68,12 @@ def _show_basis(page: Page, answer: Mapping[str, Any]) -> None:
 
 def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
     """The steps from the average applicant to this one, the largest first, the rest as one."""
-    told = explained["contributions"]
+    told = explained["causes"]
     most, rest = told[:_STEPS], told[_STEPS:]
     if not told:
         st.write(page.say("no_reasons"))
         return
-    labels = [_labelled(page, one) for one in most]
+    labels = [one["text"] for one in most]
     steps = [one["contribution"] for one in most]
     if rest:
         labels.append(page.say("other_steps", count=len(rest)))
@@ -82,7 +82,8 @@ def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
     st.write(page.say("reasons_intro"))
     figure = waterfall(labels, steps, ends, explained["base"], page.language)
     page.chart(figure, page.say("reasons_alt", strongest=labels[0]))
-    with st.expander(page.say("all_contributions", count=len(told))):
+    steps_of_all = features_of(explained)
+    with st.expander(page.say("all_contributions", count=len(steps_of_all))):
         page.table(
             {
                 "feature": step["text"],
@@ -90,19 +91,19 @@ def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
                 "effect": page.say("raises" if step["contribution"] > 0 else "lowers"),
                 "contribution": page.signed(step["contribution"], 3),
             }
-            for step in told
+            for step in steps_of_all
         )
 
 
-def _labelled(page: Page, one: Mapping[str, Any]) -> str:
-    """A feature with its value, unless that is made of rows that the key may not see."""
-    value = f"{page.say('colon')} {page.value(one['value'])}" if "value" in one else ""
-    return f"{one['text']}{value}"
+def features_of(explained: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The features of all causes, the largest contribution first."""
+    features = [feature for cause in explained["causes"] for feature in cause["features"]]
+    return sorted(features, key=lambda feature: -abs(feature["contribution"]))
 
 
 def show_comparison(page: Page, explained: Mapping[str, Any]) -> None:
     """The applicant beside those that the model learnt from, in the features one chooses."""
-    told = {one["feature"]: one for one in explained["contributions"] if "value" in one}
+    told = {one["feature"]: one for one in features_of(explained) if "value" in one}
     if not told:
         st.info(page.say("no_read"), icon=":material/lock:")
         return

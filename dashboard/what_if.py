@@ -74,7 +74,7 @@ def _show_difference(page: Page, before: Mapping[str, Any], after: Mapping[str, 
 def _moves(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     """The contributions that have changed, the most first."""
     old, new = (
-        {step["text"]: step["contribution"] for step in answer["contributions"]}
+        {cause["text"]: cause["contribution"] for cause in answer["causes"]}
         for answer in (before, after)
     )
     moves = [(text, old.get(text, 0.0), new.get(text, 0.0)) for text in old | new]
