@@ -49,8 +49,8 @@ class Evidence:
         Of the code's versions, of some test files, and of a bundle started as the platform does.
     commits, tests_in_all : int
         How many there are.
-    request, answer, contributions : mapping and list of mapping
-        An invented applicant, what the bundle's API said, and what each feature added to it.
+    request, answer, causes : mapping and list of mapping
+        An invented applicant, what the bundle's API said, and what each cause added to it.
     runs, registry : Path
         Pictures of MLflow's page.
     """
@@ -62,7 +62,7 @@ class Evidence:
     tests_in_all: int
     request: Mapping[str, Any]
     answer: Mapping[str, Any]
-    contributions: Sequence[Mapping[str, Any]]
+    causes: Sequence[Mapping[str, Any]]
     runs: Path
     registry: Path
 
@@ -82,7 +82,7 @@ def gathered(root: Path, pictures: Path) -> Evidence:
     EvidenceError
         If a command fails, or git or a browser is missing.
     """
-    deployed, answer, contributions = _deployed(root)
+    deployed, answer, causes = _deployed(root)
     runs, registry = _mlflow_pages(root, pictures)
     collected = _python(root, "-m", "pytest", "--collect-only", "-q", "-m", "")
     history = _run(root, "git", "log", f"--format={_COMMIT}", *_HISTORY).splitlines()
@@ -97,7 +97,7 @@ def gathered(root: Path, pictures: Path) -> Evidence:
         tests_in_all=sum("::" in line for line in collected.splitlines()),
         request=REQUEST,
         answer=answer,
-        contributions=contributions,
+        causes=causes,
         runs=runs,
         registry=registry,
     )
@@ -149,7 +149,7 @@ $ curl $API_URL/ready | jq .status,.model.version
 $ curl $API_URL/predict --data @request.json | jq .decision,.probability_of_default
 "{answer["decision"]}"
 {answer["probability_of_default"]}"""
-    return Printed("make bundle", printed), answer, explanation["contributions"]
+    return Printed("make bundle", printed), answer, explanation["causes"]
 
 
 def _asked(method: str, address: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> 
         "evidence": evidence,
         "request": _request(evidence),
         "answer": _answer(evidence),
-        "moved": sorted(evidence.contributions, key=_pull)[:_MOST_REASONS],
+        "moved": sorted(evidence.causes, key=_pull)[:_MOST_REASONS],
         "page": page,
         "most_drifted": _most_drifted(figures),
         "drift_alerts": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import date, datetime
+from functools import cache
 from numbers import Real
 
 from babel import Locale, dates, numbers
@@ -26,14 +27,22 @@ def number(value: float, language: str, decimals: int | None = None, at_most: in
     """
     digits = "#" * at_most if decimals is None else "0" * decimals
     pattern = f"#,##0.{digits}" if digits else "#,##0"
-    return _signs(numbers.format_decimal(value, pattern, locale=language), language)
+    locale = locale_of(language)
+    return _signs(numbers.format_decimal(value, pattern, locale=locale), locale)
 
 
 def percent(share: float, language: str, decimals: int = 1) -> str:
     """Format a share as people write it: 7.1% in English, 7,1 % in French."""
-    pattern = Locale.parse(language).percent_formats[None].pattern
+    locale = locale_of(language)
+    pattern = locale.percent_formats[None].pattern
     pattern = pattern.replace("0", "0." + "0" * decimals if decimals else "0")
-    return _signs(numbers.format_percent(share, pattern, locale=language), language)
+    return _signs(numbers.format_percent(share, pattern, locale=locale), locale)
+
+
+@cache
+def locale_of(language: str) -> Locale:
+    """Babel's data of a language: to look them up takes as long as to write a number."""
+    return Locale.parse(language)
 
 
 _SPEC = re.compile(r"(?P<sign>\+?),?(?:\.(?P<digits>\d+))?(?P<kind>[f%]?)")
@@ -69,6 +78,6 @@ def written(value: object, spec: str, language: str) -> str:
     return sign + (percent if share else number)(rounded, language, digits)
 
 
-def _signs(formatted: str, language: str) -> str:
+def _signs(formatted: str, locale: Locale) -> str:
     # A hyphen is shorter than a plus: differences in a column would not line up.
-    return formatted.replace(numbers.get_minus_sign_symbol(language), "\u2212")
+    return formatted.replace(numbers.get_minus_sign_symbol(locale), "\u2212")

@@ -30,14 +30,21 @@ ReferBand = Annotated[
 
 
 class Reason(BaseModel):
-    """A feature that pushed the probability up."""
+    """A cause that pushed the probability up.
 
-    feature: str = Field(description="The feature's name")
-    value: float | str | None = Field(description="Its value for this applicant; null: unknown")
-    contribution: float = Field(description="What it adds to the log-odds of a default")
-    texts: dict[str, str] = Field(
-        description="What it means in plain words, by language (en, fr); empty if nobody wrote it"
+    A decision of an earlier version names features: cause and usual are left out.
+    """
+
+    cause: str | None = Field(default=None, description="The cause's name")
+    contribution: float = Field(
+        description="What all features of the cause add to the log-odds of a default"
     )
+    feature: str = Field(description="The feature of the cause that it is told by")
+    value: float | str | None = Field(description="Its value for this applicant; null: unknown")
+    usual: float | str | None = Field(
+        default=None, description="Its usual value among accepted applicants; null: there is none"
+    )
+    texts: dict[str, str] = Field(description="The reason in a sentence, by language (en, fr)")
 
 
 class ModelName(BaseModel):

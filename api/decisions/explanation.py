@@ -1,4 +1,4 @@
-"""Every contribution to a probability, in the words of a language."""
+"""What adds to a probability and what takes from it, by cause, in the words of a language."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field
 
 from api.http.problems import ProblemError
 from scoring.features.vectors import Layouts, VectorError, from_bytes
+from scoring.features.wording import describe
+from scoring.features.wording.reasons import cause_text
 from scoring.serving.scorer import Scored, Scorer
 from scoring.store import ERASED, Prediction
 
@@ -25,6 +27,17 @@ class Contribution(BaseModel):
         "stored rows and the key has no scope read",
     )
     contribution: float = Field(description="What it adds to the log-odds of a default")
+
+
+class CauseContribution(BaseModel):
+    """What one cause adds, and what each of its features does."""
+
+    cause: str
+    text: str = Field(description="Its name in the language of the answer")
+    contribution: float = Field(description="The sum of its features' contributions")
+    features: list[Contribution] = Field(
+        description="Those that are not zero, the largest in size first"
+    )
 
 
 def explain(
@@ -58,23 +71,27 @@ def explain(
 
 
 def contributions_of(scorer: Scorer, scored: Scored, language: str) -> dict[str, Any]:
-    """Take one applicant's score apart: base, logit, and contributions in words."""
+    """Take one applicant's score apart: base, logit, and causes in words."""
     return {
         "base": scored.base,
         "logit": float(scored.base + scored.contributions[0].sum()),
-        "contributions": [
+        "causes": [
             {
-                "feature": step.feature,
-                "text": step.texts.get(language, step.feature),
-                "value": step.value,
-                "contribution": step.contribution,
+                "cause": own.cause,
+                "text": cause_text(own.cause, language),
+                "contribution": own.contribution,
+                "features": [
+                    step._asdict() | {"text": describe(step.feature, language)}
+                    for step in own.steps
+                ],
             }
-            for step in scorer.steps_of(scored)
+            for own in scorer.causes.steps(scored)
         ],
     }
 
 
 def withhold_values(explained: Mapping[str, Any]) -> None:
     """Leave out what the caller may not see: the values that stored rows gave."""
-    for contribution in explained["contributions"]:
-        del contribution["value"]
+    for cause in explained["causes"]:
+        for contribution in cause["features"]:
+            del contribution["value"]

@@ -14,8 +14,7 @@ from api.models.manager import FAILURES
 from api.models.routing import LiveModel, Route
 from scoring.features.vectors import Vectors
 from scoring.serving.costs import Decision
-from scoring.serving.reasons import REASONS, reasons_json
-from scoring.serving.scorer import Scored
+from scoring.serving.reasons import Scored, reasons_json
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +48,7 @@ class ModelScore:
 
     def reasons(self) -> bytes:
         """The reasons as they are answered and stored: JSON."""
-        own = slice(self.row, self.row + 1)
-        alone = Scored(
-            self.scored.values[own],
-            self.scored.pds[own],
-            self.scored.contributions[own],
-            self.scored.base,
-        )
-        (reasons,) = self.model.scorer.reasons_of(alone, top=REASONS)
+        (reasons,) = self.model.scorer.reasons_of(self.scored.alone(self.row))
         return reasons_json(reasons)
 
 

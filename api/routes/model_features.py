@@ -14,6 +14,7 @@ from api.http.openapi import LANGUAGE, NOT_READY, operation, problem, resource
 from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.data.values import nearest_name
+from scoring.features.wording import describe
 from scoring.serving.profiles import Column
 from scoring.serving.scorer import Feature, Scorer
 
@@ -70,7 +71,7 @@ class Distribution(Counts, FeatureFacts):
 class FeaturePath(BaseModel):
     """Which feature."""
 
-    feature: str = Field(description="Its name, as reasons and contributions have it")
+    feature: str = Field(description="Its name, as explanations have it")
 
 
 @blueprint.get(
@@ -125,7 +126,7 @@ def _facts(scorer: Scorer, feature: Feature, language: str) -> dict[str, Any]:
     importance = scorer.profile.importance if scorer.profile else {}
     return {
         "feature": feature.name,
-        "text": scorer.texts.get(feature.name, {}).get(language, feature.name),
+        "text": describe(feature.name, language),
         "kind": "category" if feature.levels else "number",
         "importance": importance.get(feature.name),
     }

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.decisions import example
 from api.decisions.answers import Answer, answer_of
-from api.decisions.explanation import Contribution, explain, withhold_values
+from api.decisions.explanation import CauseContribution, explain, withhold_values
 from api.http.access import current_client, may_see, scope, sees_all
 from api.http.answers import asked_language, fields_of, json_answer
 from api.http.bodies import Body, Motive, Text, read_model
@@ -76,14 +76,14 @@ class Record(Answer):
 
 
 class Explanation(BaseModel):
-    """A probability taken apart: base + contributions = logit."""
+    """A probability taken apart: base + contributions of the causes = logit."""
 
     id: str
     language: str
     base: float = Field(description="The log-odds of an average applicant of the training data")
     logit: float = Field(description="The log-odds of the probability")
     probability_of_default: float
-    contributions: list[Contribution] = Field(
+    causes: list[CauseContribution] = Field(
         description="All that are not zero, the largest in size first"
     )
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions import example
 from api.decisions.answers import ReadyModel, Reason, ReferBand, Warned, facts_of, warnings_of
-from api.decisions.explanation import Contribution, contributions_of, withhold_values
+from api.decisions.explanation import CauseContribution, contributions_of, withhold_values
 from api.decisions.requests import DecisionRequest
 from api.http import limits
 from api.http.access import current_client, scope
@@ -25,7 +25,7 @@ blueprint = resource("what_if", "prediction", "Decisions on applications")
 
 
 class Supposition(BaseModel):
-    """What would be decided; base + contributions = logit."""
+    """What would be decided; base + contributions of the causes = logit."""
 
     probability_of_default: float = Field(ge=0, le=1)
     cutoff: float
@@ -39,7 +39,7 @@ class Supposition(BaseModel):
     logit: float = Field(description="The log-odds of the probability")
     warnings: list[Warned] = Field(description="What was not understood, and taken for missing")
     reasons: list[Reason] = Field(max_length=REASONS, description="As a decision would have them")
-    contributions: list[Contribution] = Field(
+    causes: list[CauseContribution] = Field(
         description="All that are not zero, the largest in size first"
     )
     model: ReadyModel

@@ -77,7 +77,7 @@ class Comparison:
     accepted, referred, refused : Share
         Of the decisions.
     reasons : polars.DataFrame
-        feature, reference, current (shares of applicants who were told it), p_adjusted; the most
+        cause, reference, current (shares of applicants who were told it), p_adjusted; the most
         changed first.
     applicants : (int, int)
         In the reference, and in the current population.
@@ -220,23 +220,23 @@ def _share(reference: Profile, current: Profile, decision: str) -> Share:
 def _reasons(reference: Profile, current: Profile) -> pl.DataFrame:
     table = pl.DataFrame(
         _reason_rows(reference, current),
-        schema={"feature": pl.String, "reference": pl.Float64, "current": pl.Float64,
+        schema={"cause": pl.String, "reference": pl.Float64, "current": pl.Float64,
                 "p_value": pl.Float64},
     )  # fmt: skip
     changed = (pl.col("current") - pl.col("reference")).abs()
     return (
         table.with_columns(p_adjusted=pl.Series(holm(table["p_value"]), dtype=pl.Float64))
         .drop("p_value")
-        .sort(changed, "feature", descending=[True, False])
+        .sort(changed, "cause", descending=[True, False])
     )
 
 
 def _reason_rows(reference: Profile, current: Profile) -> Iterator[dict[str, Any]]:
     n, m = reference.explained, current.explained
-    for feature in reference.reasons.keys() | current.reasons.keys():
-        before, after = reference.reasons.get(feature, 0), current.reasons.get(feature, 0)
+    for cause in reference.reasons.keys() | current.reasons.keys():
+        before, after = reference.reasons.get(cause, 0), current.reasons.get(cause, 0)
         yield {
-            "feature": feature,
+            "cause": cause,
             "reference": before / max(n, 1),
             "current": after / max(m, 1),
             "p_value": two_proportions(before, n, after, m).p_value,

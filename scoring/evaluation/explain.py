@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from scoring.errors import ScoringError
 from scoring.evaluation.business import business_cost
 from scoring.serving.costs import Decision
-from scoring.serving.scorer import Floats, Scorer, encode
+from scoring.serving.scorer import Floats, Reason, Scorer, encode
 
 Places = npt.NDArray[np.int64]
 
@@ -46,11 +46,11 @@ class Summary(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One feature's part of a PD: its value and what it adds to the log-odds."""
+    """One cause's part of a PD: what it adds to the log-odds, and how it is told if it is."""
 
-    feature: str
-    value: float | str | None
+    cause: str
     contribution: float
+    reason: Reason | None
 
 
 class Local(NamedTuple):
@@ -63,7 +63,7 @@ class Local(NamedTuple):
     steps : tuple of Step
         The strongest contributions of either sign, the strongest first.
     rest : float
-        The other features together.
+        The other causes together.
     others : int
         How many those are.
     logit : float
@@ -263,7 +263,7 @@ def local(scorer: Scorer, features: pl.DataFrame, top: int = 10) -> Local:
     features : polars.DataFrame
         One row, as `build_features` makes it.
     top : int
-        How many features stand alone.
+        How many causes stand alone.
 
     Raises
     ------
@@ -272,24 +272,19 @@ def local(scorer: Scorer, features: pl.DataFrame, top: int = 10) -> Local:
     """
     if features.height != 1:
         raise ExplainError(f"one applicant can be explained at a time, not {features.height}")
-    contributions, base = scorer.explain(features)
-    values = contributions[0]
-    order = np.argsort(-np.abs(values), kind="stable")
-    names = _names(scorer)
+    scored = scorer.score_matrix(encode(features, scorer.features))
+    reasons = {reason.cause: reason for reason in scorer.reasons_of(scored)[0]}
+    causes = scorer.causes.steps(scored)
     steps = tuple(
-        Step(names[i], features[0, names[i]], float(values[i]))
-        for i in order[:top]
-        if values[i] != 0.0
+        Step(cause.cause, cause.contribution, reasons.get(cause.cause)) for cause in causes[:top]
     )
-    rest = order[len(steps) :]
-    logit = base + float(values.sum())
     return Local(
-        base,
-        steps,
-        float(values[rest].sum()),
-        int(np.count_nonzero(values[rest])),
-        logit,
-        float(scorer.predict(features)[0]),
+        base=scored.base,
+        steps=steps,
+        rest=sum(cause.contribution for cause in causes[top:]),
+        others=len(causes) - len(steps),
+        logit=scored.base + float(scored.contributions.sum()),
+        pd=float(scored.pds[0]),
     )
 
 

@@ -142,6 +142,9 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+# What sums others up by a rule of ours: it counts, and others of its cause are told.
+INDICES = frozenset({"application__EXT_SOURCES_FILLED"})
+
 # Categories that say sex or age in other words.
 UNTOLD_VALUES = frozenset({"Maternity leave", "Pensioner"})
 

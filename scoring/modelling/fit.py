@@ -22,7 +22,7 @@ from scoring.serving.costs import Costs
 from scoring.serving.families import families as served_families
 from scoring.serving.families.base import Floats, Labels, Model
 from scoring.serving.profiles import Profile
-from scoring.serving.scorer import Feature, Scorer
+from scoring.serving.scorer import Feature, Scorer, encode
 
 # What a fitted model's numbers depend on.
 _PACKAGES = ("lightgbm", "numpy", "polars", "scikit-learn")
@@ -101,9 +101,9 @@ def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
     """
     if scorer.profile is None:
         raise TrainingError("the model has no profile: fit it with fit_scorer")
-    contributions = scorer.explain(unseen).contributions
-    told = scorer.causes.told(contributions)
-    return replace(scorer, profile=scorer.profile.explained_by(told, contributions))
+    scored = scorer.score_matrix(encode(unseen, scorer.features))
+    told = scorer.causes.told(scored)
+    return replace(scorer, profile=scorer.profile.explained_by(told, scored.contributions))
 
 
 def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]:

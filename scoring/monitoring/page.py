@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from scoring.evaluation.comparison import Comparison, Limits
+from scoring.features.wording.reasons import cause_text
 from scoring.language import LANGUAGES
 from scoring.monitoring.findings import Findings, Performance, Service
 from scoring.reports import document, plots
@@ -179,7 +180,7 @@ def _feature(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
 def _reasons(comparison: Comparison, words: Words) -> Section:
     rows = (
         (
-            row["feature"],
+            cause_text(row["cause"], words.language),
             *words.cells(".1%", row["reference"], row["current"]),
             words.written(row["p_adjusted"], ".2g"),
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
+import orjson
 
 from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
 from scoring.features.vectors import (
@@ -29,8 +30,8 @@ from scoring.features.vectors import (
     from_bytes,
     layout,
 )
-from scoring.serving.reasons import REASONS, reasons_json
-from scoring.serving.scorer import Reason, Scorer, ScorerError
+from scoring.serving.reasons import Reason, facts_of
+from scoring.serving.scorer import Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -339,7 +340,7 @@ def _replay_model(
     if not cases:
         return
     scored = scorer.score(np.stack([case.vector for case in cases]))
-    reasons, known = scorer.reasons_of(scored, REASONS), scorer.known(scored.values)
+    reasons, known = scorer.reasons_of(scored), scorer.known(scored.values)
     for row, case in enumerate(cases):
         opinion = _opinion(scorer, float(scored.pds[row]), reasons[row])
         # Decisions of earlier versions do not say how much was known.
@@ -359,7 +360,7 @@ def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, 
         "refer_low": low,
         "refer_high": high,
         "model_decision": scorer.decide([pd])[0],
-        "reasons": reasons_json(reasons).decode(),
+        "reasons": [facts_of(reason) for reason in reasons],
     }
 
 
@@ -368,8 +369,9 @@ def _compare_opinion(
 ) -> None:
     if decision.model_digest == model.digest:
         for name, recomputed in opinion.items():
-            if getattr(decision, name) != recomputed:
-                findings.differs(decision, name, getattr(decision, name), recomputed)
+            stored = _reasons(decision) if name == "reasons" else getattr(decision, name)
+            if stored != recomputed:
+                findings.differs(decision, name, stored, recomputed)
         # While everything is referred, what the model says is not what is answered.
         if decision.decision not in ("refer", opinion["model_decision"]):
             findings.differs(decision, "decision", decision.decision, opinion["model_decision"])
@@ -379,6 +381,15 @@ def _compare_opinion(
             recomputed = tuple(opinion[name] for name in ("model_version", "pd", "model_decision"))
             if stored != recomputed:
                 findings.differs(decision, f"shadow {model}", stored, recomputed)
+
+
+def _reasons(decision: Prediction) -> object:
+    """The recorded reasons without their sentences, whose words may be better ones by now."""
+    try:
+        reasons = orjson.loads(decision.reasons)
+        return [{name: one[name] for name in one if name != "texts"} for one in reasons]
+    except (ValueError, TypeError):
+        return decision.reasons
 
 
 def _where_they_part(stored: str, recomputed: str) -> tuple[str, str]:

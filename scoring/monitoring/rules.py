@@ -35,7 +35,7 @@ _APPLICANTS = {
     "feature_drift": "See whether these columns are still filled as they were, then who applies.",
     "missingness": "Ask the source of these columns: values that were there do not arrive.",
     "decision_mix": "Tell those who plan volumes; see which features moved the PDs.",
-    "reason_mix": "See which features drive the PDs now, and whether they are right.",
+    "reason_mix": "See which causes drive the PDs now, and whether they are right.",
 }
 _QUALITY = {
     "unknown_categories": "Add the new categories to the tables' definitions, or mend the source.",
@@ -222,7 +222,7 @@ def _reasons(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     sure = comparison.reasons.filter(
         pl.col("p_adjusted") < limits.significance, change >= limits.reasons.warning
     )
-    sizes = dict(sure.select("feature", change.alias("size")).rows())
+    sizes = dict(sure.select("cause", change.alias("size")).rows())
     if sizes:
         what = "Reasons are given more or less often"
         yield _of_features("reason_mix", sizes, limits.reasons, what, "by {:.1%}")

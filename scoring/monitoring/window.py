@@ -32,7 +32,7 @@ class Sample:
     matrix : numpy.ndarray of shape (decisions, features)
         What the model read.
     reasons : tuple of tuple of str
-        The features that each applicant was told.
+        The causes that each applicant was told.
     misunderstood : mapping of str to int
         Of how many applicants a column held what was not understood; columns of the credit
         history are told with their table.
@@ -127,4 +127,4 @@ def _columns_of(misunderstood: str) -> set[str]:
 
 
 def _told(reasons: str) -> tuple[str, ...]:
-    return tuple(reason["feature"] for reason in orjson.loads(reasons))
+    return tuple(reason["cause"] for reason in orjson.loads(reasons))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,11 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from scoring.features.causes import CAUSES, NEVER, PROTECTED_CAUSE, UNTOLD_VALUES, cause_of
+from scoring.features.causes import (
+    CAUSES,
+    INDICES,
+    NEVER,
+    PROTECTED_CAUSE,
+    UNTOLD_VALUES,
+    cause_of,
+)
 from scoring.features.directions import DIRECTIONS
 from scoring.features.wording.reasons import Value, nothing_known_text, read_alike, reason_text
 from scoring.language import LANGUAGES
-from scoring.serving.families.base import Feature, Floats
+from scoring.serving.families.base import Explanations, Feature, Floats
 from scoring.serving.profiles import Profile, value_of
 
 # The most that are told of one decision, and the least part of what raised the PD that is told:
@@ -24,7 +31,39 @@ REASONS = 4
 LEAST_SHARE = 0.05
 
 _CAUSES = tuple(CAUSES)
-_PROTECTED = _CAUSES.index(PROTECTED_CAUSE)
+_MAY_BE_TOLD = np.array([cause != PROTECTED_CAUSE for cause in _CAUSES])
+# Values put in the place of others that the model scores at a time.
+_MOST_ROWS = 20_000
+
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a model makes of some applicants.
+
+    Attributes
+    ----------
+    values : numpy.ndarray of shape (applicants, features)
+        What the model read: numbers, category codes, NaN where unknown.
+    pds : numpy.ndarray of shape (applicants,)
+        Calibrated probabilities of default.
+    contributions : numpy.ndarray of shape (applicants, features)
+        In calibrated log-odds.
+    base : float
+        A row's contributions plus the base is the logit of its PD.
+    """
+
+    values: Floats = field(repr=False)
+    pds: Floats
+    contributions: Floats = field(repr=False)
+    base: float
+
+    def alone(self, row: int) -> Scored:
+        """What the model makes of one of them."""
+        own = slice(row, row + 1)
+        return Scored(self.values[own], self.pds[own], self.contributions[own], self.base)
 
 
 class Step(NamedTuple):
@@ -106,10 +145,14 @@ class Causes:
         What the model reads, in its order.
     profile : Profile or None
         The applicants that it learnt from.
+    explain, pds : callable
+        The contributions of rows of what the model reads, and their PDs.
     """
 
     features: tuple[Feature, ...]
     profile: Profile | None
+    explain: Callable[[Floats], Explanations]
+    pds: Callable[[Floats], Floats]
 
     @cached_property
     def _cause_of(self) -> npt.NDArray[np.intp]:
@@ -133,9 +176,21 @@ class Causes:
 
     @cached_property
     def usual(self) -> list[Value]:
-        """The usual value of each feature; None where it is not known."""
+        """The usual value of each feature among accepted applicants; None where there is none."""
         known = {} if self.profile is None else self.profile.usual
         return [known.get(feature.name) for feature in self.features]
+
+    @cached_property
+    def _usual_row(self) -> Floats:
+        """The usual values as the model reads them."""
+        pairs = zip(self.features, self.usual, strict=True)
+        return np.array(
+            [
+                np.nan if usual is None else one.levels.index(str(usual)) if one.levels else usual
+                for one, usual in pairs
+            ],
+            np.float64,
+        )
 
     def totals(self, contributions: Floats) -> Floats:
         """What each cause adds, of shape (applicants, causes), from what each feature does.
@@ -143,48 +198,94 @@ class Causes:
         Summed one by one in the order of the features, so that it does not depend on who else is
         scored.
         """
-        rows = [np.bincount(self._cause_of, row, len(_CAUSES)) for row in contributions]
-        return np.array(rows).reshape(-1, len(_CAUSES))
+        totals = np.empty((len(contributions), len(_CAUSES)))
+        for row, own in enumerate(contributions):
+            totals[row] = np.bincount(self._cause_of, own, len(_CAUSES))
+        return totals
 
-    def told(self, contributions: Floats) -> list[list[str]]:
+    def told(self, scored: Scored) -> list[list[str]]:
         """The causes that each applicant is told, the strongest first."""
-        return [[_CAUSES[i] for i in _principal(row)] for row in self.totals(contributions)]
-
-    def reasons(self, values: Floats, contributions: Floats) -> list[list[Reason]]:
-        """The reasons of each applicant, the strongest first.
-
-        Parameters
-        ----------
-        values, contributions : numpy.ndarray of shape (applicants, features)
-            What the model read, and what that adds to the log-odds of default.
-        """
         return [
-            [self._reason(place, totals[place], *row) for place in _principal(totals)]
-            for totals, *row in zip(self.totals(contributions), values, contributions, strict=True)
+            [_CAUSES[place] for place in places]
+            for places in self._principal(scored, self.totals(scored.contributions))
         ]
 
-    def steps(self, values: Floats, contributions: Floats) -> list[CauseSteps]:
+    def reasons(self, scored: Scored) -> list[list[Reason]]:
+        """The reasons of each applicant, the strongest first."""
+        totals = self.totals(scored.contributions)
+        return [
+            [
+                self._reason(
+                    place, totals[row, place], scored.values[row], scored.contributions[row]
+                )
+                for place in places
+            ]
+            for row, places in enumerate(self._principal(scored, totals))
+        ]
+
+    def steps(self, scored: Scored, row: int = 0) -> list[CauseSteps]:
         """All that adds to one applicant's PD or takes from it, the strongest first.
 
-        Parameters
-        ----------
-        values, contributions : numpy.ndarray of shape (features,)
-            As for `reasons`. Unlike reasons, protected attributes are among the steps: they add up.
+        Unlike reasons, protected attributes are among the steps: with the base they add up to the
+        logit of the PD. What adds nothing is left out.
         """
-        (totals,) = self.totals(contributions[np.newaxis])
-        steps = []
-        for place in np.argsort(-np.abs(totals), kind="stable"):
-            own = _strongest(np.abs(contributions), self._features_of[place])
-            if own:
-                told = (Step(*self._told(i, values[i]), float(contributions[i])) for i in own)
-                steps.append(CauseSteps(_CAUSES[place], float(totals[place]), tuple(told)))
-        return steps
+        values, contributions = scored.values[row], scored.contributions[row]
+        totals = self.totals(contributions[np.newaxis])[0]
+        by_cause: list[list[Step]] = [[] for _ in _CAUSES]
+        for i in np.argsort(-np.abs(contributions), kind="stable").tolist():
+            if contributions[i] != 0.0:
+                step = Step(*self._told(i, values.item(i)), contributions.item(i))
+                by_cause[self._cause_of[i]].append(step)
+        return [
+            CauseSteps(_CAUSES[place], float(totals[place]), tuple(by_cause[place]))
+            for place in np.argsort(-np.abs(totals), kind="stable").tolist()
+            if by_cause[place]
+        ]
+
+    def _principal(self, scored: Scored, totals: Floats) -> list[list[int]]:
+        """The causes that are told, by their places: the strongest that could be put right."""
+        least = LEAST_SHARE * totals.clip(0.0).sum(axis=1, keepdims=True)
+        told = (totals > 0.0) & (totals >= least) & _MAY_BE_TOLD
+        told &= ~self._no_help(scored, told)
+        # A stable sort: equal contributions keep the order of the causes.
+        order = np.argsort(-np.where(told, totals, 0.0), axis=1, kind="stable")[:, :REASONS]
+        return [
+            [place for place in own.tolist() if told[row, place]] for row, own in enumerate(order)
+        ]
+
+    @cached_property
+    def _usual_raises(self) -> Flags:
+        """Of which causes the usual values raise the PD themselves."""
+        if self.profile is None or not self.profile.usual:
+            return np.zeros(len(_CAUSES), np.bool_)
+        contributions, _ = self.explain(self._usual_row[np.newaxis])
+        raises: Flags = self.totals(contributions)[0] > 0.0
+        return raises
+
+    def _no_help(self, scored: Scored, told: Flags) -> Flags:
+        """Whether a cause's values are no worse than the usual ones: with those the PD stays.
+
+        What a cause adds is held against the average applicant, whose occupation is a bit of
+        everything, and the usual one may be riskier. Only where it is, it has to be tried.
+        """
+        tried = told & self._usual_raises
+        rows, places = np.nonzero(tried)
+        for start in range(0, rows.size, _MOST_ROWS):
+            some, causes = rows[start : start + _MOST_ROWS], places[start : start + _MOST_ROWS]
+            usual = self._cause_of == causes[:, np.newaxis]
+            after = self.pds(np.where(usual, self._usual_row, scored.values[some]))
+            tried[some, causes] = after >= scored.pds[some]
+        return tried
 
     def _reason(self, place: int, total: float, values: Floats, contributions: Floats) -> Reason:
-        raised = _strongest(contributions, self._features_of[place])
-        ranks = [self._rank(i, values[i]) for i in raised]
-        chosen = raised[ranks.index(min(ranks))]
-        feature, value = self._told(chosen, values[chosen])
+        own = self._features_of[place]
+        pairs = zip(contributions[own].tolist(), own.tolist(), strict=True)
+        raised = [i for _, i in sorted((-added, i) for added, i in pairs if added > 0.0)]
+        chosen = next((i for i in raised if self._speaks(i, values.item(i))), None)
+        if chosen is None:
+            # The first that may be told at all.
+            chosen = min(raised, key=lambda i: not _may_be_told(*self._told(i, values.item(i))))
+        feature, value = self._told(chosen, values.item(chosen))
         return Reason(
             cause=_CAUSES[place],
             contribution=float(total),
@@ -194,17 +295,17 @@ class Causes:
             nothing_known=value is None and self._nothing_known(place, values),
         )
 
-    def _rank(self, i: int, value: float) -> int:
-        """How ill a feature tells why the PD rose: 0 well, 1 not in itself, 2 not decently."""
+    def _speaks(self, i: int, value: float) -> bool:
+        """Tell whether a value says by itself what raised the PD."""
         feature, told = self._told(i, value)
-        usual, direction = self.usual[i], self._directions[i]
-        if told in UNTOLD_VALUES:
-            return 2
+        usual = self.usual[i]
         if told is None:
-            return int(feature in NEVER or self._missing[i] > 0.5)
+            return feature not in NEVER and bool(self._missing[i] < 0.5)
         # Nobody is told that what is better than usual was held against them.
-        better = isinstance(usual, float) and direction * (value - usual) < 0
-        return int(better or read_alike(feature, told, usual))
+        better = isinstance(usual, float) and self._directions[i] * (value - usual) < 0
+        if better or not _may_be_told(feature, told):
+            return False
+        return not read_alike(feature, told, usual)
 
     def _nothing_known(self, place: int, values: Floats) -> bool:
         """Tell whether all is missing of a cause that can be."""
@@ -216,16 +317,5 @@ class Causes:
         return feature.name, value_of(feature.levels, value)
 
 
-def _principal(totals: Floats) -> list[int]:
-    """The places of the causes that are told, by what each of all causes adds."""
-    least = LEAST_SHARE * totals.clip(0.0).sum()
-    raised = np.where(np.arange(totals.size) == _PROTECTED, 0.0, totals)
-    # A stable sort: equal contributions keep the order of the causes.
-    order = np.argsort(-raised, kind="stable")[:REASONS].tolist()
-    return [place for place in order if raised[place] > 0.0 and raised[place] >= least]
-
-
-def _strongest(strengths: Floats, places: npt.NDArray[np.intp]) -> list[int]:
-    """Those of some places where something is above zero, the largest first."""
-    order: list[int] = places[np.argsort(-strengths[places], kind="stable")].tolist()
-    return [place for place in order if strengths[place] > 0.0]
+def _may_be_told(feature: str, value: Value) -> bool:
+    return feature not in INDICES and value not in UNTOLD_VALUES

@@ -46,6 +46,7 @@ from scoring.serving.profiles import PD, Profile
 from scoring.serving.proving import prove
 from scoring.serving.reasons import Causes as Causes
 from scoring.serving.reasons import Reason as Reason
+from scoring.serving.reasons import Scored as Scored
 from scoring.serving.strict_json import read_json, write_json
 
 # As the registry and every service know the model.
@@ -169,28 +170,6 @@ class _Description(BaseModel):
         return family.from_files(files, features)
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What a model makes of some applicants.
-
-    Attributes
-    ----------
-    values : numpy.ndarray of shape (applicants, features)
-        What the model read: numbers, category codes, NaN where unknown.
-    pds : numpy.ndarray of shape (applicants,)
-        Calibrated probabilities of default.
-    contributions : numpy.ndarray of shape (applicants, features)
-        In calibrated log-odds.
-    base : float
-        A row's contributions plus the base is the logit of its PD.
-    """
-
-    values: Floats = field(repr=False)
-    pds: Floats
-    contributions: Floats = field(repr=False)
-    base: float
-
-
 @dataclass(frozen=True)
 class Scorer:
     """A model with everything needed to serve it.
@@ -283,7 +262,7 @@ class Scorer:
         Scored
             The numbers of `predict` and `explain`, to the last bit.
         """
-        return self._score(self.matrix(vectors))
+        return self.score_matrix(self.matrix(vectors))
 
     def matrix(self, vectors: Vectors) -> Floats:
         """What the model reads of applicants' vectors, of shape (applicants, features)."""
@@ -293,7 +272,8 @@ class Scorer:
             matrix[known, i] = codes[matrix[known, i].astype(np.intp)]
         return matrix
 
-    def _score(self, matrix: Floats) -> Scored:
+    def score_matrix(self, matrix: Floats) -> Scored:
+        """What `score` gives, of features that are encoded already."""
         contributions, base = self._contributions(matrix)
         return Scored(matrix, self.pds(matrix), contributions, base)
 
@@ -375,16 +355,16 @@ class Scorer:
         At most `reasons.REASONS`, none of next to nothing, and never protected attributes, even
         where a model was made to use them.
         """
-        return self.reasons_of(self._score(encode(features, self.features)))
+        return self.reasons_of(self.score_matrix(encode(features, self.features)))
 
     def reasons_of(self, scored: Scored) -> list[list[Reason]]:
         """What `reasons` gives, of applicants that have been scored already."""
-        return self.causes.reasons(scored.values, scored.contributions)
+        return self.causes.reasons(scored)
 
     @cached_property
     def causes(self) -> Causes:
         """What the model reads, by cause."""
-        return Causes(self.features, self.profile)
+        return Causes(self.features, self.profile, self._contributions, self.pds)
 
     def save(self, folder: Path) -> None:
         """Write the directory, whole or not at all."""

@@ -125,11 +125,12 @@ def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> 
     defaulted : array-like of shape (applicants,)
         1 for a default, 0 else.
     """
-    pds = scorer.predict(features)
+    matrix = encode(features, scorer.features)
+    pds = scorer.pds(matrix)
     reasons = np.empty(features.height, dtype=object)
-    reasons[:] = [tuple(reason.feature for reason in some) for some in scorer.reasons(features)]
+    reasons[:] = [tuple(causes) for causes in scorer.causes.told(scorer.score_matrix(matrix))]
     return Population(
-        encode(features, scorer.features),
+        matrix,
         pds,
         np.asarray(scorer.decide(pds)),
         reasons,

@@ -199,6 +199,4 @@ class Branch:
 
 def reasons_of(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
     """Return the features that each applicant was told."""
-    return [
-        [reason["feature"] for reason in json.loads(decision.reasons)] for decision in decisions
-    ]
+    return [[reason["cause"] for reason in json.loads(decision.reasons)] for decision in decisions]

@@ -139,11 +139,11 @@ class Trainer:
         """The profile of those who came last."""
         frame = self.pool.features[recent]
         levels = {feature.name: feature.levels for feature in scorer.features}
-        pds = scorer.predict(frame)
         matrix = encode(frame, scorer.features)
-        reasons = ([reason.feature for reason in own] for own in scorer.reasons(frame))
-        return Profile.of_training(levels, matrix, pds, scorer.decide(pds)).explained_by(
-            reasons, scorer.explain(frame).contributions
+        scored = scorer.score_matrix(matrix)
+        decisions = scorer.decide(scored.pds)
+        return Profile.of_training(levels, matrix, scored.pds, decisions).explained_by(
+            scorer.causes.told(scored), scored.contributions
         )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from babel import Locale
-
 from scoring import formats
 from scoring.features.wording.grammar import numbered
 from scoring.language import catalogue, text
@@ -77,7 +75,7 @@ def _counted(value: float, length: str, language: str, decimals: int | None = No
     if decimals is None:
         decimals = 0 if value == round(value) else 1
     # The words follow the number as it is said: 1.04 days are "1 day".
-    plural = Locale.parse(language).plural_form(abs(round(value, decimals)))
+    plural = formats.locale_of(language).plural_form(abs(round(value, decimals)))
     words = catalogue(language, "units")["lengths"][length]
     pattern: str = words.get(plural, words["other"])
     return pattern.format(number=number(value, language, decimals))

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from scoring.evaluation.explain import Local, Summary
-from scoring.features.wording import Language, describe, reason_text, unit_text, value_text
+from scoring.evaluation.explain import Local, Step, Summary
+from scoring.features.wording import Language, describe, unit_text, value_text
+from scoring.features.wording.reasons import cause_text
 from scoring.reports.plots.style import (
     BLUE,
     DARK,
@@ -104,7 +105,7 @@ def beeswarm(
 
 
 def waterfall(found: Local, cutoff: float | None = None, language: Language = "en") -> Figure:
-    """Draw one applicant's PD, from that of an average application, feature by feature, in words.
+    """Draw one applicant's PD, from that of an average application, cause by cause, in words.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def waterfall(found: Local, cutoff: float | None = None, language: Language = "e
     import shap
 
     words = Words("plots", language)
-    names = [wrapped(reason_text(step.feature, step.value, language), 68) for step in found.steps]
+    names = [wrapped(_told(step, language), 68) for step in found.steps]
     # What is beyond the leading ones is drawn as one bar below them.
     others = [found.rest / found.others] * found.others if found.others else []
     figure = plt.figure()
@@ -148,6 +149,10 @@ def waterfall(found: Local, cutoff: float | None = None, language: Language = "e
     figure.suptitle(words("local"))
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
     return finished(figure, below=0.35 / figure.get_figheight())
+
+
+def _told(step: Step, language: Language) -> str:
+    return step.reason.text(language) if step.reason else cause_text(step.cause, language)
 
 
 def _number(text: Text) -> float:
