@@ -142,7 +142,7 @@ def _show_features(page: Page, features: Sequence[Mapping[str, Any]]) -> None:
     page.table(
         {
             "feature": step["text"],
-            "value": page.value(step["value"]) if "value" in step else "",
+            "value": step.get("value_text", ""),
             "contribution": page.signed(step["contribution"], 3),
         }
         for step in features
@@ -171,9 +171,9 @@ def show_similar(page: Page, answer: Mapping[str, Any], explained: Mapping[str, 
         key="compared",
     )
     for name in chosen:
-        value = features[name]["value"]
+        step = features[name]
         with failures_told(page):
-            _compare(page, value, page.value(value), page.api.distribution(name))
+            _compare(page, step["value"], step["value_text"], page.api.distribution(name))
 
 
 def _compare(page: Page, value: Any, said: str, counted: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.http.problems import ProblemError
 from scoring.features.vectors import Layouts, VectorError, from_bytes
-from scoring.features.wording import describe
+from scoring.features.wording import describe, value_text
 from scoring.features.wording.reasons import cause_text
 from scoring.serving.scorer import Scored, Scorer
 from scoring.store import ERASED, Prediction
@@ -25,6 +25,9 @@ class Contribution(BaseModel):
         default=None,
         description="Its value for this applicant; null: unknown. Left out where it is made of "
         "stored rows and the key has no scope read",
+    )
+    value_text: str | None = Field(
+        default=None, description="The same in words and units; left out where the value is"
     )
     contribution: float = Field(description="What it adds to the log-odds of a default")
 
@@ -81,7 +84,11 @@ def contributions_of(scorer: Scorer, scored: Scored, language: str) -> dict[str,
                 "text": cause_text(own.cause, language),
                 "contribution": own.contribution,
                 "features": [
-                    step._asdict() | {"text": describe(step.feature, language)}
+                    step._asdict()
+                    | {
+                        "text": describe(step.feature, language),
+                        "value_text": value_text(step.feature, step.value, language),
+                    }
                     for step in own.steps
                 ],
             }
@@ -94,4 +101,4 @@ def withhold_values(explained: Mapping[str, Any]) -> None:
     """Leave out what the caller may not see: the values that stored rows gave."""
     for cause in explained["causes"]:
         for contribution in cause["features"]:
-            del contribution["value"]
+            del contribution["value"], contribution["value_text"]

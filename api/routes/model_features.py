@@ -15,7 +15,8 @@ from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.data.values import nearest_name
 from scoring.features.wording import describe
-from scoring.serving.profiles import Column
+from scoring.language import text
+from scoring.serving.profiles import PD, Column
 from scoring.serving.scorer import Feature, Scorer
 
 blueprint = resource("model_features", "administration", "Models and how they are used")
@@ -107,9 +108,13 @@ def features() -> Response:
 )
 @scope("score")
 def feature(path: FeaturePath) -> Response:
-    """The applicants that the champion learnt from, by bins, with their defaults."""
+    """The applicants that the champion learnt from, by bins, with their defaults.
+
+    `probability_of_default` is theirs by models that had not seen them: who is like an applicant
+    in the eyes of the model.
+    """
     scorer, language = current_service().models.champion().scorer, asked_language()
-    by_name = {feature.name: feature for feature in scorer.features}
+    by_name = {feature.name: feature for feature in (*scorer.features, Feature(PD))}
     if path.feature not in by_name:
         nearest = nearest_name(path.feature, tuple(by_name))
         mend = f"; did you mean {nearest}?" if nearest else "."
@@ -126,7 +131,9 @@ def _facts(scorer: Scorer, feature: Feature, language: str) -> dict[str, Any]:
     importance = scorer.profile.importance if scorer.profile else {}
     return {
         "feature": feature.name,
-        "text": describe(feature.name, language),
+        "text": text(language, "units.pd")
+        if feature.name == PD
+        else describe(feature.name, language),
         "kind": "category" if feature.levels else "number",
         "importance": importance.get(feature.name),
     }
