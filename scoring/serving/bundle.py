@@ -16,11 +16,11 @@ _PROCFILE = "Procfile"
 
 # What the API imports, and nothing else of the library.
 _CODE = (
-    "api", "scoring/__init__.py", "scoring/errors.py", "scoring/files.py", "scoring/free_text.py",
-    "scoring/language.py", "scoring/words", "scoring/data", "scoring/features", "scoring/serving",
-    "scoring/store",
+    "api", "scoring/__init__.py", "scoring/errors.py", "scoring/files.py", "scoring/formats.py",
+    "scoring/free_text.py", "scoring/language.py", "scoring/words", "scoring/data",
+    "scoring/features", "scoring/serving", "scoring/store",
 )  # fmt: skip
-_KINDS = (".py", ".json", ".mako", ".toml")
+_KINDS = (".py", ".jinja", ".json", ".mako", ".toml")
 # The name that the platform installs from; the project's own installs everything.
 _REQUIREMENTS = "api/requirements.txt"
 # LightGBM's package asks for SciPy, which only training imports: a quarter of what is installed.
