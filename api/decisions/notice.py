@@ -161,7 +161,7 @@ def _decision(history: History, words: _Words) -> Iterator[str]:
 def _reasons(history: History, words: _Words) -> Section:
     prediction = history.prediction
     reasons = [
-        reason["texts"].get(words.language, reason["feature"])
+        reason["texts"].get(words.language) or reason["feature"]
         for reason in orjson.loads(prediction.reasons)
     ]
     # What the model made of an application is no reason for what a person decided otherwise.
