@@ -16,6 +16,8 @@ _ROUTES = (
     "applications",
     "what_if",
     "records",
+    "notice",
+    "reviews",
     "applicants",
     "outcomes",
     "policy",

@@ -11,12 +11,15 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
+from scoring.free_text import readable
 from scoring.serving.caution import LEAST_KNOWN
 
 _LEVELS = "debug|info|warning|error|critical"
 # Schemes, hosts and perhaps ports, as browsers tell where a page comes from.
 _ORIGINS = r"(([a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?)(\s*,\s*|$))*"
 _NAMED = "origins such as https://bank.example, with commas between: no path, and * never"
+
+_MOST_DAYS = 3_650
 
 
 class SettingsError(ValueError):
@@ -64,6 +67,14 @@ class Settings:
         The most connections of an address that may be slow at a time (CONNECTIONS_PER_ADDRESS).
     cors_origins : frozenset of str
         Other origins whose pages may ask in a browser (CORS_ORIGINS).
+    lender_name, lender_address : str
+        Who grants loans, and where, the lines parted by semicolons; notices tell it (LENDER_NAME,
+        LENDER_ADDRESS).
+    credit_bureau : str
+        Who reports loans elsewhere, and where to have that corrected (CREDIT_BUREAU).
+    contest_days, review_days : int
+        For how long a decision can be contested, and until when a person then decides, in days
+        (CONTEST_DAYS, REVIEW_DAYS).
     log_level : str
         The least level that is logged (LOG_LEVEL).
     """
@@ -89,6 +100,11 @@ class Settings:
     least_known: float = LEAST_KNOWN
     address_limit: int = 64
     cors_origins: frozenset[str] = frozenset()
+    lender_name: str = ""
+    lender_address: str = ""
+    credit_bureau: str = ""
+    contest_days: int = 60
+    review_days: int = 30
     log_level: str = "INFO"
 
     @classmethod
@@ -130,6 +146,11 @@ class Settings:
             batch_limit=_limit(environment, "BATCH_LIMIT", usual.batch_limit),
             least_known=_number(environment, "LEAST_KNOWN", usual.least_known, 0.0, 1.0),
             address_limit=_limit(environment, "CONNECTIONS_PER_ADDRESS", usual.address_limit),
+            lender_name=_line(environment, "LENDER_NAME"),
+            lender_address=_line(environment, "LENDER_ADDRESS"),
+            credit_bureau=_line(environment, "CREDIT_BUREAU"),
+            contest_days=_limit(environment, "CONTEST_DAYS", usual.contest_days, _MOST_DAYS),
+            review_days=_limit(environment, "REVIEW_DAYS", usual.review_days, _MOST_DAYS),
         )
         if beyond and not settings.require_keys:
             raise SettingsError(f"REQUIRE_KEYS=no holds on loopback only, and HOST is {host}")
@@ -153,6 +174,14 @@ def _text(
         wanted = wanted or pattern.replace("|", " or ")
         raise SettingsError(f"{name} must be {wanted}, not {text!r}")
     return text
+
+
+def _line(environment: Mapping[str, str], name: str) -> str:
+    text = environment.get(name, "")
+    try:
+        return text and readable(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} {error}") from error
 
 
 def _limit(environment: Mapping[str, str], name: str, default: int, most: int = 10**12) -> int:

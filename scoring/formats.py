@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
 from numbers import Real
+from string import Formatter
+from typing import Any
 
 from babel import Locale, dates, numbers
 
@@ -76,6 +79,19 @@ def written(value: object, spec: str, language: str) -> str:
     rounded = round(float(value) * scale, digits) / scale + 0.0
     sign = "+" if form["sign"] and rounded >= 0 else ""
     return sign + (percent if share else number)(rounded, language, digits)
+
+
+class _Sentences(Formatter):
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return written(value, format_spec, self._language)
+
+
+def filled(sentence: str, language: str, values: Mapping[str, object]) -> str:
+    """Fill in a sentence whose placeholders say how figures are written ("{auc:.3f}")."""
+    return _Sentences(language).vformat(sentence, (), values)
 
 
 def _signs(formatted: str, locale: Locale) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice, pairwise
 from typing import Annotated, TypeVar
@@ -13,7 +14,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 import orjson
 from flask import Response, request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.http.answers import JSON
@@ -54,6 +55,25 @@ Motive = Annotated[
     str, AfterValidator(partial(readable, longest=2000, least=LEAST_MOTIVE)),
     Field(json_schema_extra={"minLength": LEAST_MOTIVE, "maxLength": 2000}),
 ]  # fmt: skip
+Letter = Annotated[
+    str, AfterValidator(partial(readable, longest=5000, least=LEAST_MOTIVE)),
+    Field(json_schema_extra={"minLength": LEAST_MOTIVE, "maxLength": 5000}),
+]  # fmt: skip
+
+
+# So much the clocks of two machines may differ, or a caller's time be cut to whole seconds.
+SKEW = timedelta(seconds=5)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Convert a moment to UTC, which the first and last days of the calendar may not have."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 def json_answer(answer: object, status: int = 200) -> Response:

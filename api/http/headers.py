@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from functools import partial
 
@@ -22,13 +23,13 @@ _DOCUMENTATION = (
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'"
 )
-# A report has its styles and pictures in itself, and no script.
+# A page to read or print has its styles and pictures in itself, and no script.
 _REPORT = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'none'"
 )
 _DOCUMENTATION_PATH = "/docs/"
-_REPORT_PATH = "/monitoring/report"
+_PAGE = re.compile("/monitoring/report|/predictions/[^/]+/notice")
 # What pages of other origins that are named may send and read; never with a browser's cookies.
 _SHARED = {
     "Access-Control-Allow-Methods": "GET, POST, PUT",
@@ -70,4 +71,4 @@ def _share(origins: Collection[str], response: Response) -> Response:
 def _policy(path: str) -> str:
     if path.startswith(_DOCUMENTATION_PATH):
         return _DOCUMENTATION
-    return _REPORT if path == _REPORT_PATH else _NOTHING
+    return _REPORT if _PAGE.fullmatch(path) else _NOTHING

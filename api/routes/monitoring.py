@@ -32,7 +32,7 @@ class Monitoring(BaseModel):
     since: datetime = Field(description="The decisions looked at: from then on")
     until: datetime = Field(description="and before then")
     alerts: list[dict[str, Any]] = Field(description="What is beyond its limit")
-    service: dict[str, Any] = Field(description="Latencies, and events by kind")
+    service: dict[str, Any] = Field(description="Latencies, events by kind, and reviews")
     models: list[dict[str, Any]] = Field(
         description="Of each model that answered: drift, data quality, decisions, performance"
     )

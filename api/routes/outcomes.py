@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from datetime import UTC, datetime
 
 from flask import Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from api.http.access import current_client, may_see, scope
 from api.http.answers import json_answer
-from api.http.bodies import Body, Text, read_model
+from api.http.bodies import SKEW, Body, Moment, Text, read_model
 from api.http.openapi import BAD_BODY, STORE_AWAY, body_of, operation, resource
 from api.http.problems import FieldError, ProblemError
 from api.service import current_service
@@ -21,16 +20,6 @@ blueprint = resource("outcomes", "outcomes", "What happened later")
 
 _MOST = 1_000
 _LARGEST = 1024 * 1024
-# So much the clocks of two machines may differ, or a caller's time be cut to whole seconds.
-_SKEW = timedelta(seconds=5)
-
-
-def _in_utc(moment: datetime) -> datetime:
-    """Convert a moment to UTC, which the first and last days of the calendar may not have."""
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
 
 
 class OutcomeBody(Body):
@@ -38,9 +27,9 @@ class OutcomeBody(Body):
 
     prediction_id: Text = Field(description="The decision, as POST /predict answered it")
     defaulted: bool = Field(description="Whether the applicant failed to pay (TARGET)")
-    observed_at: Annotated[AwareDatetime, AfterValidator(_in_utc)] = Field(
+    observed_at: Moment = Field(
         description="When that was known (RFC 3339, with an offset): from the decision to now, "
-        f"give or take {_SKEW.seconds} s"
+        f"give or take {SKEW.seconds} s"
     )
 
 
@@ -110,7 +99,7 @@ def _wrong(
             detail = "there is no decision of that id"
             yield FieldError(pointer=f"{here}/prediction_id", detail=detail)
             continue
-        if not decision.at - _SKEW <= outcome.observed_at <= now + _SKEW:
+        if not decision.at - SKEW <= outcome.observed_at <= now + SKEW:
             detail = f"must lie between the decision ({decision.at.isoformat()}) and now"
             yield FieldError(pointer=f"{here}/observed_at", detail=detail)
         there, first = seen.setdefault(outcome.prediction_id, (here, outcome))

@@ -161,8 +161,8 @@ def prediction(path: PredictionPath) -> Response:
     Without the scope read a key finds what it decided itself; with it all, and who looked at
     what others decided is recorded.
     """
-    prediction = _find(path.id, "prediction")
-    return _record(prediction, current_service().store.outcomes.overrides(prediction.id))
+    prediction = find_decision(path.id, "prediction")
+    return record_answer(prediction, current_service().store.outcomes.overrides(prediction.id))
 
 
 @blueprint.get(
@@ -187,7 +187,7 @@ def explanation(path: PredictionPath) -> Response:
 
     In French or English, as Accept-Language prefers. Whose are explained is as for the decision.
     """
-    prediction, language = _find(path.id, "explanation"), asked_language()
+    prediction, language = find_decision(path.id, "explanation"), asked_language()
     archived = current_service().archived
     scorer = archived.get(prediction.model_digest)
     explained = explain(prediction, scorer, archived.layouts, language)
@@ -220,17 +220,17 @@ def override(path: PredictionPath) -> Response:
     scope read a key overrides what it decided itself.
     """
     body = read_model(OverrideBody)
-    prediction, store, caller = _find(path.id), current_service().store, current_client().id
+    prediction, store, caller = find_decision(path.id), current_service().store, current_client().id
     known, now = store.outcomes.overrides(prediction.id), datetime.now(UTC)
     new = Override(prediction.id, body.decision, body.actor, body.motive, now, caller)
     # The same sent again, since its answer was lost, is recorded once.
     if not (known and replace(known[-1], at=now) == new):
-        _check_seen(_record(prediction, known), known)
+        check_seen(record_answer(prediction, known), known)
         if not store.outcomes.override(new, seen=len(known)):
             raise ProblemError(412 if request.if_match else 428, _NOT_SEEN)
         # As they are kept: a store under pseudonyms changes a text that tells a number.
         known = store.outcomes.overrides(prediction.id)
-    response = _record(prediction, known)
+    response = record_answer(prediction, known)
     response.status_code = 201
     return response
 
@@ -240,7 +240,7 @@ def note_read(what: str, applicant: str, prediction_id: str | None = None) -> No
     current_service().store.decisions.note_read(current_client().id, what, applicant, prediction_id)
 
 
-def _find(number: str, what: str | None = None) -> Prediction:
+def find_decision(number: str, what: str | None = None) -> Prediction:
     """Look up a decision that the client may see; a look at others' decisions is recorded."""
     prediction = current_service().store.decisions.find(number)
     if prediction is None or not may_see(prediction.caller):
@@ -250,7 +250,7 @@ def _find(number: str, what: str | None = None) -> Prediction:
     return prediction
 
 
-def _check_seen(record: Response, known: Sequence[Override]) -> None:
+def check_seen(record: Response, known: Sequence[Override]) -> None:
     """Refuse to override what the caller may not have seen."""
     if len(known) >= MOST_OVERRIDES:
         raise ProblemError(409, _TOO_MANY)
@@ -260,7 +260,7 @@ def _check_seen(record: Response, known: Sequence[Override]) -> None:
         raise ProblemError(412, _NOT_SEEN)
 
 
-def _record(prediction: Prediction, overrides: Sequence[Override]) -> Response:
+def record_answer(prediction: Prediction, overrides: Sequence[Override]) -> Response:
     """Answer a decision with what came after it."""
     outcome = current_service().store.outcomes.find(prediction.id)
     response = json_answer(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _STAYS = """\
 What stays, and on which ground:
 - {decisions:,} decisions as logs, without number, rows, features, reasons and words: when, by which
-  model, the probability, what it was held against, what was decided, what came of it. Logs of
+  model, the probability, what it was held against, what was decided, what came of it, and of a
+  review that it was asked for, when it was due and what it decided. Notices are not kept. Logs of
   automatic decisions are kept for 183 days at least (Regulation (EU) 2024/1689, Article 26(6));
   after that `python -m scoring purge` deletes them.
 - models: what they learnt are counts and rules over all applicants, without numbers (Regulation

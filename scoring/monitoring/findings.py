@@ -11,6 +11,7 @@ import polars as pl
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
 from scoring.serving.costs import Costs
+from scoring.store.records import ReviewCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Service:
     errors : int or None
         Answers with a status of 500 or more since the last look, where the service's metrics were
         asked.
+    reviews : ReviewCounts
+        How reviews went, for which applicants asked.
     """
 
     decisions: int
@@ -68,6 +71,7 @@ class Service:
     p99_ms: float
     events: Mapping[str, int] = field(default_factory=dict)
     errors: int | None = None
+    reviews: ReviewCounts = field(default_factory=ReviewCounts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,11 +73,11 @@ def look(
 
 
 def _service(store: Store, lines: Headlines, since: datetime, until: datetime) -> Service:
-    events = store.models.count_events(since, until)
-    if not lines.ids.size:
-        return Service(0, float("nan"), float("nan"), events)
-    median, p99 = np.quantile(lines.milliseconds, [0.5, 0.99])
-    return Service(lines.ids.size, float(median), float(p99), events)
+    median, p99 = float("nan"), float("nan")
+    if lines.ids.size:
+        median, p99 = map(float, np.quantile(lines.milliseconds, [0.5, 0.99]))
+    events, reviews = store.models.count_events(since, until), store.reviews.count(since, until)
+    return Service(lines.ids.size, median, p99, events, reviews=reviews)
 
 
 def _findings(

@@ -15,7 +15,7 @@ from scoring.monitoring.findings import Findings, Performance, Service
 from scoring.reports import document, plots
 from scoring.reports.document import Block, Bullets, Paragraph, Picture, Section, Table
 from scoring.reports.words import Words
-from scoring.store import Alert
+from scoring.store import Alert, ReviewCounts
 
 _MOST_COLUMNS, _DRAWN = 25, 12
 # From where on a column is drawn as drifted.
@@ -107,7 +107,20 @@ def _service(service: Service, words: Words) -> Section:
     ]
     if service.errors is not None:
         others.append((words("service.rows.errors"), words.written(service.errors, ",")))
-    return Section(words("service.title"), (words.pairs("service", known, *others),))
+    table = words.pairs("service", known, *others)
+    return Section(words("service.title"), (table, _reviews(service.reviews, words)))
+
+
+def _reviews(counts: ReviewCounts, words: Words) -> Table:
+    share = counts.overturned_share
+    known = {
+        "received": words.written(counts.received, ","),
+        "decided": words.written(counts.decided, ","),
+        "overturned": "" if share is None else words.written(share, ".1%"),
+        "open": words.written(counts.open, ","),
+        "overdue": words.written(counts.overdue, ","),
+    }
+    return words.pairs("reviews", known)
 
 
 def _milliseconds(value: float, words: Words) -> str:

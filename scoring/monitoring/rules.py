@@ -47,6 +47,7 @@ _SERVICE = {
     "latency": "See the service's load and its host.",
     "errors": "Read the service's log for the answers with status 500.",
     "refused_model": "A model was not taken into service: read the event, mend its files.",
+    "overdue_reviews": "Decide on them: GET /reviews?state=overdue lists them.",
 }
 _OUTCOMES = {
     "auc": "The ranking has worsened: retrain on the newest outcomes.",
@@ -281,6 +282,9 @@ def _service(service: Service, limits: Thresholds) -> Iterator[_Hit]:
     if refused := service.events.get("refused", 0):
         sentence = f"A model was refused {refused:,} times when it should have been loaded."
         yield _Hit("refused_model", float(refused), once, sentence)
+    if overdue := service.reviews.overdue:
+        sentence = f"Applicants wait for {overdue:,} reviews that were due before."
+        yield _Hit("overdue_reviews", float(overdue), limits.overdue_reviews, sentence)
 
 
 def _expected(performance: Performance) -> float:

@@ -79,6 +79,8 @@ class Thresholds:
         Milliseconds that 99 % of the answers take at most.
     errors : Limit
         Answers with a status of 500 or more, per decision.
+    overdue_reviews : Limit
+        Reviews that were due before the end of the window and that nobody has decided on.
     auc_loss : Limit
         Promised less realised AUC.
     cost_rise : Limit
@@ -102,6 +104,7 @@ class Thresholds:
     skewed: Limit = Limit(0.0, 0.0)
     p99_ms: Limit = Limit(500.0, 5000.0)
     errors: Limit = Limit(0.001, 0.01)
+    overdue_reviews: Limit = Limit(1.0, 10.0)
     auc_loss: Limit = Limit(0.03, 0.06)
     cost_rise: Limit = Limit(0.15, 0.3)
     calibration: Limit = Limit(0.2, 0.4)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from string import Formatter
 from typing import Any
 
-from scoring.formats import written
+from scoring.formats import filled, written
 from scoring.language import catalogue, text
 from scoring.reports.document import Table
 
@@ -28,8 +27,7 @@ class Words:
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Return a sentence; a placeholder says how its figure is written ("{auc:.3f}")."""
-        sentence = text(self.language, f"{self._name}.{key}")
-        return _Formatter(self.language).vformat(sentence, (), values)
+        return filled(text(self.language, f"{self._name}.{key}"), self.language, values)
 
     def lines(self, key: str) -> tuple[str, ...]:
         """Return several sentences that belong together, a list in the catalogue."""
@@ -68,11 +66,3 @@ class Words:
         for name in key.split("."):
             part = part[name]
         return part
-
-
-class _Formatter(Formatter):
-    def __init__(self, language: str) -> None:
-        self._language = language
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        return written(value, format_spec, self._language)

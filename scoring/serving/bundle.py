@@ -20,7 +20,7 @@ _CODE = (
     "scoring/formats.py", "scoring/language.py", "scoring/words", "scoring/data",
     "scoring/features", "scoring/serving", "scoring/store",
 )  # fmt: skip
-_KINDS = (".py", ".json", ".mako", ".toml")
+_KINDS = (".py", ".jinja", ".json", ".mako", ".toml")
 # The name that the platform installs from; the project's own installs everything.
 _REQUIREMENTS = "api/requirements.txt"
 # LightGBM's package asks for SciPy, which only training imports: a quarter of what is installed.

@@ -29,6 +29,8 @@ from scoring.store.records import (
     Prediction,
     RefusalSummary,
     Report,
+    Review,
+    ReviewCounts,
     Scope,
     Severity,
     ShadowScore,
@@ -37,6 +39,7 @@ from scoring.store.records import (
 )
 from scoring.store.reports import Reports
 from scoring.store.retention import Retention
+from scoring.store.reviews import Reviews
 from scoring.store.windows import Detail, Headlines, Settled, Windows
 
 __all__ = [
@@ -61,6 +64,8 @@ __all__ = [
     "RefusalSummary",
     "Reminders",
     "Report",
+    "Review",
+    "ReviewCounts",
     "Scope",
     "Settled",
     "Severity",
@@ -93,6 +98,8 @@ class Store(Database):
         Many decisions at a time, for monitoring and retraining.
     outcomes : Outcomes
         What happened after decisions, officers' overrides, and what decisions cost.
+    reviews : Reviews
+        Reviews by persons, for which applicants asked.
     applicants : Applicants
         Applicants who can be decided on by number.
     models : Models
@@ -112,6 +119,7 @@ class Store(Database):
         self.decisions = Decisions(self)
         self.windows = Windows(self)
         self.outcomes = Outcomes(self)
+        self.reviews = Reviews(self)
         self.applicants = Applicants(self)
         self.models = Models(self)
         self.alerts = Alerts(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from scoring.store.database import Repository
 from scoring.store.engine import chunks, replacing
+from scoring.store.pseudonyms import Pseudonyms
 from scoring.store.records import CostSummary, Outcome, Override, RefusalSummary
 from scoring.store.schema import Row, outcome_history, outcomes, overrides, predictions
 
@@ -38,7 +39,7 @@ class Outcomes(Repository):
         """
         numbers = sorted({one.prediction_id for one in new})
         with self._database.writing() as connection:
-            _lock(connection, numbers)
+            lock_decisions(connection, numbers)
             known = _outcomes_of(connection, numbers)
             latest, history, count = _merged(known, new)
             changed = [latest[own] for own in numbers if latest[own] is not known.get(own)]
@@ -63,27 +64,13 @@ class Outcomes(Repository):
 
         The applicant's number is not kept in its words.
         """
-        number = override.prediction_id
+        number, pseudonyms = override.prediction_id, self._database.pseudonyms
         with self._database.writing() as connection:
-            _lock(connection, [number])
-            before = select(func.count()).where(overrides.c.prediction_id == number)
-            if seen not in (None, connection.execute(before).scalar_one()):
+            lock_decisions(connection, [number])
+            if seen not in (None, count_overrides(connection, number)):
                 return False
-            hidden = self._without_number(connection, override)
-            connection.execute(insert(overrides), [asdict(hidden)])
+            add_override(connection, override, pseudonyms)
         return True
-
-    def _without_number(self, connection: Connection, override: Override) -> Override:
-        pseudonyms = self._database.pseudonyms
-        if not pseudonyms.hide:
-            return override
-        query = select(predictions.c.applicant).where(predictions.c.id == override.prediction_id)
-        applicant = connection.execute(query).scalar_one()
-        return replace(
-            override,
-            actor=pseudonyms.text(override.actor, applicant),
-            motive=pseudonyms.text(override.motive, applicant),
-        )
 
     def overrides(self, prediction_id: str) -> list[Override]:
         """Return the overrides of a decision, the oldest first; the last one stands."""
@@ -110,7 +97,31 @@ class Outcomes(Repository):
         return {digest: _together(rows, false_negative) for digest, rows in callers.items()}
 
 
-def _lock(connection: Connection, numbers: Sequence[str]) -> None:
+def count_overrides(connection: Connection, prediction_id: str) -> int:
+    """How often officers have decided in the place of a decision."""
+    query = select(func.count()).where(overrides.c.prediction_id == prediction_id)
+    return connection.execute(query).scalar_one()
+
+
+def add_override(connection: Connection, override: Override, pseudonyms: Pseudonyms) -> None:
+    """Record an officer's own decision, the applicant's number hidden in its words."""
+    hidden = without_number(connection, override.prediction_id, pseudonyms)
+    written = replace(override, actor=hidden(override.actor), motive=hidden(override.motive))
+    connection.execute(insert(overrides), [asdict(written)])
+
+
+def without_number(
+    connection: Connection, prediction_id: str, pseudonyms: Pseudonyms
+) -> Callable[[str], str]:
+    """How a text about a decision is kept: without its applicant's number, if numbers are not."""
+    if not pseudonyms.hide:
+        return str
+    query = select(predictions.c.applicant).where(predictions.c.id == prediction_id)
+    applicant = connection.execute(query).scalar_one()
+    return lambda text: pseudonyms.text(text, applicant)
+
+
+def lock_decisions(connection: Connection, numbers: Sequence[str]) -> None:
     """Keep others from telling outcomes of the same predictions until the transaction ends.
 
     Whoever locks several does so in the order of their ids: nobody waits in a circle.

@@ -20,6 +20,7 @@ from scoring.store.schema import (
     overrides,
     predictions,
     reads,
+    reviews,
     stand_ins,
 )
 
@@ -29,6 +30,8 @@ _EMPTIED = {
     "applicant": ERASED, "rows": None, "rows_sha256": "", "features": b"", "reasons": "[]",
     "request_id": "", "idempotency_key": None, "request_sha256": "", "misunderstood": None,
 }  # fmt: skip
+
+_EMPTIED_REVIEW = dict.fromkeys(("words", "assignee", "actor", "motive"), ERASED)
 
 
 class Privacy(Repository):
@@ -51,7 +54,7 @@ class Privacy(Repository):
         """Erase one applicant: what they are known by, and all that is known of them.
 
         Of each decision remains that it was taken: when, by which model, the PD, what it was held
-        against, what was decided and what came of it.
+        against, what was decided and what came of it; so it does of each review that was decided.
 
         Returns
         -------
@@ -63,11 +66,15 @@ class Privacy(Repository):
         decisions = select(predictions.c.id).where(own)
         overridden = overrides.c.prediction_id.in_(decisions)
         settled = outcomes.c.prediction_id.in_(decisions)
+        contested = reviews.c.prediction_id.in_(decisions)
+        open_still = contested & reviews.c.decided_at.is_(None)
         changes = {
             "applicants": delete(applicants).where(applicants.c.applicant.in_(names)),
             "stand_ins": delete(stand_ins).where(stand_ins.c.applicant.in_(names)),
             "reads": update(reads).where(reads.c.applicant.in_(names)).values(applicant=ERASED),
             "overrides": update(overrides).where(overridden).values(actor=ERASED, motive=ERASED),
+            "open_reviews": delete(reviews).where(open_still),
+            "reviews": update(reviews).where(contested).values(_EMPTIED_REVIEW),
             "outcomes": update(outcomes).where(settled).values(applicant=ERASED),
             "predictions": update(predictions).where(own).values(_EMPTIED),
         }

@@ -169,6 +169,72 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """A person's look at a decision, for which the applicant has asked.
+
+    Attributes
+    ----------
+    id : str
+        A UUID that grows with time.
+    prediction_id : str
+        The decision that is contested.
+    received_at, due_at : datetime
+        When the applicant asked, and until when a person decides.
+    words : str
+        What the applicant wrote or said.
+    caller : str
+        Who recorded it.
+    assignee : str or None
+        Who is to decide.
+    decision : str or None
+        What was decided; this and what follows is None as long as nobody has.
+    overturned : bool or None
+        Whether that is another decision than the one that was in force.
+    actor, motive : str or None
+        Who decided, and why.
+    decided_at : datetime or None
+        When.
+    decided_by : str or None
+        The caller through whom.
+    """
+
+    id: str
+    prediction_id: str
+    received_at: datetime
+    due_at: datetime
+    words: str
+    caller: str
+    assignee: str | None = None
+    decision: str | None = None
+    overturned: bool | None = None
+    actor: str | None = None
+    motive: str | None = None
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCounts:
+    """How reviews went in a window.
+
+    Attributes
+    ----------
+    received, decided : int
+        How many came in, and how many were decided.
+    overturned_share : float or None
+        The share of the decided ones that changed the decision; None where none was decided.
+    open, overdue : int
+        How many were not decided at its end, and how many of them were due before.
+    """
+
+    received: int = 0
+    decided: int = 0
+    overturned_share: float | None = None
+    open: int = 0
+    overdue: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEvent:
     """Something that happened to a model or to the policy in a running service."""
 

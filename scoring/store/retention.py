@@ -33,6 +33,7 @@ from scoring.store.schema import (
     predictions,
     reads,
     reports,
+    reviews,
     shadows,
 )
 
@@ -51,8 +52,8 @@ class Retention(Repository):
         """Delete what is of before a time: decisions and what hangs on them, applicants, models
         that no decision names, events, alerts, reports, and who set policies that are over.
 
-        It is done in pieces, between which decisions are recorded; interrupted, it can be
-        started again.
+        A decision stays while its applicant waits for a review. It is done in pieces, between
+        which decisions are recorded; interrupted, it can be started again.
 
         Parameters
         ----------
@@ -178,7 +179,11 @@ def _unused(before: datetime) -> ColumnElement[bool]:
 
 def _purge_some_decisions(connection: Connection, before: datetime) -> dict[str, int]:
     """Delete some decisions of before a time with all that hangs on them; rows by table."""
-    oldest = select(predictions.c.id).where(predictions.c.at < before).order_by(predictions.c.at)
+    contested = select(reviews.c.id).where(
+        reviews.c.prediction_id == predictions.c.id, reviews.c.decided_at.is_(None)
+    )
+    old_enough = and_(predictions.c.at < before, ~contested.exists())
+    oldest = select(predictions.c.id).where(old_enough).order_by(predictions.c.at)
     some = predictions.c.id.in_(connection.execute(oldest.limit(_PIECE)).scalars().all())
     # Locked, so that nobody overrides one of them meanwhile; in the order of all who lock them.
     locked = select(predictions.c.id).where(some).order_by(predictions.c.id).with_for_update()

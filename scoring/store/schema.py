@@ -139,8 +139,26 @@ overrides = Table(
     Column("caller", String(40), nullable=False),
 )
 
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("prediction_id", _ID, ForeignKey("predictions.id"), nullable=False, index=True),
+    Column("received_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False, index=True),
+    Column("words", Text, nullable=False),
+    Column("caller", String(40), nullable=False),
+    Column("assignee", Text),
+    Column("decision", String(8)),
+    Column("overturned", Boolean),
+    Column("actor", Text),
+    Column("motive", Text),
+    Column("decided_at", Moment),
+    Column("decided_by", String(40)),
+)
+
 # All that is deleted with a decision.
-HANGING_ON = (shadows, overrides, outcomes, outcome_history)
+HANGING_ON = (shadows, overrides, outcomes, outcome_history, reviews)
 
 # No foreign key: who looked stays known for as long as events do.
 reads = Table(

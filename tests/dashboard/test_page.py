@@ -121,7 +121,7 @@ def test_it_shows_the_decision_of_the_api(service: Service, examples: Path, lang
 
 def test_the_card_says_who_it_is(service: Service, examples: Path) -> None:
     rows = json.loads((examples / "1.json").read_bytes())
-    facts = dict(NAME_INCOME_TYPE="Working", OCCUPATION_TYPE=None, DAYS_BIRTH=-12_419)
+    facts = {"NAME_INCOME_TYPE": "Working", "OCCUPATION_TYPE": None, "DAYS_BIRTH": -12_419}
     rows["application"] |= {**facts, "DAYS_EMPLOYED": -800, "AMT_CREDIT": 450_000.0}
     page = opened("fr")
     page.file_uploader[0].upload("mine.json", json.dumps(rows).encode(), "application/json")

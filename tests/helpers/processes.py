@@ -15,10 +15,13 @@ from typing import Any
 from scoring.store import (
     OnlineApplicant,
     Outcome,
+    Override,
     Policy,
     Report,
+    Review,
     ShadowScore,
     Store,
+    StoreChangedError,
     StoreUnavailableError,
 )
 from tests.helpers.databases import prediction
@@ -75,6 +78,20 @@ def recorded_by_key(url: str, batches: Sequence[Sequence[str]]) -> dict[str, str
         told |= {key: one.id for key, one in zip(batch, kept, strict=True)}
     found.close()
     return told
+
+
+def review_decided(url: str, review: Review) -> bool:
+    """Whether this process was the one to decide on a review, by an override."""
+    store = Store(url)
+    number, at = review.prediction_id, review.received_at
+    override = Override(number, "accept", "C. Martin", "So it is.", at, "k-1")
+    try:
+        store.reviews.decide(review, override, seen=0)
+    except StoreChangedError:
+        return False
+    finally:
+        store.close()
+    return True
 
 
 def policy_changed(url: str, changes: Sequence[dict[str, Any]]) -> list[Policy]:

@@ -32,7 +32,7 @@ from scoring.serving.costs import Costs
 from scoring.serving.materialize import materialize
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.scorer import Scorer
-from scoring.store import Outcome, Settled, Store
+from scoring.store import Outcome, Review, ReviewCounts, Settled, Store, new_id
 from tests.helpers import serving
 
 NOW = datetime.now(UTC)
@@ -237,6 +237,26 @@ def test_the_page_loads_nothing_and_says_all(store: Store) -> None:
     values = json.loads(json.dumps(page.values([found], alerts), allow_nan=False))
     assert values["models"][0]["decisions"] == 240
     assert len(values["models"][0]["comparison"]["columns"]) > 100
+
+
+def test_reviews_are_counted_shown_and_told_when_overdue(store: Store) -> None:
+    first, second = store.decisions.search(limit=2)
+    for decision, due in ((first, START), (second, END + timedelta(days=1))):
+        number = new_id()
+        store.reviews.receive(Review(number, decision.id, START, due, "I can pay.", "k-1"))
+    done = {"decision": "accept", "overturned": True, "actor": "C. Martin", "motive": "He can."}
+    (waiting,) = store.reviews.search("open", START, limit=1)
+    (found,) = look(store, START, END)
+    assert found.service.reviews == ReviewCounts(received=2, open=2, overdue=1)
+    alerts = [alert for alert in judge(found) if alert.rule == "overdue_reviews"]
+    assert [alert.figure for alert in alerts] == [1.0]
+    ruling = replace(waiting, **done, decided_at=datetime.now(UTC), decided_by="k-1")
+    store.reviews.decide(ruling, None, seen=0)
+    (found,) = look(store, START, END)
+    expected = {"received": 2, "decided": 1, "overturned_share": 1.0, "open": 1, "overdue": 0}
+    assert page.values([found], [])["service"]["reviews"] == expected
+    assert "Of these, the decision was changed in" in page.html([found], [])
+    assert "Parmi eux, en retard" in page.html([found], [], "fr")
 
 
 def run(store: Store, *arguments: str) -> Result:

@@ -16,6 +16,7 @@ from scoring.monitoring.findings import Findings, Performance, Quality, Service,
 from scoring.monitoring.rules import RULES, SERVICE_RULES, assess, judge
 from scoring.monitoring.thresholds import Limit, Thresholds
 from scoring.serving.profiles import PD
+from scoring.store import ReviewCounts
 
 UNTIL = datetime(2026, 5, 4, tzinfo=UTC)
 SAME = Share(0.7, 0.7, 1.0)
@@ -199,6 +200,9 @@ def test_the_state_of_the_data(quality: dict[str, Any], expected: dict[str, str]
         ({"errors": None}, {}),
         ({"events": {"refused": 2}}, {"refused_model": "warning"}),
         ({"events": {"loaded": 2}}, {}),
+        ({"reviews": ReviewCounts(received=4, open=4)}, {}),
+        ({"reviews": ReviewCounts(open=4, overdue=1)}, {"overdue_reviews": "warning"}),
+        ({"reviews": ReviewCounts(open=40, overdue=10)}, {"overdue_reviews": "critical"}),
     ],
 )
 def test_the_state_of_the_service(service: dict[str, Any], expected: dict[str, str]) -> None:

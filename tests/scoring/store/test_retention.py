@@ -47,7 +47,7 @@ def test_what_is_old_goes_with_all_that_hangs_on_it(store: Store) -> None:
     young = lived(store, NOW - KEPT)
     assert store.retention.purge(KEPT, NOW) == {
         "events": 1, "reads": 1, "predictions": 1, "shadows": 2, "overrides": 3,
-        "outcome_history": 1, "outcomes": 1, "alerts": 0, "reports": 0, "policies": 0,
+        "outcome_history": 1, "outcomes": 1, "reviews": 0, "alerts": 0, "reports": 0, "policies": 0,
         "applicants": 0, "archives": 0,
     }  # fmt: skip
     assert store.decisions.find(old.id) is None
