@@ -15,6 +15,7 @@ _ROUTES = (
     "prediction",
     "applications",
     "what_if",
+    "offers",
     "records",
     "notice",
     "reviews",

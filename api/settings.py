@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from scoring.free_text import readable
+from scoring.serving.bounds import USUAL, Bounds
 from scoring.serving.caution import LEAST_KNOWN
 
 _LEVELS = "debug|info|warning|error|critical"
@@ -63,6 +64,9 @@ class Settings:
     least_known : float
         Below which known share of what the model leans on nobody is accepted without an officer,
         from 0 to 1 (LEAST_KNOWN).
+    offers : Bounds
+        What is agreed on (OFFER_LEAST_AMOUNT, OFFER_STEP, OFFER_ROUNDING, OFFER_LONGEST_TERM,
+        OFFER_LARGEST_INSTALMENT).
     address_limit : int
         The most connections of an address that may be slow at a time (CONNECTIONS_PER_ADDRESS).
     cors_origins : frozenset of str
@@ -98,6 +102,7 @@ class Settings:
     row_limit: int = 10_000
     batch_limit: int = 1_000
     least_known: float = LEAST_KNOWN
+    offers: Bounds = USUAL
     address_limit: int = 64
     cors_origins: frozenset[str] = frozenset()
     lender_name: str = ""
@@ -145,6 +150,7 @@ class Settings:
             row_limit=_limit(environment, "ROWS_PER_TABLE", usual.row_limit),
             batch_limit=_limit(environment, "BATCH_LIMIT", usual.batch_limit),
             least_known=_number(environment, "LEAST_KNOWN", usual.least_known, 0.0, 1.0),
+            offers=_bounds(environment, usual.offers),
             address_limit=_limit(environment, "CONNECTIONS_PER_ADDRESS", usual.address_limit),
             lender_name=_line(environment, "LENDER_NAME"),
             lender_address=_line(environment, "LENDER_ADDRESS"),
@@ -190,6 +196,18 @@ def _limit(environment: Mapping[str, str], name: str, default: int, most: int = 
     if int(text) > most:
         raise SettingsError(f"{name} must be at most {most}, not {text}")
     return int(text)
+
+
+def _bounds(environment: Mapping[str, str], usual: Bounds) -> Bounds:
+    return Bounds(
+        least_amount=_number(environment, "OFFER_LEAST_AMOUNT", usual.least_amount, 0.01, 0.99),
+        step=_number(environment, "OFFER_STEP", usual.step, 0.01, 0.99),
+        rounding=_number(environment, "OFFER_ROUNDING", usual.rounding, 0.5, 1e9),
+        longest_term=_limit(environment, "OFFER_LONGEST_TERM", usual.longest_term, 600),
+        largest_instalment=_number(
+            environment, "OFFER_LARGEST_INSTALMENT", usual.largest_instalment, 1.0, 10.0
+        ),
+    )
 
 
 def _number(

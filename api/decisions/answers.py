@@ -120,6 +120,9 @@ class Answer(BaseModel):
         description="Whose credit history was used: sent with the request, or stored with the "
         "applicant; null where it is not on record",
     )  # fmt: skip
+    counter_offer_to: str | None = Field(
+        description="The decision in the place of whose loan this one was offered"
+    )
     reasons: list[Reason] = Field(
         max_length=REASONS, description="What pushed the probability up most, strongest first"
     )
@@ -154,6 +157,7 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
         ),
         "known": prediction.known,
         "history": prediction.history,
+        "counter_offer_to": prediction.counter_offer_to,
         "reasons": orjson.Fragment(prediction.reasons),
         "model": {
             "name": prediction.model_name,

@@ -11,6 +11,7 @@ from typing import Any, cast
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from api.decisions.column_checks import Unknown, checker, expectation, reader
+from api.decisions.counter_offers import take_origin
 from api.decisions.requests import Applicant, has_history
 from api.http.bodies import parse
 from api.http.near_misses import near_miss
@@ -97,8 +98,13 @@ class ApplicantReader:
         """
         return parse(body, self._most_items)
 
-    def read_any(self, body: bytes) -> Applicant:
+    def read_any(self, body: bytes) -> tuple[Applicant, str | None]:
         """Read a body that has an applicant's rows, or the number of a known applicant alone.
+
+        Returns
+        -------
+        (Applicant, str or None)
+            With the id of the decision that it is a counter-offer to.
 
         Raises
         ------
@@ -106,8 +112,10 @@ class ApplicantReader:
             As `parse` and `read` do.
         """
         document = self.parse(body)
-        number = known_number(document)
-        return self.read(document) if number is None else Applicant(number, {}, history="stored")
+        origin, number = take_origin(document), known_number(document)
+        if number is not None:
+            return Applicant(number, {}, history="stored"), origin
+        return self.read(document), origin
 
     def read(self, document: object) -> Applicant:
         """Check the JSON of a body that has an applicant's rows.

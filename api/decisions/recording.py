@@ -45,6 +45,7 @@ def record_of(
         Where the record will be: it says under which number and key.
     """
     applicant, caller = featured.request.applicant, featured.request.caller
+    origin = featured.request.origin
     model, score = route.model, scores[route.model.digest]
     scorer, (decision, refer_reasons) = model.scorer, settled
     rows, rows_sha256 = _stored_rows(applicant, store)
@@ -80,6 +81,7 @@ def record_of(
         known=score.known,
         history=applicant.history,
         refer_reasons=" ".join(refer_reasons) or None,
+        counter_offer_to=origin.id if origin else None,
         shadows=tuple(
             _shadow(scores[shadow.digest]) for shadow in route.shadows if shadow.digest in scores
         ),

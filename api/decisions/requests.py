@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scoring.data.requests import Rows
+from scoring.store import Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
-    """An applicant to decide on, and who asks for it."""
+    """An applicant to decide on, who asks, and the decision that it is a counter-offer to."""
 
     applicant: Applicant
     caller: Caller
+    origin: Prediction | None = None
 
 
 def has_history(rows: Rows) -> bool:

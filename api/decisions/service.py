@@ -17,12 +17,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from api.decisions.batcher import Batcher
-from api.decisions.features import Featured, add_features, add_histories, compute_features
+from api.decisions.counter_offers import checked
+from api.decisions.features import (
+    Featured,
+    add_features,
+    add_histories,
+    compute_features,
+    look_up_rows,
+)
+from api.decisions.offers import Offered, offers_to
 from api.decisions.recording import record_of
 from api.decisions.requests import Applicant, DecisionRequest
 from api.decisions.scoring import ModelScore, score, score_by_routes
@@ -31,6 +41,7 @@ from api.http.problems import ProblemError, unavailable
 from api.models.manager import ModelManager
 from scoring.data.requests import Rows
 from scoring.features.vectors import Vectors
+from scoring.serving.bounds import Bounds
 from scoring.serving.caution import LEAST_KNOWN, ReferReason, settle
 from scoring.serving.costs import Decision
 from scoring.store import Prediction, Store, StoreUnavailableError
@@ -104,7 +115,10 @@ class DecisionService:
         # Without a model there is nothing to compute features for.
         self._models.champion()
         completed = _but_problems(requests, lambda sound: add_histories(sound, self._store))
-        return _but_problems(completed, self._decide)
+        fitting = _but_problems(
+            completed, lambda sound: [checked(request, self._store) for request in sound]
+        )
+        return _but_problems(fitting, self._decide)
 
     def suppose(self, request: DecisionRequest) -> Supposition:
         """Tell what the champion would decide on an applicant with rows; nothing is recorded.
@@ -117,12 +131,40 @@ class DecisionService:
             If there is no store to ask for a history.
         """
         champion = self._models.champion()
+        applicant = self._completed(request)
+        (model_score,) = score(champion, np.stack(compute_features([applicant.rows])))
+        return Supposition(applicant, model_score, *self._settle(applicant, model_score))
+
+    def offer(self, request: DecisionRequest, bounds: Bounds) -> Offered:
+        """Look for loans that would be accepted in the place of the one asked for.
+
+        The decision is that which `decide` would take now; nothing is recorded.
+
+        Raises
+        ------
+        ProblemError
+            503 if there is no model, 404 if the number is not known, 409 if what is stored is
+            damaged.
+        StoreUnavailableError
+            If there is no store to ask for rows.
+        """
+        model = self._models.route(request.applicant.id).model
+        if request.applicant.by_number:
+            request = replace(request, applicant=look_up_rows(request.applicant, self._store))
+        applicant = self._completed(request)
+        decided = partial(
+            settle,
+            understood=applicant.misunderstood is None,
+            least_known=self._least_known,
+            refer_all=self._models.policy.refer_all,
+        )
+        return offers_to(applicant, model, bounds, decided)
+
+    def _completed(self, request: DecisionRequest) -> Applicant:
         (completed,) = add_histories([request], self._store)
         if isinstance(completed, ProblemError):
             raise completed
-        applicant = completed.applicant
-        (model_score,) = score(champion, np.stack(compute_features([applicant.rows])))
-        return Supposition(applicant, model_score, *self._settle(applicant, model_score))
+        return completed.applicant
 
     def _decide(self, requests: list[DecisionRequest]) -> list[Prediction | ProblemError]:
         rows = [request.applicant.rows for request in requests if not request.applicant.by_number]

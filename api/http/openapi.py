@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from api.decisions.column_checks import in_words, json_schema
+from api.decisions.counter_offers import COUNTER_OFFER_TO, ID_PATTERN
 from api.decisions.reader import accepted_columns, must_be_given
 from api.http.answers import JSON
 from api.http.bodies import JSON_LINES, KEY_PATTERN, Body
@@ -24,13 +25,17 @@ from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 _SCHEMAS = "#/components/schemas"
 _BODY = "Applicant"
 _KNOWN = "KnownApplicantNumber"
+_COUNTER_OFFER = "CounterOffer"
 
 
 def _reference(schema: str) -> dict[str, str]:
     return {"$ref": f"{_SCHEMAS}/{schema}"}
 
 
-_ANY = {"oneOf": [_reference(_BODY), _reference(_KNOWN)]}
+# What a body may be: rows or the number of a known applicant; where it is decided, another loan
+# than an earlier decision's as well.
+KNOWN_OR_SENT = {"oneOf": [_reference(_BODY), _reference(_KNOWN)]}
+DECIDED = {"oneOf": [*KNOWN_OR_SENT["oneOf"], _reference(_COUNTER_OFFER)]}
 _DESCRIPTION = """\
 Scores applications for consumer credit from the rows of the eight Home Credit tables.
 
@@ -191,20 +196,20 @@ def body_of(model: type[Body]) -> dict[str, Any]:
     return {"required": True, "content": {JSON: {"schema": _reference(model.__name__)}}}
 
 
-def rows_body(content: dict[str, Any], *, number: bool = False) -> dict[str, Any]:
+def rows_body(content: dict[str, Any], *, of: dict[str, Any] | None = None) -> dict[str, Any]:
     """Describe the request body of an endpoint that takes an applicant's rows.
 
     Parameters
     ----------
     content : dict
         Its examples.
-    number : bool
-        Whether it takes the number of a known applicant alone, too.
+    of : dict, optional
+        The schema, where it takes more than rows: `KNOWN_OR_SENT` or `DECIDED`.
     """
     return {
         "required": True,
         "description": "One applicant's rows, with Kaggle's own column names",
-        "content": {JSON: {"schema": _ANY if number else _reference(_BODY), **content}},
+        "content": {JSON: {"schema": of or _reference(_BODY), **content}},
     }
 
 
@@ -215,7 +220,7 @@ def batch_body(example: list[dict[str, Any]]) -> dict[str, Any]:
         "description": "Applicants as for POST /predict: an array, or a line of JSON each",
         "content": {
             JSON: {"schema": _reference("Applicants"), "example": example},
-            JSON_LINES: {"schema": _ANY},
+            JSON_LINES: {"schema": DECIDED},
         },
     }
 
@@ -290,18 +295,23 @@ def _request_schemas(row_limit: int, batch_limit: int) -> dict[str, Any]:
         table.name: {"type": "array", "items": _reference(table.name), "maxItems": row_limit}
         for table in HISTORY
     }
+    rows = {APPLICATION.name: _reference(APPLICATION.name), **histories}
     applicant = _object(
-        "One applicant: the application and any of the credit history",
-        [APPLICATION.name],
-        {APPLICATION.name: _reference(APPLICATION.name), **histories},
+        "One applicant: the application and any of the credit history", [APPLICATION.name], rows
+    )
+    counter_offer = _object(
+        "The same with another loan than an earlier decision's on the applicant",
+        [APPLICATION.name, COUNTER_OFFER_TO],
+        {**rows, COUNTER_OFFER_TO: {"type": "string", "pattern": f"^{ID_PATTERN}$"}},
     )
     number = _object(
         "An applicant whose rows and features the service has",
         ["SK_ID_CURR"],
         {"SK_ID_CURR": json_schema(APPLICATION["SK_ID_CURR"], nullable=False)},
     )
-    several = {"type": "array", "items": _ANY, "maxItems": batch_limit}
-    described = {_BODY: applicant, _KNOWN: number, "Applicants": several}
+    several = {"type": "array", "items": DECIDED, "maxItems": batch_limit}
+    described = {_BODY: applicant, _KNOWN: number, _COUNTER_OFFER: counter_offer}
+    described["Applicants"] = several
     return described | {table.name: _row_schema(table) for table in TABLES.values()}
 
 

@@ -13,12 +13,14 @@ from pydantic import BaseModel, Field
 
 from api.decisions import example
 from api.decisions.answers import Answer, answer_of
-from api.decisions.requests import Caller, DecisionRequest
-from api.http.access import current_client, scope
+from api.decisions.counter_offers import wrong
+from api.decisions.requests import Applicant, Caller, DecisionRequest
+from api.http.access import current_client, may_see, scope
 from api.http.answers import JSON, json_answer
 from api.http.bodies import JSON_LINES, digest_of, idempotency_key, read_body, split
 from api.http.openapi import (
     BAD_ROWS,
+    DECIDED,
     IDEMPOTENCY,
     NOT_READY,
     batch_body,
@@ -36,8 +38,8 @@ blueprint = resource("prediction", "prediction", "Decisions on applications")
 # So many applicants of a batch are decided together, and others may come in between.
 _CHUNK = 32
 
-_UNKNOWN = problem(404, "Nobody is known by that number", "No applicant 100002 is known.")
-_STALE = problem(
+UNKNOWN = problem(404, "Nobody is known by that number", "No applicant 100002 is known.")
+STALE = problem(
     409,
     "What is stored of the applicant is damaged, or of another version than this service's",
     "The features of applicant 100002 are of version 1 and this service scores version 2. "
@@ -82,8 +84,8 @@ class Batch(BaseModel):
     "/predict",
     operation_id="predict",
     summary="Decide on an application from Kaggle's rows, or on a known applicant",
-    responses={200: Answer, **BAD_ROWS, 404: _UNKNOWN, 409: _STALE, 503: NOT_READY},
-    openapi_extensions=operation(IDEMPOTENCY, body=rows_body({"examples": _EXAMPLES}, number=True)),
+    responses={200: Answer, **BAD_ROWS, 404: UNKNOWN, 409: STALE, 503: NOT_READY},
+    openapi_extensions=operation(IDEMPOTENCY, body=rows_body({"examples": _EXAMPLES}, of=DECIDED)),
 )
 @scope("score")
 def predict() -> Response:
@@ -91,17 +93,21 @@ def predict() -> Response:
 
     Send rows (histories may be left out or empty, columns that are not required left out or
     null, and history rows need not repeat SK_ID_CURR; an application without one gets a number
-    that nobody has), or SK_ID_CURR alone for an applicant
-    that the service knows. The decision is recorded before it is answered; sent again with the
+    that nobody has), or SK_ID_CURR alone for an applicant that the service knows. Whoever takes
+    another loan than the one that was decided on names that decision in `counter_offer_to`: the
+    loan alone may differ. The decision is recorded before it is answered; sent again with the
     same Idempotency-Key, the same request gets the first answer.
     """
     key, body = idempotency_key(), read_body(JSON)
     caller = caller_of(key, digest_of(body))
     first = None if key is None else _first_answer(caller, key)
     service = current_service()
-    request = DecisionRequest(service.reader.read_any(body), caller)
-    (result,) = [first] if first else service.decisions.decide([request])
-    return json_answer(_answer(_checked(result, caller), request))
+    applicant, origin = service.reader.read_any(body)
+    if first is None:
+        request = DecisionRequest(applicant, caller, _origin_of(origin))
+        (result,) = service.decisions.decide([request])
+        first = _checked(result, caller)
+    return json_answer(_answer(first, applicant))
 
 
 @blueprint.post(
@@ -160,17 +166,16 @@ def _item(
         ):
             raise
         return {"problem": problem.document()}
-    return {"prediction": _answer(prediction, request)}
+    return {"prediction": _answer(prediction, request.applicant)}
 
 
-def _answer(prediction: Prediction, request: DecisionRequest) -> dict[str, Any]:
+def _answer(prediction: Prediction, applicant: Applicant) -> dict[str, Any]:
     """Answer a decision with the number that was asked with, unless it is another's.
 
     An applicant without a number gets a new one each time; an earlier answer keeps its own.
     """
-    number = request.applicant.id
-    same = prediction.applicant == current_service().store.pseudonyms.applicant(number)
-    return answer_of(prediction, number if same else None)
+    same = prediction.applicant == current_service().store.pseudonyms.applicant(applicant.id)
+    return answer_of(prediction, applicant.id if same else None)
 
 
 def _request_of(body: bytes, caller: Caller, key: str | None) -> DecisionRequest | ProblemError:
@@ -180,10 +185,10 @@ def _request_of(body: bytes, caller: Caller, key: str | None) -> DecisionRequest
     if len(body) > largest:
         return ProblemError(413, f"The applicant is larger than {largest:,} bytes.")
     try:
-        applicant = service.reader.read_any(body)
+        applicant, origin = service.reader.read_any(body)
+        return DecisionRequest(applicant, replace(caller, idempotency_key=key), _origin_of(origin))
     except ProblemError as problem:
         return problem
-    return DecisionRequest(applicant, replace(caller, idempotency_key=key))
 
 
 def _own_key(key: str, index: int) -> str:
@@ -194,6 +199,22 @@ def _own_key(key: str, index: int) -> str:
 def caller_of(key: str | None, digest: str) -> Caller:
     """Describe who makes the current request, with its Idempotency-Key and its body's SHA-256."""
     return Caller(current_client().id, g.request_id, key, digest, g.arrived)
+
+
+def _origin_of(number: str | None) -> Prediction | None:
+    """Look up the decision that a request is a counter-offer to.
+
+    Raises
+    ------
+    ProblemError
+        422 if it is not on record, or not for the current client to see.
+    """
+    if number is None:
+        return None
+    origin = current_service().store.decisions.find(number)
+    if origin is None or not may_see(origin.caller):
+        raise wrong("there is no decision of that id")
+    return origin
 
 
 def _first_answer(caller: Caller, *keys: str) -> Prediction | None:

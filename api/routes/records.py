@@ -73,6 +73,11 @@ class Record(Answer):
         max_length=MOST_OVERRIDES, description="The last ones, the oldest of them first"
     )
     outcome: OutcomeAnswer | None
+    counter_offers: list[str] = Field(
+        max_length=MOST_OVERRIDES,
+        description="The decisions on loans that were offered in the place of this one, the "
+        "oldest first; those of the same key without the scope read",
+    )
 
 
 class Explanation(BaseModel):
@@ -262,7 +267,13 @@ def check_seen(record: Response, known: Sequence[Override]) -> None:
 
 def record_answer(prediction: Prediction, overrides: Sequence[Override]) -> Response:
     """Answer a decision with what came after it."""
-    outcome = current_service().store.outcomes.find(prediction.id)
+    store = current_service().store
+    outcome = store.outcomes.find(prediction.id)
+    counter_offers = store.decisions.search(
+        counter_offer_to=prediction.id,
+        caller=None if sees_all() else current_client().id,
+        limit=MOST_OVERRIDES,
+    )
     response = json_answer(
         {
             **answer_of(prediction),
@@ -271,6 +282,7 @@ def record_answer(prediction: Prediction, overrides: Sequence[Override]) -> Resp
                 fields_of(OverrideAnswer, override) for override in overrides[-MOST_OVERRIDES:]
             ],
             "outcome": outcome and fields_of(OutcomeAnswer, outcome),
+            "counter_offers": [offered.id for offered in counter_offers],
         }
     )
     response.add_etag()

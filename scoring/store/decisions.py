@@ -89,6 +89,7 @@ class Decisions(Repository):
         until: datetime | None = None,
         applicant: str | None = None,
         caller: str | None = None,
+        counter_offer_to: str | None = None,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> Iterator[Prediction]:
@@ -102,6 +103,8 @@ class Decisions(Repository):
             As `Pseudonyms.applicant` gives it.
         caller : str, optional
             Who asked for them.
+        counter_offer_to : str, optional
+            The decision in the place of whose loan theirs were offered.
         limit : int, optional
             The most that are read.
         newest_first : bool
@@ -113,6 +116,7 @@ class Decisions(Repository):
             (lt, column.at, until),
             (eq, column.applicant, applicant),
             (eq, column.caller, caller),
+            (eq, column.counter_offer_to, counter_offer_to),
         )
         where = [holds(own, value) for holds, own, value in asked if value is not None]
         query = select(predictions).where(*where)

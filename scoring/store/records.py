@@ -81,6 +81,8 @@ class Prediction:
         "none".
     refer_reasons : str or None
         Why an officer decides, parted by blanks; None where the decision is not "refer".
+    counter_offer_to : str or None
+        The decision on the same applicant in the place of whose loan this one was offered.
     shadows : tuple of ShadowScore
         Models that were scored along.
     """
@@ -114,6 +116,7 @@ class Prediction:
     known: float | None = None
     history: str | None = None
     refer_reasons: str | None = None
+    counter_offer_to: str | None = None
     shadows: tuple[ShadowScore, ...] = ()
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 
@@ -89,9 +90,17 @@ predictions = Table(
     Column("known", Float(53)),
     Column("history", String(8)),
     Column("refer_reasons", String(80)),
+    # No foreign key: the decision that it answers may be purged before it.
+    Column("counter_offer_to", _ID),
     Index("ix_predictions_at", *_READ),
     Index("ix_predictions_applicant", "applicant", "at"),
     Index("uq_predictions_caller", "caller", "idempotency_key", unique=True),
+    Index(
+        "ix_predictions_counter_offer_to",
+        "counter_offer_to",
+        sqlite_where=text("counter_offer_to IS NOT NULL"),
+        postgresql_where=text("counter_offer_to IS NOT NULL"),
+    ),
 )
 
 shadows = Table(

@@ -1,0 +1,177 @@
+"""POST /offers: the nearest loans that would be accepted, without deciding anything."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from flask import Response
+from pydantic import BaseModel, Field
+
+from api.decisions import example
+from api.decisions.answers import ReadyModel, ReferBand, Warned, facts_of, warnings_of
+from api.decisions.offers import Judged, Offered, Outcome
+from api.decisions.requests import DecisionRequest
+from api.http import limits
+from api.http.access import current_client, scope, sees_all
+from api.http.answers import JSON, json_answer
+from api.http.bodies import read_body
+from api.http.openapi import BAD_ROWS, KNOWN_OR_SENT, NOT_READY, operation, resource, rows_body
+from api.http.problems import ProblemError
+from api.routes.prediction import STALE, UNKNOWN, caller_of
+from api.routes.records import note_read
+from api.service import current_service
+from scoring.language import LANGUAGES, text
+from scoring.serving.caution import ReferReason
+from scoring.serving.costs import Decision
+from scoring.serving.offers import MOST_OFFERS, Candidate, Change, Loan
+
+blueprint = resource("offers", "prediction", "Decisions on applications")
+
+Texts = dict[str, str]
+
+
+class Terms(BaseModel):
+    """What repaying a loan means, and what would be decided on it."""
+
+    payments: int | None = Field(
+        description="The number of monthly instalments; null where the amounts do not tell"
+    )
+    yearly_rate: float | None = Field(description="What the amounts and that number imply")
+    cost_of_credit: float | None = Field(description="What is paid back beyond the credit")
+    probability_of_default: float = Field(ge=0, le=1)
+    decision: Decision = Field(description="What POST /predict would decide")
+
+
+class ChangedColumn(BaseModel):
+    """A column of the application with another value."""
+
+    column: Literal["AMT_CREDIT", "AMT_GOODS_PRICE", "AMT_ANNUITY"]
+    asked: float = Field(description="As it was asked for")
+    offered: float = Field(description="As it would be accepted")
+    texts: Texts = Field(description="What the column is, by language (en, fr)")
+
+
+class Offer(Terms):
+    """A loan that would be accepted."""
+
+    changes: list[Change] = Field(description="In what it differs from the loan asked for")
+    texts: Texts = Field(description="The same in words, by language (en, fr)")
+    distance: float = Field(
+        description="How far it is from the loan asked for: the share of the amount that is not "
+        "lent, half of the relative change in the number of instalments, and the share by which "
+        "an instalment is larger, added up"
+    )
+    down_payment: float | None = Field(
+        description="What the applicant pays of the goods' price at once; null where that is no "
+        "part of the offer"
+    )
+    columns: list[ChangedColumn] = Field(
+        description="What to change of the application for POST /predict"
+    )
+
+
+class Offers(BaseModel):
+    """The loans nearest to the one asked for that would be accepted."""
+
+    outcome: Outcome = Field(
+        description="offers: there are some; accepted: the loan asked for would be; officer: "
+        "refer_reasons keep back every loan that the model accepts; none: the model accepts none"
+    )
+    texts: Texts = Field(description="The same in words, by language (en, fr)")
+    asked: Terms = Field(description="The loan asked for")
+    refer_reasons: list[ReferReason] = Field(description="Why an officer would decide")
+    cutoff: float
+    refer_band: ReferBand
+    history: Literal["sent", "stored", "none"]
+    warnings: list[Warned] = Field(description="What was not understood, and taken for missing")
+    offers: list[Offer] = Field(
+        max_length=MOST_OFFERS, description="The nearest of each kind of change, nearest first"
+    )
+    model: ReadyModel
+
+
+@blueprint.post(
+    "/offers",
+    operation_id="offers",
+    summary="Find the nearest loans that would be accepted, deciding nothing",
+    responses={200: Offers, **BAD_ROWS, 404: UNKNOWN, 409: STALE, 503: NOT_READY},
+    openapi_extensions=operation(body=rows_body({"example": example.REQUEST}, of=KNOWN_OR_SENT)),
+)
+@scope("score")
+def offers() -> Response:
+    """At most three loans, of different kinds, that POST /predict would accept now.
+
+    Only the loan changes: its amount (with cheaper goods or a down payment) and its instalments,
+    at the same yearly rate. Nothing is recorded. Send rows as to POST /predict, or SK_ID_CURR
+    alone with a key that has the scope read: the answer tells stored amounts, and who looked is
+    recorded. It counts against the limit of POST /what-if. To decide on an offer, send the
+    application with its `columns` and `counter_offer_to` to POST /predict.
+    """
+    limits.spend(current_client().id, "what_if_limiter")
+    service = current_service()
+    service.models.champion()
+    applicant, _ = service.reader.read_any(read_body(JSON))
+    by_number = applicant.by_number
+    if by_number:
+        if not sees_all():
+            raise ProblemError(
+                403, "Offers by number tell stored amounts: take a key with the scope read."
+            )
+        note_read("offers", service.store.pseudonyms.applicant(applicant.id))
+    request = DecisionRequest(applicant, caller_of(None, ""))
+    return json_answer(_answer(service.decisions.offer(request, service.settings.offers)))
+
+
+def _answer(offered: Offered) -> dict[str, Any]:
+    scorer, applicant, asked = offered.model.scorer, offered.applicant, offered.asked
+    return {
+        "outcome": offered.outcome,
+        "texts": _texts(f"outcomes.{offered.outcome}"),
+        "asked": _terms(asked, offered.judged),
+        "refer_reasons": offered.blocking or offered.judged.settled[1],
+        "cutoff": float(scorer.cutoff),
+        "refer_band": list(scorer.refer_band),
+        "history": applicant.history,
+        "warnings": warnings_of(
+            applicant.misunderstood, withheld=applicant.history == "stored" and not sees_all()
+        ),
+        "offers": [_offer(asked, *offer) for offer in offered.offers],
+        "model": facts_of(offered.model),
+    }
+
+
+def _offer(asked: Loan, candidate: Candidate, judged: Judged) -> dict[str, Any]:
+    loan = candidate.loan
+    changes = [change for change in get_args(Change) if change in candidate.changes]
+    paid = "down_payment" in changes and loan.goods is not None
+    return {
+        **_terms(loan, judged),
+        "changes": changes,
+        "texts": _texts(*(f"changes.{change}" for change in changes)),
+        "distance": candidate.distance,
+        "down_payment": (loan.goods or 0.0) - loan.credit if paid else None,
+        "columns": [
+            {"column": name, "asked": before, "offered": after, "texts": _texts(f"columns.{name}")}
+            for (name, before), after in zip(
+                asked.columns.items(), loan.columns.values(), strict=True
+            )
+            if before != after
+        ],
+    }
+
+
+def _terms(loan: Loan, judged: Judged) -> dict[str, Any]:
+    return {
+        "payments": loan.payments,
+        "yearly_rate": loan.rate,
+        "cost_of_credit": loan.cost_of_credit,
+        "probability_of_default": judged.pd,
+        "decision": judged.settled[0],
+    }
+
+
+def _texts(*keys: str) -> Texts:
+    return {
+        language: " ".join(text(language, f"offers.{key}") for key in keys)
+        for language in LANGUAGES
+    }
