@@ -26,7 +26,7 @@ from api.http.openapi import (
 from api.http.problems import FieldError, ProblemError
 from api.routes.records import NOT_SEEN, PredictionPath, check_seen, find_decision, record_answer
 from api.service import current_service
-from scoring.store import ERASED, Override, Review, StoreChangedError, new_id
+from scoring.store import ERASED, Override, Review, ReviewState, StoreChangedError, new_id
 
 blueprint = resource("reviews", "reviews", "Decisions that applicants contest")
 
@@ -78,7 +78,7 @@ class ReviewList(BaseModel):
 class ReviewsQuery(BaseModel):
     """Which reviews."""
 
-    state: Literal["open", "overdue", "decided", "all"] = Field(
+    state: ReviewState = Field(
         default="open", description="open: not decided; overdue: neither, and due before now"
     )
     limit: int = Field(default=100, ge=1, le=1000, description="The most that are told")
