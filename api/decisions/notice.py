@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -100,14 +100,9 @@ def notice_of(history: History, layouts: Layouts, settings: Settings, language: 
     )
 
 
-def html(notice: Notice) -> str:
-    """Write a notice as a page of HTML, which loads nothing and prints on a sheet of A4."""
-    return _templates().get_template("notice.html.jinja").render(notice=notice)
-
-
-def plain_text(notice: Notice) -> str:
-    """Write a notice as text, in lines of at most 78 characters where words allow it."""
-    return _templates().get_template("notice.txt.jinja").render(notice=notice)
+def render(notice: Notice, form: Literal["html", "txt"]) -> str:
+    """Write a notice as a page that loads nothing and prints on a sheet of A4, or as text."""
+    return _templates().get_template(f"notice.{form}.jinja").render(notice=notice)
 
 
 @cache

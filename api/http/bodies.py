@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import orjson
-from flask import Response, request
+from flask import request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -74,11 +74,6 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-
-
-def json_answer(answer: object, status: int = 200) -> Response:
-    """Return an answer as JSON."""
-    return Response(orjson.dumps(answer), status, content_type=JSON)
 
 
 class Body(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 from pydantic import BaseModel, Field
 
-from api.decisions.notice import History, html, notice_of, plain_text
+from api.decisions.notice import History, notice_of, render
 from api.http.access import scope
 from api.http.answers import asked_language
 from api.http.openapi import LANGUAGE, NOT_FOUND, STORE_AWAY, operation, problem, resource
@@ -59,7 +59,7 @@ def notice(path: PredictionPath, query: NoticeQuery) -> Response:
     history = History(prediction, overrides, reviews)
     written = notice_of(history, service.archived.layouts, service.settings, language)
     kind = request.accept_mimetypes.best_match((_HTML, _TEXT), _HTML)
-    body = plain_text(written) if kind == _TEXT else html(written)
+    body = render(written, "txt" if kind == _TEXT else "html")
     response = Response(body, content_type=f"{kind}; charset=utf-8")
     response.headers["Content-Language"] = language
     response.vary.update(("Accept", "Accept-Language"))

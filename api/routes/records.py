@@ -38,7 +38,7 @@ blueprint = resource("records", "records", "What was decided, and what came of i
 # Each has a motive of up to 2,000 characters; there were more before they were bounded.
 MOST_OVERRIDES = 20
 _TOO_MANY = f"There are {MOST_OVERRIDES} overrides of this decision: no more are taken."
-_NOT_SEEN = (
+NOT_SEEN = (
     "Somebody else has decided otherwise, or the outcome is known. Read GET /predictions/{id}; to "
     "decide all the same, send its ETag as If-Match."
 )
@@ -211,8 +211,8 @@ def explanation(path: PredictionPath) -> Response:
         **BAD_BODY,
         404: NOT_FOUND,
         409: problem(409, "The decision has too many overrides", _TOO_MANY),
-        412: problem(412, "The decision is not as If-Match says", _NOT_SEEN),
-        428: problem(428, "There is an override, and no If-Match", _NOT_SEEN),
+        412: problem(412, "The decision is not as If-Match says", NOT_SEEN),
+        428: problem(428, "There is an override, and no If-Match", NOT_SEEN),
         503: STORE_AWAY,
     },
     openapi_extensions=operation(IF_MATCH, body=body_of(OverrideBody)),
@@ -232,7 +232,7 @@ def override(path: PredictionPath) -> Response:
     if not (known and replace(known[-1], at=now) == new):
         check_seen(record_answer(prediction, known), known)
         if not store.outcomes.override(new, seen=len(known)):
-            raise ProblemError(412 if request.if_match else 428, _NOT_SEEN)
+            raise ProblemError(412 if request.if_match else 428, NOT_SEEN)
         # As they are kept: a store under pseudonyms changes a text that tells a number.
         known = store.outcomes.overrides(prediction.id)
     response = record_answer(prediction, known)
@@ -260,9 +260,9 @@ def check_seen(record: Response, known: Sequence[Override]) -> None:
     if len(known) >= MOST_OVERRIDES:
         raise ProblemError(409, _TOO_MANY)
     if known and not request.if_match:
-        raise ProblemError(428, _NOT_SEEN)
+        raise ProblemError(428, NOT_SEEN)
     if request.if_match and not request.if_match.contains(record.get_etag()[0] or ""):
-        raise ProblemError(412, _NOT_SEEN)
+        raise ProblemError(412, NOT_SEEN)
 
 
 def record_answer(prediction: Prediction, overrides: Sequence[Override]) -> Response:

@@ -24,9 +24,9 @@ from api.http.openapi import (
     resource,
 )
 from api.http.problems import FieldError, ProblemError
-from api.routes.records import PredictionPath, check_seen, find_decision, record_answer
+from api.routes.records import NOT_SEEN, PredictionPath, check_seen, find_decision, record_answer
 from api.service import current_service
-from scoring.store import ERASED, Override, Review, StoreChangedError, new_id
+from scoring.store import ERASED, Override, Review, ReviewState, StoreChangedError, new_id
 
 blueprint = resource("reviews", "reviews", "Decisions that applicants contest")
 
@@ -36,13 +36,14 @@ _CHANGED = (
     "Somebody else has decided on this review, assigned it or overridden the decision meanwhile: "
     "nothing is changed. Read GET /reviews/{id}."
 )
-_NOT_SEEN = "The review is not as If-Match says. Read GET /reviews/{id}."
-_OVERRIDDEN = (
-    "Somebody else has decided otherwise, or the outcome is known. Read GET /predictions/{id}; to "
-    "decide all the same, send its ETag as If-Match."
-)
+_STALE = "The review is not as If-Match says. Read GET /reviews/{id}."
 _NONE = problem(404, "There is none", _UNKNOWN)
-_CONFLICT = problem(409, "The review was changed meanwhile", _CHANGED)
+_WRITTEN: dict[str | int, Any] = {
+    **BAD_BODY,
+    404: _NONE,
+    409: problem(409, "The review was changed meanwhile", _CHANGED),
+    503: STORE_AWAY,
+}
 
 
 class ReviewFacts(BaseModel):
@@ -77,7 +78,7 @@ class ReviewList(BaseModel):
 class ReviewsQuery(BaseModel):
     """Which reviews."""
 
-    state: Literal["open", "overdue", "decided", "all"] = Field(
+    state: ReviewState = Field(
         default="open", description="open: not decided; overdue: neither, and due before now"
     )
     limit: int = Field(default=100, ge=1, le=1000, description="The most that are told")
@@ -177,6 +178,7 @@ def prediction_reviews(path: PredictionPath) -> Response:
     summary="What officers have to decide on",
     responses={
         200: ReviewList,
+        404: problem(404, "`after` is no review", _UNKNOWN),
         422: problem(422, "A parameter cannot be used", "A parameter of the address is wrong."),
         503: STORE_AWAY,
     },
@@ -211,11 +213,8 @@ def review(path: ReviewPath) -> Response:
     summary="Say who is to decide on a review",
     responses={
         200: ReviewAnswer,
-        **BAD_BODY,
-        404: _NONE,
-        409: _CONFLICT,
-        412: problem(412, "The review is not as If-Match says", _NOT_SEEN),
-        503: STORE_AWAY,
+        **_WRITTEN,
+        412: problem(412, "The review is not as If-Match says", _STALE),
     },
     openapi_extensions=operation(IF_MATCH, body=body_of(AssigneeBody)),
 )
@@ -224,7 +223,7 @@ def assign(path: ReviewPath) -> Response:
     """Assign a review that is open, in the place of who had it; with If-Match as it was seen."""
     body, seen = read_model(AssigneeBody), _find(path.id)
     if request.if_match and not request.if_match.contains(_answer(seen).get_etag()[0] or ""):
-        raise ProblemError(412, _NOT_SEEN)
+        raise ProblemError(412, _STALE)
     try:
         return _answer(current_service().store.reviews.assign(seen, body.assignee))
     except StoreChangedError:
@@ -237,12 +236,9 @@ def assign(path: ReviewPath) -> Response:
     summary="Decide on a review",
     responses={
         201: ReviewAnswer,
-        **BAD_BODY,
-        404: _NONE,
-        409: _CONFLICT,
-        412: problem(412, "The decision is not as If-Match says", _OVERRIDDEN),
-        428: problem(428, "The decision has an override, and there is no If-Match", _OVERRIDDEN),
-        503: STORE_AWAY,
+        **_WRITTEN,
+        412: problem(412, "The decision is not as If-Match says", NOT_SEEN),
+        428: problem(428, "The decision has an override, and there is no If-Match", NOT_SEEN),
     },
     openapi_extensions=operation(IF_MATCH, body=body_of(RulingBody)),
 )

@@ -39,7 +39,7 @@ from scoring.store.records import (
 )
 from scoring.store.reports import Reports
 from scoring.store.retention import Retention
-from scoring.store.reviews import Reviews
+from scoring.store.reviews import Reviews, ReviewState
 from scoring.store.windows import Detail, Headlines, Settled, Windows
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "Report",
     "Review",
     "ReviewCounts",
+    "ReviewState",
     "Scope",
     "Settled",
     "Severity",

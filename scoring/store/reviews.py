@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    case,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
 
 from scoring.store.database import Repository
 from scoring.store.errors import StoreChangedError
@@ -163,9 +153,10 @@ class Reviews(Repository):
             and_(left, column.due_at < until),
             and_(done, column.overturned),
         )
-        query = select(*(func.coalesce(func.sum(case((one, 1), else_=0)), 0) for one in wanted))
+        query = select(*(func.count().filter(condition) for condition in wanted))
         with self._database.reading() as connection:
-            received, decided, waiting, overdue, overturned = connection.execute(query).one()
+            counts: Sequence[int] = connection.execute(query).one()
+        received, decided, waiting, overdue, overturned = counts
         share = overturned / decided if decided else None
         return ReviewCounts(received, decided, share, waiting, overdue)
 
