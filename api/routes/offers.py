@@ -110,9 +110,8 @@ def offers() -> Response:
     limits.spend(current_client().id, "what_if_limiter")
     service = current_service()
     service.models.champion()
-    applicant, _ = service.reader.read_any(read_body(JSON))
-    by_number = applicant.by_number
-    if by_number:
+    applicant = service.reader.read_any(read_body(JSON))
+    if applicant.by_number:
         if not sees_all():
             raise ProblemError(
                 403, "Offers by number tell stored amounts: take a key with the scope read."
