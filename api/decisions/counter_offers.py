@@ -36,12 +36,7 @@ def take_origin(document: object) -> str | None:
 
 
 def checked(request: DecisionRequest, store: Store) -> DecisionRequest | ProblemError:
-    """See that a request, with its history, differs from its origin in the loan alone.
-
-    Returns
-    -------
-    DecisionRequest or ProblemError
-        The request, or a 422 that names what else differs.
+    """Return the request, or a problem if more than the loan differs from its origin's.
 
     Raises
     ------

@@ -68,7 +68,7 @@ def test_a_loan_is_read_as_features_read_it() -> None:
     asked = Loan.asked(CASH)
     assert (asked.credit, asked.goods, asked.instalment) == (540_000, 450_000, 21_470.5)
     assert asked.payments == 36
-    assert asked.rate == pytest.approx(0.25, abs=0.002)
+    assert asked.yearly_rate == pytest.approx(0.25, abs=0.002)
     assert asked.cost_of_credit == 36 * 21_470.5 - 540_000
     assert asked.columns == {name: CASH[name] for name in LOAN}
 
@@ -79,7 +79,7 @@ def test_a_loan_is_read_as_features_read_it() -> None:
 )
 def test_without_a_term_only_the_amount_changes(change: dict[str, Any]) -> None:
     asked = Loan.asked(CASH | change)
-    assert asked.payments is asked.rate is asked.cost_of_credit is None
+    assert asked.payments is asked.yearly_rate is asked.cost_of_credit is None
     grid = candidates(asked, Bounds())
     assert {candidate.changes for candidate in grid} == {frozenset({"smaller"})}
     for loan in (candidate.loan for candidate in grid):
@@ -112,7 +112,7 @@ def test_every_candidate_is_what_a_lender_would_agree_on(
     for loan, changes, steps in candidates(asked, bounds):
         assert loan.goods
         assert loan.instalment
-        assert loan.rate == asked.rate
+        assert loan.yearly_rate == asked.yearly_rate
         assert bounds.least_amount * asked.credit - 0.5 <= loan.credit <= asked.credit
         assert loan.goods <= asked.goods
         assert loan.instalment <= bounds.largest_instalment * asked.instalment
@@ -135,8 +135,8 @@ def test_every_candidate_is_what_a_lender_would_agree_on(
             # Its own amounts say the term again, and each payment is worth more than its interest.
             again = Loan.asked({**asked_for, **loan.columns})
             assert again.payments == loan.payments
-            assert again.rate == pytest.approx(loan.rate, rel=0.02)
-            assert loan.instalment > loan.credit * (loan.rate or 0.0) / 12
+            assert again.yearly_rate == pytest.approx(loan.yearly_rate, rel=0.02)
+            assert loan.instalment > loan.credit * (loan.yearly_rate or 0.0) / 12
             assert (loan.cost_of_credit or 0.0) > 0
 
 
