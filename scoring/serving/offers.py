@@ -71,16 +71,16 @@ class Loan(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A loan that could be offered, in what it differs, and how far, as `apart` has it."""
+    """A loan that could be offered, in what it differs, and what is given up for it."""
 
     loan: Loan
     changes: frozenset[Change]
-    apart: tuple[float, float, float]
+    given_up: tuple[float, float, float]
 
     @property
     def distance(self) -> float:
         """All that the applicant gives up."""
-        return sum(self.apart)
+        return sum(self.given_up)
 
 
 class Judged(NamedTuple):
@@ -161,13 +161,13 @@ def candidates(asked: Loan, bounds: Bounds) -> list[Candidate]:
     ]
     payments_read, _ = _implied([loan for loan, _ in grid])
     return [
-        Candidate(loan, changes, apart(asked, loan))
+        Candidate(loan, changes, given_up(asked, loan))
         for (loan, changes), read in zip(grid, payments_read, strict=True)
         if loan.payments in (None, read)
     ]
 
 
-def apart(asked: Loan, other: Loan) -> tuple[float, float, float]:
+def given_up(asked: Loan, other: Loan) -> tuple[float, float, float]:
     """How much an applicant gives up by taking another loan than the one asked for.
 
     Returns
@@ -215,9 +215,9 @@ def nearest(grid: Sequence[Candidate], pds: Sequence[float], accepted: Iterable[
     """
     chosen: dict[frozenset[Change], int] = {}
     for place in sorted(accepted, key=lambda place: (grid[place].distance, pds[place])):
-        changes, own = grid[place].changes, grid[place].apart
+        changes, own = grid[place].changes, grid[place].given_up
         enough = (
-            other < changes and all(map(le, grid[at].apart, own)) for other, at in chosen.items()
+            other < changes and all(map(le, grid[at].given_up, own)) for other, at in chosen.items()
         )
         if changes not in chosen and not any(enough):
             chosen[changes] = place
@@ -237,7 +237,8 @@ def _amounts(asked: Loan, bounds: Bounds) -> Iterator[tuple[Change | None, float
     price = asked.goods or asked.credit
     for lower in _lower(price, bounds):
         credit = round(asked.credit * lower / price / _COIN) * _COIN
-        yield "smaller", credit, asked.goods and lower
+        if 0.0 < credit < asked.credit:
+            yield "smaller", credit, asked.goods and lower
     if asked.goods and asked.payments:
         for lower in _lower(asked.credit, bounds):
             if lower < asked.goods:

@@ -22,8 +22,8 @@ from scoring.serving.offers import (
     MOST_OFFERS,
     Candidate,
     Loan,
-    apart,
     candidates,
+    given_up,
     nearest,
     vectors_of,
 )
@@ -171,7 +171,7 @@ def needless(place: int, grid: list[Candidate], accepted: list[int]) -> bool:
     """Whether a part of a candidate's changes is accepted, and goes no further."""
     return any(
         grid[other].changes < grid[place].changes
-        and all(a <= b for a, b in zip(grid[other].apart, grid[place].apart, strict=True))
+        and all(a <= b for a, b in zip(grid[other].given_up, grid[place].given_up, strict=True))
         for other in accepted
     )
 
@@ -187,9 +187,9 @@ def test_a_combination_is_needless_where_one_change_is_enough() -> None:
 
 def test_distance_adds_up_what_is_given_up() -> None:
     asked = Loan(100_000.0, 100_000.0, 5_000.0, 24, 0.2)
-    assert apart(asked, asked) == (0.0, 0.0, 0.0)
+    assert given_up(asked, asked) == (0.0, 0.0, 0.0)
     other = Loan(90_000.0, 100_000.0, 5_500.0, 18, 0.2)
-    assert apart(asked, other) == pytest.approx((0.1, 0.125, 0.1))
+    assert given_up(asked, other) == pytest.approx((0.1, 0.125, 0.1))
     assert Candidate(other, frozenset(), (0.1, 0.125, 0.1)).distance == pytest.approx(0.325)
 
 
