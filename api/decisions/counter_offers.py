@@ -10,7 +10,7 @@ import orjson
 
 from api.decisions.requests import DecisionRequest
 from api.http.problems import FieldError, ProblemError
-from scoring.data.requests import body_of
+from scoring.data.requests import UNREADABLE, body_of
 from scoring.serving.offers import LOAN
 from scoring.store import Prediction, Store
 
@@ -36,12 +36,7 @@ def take_origin(document: object) -> str | None:
 
 
 def checked(request: DecisionRequest, store: Store) -> DecisionRequest | ProblemError:
-    """See that a request, with its history, differs from its origin in the loan alone.
-
-    Returns
-    -------
-    DecisionRequest or ProblemError
-        The request, or a 422 that names what else differs.
+    """Return the request, or a problem if more than the loan differs from its origin's.
 
     Raises
     ------
@@ -55,10 +50,9 @@ def checked(request: DecisionRequest, store: Store) -> DecisionRequest | Problem
         return wrong("is a decision on another applicant")
     if applicant.by_number:
         return wrong("send the application with the other loan, not the number alone")
-    decided_on = _rows_of(origin, applicant.id, store)
-    if decided_on is None:
-        return wrong("was decided on by number, and the stored rows are not those of then")
-    before = _comparable(decided_on)
+    before = _rows_of(origin, applicant.id, store)
+    if before is None:
+        return wrong("was decided on with rows that are not kept, or have changed since")
     after = _comparable(body_of(store.pseudonyms.rows(applicant.rows, applicant.id)))
     different = [name for name in before | after if before.get(name) != after.get(name)]
     others = [name for name in different if name not in LOAN][:_MOST_NAMES]
@@ -73,13 +67,16 @@ def wrong(detail: str) -> ProblemError:
     return ProblemError(422, "One field is wrong; errors says which and why.", [error])
 
 
-def _rows_of(origin: Prediction, number: int, store: Store) -> bytes | None:
-    """The body that an earlier decision was taken on, None where it is not kept."""
-    if origin.rows is not None:
-        return zlib.decompress(origin.rows)
-    stored = store.applicants.find(number)
-    known = stored is not None and stored.features == origin.features
-    return zlib.decompress(stored.rows) if stored and known else None
+def _rows_of(origin: Prediction, number: int, store: Store) -> dict[str, Any] | None:
+    """What an earlier decision was taken on, None where it cannot be read any more."""
+    rows = origin.rows
+    if rows is None:
+        stored = store.applicants.find(number)
+        rows = stored.rows if stored and stored.features == origin.features else b""
+    try:
+        return _comparable(zlib.decompress(rows))
+    except UNREADABLE:
+        return None
 
 
 def _comparable(body: bytes) -> dict[str, Any]:

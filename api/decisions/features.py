@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from api.decisions.requests import Applicant, DecisionRequest, has_history
 from api.http.problems import ProblemError
-from scoring.data.requests import UNREADABLE, Row, Rows, apart, body_of, frames_of, rows_of
+from scoring.data.requests import UNREADABLE, Rows, apart, body_of, frames_of, rows_of
 from scoring.features.vectors import VectorError, Vectors, compute, from_bytes, layout, to_bytes
 from scoring.store import OnlineApplicant, Store
 
@@ -28,7 +28,7 @@ class Featured(NamedTuple):
 def add_histories(
     requests: Sequence[DecisionRequest], store: Store
 ) -> list[DecisionRequest | ProblemError]:
-    """Add the stored credit history where a request says nothing of any.
+    """Add the stored credit history where a request says nothing of any, or all stored rows.
 
     Raises
     ------
@@ -86,25 +86,6 @@ def add_features(
     ]
 
 
-def look_up_rows(applicant: Applicant, store: Store) -> Applicant:
-    """Look up the rows of an applicant who is named by number.
-
-    Raises
-    ------
-    ProblemError
-        404 if nobody is known by the number, 409 if the rows are damaged.
-    StoreUnavailableError
-        If the store cannot be asked.
-    """
-    stored = store.applicants.find(applicant.id)
-    if stored is None:
-        raise _unknown(applicant.id)
-    rows = _rows_of(stored)
-    if isinstance(rows, ProblemError):
-        raise rows
-    return replace(applicant, rows=rows, misunderstood=stored.misunderstood)
-
-
 def _looked_up(request: DecisionRequest, stored: OnlineApplicant | None) -> Featured | ProblemError:
     number = request.applicant.id
     if stored is None:
@@ -140,11 +121,18 @@ def _with_history(
     request: DecisionRequest, stored: OnlineApplicant | None
 ) -> DecisionRequest | ProblemError:
     applicant = request.applicant
+    if stored is None and applicant.by_number:
+        return _unknown(applicant.id)
     if stored is None:
         return replace(request, applicant=replace(applicant, history="none"))
-    stored_rows = _rows_of(stored)
-    if isinstance(stored_rows, ProblemError):
-        return stored_rows
+    try:
+        stored_rows = rows_of(stored.rows, applicant.id)
+        frames_of([stored_rows])
+    except UNREADABLE as error:
+        return _damaged(applicant.id, error)
+    if applicant.by_number:
+        known = Applicant(applicant.id, stored_rows, stored.misunderstood, "stored")
+        return replace(request, applicant=known)
     rows = {**stored_rows, "application": applicant.rows["application"]}
     completed = Applicant(
         applicant.id,
@@ -166,15 +154,6 @@ def _misunderstood_of_both(sent: str | None, stored: str | None) -> str | None:
     ]
     warnings = json.loads(sent or "[]") + of_history
     return json.dumps(warnings) if warnings else None
-
-
-def _rows_of(stored: OnlineApplicant) -> dict[str, list[Row]] | ProblemError:
-    try:
-        rows = rows_of(stored.rows, stored.applicant)
-        frames_of([rows])
-    except UNREADABLE as error:
-        return _damaged(stored.applicant, error)
-    return rows
 
 
 def _unknown(number: int) -> ProblemError:

@@ -98,24 +98,25 @@ class ApplicantReader:
         """
         return parse(body, self._most_items)
 
-    def read_any(self, body: bytes) -> tuple[Applicant, str | None]:
+    def read_any(self, body: bytes) -> Applicant:
         """Read a body that has an applicant's rows, or the number of a known applicant alone.
-
-        Returns
-        -------
-        (Applicant, str or None)
-            With the id of the decision that it is a counter-offer to.
 
         Raises
         ------
         ProblemError
             As `parse` and `read` do.
         """
+        return self._read_any(self.parse(body))
+
+    def read_decided(self, body: bytes) -> tuple[Applicant, str | None]:
+        """Read the same with the id of the decision that it is a counter-offer to, if any."""
         document = self.parse(body)
-        origin, number = take_origin(document), known_number(document)
-        if number is not None:
-            return Applicant(number, {}, history="stored"), origin
-        return self.read(document), origin
+        origin = take_origin(document)
+        return self._read_any(document), origin
+
+    def _read_any(self, document: object) -> Applicant:
+        number = known_number(document)
+        return self.read(document) if number is None else Applicant(number, {}, history="stored")
 
     def read(self, document: object) -> Applicant:
         """Check the JSON of a body that has an applicant's rows.

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -25,25 +24,20 @@ import numpy as np
 
 from api.decisions.batcher import Batcher
 from api.decisions.counter_offers import checked
-from api.decisions.features import (
-    Featured,
-    add_features,
-    add_histories,
-    compute_features,
-    look_up_rows,
-)
-from api.decisions.offers import Offered, offers_to
+from api.decisions.features import Featured, add_features, add_histories, compute_features
 from api.decisions.recording import record_of
 from api.decisions.requests import Applicant, DecisionRequest
 from api.decisions.scoring import ModelScore, score, score_by_routes
 from api.http import metrics
 from api.http.problems import ProblemError, unavailable
 from api.models.manager import ModelManager
+from api.models.routing import LiveModel
 from scoring.data.requests import Rows
 from scoring.features.vectors import Vectors
 from scoring.serving.bounds import Bounds
 from scoring.serving.caution import LEAST_KNOWN, ReferReason, settle
 from scoring.serving.costs import Decision
+from scoring.serving.offers import Offered, Settled, find_offers
 from scoring.store import Prediction, Store, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -133,32 +127,23 @@ class DecisionService:
         champion = self._models.champion()
         applicant = self._completed(request)
         (model_score,) = score(champion, np.stack(compute_features([applicant.rows])))
-        return Supposition(applicant, model_score, *self._settle(applicant, model_score))
+        settled = self._settle(applicant, model_score.decision, model_score.known)
+        return Supposition(applicant, model_score, *settled)
 
-    def offer(self, request: DecisionRequest, bounds: Bounds) -> Offered:
-        """Look for loans that would be accepted in the place of the one asked for.
-
-        The decision is that which `decide` would take now; nothing is recorded.
+    def offer(
+        self, request: DecisionRequest, bounds: Bounds
+    ) -> tuple[Applicant, LiveModel, Offered]:
+        """Look for loans that `decide` would accept now in the place of the one asked for.
 
         Raises
         ------
-        ProblemError
-            503 if there is no model, 404 if the number is not known, 409 if what is stored is
-            damaged.
-        StoreUnavailableError
-            If there is no store to ask for rows.
+        ProblemError, StoreUnavailableError
+            As `suppose` does, and 404 if the number is not known.
         """
         model = self._models.route(request.applicant.id).model
-        if request.applicant.by_number:
-            request = replace(request, applicant=look_up_rows(request.applicant, self._store))
-        applicant = self._completed(request)
-        decided = partial(
-            settle,
-            understood=applicant.misunderstood is None,
-            least_known=self._least_known,
-            refer_all=self._models.policy.refer_all,
-        )
-        return offers_to(applicant, model, bounds, decided)
+        applicant, refer_all = self._completed(request), self._models.policy.refer_all
+        settled = partial(self._settle, applicant, refer_all=refer_all)
+        return applicant, model, find_offers(model.scorer, applicant.rows, bounds, settled)
 
     def _completed(self, request: DecisionRequest) -> Applicant:
         (completed,) = add_histories([request], self._store)
@@ -188,9 +173,10 @@ class DecisionService:
         routes = [self._models.route(item.request.applicant.id) for item in featured]
         scores = score_by_routes([item.vector for item in featured], routes)
         refer_all = self._models.policy.refer_all
+        answering = (own[route.model.digest] for route, own in zip(routes, scores, strict=True))
         settled = [
-            self._settle(item.request.applicant, own[route.model.digest], refer_all=refer_all)
-            for item, route, own in zip(featured, routes, scores, strict=True)
+            self._settle(item.request.applicant, own.decision, own.known, refer_all=refer_all)
+            for item, own in zip(featured, answering, strict=True)
         ]
         records = [
             record_of(*item, self._store)
@@ -202,11 +188,16 @@ class DecisionService:
         return recorded
 
     def _settle(
-        self, applicant: Applicant, score: ModelScore, *, refer_all: bool = False
-    ) -> tuple[Decision, tuple[ReferReason, ...]]:
+        self,
+        applicant: Applicant,
+        decision: Decision,
+        known: float | None,
+        *,
+        refer_all: bool = False,
+    ) -> Settled:
         return settle(
-            score.decision,
-            score.known,
+            decision,
+            known,
             understood=applicant.misunderstood is None,
             least_known=self._least_known,
             refer_all=refer_all,

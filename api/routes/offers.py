@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from dataclasses import replace
+from typing import Annotated, Any, Literal, get_args
 
 from flask import Response
 from pydantic import BaseModel, Field
 
 from api.decisions import example
-from api.decisions.answers import ReadyModel, ReferBand, Warned, facts_of, warnings_of
-from api.decisions.offers import Judged, Offered, Outcome
+from api.decisions.answers import ReadyModel, Warned, facts_of, warnings_of
 from api.decisions.requests import DecisionRequest
 from api.http import limits
 from api.http.access import current_client, scope, sees_all
@@ -23,11 +23,11 @@ from api.service import current_service
 from scoring.language import LANGUAGES, text
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
-from scoring.serving.offers import MOST_OFFERS, Candidate, Change, Loan
+from scoring.serving.offers import MOST_OFFERS, Candidate, Change, Judged, Loan, Outcome
 
 blueprint = resource("offers", "prediction", "Decisions on applications")
 
-Texts = dict[str, str]
+Texts = Annotated[dict[str, str], Field(description="In words, by language (en, fr)")]
 
 
 class Terms(BaseModel):
@@ -46,28 +46,24 @@ class ChangedColumn(BaseModel):
     """A column of the application with another value."""
 
     column: Literal["AMT_CREDIT", "AMT_GOODS_PRICE", "AMT_ANNUITY"]
-    asked: float = Field(description="As it was asked for")
-    offered: float = Field(description="As it would be accepted")
-    texts: Texts = Field(description="What the column is, by language (en, fr)")
+    asked: float
+    offered: float = Field(description="What to send to POST /predict")
+    texts: Texts
 
 
 class Offer(Terms):
     """A loan that would be accepted."""
 
     changes: list[Change] = Field(description="In what it differs from the loan asked for")
-    texts: Texts = Field(description="The same in words, by language (en, fr)")
+    texts: Texts
     distance: float = Field(
-        description="How far it is from the loan asked for: the share of the amount that is not "
-        "lent, half of the relative change in the number of instalments, and the share by which "
-        "an instalment is larger, added up"
+        description="The share of the amount that is not lent, half of the relative change in the "
+        "number of instalments, and the share by which an instalment is larger, added up"
     )
     down_payment: float | None = Field(
-        description="What the applicant pays of the goods' price at once; null where that is no "
-        "part of the offer"
+        description="What is paid of the goods' price at once; null without a down payment"
     )
-    columns: list[ChangedColumn] = Field(
-        description="What to change of the application for POST /predict"
-    )
+    columns: list[ChangedColumn]
 
 
 class Offers(BaseModel):
@@ -77,11 +73,9 @@ class Offers(BaseModel):
         description="offers: there are some; accepted: the loan asked for would be; officer: "
         "refer_reasons keep back every loan that the model accepts; none: the model accepts none"
     )
-    texts: Texts = Field(description="The same in words, by language (en, fr)")
-    asked: Terms = Field(description="The loan asked for")
+    texts: Texts
+    asked: Terms
     refer_reasons: list[ReferReason] = Field(description="Why an officer would decide")
-    cutoff: float
-    refer_band: ReferBand
     history: Literal["sent", "stored", "none"]
     warnings: list[Warned] = Field(description="What was not understood, and taken for missing")
     offers: list[Offer] = Field(
@@ -110,52 +104,51 @@ def offers() -> Response:
     limits.spend(current_client().id, "what_if_limiter")
     service = current_service()
     service.models.champion()
-    applicant, _ = service.reader.read_any(read_body(JSON))
-    by_number = applicant.by_number
-    if by_number:
+    applicant = service.reader.read_any(read_body(JSON))
+    if applicant.by_number:
         if not sees_all():
             raise ProblemError(
                 403, "Offers by number tell stored amounts: take a key with the scope read."
             )
         note_read("offers", service.store.pseudonyms.applicant(applicant.id))
+        # All its rows are looked up, not its features alone.
+        applicant = replace(applicant, history=None)
     request = DecisionRequest(applicant, caller_of(None, ""))
-    return json_answer(_answer(service.decisions.offer(request, service.settings.offers)))
-
-
-def _answer(offered: Offered) -> dict[str, Any]:
-    scorer, applicant, asked = offered.model.scorer, offered.applicant, offered.asked
-    return {
-        "outcome": offered.outcome,
-        "texts": _texts(f"outcomes.{offered.outcome}"),
-        "asked": _terms(asked, offered.judged),
-        "refer_reasons": offered.blocking or offered.judged.settled[1],
-        "cutoff": float(scorer.cutoff),
-        "refer_band": list(scorer.refer_band),
-        "history": applicant.history,
-        "warnings": warnings_of(
-            applicant.misunderstood, withheld=applicant.history == "stored" and not sees_all()
-        ),
-        "offers": [_offer(asked, *offer) for offer in offered.offers],
-        "model": facts_of(offered.model),
-    }
+    applicant, model, offered = service.decisions.offer(request, service.settings.offers)
+    withheld = applicant.history == "stored" and not sees_all()
+    return json_answer(
+        {
+            "outcome": offered.outcome,
+            "texts": _texts(f"outcomes.{offered.outcome}"),
+            "asked": _terms(offered.asked, offered.judged),
+            "refer_reasons": offered.reasons,
+            "history": applicant.history,
+            "warnings": warnings_of(applicant.misunderstood, withheld=withheld),
+            "offers": [_offer(offered.asked, *offer) for offer in offered.offers],
+            "model": facts_of(model),
+        }
+    )
 
 
 def _offer(asked: Loan, candidate: Candidate, judged: Judged) -> dict[str, Any]:
     loan = candidate.loan
     changes = [change for change in get_args(Change) if change in candidate.changes]
-    paid = "down_payment" in changes and loan.goods is not None
+    paid = (loan.goods or 0.0) - loan.credit if "down_payment" in changes else None
     return {
         **_terms(loan, judged),
         "changes": changes,
         "texts": _texts(*(f"changes.{change}" for change in changes)),
         "distance": candidate.distance,
-        "down_payment": (loan.goods or 0.0) - loan.credit if paid else None,
+        "down_payment": paid,
         "columns": [
-            {"column": name, "asked": before, "offered": after, "texts": _texts(f"columns.{name}")}
-            for (name, before), after in zip(
-                asked.columns.items(), loan.columns.values(), strict=True
-            )
-            if before != after
+            {
+                "column": name,
+                "asked": before,
+                "offered": loan.columns[name],
+                "texts": _texts(f"columns.{name}"),
+            }
+            for name, before in asked.columns.items()
+            if loan.columns[name] != before
         ],
     }
 
@@ -163,14 +156,14 @@ def _offer(asked: Loan, candidate: Candidate, judged: Judged) -> dict[str, Any]:
 def _terms(loan: Loan, judged: Judged) -> dict[str, Any]:
     return {
         "payments": loan.payments,
-        "yearly_rate": loan.rate,
+        "yearly_rate": loan.yearly_rate,
         "cost_of_credit": loan.cost_of_credit,
         "probability_of_default": judged.pd,
         "decision": judged.settled[0],
     }
 
 
-def _texts(*keys: str) -> Texts:
+def _texts(*keys: str) -> dict[str, str]:
     return {
         language: " ".join(text(language, f"offers.{key}") for key in keys)
         for language in LANGUAGES

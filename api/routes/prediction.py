@@ -102,7 +102,7 @@ def predict() -> Response:
     caller = caller_of(key, digest_of(body))
     first = None if key is None else _first_answer(caller, key)
     service = current_service()
-    applicant, origin = service.reader.read_any(body)
+    applicant, origin = service.reader.read_decided(body)
     if first is None:
         request = DecisionRequest(applicant, caller, _origin_of(origin))
         (result,) = service.decisions.decide([request])
@@ -185,7 +185,7 @@ def _request_of(body: bytes, caller: Caller, key: str | None) -> DecisionRequest
     if len(body) > largest:
         return ProblemError(413, f"The applicant is larger than {largest:,} bytes.")
     try:
-        applicant, origin = service.reader.read_any(body)
+        applicant, origin = service.reader.read_decided(body)
         return DecisionRequest(applicant, replace(caller, idempotency_key=key), _origin_of(origin))
     except ProblemError as problem:
         return problem

@@ -1,14 +1,14 @@
-"""Other loans that an applicant could be offered: a grid of them, and the nearest that pass.
+"""Other loans that an applicant could be offered: the nearest on a grid that would be accepted.
 
-Only the loan changes, within what its lender would agree on: less is lent (for cheaper goods, or
-for the same goods with a down payment), it is repaid in another number of instalments, or both.
-The yearly rate stays that of the loan that was asked for.
+Only the loan changes, within what its lender agrees on: less is lent (for cheaper goods, or for the
+same goods with a down payment), it is repaid in another number of instalments, or both. The yearly
+rate stays that of the loan asked for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import le
 from typing import Any, Literal, NamedTuple
 
@@ -18,47 +18,44 @@ from scoring.data.requests import Rows, frames_of
 from scoring.features.implied_rates import TERMS, implied
 from scoring.features.vectors import Vectors, compute
 from scoring.serving.bounds import Bounds
+from scoring.serving.caution import ReferReason
+from scoring.serving.costs import Decision
+from scoring.serving.scorer import Scorer
 
 Change = Literal["smaller", "down_payment", "fewer_instalments", "more_instalments"]
+# offers: there are some; accepted: none is needed; officer: doubts about the applicant keep back
+# what the model accepts; none: the model accepts nothing on the grid.
+Outcome = Literal["offers", "accepted", "officer", "none"]
+Settled = tuple[Decision, tuple[ReferReason, ...]]
 
 # What can be agreed on; all else says who the applicant is.
 LOAN = ("AMT_CREDIT", "AMT_GOODS_PRICE", "AMT_ANNUITY")
 MOST_OFFERS = 3
 # Half as many instalments again are as far away as a quarter of the amount.
-TERM_WEIGHT = 0.5
+_TERM_WEIGHT = 0.5
 # What instalments, and credits that follow a price, are whole multiples of.
 _COIN = 0.5
 _MONTHS_A_YEAR = 12.0
 
 
 class Loan(NamedTuple):
-    """A loan as an application has it; None where something is not known.
-
-    Attributes
-    ----------
-    credit, goods, instalment : float, float or None, float or None
-        AMT_CREDIT, AMT_GOODS_PRICE and AMT_ANNUITY.
-    payments : int or None
-        The number of monthly instalments.
-    rate : float or None
-        The yearly rate that these imply.
-    """
+    """A loan, with the number of monthly instalments and the yearly rate that its amounts imply."""
 
     credit: float
     goods: float | None
     instalment: float | None
     payments: int | None = None
-    rate: float | None = None
+    yearly_rate: float | None = None
 
     @classmethod
     def asked(cls, application: Mapping[str, Any]) -> Loan:
         """The loan of an application; a revolving one has no term."""
-        credit, goods, instalment = (application.get(name) for name in LOAN)
-        loan = cls(credit or 0.0, goods, instalment)
+        credit, *others = LOAN
+        loan = cls(application[credit], *map(application.get, others))
         if application["NAME_CONTRACT_TYPE"] == "Revolving loans":
             return loan
-        (term,), (rate,) = _implied([loan])
-        return loan._replace(payments=None if term is None else int(term), rate=rate)
+        (payments,), (rate,) = _implied([loan])
+        return loan._replace(payments=None if payments is None else int(payments), yearly_rate=rate)
 
     @property
     def columns(self) -> dict[str, float | None]:
@@ -74,29 +71,103 @@ class Loan(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A loan that could be offered.
-
-    Attributes
-    ----------
-    loan : Loan
-        The loan.
-    changes : frozenset of str
-        In what it differs.
-    apart : (float, float, float)
-        How far it is from the loan asked for, as the function `apart` has it.
-    """
+    """A loan that could be offered, in what it differs, and what is given up for it."""
 
     loan: Loan
     changes: frozenset[Change]
-    apart: tuple[float, float, float]
+    given_up: tuple[float, float, float]
 
     @property
     def distance(self) -> float:
         """All that the applicant gives up."""
-        return sum(self.apart)
+        return sum(self.given_up)
 
 
-def apart(asked: Loan, other: Loan) -> tuple[float, float, float]:
+class Judged(NamedTuple):
+    """What would be decided on a loan: the model's decision, and the one with its reasons."""
+
+    pd: float
+    model_decision: Decision
+    settled: Settled
+
+
+class Offered(NamedTuple):
+    """The loan asked for, and those that would be accepted in its place, the nearest first.
+
+    `reasons` say why an officer decides on what was asked for, or keep all loans back.
+    """
+
+    asked: Loan
+    judged: Judged
+    outcome: Outcome
+    reasons: tuple[ReferReason, ...]
+    offers: tuple[tuple[Candidate, Judged], ...] = ()
+
+
+def find_offers(
+    scorer: Scorer,
+    rows: Rows,
+    bounds: Bounds,
+    settled: Callable[[Decision, float | None], Settled],
+) -> Offered:
+    """Look for the nearest loans that would be accepted.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The model that would answer.
+    rows : mapping of str to list of dict
+        The applicant's, with the loan that is asked for.
+    bounds : Bounds
+        What can be agreed on.
+    settled : callable of (Decision, float or None)
+        The decision, from what the probability means and the share that is known.
+    """
+    asked = Loan.asked(rows["application"][0])
+    grid = candidates(asked, bounds)
+    matrix = scorer.matrix(vectors_of(rows, [asked, *(candidate.loan for candidate in grid)]))
+    pds, known = scorer.pds(matrix), scorer.known(matrix)
+    judged, *others = [
+        Judged(float(pd), decision, settled(decision, share))
+        for pd, decision, share in zip(pds, scorer.decide(pds), known, strict=True)
+    ]
+    if judged.settled[0] == "accept":
+        return Offered(asked, judged, "accepted", ())
+    accepted = (place for place, other in enumerate(others) if other.settled[0] == "accept")
+    if places := nearest(grid, [other.pd for other in others], accepted):
+        offers = tuple((grid[place], others[place]) for place in places)
+        return Offered(asked, judged, "offers", judged.settled[1], offers)
+    for other in (judged, *others):
+        if other.model_decision == "accept":
+            return Offered(asked, judged, "officer", other.settled[1])
+    return Offered(asked, judged, "none", judged.settled[1])
+
+
+def candidates(asked: Loan, bounds: Bounds) -> list[Candidate]:
+    """All loans that could be offered in the place of one.
+
+    None lends more than was asked for. Amounts that would be read as those of another number of
+    instalments are left out: the model would judge another loan.
+    """
+    if not asked.credit:
+        return []
+    largest = bounds.largest_instalment * (asked.instalment or 0.0)
+    grid = [
+        (loan, changes)
+        for change, credit, goods in _amounts(asked, bounds)
+        for payments in _terms(asked, bounds)
+        if (changes := frozenset(_changes(change, payments, asked.payments)))
+        and ((loan := _repaid(asked, credit, goods, payments)).instalment or 0.0) <= largest
+    ]
+    payments_read, _ = _implied([loan for loan, _ in grid])
+    return [
+        Candidate(loan, changes, given_up(asked, loan))
+        for (loan, changes), read in zip(grid, payments_read, strict=True)
+        if loan.payments in (None, read)
+    ]
+
+
+def given_up(asked: Loan, other: Loan) -> tuple[float, float, float]:
     """How much an applicant gives up by taking another loan than the one asked for.
 
     Returns
@@ -107,49 +178,19 @@ def apart(asked: Loan, other: Loan) -> tuple[float, float, float]:
     """
     term = larger = 0.0
     if asked.payments and other.payments:
-        term = TERM_WEIGHT * abs(other.payments / asked.payments - 1.0)
+        term = _TERM_WEIGHT * abs(other.payments / asked.payments - 1.0)
     if asked.instalment and other.instalment:
         larger = max(0.0, other.instalment / asked.instalment - 1.0)
     return 1.0 - other.credit / asked.credit, term, larger
 
 
-def candidates(asked: Loan, bounds: Bounds) -> list[Candidate]:
-    """All loans within the bounds that could be offered in the place of one.
-
-    None lends more than was asked for, and each is read as what it is: amounts that would be
-    taken for those of another number of instalments are left out.
-    """
-    if not asked.credit:
-        return []
-    grid = [
-        (Loan(credit, goods, _instalment(asked, credit, payments), payments, asked.rate),
-         frozenset(_changes(change, payments, asked.payments)))
-        for change, credit, goods in _amounts(asked, bounds)
-        for payments in _terms(asked, bounds)
-    ]  # fmt: skip
-    most = bounds.largest_instalment * (asked.instalment or 0.0)
-    fitting = [
-        (loan, changes) for loan, changes in grid if changes and (loan.instalment or 0.0) <= most
-    ]
-    terms, _ = _implied([loan for loan, _ in fitting])
-    return [
-        Candidate(loan, changes, apart(asked, loan))
-        for (loan, changes), term in zip(fitting, terms, strict=True)
-        if loan.payments in (None, term)
-    ]
-
-
 def vectors_of(rows: Rows, loans: Sequence[Loan]) -> Vectors:
-    """The features of an applicant with each of some loans; the history is computed once.
+    """The features of an applicant with each of some loans, as requests for them would have them.
 
-    Returns
-    -------
-    numpy.ndarray of shape (loans, columns)
-        Each row is what a request for that loan would have.
+    The history is computed once.
     """
     frames = frames_of([rows])
-    application = frames["application"]
-    terms = pl.DataFrame([loan.columns for loan in loans], schema=dict.fromkeys(LOAN, pl.Float64))
+    application, terms = frames["application"], _frame(loans)
     changed = application.drop(LOAN).join(terms, how="cross").select(application.columns)
     return compute({**frames, "application": changed})
 
@@ -158,14 +199,12 @@ def nearest(grid: Sequence[Candidate], pds: Sequence[float], accepted: Iterable[
     """Choose what is offered: of each kind of change the nearest loan, three at most.
 
     A combination of changes is not offered where one of them alone is enough without going
-    further.
+    further. Of two loans as near, the one with the lower PD is chosen.
 
     Parameters
     ----------
-    grid : sequence of Candidate
-        The loans.
-    pds : sequence of float
-        Their probabilities of default: of two loans as near, the one with the lower is chosen.
+    grid, pds : sequence of Candidate, sequence of float
+        The loans, and their probabilities of default.
     accepted : iterable of int
         The places in the grid of those that would be accepted.
 
@@ -176,17 +215,13 @@ def nearest(grid: Sequence[Candidate], pds: Sequence[float], accepted: Iterable[
     """
     chosen: dict[frozenset[Change], int] = {}
     for place in sorted(accepted, key=lambda place: (grid[place].distance, pds[place])):
-        candidate = grid[place]
-        if candidate.changes not in chosen and not any(
-            _suffices(grid[other], candidate) for other in chosen.values()
-        ):
-            chosen[candidate.changes] = place
+        changes, own = grid[place].changes, grid[place].given_up
+        enough = (
+            other < changes and all(map(le, grid[at].given_up, own)) for other, at in chosen.items()
+        )
+        if changes not in chosen and not any(enough):
+            chosen[changes] = place
     return list(chosen.values())[:MOST_OFFERS]
-
-
-def _suffices(other: Candidate, candidate: Candidate) -> bool:
-    """Whether a part of a candidate's changes is enough, and goes no further in anything."""
-    return other.changes < candidate.changes and all(map(le, other.apart, candidate.apart))
 
 
 def _changes(change: Change | None, payments: int | None, asked: int | None) -> Iterator[Change]:
@@ -200,49 +235,47 @@ def _amounts(asked: Loan, bounds: Bounds) -> Iterator[tuple[Change | None, float
     """What may be lent, for goods of which price."""
     yield None, asked.credit, asked.goods
     price = asked.goods or asked.credit
-    for lower in _round_amounts(price, bounds):
-        credit = _whole(asked.credit * lower / price, _COIN)
-        yield "smaller", credit, asked.goods and lower
+    for lower in _lower(price, bounds):
+        credit = round(asked.credit * lower / price / _COIN) * _COIN
+        if 0.0 < credit < asked.credit:
+            yield "smaller", credit, asked.goods and lower
     if asked.goods and asked.payments:
-        for lower in _round_amounts(asked.credit, bounds):
+        for lower in _lower(asked.credit, bounds):
             if lower < asked.goods:
                 yield "down_payment", lower, asked.goods
 
 
-def _round_amounts(amount: float, bounds: Bounds) -> list[float]:
+def _lower(amount: float, bounds: Bounds) -> list[float]:
     """Round amounts below one, each once, the largest first."""
     steps = range(1, round((1.0 - bounds.least_amount) / bounds.step) + 1)
-    near = (_whole(amount * (1.0 - bounds.step * step), bounds.rounding) for step in steps)
-    return [
-        lower for lower in dict.fromkeys(near) if bounds.least_amount * amount <= lower < amount
-    ]
+    unit, least = bounds.rounding, bounds.least_amount * amount
+    near = (round(amount * (1.0 - bounds.step * step) / unit) * unit for step in steps)
+    return [lower for lower in dict.fromkeys(near) if least <= lower < amount]
 
 
 def _terms(asked: Loan, bounds: Bounds) -> list[int | None]:
-    if asked.payments is None or asked.instalment is None:
-        return [asked.payments]
-    others = [term for term in TERMS if term <= bounds.longest_term and term != asked.payments]
-    return [asked.payments, *others]
+    if asked.payments is None:
+        return [None]
+    return [asked.payments, *(n for n in TERMS if n <= bounds.longest_term and n != asked.payments)]
 
 
-def _instalment(asked: Loan, credit: float, payments: int | None) -> float | None:
-    """The instalment at the rate that was asked for, rounded up."""
+def _repaid(asked: Loan, credit: float, goods: float | None, payments: int | None) -> Loan:
+    """A loan at the rate that was asked for, its instalment rounded up."""
     if asked.instalment is None:
-        return None
-    if payments is None or asked.rate is None or payments == asked.payments:
+        return Loan(credit, goods, None)
+    if payments is None or asked.yearly_rate is None or payments == asked.payments:
         exact = asked.instalment * credit / asked.credit
     else:
-        monthly = asked.rate / _MONTHS_A_YEAR
+        monthly = asked.yearly_rate / _MONTHS_A_YEAR
         exact = credit * monthly / (1.0 - (1.0 + monthly) ** -payments)
-    return math.ceil(exact / _COIN) * _COIN
-
-
-def _whole(amount: float, unit: float) -> float:
-    return round(amount / unit) * unit
+    return Loan(credit, goods, math.ceil(exact / _COIN) * _COIN, payments, asked.yearly_rate)
 
 
 def _implied(loans: Sequence[Loan]) -> tuple[list[float | None], list[float | None]]:
-    """Numbers of payments and yearly rates as features read them out of amounts."""
-    rows = pl.DataFrame([loan.columns for loan in loans], schema=dict.fromkeys(LOAN, pl.Float64))
-    read = implied(rows.to_struct()).struct
+    """Numbers of payments and yearly rates, as features read them out of amounts."""
+    read = implied(_frame(loans).to_struct()).struct
     return read.field("TERM_LISTED").to_list(), read.field("RATE_LISTED").to_list()
+
+
+def _frame(loans: Sequence[Loan]) -> pl.DataFrame:
+    return pl.DataFrame([loan.columns for loan in loans], schema=dict.fromkeys(LOAN, pl.Float64))

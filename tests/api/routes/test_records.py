@@ -49,6 +49,7 @@ def test_a_decision_is_told_as_it_was_answered(client: FlaskClient, answer: dict
         "final_decision": answer["decision"],
         "overrides": [],
         "outcome": None,
+        "counter_offers": [],
     }
 
 

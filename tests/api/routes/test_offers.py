@@ -1,0 +1,345 @@
+"""POST /offers, and decisions on what was offered."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from flask.testing import FlaskClient
+
+from api.decisions import example
+from scoring.data.dataset import Dataset
+from scoring.data.requests import frames_of
+from scoring.features import build_features
+from scoring.language import LANGUAGES
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples
+from scoring.modelling.fit import fit_scorer
+from scoring.modelling.validation import cross_validate
+from scoring.monitoring.replay import replay
+from scoring.serving.batch import example_requests
+from scoring.serving.costs import Costs
+from scoring.serving.materialize import materialize
+from scoring.serving.offers import LOAN, Loan, candidates
+from scoring.serving.scorer import Scorer
+from scoring.store import Store
+from tests.helpers import serving
+
+PROBLEM = "application/problem+json"
+NOBODY = "01a2061a-5c77-7d65-9ff9-611f461c3a51"
+FAMILIES = {
+    "trees": Candidate.of("trees", n_estimators=40),
+    "linear": Candidate.of("linear"),
+    "sum": Candidate.of("sum", **{"trees.n_estimators": 20}),
+}
+Body = dict[str, Any]
+
+
+def strict(scorer: Scorer, features: pl.DataFrame) -> Scorer:
+    """The model with a cut-off that half of the applicants are above."""
+    cutoff = float(np.median(scorer.predict(features)))
+    return replace(scorer, cutoff=cutoff, refer_band=(0.97 * cutoff, 1.03 * cutoff))
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def model(
+    request: pytest.FixtureRequest, sample_examples: Examples, sample_features: pl.DataFrame
+) -> Scorer:
+    validation = cross_validate(FAMILIES[request.param], sample_examples, Costs(), folds=2)
+    return strict(
+        fit_scorer(validation, sample_examples, "credit-scoring", lineage={}), sample_features
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(
+    scorer: Scorer, sample_features: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    place = tmp_path_factory.mktemp("model") / "champion"
+    strict(scorer, sample_features).save(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path, sample: Dataset) -> Iterator[FlaskClient]:
+    with serving.running_app(serving.settings(folder, folder.parent / "store")) as app:
+        materialize(sample, app.extensions["service"].store)
+        yield app.test_client()
+
+
+def store_of(client: FlaskClient) -> Store:
+    store: Store = client.application.extensions["service"].store
+    return store
+
+
+def bodies(sample: Dataset, number: int = 40) -> Iterator[Body]:
+    yield from copy.deepcopy(list(example_requests(sample, serving.applicants(sample, number))))
+
+
+def offers_to(client: FlaskClient, body: Body) -> Body:
+    response = client.post("/offers", json=body)
+    assert response.status_code == 200, response.text
+    return dict(response.json)
+
+
+def changed(body: Body, offer: Body) -> Body:
+    columns = {column["column"]: column["offered"] for column in offer["columns"]}
+    return {**body, "application": {**body["application"], **columns}}
+
+
+@pytest.fixture(scope="module")
+def offered(client: FlaskClient, sample: Dataset) -> tuple[Body, Body]:
+    """The rows of an applicant who is refused, and the answer with offers."""
+    for body in bodies(sample, 200):
+        answer = offers_to(client, body)
+        if answer["offers"]:
+            return body, answer
+    raise AssertionError("nobody is offered anything")
+
+
+def wrong_with(client: FlaskClient, body: Body) -> str:
+    response = client.post("/predict", json=body)
+    assert (response.status_code, response.content_type) == (422, PROBLEM), response.text
+    (error,) = response.json["errors"]
+    assert error["pointer"] == "/counter_offer_to"
+    return str(error["detail"])
+
+
+def test_offers_are_accepted_and_none_is_nearer(
+    model: Scorer, sample: Dataset, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "champion")
+    settings = serving.settings(tmp_path / "champion", tmp_path)
+    outcomes: list[str] = []
+    with serving.running_app(settings) as app:
+        client = app.test_client()
+        for body in bodies(sample):
+            answer = offers_to(client, body)
+            outcomes.append(answer["outcome"])
+            decided = client.post("/predict", json=body).json
+            for name in ("probability_of_default", "decision"):
+                assert answer["asked"][name] == decided[name]
+            for offer in answer["offers"]:
+                again = client.post("/predict", json=changed(body, offer)).json
+                assert again["decision"] == offer["decision"] == "accept"
+                assert again["probability_of_default"] == offer["probability_of_default"]
+            if answer["outcome"] != "accepted" and outcomes.count(answer["outcome"]) <= 2:
+                check_by_brute_force(model, body, answer["offers"])
+    assert {"accepted", "offers", "none"} <= set(outcomes)
+
+
+def check_by_brute_force(model: Scorer, body: Body, offers: list[Body]) -> None:
+    """Score every loan of the grid as an application of its own, through the features anew."""
+    asked = Loan.asked(body["application"])
+    grid = candidates(asked, serving.Settings().offers)
+    rows = {**body, "application": [body["application"]]}
+    accepted = []
+    for candidate in grid:
+        own = {**body["application"], **candidate.loan.columns}
+        features = build_features(frames_of([{**rows, "application": [own]}]))
+        if model.decide(model.predict(features)) == ["accept"]:
+            accepted.append(candidate)
+    assert [offer["distance"] for offer in offers[:1]] == sorted(
+        candidate.distance for candidate in accepted
+    )[:1]
+    for offer in offers:
+        own_kind = [c.distance for c in accepted if c.changes == frozenset(offer["changes"])]
+        assert offer["distance"] == min(own_kind)
+
+
+def test_an_offer_says_what_changes_and_what_it_costs(offered: tuple[Body, Body]) -> None:
+    body, answer = offered
+    assert answer["outcome"] == "offers"
+    assert answer["history"] == "sent"
+    assert 1 <= len(answer["offers"]) <= 3
+    for offer in answer["offers"]:
+        assert {column["column"] for column in offer["columns"]} <= set(LOAN)
+        for column in offer["columns"]:
+            assert column["asked"] == body["application"][column["column"]] != column["offered"]
+        after = changed(body, offer)["application"]
+        expected = offer["payments"] * after["AMT_ANNUITY"] - after["AMT_CREDIT"]
+        assert offer["cost_of_credit"] == pytest.approx(expected, abs=0.01)
+        assert ("down_payment" in offer["changes"]) == (offer["down_payment"] is not None)
+        for texts in (offer["texts"], *(column["texts"] for column in offer["columns"])):
+            assert set(texts) == set(LANGUAGES)
+            assert all(texts.values())
+
+
+def test_nothing_is_recorded(client: FlaskClient, offered: tuple[Body, Body]) -> None:
+    before = len(list(store_of(client).decisions.search()))
+    offers_to(client, offered[0])
+    assert len(list(store_of(client).decisions.search())) == before
+
+
+def test_a_known_applicant_is_offered_the_same_by_number(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
+    body, answer = offered
+    number = body["application"]["SK_ID_CURR"]
+    assert offers_to(client, {"SK_ID_CURR": number}) == {**answer, "history": "stored"}
+    alone = {"application": body["application"]}
+    assert offers_to(client, alone) == {**answer, "history": "stored"}
+    response = client.post("/offers", json={"SK_ID_CURR": 999})
+    assert (response.status_code, response.content_type) == (404, PROBLEM)
+
+
+def test_stored_amounts_take_the_scope_read(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
+    number = offered[0]["application"]["SK_ID_CURR"]
+    for scopes, status in ((("score",), 403), (("score", "read"), 200), (("read",), 403)):
+        _, key = store_of(client).keys.add("branch", scopes)  # type: ignore[arg-type]
+        sent = {"X-API-Key": key}
+        assert (
+            client.post("/offers", json={"SK_ID_CURR": number}, headers=sent).status_code == status
+        )
+    looks = store_of(client).privacy.on_record(number)["reads"]
+    assert {look["what"] for look in looks} == {"offers"}
+
+
+def test_where_an_officer_has_to_decide_nothing_is_offered(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
+    body = copy.deepcopy(offered[0])
+    # No feature: the probabilities are what they were.
+    body["application"]["FONDKAPREMONT_MODE"] = "an account of some kind"
+    answer = offers_to(client, body)
+    assert (answer["outcome"], answer["offers"]) == ("officer", [])
+    assert answer["refer_reasons"] == ["not_understood"]
+    assert [warning["pointer"] for warning in answer["warnings"]] == [
+        "/application/FONDKAPREMONT_MODE"
+    ]
+    policy = {"refer_all": True, "actor": "C. Martin", "motive": "A drill."}
+    assert client.put("/policy", json=policy).status_code == 200
+    try:
+        answer = offers_to(client, offered[0])
+        assert (answer["outcome"], answer["offers"]) == ("officer", [])
+        assert answer["refer_reasons"] == ["refer_all"]
+        assert answer["asked"]["decision"] == "refer"
+    finally:
+        client.put("/policy", json=policy | {"refer_all": False})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {"application": {"SK_ID_CURR": 1, "AMT_CREDIT": "much"}},
+        {"SK_ID_CURR": "100002"},
+        {**example.REQUEST, "counter_offer_to": NOBODY},
+    ],
+)
+def test_what_is_no_application_is_refused(client: FlaskClient, body: Any) -> None:
+    response = client.post("/offers", json=body)
+    assert (response.status_code, response.content_type) == (422, PROBLEM)
+
+
+def test_offers_count_against_the_limit_of_suppositions(folder: Path, tmp_path: Path) -> None:
+    with serving.running_app(serving.settings(folder, tmp_path, what_if_limit="2/hour")) as app:
+        asked = [app.test_client().post("/offers", json=example.REQUEST) for _ in range(3)]
+    assert [response.status_code for response in asked] == [200, 200, 429]
+
+
+def test_bounds_are_settings(folder: Path, tmp_path: Path, offered: tuple[Body, Body]) -> None:
+    environment = {"OFFER_LEAST_AMOUNT": "0.99", "OFFER_STEP": "0.99", "OFFER_LONGEST_TERM": "1"}
+    bounds = serving.Settings.from_environment(environment).offers
+    with serving.running_app(serving.settings(folder, tmp_path, offers=bounds)) as app:
+        assert offers_to(app.test_client(), offered[0])["outcome"] == "none"
+
+
+def test_a_counter_offer_is_on_record_with_its_origin(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
+    body, answer = offered
+    origin = client.post("/predict", json=body).json
+    assert origin["counter_offer_to"] is None
+    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin["id"]}
+    headers = {"Idempotency-Key": secrets.token_hex(8)}
+    taken = client.post("/predict", json=named, headers=headers).json
+    assert taken["decision"] == "accept"
+    assert taken["counter_offer_to"] == origin["id"]
+    assert client.post("/predict", json=named, headers=headers).json == taken
+    assert client.get(f"/predictions/{taken['id']}").json["counter_offer_to"] == origin["id"]
+    assert client.get(f"/predictions/{origin['id']}").json["counter_offers"] == [taken["id"]]
+    _, key = store_of(client).keys.add("branch", ("score",))
+    assert client.get(f"/predictions/{origin['id']}", headers={"X-API-Key": key}).status_code == 404
+    assert replay(store_of(client)).differing == 0
+
+
+def test_counter_offers_come_in_batches_too(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
+    body, answer = offered
+    origin = client.post("/predict", json=body).json["id"]
+    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin}
+    results = client.post(
+        "/predict/batch", json=[named, {**named, "counter_offer_to": NOBODY}, body]
+    ).json["results"]
+    assert results[0]["prediction"]["counter_offer_to"] == origin
+    assert results[1]["problem"]["errors"][0]["pointer"] == "/counter_offer_to"
+    assert results[2]["prediction"]["counter_offer_to"] is None
+
+
+def test_only_the_loan_may_differ(
+    client: FlaskClient, sample: Dataset, offered: tuple[Body, Body]
+) -> None:
+    body, answer = offered
+    origin = client.post("/predict", json=body).json["id"]
+    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin}
+    income = {**named["application"], "AMT_INCOME_TOTAL": 1_000_000.0}
+    mobile = {**named["application"], "FLAG_EMAIL": 1 - (body["application"]["FLAG_EMAIL"] or 0)}
+    assert "not AMT_INCOME_TOTAL" in wrong_with(client, {**named, "application": income})
+    assert "not FLAG_EMAIL" in wrong_with(client, {**named, "application": mobile})
+    assert "not bureau" in wrong_with(client, {**named, "bureau": [], "bureau_balance": []})
+    assert "this very loan" in wrong_with(client, {**body, "counter_offer_to": origin})
+    assert "no decision" in wrong_with(client, {**named, "counter_offer_to": NOBODY})
+    for number in ("x", 5, None, origin.upper(), f"{origin}\n"):
+        assert "must be the id" in wrong_with(client, {**named, "counter_offer_to": number})
+    other = next(one for one in bodies(sample) if one["application"] != body["application"])
+    assert "another applicant" in wrong_with(client, {**other, "counter_offer_to": origin})
+    by_number = {"SK_ID_CURR": body["application"]["SK_ID_CURR"], "counter_offer_to": origin}
+    assert "not the number alone" in wrong_with(client, by_number)
+
+
+def test_a_decision_of_another_key_is_no_origin(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
+    body, answer = offered
+    origin = client.post("/predict", json=body).json["id"]
+    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin}
+    _, key = store_of(client).keys.add("branch", ("score",))
+    response = client.post("/predict", json=named, headers={"X-API-Key": key})
+    assert response.status_code == 422
+    assert "no decision" in response.json["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("key", [None, secrets.token_hex(32)], ids=["numbers", "pseudonyms"])
+def test_a_decision_by_number_has_counter_offers(
+    folder: Path, sample: Dataset, tmp_path: Path, offered: tuple[Body, Body], key: str | None
+) -> None:
+    body, answer = offered
+    settings = serving.settings(folder, tmp_path, pseudonym_key=key)
+    with serving.running_app(settings) as app:
+        client = app.test_client()
+        materialize(sample, store_of(client))
+        number = body["application"]["SK_ID_CURR"]
+        origins = [
+            client.post("/predict", json={"SK_ID_CURR": number}).json["id"],
+            client.post("/predict", json=body).json["id"],
+        ]
+        new = changed(body, answer["offers"][0])["application"]
+        for origin in origins:
+            # The history is the stored one, since nothing is said of any.
+            named = {"application": new, "counter_offer_to": origin}
+            taken = client.post("/predict", json=named).json
+            assert taken["counter_offer_to"] == origin
+            poorer = {**named, "application": {**new, "AMT_INCOME_TOTAL": 27_000.0}}
+            assert "not AMT_INCOME_TOTAL" in wrong_with(client, poorer)
+        assert replay(store_of(client)).differing == 0
