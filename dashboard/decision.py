@@ -36,15 +36,18 @@ def show_in_force(page: Page, answer: Mapping[str, Any], record: Mapping[str, An
     st.text(page.say("motive_was", motive=last["motive"]))
     st.caption(page.say("model_view", view=in_words(page, answer)))
     _show_basis(page, answer)
-    _show_scale(page, answer)
+    _show_scale(page, answer, "scale")
 
 
-def show_verdict(page: Page, answer: Mapping[str, Any]) -> None:
-    """Show the model's decision in words, and the probability beside the cut-off."""
+def show_verdict(page: Page, answer: Mapping[str, Any], key: str = "scale") -> None:
+    """Show the model's decision in words, and the probability beside the cut-off.
+
+    A page that shows several gives each a key of its own.
+    """
     decision = answer["decision"]
     _BOXES[decision](f"**{page.say(decision)}.** {_why(page, answer)}", icon=_ICONS[decision])
     _show_basis(page, answer)
-    _show_scale(page, answer)
+    _show_scale(page, answer, key)
 
 
 def in_words(page: Page, answer: Mapping[str, Any]) -> str:
@@ -62,9 +65,9 @@ def _why(page: Page, answer: Mapping[str, Any]) -> str:
     return page.say(f"{answer['decision']}_why", reasons=reasons, **_figures(page, answer))
 
 
-def _show_scale(page: Page, answer: Mapping[str, Any]) -> None:
+def _show_scale(page: Page, answer: Mapping[str, Any], key: str) -> None:
     figure = scale(answer[_PD], answer["cutoff"], answer["refer_band"], page.texts, page.language)
-    page.chart(figure, page.say("gauge_alt", **_figures(page, answer)))
+    page.chart(figure, page.say("gauge_alt", **_figures(page, answer)), key)
 
 
 def refer_reasons(page: Page, answer: Mapping[str, Any]) -> list[str]:

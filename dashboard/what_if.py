@@ -44,7 +44,7 @@ def _changed(
 
 
 def _show_difference(page: Page, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    show_verdict(page, after)
+    show_verdict(page, after, "scale_after")
     with beside():
         for name, answer in (("before", before), ("after", after)):
             said = page.percent(answer["probability_of_default"])
