@@ -16,14 +16,7 @@ def in_processes(
 ) -> Iterator[Result]:
     """Yield what a function makes of each tuple of arguments, in their order.
 
-    Parameters
-    ----------
-    function : callable
-        One that can be pickled.
-    arguments : iterable of tuple
-        Of each call.
-    processes : int
-        How many work at it; with 1 it is done here.
+    With one process the work is done here; with more the function has to be picklable.
     """
     if processes == 1:
         yield from starmap(function, arguments)

@@ -35,17 +35,7 @@ _APPLICANTS = 20_000
 
 
 class Study(NamedTuple):
-    """What was simulated.
-
-    Attributes
-    ----------
-    model : str
-        Name and version.
-    applicants : int
-        How many there were to draw from.
-    table : polars.DataFrame
-        As `studies.power.power.power` gives it.
-    """
+    """A model's name and version, how many applicants there were, and the table of `power`."""
 
     model: str
     applicants: int
@@ -62,26 +52,9 @@ def study(
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Study:
-    """Simulate every usual change on a dataset's applicants.
+    """Simulate every usual change on a dataset's applicants, whom the model has not seen.
 
-    Parameters
-    ----------
-    scorer : Scorer
-        The model.
-    dataset : Dataset
-        Applicants with outcomes whom the model has not seen.
-    thresholds : Thresholds
-        Of the rules.
-    sizes : sequence of int
-        Applicants in a window.
-    windows : int
-        How many windows of each change and size.
-    seed : int
-        Same seed, same windows.
-    processes : int
-        How many work at it.
-    progress : callable, optional
-        Told how many of how many changes are done.
+    `progress` is called with how many of how many changes are done.
 
     Raises
     ------
@@ -104,28 +77,12 @@ def study(
 
 
 def invented(folder: Path, seed: int) -> Dataset:
-    """Sample applicants of another seed than those that `make run` trains on.
-
-    Parameters
-    ----------
-    folder : Path
-        Where they are written.
-    seed : int
-        Of the sample.
-    """
+    """Write sample applicants of another seed than those that `make run` trains on."""
     return write_sample(folder, _APPLICANTS, test_applicants=0, seed=seed)
 
 
 def write(found: Study, folder: Path) -> None:
-    """Write power.html, which loads nothing, power.png and power.json.
-
-    Parameters
-    ----------
-    found : Study
-        What was simulated.
-    folder : Path
-        Made if it is not there.
-    """
+    """Write power.html, which loads nothing, power.png and power.json."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "model": found.model,
@@ -144,13 +101,7 @@ def write(found: Study, folder: Path) -> None:
 
 
 def sentences(found: Study) -> list[str]:
-    """What came out, in words.
-
-    Parameters
-    ----------
-    found : Study
-        What was simulated.
-    """
+    """Say what came out, in words."""
     told = [_false_alarms(found.table)]
     for row in applicants_needed(found.table).iter_rows(named=True):
         change = f"{row['kind']}, {row['strength']}"

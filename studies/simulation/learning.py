@@ -30,15 +30,7 @@ _FOLDS = 2
 
 @dataclass(frozen=True)
 class Labelled:
-    """Applicants of the pool whose outcome is known, the newest last.
-
-    Attributes
-    ----------
-    place : numpy.ndarray of shape (applicants,)
-        Who, as places in the pool; several may be the same.
-    defaulted : numpy.ndarray of bool of shape (applicants,)
-        What happened.
-    """
+    """Applicants whose outcome is known, as places in the pool, the newest last."""
 
     place: Positions
     defaulted: npt.NDArray[np.bool_]
@@ -60,14 +52,10 @@ class Trainer:
 
     Attributes
     ----------
-    first : Examples
-        Applicants whose outcomes are known from the start.
-    pool : Pool
-        Those that come later.
+    first, pool : Examples and Pool
+        Applicants whose outcomes are known from the start, and those that come later.
     candidate : Candidate
         How every model is made.
-    costs : Costs
-        What mistakes cost.
     applicants : int
         How many a model learns from; fewer if there are not so many from the start.
     seed : int
@@ -91,20 +79,10 @@ class Trainer:
     def model(
         self, current: Scorer, known: Labelled, newest: int, recent: Positions, version: str
     ) -> Scorer:
-        """Make a new model.
+        """Make a new model of all outcomes so far, in the place of the current one.
 
-        Parameters
-        ----------
-        current : Scorer
-            The model before it.
-        known : Labelled
-            All outcomes so far.
-        newest : int
-            How many of them, the last ones, set the level of the PDs.
-        recent : numpy.ndarray
-            Those of the pool who came last and have no outcome yet: they are its reference.
-        version : str
-            Its number.
+        The `newest` outcomes set the level of the PDs; those of the pool who came last and have no
+        outcome yet, `recent`, are its reference.
         """
         examples, learnt = self._examples(current, known, recent)
         return self._made(examples, min(newest, learnt), recent, version)

@@ -18,13 +18,7 @@ _SMOOTH = 3
 
 
 def simulation(months: pl.DataFrame) -> Figure:
-    """A row of three panels for each scenario.
-
-    Parameters
-    ----------
-    months : polars.DataFrame
-        As `figures.by_month` makes it.
-    """
+    """Draw a row of three panels for each scenario, from what `figures.by_month` makes."""
     parts = months.partition_by("scenario", maintain_order=True)
     figure, axes = plt.subplots(len(parts), 3, figsize=(14, 3.7 * len(parts) + 0.9), squeeze=False)
     for row, part in zip(axes, parts, strict=True):

@@ -80,14 +80,8 @@ class OnAlert:
 class Rivals:
     """A challenger beside the champion, until outcomes tell which of them stays.
 
-    Attributes
-    ----------
-    strategy : str
-        How the service uses the challenger.
-    months : int
-        At least so many between two challengers.
-    verdict : callable of (branch, month, since) to (bool, str) or None
-        Whether the challenger wins, and why; None while nobody can tell.
+    The verdict, asked with branch, month and the month of the challenger, says whether it wins and
+    why; None while nobody can tell. Challengers are at least `months` apart.
     """
 
     strategy: Strategy

@@ -6,63 +6,67 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 
+from scoring.data.dataset import Dataset
 from scoring.files import staged_file
+from scoring.modelling.configuration import candidate_of
+from scoring.modelling.examples import examples_of
 from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
 from scoring.reports.plots import png, svg
+from scoring.serving.scorer import Scorer
+from studies.simulation.arrivals import divide
 from studies.simulation.figures import by_month, summary
+from studies.simulation.learning import Trainer
 from studies.simulation.plots import simulation
-from studies.simulation.run import Course, SimulationSettings
-from studies.simulation.scenarios import SCENARIOS
+from studies.simulation.run import Course, Progress, SimulationSettings, simulate, start_world
+from studies.simulation.scenarios import SCENARIOS, TEXTS
 
 _NAME = "simulation"
 _DPI = 110
 HEADER = (
     "Scenario", "Policy", "Cost", "Avoidable", "Saved", "Refused", "AUC", "New champions",
 )  # fmt: skip
-_NOTE = (
-    "Avoidable: what knowing the true probability of default would spare. Saved: against the first "
-    "policy, with an interval of 95 % for other applicants; that other outcomes would have led to "
-    "other models is not in it, other seeds show it."
-)
-_POLICIES = {
-    "never retrain": "The first model stays for good.",
-    "every": "A new model every {every} months, whatever it is worth.",
-    "on alert": "A new model when the newest outcomes are further than {deviation:g} standard "
-    "deviations from what the PDs promised; and when last month's applicants are not those that "
-    "the model was made for (a large drift of the PD, or a weighted PSI above {weighted_psi:g}), "
-    "as soon as their outcomes are known.",
-    "champion/challenger": "A challenger, at least {every} months after the one before, scored in "
-    "shadow; it takes over if its PDs fit the outcomes better than the champion's.",
-    "bandit": "A challenger, at least {every} months after the one before; each applicant is "
-    "answered by the model that a draw from what is known of their costs favours, and whoever "
-    "answers most stays.",
-}
+
+
+def study(
+    data: Path,
+    model: Path,
+    settings: SimulationSettings,
+    out: Path,
+    processes: int,
+    progress: Progress,
+) -> pl.DataFrame:
+    """Simulate a dataset's applicants, with models made as one is; write the report.
+
+    Raises
+    ------
+    ScoringError
+        If the model does not tell how it was made.
+    TrainingError
+        If there are too few applicants of either outcome.
+    """
+    progress("the world", 0, None)
+    dataset, champion = Dataset.open(data), Scorer.load(model)
+    candidate, costs = candidate_of(champion), champion.costs
+    first, pool = divide(examples_of(dataset), candidate, costs, settings.seed)
+    trainer = Trainer(first, pool, candidate, costs, settings.learn_from, settings.seed)
+    with TemporaryDirectory() as folder:
+        world = start_world(trainer, Path(folder) / "model")
+        courses = simulate(world, settings, processes, progress)
+    about = f"Models made as {model}, on dataset {dataset.digest[:12]}."
+    return write(out, courses, settings, about)
 
 
 def write(
     folder: Path, courses: Sequence[Course], settings: SimulationSettings, about: str
 ) -> pl.DataFrame:
-    """Write simulation.html, .png and .json.
+    """Write simulation.html, .png and .json, and return the summary.
 
-    Parameters
-    ----------
-    folder : Path
-        Where to; made if it is not there.
-    courses : sequence of Course
-        What was simulated.
-    settings : SimulationSettings
-        How.
-    about : str
-        Which model on which data.
-
-    Returns
-    -------
-    polars.DataFrame
-        The summary, as `figures.summary` makes it.
+    `about` says which model was simulated on which data.
     """
     folder.mkdir(parents=True, exist_ok=True)
     months, total = by_month(courses), summary(courses)
@@ -115,29 +119,18 @@ def page(
     settings: SimulationSettings,
     about: str,
 ) -> str:
-    """One HTML file that loads nothing.
-
-    Parameters
-    ----------
-    total, months : polars.DataFrame
-        As `figures.summary` and `figures.by_month` make them.
-    picture : str
-        The plot as SVG.
-    settings : SimulationSettings
-        What was simulated.
-    about : str
-        Which model on which data.
-    """
+    """Write one HTML file that loads nothing, of what `figures` makes and the plot as SVG."""
+    intro = TEXTS["intro"].format(about=about, **asdict(settings))
     stories = tuple(f"{name}: {SCENARIOS[name].story}" for name in settings.scenarios)
     sections = (
-        Section("What was simulated", (Paragraph(_intro(settings, about)),)),
+        Section("What was simulated", (Paragraph(intro),)),
         Section(
             "What it comes to",
             (
                 Bullets(tuple(conclusions(total))),
-                Picture(picture, "By month: default rate, avoidable cost, what was saved"),
+                Picture(picture, TEXTS["picture"]),
                 *_tables(total),
-                Paragraph(_NOTE),
+                Paragraph(TEXTS["note"]),
             ),
         ),
         Section("What happens", (Bullets(stories),)),
@@ -147,7 +140,7 @@ def page(
             (Table("Events", ("Scenario", "Policy", "Month", "What and why"), _events(months)),),
         ),
     )
-    return html("What monitoring is worth: time simulated", sections)
+    return html(TEXTS["title"], sections)
 
 
 def _tables(total: pl.DataFrame) -> list[Table]:
@@ -162,20 +155,11 @@ def _tables(total: pl.DataFrame) -> list[Table]:
     ]
 
 
-def _intro(settings: SimulationSettings, about: str) -> str:
-    return (
-        f"{about} {settings.applicants:,} applicants a month for {settings.months} months, seed "
-        f"{settings.seed}. An outcome is known {settings.delay} whole months after the month of "
-        "the decision, and only of those who got a loan. Costs are in refused good applicants, "
-        "from the true probability of default; every policy meets the same applicants."
-    )
-
-
 def _policies(settings: SimulationSettings) -> Iterable[str]:
     known = {"every": settings.every, **asdict(settings.limits)}
     for name in settings.policies:
         key = "every" if name.startswith("every") else name
-        yield f"{name}: {_POLICIES[key].format(**known)}"
+        yield f"{name}: {TEXTS['policies'][key].format(**known)}"
 
 
 def rows_of(total: pl.DataFrame) -> list[tuple[str, ...]]:
