@@ -24,23 +24,12 @@ SLIDES = Path("reports/presentation.pptx")
 
 
 def build(figures: Figures, evidence: Evidence, picture: Path, author: str, on: str) -> Deck:
-    """Make the slides of a talk of twenty minutes.
-
-    Parameters
-    ----------
-    figures : Figures
-        What the run found.
-    evidence : Evidence
-        What commands and servers showed.
-    picture : Path
-        Of the page with a decision.
-    author, on : str
-        Who speaks, and when, as the first slide says it.
+    """Make the slides of a talk of twenty minutes; the first says who speaks, and when.
 
     Raises
     ------
     MissingFigureError
-        If the picture is missing.
+        If the picture of the page is missing.
     ContentError
         If a slide asks for something that there is not.
     """

@@ -19,17 +19,7 @@ REFER_SHARE = 0.07
 
 
 def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs: Costs) -> float:
-    """Return the mean cost an applicant when PDs above the cut-off are refused.
-
-    Parameters
-    ----------
-    target, pd : array-like of shape (applicants,)
-        Outcomes, 1 for a default, and probabilities of default.
-    cutoff : float
-        Applicants with a PD above it are refused.
-    costs : Costs
-        What the two mistakes cost.
-    """
+    """Return the mean cost an applicant when PDs above the cut-off are refused."""
     defaulted = np.asarray(target) == 1
     refused = np.asarray(pd) > cutoff
     total = costs.total(np.sum(defaulted & ~refused), np.sum(~defaulted & refused))
@@ -103,17 +93,7 @@ def study_cutoff(
     resamples: int = 1000,
     seed: int = 0,
 ) -> CutoffStudy:
-    """Measure how far these applicants can tell which cut-off is the best.
-
-    Parameters
-    ----------
-    target, pd : array-like of shape (applicants,)
-        Outcomes, 1 for a default, and PDs of a model that has not seen the applicants.
-    costs : Costs
-        What the two mistakes cost.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
-    """
+    """Measure how far these applicants can tell which cut-off is the best."""
     curves = _Curves.of(target, pd)
     cost = curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]
     # The highest cut-off that decides as the theoretical one; the first one refuses everybody.
@@ -143,15 +123,6 @@ def refer_band(pd: npt.ArrayLike, cutoff: float, share: float = REFER_SHARE) -> 
     Chow's reject rule ("On optimum recognition error and reject tradeoff", 1970) is not used: it
     supposes an officer who never errs, and would refer every applicant whom the model refuses
     at a moderate PD.
-
-    Parameters
-    ----------
-    pd : array-like of shape (applicants,)
-        PDs of applicants like those to come, of a model that has not seen them.
-    cutoff : float
-        The PD above which an application is refused.
-    share : float
-        Of applications to refer, at least 0 and below 1.
 
     Returns
     -------

@@ -109,13 +109,6 @@ def compare(reference: Profile, current: Profile, limits: Limits | None = None) 
     two bins by the z-test of proportions, missingness by the z-test too. All their p-values are
     adjusted together (Holm): the more columns, the surer each has to be.
 
-    Parameters
-    ----------
-    reference, current : Profile
-        Of the applicants that the model learnt from, and of others.
-    limits : Limits, optional
-        From where on a change is told.
-
     Raises
     ------
     ProfileError

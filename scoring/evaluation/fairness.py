@@ -83,12 +83,8 @@ def by_group(
     ----------
     groups : polars.DataFrame
         A row an applicant, a column of names an attribute, as `attributes` gives them.
-    target, pds : array-like of shape (applicants,)
-        Outcomes, and PDs of a model that has not seen the applicants.
-    cutoff : float
-        Applicants with a PD above it are refused; the others count as accepted, referred or not.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
+    target, pds, cutoff, resamples, seed
+        Whoever is not refused counts as accepted, referred or not.
 
     Returns
     -------
@@ -261,15 +257,9 @@ def _comparable(groups: pl.Series, outcomes: Flags) -> dict[str, Flags]:
 def proxy_auc(features: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10) -> Separability:
     """Measure how well sex can be predicted from the features without protected attributes.
 
-    At 0.5 the model cannot know; near 1, leaving sex out hides it from the reader only.
-
-    Parameters
-    ----------
-    features : polars.DataFrame
-        Rows that `build_features` made, CODE_GENDER among the columns; applicants of unknown sex
-        are left out, and so are the columns of `scoring.features.PROTECTED`.
-    folds, seed, top
-        As for `scoring.evaluation.separability.separability`; men are its second group.
+    At 0.5 the model cannot know; near 1, leaving sex out hides it from the reader only. Applicants
+    of unknown sex are left out, and so are the columns of `scoring.features.PROTECTED`; men are the
+    second group of `separability`.
     """
     known = features.filter(pl.col("CODE_GENDER").cast(pl.String).is_in(["F", "M"]))
     men = (known["CODE_GENDER"].cast(pl.String) == "M").to_numpy()
@@ -288,15 +278,9 @@ def price_of_leaving_out(
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
     without, including : array-like of shape (applicants,)
         Cross-validated PDs, in the same folds, of the model that does not see the protected
-        attributes and of the one that does.
-    costs : Costs
-        What the two mistakes cost; both models are cut at its cut-off.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
+        attributes and of the one that does; both are cut at the cut-off of the costs.
 
     Returns
     -------

@@ -37,16 +37,8 @@ def single_columns(
 ) -> pl.DataFrame:
     """Measure how well each column predicts the outcome on its own, in three ways.
 
-    Parameters
-    ----------
-    features : polars.DataFrame
-        A row an applicant; SK_ID_CURR is left out (see `id_order`).
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    threshold : float
-        A column is suspect when the 95 % interval of its rank_auc or binned_auc lies above it.
-    seed : int
-        Of the folds of `binned_auc`.
+    A column is suspect when the 95 % interval of its rank_auc or binned_auc lies above the
+    threshold; SK_ID_CURR is left out (see `id_order`).
 
     Returns
     -------
@@ -145,11 +137,7 @@ def _folded(auc: float) -> float:
 def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
     """Find applicants who are on both sides, or twice on one, by identifier and by content.
 
-    Parameters
-    ----------
-    train, test : polars.DataFrame
-        Application rows or features, SK_ID_CURR among them. TARGET is not compared; nor are
-        columns that only one side has.
+    TARGET is not compared; nor are columns that only one side has.
 
     Returns
     -------
@@ -190,18 +178,10 @@ def _content(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
 def adversarial(
     train: pl.DataFrame, test: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10
 ) -> Separability:
-    """Measure how well a model can tell test applicants from training ones.
+    """Measure how well a model can tell test applicants, the second group, from training ones.
 
     An AUC of 0.5 says that cross-validated figures should carry over; an AUC well above says
-    which features have drifted.
-
-    Parameters
-    ----------
-    train, test : polars.DataFrame
-        Features of both. Columns that only one side has are left out, and so are SK_ID_CURR and
-        TARGET.
-    folds, seed, top
-        As for `separability`; the test applicants are its second group.
+    which features have drifted. SK_ID_CURR, TARGET and columns that only one side has are left out.
     """
     columns = [
         name
@@ -218,15 +198,6 @@ def id_order(
     frame: pl.DataFrame, target: npt.ArrayLike, resamples: int = 1000, seed: int = 0
 ) -> pl.DataFrame:
     """Test whether identifiers, or the order of the rows, say anything about the outcome.
-
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        With SK_ID_CURR, in the order in which the data came.
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------

@@ -38,18 +38,8 @@ def segments(
 
     Parameters
     ----------
-    frame : polars.DataFrame
-        A row an applicant, with `columns`.
-    target, pds : array-like of shape (applicants,)
-        Outcomes, and PDs of a model that has not seen the applicants.
-    cutoff : float
-        Applicants with a PD above it are refused.
-    costs : Costs
-        What the two mistakes cost.
-    columns : sequence of str
-        What to cut the applicants by, one column at a time.
-    resamples, seed : int
-        Of the bootstrap in each segment, stratified by outcome; same seed, same intervals.
+    frame, columns : polars.DataFrame and sequence of str
+        A row an applicant, and what to cut the applicants by, one column at a time.
 
     Returns
     -------

@@ -42,10 +42,8 @@ class Separability:
     ----------
     auc : Interval
         Of predictions for applicants that the model has not seen; 0.5: not at all, 1: surely.
-    rows : int
-        Applicants of both groups.
-    share : float
-        Of the second group among them.
+    rows, share : int and float
+        Applicants of both groups, and the share of the second group among them.
     top : tuple of (str, float)
         Features and their share of the gain, mean over the folds, the greatest first.
     """
@@ -68,22 +66,7 @@ def separability(
     top: int = 10,
     without: Sequence[str] = ("SK_ID_CURR",),
 ) -> Separability:
-    """Cross-validate a LightGBM that predicts to which of two groups an applicant belongs.
-
-    Parameters
-    ----------
-    features : polars.DataFrame
-        A row an applicant: numbers, booleans and Enum columns.
-    second : array-like of bool of shape (applicants,)
-        Who belongs to the second group.
-    folds : int
-        Number of stratified, shuffled folds.
-    seed : int
-        Of folds, models and bootstrap.
-    top : int
-        How many features to name.
-    without : sequence of str
-        Columns not to use.
+    """Cross-validate a LightGBM that predicts who belongs to the second of two groups.
 
     Raises
     ------

@@ -50,17 +50,7 @@ class TreesError(ValueError):
 
 
 class Edge(NamedTuple):
-    """A step from a split to one of its sides.
-
-    Attributes
-    ----------
-    split : int
-        Which split, counted over all trees.
-    left : bool
-        To which side.
-    share : float
-        Of the split's training rows, those that went there.
-    """
+    """A step from a split, counted over all trees, to a side, with the share of rows that took it."""
 
     split: int
     left: bool
@@ -76,24 +66,16 @@ class Leaf(NamedTuple):
 
 @dataclass(frozen=True)
 class Splits:
-    """All splits of a model.
+    """All splits of a model: the column each looks at, its threshold (up to it, left), its gain.
 
     Attributes
     ----------
-    columns : int
-        How many features the model takes.
-    feature : numpy.ndarray of shape (splits,)
-        The column that each split looks at.
-    threshold : numpy.ndarray of shape (splits,)
-        A number up to it goes left.
     unknown_left : numpy.ndarray of shape (splits,)
         Whether NaN goes left.
     categorical : numpy.ndarray of shape (splits by category,)
         Which splits look at a category.
     members : numpy.ndarray of shape (splits by category, categories + 1)
         Whether a category goes left; the last column is for all that was never seen.
-    gain : numpy.ndarray of shape (splits,)
-        What each split gained in training.
     """
 
     columns: int

@@ -45,13 +45,7 @@ def _title(card: Card, language: Language) -> str:
 
 
 def sections(card: Card, language: Language = "en") -> list[Section]:
-    """Return what a card says, in the order in which it is read.
-
-    Raises
-    ------
-    CardError
-        If a field is empty.
-    """
+    """Return what a card says, in reading order; a `CardError` if a field is empty."""
     check_complete(card)
     words = Words("card", language)
     return [

@@ -22,23 +22,7 @@ def summary(
     drivers: Sequence[Driver],
     language: Language,
 ) -> str:
-    """Say what the model does, how well, how it decides, what it looks at, and who decides.
-
-    Parameters
-    ----------
-    scorer : Scorer
-        The model.
-    data : Data
-        What it learnt from and was measured on.
-    figures : mapping of str to Interval
-        On held-out applicants.
-    deciding : Deciding
-        From a PD to a decision.
-    drivers : sequence of Driver
-        What it leans on, the strongest first.
-    language : "en" or "fr"
-        Of the words.
-    """
+    """Say what the model does, how well, how it decides, what it looks at, and who decides."""
     words = Words("card", language)
     people = words("summary.invented" if data.source == "synthetic" else "summary.real")
     error = 100 * figures["ece"].value

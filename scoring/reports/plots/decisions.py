@@ -24,18 +24,9 @@ def reliability(
     bins: int = 10,
     title: str = "Of those given a PD of 10%, do 10% default?",
 ) -> Figure:
-    """Observed default rate against the PD given, in bins of about equal count.
+    """Draw the observed default rate against the PD given, in bins of about equal count.
 
-    Parameters
-    ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    pds : mapping of str to array-like of shape (applicants,)
-        PDs to compare, by the name in the legend; of models that have not seen the applicants.
-    bins : int
-        How many bins; the intervals are those of `metrics.reliability`.
-    title : str
-        Of the figure.
+    PDs are given by their name in the legend; intervals are those of `metrics.reliability`.
     """
     figure, axis = plt.subplots(figsize=(5.4, 4.8))
     top = 0.0
@@ -67,21 +58,10 @@ def cutoff_choice(
     refer_band: Band | None = None,
     title: str = "Business cost along the cut-off",
 ) -> Figure:
-    """Business cost at every cut-off: the one from the costs, the best one, and the refer band.
+    """Draw the business cost by cut-off: the one from the costs, the best one, the refer band.
 
-    Parameters
-    ----------
-    target, pds : array-like of shape (applicants,)
-        Outcomes and PDs, of a model that has not seen the applicants.
-    costs : Costs
-        What the two mistakes cost.
-    best : (value, low, high), optional
-        The best cut-off with its interval, as `business.study_cutoff` finds it; without it, the
-        best one on these applicants.
-    refer_band : (low, high), optional
-        PDs between which applications are referred.
-    title : str
-        Of the figure.
+    `best` is the best cut-off with its interval, as `business.study_cutoff` finds it; without it,
+    the best one on these applicants.
     """
     cutoffs, cost = business.cost_curve(target, pds, costs)
     figure, axis = plt.subplots(figsize=(8, 3.8))
@@ -129,17 +109,10 @@ def cost_ratios(
     pds: npt.ArrayLike,
     ratios: Sequence[float] = (2, 5, 10, 20, 50),
 ) -> Figure:
-    """Cost along the cut-off for other costs of a default, each with its own best cut-off.
+    """Draw the cost along the cut-off for other costs of a default, each with its own best cut-off.
 
     Costs are shown relative to the cheaper of accepting all and refusing all: below 100% the
     model earns its place.
-
-    Parameters
-    ----------
-    target, pds : array-like of shape (applicants,)
-        Outcomes and PDs, of a model that has not seen the applicants.
-    ratios : sequence of float
-        How many refused good applicants a default costs.
     """
     rate = float(np.asarray(target).mean())
     figure, axis = plt.subplots(figsize=(10, 3.8))

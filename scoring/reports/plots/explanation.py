@@ -35,15 +35,7 @@ from scoring.reports.words import Words
 
 
 def importances(table: pl.DataFrame, language: Language = "en") -> Figure:
-    """Draw importance by three measures side by side: contribution, gain, permutation.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        As `explain.importances` gives it.
-    language : "en" or "fr"
-        Of the features' names.
-    """
+    """Draw the three measures of the leading features, as `explain.importances` tabulates them."""
     words = Words("plots", language)
     colors = {"contribution": BLUE, "gain": GREEN, "cost_increase": ORANGE, "auc_drop": PURPLE}
     figure, axes = plt.subplots(1, 4, figsize=(12, 0.36 * table.height + 1.4), sharey=True)
@@ -65,18 +57,7 @@ def beeswarm(
 ) -> Figure:
     """Draw contributions of the strongest features, coloured by the feature's value.
 
-    Parameters
-    ----------
-    found : Summary
-        As `explain.summary` gives it.
-    top : int
-        How many features.
-    language : "en" or "fr"
-        Of all words.
-    points : int
-        At most so many applicants are drawn, chosen at random.
-    seed : int
-        Of that choice.
+    At most `points` applicants are drawn, chosen at random by the seed.
     """
     import shap
 
@@ -104,17 +85,7 @@ def beeswarm(
 
 
 def waterfall(found: Local, cutoff: float | None = None, language: Language = "en") -> Figure:
-    """Draw one applicant's PD, from that of an average application, feature by feature, in words.
-
-    Parameters
-    ----------
-    found : Local
-        As `explain.local` gives it.
-    cutoff : float, optional
-        The PD above which an application is refused.
-    language : "en" or "fr"
-        Of all words.
-    """
+    """Draw one applicant's PD, from that of an average application, feature by feature."""
     import shap
 
     words = Words("plots", language)
@@ -179,16 +150,8 @@ def dependence(
 ) -> Figure:
     """Draw what some features add to the log-odds of default along their values.
 
-    Parameters
-    ----------
-    tables : mapping of str to polars.DataFrame
-        value and contribution of each feature, as `explain.dependence` gives them.
-    language : "en" or "fr"
-        Of all words.
-    points : int
-        At most so many applicants are drawn, chosen at random.
-    seed : int
-        Of that choice.
+    Each has a table as `explain.dependence` gives it; at most `points` applicants are drawn, chosen
+    at random by the seed.
     """
     words = Words("plots", language)
     columns = min(3, len(tables))

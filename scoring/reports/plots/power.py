@@ -15,15 +15,10 @@ _COLUMNS = 3
 
 
 def power_curves(table: pl.DataFrame, level: float) -> Figure:
-    """A panel a kind of change, a line a strength: detected windows by their size.
+    """Draw detected windows by their size, a panel a kind of change, a line a strength.
 
-    Parameters
-    ----------
-    table : polars.DataFrame
-        As `studies.power.power.power` gives it.
-    level : float
-        The share of windows that is drawn as a line: what false alarms have to stay below, and
-        what is missed may not exceed.
+    The table is that of `studies.power.power.power`. The level is drawn as a line: the share of
+    windows that false alarms have to stay below, and that may not be missed.
     """
     kinds = table["kind"].unique(maintain_order=True).to_list()
     sizes = table["applicants"].unique().sort().to_list()
