@@ -50,7 +50,7 @@ class TreesError(ValueError):
 
 
 class Edge(NamedTuple):
-    """A step from a split, counted over all trees, to a side, with the share of rows that took it."""
+    """A step from a split, counted over all trees, to a side, which a share of its rows took."""
 
     split: int
     left: bool

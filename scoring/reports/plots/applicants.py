@@ -101,7 +101,7 @@ def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int
 
 
 def segments(table: pl.DataFrame) -> Figure:
-    """Draw where the model errs: default rate against mean PD, and cost, in parts of the applicants.
+    """Draw where the model errs, in parts of the applicants: default rate, mean PD and cost.
 
     The table is that of `segments.segments`; small segments are left out.
     """
