@@ -17,6 +17,7 @@ from presentation.figures import Figures
 from presentation.names import names_of
 from scoring.cli.console import messages
 from scoring.files import staged_file
+from scoring.formats import written
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = Path("reports/screenshots/decision_fr_1280.png")
@@ -56,7 +57,7 @@ def slides(
     with messages(), tempfile.TemporaryDirectory() as folder:
         figures = Figures.of(ROOT)
         evidence = gathered(ROOT, Path(folder))
-        on = f"{today.day} {read_words()['months'][today.month - 1]} {today.year}"
+        on = written(today, "d MMMM y", "fr")
         deck = build(figures, evidence, ROOT / PICTURE, author, on)
         with staged_file(out) as staged:
             deck.save(staged)

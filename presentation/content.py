@@ -29,7 +29,7 @@ def read_slides(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
 
 
 def read_words(folder: Path = FOLDER) -> dict[str, Any]:
-    """Read French names of things, months, and texts that depend on the run."""
+    """Read French names of things, and texts that depend on the run."""
     return _read(folder / "words.toml")
 
 

@@ -8,11 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.bootstrap import Floats, Interval
 from scoring.evaluation.intervals import mean_interval
 from scoring.serving.costs import Costs
-
-Floats = npt.NDArray[np.float64]
 
 # Share of applications that officers look at; see `refer_band`.
 REFER_SHARE = 0.07

@@ -21,7 +21,8 @@ from fairlearn.metrics import (
 )
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.metrics import Interval, checked, paired_difference
+from scoring.evaluation.bootstrap import Floats, Interval
+from scoring.evaluation.metrics import checked, paired_difference
 from scoring.evaluation.segments import UNKNOWN, counts
 from scoring.evaluation.separability import Separability, separability
 from scoring.features import PROTECTED
@@ -35,7 +36,6 @@ _AGES = (30, 40, 50, 60)
 _DAYS_A_YEAR = 365.25
 _METRICS = ("acceptance_rate", "true_positive_rate", "false_positive_rate", "calibration_gap")
 
-Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 

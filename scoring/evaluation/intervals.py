@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from scoring.evaluation.bootstrap import Interval
-
-Floats = npt.NDArray[np.float64]
+from scoring.evaluation.bootstrap import Floats, Interval
 
 # Standard errors on either side of a normal figure that make an interval of 95 %.
 Z_95 = 1.959963984540054

@@ -146,11 +146,7 @@ def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         (up to three SK_ID_CURR). Contents are compared by all columns but the identifier: with
         many columns equal rows are copies, with few they may be chance.
     """
-    shared = [
-        name
-        for name in train.columns
-        if name in test.columns and name not in ("SK_ID_CURR", "TARGET")
-    ]
+    shared = _shared(train, test)
     content = {name: _content(rows, shared) for name, rows in (("train", train), ("test", test))}
     ids = {"train": train["SK_ID_CURR"], "test": test["SK_ID_CURR"]}
     on_both = {
@@ -169,6 +165,11 @@ def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, schema_overrides=lists, orient="row")
 
 
+def _shared(train: pl.DataFrame, test: pl.DataFrame) -> list[str]:
+    own = ("SK_ID_CURR", "TARGET")
+    return [name for name in train.columns if name in test.columns and name not in own]
+
+
 def _content(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     # Enum codes depend on the order of the levels: compare by the words.
     text = [name for name in columns if not rows.schema[name].is_numeric()]
@@ -183,11 +184,7 @@ def adversarial(
     An AUC of 0.5 says that cross-validated figures should carry over; an AUC well above says
     which features have drifted. SK_ID_CURR, TARGET and columns that only one side has are left out.
     """
-    columns = [
-        name
-        for name in train.columns
-        if name in test.columns and name not in ("SK_ID_CURR", "TARGET")
-    ]
+    columns = _shared(train, test)
     both = pl.concat([train.select(columns), test.select(columns)])
     return separability(
         both, np.repeat([False, True], [train.height, test.height]), folds, seed, top

@@ -14,9 +14,8 @@ import numpy.typing as npt
 import polars as pl
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.bootstrap import Floats, Interval
 
-Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 

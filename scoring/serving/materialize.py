@@ -27,11 +27,9 @@ _COMPRESSION = 1
 _APPLICANT = "SK_ID_CURR"
 
 
-def _nobody(done: int) -> None:
-    """Tell nobody."""
-
-
-def materialize(dataset: Dataset, store: Store, progress: Callable[[int], None] = _nobody) -> int:
+def materialize(
+    dataset: Dataset, store: Store, progress: Callable[[int], None] | None = None
+) -> int:
     """Put every applicant of a dataset into the store, training and test.
 
     Applicants of the same number are replaced, others stay. An interrupted run leaves whole
@@ -57,7 +55,8 @@ def materialize(dataset: Dataset, store: Store, progress: Callable[[int], None] 
         for applicants in online_applicants(rows, dataset.digest, now, unknown):
             store.applicants.put(applicants)
             done += len(applicants)
-            progress(done)
+            if progress:
+                progress(done)
     return done
 
 

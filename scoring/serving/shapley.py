@@ -27,17 +27,14 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from scoring.serving.trees import Edge, Leaf, Trees, TreesError
+from scoring.serving.trees import Edge, Floats, Leaf, Places, Trees, TreesError
 
 # A megabyte or so for hundreds of trees of depth 4, thirty times that for depth 7.
 _MOST_BYTES = 64_000_000
 # Rows that are looked up at a time: a server asks for a few, and each call has its price.
 _ROWS = 16
 
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
 _Slots = list[tuple[int, list[Edge]]]
 
 

@@ -31,10 +31,9 @@ from scoring.monitoring.rules import judge
 from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import PD, Profile
-from scoring.serving.scorer import Scorer, encode
+from scoring.serving.scorer import Floats, Scorer, encode
 from studies.processes import in_processes
 
-Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
 SIZES = (200, 500, 1000, 2000, 5000)

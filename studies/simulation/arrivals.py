@@ -15,9 +15,8 @@ from scoring.modelling.candidates import Candidate, log_odds
 from scoring.modelling.examples import Examples, Positions, is_held_out
 from scoring.modelling.validation import cross_validate
 from scoring.serving.costs import Costs
+from scoring.serving.scorer import Floats
 from studies.simulation.scenarios import Conditions, Scenario
-
-Floats = npt.NDArray[np.float64]
 
 # What makes a loan hard to carry: the concept shift acts on it.
 STRAIN = "application__ANNUITY_TO_INCOME"

@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.modelling.examples import Positions
-from scoring.serving.scorer import Scorer
+from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Prediction, Strategy
 from studies.simulation.arrivals import Arrivals
 from studies.simulation.learning import Labelled, Trainer
 from studies.simulation.service import Service
 
-Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 # Outcomes of so many months set the level of a new model, and show whether one still fits.

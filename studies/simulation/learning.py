@@ -23,8 +23,6 @@ from scoring.serving.profiles import Profile
 from scoring.serving.scorer import MODEL_NAME, Scorer, encode
 from studies.simulation.arrivals import Pool
 
-Floats = npt.NDArray[np.float64]
-
 _FOLDS = 2
 
 

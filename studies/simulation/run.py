@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -17,10 +18,9 @@ from studies.processes import in_processes
 from studies.simulation.arrivals import Arrivals, Floats, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.learning import Trainer
-from studies.simulation.policies import policies
+from studies.simulation.policies import AlarmLimits, policies
 from studies.simulation.scenarios import SCENARIOS
-from studies.simulation.service import running
-from studies.simulation.watch import AlarmLimits
+from studies.simulation.service import Service
 
 # Called with what is done, how far it is and how far it goes.
 Progress = Callable[[str, int, int | None], None]
@@ -109,7 +109,7 @@ def course(world: World, settings: SimulationSettings, scenario: str, policy: st
     chosen = policies(settings.every, settings.limits)[policy]
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(Path(folder), pool.vectors[:1], settings.seed) as service,
+        closing(Service(Path(folder), pool.vectors[:1], settings.seed)) as service,
     ):
         branch = Branch(service, world.trainer, arrivals, settings.delay, scorer)
         for month in range(settings.months):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,16 +137,6 @@ class Service:
     def close(self) -> None:
         """Let go of the database."""
         self.store.close()
-
-
-@contextmanager
-def running(folder: Path, probe: Vectors, seed: int) -> Iterator[Service]:
-    """Run a service that is closed at the end."""
-    service = Service(folder, probe, seed)
-    try:
-        yield service
-    finally:
-        service.close()
 
 
 def _try(scorer: Scorer, probe: Vectors) -> None:

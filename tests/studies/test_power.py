@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from scoring.data.dataset import Dataset
 from scoring.monitoring.thresholds import Limit, Thresholds
-from scoring.reports.plots import power_curves
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import Scorer
@@ -38,7 +37,7 @@ from studies.power.power import (
     scored,
     usual_changes,
 )
-from studies.power.report import Study, sentences, write
+from studies.power.report import Study, power_curves, sentences, write
 
 Floats = npt.NDArray[np.float64]
 

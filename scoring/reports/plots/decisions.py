@@ -66,11 +66,7 @@ def cutoff_choice(
     cutoffs, cost = business.cost_curve(target, pds, costs)
     figure, axis = plt.subplots(figsize=(8, 3.8))
     axis.plot(cutoffs * 100, cost, color=BLUE)
-    if refer_band is not None and refer_band[0] < refer_band[1]:
-        axis.axvspan(
-            refer_band[0] * 100, refer_band[1] * 100, color=GREY, alpha=0.25, linewidth=0,
-            label=f"referred to an officer: {_percents(*refer_band)}",
-        )  # fmt: skip
+    _referred(axis, refer_band, "referred to an officer")
     _best(axis, best if best is not None else [float(cutoffs[np.argmin(cost)])])
     chosen = costs.cutoff
     axis.axvline(
@@ -89,6 +85,12 @@ def cutoff_choice(
     )
     axis.legend(fontsize=9)
     return finished(figure)
+
+
+def _referred(axis: Axes, band: Band | None, words: str) -> None:
+    if band is not None and band[0] < band[1]:
+        low, high, label = band[0] * 100, band[1] * 100, f"{words}: {_percents(*band)}"
+        axis.axvspan(low, high, color=GREY, alpha=0.25, linewidth=0, label=label)
 
 
 def _best(axis: Axes, best: Sequence[float]) -> None:
@@ -162,11 +164,7 @@ def score_distribution(
             histtype="stepfilled", edgecolor=color,
             label=f"{label}: {group.size:,}, {refused:.0f}% above the cut-off",
         )  # fmt: skip
-    if refer_band is not None and refer_band[0] < refer_band[1]:
-        axis.axvspan(
-            refer_band[0] * 100, refer_band[1] * 100, color=GREY, alpha=0.25, linewidth=0,
-            label=f"referred: {_percents(*refer_band)}",
-        )  # fmt: skip
+    _referred(axis, refer_band, "referred")
     axis.axvline(cutoff * 100, color="black", linestyle="--", label=f"cut-off {cutoff * 100:.1f}%")
     axis.set_xscale("log")
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low * 90 <= t <= high * 110]
