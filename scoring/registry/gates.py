@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import FOUR_FIFTHS, four_fifths
 from scoring.evaluation.metrics import (
     SUSPECT_AUC,
-    Interval,
     auc_interval,
     bin_starts,
     figures,

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from scoring.serving.costs import Costs
-from scoring.serving.scorer import Scorer
+from scoring.serving.scorer import Floats, Scorer
 from studies.processes import in_processes
-from studies.simulation.arrivals import Arrivals, Floats, draw
+from studies.simulation.arrivals import Arrivals, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.learning import Trainer
 from studies.simulation.policies import AlarmLimits, policies
