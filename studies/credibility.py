@@ -152,10 +152,7 @@ def honest_transfer(sources: Sources, seed: int = 12) -> float:
 def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, float]]:
     """Measure the AUC with the application only and with crude history aggregates besides.
 
-    Returns
-    -------
-    dict
-        On invented applicants of another seed, and on the real applicants with histories.
+    On invented applicants of another seed, and on the real applicants with histories.
     """
     drawn, fresh = draw(None, HISTORY_CHUNKS, seed), draw(None, TRAINED_ON, seed + 1)
     target = target_of(drawn["application"])
@@ -174,10 +171,7 @@ def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, flo
 def held_out_risk(sources: Sources, folds: int = 5) -> tuple[float, float]:
     """Measure the out-of-fold AUC of the model of TARGET itself, on real applicants.
 
-    Returns
-    -------
-    tuple of float
-        With the application only, and with the histories' summaries too.
+    With the application only, and with the histories' summaries too.
     """
     people = sources.people["train"]
     odds = np.zeros((people.height, 2))
@@ -207,12 +201,9 @@ def _full(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 def marginal_gaps(real: pl.DataFrame, drawn: pl.DataFrame, name: str) -> pl.DataFrame:
     """Measure how far the columns of a table are off.
 
-    Returns
-    -------
-    DataFrame
-        For each column the difference in the share missing and the distance between the
-        distributions: the largest difference of their cumulated shares for numbers, half the
-        sum of absolute differences for categories.
+    For each column the difference in the share missing, and the distance between the distributions:
+    the largest difference of their cumulated shares for numbers, half the sum of absolute
+    differences for categories.
     """
     gaps = []
     for column in TABLES[name].columns:

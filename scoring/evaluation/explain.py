@@ -30,14 +30,8 @@ class ExplainError(ScoringError):
 class Summary(NamedTuple):
     """Contributions of some applicants, for a beeswarm.
 
-    Attributes
-    ----------
-    features : tuple of str
-        Names, the largest mean absolute contribution first.
-    contributions : numpy.ndarray of shape (applicants, features)
-        In log-odds of default.
-    values : numpy.ndarray of shape (applicants, features)
-        Numbers as they are, codes of categories, NaN where unknown.
+    Features are by mean absolute contribution, the largest first; both arrays are of shape
+    (applicants, features): log-odds of default, and values (codes of categories, NaN if unknown).
     """
 
     features: tuple[str, ...]

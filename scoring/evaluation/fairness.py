@@ -21,12 +21,11 @@ from fairlearn.metrics import (
 )
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Floats, Interval
-from scoring.evaluation.metrics import checked, paired_difference
+from scoring.evaluation.bootstrap import Floats
+from scoring.evaluation.metrics import checked
 from scoring.evaluation.segments import UNKNOWN, counts
 from scoring.evaluation.separability import Separability, separability
 from scoring.features import PROTECTED
-from scoring.serving.costs import Costs
 
 # A group accepted less than four fifths as often as the most accepted one counts as evidence of
 # adverse impact (Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4 D, 1978).
@@ -264,29 +263,3 @@ def proxy_auc(features: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 
     known = features.filter(pl.col("CODE_GENDER").cast(pl.String).is_in(["F", "M"]))
     men = (known["CODE_GENDER"].cast(pl.String) == "M").to_numpy()
     return separability(known, men, folds, seed, top, without=("SK_ID_CURR", *PROTECTED))
-
-
-def price_of_leaving_out(
-    target: npt.ArrayLike,
-    without: npt.ArrayLike,
-    including: npt.ArrayLike,
-    costs: Costs,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Interval]:
-    """Compute what leaving protected attributes out of the model changes, figure by figure.
-
-    Parameters
-    ----------
-    without, including : array-like of shape (applicants,)
-        Cross-validated PDs, in the same folds, of the model that does not see the protected
-        attributes and of the one that does; both are cut at the cut-off of the costs.
-
-    Returns
-    -------
-    dict of str to Interval
-        `paired_difference`, without minus including: an AUC below zero and a business cost above
-        zero are the price.
-    """
-    cutoff = costs.cutoff
-    return paired_difference(target, without, including, cutoff, cutoff, costs, resamples, seed)

@@ -26,7 +26,7 @@ from scoring.evaluation.metrics import (
     paired_difference,
 )
 from scoring.features.definitions import definitions
-from scoring.reports.card import Card, missing
+from scoring.reports.card.fields import Card, missing
 from scoring.serving.scorer import Scorer
 
 Floats = npt.NDArray[np.float64]

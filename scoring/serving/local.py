@@ -74,12 +74,7 @@ def reached_at(host: str) -> str:
 def run(chosen: tuple[Server, ...], started: Callable[[], None]) -> None:
     """Start servers, and stop them all on Ctrl-C, on SIGTERM, or when one of them ends.
 
-    Parameters
-    ----------
-    chosen : tuple of Server
-        What to start.
-    started : callable
-        Called once, when every server answers.
+    `started` is called once, when every server answers.
 
     Raises
     ------

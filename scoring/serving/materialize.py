@@ -30,24 +30,11 @@ _APPLICANT = "SK_ID_CURR"
 def materialize(
     dataset: Dataset, store: Store, progress: Callable[[int], None] | None = None
 ) -> int:
-    """Put every applicant of a dataset into the store, training and test.
+    """Put every applicant of a dataset into the store, training and test, and return how many.
 
     Applicants of the same number are replaced, others stay. An interrupted run leaves whole
-    applicants behind; run again, it does all of them again.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Where the rows are.
-    store : Store
-        Where rows and features go.
-    progress : callable
-        Called with the number of applicants that are done.
-
-    Returns
-    -------
-    int
-        How many there are.
+    applicants behind; run again, it does all of them again. `progress` is called with the number of
+    applicants that are done.
     """
     done, now = 0, datetime.now(UTC)
     unknown = dataset.misunderstood()

@@ -132,7 +132,7 @@ class Trees(NamedTuple):
                 unknown == _UNKNOWN_IS_NAN, (kind & _UNKNOWN_LEFT) > 0, threshold >= 0.0
             ),
             categorical=np.flatnonzero(kind & _CATEGORY),
-            members=_members([one for tree in trees for one in _sets(tree)]),
+            members=_members([own for tree in trees for own in _sets(tree)]),
             gain=np.concatenate([_floats(tree, "split_gain") for tree in trees]),
         )
         return cls(splits, tuple(_leaves(trees)))
@@ -218,12 +218,12 @@ def _blocks(text: str) -> list[str]:
 
 
 def _lines(block: str) -> _Tree:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, sign, value in (line.partition("=") for line in block.split("\n")):
-        if sign and name in found:
+        if sign and name in values:
             raise TreesError(f"the model says {name} twice in one place")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def _integers(tree: _Tree, name: str) -> Places:

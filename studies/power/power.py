@@ -134,7 +134,6 @@ class NoChange(Change):
     words = "resample"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw a sample of the population."""
         return population.resampled(size, rng)
 
 
@@ -152,7 +151,6 @@ class CovariateShift(Change):
     words = "{0.deviations:g} sd of one feature"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw with weights."""
         values = population.matrix[:, self.feature]
         z = np.nan_to_num((values - np.nanmean(values)) / np.nanstd(values))
         return population.weighted(np.exp(-self.deviations * z), size, rng)
@@ -171,7 +169,6 @@ class LostValues(Change):
     words = "{0.share:.0%} of one feature"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw a sample, some of it without the value."""
         places = rng.integers(population.pds.size, size=size)
         lost = rng.random(size) < self.share
         return population.take(places).mixed(self.without.take(places), lost)
@@ -186,7 +183,6 @@ class LabelShift(Change):
     words = "odds of default x {0.odds:g}"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw with weights."""
         return population.weighted(np.where(population.defaulted, self.odds, 1.0), size, rng)
 
 
@@ -203,7 +199,6 @@ class ConceptShift(Change):
     words = "odds at equal features x {0.odds:g}"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw a sample in which more default."""
         sample = population.resampled(size, rng)
         p = sample.pds
         raised = self.odds * p / (1.0 - p + self.odds * p)
@@ -220,7 +215,6 @@ class FadedLink(Change):
     words = "{0.share:.0%} of outcomes at random"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw a sample in which some outcomes are those of others."""
         sample = population.resampled(size, rng)
         others = population.defaulted[rng.integers(population.pds.size, size=size)]
         faded = rng.random(size) < self.share

@@ -74,11 +74,11 @@ def study(
     world = World.of(profile_of(scorer), population, scorer.costs, thresholds)
     changes = usual_changes(scorer, population, features)
 
-    def told(done: int) -> None:
+    def count(done: int) -> None:
         if progress:
             progress(done, len(changes))
 
-    table = power(world, changes, sizes, windows, seed, processes, told)
+    table = power(world, changes, sizes, windows, seed, processes, count)
     return Study(f"{scorer.name} version {scorer.version}", features.height, table)
 
 
@@ -87,38 +87,38 @@ def invented(folder: Path, seed: int) -> Dataset:
     return write_sample(folder, _APPLICANTS, test_applicants=0, seed=seed)
 
 
-def write(found: Study, folder: Path) -> None:
+def write(result: Study, folder: Path) -> None:
     """Write power.html, which loads nothing, power.png and power.json."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
-        "model": found.model,
-        "applicants": found.applicants,
+        "model": result.model,
+        "applicants": result.applicants,
         "power": POWER,
-        "needed": applicants_needed(found.table).to_dicts(),
-        "table": found.table.to_dicts(),
+        "needed": applicants_needed(result.table).to_dicts(),
+        "table": result.table.to_dicts(),
     }
     for name, content in (
-        ("power.png", png(power_curves(found.table, POWER))),
+        ("power.png", png(power_curves(result.table, POWER))),
         ("power.json", (json.dumps(figures, indent=1) + "\n").encode()),
-        ("power.html", _page(found).encode()),
+        ("power.html", _page(result).encode()),
     ):
         with staged_file(folder / name) as staged:
             staged.write_bytes(content)
 
 
-def sentences(found: Study) -> list[str]:
+def sentences(result: Study) -> list[str]:
     """Say what came out, in words."""
-    told = [_false_alarms(found.table)]
-    for row in applicants_needed(found.table).iter_rows(named=True):
+    lines = [_false_alarms(result.table)]
+    for row in applicants_needed(result.table).iter_rows(named=True):
         change = f"{row['kind']}, {row['strength']}"
         if row["applicants"] is None:
-            told.append(f"{change}: not in {POWER:.0%} of the windows at any size that was tried.")
+            lines.append(f"{change}: not in {POWER:.0%} of the windows at any size that was tried.")
         else:
-            told.append(
+            lines.append(
                 f"{change}: in {POWER:.0%} of the windows from {row['applicants']:,} applicants "
                 f"on, most often by the rule {row['rule']}."
             )
-    return told
+    return lines
 
 
 def _false_alarms(table: pl.DataFrame) -> str:
@@ -134,7 +134,7 @@ def _false_alarms(table: pl.DataFrame) -> str:
     )
 
 
-def _page(found: Study) -> str:
+def _page(result: Study) -> str:
     rows = (
         (
             row["kind"],
@@ -145,12 +145,12 @@ def _page(found: Study) -> str:
             f"{row['low']:.1%} to {row['high']:.1%}",
             row["rule"] or "",
         )
-        for row in found.table.iter_rows(named=True)
+        for row in result.table.iter_rows(named=True)
     )
-    about = _ABOUT.format(model=found.model, applicants=f"{found.applicants:,}")
-    picture = Picture(svg(power_curves(found.table, POWER)), _PICTURE)
+    about = _ABOUT.format(model=result.model, applicants=f"{result.applicants:,}")
+    picture = Picture(svg(power_curves(result.table, POWER)), _PICTURE)
     sections = [
-        Section("", (Paragraph(about), Bullets(tuple(sentences(found))), picture)),
+        Section("", (Paragraph(about), Bullets(tuple(sentences(result))), picture)),
         Section("Figures", (Table("Every change, strength and size", _HEADER, tuple(rows)),)),
     ]
     return html("How soon changes are seen, and how often nothing is", sections)

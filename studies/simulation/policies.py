@@ -99,7 +99,6 @@ class Every:
     months: int
 
     def review(self, branch: Branch, month: int) -> None:
-        """Make one when it is time."""
         if month % self.months == 0 and branch.may_learn(month):
             branch.promote(month, branch.new_model(month), month, "time")
 
@@ -117,7 +116,6 @@ class OnAlert:
     _why: str = ""
 
     def review(self, branch: Branch, month: int) -> None:
-        """Make one if there is an alarm, or was one whose time has come."""
         over_outcomes = list(of_outcomes(branch, month, self.limits))
         if over_outcomes:
             self._due, self._why = month, "; ".join(over_outcomes)
@@ -148,7 +146,6 @@ class Rivals:
     _since: int = 0
 
     def review(self, branch: Branch, month: int) -> None:
-        """Judge the challenger; make one if there is none."""
         if branch.challenger is not None:
             self._judge(branch, month)
         due = branch.challenger is None and month >= self._since + self.months

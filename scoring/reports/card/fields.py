@@ -264,13 +264,7 @@ def _items(value: Mapping[str, Any] | tuple[Any, ...]) -> Iterable[tuple[object,
 
 
 def check_complete(card: Card) -> None:
-    """Raise unless every field is filled.
-
-    Raises
-    ------
-    CardError
-        Naming the empty fields.
-    """
+    """Raise a `CardError` that names the empty fields, unless every field is filled."""
     empty = list(missing(card))
     if empty:
         raise CardError(f"the model card has empty fields: {', '.join(empty)}")

@@ -158,8 +158,8 @@ def _method(run: Run) -> Method:
 
 
 def _family(validation: Validation, chosen: str) -> Family:
-    name, found = validation.candidate.name, validation.metrics
-    return Family(name, found["auc"], found["business_cost"], found["brier"], name == chosen)
+    name, figures = validation.candidate.name, validation.metrics
+    return Family(name, figures["auc"], figures["business_cost"], figures["brier"], name == chosen)
 
 
 def described(

@@ -22,14 +22,7 @@ def markdown(card: Card) -> str:
 
 
 def html(card: Card, language: Language = "en") -> str:
-    """Write the card as one HTML file that loads nothing.
-
-    Parameters
-    ----------
-    card : Card
-        What is shown.
-    language : "en" or "fr"
-        Of headings and tables; sentences kept in the card are in English.
+    """Write the card as one HTML file that loads nothing; its own sentences are in English.
 
     Raises
     ------

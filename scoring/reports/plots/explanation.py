@@ -40,7 +40,7 @@ def importances(table: pl.DataFrame, language: Language = "en") -> Figure:
     colors = {"contribution": BLUE, "gain": GREEN, "cost_increase": ORANGE, "auc_drop": PURPLE}
     figure, axes = plt.subplots(1, 4, figsize=(12, 0.36 * table.height + 1.4), sharey=True)
     for axis, (name, color) in zip(axes, colors.items(), strict=True):
-        places = rows(axis, [wrapped(_meaning(each, language), 56) for each in table["feature"]])
+        places = rows(axis, [wrapped(describe(each, language), 56) for each in table["feature"]])
         spread = table[name.split("_")[0] + "_std"] if "_" in name else None
         factor = 100.0 if name == "gain" else 1.0
         axis.barh(places, table[name] * factor, xerr=spread, color=color, ecolor=GREY)
@@ -53,7 +53,7 @@ def importances(table: pl.DataFrame, language: Language = "en") -> Figure:
 
 
 def beeswarm(
-    found: Summary, top: int = 15, language: Language = "en", points: int = 600, seed: int = 0
+    summary: Summary, top: int = 15, language: Language = "en", points: int = 600, seed: int = 0
 ) -> Figure:
     """Draw contributions of the strongest features, coloured by the feature's value.
 
@@ -62,12 +62,12 @@ def beeswarm(
     import shap
 
     words = Words("plots", language)
-    applicants = found.contributions.shape[0]
+    applicants = summary.contributions.shape[0]
     chosen = np.random.default_rng(seed).permutation(applicants)[:points]
-    names = [wrapped(_meaning(name, language), 52) for name in found.features[:top]]
+    names = [wrapped(describe(name, language), 52) for name in summary.features[:top]]
     figure, axis = plt.subplots(figsize=(10, 0.42 * len(names) + 1.5))
     explanation = shap.Explanation(
-        found.contributions[chosen, :top], data=found.values[chosen, :top], feature_names=names
+        summary.contributions[chosen, :top], data=summary.values[chosen, :top], feature_names=names
     )
     with _repeatable(seed):
         shap.plots.beeswarm(
@@ -84,19 +84,19 @@ def beeswarm(
     return finished(figure)
 
 
-def waterfall(found: Local, cutoff: float | None = None, language: Language = "en") -> Figure:
+def waterfall(parts: Local, cutoff: float | None = None, language: Language = "en") -> Figure:
     """Draw one applicant's PD, from that of an average application, feature by feature."""
     import shap
 
     words = Words("plots", language)
-    names = [wrapped(reason_text(step.feature, step.value, language), 68) for step in found.steps]
+    names = [wrapped(reason_text(step.feature, step.value, language), 68) for step in parts.steps]
     # What is beyond the leading ones is drawn as one bar below them.
-    others = [found.rest / found.others] * found.others if found.others else []
+    others = [parts.rest / parts.others] * parts.others if parts.others else []
     figure = plt.figure()
     shap.plots.waterfall(
         shap.Explanation(
-            np.array([*(step.contribution for step in found.steps), *others]),
-            found.base,
+            np.array([*(step.contribution for step in parts.steps), *others]),
+            parts.base,
             feature_names=[*names, *([""] * len(others))],
         ),
         max_display=len(names) + bool(others),
@@ -110,11 +110,11 @@ def waterfall(found: Local, cutoff: float | None = None, language: Language = "e
     for number in axis.texts:
         number.set_text(words.written(_number(number), "+.2f"))
         number.set_fontsize(9)
-    labels = [*([words("rest", n=found.others)] if others else []), *reversed(names)]
+    labels = [*([words("rest", n=parts.others)] if others else []), *reversed(names)]
     axis.set_yticks(np.arange(len(labels)), labels, fontsize=8, color=DARK)
     axis.tick_params(axis="x", labelsize=9)
     axis.set_xlabel(words("odds"))
-    _levels(axis, found, cutoff, words)
+    _levels(axis, parts, cutoff, words)
     _percent_axis(axis, words)
     figure.suptitle(words("local"))
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
@@ -125,9 +125,9 @@ def _number(text: Text) -> float:
     return float(text.get_text().replace("\u2212", "-"))
 
 
-def _levels(axis: Axes, found: Local, cutoff: float | None, words: Words) -> None:
+def _levels(axis: Axes, parts: Local, cutoff: float | None, words: Words) -> None:
     """Vertical lines: where the sum starts, where it ends, and the cut-off."""
-    levels = [(found.base, "base", GREY, ":"), (found.logit, "pd", GREEN, "-")]
+    levels = [(parts.base, "base", GREY, ":"), (parts.logit, "pd", GREEN, "-")]
     if cutoff is not None:
         levels.append((float(np.log(cutoff / (1 - cutoff))), "cutoff", "black", "--"))
     for level, name, color, style in levels:
@@ -181,7 +181,7 @@ def _along(axis: Axes, feature: str, table: pl.DataFrame, language: Language) ->
         said = {each: wrapped(value_text(feature, each, language), 24) for each in values.unique()}
         values = values.cast(pl.String).replace_strict(said)
     unit = unit_text(feature, language)
-    title = wrapped(_meaning(feature, language), 44) + (f"\n({unit})" if unit else "")
+    title = wrapped(describe(feature, language), 44) + (f"\n({unit})" if unit else "")
     explanation = shap.Explanation(
         table["contribution"].to_numpy()[:, None],
         data=values.to_numpy()[:, None],
@@ -207,7 +207,3 @@ def _repeatable(seed: int) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)  # noqa: NPY002
-
-
-def _meaning(feature: str, language: Language) -> str:
-    return describe(feature, language)

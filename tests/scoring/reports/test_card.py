@@ -21,21 +21,19 @@ from scoring.modelling.pipeline import Run
 from scoring.modelling.validation import Validation
 from scoring.registry.approval import kept_card, register
 from scoring.registry.mlflow_registry import CHALLENGER, Registry
-from scoring.reports.card import (
+from scoring.reports.card.fields import (
     NOT_APPROVED,
     Approval,
-    Background,
     Card,
     CardError,
-    card_of,
-    described,
-    html,
-    markdown,
+    Data,
+    Family,
+    Figure,
+    Method,
     missing,
 )
-from scoring.reports.card.fields import Data, Family, Figure, Method
-from scoring.reports.card.making import background_of
-from scoring.reports.card.pages import sections
+from scoring.reports.card.making import Background, background_of, card_of, described
+from scoring.reports.card.pages import html, markdown, sections
 from scoring.serving.scorer import Scorer
 from tests.helpers.cards import filled_card
 from tests.helpers.trained import run_of
