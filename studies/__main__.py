@@ -91,17 +91,20 @@ def power(
 ) -> None:
     """Measure how soon alerts see a change, and how often they see one that is not there."""
     from scoring.data.dataset import Dataset
+    from scoring.data.synthetic import write_sample
     from scoring.monitoring.thresholds import Thresholds
     from scoring.serving.scorer import Scorer
-    from studies.power.report import invented, sentences, study, write
+    from studies.power.report import sentences, study, write
 
     with messages() as console, stages(console) as progress, TemporaryDirectory() as folder:
         numbers, limits = _numbers(sizes), Thresholds.from_settings(file=thresholds)
-        dataset = Dataset.open(data) if data else invented(Path(folder) / "tables", seed)
-        result = study(
-            Scorer.load(model), dataset, limits, numbers, windows, seed, processes,
-            lambda done, total: progress("changes", done, total),
-        )  # fmt: skip
+        dataset = (
+            Dataset.open(data)
+            if data
+            else write_sample(Path(folder) / "tables", 20_000, test_applicants=0, seed=seed)
+        )
+        scorer = Scorer.load(model)
+        result = study(scorer, dataset, limits, numbers, windows, seed, processes, progress)
         write(result, out)
     _conclude(sentences(result), out / "power.html")
 

@@ -79,16 +79,20 @@ def application_features(rows: pl.DataFrame) -> pl.DataFrame:
 def history_features(frames: Mapping[str, pl.DataFrame], applicants: pl.Series) -> pl.DataFrame:
     """Aggregate every history table but the instalments, crudely: no thought went into it."""
     result = pl.DataFrame({"SK_ID_CURR": applicants})
-    owners = frames["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR")
     for name in HISTORIES:
         if name == THIN_TABLE:
             continue
-        rows = frames[name]
-        if name == "bureau_balance":
-            rows = rows.join(owners, on="SK_ID_BUREAU")
-        table = rows.group_by("SK_ID_CURR").agg(_crude(name))
+        table = _owned(frames, name).group_by("SK_ID_CURR").agg(_crude(name))
         result = result.join(table, on="SK_ID_CURR", how="left", maintain_order="left")
     return result.drop("SK_ID_CURR").cast(pl.Float64)
+
+
+def _owned(frames: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    """The rows of a history, each with its applicant."""
+    if name != "bureau_balance":
+        return frames[name]
+    owners = frames["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR")
+    return frames[name].join(owners, on="SK_ID_BUREAU")
 
 
 def _crude(name: str) -> list[pl.Expr]:
@@ -282,10 +286,7 @@ def history_lengths(sources: Sources, seed: int = 14) -> pl.DataFrame:
 def _rows_per_applicant(
     frames: Mapping[str, pl.DataFrame], name: str, applicants: pl.Series
 ) -> pl.Series:
-    rows = frames[name]
-    if name == "bureau_balance":
-        rows = rows.join(frames["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR"), on="SK_ID_BUREAU")
-    counted = rows.group_by("SK_ID_CURR").agg(pl.len().alias("rows"))
+    counted = _owned(frames, name).group_by("SK_ID_CURR").agg(pl.len().alias("rows"))
     joined = pl.DataFrame({"SK_ID_CURR": applicants}).join(counted, on="SK_ID_CURR", how="left")
     return joined["rows"].fill_null(0)
 
@@ -293,11 +294,13 @@ def _rows_per_applicant(
 def target_correlations(sources: Sources, seed: int = 15) -> pl.DataFrame:
     """Rank correlation of strong columns with TARGET, real and drawn."""
     drawn = draw(None, TRAINED_ON, seed)["application"]
-    pairs = []
-    for name in STRONG:
-        pair = [_rank_correlation(rows, name) for rows in (sources.applications, drawn)]
-        pairs.append((name, *pair))
-    return pl.DataFrame(pairs, schema=["column", "real", "drawn"], orient="row")
+    return pl.DataFrame(
+        {"column": STRONG}
+        | {
+            origin: [_rank_correlation(rows, name) for name in STRONG]
+            for origin, rows in (("real", sources.applications), ("drawn", drawn))
+        }
+    )
 
 
 def _rank_correlation(rows: pl.DataFrame, name: str) -> float:

@@ -9,6 +9,8 @@ from multiprocessing import get_context
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+# Called with what is done, how far it is and how far it goes.
+Progress = Callable[[str, int, int | None], None]
 
 
 def in_processes(

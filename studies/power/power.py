@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -32,7 +32,7 @@ from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.scorer import Floats, Scorer, encode
-from studies.processes import in_processes
+from studies.processes import Progress, in_processes
 
 Places = npt.NDArray[np.intp]
 
@@ -326,12 +326,11 @@ def power(
     windows: int = WINDOWS,
     seed: int = 0,
     processes: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Measure how many windows are detected, by change and size of the window.
 
-    Sizes beyond one at which every window is detected are left out; `progress` is called with how
-    many of the changes are done.
+    Sizes beyond one at which every window is detected are left out.
 
     Returns
     -------
@@ -345,7 +344,7 @@ def power(
     for done, some in enumerate(parts, start=1):
         rows += some
         if progress:
-            progress(done)
+            progress("changes", done, len(changes))
     return pl.DataFrame(rows, schema_overrides={"rule": pl.String})
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scoring.data.dataset import Dataset
-from scoring.data.synthetic import write_sample
 from scoring.evaluation.intervals import wilson
 from scoring.files import staged_file
 from scoring.monitoring.thresholds import Thresholds
@@ -34,8 +34,9 @@ from studies.power.power import (
     scored,
     usual_changes,
 )
+from studies.processes import Progress
 
-_APPLICANTS = 20_000
+_TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
 # Panels side by side.
 _COLUMNS = 3
 
@@ -56,11 +57,9 @@ def study(
     windows: int = WINDOWS,
     seed: int = 0,
     processes: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Study:
     """Simulate every usual change on a dataset's applicants, whom the model has not seen.
-
-    `progress` is called with how many of how many changes are done.
 
     Raises
     ------
@@ -73,18 +72,8 @@ def study(
     population = scored(scorer, features, known["TARGET"].to_numpy())
     world = World.of(profile_of(scorer), population, scorer.costs, thresholds)
     changes = usual_changes(scorer, population, features)
-
-    def count(done: int) -> None:
-        if progress:
-            progress(done, len(changes))
-
-    table = power(world, changes, sizes, windows, seed, processes, count)
+    table = power(world, changes, sizes, windows, seed, processes, progress)
     return Study(f"{scorer.name} version {scorer.version}", features.height, table)
-
-
-def invented(folder: Path, seed: int) -> Dataset:
-    """Write sample applicants of another seed than those that `make run` trains on."""
-    return write_sample(folder, _APPLICANTS, test_applicants=0, seed=seed)
 
 
 def write(result: Study, folder: Path) -> None:
@@ -110,14 +99,8 @@ def sentences(result: Study) -> list[str]:
     """Say what came out, in words."""
     lines = [_false_alarms(result.table)]
     for row in applicants_needed(result.table).iter_rows(named=True):
-        change = f"{row['kind']}, {row['strength']}"
-        if row["applicants"] is None:
-            lines.append(f"{change}: not in {POWER:.0%} of the windows at any size that was tried.")
-        else:
-            lines.append(
-                f"{change}: in {POWER:.0%} of the windows from {row['applicants']:,} applicants "
-                f"on, most often by the rule {row['rule']}."
-            )
+        sentence = "unseen" if row["applicants"] is None else "seen"
+        lines.append(_TEXTS[sentence].format(power=POWER, **row))
     return lines
 
 
@@ -125,13 +108,14 @@ def _false_alarms(table: pl.DataFrame) -> str:
     quiet = table.filter(kind=NO_CHANGE)
     windows = int(quiet["windows"].sum())
     alarms = round(float((quiet["detected"] * quiet["windows"]).sum()))
-    low, high = wilson([alarms], [windows])
+    low, high = wilson(alarms, windows)
     worst = quiet.sort("detected", descending=True).row(0, named=True)
-    return (
-        f"Nothing has changed: {alarms:,} of {windows:,} windows have an alert, "
-        f"{alarms / windows:.1%} ({low[0]:.1%} to {high[0]:.1%}); at most {worst['detected']:.1%}, "
-        f"with {worst['applicants']:,} applicants."
-    )
+    return str(
+        _TEXTS["quiet"].format(
+            alarms=alarms, windows=windows, share=alarms / windows, low=float(low),
+            high=float(high), most=worst["detected"], applicants=worst["applicants"],
+        )
+    )  # fmt: skip
 
 
 def _page(result: Study) -> str:
@@ -147,20 +131,21 @@ def _page(result: Study) -> str:
         )
         for row in result.table.iter_rows(named=True)
     )
-    about = _ABOUT.format(model=result.model, applicants=f"{result.applicants:,}")
-    picture = Picture(svg(power_curves(result.table, POWER)), _PICTURE)
+    about = _TEXTS["about"].format(model=result.model, applicants=result.applicants)
+    table = Table(_TEXTS["caption"], tuple(_TEXTS["header"]), tuple(rows))
+    picture = Picture(svg(power_curves(result.table, POWER)), _TEXTS["picture"])
     sections = [
         Section("", (Paragraph(about), Bullets(tuple(sentences(result))), picture)),
-        Section("Figures", (Table("Every change, strength and size", _HEADER, tuple(rows)),)),
+        Section("Figures", (table,)),
     ]
-    return html("How soon changes are seen, and how often nothing is", sections)
+    return html(_TEXTS["title"], sections)
 
 
 def power_curves(table: pl.DataFrame, level: float) -> Figure:
     """Draw detected windows by their size, a panel a kind of change, a line a strength.
 
-    The table is that of `power`. The level is drawn as a line: the share of
-    windows that false alarms have to stay below, and that may not be missed.
+    The table is that of `power`. The level is drawn as a line: the share of windows that false
+    alarms have to stay below, and that may not be missed.
     """
     kinds = table["kind"].unique(maintain_order=True).to_list()
     sizes = table["applicants"].unique().sort().to_list()
@@ -194,20 +179,3 @@ def _panel(axis: Axes, table: pl.DataFrame, sizes: Sequence[int], level: float) 
     axis.set_xlabel("applicants in a window")
     axis.set_ylabel("windows with an alert")
     axis.legend(loc="best")
-
-
-_ABOUT = (
-    "Model: {model}. Windows are drawn from {applicants} applicants whom it has not seen, with a "
-    "change or without one, and judged by the rules of monitoring with all their thresholds. A "
-    "window is detected if it deserves any alert. Only applicants who were not refused have an "
-    "outcome: label and concept shift are found by their outcomes, the others without any."
-)
-_PICTURE = (
-    "Share of windows with an alert by the number of applicants, a panel a kind of change. The "
-    "dotted lines are at 5 % and 95 %; the bands are 95 % intervals. Larger windows are left out "
-    "once every window is detected, and drawn as a broken line."
-)
-_HEADER = (
-    "Change", "Strength", "Applicants", "Windows", "Detected", "95 % interval",
-    "Most frequent rule",
-)  # fmt: skip

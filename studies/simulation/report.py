@@ -23,10 +23,11 @@ from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table
 from scoring.reports.plots import png, svg
 from scoring.reports.plots.style import CYCLE, GREY, finished
 from scoring.serving.scorer import Floats, Scorer
+from studies.processes import Progress
 from studies.simulation.arrivals import divide
 from studies.simulation.figures import by_month, summary
 from studies.simulation.learning import Trainer
-from studies.simulation.run import Course, Progress, SimulationSettings, simulate, start_world
+from studies.simulation.run import Course, SimulationSettings, simulate, start_world
 from studies.simulation.scenarios import SCENARIOS, TEXTS
 
 _NAME = "simulation"

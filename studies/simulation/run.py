@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,16 +13,13 @@ import numpy as np
 
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Floats, Scorer
-from studies.processes import in_processes
+from studies.processes import Progress, in_processes
 from studies.simulation.arrivals import Arrivals, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.learning import Trainer
 from studies.simulation.policies import AlarmLimits, policies
 from studies.simulation.scenarios import SCENARIOS
 from studies.simulation.service import Service
-
-# Called with what is done, how far it is and how far it goes.
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
