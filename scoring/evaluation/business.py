@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Floats, Interval
+from scoring.evaluation.bootstrap import Flags, Floats, Interval
 from scoring.evaluation.intervals import mean_interval
 from scoring.serving.costs import Costs
 
@@ -24,16 +24,12 @@ def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs
     return float(total / defaulted.size)
 
 
-def decision_costs(
-    defaulted: npt.NDArray[np.bool_], refused: npt.NDArray[np.bool_], costs: Costs
-) -> Floats:
+def decision_costs(defaulted: Flags, refused: Flags, costs: Costs) -> Floats:
     """Return what each decision has cost, given whether the applicant defaulted."""
     return costs.total(defaulted & ~refused, ~defaulted & refused)
 
 
-def realised_cost(
-    defaulted: npt.NDArray[np.bool_], refused: npt.NDArray[np.bool_], costs: Costs
-) -> Interval:
+def realised_cost(defaulted: Flags, refused: Flags, costs: Costs) -> Interval:
     """Return the mean cost of decisions as they were taken, with its interval."""
     return mean_interval(decision_costs(defaulted, refused, costs))
 
@@ -149,7 +145,7 @@ class _Curves:
     """Applicants by rising PD, and their costs at every cut-off under any counts."""
 
     order: npt.NDArray[np.intp]
-    defaulted: npt.NDArray[np.bool_]
+    defaulted: Flags
     ends: npt.NDArray[np.intp]
     cutoffs: Floats
 

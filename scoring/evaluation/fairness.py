@@ -21,7 +21,7 @@ from fairlearn.metrics import (
 )
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Floats
+from scoring.evaluation.bootstrap import Flags, Floats
 from scoring.evaluation.metrics import checked
 from scoring.evaluation.segments import UNKNOWN, counts
 from scoring.evaluation.separability import Separability, separability
@@ -34,8 +34,6 @@ FOUR_FIFTHS = 0.8
 _AGES = (30, 40, 50, 60)
 _DAYS_A_YEAR = 365.25
 _METRICS = ("acceptance_rate", "true_positive_rate", "false_positive_rate", "calibration_gap")
-
-Flags = npt.NDArray[np.bool_]
 
 
 def attributes(applications: pl.DataFrame) -> pl.DataFrame:

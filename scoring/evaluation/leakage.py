@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 
+from scoring.evaluation.bootstrap import Flags, Floats
 from scoring.evaluation.intervals import Z_95, auc_of_ranks, hanley_mcneil
 from scoring.evaluation.metrics import auc_interval
 from scoring.evaluation.separability import Separability, separability
@@ -25,8 +26,6 @@ SUSPECT_COLUMN_AUC = 0.78
 
 _BINS = 20
 _NEIGHBOURS = 20
-
-Flags = npt.NDArray[np.bool_]
 
 
 def single_columns(
@@ -218,9 +217,7 @@ def id_order(
     return pl.DataFrame(rows, schema=["predictor", "auc", "low", "high", "chance"], orient="row")
 
 
-def _neighbours(
-    ids: npt.NDArray[np.int64], outcomes: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def _neighbours(ids: npt.NDArray[np.int64], outcomes: Floats) -> Floats:
     """Default rate of the nearest applicants by identifier, the applicant's own left out."""
     order = np.argsort(ids, kind="stable")
     half = np.ones(_NEIGHBOURS // 2)

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from scoring.errors import ScoringError
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Floats, Interval
+from scoring.evaluation.bootstrap import Flags, Floats, Interval
 from scoring.evaluation.business import cost_curve
 from scoring.evaluation.intervals import wilson
 from scoring.serving.costs import Costs
@@ -250,7 +250,7 @@ class _Scored:
     """
 
     order: npt.NDArray[np.intp]
-    defaulted: npt.NDArray[np.bool_]
+    defaulted: Flags
     pds: Floats
     ends: npt.NDArray[np.intp]
     bins: npt.NDArray[np.intp]
@@ -345,7 +345,7 @@ class _Scored:
         }
 
 
-def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Floats]:
+def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[Flags, Floats]:
     """Return outcomes as booleans and PDs as floats, fit for figures.
 
     Raises
@@ -377,7 +377,7 @@ def _logits(pds: Floats) -> Floats:
     return np.log(inside) - np.log1p(-inside)
 
 
-def _recalibration(pds: Floats, defaulted: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _recalibration(pds: Floats, defaulted: Flags) -> tuple[float, float]:
     logits = _logits(pds)
     if np.ptp(logits) < _FLAT:
         return float(_logits(defaulted.mean()) - logits.mean()), 1.0

@@ -14,9 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Floats, Interval
-
-Flags = npt.NDArray[np.bool_]
+from scoring.evaluation.bootstrap import Flags, Floats, Interval
 
 
 @dataclass(frozen=True, slots=True)
