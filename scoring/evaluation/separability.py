@@ -27,6 +27,10 @@ _PARAMETERS: dict[str, Any] = {
     "learning_rate": 0.1,
     "colsample_bytree": 0.1,
     "max_bin": 63,
+    "deterministic": True,
+    "force_col_wise": True,
+    "n_jobs": 1,
+    "verbosity": -1,
 }
 
 
@@ -85,7 +89,7 @@ def separability(
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     scores, gains = np.empty(group.size), np.zeros(len(columns))
     for rows, out in splitter.split(matrix, group):
-        model = _model(seed).fit(matrix[rows], group[rows])
+        model = LGBMClassifier(**_PARAMETERS, random_state=seed).fit(matrix[rows], group[rows])
         scores[out] = model.booster_.predict(matrix[out], num_threads=1)
         gains += model.booster_.feature_importance("gain")
     shares = gains / max(gains.sum(), 1e-12)
@@ -95,15 +99,4 @@ def separability(
         rows=group.size,
         share=float(group.mean()),
         top=tuple((columns[i], float(shares[i])) for i in first if shares[i] > 0),
-    )
-
-
-def _model(seed: int) -> LGBMClassifier:
-    return LGBMClassifier(
-        **_PARAMETERS,
-        random_state=seed,
-        deterministic=True,
-        force_col_wise=True,
-        n_jobs=1,
-        verbosity=-1,
     )

@@ -16,7 +16,7 @@ import polars as pl
 
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import Examples, Positions
-from scoring.modelling.fit import fit_scorer
+from scoring.modelling.fit import fit_scorer, with_explanations
 from scoring.modelling.validation import cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import Profile
@@ -90,10 +90,13 @@ class Trainer:
             self.candidate, examples, self.costs, folds=_FOLDS, seed=self.seed
         )
         is_newest = np.arange(examples.target.size) >= examples.target.size - newest
-        made = fit_scorer(
-            replace(validation, newest=is_newest), examples, MODEL_NAME, {}, self.seed
-        )
-        return replace(made, version=version, profile=self._reference(made, recent))
+        validation = replace(validation, newest=is_newest)
+        made = fit_scorer(validation, examples, MODEL_NAME, {}, self.seed)
+        frame, pds = self.pool.features[recent], made.predict(self.pool.features[recent])
+        levels = {feature.name: feature.levels for feature in made.features}
+        matrix = encode(frame, made.features)
+        profile = Profile.of_training(levels, matrix, pds, made.decide(pds))
+        return with_explanations(replace(made, version=version, profile=profile), frame)
 
     def _examples(
         self, current: Scorer, known: Labelled, recent: Positions
@@ -110,17 +113,6 @@ class Trainer:
         target = np.concatenate([self.first.target[old], new.defaulted.astype(np.int8)])
         frame = pl.concat([self.first.frame[old], self.pool.features[new.place]])
         return Examples(frame, target, self.first.features), new.place.size
-
-    def _reference(self, scorer: Scorer, recent: Positions) -> Profile:
-        """The profile of those who came last."""
-        frame = self.pool.features[recent]
-        levels = {feature.name: feature.levels for feature in scorer.features}
-        pds = scorer.predict(frame)
-        matrix = encode(frame, scorer.features)
-        reasons = ([reason.feature for reason in own] for own in scorer.reasons(frame))
-        return Profile.of_training(levels, matrix, pds, scorer.decide(pds)).explained_by(
-            reasons, scorer.explain(frame).contributions
-        )
 
 
 def _refuses(scorer: Scorer, features: pl.DataFrame) -> npt.NDArray[np.bool_]:
