@@ -60,15 +60,7 @@ def sections(card: Card, language: Language = "en") -> list[Section]:
 
 
 def _identity(card: Card, words: Words) -> Section:
-    identity = card.identity
-    known = {
-        "name": identity.name,
-        "version": identity.version,
-        "feature_set": identity.feature_set_version,
-        "created": identity.created,
-        "owner": identity.owner,
-        "approval": card.approval.by,
-    }
+    known = {**vars(card.identity), "approval": card.approval.by}
     return Section(words("model.title"), (words.pairs("model", known),))
 
 
@@ -107,14 +99,8 @@ def _features(card: Card, words: Words) -> Section:
 
 def _method(card: Card, words: Words) -> Section:
     method = card.method
-    known = {
-        "family": method.family,
-        "resampling": method.resampling,
-        "selection": method.selection,
-        "calibration": method.calibration,
-        "configurations": str(method.configurations),
-        "choice": method.choice,
-    }
+    tables = ("parameters", "families")
+    known = {name: str(value) for name, value in vars(method).items() if name not in tables}
     families = (
         (
             words("method.chosen", name=family.name) if family.chosen else family.name,
