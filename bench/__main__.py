@@ -10,6 +10,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,10 @@ import orjson
 import polars as pl
 import typer
 
-from bench import page, servers
+from bench import servers
 from bench.load import Load, at_rate, saturate, write_bodies
+from bench.page import interactions
 from bench.profile import stages
-from bench.tables import table
 from scoring.data.dataset import Dataset
 from scoring.files import check_file, write_file
 from scoring.serving.batch import example_requests
@@ -40,26 +41,16 @@ _HALF = ("request", "answers/s", "p50 ms", "p99 ms", "p99 / p50", "asked for")
 _ECHO = """Every answer has reasons and is committed to SQLite (WAL, synchronous=FULL) before it \
 is sent. The echo is a Flask view that gives the body back, on the same gunicorn settings, but \
 on gunicorn's own threads."""
+_INTRO = """The page (Streamlit's AppTest: the whole script, its calls to the API, no browser; the \
+first time includes imports):"""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One run of the benchmark.
+    """One run of the benchmark: a model, and a database that knows the applicants.
 
-    Attributes
-    ----------
-    folder : Path
-        For bodies and logs.
-    model : Path
-        A Scorer.
-    database : str
-        The address of a store that knows the applicants.
-    bodies : mapping of str to list of bytes
-        What is sent: "id", by number, and "rows", with full histories.
-    seconds : float
-        Of each measurement.
-    workers : int
-        Processes of each server.
+    Bodies are what is sent: "id", by number, and "rows", with full histories; each measurement
+    takes so many seconds, each server has so many workers.
     """
 
     folder: Path
@@ -78,10 +69,10 @@ class Bench:
         loads: dict[str, list[Load]] = {f"{who} {kind}": [] for kind in paths for who in _WHO}
         for _ in range(rounds):
             for kind, path in paths.items():
-                with servers.echo(self.folder, self.workers) as url:
+                with servers.echo(self.workers) as url:
                     load = saturate(f"{url}/predict", path, self.seconds, _CONNECTIONS)
                     loads[f"echo {kind}"].append(load)
-                with servers.api(self.folder, self.model, self.database, self.workers) as url:
+                with self._api() as url:
                     saturate(f"{url}/predict", path, 1, _CONNECTIONS)
                     load = saturate(f"{url}/predict", path, self.seconds, _CONNECTIONS)
                     loads[f"api {kind}"].append(load)
@@ -99,12 +90,12 @@ class Bench:
             for row in features.rows()
         ]
         path = write_bodies(bodies, self.folder / "peer.txt")
-        with servers.mlflow(self.folder, _MLFLOW, self.workers) as url:
+        with servers.mlflow(_MLFLOW, self.workers) as url:
             return saturate(f"{url}/invocations", path, self.seconds, _CONNECTIONS)
 
     def at_half_load(self, loads: Mapping[str, Sequence[Load]]) -> dict[str, Load]:
         """Measure latencies at half of the rate that was reached."""
-        with servers.api(self.folder, self.model, self.database, self.workers) as url:
+        with self._api() as url:
             slow = {}
             for kind, sent in self.bodies.items():
                 rate = _rate(loads[f"api {kind}"]) / 2
@@ -112,15 +103,18 @@ class Bench:
                 slow[kind] = at_rate(f"{url}/predict", sent, rate, self.seconds)
             return slow
 
-    def page(self) -> str:
-        """Measure the page's interactions; returns a section of the report."""
+    def page(self) -> dict[str, tuple[float, float]]:
+        """Measure the page's interactions."""
         applicant = orjson.loads(self.bodies["id"][0])["SK_ID_CURR"]
-        with servers.api(self.folder, self.model, self.database, self.workers) as url:
-            return page.report(page.interactions(url, applicant, _REDRAWN))
+        with self._api() as url:
+            return interactions(url, applicant, _REDRAWN)
 
     def stages(self, kind: str) -> dict[str, float]:
         """Profile a request's stages, in milliseconds."""
         return stages(self.model, self.folder / "none", self.database, self.bodies[kind])
+
+    def _api(self) -> AbstractContextManager[str]:
+        return servers.api(self.model, self.database, self.workers)
 
 
 def main(
@@ -145,7 +139,7 @@ def main(
             *([_peer(bench.peer(data))] if peer else []),
             _half_load(bench.at_half_load(loads)),
             _profiled({"by id": bench.stages("id"), "from raw rows": bench.stages("rows")}),
-            bench.page(),
+            _page(bench.page()),
         ]
     text = "\n\n".join([_TITLE, *sections]) + "\n"
     write_file(out, text, _TITLE.encode())
@@ -189,7 +183,7 @@ def _saturated(bench: Bench, loads: Mapping[str, Sequence[Load]]) -> str:
         rows.append(
             (words, f"{echo:,.0f}", f"{_rate(own):,.0f}", share, asked, f"{p50:.1f}", f"{p99:.1f}")
         )
-    return table(("request", *_HEADER), rows)
+    return _table(("request", *_HEADER), rows)
 
 
 def _half_load(slow: Mapping[str, Load]) -> str:
@@ -198,7 +192,7 @@ def _half_load(slow: Mapping[str, Load]) -> str:
          f"{load.p99 / load.p50:.1f}", "under 5")
         for kind, load in slow.items()
     ]  # fmt: skip
-    return "At half of that rate, arrivals at random (Poisson):\n\n" + table(_HALF, rows)
+    return "At half of that rate, arrivals at random (Poisson):\n\n" + _table(_HALF, rows)
 
 
 def _peer(load: Load) -> str:
@@ -211,7 +205,7 @@ def _peer(load: Load) -> str:
 def _profiled(profiles: Mapping[str, Mapping[str, float]]) -> str:
     """A table of stages for each kind of request."""
     tables = [
-        table(
+        _table(
             (kind, "ms", "share"),
             [(stage, f"{ms:.2f}", f"{ms / sum(own.values()):.0%}") for stage, ms in own.items()],
         )
@@ -219,6 +213,19 @@ def _profiled(profiles: Mapping[str, Mapping[str, float]]) -> str:
     ]
     intro = "Where the time of one request goes (cProfile, which slows pure Python down: the "
     return "\n\n".join([f"{intro}shares count):", *tables])
+
+
+def _page(times: Mapping[str, tuple[float, float]]) -> str:
+    rows = [
+        (name, f"{middle:.0f}", f"{longest:.0f}", "under 500")
+        for name, (middle, longest) in times.items()
+    ]
+    return f"{_INTRO}\n\n{_table(('interaction', 'median ms', 'longest ms', 'asked for'), rows)}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -11,3 +11,9 @@ app = Flask(__name__)
 def echo() -> Response:
     """Answer the body."""
     return Response(request.get_data(cache=False), content_type="application/json")
+
+
+@app.get("/ready")
+def ready() -> str:
+    """Answer that it is there."""
+    return "ready"

@@ -44,15 +44,7 @@ class BenchError(ScoringError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A server's rate and latencies under load.
-
-    Attributes
-    ----------
-    rate : float
-        Answers a second.
-    p50, p99 : float
-        Latencies, in milliseconds.
-    """
+    """A server's answers a second under load, and its latencies in milliseconds."""
 
     rate: float
     p50: float

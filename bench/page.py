@@ -15,28 +15,15 @@ from statistics import median
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import NumberInput
 
-from bench.tables import table
 from dashboard.texts import TEXTS
 
 _APP = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"
 _TEXTS = TEXTS["fr"]
-_INTRO = """The page (Streamlit's AppTest: the whole script, its calls to the API, no browser; the \
-first time includes imports):"""
 _WITHIN, _BESIDE = "details_fr", "tabs_fr"
 
 
 def interactions(url: str, applicant: int, rounds: int) -> dict[str, tuple[float, float]]:
-    """Median and longest time of each interaction, in milliseconds.
-
-    Parameters
-    ----------
-    url : str
-        Of a running API that knows the applicant.
-    applicant : int
-        Whom it is about.
-    rounds : int
-        How often each is done.
-    """
+    """Measure each interaction so many times: its median and longest time, in milliseconds."""
     # Streamlit tells at each step that no browser is there.
     logging.getLogger("streamlit.runtime").setLevel(logging.ERROR)
     with _environment({"API_URL": url, "API_TIMEOUT": "30"}):
@@ -56,16 +43,6 @@ def interactions(url: str, applicant: int, rounds: int) -> dict[str, tuple[float
             "model": lambda: _at(page, _BESIDE, "model_tab"),
         }
         return {name: _timed(step, rounds) for name, step in steps.items()}
-
-
-def report(times: Mapping[str, tuple[float, float]]) -> str:
-    """Return the same as a section of the report."""
-    rows = [
-        (name, f"{middle:.0f}", f"{longest:.0f}", "under 500")
-        for name, (middle, longest) in times.items()
-    ]
-    header = ("interaction", "median ms", "longest ms", "asked for")
-    return f"{_INTRO}\n\n{table(header, rows)}"
 
 
 def _score(page: AppTest) -> NumberInput:

@@ -32,16 +32,7 @@ def stages(
     """Measure the milliseconds of a request's stages, by Python's deterministic profiler.
 
     It makes pure Python look about twice as slow as it is, and compiled code as fast as it is: the
-    shares of the stages count, more than their sum.
-
-    Parameters
-    ----------
-    model, challenger : Path
-        Folders of models; the second one need not be there.
-    database : str
-        The address of a migrated store.
-    bodies : sequence of bytes
-        What is sent to POST /predict, one after the other.
+    shares of the stages count, more than their sum. The challenger's folder need not be there.
     """
     settings = Settings(
         model_dir=model,

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.load import BenchError
-from scoring.serving.local import free_port
+from scoring.serving.local import Server, free_port, running
 
-_START_SECONDS = 120.0
 _GUNICORN = ("-m", "gunicorn", "--config", "api/gunicorn.conf.py")
 
 
 @contextmanager
-def api(folder: Path, model: Path, database: str, workers: int) -> Iterator[str]:
+def api(model: Path, database: str, workers: int) -> Iterator[str]:
     """Start the API as it is deployed, and yield its address."""
     environment = {
         "MODEL_DIR": str(model.resolve()),
@@ -30,21 +23,20 @@ def api(folder: Path, model: Path, database: str, workers: int) -> Iterator[str]
         "WHAT_IF_LIMIT": "100000000/minute",
         "WEB_CONCURRENCY": str(workers),
     }
-    with _running(_GUNICORN, environment, folder / "api.log", "/ready") as url:
+    with _running(_GUNICORN, environment, free_port()) as url:
         yield url
 
 
 @contextmanager
-def echo(folder: Path, workers: int) -> Iterator[str]:
+def echo(workers: int) -> Iterator[str]:
     """Start the bare Flask echo: the same gunicorn settings, but gunicorn's own kind of worker."""
-    environment = {"WEB_CONCURRENCY": str(workers)}
     command = (*_GUNICORN, "--worker-class", "gthread", "bench.echo:app")
-    with _running(command, environment, folder / "echo.log", "/predict") as url:
+    with _running(command, {"WEB_CONCURRENCY": str(workers)}, free_port()) as url:
         yield url
 
 
 @contextmanager
-def mlflow(folder: Path, model: str, workers: int) -> Iterator[str]:
+def mlflow(model: str, workers: int) -> Iterator[str]:
     """Start the same model behind `mlflow models serve`: it takes features and gives no reasons."""
     port = free_port()
     command = (
@@ -54,49 +46,15 @@ def mlflow(folder: Path, model: str, workers: int) -> Iterator[str]:
     # It calls uvicorn by its name.
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {"MLFLOW_TRACKING_URI": "sqlite:///mlruns/mlflow.db", "PATH": path}
-    with _running(command, environment, folder / "mlflow.log", "/ping", port) as url:
+    with _running(command, environment, port, "/ping") as url:
         yield url
 
 
 @contextmanager
 def _running(
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    log: Path,
-    ready: str,
-    port: int | None = None,
+    command: tuple[str, ...], environment: Mapping[str, str], port: int, ready: str = "/ready"
 ) -> Iterator[str]:
-    port = port or free_port()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            env={**os.environ, "PORT": str(port), **environment},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
     url = f"http://127.0.0.1:{port}"
-    try:
-        _wait(f"{url}{ready}", process, log)
+    settings = {"PORT": str(port), **environment}
+    with running(Server(command[1], (sys.executable, *command), settings, port, f"{url}{ready}")):
         yield url
-    finally:
-        # Those that it started too: not all servers hand a signal on.
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - our own address
-        except urllib.error.HTTPError as error:
-            # The echo answers POST only, which shows that it is there.
-            if error.code == 405:
-                return
-            time.sleep(0.1)
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise BenchError(f"{url} did not answer:\n{log.read_text(errors='replace')[-2000:]}")

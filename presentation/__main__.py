@@ -17,6 +17,7 @@ from presentation.figures import Figures
 from presentation.names import names_of
 from scoring.cli.console import messages
 from scoring.files import staged_file
+from scoring.formats import written
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = Path("reports/screenshots/decision_fr_1280.png")
@@ -24,23 +25,12 @@ SLIDES = Path("reports/presentation.pptx")
 
 
 def build(figures: Figures, evidence: Evidence, picture: Path, author: str, on: str) -> Deck:
-    """Make the slides of a talk of twenty minutes.
-
-    Parameters
-    ----------
-    figures : Figures
-        What the run found.
-    evidence : Evidence
-        What commands and servers showed.
-    picture : Path
-        Of the page with a decision.
-    author, on : str
-        Who speaks, and when, as the first slide says it.
+    """Make the slides of a talk of twenty minutes; the first says who speaks, and when.
 
     Raises
     ------
     MissingFigureError
-        If the picture is missing.
+        If the picture of the page is missing.
     ContentError
         If a slide asks for something that there is not.
     """
@@ -67,7 +57,7 @@ def slides(
     with messages(), tempfile.TemporaryDirectory() as folder:
         figures = Figures.of(ROOT)
         evidence = gathered(ROOT, Path(folder))
-        on = f"{today.day} {read_words()['months'][today.month - 1]} {today.year}"
+        on = written(today, "d MMMM y", "fr")
         deck = build(figures, evidence, ROOT / PICTURE, author, on)
         with staged_file(out) as staged:
             deck.save(staged)

@@ -23,19 +23,13 @@ class ContentError(ScoringError):
 
 
 def read_slides(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
-    """Read the slides of a folder, file by file in the order of their names.
-
-    Raises
-    ------
-    ContentError
-        If a file is no TOML.
-    """
+    """Read the slides of a folder, file by file in the order of their names."""
     for file in sorted(folder.glob("[0-9]*.toml")):
         yield from _read(file)["slides"]
 
 
 def read_words(folder: Path = FOLDER) -> dict[str, Any]:
-    """Read French names of things, months, and texts that depend on the run."""
+    """Read French names of things, and texts that depend on the run."""
     return _read(folder / "words.toml")
 
 
@@ -47,32 +41,19 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 class French(string.Formatter):
-    """Fills figures into texts, with what a text may name.
+    """Fills figures into texts, with what a text may name, and the words of words.toml.
 
     {folds} is a whole number, {auc:3} has three digits, {rate:1%} is in percent, {change:0p} times
     a hundred, {gain:+2} has its sign, {limit:g} is as short as it can be. {row.name:families} is a
     word of that section of words.toml, {column:feature} the name of a feature, and {serious} the
     text of choices.serious there for what its `of` is in this run.
-
-    Parameters
-    ----------
-    names : mapping
-        Figures, and what has figures as attributes or items.
-    words : mapping
-        As words.toml has them.
     """
 
     def __init__(self, names: Mapping[str, Any], words: Mapping[str, Any]) -> None:
         self._names, self._words = names, words
 
     def value(self, name: str) -> Any:
-        """Look up what a name with its attributes and items stands for.
-
-        Raises
-        ------
-        ContentError
-            If there is nothing of the name.
-        """
+        """Look up what a name with its attributes and items stands for."""
         return self.get_field(name, (), self._names)[0]
 
     def filled(self, content: Any) -> Any:

@@ -34,13 +34,7 @@ KINDS: Mapping[str, Callable[..., None]] = {
 
 
 class Deck:
-    """A presentation that grows slide by slide.
-
-    Parameters
-    ----------
-    title, author : str
-        Of the document's properties.
-    """
+    """A presentation that grows slide by slide."""
 
     def __init__(self, title: str, author: str) -> None:
         self._file = Presentation()
@@ -54,14 +48,7 @@ class Deck:
         return len(self._file.slides)
 
     def add(self, fields: Mapping[str, Any], french: French) -> None:
-        """Add a slide.
-
-        Parameters
-        ----------
-        fields : mapping
-            As slides/*.toml has them.
-        french : French
-            Fills in figures, and knows what names stand for.
+        """Add a slide as slides/*.toml has it.
 
         Raises
         ------

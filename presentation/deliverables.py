@@ -38,15 +38,7 @@ class DeliverablesError(ScoringError):
 
 @dataclass(frozen=True)
 class Naming:
-    """Who hands in, and when.
-
-    Attributes
-    ----------
-    name, first : str
-        Family name and first name, letters and hyphens.
-    date : str
-        Month and year of the project's start, mmaaaa.
-    """
+    """Who hands in (letters and hyphens), and the month and year of the project's start, mmaaaa."""
 
     name: str
     first: str
@@ -69,23 +61,9 @@ class Naming:
 
 
 def pack(root: Path, out: Path, naming: Naming, api: str | None = None) -> list[Path]:
-    """Put the six deliverables into a folder, whole or not at all.
+    """Put the six deliverables, made of a clone after a run, into a folder, whole or not at all.
 
-    Parameters
-    ----------
-    root : Path
-        A clone of the project after a run, with the slides made.
-    out : Path
-        The folder to write; replaced if it is one of these.
-    naming : Naming
-        Who hands in, and when.
-    api : str, optional
-        The address of the deployed API; without it the file says how to start one.
-
-    Returns
-    -------
-    list of Path
-        The six files.
+    Without the address of a deployed API, its file says how to start one.
 
     Raises
     ------

@@ -47,8 +47,6 @@ class Evidence:
     ----------
     history, tests, deployed : Printed
         Of the code's versions, of some test files, and of a bundle started as the platform does.
-    commits, tests_in_all : int
-        How many there are.
     request, answer, causes : mapping and list of mapping
         An invented applicant, what the bundle's API said, and what each cause added to it.
     runs, registry : Path
@@ -68,14 +66,7 @@ class Evidence:
 
 
 def gathered(root: Path, pictures: Path) -> Evidence:
-    """Run everything that is shown.
-
-    Parameters
-    ----------
-    root : Path
-        A clone of the project after a run.
-    pictures : Path
-        An existing folder for what MLflow's page looks like.
+    """Run everything that is shown, in a clone after a run; MLflow's pages go into a folder.
 
     Raises
     ------

@@ -35,10 +35,6 @@ class Figures:
 
     Attributes
     ----------
-    card : Card
-        The champion's.
-    rows : dict of str to int
-        Of each table.
     families, remedies, trials : tuple of Trained
         Of the champion's training: the best of each family, from the simplest to the most complex;
         remedies for imbalance, the first of them none; the search.
@@ -64,12 +60,7 @@ class Figures:
 
     @classmethod
     def of(cls, root: Path) -> Figures:
-        """Read what a run left in a clone of the project.
-
-        Parameters
-        ----------
-        root : Path
-            With data/, mlruns/ and reports/.
+        """Read what a run left in data/, mlruns/ and reports/ of a clone of the project.
 
         Raises
         ------

@@ -36,21 +36,10 @@ _CURVE = (0.02, 0.35, 150)
 def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> dict[str, Any]:
     """Gather what slides may name; attributes and items are named with it, as in {card.data}.
 
-    Parameters
-    ----------
-    figures : Figures
-        Of the last run.
-    evidence : Evidence
-        What commands and servers showed.
-    page : Path
-        A picture of the page with a decision.
-    speaker : str
-        Who speaks, and when.
-
     Raises
     ------
     MissingFigureError
-        If the picture is missing.
+        If the picture of the page is missing.
     """
     if not page.is_file():
         raise MissingFigureError(f"{page} is not there: make screenshots makes it")

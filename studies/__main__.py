@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
 import typer
 
-from studies.power.command import power
-from studies.simulation.command import simulate
+from scoring.cli.console import messages, show, stages
+from scoring.cli.options import CHAMPION, REPORTS, ModelOption
+from scoring.errors import ScoringError
+
+_ALL = "all"
+_SeedOption = Annotated[int, typer.Option(min=0, help="Equal seeds give equal figures.")]
+_ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="How many work at it.")]
+_OutOption = Annotated[Path, typer.Option(help="The folder of the page, its picture and its JSON.")]
 
 app = typer.Typer(
     name="studies",
@@ -14,8 +24,115 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for study in (simulate, power):
-    app.command()(study)
+
+
+@app.command()
+def simulate(
+    months: Annotated[int, typer.Option(min=1, max=240, help="How long.")] = 24,
+    scenario: Annotated[
+        list[str],
+        typer.Option(help="none, sudden, gradual, seasonal, recession or all; may be repeated."),
+    ] = ["sudden"],  # noqa: B006 - typer's way to a default
+    applicants: Annotated[
+        int, typer.Option(min=50, max=100_000, help="How many apply each month.")
+    ] = 500,
+    delay: Annotated[
+        int, typer.Option(min=1, max=60, help="Whole months until an outcome is known.")
+    ] = 3,
+    every: Annotated[
+        int, typer.Option(min=1, max=60, help="Months between models where time decides.")
+    ] = 3,
+    data: Annotated[
+        Path, typer.Option(metavar="DATASET", help="A folder that ingest or sample wrote.")
+    ] = Path("data/tables"),
+    model: ModelOption = CHAMPION,
+    out: _OutOption = REPORTS,
+    seed: _SeedOption = 0,
+    processes: _ProcessesOption = 2,
+) -> None:
+    """Simulate months of applicants who change, and compare what is done about the model.
+
+    Five policies meet the same applicants: never retrain, every k months, on alert,
+    champion/challenger, bandit. The applicants are real or sample ones, drawn again and again,
+    their outcomes are drawn too, and the API's core decides on each of them. All models are made
+    and judged as the one that is given was.
+    """
+    from studies.simulation.report import HEADER, conclusions, rows_of, study
+    from studies.simulation.run import SimulationSettings
+
+    with messages() as console, stages(console) as progress:
+        settings = SimulationSettings(_named(scenario), months, applicants, delay, every, seed=seed)
+        summary = study(data, model, settings, out, processes, progress)
+    show(HEADER, rows_of(summary))
+    _conclude(conclusions(summary), out / "simulation.html")
+
+
+@app.command()
+def power(
+    model: ModelOption = CHAMPION,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Applicants with outcomes whom the model has not seen; new sample applicants by "
+            "default.",
+        ),
+    ] = None,
+    sizes: Annotated[
+        str, typer.Option(help="Applicants in a window, with commas between.")
+    ] = "200,500,1000,2000,5000",
+    windows: Annotated[int, typer.Option(min=1, help="Simulated of each change and size.")] = 200,
+    seed: _SeedOption = 1,
+    thresholds: Annotated[
+        Path | None, typer.Option(help="A TOML file of thresholds; ALERT_AT_... go before it.")
+    ] = None,
+    out: _OutOption = REPORTS,
+    processes: _ProcessesOption = 2,
+) -> None:
+    """Measure how soon alerts see a change, and how often they see one that is not there."""
+    from scoring.data.dataset import Dataset
+    from scoring.data.synthetic import write_sample
+    from scoring.monitoring.thresholds import Thresholds
+    from scoring.serving.scorer import Scorer
+    from studies.power.report import sentences, study, write
+
+    with messages() as console, stages(console) as progress, TemporaryDirectory() as folder:
+        numbers, limits = _numbers(sizes), Thresholds.from_settings(file=thresholds)
+        dataset = (
+            Dataset.open(data)
+            if data
+            else write_sample(Path(folder) / "tables", 20_000, test_applicants=0, seed=seed)
+        )
+        scorer = Scorer.load(model)
+        result = study(scorer, dataset, limits, numbers, windows, seed, processes, progress)
+        write(result, out)
+    _conclude(sentences(result), out / "power.html")
+
+
+def _conclude(sentences: list[str], page: Path) -> None:
+    for sentence in sentences:
+        typer.echo(sentence)
+    typer.echo(f"{page}, .png, .json")
+
+
+def _named(wanted: list[str]) -> tuple[str, ...]:
+    from studies.simulation.scenarios import SCENARIOS
+
+    if _ALL in wanted:
+        return tuple(SCENARIOS)
+    for name in wanted:
+        if name not in SCENARIOS:
+            known = ", ".join(SCENARIOS)
+            raise ScoringError(f"--scenario takes {known} or {_ALL}, not {name!r}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _numbers(text: str) -> list[int]:
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isdecimal() and int(word) for word in words):
+        raise ScoringError(f"--sizes takes whole numbers above zero, 500,2000 say, not {text!r}")
+    return [int(word) for word in words]
+
 
 if __name__ == "__main__":
     app(prog_name="python -m studies")

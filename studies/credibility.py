@@ -79,16 +79,20 @@ def application_features(rows: pl.DataFrame) -> pl.DataFrame:
 def history_features(frames: Mapping[str, pl.DataFrame], applicants: pl.Series) -> pl.DataFrame:
     """Aggregate every history table but the instalments, crudely: no thought went into it."""
     result = pl.DataFrame({"SK_ID_CURR": applicants})
-    owners = frames["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR")
     for name in HISTORIES:
         if name == THIN_TABLE:
             continue
-        rows = frames[name]
-        if name == "bureau_balance":
-            rows = rows.join(owners, on="SK_ID_BUREAU")
-        table = rows.group_by("SK_ID_CURR").agg(_crude(name))
+        table = _owned(frames, name).group_by("SK_ID_CURR").agg(_crude(name))
         result = result.join(table, on="SK_ID_CURR", how="left", maintain_order="left")
     return result.drop("SK_ID_CURR").cast(pl.Float64)
+
+
+def _owned(frames: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    """The rows of a history, each with its applicant."""
+    if name != "bureau_balance":
+        return frames[name]
+    owners = frames["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR")
+    return frames[name].join(owners, on="SK_ID_BUREAU")
 
 
 def _crude(name: str) -> list[pl.Expr]:
@@ -152,10 +156,7 @@ def honest_transfer(sources: Sources, seed: int = 12) -> float:
 def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, float]]:
     """Measure the AUC with the application only and with crude history aggregates besides.
 
-    Returns
-    -------
-    dict
-        On invented applicants of another seed, and on the real applicants with histories.
+    On invented applicants of another seed, and on the real applicants with histories.
     """
     drawn, fresh = draw(None, HISTORY_CHUNKS, seed), draw(None, TRAINED_ON, seed + 1)
     target = target_of(drawn["application"])
@@ -174,10 +175,7 @@ def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, flo
 def held_out_risk(sources: Sources, folds: int = 5) -> tuple[float, float]:
     """Measure the out-of-fold AUC of the model of TARGET itself, on real applicants.
 
-    Returns
-    -------
-    tuple of float
-        With the application only, and with the histories' summaries too.
+    With the application only, and with the histories' summaries too.
     """
     people = sources.people["train"]
     odds = np.zeros((people.height, 2))
@@ -207,12 +205,9 @@ def _full(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 def marginal_gaps(real: pl.DataFrame, drawn: pl.DataFrame, name: str) -> pl.DataFrame:
     """Measure how far the columns of a table are off.
 
-    Returns
-    -------
-    DataFrame
-        For each column the difference in the share missing and the distance between the
-        distributions: the largest difference of their cumulated shares for numbers, half the
-        sum of absolute differences for categories.
+    For each column the difference in the share missing, and the distance between the distributions:
+    the largest difference of their cumulated shares for numbers, half the sum of absolute
+    differences for categories.
     """
     gaps = []
     for column in TABLES[name].columns:
@@ -291,10 +286,7 @@ def history_lengths(sources: Sources, seed: int = 14) -> pl.DataFrame:
 def _rows_per_applicant(
     frames: Mapping[str, pl.DataFrame], name: str, applicants: pl.Series
 ) -> pl.Series:
-    rows = frames[name]
-    if name == "bureau_balance":
-        rows = rows.join(frames["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR"), on="SK_ID_BUREAU")
-    counted = rows.group_by("SK_ID_CURR").agg(pl.len().alias("rows"))
+    counted = _owned(frames, name).group_by("SK_ID_CURR").agg(pl.len().alias("rows"))
     joined = pl.DataFrame({"SK_ID_CURR": applicants}).join(counted, on="SK_ID_CURR", how="left")
     return joined["rows"].fill_null(0)
 
@@ -302,11 +294,13 @@ def _rows_per_applicant(
 def target_correlations(sources: Sources, seed: int = 15) -> pl.DataFrame:
     """Rank correlation of strong columns with TARGET, real and drawn."""
     drawn = draw(None, TRAINED_ON, seed)["application"]
-    pairs = []
-    for name in STRONG:
-        pair = [_rank_correlation(rows, name) for rows in (sources.applications, drawn)]
-        pairs.append((name, *pair))
-    return pl.DataFrame(pairs, schema=["column", "real", "drawn"], orient="row")
+    return pl.DataFrame(
+        {"column": STRONG}
+        | {
+            origin: [_rank_correlation(rows, name) for name in STRONG]
+            for origin, rows in (("real", sources.applications), ("drawn", drawn))
+        }
+    )
 
 
 def _rank_correlation(rows: pl.DataFrame, name: str) -> float:

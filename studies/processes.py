@@ -9,6 +9,8 @@ from multiprocessing import get_context
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+# Called with what is done, how far it is and how far it goes.
+Progress = Callable[[str, int, int | None], None]
 
 
 def in_processes(
@@ -16,14 +18,7 @@ def in_processes(
 ) -> Iterator[Result]:
     """Yield what a function makes of each tuple of arguments, in their order.
 
-    Parameters
-    ----------
-    function : callable
-        One that can be pickled.
-    arguments : iterable of tuple
-        Of each call.
-    processes : int
-        How many work at it; with 1 it is done here.
+    With one process the work is done here; with more the function has to be picklable.
     """
     if processes == 1:
         yield from starmap(function, arguments)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 # Counts held at once (32 MB): bounds the memory on large portfolios.
@@ -36,15 +37,6 @@ def resamples(target: npt.ArrayLike, number: int, seed: int) -> Iterator[Floats]
 
     Stratified because the default rate of the applicants at hand is a given of the comparison:
     without it, its own chance would be part of every interval.
-
-    Parameters
-    ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    number : int
-        Of resamples in all.
-    seed : int
-        Same seed, same resamples.
 
     Yields
     ------
@@ -72,12 +64,7 @@ def _draws(rng: np.random.Generator, size: int, rows: int) -> Floats:
 def interval(value: float, drawn: npt.ArrayLike) -> Interval:
     """Return the percentile interval (Efron, Tibshirani, An Introduction to the Bootstrap, 1993).
 
-    Parameters
-    ----------
-    value : float
-        The figure of the applicants themselves.
-    drawn : array-like of shape (resamples,)
-        The figure of each resample; resamples that have no such figure are NaN.
+    Resamples that have no such figure are NaN.
     """
     low, high = np.nanpercentile(np.asarray(drawn, dtype=np.float64), [2.5, 97.5])
     return Interval(float(value), float(low), float(high))

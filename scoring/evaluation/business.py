@@ -8,44 +8,28 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.bootstrap import Flags, Floats, Interval
 from scoring.evaluation.intervals import mean_interval
 from scoring.serving.costs import Costs
-
-Floats = npt.NDArray[np.float64]
 
 # Share of applications that officers look at; see `refer_band`.
 REFER_SHARE = 0.07
 
 
 def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs: Costs) -> float:
-    """Return the mean cost an applicant when PDs above the cut-off are refused.
-
-    Parameters
-    ----------
-    target, pd : array-like of shape (applicants,)
-        Outcomes, 1 for a default, and probabilities of default.
-    cutoff : float
-        Applicants with a PD above it are refused.
-    costs : Costs
-        What the two mistakes cost.
-    """
+    """Return the mean cost an applicant when PDs above the cut-off are refused."""
     defaulted = np.asarray(target) == 1
     refused = np.asarray(pd) > cutoff
     total = costs.total(np.sum(defaulted & ~refused), np.sum(~defaulted & refused))
     return float(total / defaulted.size)
 
 
-def decision_costs(
-    defaulted: npt.NDArray[np.bool_], refused: npt.NDArray[np.bool_], costs: Costs
-) -> Floats:
+def decision_costs(defaulted: Flags, refused: Flags, costs: Costs) -> Floats:
     """Return what each decision has cost, given whether the applicant defaulted."""
     return costs.total(defaulted & ~refused, ~defaulted & refused)
 
 
-def realised_cost(
-    defaulted: npt.NDArray[np.bool_], refused: npt.NDArray[np.bool_], costs: Costs
-) -> Interval:
+def realised_cost(defaulted: Flags, refused: Flags, costs: Costs) -> Interval:
     """Return the mean cost of decisions as they were taken, with its interval."""
     return mean_interval(decision_costs(defaulted, refused, costs))
 
@@ -103,17 +87,7 @@ def study_cutoff(
     resamples: int = 1000,
     seed: int = 0,
 ) -> CutoffStudy:
-    """Measure how far these applicants can tell which cut-off is the best.
-
-    Parameters
-    ----------
-    target, pd : array-like of shape (applicants,)
-        Outcomes, 1 for a default, and PDs of a model that has not seen the applicants.
-    costs : Costs
-        What the two mistakes cost.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
-    """
+    """Measure how far these applicants can tell which cut-off is the best."""
     curves = _Curves.of(target, pd)
     cost = curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]
     # The highest cut-off that decides as the theoretical one; the first one refuses everybody.
@@ -144,15 +118,6 @@ def refer_band(pd: npt.ArrayLike, cutoff: float, share: float = REFER_SHARE) -> 
     supposes an officer who never errs, and would refer every applicant whom the model refuses
     at a moderate PD.
 
-    Parameters
-    ----------
-    pd : array-like of shape (applicants,)
-        PDs of applicants like those to come, of a model that has not seen them.
-    cutoff : float
-        The PD above which an application is refused.
-    share : float
-        Of applications to refer, at least 0 and below 1.
-
     Returns
     -------
     low, high : float
@@ -180,7 +145,7 @@ class _Curves:
     """Applicants by rising PD, and their costs at every cut-off under any counts."""
 
     order: npt.NDArray[np.intp]
-    defaulted: npt.NDArray[np.bool_]
+    defaulted: Flags
     ends: npt.NDArray[np.intp]
     cutoffs: Floats
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +19,6 @@ from scoring.evaluation.distances import (
 )
 from scoring.serving.profiles import PD, Column, Profile, ProfileError
 
-Level = Literal["none", "moderate", "large"]
 Method = Literal["Kolmogorov-Smirnov", "chi-square", "z-test of proportions"]
 
 
@@ -108,13 +107,6 @@ def compare(reference: Profile, current: Profile, limits: Limits | None = None) 
     Numbers are compared by Kolmogorov and Smirnov's test, categories by chi-square, columns with
     two bins by the z-test of proportions, missingness by the z-test too. All their p-values are
     adjusted together (Holm): the more columns, the surer each has to be.
-
-    Parameters
-    ----------
-    reference, current : Profile
-        Of the applicants that the model learnt from, and of others.
-    limits : Limits, optional
-        From where on a change is told.
 
     Raises
     ------
@@ -218,26 +210,16 @@ def _share(reference: Profile, current: Profile, decision: str) -> Share:
 
 
 def _reasons(reference: Profile, current: Profile) -> pl.DataFrame:
-    table = pl.DataFrame(
-        _reason_rows(reference, current),
-        schema={"cause": pl.String, "reference": pl.Float64, "current": pl.Float64,
-                "p_value": pl.Float64},
-    )  # fmt: skip
+    n, m, rows = reference.explained, current.explained, []
+    for cause in reference.reasons.keys() | current.reasons.keys():
+        before, after = reference.reasons.get(cause, 0), current.reasons.get(cause, 0)
+        test = two_proportions(before, n, after, m)
+        rows.append((cause, before / max(n, 1), after / max(m, 1), test.p_value))
+    schema = {"cause": pl.String} | dict.fromkeys(("reference", "current", "p_value"), pl.Float64)
+    table = pl.DataFrame(rows, schema=schema, orient="row")
     changed = (pl.col("current") - pl.col("reference")).abs()
     return (
         table.with_columns(p_adjusted=pl.Series(holm(table["p_value"]), dtype=pl.Float64))
         .drop("p_value")
         .sort(changed, "cause", descending=[True, False])
     )
-
-
-def _reason_rows(reference: Profile, current: Profile) -> Iterator[dict[str, Any]]:
-    n, m = reference.explained, current.explained
-    for cause in reference.reasons.keys() | current.reasons.keys():
-        before, after = reference.reasons.get(cause, 0), current.reasons.get(cause, 0)
-        yield {
-            "cause": cause,
-            "reference": before / max(n, 1),
-            "current": after / max(m, 1),
-            "p_value": two_proportions(before, n, after, m).p_value,
-        }

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-Floats = npt.NDArray[np.float64]
+from scoring.evaluation.bootstrap import Floats
+
 Counts = Sequence[int]
 
 # What an empty bin counts for: the logarithm of nothing is not finite.

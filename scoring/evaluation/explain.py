@@ -30,14 +30,8 @@ class ExplainError(ScoringError):
 class Summary(NamedTuple):
     """Contributions of some applicants, for a beeswarm.
 
-    Attributes
-    ----------
-    features : tuple of str
-        Names, the largest mean absolute contribution first.
-    contributions : numpy.ndarray of shape (applicants, features)
-        In log-odds of default.
-    values : numpy.ndarray of shape (applicants, features)
-        Numbers as they are, codes of categories, NaN where unknown.
+    Features are by mean absolute contribution, the largest first; both arrays are of shape
+    (applicants, features): log-odds of default, and values (codes of categories, NaN if unknown).
     """
 
     features: tuple[str, ...]
@@ -56,20 +50,9 @@ class Step(NamedTuple):
 class Local(NamedTuple):
     """One applicant's PD taken apart: base + steps + rest = logit, all in log-odds.
 
-    Attributes
-    ----------
-    base : float
-        The mean score of the applicants that the model was trained on, calibrated.
-    steps : tuple of Step
-        The strongest contributions of either sign, the strongest first.
-    rest : float
-        The other causes together.
-    others : int
-        How many those are.
-    logit : float
-        Log-odds of the PD.
-    pd : float
-        Probability of default.
+    The base is the calibrated mean score of the applicants that the model was trained on; `steps`
+    are the strongest causes of either sign, the strongest first; `rest` is what the others, so
+    many, add together.
     """
 
     base: float
@@ -82,13 +65,6 @@ class Local(NamedTuple):
 
 def global_importance(scorer: Scorer, features: pl.DataFrame) -> pl.DataFrame:
     """Compute the mean absolute contribution of each feature over some applicants.
-
-    Parameters
-    ----------
-    scorer : Scorer
-        The model.
-    features : polars.DataFrame
-        Rows that `build_features` made.
 
     Returns
     -------
@@ -132,18 +108,12 @@ def permutation(
 
     Parameters
     ----------
-    scorer : Scorer
-        The model; decisions are taken at its own cut-off and costs.
-    features : polars.DataFrame
-        Applicants that the model has not seen.
-    target : array-like of shape (applicants,)
-        Their outcomes.
+    scorer, features, target
+        The model, which decides at its own cut-off and costs, and applicants that it has not seen.
     groups : sequence of str, or mapping of str to sequence of str
         Features to shuffle one by one, or named groups of features to shuffle together.
-    repeats : int
-        How often each is shuffled.
-    seed : int
-        Of the shuffles, which are the same for all features.
+    repeats, seed : int
+        How often each is shuffled, in orders that are the same for all features.
 
     Returns
     -------
@@ -202,12 +172,7 @@ def importances(
 ) -> pl.DataFrame:
     """Put all three measures of the features with the largest contributions side by side.
 
-    Parameters
-    ----------
-    scorer, features, target, repeats, seed
-        As for `permutation`.
-    top : int
-        How many features; shuffling all would take minutes and show mostly zeros.
+    Only of the `top` ones: shuffling all would take minutes and show mostly zeros.
 
     Returns
     -------
@@ -254,16 +219,7 @@ def dependence(scorer: Scorer, features: pl.DataFrame, feature: str) -> pl.DataF
 
 
 def local(scorer: Scorer, features: pl.DataFrame, top: int = 10) -> Local:
-    """Take one applicant's PD apart, for a waterfall.
-
-    Parameters
-    ----------
-    scorer : Scorer
-        The model.
-    features : polars.DataFrame
-        One row, as `build_features` makes it.
-    top : int
-        How many causes stand alone.
+    """Take the PD of one applicant, the only row, apart, for a waterfall of the `top` causes.
 
     Raises
     ------

@@ -21,11 +21,11 @@ from fairlearn.metrics import (
 )
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.metrics import Interval, checked, paired_difference
+from scoring.evaluation.bootstrap import Flags, Floats
+from scoring.evaluation.metrics import checked
 from scoring.evaluation.segments import UNKNOWN, counts
 from scoring.evaluation.separability import Separability, separability
 from scoring.features import PROTECTED
-from scoring.serving.costs import Costs
 
 # A group accepted less than four fifths as often as the most accepted one counts as evidence of
 # adverse impact (Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4 D, 1978).
@@ -34,9 +34,6 @@ FOUR_FIFTHS = 0.8
 _AGES = (30, 40, 50, 60)
 _DAYS_A_YEAR = 365.25
 _METRICS = ("acceptance_rate", "true_positive_rate", "false_positive_rate", "calibration_gap")
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 def attributes(applications: pl.DataFrame) -> pl.DataFrame:
@@ -83,12 +80,8 @@ def by_group(
     ----------
     groups : polars.DataFrame
         A row an applicant, a column of names an attribute, as `attributes` gives them.
-    target, pds : array-like of shape (applicants,)
-        Outcomes, and PDs of a model that has not seen the applicants.
-    cutoff : float
-        Applicants with a PD above it are refused; the others count as accepted, referred or not.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
+    target, pds, cutoff, resamples, seed
+        Whoever is not refused counts as accepted, referred or not.
 
     Returns
     -------
@@ -261,48 +254,10 @@ def _comparable(groups: pl.Series, outcomes: Flags) -> dict[str, Flags]:
 def proxy_auc(features: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10) -> Separability:
     """Measure how well sex can be predicted from the features without protected attributes.
 
-    At 0.5 the model cannot know; near 1, leaving sex out hides it from the reader only.
-
-    Parameters
-    ----------
-    features : polars.DataFrame
-        Rows that `build_features` made, CODE_GENDER among the columns; applicants of unknown sex
-        are left out, and so are the columns of `scoring.features.PROTECTED`.
-    folds, seed, top
-        As for `scoring.evaluation.separability.separability`; men are its second group.
+    At 0.5 the model cannot know; near 1, leaving sex out hides it from the reader only. Applicants
+    of unknown sex are left out, and so are the columns of `scoring.features.PROTECTED`; men are the
+    second group of `separability`.
     """
     known = features.filter(pl.col("CODE_GENDER").cast(pl.String).is_in(["F", "M"]))
     men = (known["CODE_GENDER"].cast(pl.String) == "M").to_numpy()
     return separability(known, men, folds, seed, top, without=("SK_ID_CURR", *PROTECTED))
-
-
-def price_of_leaving_out(
-    target: npt.ArrayLike,
-    without: npt.ArrayLike,
-    including: npt.ArrayLike,
-    costs: Costs,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Interval]:
-    """Compute what leaving protected attributes out of the model changes, figure by figure.
-
-    Parameters
-    ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    without, including : array-like of shape (applicants,)
-        Cross-validated PDs, in the same folds, of the model that does not see the protected
-        attributes and of the one that does.
-    costs : Costs
-        What the two mistakes cost; both models are cut at its cut-off.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
-
-    Returns
-    -------
-    dict of str to Interval
-        `paired_difference`, without minus including: an AUC below zero and a business cost above
-        zero are the price.
-    """
-    cutoff = costs.cutoff
-    return paired_difference(target, without, including, cutoff, cutoff, costs, resamples, seed)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from scoring.evaluation.bootstrap import Interval
-
-Floats = npt.NDArray[np.float64]
+from scoring.evaluation.bootstrap import Flags, Floats, Interval
 
 # Standard errors on either side of a normal figure that make an interval of 95 %.
 Z_95 = 1.959963984540054
@@ -38,7 +36,7 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Flo
     return np.maximum(low, 0.0), np.minimum(high, 1.0)
 
 
-def auc_of_ranks(ranks: npt.ArrayLike, defaulted: npt.NDArray[np.bool_]) -> float:
+def auc_of_ranks(ranks: npt.ArrayLike, defaulted: Flags) -> float:
     """Return the AUC, given the applicants' ranks by score (Mann and Whitney, 1947).
 
     Parameters
@@ -59,7 +57,7 @@ def auc_of_ranks(ranks: npt.ArrayLike, defaulted: npt.NDArray[np.bool_]) -> floa
     return above / pairs if pairs else float("nan")
 
 
-def hanley_mcneil(auc: float, defaulted: npt.NDArray[np.bool_]) -> float:
+def hanley_mcneil(auc: float, defaulted: Flags) -> float:
     """Return the standard error of an AUC on applicants with these outcomes.
 
     Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic

@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 
+from scoring.evaluation.bootstrap import Flags, Floats
 from scoring.evaluation.intervals import Z_95, auc_of_ranks, hanley_mcneil
 from scoring.evaluation.metrics import auc_interval
 from scoring.evaluation.separability import Separability, separability
@@ -26,8 +27,6 @@ SUSPECT_COLUMN_AUC = 0.78
 _BINS = 20
 _NEIGHBOURS = 20
 
-Flags = npt.NDArray[np.bool_]
-
 
 def single_columns(
     features: pl.DataFrame,
@@ -37,16 +36,8 @@ def single_columns(
 ) -> pl.DataFrame:
     """Measure how well each column predicts the outcome on its own, in three ways.
 
-    Parameters
-    ----------
-    features : polars.DataFrame
-        A row an applicant; SK_ID_CURR is left out (see `id_order`).
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    threshold : float
-        A column is suspect when the 95 % interval of its rank_auc or binned_auc lies above it.
-    seed : int
-        Of the folds of `binned_auc`.
+    A column is suspect when the 95 % interval of its rank_auc or binned_auc lies above the
+    threshold; SK_ID_CURR is left out (see `id_order`).
 
     Returns
     -------
@@ -145,11 +136,7 @@ def _folded(auc: float) -> float:
 def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
     """Find applicants who are on both sides, or twice on one, by identifier and by content.
 
-    Parameters
-    ----------
-    train, test : polars.DataFrame
-        Application rows or features, SK_ID_CURR among them. TARGET is not compared; nor are
-        columns that only one side has.
+    TARGET is not compared; nor are columns that only one side has.
 
     Returns
     -------
@@ -158,11 +145,7 @@ def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         (up to three SK_ID_CURR). Contents are compared by all columns but the identifier: with
         many columns equal rows are copies, with few they may be chance.
     """
-    shared = [
-        name
-        for name in train.columns
-        if name in test.columns and name not in ("SK_ID_CURR", "TARGET")
-    ]
+    shared = _shared(train, test)
     content = {name: _content(rows, shared) for name, rows in (("train", train), ("test", test))}
     ids = {"train": train["SK_ID_CURR"], "test": test["SK_ID_CURR"]}
     on_both = {
@@ -181,6 +164,11 @@ def overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, schema_overrides=lists, orient="row")
 
 
+def _shared(train: pl.DataFrame, test: pl.DataFrame) -> list[str]:
+    own = ("SK_ID_CURR", "TARGET")
+    return [name for name in train.columns if name in test.columns and name not in own]
+
+
 def _content(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     # Enum codes depend on the order of the levels: compare by the words.
     text = [name for name in columns if not rows.schema[name].is_numeric()]
@@ -190,24 +178,12 @@ def _content(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
 def adversarial(
     train: pl.DataFrame, test: pl.DataFrame, folds: int = 3, seed: int = 0, top: int = 10
 ) -> Separability:
-    """Measure how well a model can tell test applicants from training ones.
+    """Measure how well a model can tell test applicants, the second group, from training ones.
 
     An AUC of 0.5 says that cross-validated figures should carry over; an AUC well above says
-    which features have drifted.
-
-    Parameters
-    ----------
-    train, test : polars.DataFrame
-        Features of both. Columns that only one side has are left out, and so are SK_ID_CURR and
-        TARGET.
-    folds, seed, top
-        As for `separability`; the test applicants are its second group.
+    which features have drifted. SK_ID_CURR, TARGET and columns that only one side has are left out.
     """
-    columns = [
-        name
-        for name in train.columns
-        if name in test.columns and name not in ("SK_ID_CURR", "TARGET")
-    ]
+    columns = _shared(train, test)
     both = pl.concat([train.select(columns), test.select(columns)])
     return separability(
         both, np.repeat([False, True], [train.height, test.height]), folds, seed, top
@@ -218,15 +194,6 @@ def id_order(
     frame: pl.DataFrame, target: npt.ArrayLike, resamples: int = 1000, seed: int = 0
 ) -> pl.DataFrame:
     """Test whether identifiers, or the order of the rows, say anything about the outcome.
-
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        With SK_ID_CURR, in the order in which the data came.
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------
@@ -250,9 +217,7 @@ def id_order(
     return pl.DataFrame(rows, schema=["predictor", "auc", "low", "high", "chance"], orient="row")
 
 
-def _neighbours(
-    ids: npt.NDArray[np.int64], outcomes: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def _neighbours(ids: npt.NDArray[np.int64], outcomes: Floats) -> Floats:
     """Default rate of the nearest applicants by identifier, the applicant's own left out."""
     order = np.argsort(ids, kind="stable")
     half = np.ones(_NEIGHBOURS // 2)

@@ -15,27 +15,10 @@ from sklearn.linear_model import LogisticRegression
 
 from scoring.errors import ScoringError
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.bootstrap import Flags, Floats, Interval
 from scoring.evaluation.business import cost_curve
 from scoring.evaluation.intervals import wilson
 from scoring.serving.costs import Costs
-
-__all__ = [
-    "SUSPECT_AUC",
-    "EvaluationError",
-    "Interval",
-    "SuspectedLeakageError",
-    "auc_interval",
-    "cost_ratios",
-    "figures",
-    "guard",
-    "intervals",
-    "paired_difference",
-    "reliability",
-    "wilson",
-]
-
-Floats = npt.NDArray[np.float64]
 
 # The best published single models of this data reach 0.8044 to 0.8055: whoever is well above
 # them has most likely let the outcome into the features.
@@ -75,15 +58,6 @@ def figures(
     target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, costs: Costs
 ) -> dict[str, float]:
     """Compute figures of merit of the PDs, and of refusing the applicants above the cut-off.
-
-    Parameters
-    ----------
-    target, pds : array-like of shape (applicants,)
-        Outcomes, 1 for a default; both must occur. PDs of a model that has not seen the applicants.
-    cutoff : float
-        Applicants with a PD above it are refused.
-    costs : Costs
-        What the two mistakes cost.
 
     Returns
     -------
@@ -129,13 +103,6 @@ def intervals(
     Applicants are drawn, the model stays as it is: the intervals say how the same model could
     have come out on other applicants, not how another training would have. `ece` and `ks` are
     distances that noise can only lengthen, so their intervals lie high.
-
-    Parameters
-    ----------
-    target, pds, cutoff, costs
-        As for `figures`, which also explains the names of the result.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     scored = _Scored.of(target, pds, cutoff, costs)
     values = figures(target, pds, cutoff, costs)
@@ -159,17 +126,6 @@ def paired_difference(
 
     Both are resampled together, so that what makes an applicant hard for either cancels: far
     narrower than the difference of two separate intervals.
-
-    Parameters
-    ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    pds_a, pds_b, cutoff_a, cutoff_b
-        PDs of the two models, of shape (applicants,), and their cut-offs.
-    costs : Costs
-        What the two mistakes cost.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     a = _Scored.of(target, pds_a, cutoff_a, costs)
     b = _Scored.of(target, pds_b, cutoff_b, costs)
@@ -183,18 +139,14 @@ def paired_difference(
 def auc_interval(
     target: npt.ArrayLike, scores: npt.ArrayLike, resamples: int = 1000, seed: int = 0
 ) -> Interval:
-    """Compute the AUC, with its interval, of any scores that rank applicants, PDs or not.
+    """Compute the AUC, with its interval, of any scores that rank rows, PDs or not.
 
-    Parameters
-    ----------
-    target : array-like of shape (rows,)
-        1 for what the scores should be high for, 0 else; both must occur.
-    scores : array-like of shape (rows,)
-        Without missing values.
-    resamples : int
-        Number of bootstrap resamples, stratified by target.
-    seed : int
-        Same seed, same interval.
+    The target is 1 for what the scores should be high for, 0 else; both must occur.
+
+    Raises
+    ------
+    EvaluationError
+        If a score is missing, or one of the two never occurs.
     """
     values = np.asarray(scores, dtype=np.float64)
     if np.isnan(values).any():
@@ -211,12 +163,7 @@ def auc_interval(
 def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) -> pl.DataFrame:
     """Compare what was predicted with what happened, in bins of about equal count by rising PD.
 
-    Parameters
-    ----------
-    target, pds : array-like of shape (applicants,)
-        Outcomes, 1 for a default; both must occur. PDs of a model that has not seen the applicants.
-    bins : int
-        Equal PDs share a bin, so there may be fewer.
+    Equal PDs share a bin, so there may be fewer bins than asked for.
 
     Returns
     -------
@@ -253,15 +200,6 @@ def cost_ratios(
     seed: int = 0,
 ) -> pl.DataFrame:
     """Compute what the same PDs would cost if a default cost another multiple of a refusal.
-
-    Parameters
-    ----------
-    target, pds : array-like of shape (applicants,)
-        Outcomes, and PDs of a model that has not seen the applicants.
-    ratios : sequence of float
-        Cost of an accepted default, in refused good applicants.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
 
     Returns
     -------
@@ -306,22 +244,13 @@ def _collected(batches: Iterable[dict[str, Floats]]) -> dict[str, Floats]:
 class _Scored:
     """Applicants by rising PD, and their figures under any counts.
 
-    Attributes
-    ----------
-    order : numpy.ndarray of shape (applicants,)
-        Positions of the applicants by rising PD.
-    defaulted, pds : numpy.ndarray of shape (applicants,)
-        In that order.
-    ends : numpy.ndarray of shape (distinct PDs,)
-        Where each run of equal PDs ends.
-    bins : numpy.ndarray of shape (bins,)
-        Where each bin of the calibration error starts; equal PDs share a bin.
-    recalibration : tuple of float
-        Intercept and slope on the applicants themselves, near those of any resample.
+    `order` has the applicants' positions, `ends` where each run of equal PDs ends, `bins` where
+    each bin of the calibration error starts; `recalibration`, intercept and slope on the applicants
+    themselves, is near those of any resample.
     """
 
     order: npt.NDArray[np.intp]
-    defaulted: npt.NDArray[np.bool_]
+    defaulted: Flags
     pds: Floats
     ends: npt.NDArray[np.intp]
     bins: npt.NDArray[np.intp]
@@ -416,7 +345,7 @@ class _Scored:
         }
 
 
-def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Floats]:
+def checked(target: npt.ArrayLike, pds: npt.ArrayLike) -> tuple[Flags, Floats]:
     """Return outcomes as booleans and PDs as floats, fit for figures.
 
     Raises
@@ -448,7 +377,7 @@ def _logits(pds: Floats) -> Floats:
     return np.log(inside) - np.log1p(-inside)
 
 
-def _recalibration(pds: Floats, defaulted: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _recalibration(pds: Floats, defaulted: Flags) -> tuple[float, float]:
     logits = _logits(pds)
     if np.ptp(logits) < _FLAT:
         return float(_logits(defaulted.mean()) - logits.mean()), 1.0

@@ -14,10 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Interval
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from scoring.evaluation.bootstrap import Flags, Floats, Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +52,14 @@ class Money:
             raise ValueError(f"every assumption must be above zero, not {self}")
 
     def losses(self, loans: pl.DataFrame) -> Floats:
-        """Return what each loan would lose by a default, in the currency of AMT_CREDIT.
-
-        Parameters
-        ----------
-        loans : polars.DataFrame
-            AMT_CREDIT of each applicant.
-        """
+        """Return what each loan would lose by a default, in the currency of AMT_CREDIT."""
         return self.loss_given_default * loans["AMT_CREDIT"].cast(pl.Float64).to_numpy()
 
     def margins(self, loans: pl.DataFrame) -> Floats:
         """Return what each loan would earn if it were repaid, in the currency of AMT_CREDIT.
 
         A loan that is repaid evenly owes half of the credit on average, over a term of
-        `term_factor` x credit / annuity months.
-
-        Parameters
-        ----------
-        loans : polars.DataFrame
-            AMT_CREDIT and AMT_ANNUITY (a month) of each applicant.
+        `term_factor` x AMT_CREDIT / AMT_ANNUITY months.
         """
         credit, annuity = (pl.col(name).cast(pl.Float64) for name in ("AMT_CREDIT", "AMT_ANNUITY"))
         ratio = pl.when(annuity > 0).then(credit / annuity).fill_null(self.usual_ratio)
@@ -94,16 +80,8 @@ class Money:
 class MoneyScore:
     """Costs of decisions per applicant, in the currency of AMT_CREDIT.
 
-    Attributes
-    ----------
-    cost : Interval
-        Losses of accepted defaults and lost margins of refused good applicants.
-    losses, lost_margins : float
-        Its two parts.
-    profit : Interval
-        Margins of accepted good applicants, less the losses of accepted defaults.
-    refused : float
-        Share of applicants.
+    The cost is losses of accepted defaults and lost margins of refused good applicants; the profit
+    margins of accepted good applicants, less the losses of accepted defaults.
     """
 
     cost: Interval
@@ -125,16 +103,10 @@ def money_score(
 
     Parameters
     ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
     refused : array-like of bool of shape (applicants,)
         The decisions. Whoever is referred is what the officer decides: say so here.
     loans : polars.DataFrame
         AMT_CREDIT and AMT_ANNUITY, a row an applicant in the same order.
-    money : Money
-        The assumptions.
-    resamples, seed : int
-        Of the bootstrap, stratified by outcome; same seed, same intervals.
     """
     defaulted, turned_down = np.asarray(target) == 1, np.asarray(refused, dtype=np.bool_)
     margins = money.margins(loans)
@@ -163,15 +135,6 @@ def compare_rules(
     seed: int = 0,
 ) -> pl.DataFrame:
     """Compare what it earns to decide by one cut-off, by each loan's own, or without a model.
-
-    Parameters
-    ----------
-    target, pds : array-like of shape (applicants,)
-        Outcomes, and PDs of a model that has not seen the applicants.
-    cutoff : float
-        The one for all.
-    loans, money, resamples, seed
-        As for `money_score`.
 
     Returns
     -------

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from scoring.evaluation.bootstrap import Flags, Floats
 from scoring.evaluation.intervals import wilson
 from scoring.evaluation.metrics import checked, intervals
 from scoring.serving.costs import Costs
@@ -38,18 +39,8 @@ def segments(
 
     Parameters
     ----------
-    frame : polars.DataFrame
-        A row an applicant, with `columns`.
-    target, pds : array-like of shape (applicants,)
-        Outcomes, and PDs of a model that has not seen the applicants.
-    cutoff : float
-        Applicants with a PD above it are refused.
-    costs : Costs
-        What the two mistakes cost.
-    columns : sequence of str
-        What to cut the applicants by, one column at a time.
-    resamples, seed : int
-        Of the bootstrap in each segment, stratified by outcome; same seed, same intervals.
+    frame, columns : polars.DataFrame and sequence of str
+        A row an applicant, and what to cut the applicants by, one column at a time.
 
     Returns
     -------
@@ -88,7 +79,7 @@ _SCHEMA: dict[str, type[pl.DataType]] = (
 )  # fmt: skip
 
 
-def parts(column: pl.Series) -> Iterable[tuple[str, npt.NDArray[np.bool_]]]:
+def parts(column: pl.Series) -> Iterable[tuple[str, Flags]]:
     """Yield the segments of a column, names and who belongs to each, in the order of the values.
 
     Categories and numbers with at most five values have a segment a value; other numbers are cut
@@ -106,7 +97,7 @@ def parts(column: pl.Series) -> Iterable[tuple[str, npt.NDArray[np.bool_]]]:
         yield UNKNOWN, missing
 
 
-def _quarters(values: npt.NDArray[np.float64]) -> Iterable[tuple[str, npt.NDArray[np.bool_]]]:
+def _quarters(values: Floats) -> Iterable[tuple[str, Flags]]:
     """Values at a bound belong below it; rows that hold one value stay together."""
     bounds = np.unique(np.nanpercentile(values, [25, 50, 75], method="lower"))
     bounds = bounds[bounds < np.nanmax(values)]
@@ -120,7 +111,7 @@ def _quarters(values: npt.NDArray[np.float64]) -> Iterable[tuple[str, npt.NDArra
         yield name, (low < values) & (values <= high)
 
 
-def counts(outcomes: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def counts(outcomes: Flags) -> dict[str, Any]:
     """Return how many applicants and defaults a part has, and whether it is small."""
     defaults = int(outcomes.sum())
     rarer = min(defaults, outcomes.size - defaults)
@@ -128,9 +119,7 @@ def counts(outcomes: npt.NDArray[np.bool_]) -> dict[str, Any]:
     return {"n": outcomes.size, "defaults": defaults, "small": small}
 
 
-def _rates(
-    outcomes: npt.NDArray[np.bool_], pds: npt.NDArray[np.float64], cutoff: float
-) -> dict[str, float]:
+def _rates(outcomes: Flags, pds: Floats, cutoff: float) -> dict[str, float]:
     low, high = wilson(outcomes.sum(), outcomes.size)
     return {
         "default_rate": float(outcomes.mean()),

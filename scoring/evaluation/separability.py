@@ -27,6 +27,10 @@ _PARAMETERS: dict[str, Any] = {
     "learning_rate": 0.1,
     "colsample_bytree": 0.1,
     "max_bin": 63,
+    "deterministic": True,
+    "force_col_wise": True,
+    "n_jobs": 1,
+    "verbosity": -1,
 }
 
 
@@ -42,10 +46,8 @@ class Separability:
     ----------
     auc : Interval
         Of predictions for applicants that the model has not seen; 0.5: not at all, 1: surely.
-    rows : int
-        Applicants of both groups.
-    share : float
-        Of the second group among them.
+    rows, share : int and float
+        Applicants of both groups, and the share of the second group among them.
     top : tuple of (str, float)
         Features and their share of the gain, mean over the folds, the greatest first.
     """
@@ -68,22 +70,7 @@ def separability(
     top: int = 10,
     without: Sequence[str] = ("SK_ID_CURR",),
 ) -> Separability:
-    """Cross-validate a LightGBM that predicts to which of two groups an applicant belongs.
-
-    Parameters
-    ----------
-    features : polars.DataFrame
-        A row an applicant: numbers, booleans and Enum columns.
-    second : array-like of bool of shape (applicants,)
-        Who belongs to the second group.
-    folds : int
-        Number of stratified, shuffled folds.
-    seed : int
-        Of folds, models and bootstrap.
-    top : int
-        How many features to name.
-    without : sequence of str
-        Columns not to use.
+    """Cross-validate a LightGBM that predicts who belongs to the second of two groups.
 
     Raises
     ------
@@ -102,7 +89,7 @@ def separability(
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     scores, gains = np.empty(group.size), np.zeros(len(columns))
     for rows, out in splitter.split(matrix, group):
-        model = _model(seed).fit(matrix[rows], group[rows])
+        model = LGBMClassifier(**_PARAMETERS, random_state=seed).fit(matrix[rows], group[rows])
         scores[out] = model.booster_.predict(matrix[out], num_threads=1)
         gains += model.booster_.feature_importance("gain")
     shares = gains / max(gains.sum(), 1e-12)
@@ -112,15 +99,4 @@ def separability(
         rows=group.size,
         share=float(group.mean()),
         top=tuple((columns[i], float(shares[i])) for i in first if shares[i] > 0),
-    )
-
-
-def _model(seed: int) -> LGBMClassifier:
-    return LGBMClassifier(
-        **_PARAMETERS,
-        random_state=seed,
-        deterministic=True,
-        force_col_wise=True,
-        n_jobs=1,
-        verbosity=-1,
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from scoring.evaluation import fairness
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.metrics import auc_interval, guard, intervals
+from scoring.evaluation.metrics import auc_interval, guard, intervals, paired_difference
 from scoring.modelling.examples import Examples
 from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.scorer import Scorer
@@ -53,7 +52,9 @@ def held_out(scorer: Scorer, holdout: Examples, seed: int = 0) -> dict[str, Inte
 def price_of_leaving_out(
     validation: Validation, including: Examples, folds: int, seed: int
 ) -> dict[str, Interval]:
-    """What leaving the protected attributes out changes, for the chosen recipe.
+    """What leaving the protected attributes out changes, for the chosen recipe, without minus with.
+
+    An AUC below zero and a business cost above zero are the price.
 
     Parameters
     ----------
@@ -66,7 +67,9 @@ def price_of_leaving_out(
     """
     costs = validation.costs
     other = cross_validate(validation.candidate, including, costs, folds, seed)
-    return fairness.price_of_leaving_out(validation.target, validation.pds, other.pds, costs)
+    return paired_difference(
+        validation.target, validation.pds, other.pds, costs.cutoff, costs.cutoff, costs
+    )
 
 
 def check_credible(validation: Validation) -> None:

@@ -20,7 +20,9 @@ from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, j
 from scoring.registry.holdout import score_held_out
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry, RegistryError
 from scoring.registry.promotions import Event
-from scoring.reports.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
+from scoring.reports.card.fields import Approval, Card, check_complete
+from scoring.reports.card.making import OWNER, card_of
+from scoring.reports.card.pages import html, markdown
 from scoring.serving.scorer import Scorer, ScorerError
 
 logger = logging.getLogger(__name__)

@@ -16,17 +16,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import FOUR_FIFTHS, four_fifths
 from scoring.evaluation.metrics import (
     SUSPECT_AUC,
-    Interval,
     auc_interval,
     bin_starts,
     figures,
     paired_difference,
 )
 from scoring.features.definitions import definitions
-from scoring.reports.card import Card, missing
+from scoring.reports.card.fields import Card, missing
 from scoring.serving.scorer import Scorer
 
 Floats = npt.NDArray[np.float64]

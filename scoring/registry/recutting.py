@@ -15,7 +15,7 @@ from scoring.modelling.fit import promises
 from scoring.registry import approval, provenance
 from scoring.registry.holdout import held_out_rows
 from scoring.registry.mlflow_registry import CHAMPION, Registry, RegistryError
-from scoring.reports.card import check_complete
+from scoring.reports.card.fields import check_complete
 from scoring.reports.card.making import recut as recut_card
 from scoring.serving.costs import Costs
 from scoring.serving.families.base import Floats, Labels

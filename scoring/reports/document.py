@@ -89,18 +89,7 @@ def html(
 ) -> str:
     """Write a document as one HTML file that loads nothing.
 
-    Parameters
-    ----------
-    title : str
-        Of the page.
-    sections : iterable of Section
-        In the order in which they are read.
-    language : str
-        Of all that names no other.
-    template : str
-        One that extends the document's.
-    **further : object
-        What that template needs beyond the document.
+    The template extends the document's; `further` is what it needs beyond the document.
     """
     return _filled(template, title=title, sections=sections, page_language=language, **further)
 

@@ -32,14 +32,8 @@ class NotebookError(ScoringError):
 def execute(notebook: Path, out: Path, parameters: Mapping[str, Any]) -> None:
     """Run a notebook in its own folder, with a progress bar, and write it with its outputs.
 
-    Parameters
-    ----------
-    notebook : Path
-        The notebook; relative paths in its parameters start from its folder.
-    out : Path
-        The executed copy; written cell by cell, so that a failure can be read in it.
-    parameters : mapping
-        Values for the cell tagged "parameters".
+    The executed copy is written cell by cell, so that a failure can be read in it; the parameters
+    are values for the cell tagged "parameters", whose relative paths start from that folder.
 
     Raises
     ------

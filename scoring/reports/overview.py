@@ -17,17 +17,7 @@ INDEX = "index.html"
 
 
 class Entry(NamedTuple):
-    """A report that may be there.
-
-    Attributes
-    ----------
-    file : str
-        In the folder of reports.
-    name : str
-        In the catalogue `overview`.
-    made_by : str
-        The command that makes it.
-    """
+    """A report that may be there: its file, its name in the catalogue, what makes it."""
 
     file: str
     name: str

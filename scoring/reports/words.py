@@ -11,15 +11,7 @@ from scoring.reports.document import Table
 
 
 class Words:
-    """A catalogue in one language.
-
-    Parameters
-    ----------
-    name : str
-        Of the catalogue, `card` for example.
-    language : str
-        One of `scoring.language.LANGUAGES`.
-    """
+    """A catalogue, `card` for example, in one language."""
 
     def __init__(self, name: str, language: str = "en") -> None:
         self.language = language

@@ -67,21 +67,11 @@ def _check_whole(text: str) -> None:
 
 
 class Booster:
-    """A trained model read from LightGBM's text format.
+    """A trained model read from LightGBM's text format, with its trees as arrays.
 
-    Parameters
-    ----------
-    text : str
-        What `lightgbm.Booster.model_to_string` wrote. Its structure is checked first; from
-        anywhere else it has to be proved too, as the Scorer does (`proving`): LightGBM may
-        end the process on altered numbers.
-
-    Attributes
-    ----------
-    trees : Trees
-        The same trees as arrays.
-    columns : int
-        How many features the model takes.
+    The text is what `lightgbm.Booster.model_to_string` wrote. Its structure is checked first; from
+    anywhere else it has to be proved too, as the Scorer does (`proving`): LightGBM may end the
+    process on altered numbers.
 
     Raises
     ------

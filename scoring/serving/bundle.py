@@ -36,21 +36,10 @@ class BundleError(ScoringError):
 
 
 def bundle(model: Path, out: Path, *, demonstration: bool = False) -> Scorer:
-    """Gather what the deployed API needs in a folder, whole or not at all.
+    """Gather what the deployed API needs in a folder, whole or not at all; replace an older bundle.
 
-    Parameters
-    ----------
-    model : Path
-        The exported champion.
-    out : Path
-        The folder to write; replaced if it is a bundle.
-    demonstration : bool
-        Take a model of sample applicants too, whose answers say what it is.
-
-    Returns
-    -------
-    Scorer
-        The model that was packed, read back from the folder.
+    Returns the model that was packed, read back from the folder. With `demonstration` it may be
+    one of sample applicants too, whose answers say what it is.
 
     Raises
     ------
@@ -86,8 +75,8 @@ def bundle(model: Path, out: Path, *, demonstration: bool = False) -> Scorer:
 def _sources() -> Iterator[Path]:
     """The code, by its path in the project."""
     for pattern in _CODE:
-        for found in sorted(ROOT.glob(pattern)):
-            for path in sorted(found.rglob("*")) if found.is_dir() else [found]:
+        for source in sorted(ROOT.glob(pattern)):
+            for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
                 if path.suffix in _KINDS and path.is_file():
                     yield path.relative_to(ROOT)
 

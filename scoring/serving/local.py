@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from scoring.errors import ScoringError
 
 # A first start imports everything from cold disks.
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.1
 _LAST_WORDS = 2000
@@ -74,12 +74,7 @@ def reached_at(host: str) -> str:
 def run(chosen: tuple[Server, ...], started: Callable[[], None]) -> None:
     """Start servers, and stop them all on Ctrl-C, on SIGTERM, or when one of them ends.
 
-    Parameters
-    ----------
-    chosen : tuple of Server
-        What to start.
-    started : callable
-        Called once, when every server answers.
+    `started` is called once, when every server answers.
 
     Raises
     ------
@@ -177,11 +172,12 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
         process.terminate()
     deadline = time.monotonic() + STOP_SECONDS
     for process in processes:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        # And those that it started: not all servers hand a signal on.
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
 
 
 def _wait_until_ready(

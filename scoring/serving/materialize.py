@@ -27,29 +27,14 @@ _COMPRESSION = 1
 _APPLICANT = "SK_ID_CURR"
 
 
-def _nobody(done: int) -> None:
-    """Tell nobody."""
-
-
-def materialize(dataset: Dataset, store: Store, progress: Callable[[int], None] = _nobody) -> int:
-    """Put every applicant of a dataset into the store, training and test.
+def materialize(
+    dataset: Dataset, store: Store, progress: Callable[[int], None] | None = None
+) -> int:
+    """Put every applicant of a dataset into the store, training and test, and return how many.
 
     Applicants of the same number are replaced, others stay. An interrupted run leaves whole
-    applicants behind; run again, it does all of them again.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Where the rows are.
-    store : Store
-        Where rows and features go.
-    progress : callable
-        Called with the number of applicants that are done.
-
-    Returns
-    -------
-    int
-        How many there are.
+    applicants behind; run again, it does all of them again. `progress` is called with the number of
+    applicants that are done.
     """
     done, now = 0, datetime.now(UTC)
     unknown = dataset.misunderstood()
@@ -57,7 +42,8 @@ def materialize(dataset: Dataset, store: Store, progress: Callable[[int], None] 
         for applicants in online_applicants(rows, dataset.digest, now, unknown):
             store.applicants.put(applicants)
             done += len(applicants)
-            progress(done)
+            if progress:
+                progress(done)
     return done
 
 
@@ -67,18 +53,10 @@ def online_applicants(
     at: datetime,
     unknown: Mapping[int, Sequence[Misunderstood]] = MappingProxyType({}),
 ) -> Iterator[list[OnlineApplicant]]:
-    """Applicants as the store keeps them, some at a time.
+    """Make applicants as the store keeps them, some at a time.
 
-    Parameters
-    ----------
-    rows : mapping of str to polars.DataFrame
-        All seven tables, as `row_batches` gives them.
-    digest : str
-        Of the dataset they come from.
-    at : datetime
-        When they are materialised.
-    unknown : mapping of int to sequence of Misunderstood
-        What was not understood of applicants, by SK_ID_CURR.
+    `rows` are all seven tables, as `row_batches` gives them, `digest` is of their dataset;
+    `unknown` is what was not understood of applicants, by SK_ID_CURR.
     """
     vectors = iter(pack(build_features(rows)))
     for part in parted({name: frame.lazy() for name, frame in rows.items()}, _CHUNK):
@@ -97,19 +75,12 @@ def online_applicants(
 
 
 def request_bodies(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[int, bytes]]:
-    """Bodies for /predict as `example_requests` makes them, of all applicants at once.
-
-    Parameters
-    ----------
-    rows : mapping of str to polars.DataFrame
-        All seven tables.
+    """Write bodies for /predict as `example_requests` makes them, of all applicants at once.
 
     Yields
     ------
-    number : int
-        SK_ID_CURR, in the order of "application".
-    body : bytes
-        The applicant's rows as JSON.
+    number, body : int and bytes
+        SK_ID_CURR, in the order of "application", and the applicant's rows as JSON.
     """
     application = rows[APPLICATION.name].drop("TARGET")
     written = application.select(_APPLICANT, _json(APPLICATION.name))

@@ -109,8 +109,8 @@ def check_manifest(folder: Path) -> dict[str, bytes]:
 def _digests(folder: Path, manifest: bytes) -> dict[str, str]:
     """The digests that were saved, by file name."""
     try:
-        found = read_json(manifest)
-        written, digests = found["format"], dict(found["files"])
+        content = read_json(manifest)
+        written, digests = content["format"], dict(content["files"])
     except (ValueError, KeyError, TypeError) as error:
         raise ScorerError(f"{folder}: no readable {MANIFEST_FILE}: {error}") from error
     if written != FORMAT:

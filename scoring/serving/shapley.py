@@ -27,31 +27,24 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from scoring.serving.trees import Edge, Leaf, Trees, TreesError
+from scoring.serving.trees import Edge, Floats, Leaf, Places, Trees, TreesError
 
 # A megabyte or so for hundreds of trees of depth 4, thirty times that for depth 7.
 _MOST_BYTES = 64_000_000
 # Rows that are looked up at a time: a server asks for a few, and each call has its price.
 _ROWS = 16
 
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
 _Slots = list[tuple[int, list[Edge]]]
 
 
 class _Cases(NamedTuple):
     """Leaves that are reached by splits on equally many features.
 
-    Attributes
-    ----------
-    slots : slice
-        Their features: the first one of every leaf, then the second one of every leaf, and so on.
-    first : numpy.ndarray of shape (leaves,)
-        Where in the table a leaf's cases begin.
-    table : numpy.ndarray of shape (leaves x 2^features, features)
-        Each feature's value in each case; bit i of a case says whether feature i's way is taken.
+    `slots` are their features: the first one of every leaf, then the second one of every leaf, and
+    so on. A leaf's cases begin at `first` of the table, of shape (leaves x 2^features, features),
+    which has each feature's value in each case; bit i of a case says whether feature i's way is
+    taken.
     """
 
     slots: slice
@@ -60,12 +53,7 @@ class _Cases(NamedTuple):
 
 
 class Shapley:
-    """The Shapley values of a model's trees.
-
-    Attributes
-    ----------
-    expected_score : float
-        The mean score of the training rows, in log-odds: what a row's values are added to.
+    """The Shapley values of a model's trees, added to `expected_score`, the training rows' mean.
 
     Raises
     ------
@@ -103,18 +91,10 @@ class Shapley:
         self._lock = Lock()
 
     def values(self, matrix: Floats) -> Floats:
-        """What each feature adds to the score of each row, in log-odds.
+        """What each feature adds to the score of each row, in log-odds, of shape (rows, columns).
 
-        Parameters
-        ----------
-        matrix : numpy.ndarray of shape (rows, columns)
-            As the model takes it.
-
-        Returns
-        -------
-        numpy.ndarray of shape (rows, columns)
-            A row's sum and the expected score are its score. A row has the same values, to the
-            last bit, whatever rows come with it.
+        A row's sum and the expected score are its score. A row has the same values, to the last
+        bit, whatever rows come with it.
         """
         result = np.empty((len(matrix), self._splits.columns))
         with self._lock:

@@ -50,17 +50,7 @@ class TreesError(ValueError):
 
 
 class Edge(NamedTuple):
-    """A step from a split to one of its sides.
-
-    Attributes
-    ----------
-    split : int
-        Which split, counted over all trees.
-    left : bool
-        To which side.
-    share : float
-        Of the split's training rows, those that went there.
-    """
+    """A step from a split, counted over all trees, to a side, which a share of its rows took."""
 
     split: int
     left: bool
@@ -76,24 +66,16 @@ class Leaf(NamedTuple):
 
 @dataclass(frozen=True)
 class Splits:
-    """All splits of a model.
+    """All splits of a model: the column each looks at, its threshold (up to it, left), its gain.
 
     Attributes
     ----------
-    columns : int
-        How many features the model takes.
-    feature : numpy.ndarray of shape (splits,)
-        The column that each split looks at.
-    threshold : numpy.ndarray of shape (splits,)
-        A number up to it goes left.
     unknown_left : numpy.ndarray of shape (splits,)
         Whether NaN goes left.
     categorical : numpy.ndarray of shape (splits by category,)
         Which splits look at a category.
     members : numpy.ndarray of shape (splits by category, categories + 1)
         Whether a category goes left; the last column is for all that was never seen.
-    gain : numpy.ndarray of shape (splits,)
-        What each split gained in training.
     """
 
     columns: int
@@ -150,7 +132,7 @@ class Trees(NamedTuple):
                 unknown == _UNKNOWN_IS_NAN, (kind & _UNKNOWN_LEFT) > 0, threshold >= 0.0
             ),
             categorical=np.flatnonzero(kind & _CATEGORY),
-            members=_members([one for tree in trees for one in _sets(tree)]),
+            members=_members([own for tree in trees for own in _sets(tree)]),
             gain=np.concatenate([_floats(tree, "split_gain") for tree in trees]),
         )
         return cls(splits, tuple(_leaves(trees)))
@@ -236,12 +218,12 @@ def _blocks(text: str) -> list[str]:
 
 
 def _lines(block: str) -> _Tree:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, sign, value in (line.partition("=") for line in block.split("\n")):
-        if sign and name in found:
+        if sign and name in values:
             raise TreesError(f"the model says {name} twice in one place")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def _integers(tree: _Tree, name: str) -> Places:

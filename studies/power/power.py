@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,10 +31,9 @@ from scoring.monitoring.rules import judge
 from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import PD, Profile
-from scoring.serving.scorer import Scorer, encode
-from studies.processes import in_processes
+from scoring.serving.scorer import Floats, Scorer, encode
+from studies.processes import Progress, in_processes
 
-Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
 SIZES = (200, 500, 1000, 2000, 5000)
@@ -50,18 +49,8 @@ _WEEK = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC
 class Population:
     """Applicants, what a model makes of them, and what came of it.
 
-    Attributes
-    ----------
-    matrix : numpy.ndarray of shape (applicants, features)
-        In the order of the model's features.
-    pds : numpy.ndarray of shape (applicants,)
-        Probabilities of default.
-    decisions : numpy.ndarray of shape (applicants,)
-        "accept", "refer" or "refuse".
-    reasons : numpy.ndarray of shape (applicants,)
-        The tuple of features that each was told.
-    defaulted : numpy.ndarray of shape (applicants,)
-        Whether the applicant defaults.
+    All arrays have an entry an applicant: features in the model's order, PDs, decisions, the tuple
+    of features that each was told, and whether the applicant defaults.
     """
 
     matrix: Floats
@@ -98,13 +87,7 @@ class PowerError(ScoringError):
 
 
 def profile_of(scorer: Scorer) -> Profile:
-    """Return the profile of the applicants that a model learnt from.
-
-    Raises
-    ------
-    PowerError
-        If it carries no profile.
-    """
+    """Return the profile of the applicants that a model learnt from, or raise `PowerError`."""
     if scorer.profile is None:
         raise PowerError(
             f"version {scorer.version} of {scorer.name} carries no profile of its training "
@@ -114,17 +97,7 @@ def profile_of(scorer: Scorer) -> Profile:
 
 
 def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> Population:
-    """Score applicants: what a model makes of them, with what came of them.
-
-    Parameters
-    ----------
-    scorer : Scorer
-        The model.
-    features : polars.DataFrame
-        A row an applicant, with the model's features.
-    defaulted : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    """
+    """Score applicants: what a model makes of them, with what came of them."""
     matrix = encode(features, scorer.features)
     pds = scorer.pds(matrix)
     reasons = np.empty(features.height, dtype=object)
@@ -139,15 +112,7 @@ def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> 
 
 
 class Change(ABC):
-    """Something that may happen to a population.
-
-    Attributes
-    ----------
-    kind : str
-        Which kind of change.
-    words : str
-        How strong it is, in words that are filled in from the change itself.
-    """
+    """Something that may happen to a population: its kind, and its strength in words."""
 
     kind: ClassVar[str]
     words: ClassVar[str]
@@ -170,7 +135,6 @@ class NoChange(Change):
     words = "resample"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw a sample of the population."""
         return population.resampled(size, rng)
 
 
@@ -188,7 +152,6 @@ class CovariateShift(Change):
     words = "{0.deviations:g} sd of one feature"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw with weights."""
         values = population.matrix[:, self.feature]
         z = np.nan_to_num((values - np.nanmean(values)) / np.nanstd(values))
         return population.weighted(np.exp(-self.deviations * z), size, rng)
@@ -207,7 +170,6 @@ class LostValues(Change):
     words = "{0.share:.0%} of one feature"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw a sample, some of it without the value."""
         places = rng.integers(population.pds.size, size=size)
         lost = rng.random(size) < self.share
         return population.take(places).mixed(self.without.take(places), lost)
@@ -222,7 +184,6 @@ class LabelShift(Change):
     words = "odds of default x {0.odds:g}"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw with weights."""
         return population.weighted(np.where(population.defaulted, self.odds, 1.0), size, rng)
 
 
@@ -239,7 +200,6 @@ class ConceptShift(Change):
     words = "odds at equal features x {0.odds:g}"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw a sample in which more default."""
         sample = population.resampled(size, rng)
         p = sample.pds
         raised = self.odds * p / (1.0 - p + self.odds * p)
@@ -256,7 +216,6 @@ class FadedLink(Change):
     words = "{0.share:.0%} of outcomes at random"
 
     def window(self, population: Population, size: int, rng: np.random.Generator) -> Population:
-        """Draw a sample in which some outcomes are those of others."""
         sample = population.resampled(size, rng)
         others = population.defaulted[rng.integers(population.pds.size, size=size)]
         faded = rng.random(size) < self.share
@@ -266,17 +225,7 @@ class FadedLink(Change):
 def usual_changes(
     scorer: Scorer, population: Population, features: pl.DataFrame
 ) -> tuple[Change, ...]:
-    """Make every kind of change, weak and strong; of features, the most important number.
-
-    Parameters
-    ----------
-    scorer : Scorer
-        The model.
-    population : Population
-        The applicants, as `scored` gives them.
-    features : polars.DataFrame
-        The same applicants' features.
-    """
+    """Make every kind of change, weak and strong; of features, the most important number."""
     profile = profile_of(scorer)
     numbers = [feature.name for feature in scorer.features if not feature.levels]
     first = max(numbers, key=lambda name: profile.importance.get(name, 0.0))
@@ -295,20 +244,9 @@ def usual_changes(
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A model's reference, and the population that windows are drawn from.
+    """A model's reference, and the population, not seen by it, that windows are drawn from.
 
-    Attributes
-    ----------
-    reference : Profile
-        The applicants that the model learnt from.
-    population : Population
-        Others, whom it has not seen.
-    costs : Costs
-        Of the two mistakes.
-    thresholds : Thresholds
-        Of the rules.
-    promised : mapping of str to float
-        AUC and cost of the population as it is.
+    `promised` has AUC and cost of the population as it is.
     """
 
     reference: Profile
@@ -373,21 +311,7 @@ class World:
 def detections(
     world: World, change: Change, size: int, windows: int = WINDOWS, seed: int = 0
 ) -> list[tuple[str, ...]]:
-    """List the rules that give an alert, for each of many windows.
-
-    Parameters
-    ----------
-    world : World
-        Reference, population, thresholds.
-    change : Change
-        What has happened.
-    size : int
-        Applicants in a window.
-    windows : int
-        How many windows.
-    seed : int
-        Same seed, same windows.
-    """
+    """List the rules that give an alert, for each of many windows; same seed, same windows."""
     rules = []
     for number in range(windows):
         rng = np.random.default_rng([seed, size, number])
@@ -403,26 +327,11 @@ def power(
     windows: int = WINDOWS,
     seed: int = 0,
     processes: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Measure how many windows are detected, by change and size of the window.
 
-    Parameters
-    ----------
-    world : World
-        Reference, population, thresholds.
-    changes : sequence of Change
-        What may happen; `NoChange` counts false alarms.
-    sizes : sequence of int
-        Applicants in a window. Larger ones are left out once every window is detected.
-    windows : int
-        How many windows of each.
-    seed : int
-        Same seed, same windows.
-    processes : int
-        How many work at it.
-    progress : callable, optional
-        Told how many of the changes are done.
+    Sizes beyond one at which every window is detected are left out.
 
     Returns
     -------
@@ -436,19 +345,12 @@ def power(
     for done, some in enumerate(parts, start=1):
         rows += some
         if progress:
-            progress(done)
+            progress("changes", done, len(changes))
     return pl.DataFrame(rows, schema_overrides={"rule": pl.String})
 
 
 def applicants_needed(table: pl.DataFrame, share: float = POWER) -> pl.DataFrame:
-    """Find from how many applicants on a change is detected.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        As `power` gives it.
-    share : float
-        Of the windows, at this size and at all larger ones.
+    """Find from how many applicants on a change is detected in a share of the windows.
 
     Returns
     -------

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from scoring.data.dataset import Dataset
-from scoring.data.synthetic import write_sample
-from scoring.evaluation.metrics import wilson
+from scoring.evaluation.intervals import wilson
 from scoring.files import staged_file
 from scoring.monitoring.thresholds import Thresholds
 from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
-from scoring.reports.plots import png, power_curves, svg
+from scoring.reports.plots import png, svg
+from scoring.reports.plots.style import CYCLE, GREY, finished
 from scoring.serving.batch import feature_batches
 from scoring.serving.scorer import Scorer
 from studies.power.power import (
@@ -30,22 +34,15 @@ from studies.power.power import (
     scored,
     usual_changes,
 )
+from studies.processes import Progress
 
-_APPLICANTS = 20_000
+_TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
+# Panels side by side.
+_COLUMNS = 3
 
 
 class Study(NamedTuple):
-    """What was simulated.
-
-    Attributes
-    ----------
-    model : str
-        Name and version.
-    applicants : int
-        How many there were to draw from.
-    table : polars.DataFrame
-        As `studies.power.power.power` gives it.
-    """
+    """A model's name and version, how many applicants there were, and the table of `power`."""
 
     model: str
     applicants: int
@@ -60,28 +57,9 @@ def study(
     windows: int = WINDOWS,
     seed: int = 0,
     processes: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Study:
-    """Simulate every usual change on a dataset's applicants.
-
-    Parameters
-    ----------
-    scorer : Scorer
-        The model.
-    dataset : Dataset
-        Applicants with outcomes whom the model has not seen.
-    thresholds : Thresholds
-        Of the rules.
-    sizes : sequence of int
-        Applicants in a window.
-    windows : int
-        How many windows of each change and size.
-    seed : int
-        Same seed, same windows.
-    processes : int
-        How many work at it.
-    progress : callable, optional
-        Told how many of how many changes are done.
+    """Simulate every usual change on a dataset's applicants, whom the model has not seen.
 
     Raises
     ------
@@ -94,90 +72,53 @@ def study(
     population = scored(scorer, features, known["TARGET"].to_numpy())
     world = World.of(profile_of(scorer), population, scorer.costs, thresholds)
     changes = usual_changes(scorer, population, features)
-
-    def told(done: int) -> None:
-        if progress:
-            progress(done, len(changes))
-
-    table = power(world, changes, sizes, windows, seed, processes, told)
+    table = power(world, changes, sizes, windows, seed, processes, progress)
     return Study(f"{scorer.name} version {scorer.version}", features.height, table)
 
 
-def invented(folder: Path, seed: int) -> Dataset:
-    """Sample applicants of another seed than those that `make run` trains on.
-
-    Parameters
-    ----------
-    folder : Path
-        Where they are written.
-    seed : int
-        Of the sample.
-    """
-    return write_sample(folder, _APPLICANTS, test_applicants=0, seed=seed)
-
-
-def write(found: Study, folder: Path) -> None:
-    """Write power.html, which loads nothing, power.png and power.json.
-
-    Parameters
-    ----------
-    found : Study
-        What was simulated.
-    folder : Path
-        Made if it is not there.
-    """
+def write(result: Study, folder: Path) -> None:
+    """Write power.html, which loads nothing, power.png and power.json."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
-        "model": found.model,
-        "applicants": found.applicants,
+        "model": result.model,
+        "applicants": result.applicants,
         "power": POWER,
-        "needed": applicants_needed(found.table).to_dicts(),
-        "table": found.table.to_dicts(),
+        "needed": applicants_needed(result.table).to_dicts(),
+        "table": result.table.to_dicts(),
     }
     for name, content in (
-        ("power.png", png(power_curves(found.table, POWER))),
+        ("power.png", png(power_curves(result.table, POWER))),
         ("power.json", (json.dumps(figures, indent=1) + "\n").encode()),
-        ("power.html", _page(found).encode()),
+        ("power.html", _page(result).encode()),
     ):
         with staged_file(folder / name) as staged:
             staged.write_bytes(content)
 
 
-def sentences(found: Study) -> list[str]:
-    """What came out, in words.
-
-    Parameters
-    ----------
-    found : Study
-        What was simulated.
-    """
-    told = [_false_alarms(found.table)]
-    for row in applicants_needed(found.table).iter_rows(named=True):
-        change = f"{row['kind']}, {row['strength']}"
-        if row["applicants"] is None:
-            told.append(f"{change}: not in {POWER:.0%} of the windows at any size that was tried.")
-        else:
-            told.append(
-                f"{change}: in {POWER:.0%} of the windows from {row['applicants']:,} applicants "
-                f"on, most often by the rule {row['rule']}."
-            )
-    return told
+def sentences(result: Study) -> list[str]:
+    """Say what came out, in words."""
+    lines = [_false_alarms(result.table)]
+    for row in applicants_needed(result.table).iter_rows(named=True):
+        sentence = "unseen" if row["applicants"] is None else "seen"
+        lines.append(_TEXTS[sentence].format(power=POWER, **row))
+    return lines
 
 
 def _false_alarms(table: pl.DataFrame) -> str:
     quiet = table.filter(kind=NO_CHANGE)
     windows = int(quiet["windows"].sum())
     alarms = round(float((quiet["detected"] * quiet["windows"]).sum()))
-    low, high = wilson([alarms], [windows])
+    low, high = wilson(alarms, windows)
     worst = quiet.sort("detected", descending=True).row(0, named=True)
-    return (
-        f"Nothing has changed: {alarms:,} of {windows:,} windows have an alert, "
-        f"{alarms / windows:.1%} ({low[0]:.1%} to {high[0]:.1%}); at most {worst['detected']:.1%}, "
-        f"with {worst['applicants']:,} applicants."
-    )
+    return str(
+        _TEXTS["quiet"].format(
+            alarms=alarms, windows=windows, share=alarms / windows, low=float(low),
+            high=float(high), most=worst["detected"], applicants=worst["applicants"],
+        )
+    )  # fmt: skip
 
 
-def _page(found: Study) -> str:
+def _page(result: Study) -> str:
     rows = (
         (
             row["kind"],
@@ -188,29 +129,53 @@ def _page(found: Study) -> str:
             f"{row['low']:.1%} to {row['high']:.1%}",
             row["rule"] or "",
         )
-        for row in found.table.iter_rows(named=True)
+        for row in result.table.iter_rows(named=True)
     )
-    about = _ABOUT.format(model=found.model, applicants=f"{found.applicants:,}")
-    picture = Picture(svg(power_curves(found.table, POWER)), _PICTURE)
+    about = _TEXTS["about"].format(model=result.model, applicants=result.applicants)
+    table = Table(_TEXTS["caption"], tuple(_TEXTS["header"]), tuple(rows))
+    picture = Picture(svg(power_curves(result.table, POWER)), _TEXTS["picture"])
     sections = [
-        Section("", (Paragraph(about), Bullets(tuple(sentences(found))), picture)),
-        Section("Figures", (Table("Every change, strength and size", _HEADER, tuple(rows)),)),
+        Section("", (Paragraph(about), Bullets(tuple(sentences(result))), picture)),
+        Section("Figures", (table,)),
     ]
-    return html("How soon changes are seen, and how often nothing is", sections)
+    return html(_TEXTS["title"], sections)
 
 
-_ABOUT = (
-    "Model: {model}. Windows are drawn from {applicants} applicants whom it has not seen, with a "
-    "change or without one, and judged by the rules of monitoring with all their thresholds. A "
-    "window is detected if it deserves any alert. Only applicants who were not refused have an "
-    "outcome: label and concept shift are found by their outcomes, the others without any."
-)
-_PICTURE = (
-    "Share of windows with an alert by the number of applicants, a panel a kind of change. The "
-    "dotted lines are at 5 % and 95 %; the bands are 95 % intervals. Larger windows are left out "
-    "once every window is detected, and drawn as a broken line."
-)
-_HEADER = (
-    "Change", "Strength", "Applicants", "Windows", "Detected", "95 % interval",
-    "Most frequent rule",
-)  # fmt: skip
+def power_curves(table: pl.DataFrame, level: float) -> Figure:
+    """Draw detected windows by their size, a panel a kind of change, a line a strength.
+
+    The table is that of `power`. The level is drawn as a line: the share of windows that false
+    alarms have to stay below, and that may not be missed.
+    """
+    kinds = table["kind"].unique(maintain_order=True).to_list()
+    sizes = table["applicants"].unique().sort().to_list()
+    lines = -(-len(kinds) // _COLUMNS)
+    figure, axes = plt.subplots(
+        lines, _COLUMNS, figsize=(12, 3.4 * lines), sharex=True, sharey=True, squeeze=False
+    )
+    for axis, kind in zip(axes.flat, kinds, strict=False):
+        _panel(axis, table.filter(kind=kind), sizes, level)
+    for axis in axes.flat[len(kinds) :]:
+        axis.set_visible(False)
+    return finished(figure)
+
+
+def _panel(axis: Axes, table: pl.DataFrame, sizes: Sequence[int], level: float) -> None:
+    strengths = table["strength"].unique(maintain_order=True).to_list()
+    for colour, strength in zip(CYCLE, strengths, strict=False):
+        some = table.filter(strength=strength).sort("applicants")
+        axis.plot(some["applicants"], some["detected"], "o-", color=colour, label=strength)
+        # Larger windows than those that are all detected are not simulated.
+        if some["detected"][-1] == 1.0:
+            axis.hlines(1.0, some["applicants"][-1], max(sizes), color=colour, linestyle="--")
+        axis.fill_between(some["applicants"], some["low"], some["high"], color=colour, alpha=0.15)
+    axis.axhline(level, color=GREY, linestyle=":")
+    axis.axhline(1 - level, color=GREY, linestyle=":")
+    axis.set_xscale("log")
+    axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axis.minorticks_off()
+    axis.set_ylim(-0.03, 1.03)
+    axis.set_title(table["kind"][0].capitalize() if table["kind"][0] != "none" else "No change")
+    axis.set_xlabel("applicants in a window")
+    axis.set_ylabel("windows with an alert")
+    axis.legend(loc="best")

@@ -15,9 +15,8 @@ from scoring.modelling.candidates import Candidate, log_odds
 from scoring.modelling.examples import Examples, Positions, is_held_out
 from scoring.modelling.validation import cross_validate
 from scoring.serving.costs import Costs
+from scoring.serving.scorer import Floats
 from studies.simulation.scenarios import Conditions, Scenario
-
-Floats = npt.NDArray[np.float64]
 
 # What makes a loan hard to carry: the concept shift acts on it.
 STRAIN = "application__ANNUITY_TO_INCOME"
@@ -38,9 +37,7 @@ class Pool:
     Attributes
     ----------
     features : polars.DataFrame
-        As `build_features` gives them.
-    vectors : numpy.ndarray of shape (applicants, columns)
-        The same, as the service's store keeps them.
+        As `build_features` gives them; `vectors` are the same, as the service's store keeps them.
     log_odds : numpy.ndarray of shape (applicants,)
         Of default, before anything changes: the truth of the simulated world.
     risk, strain : numpy.ndarray of shape (applicants,)
@@ -86,23 +83,12 @@ def divide(
     features of a real applicant can tell, and the same applicant may come twice with different
     outcomes.
 
-    Parameters
-    ----------
-    examples : Examples
-        All applicants with outcomes.
-    candidate : Candidate
-        The model of the cross-validation.
-    costs : Costs
-        What mistakes cost.
-    seed : int
-        Of the folds and of the outcomes.
-
     Returns
     -------
     first : Examples
         Those whom any model may learn from, with drawn outcomes.
     pool : Pool
-        The others (`training.is_held_out`): nobody who comes has been seen before.
+        The others (`is_held_out`): nobody who comes has been seen before.
     """
     validation = cross_validate(
         candidate, examples, costs, folds=_TRUTH_FOLDS, seed=seed + _TRUTH_SEED
@@ -122,10 +108,8 @@ class Arrivals:
     ----------
     months : int
         How long it goes on.
-    month : numpy.ndarray of shape (arrivals,)
-        When, from 0.
-    place : numpy.ndarray of shape (arrivals,)
-        Who, as a place in the pool.
+    month, place : numpy.ndarray of shape (arrivals,)
+        When, from 0, and who, as a place in the pool.
     probability : numpy.ndarray of shape (arrivals,)
         Of default, on that day.
     defaulted : numpy.ndarray of bool of shape (arrivals,)
@@ -149,20 +133,9 @@ class Arrivals:
 
 
 def draw(pool: Pool, scenario: Scenario, months: int, applicants: int, seed: int) -> Arrivals:
-    """Draw everybody who applies.
+    """Draw everybody who applies, with replacement: so many applicants each month.
 
     Each month has dice of its own: a longer simulation begins as a shorter one.
-
-    Parameters
-    ----------
-    pool : Pool
-        Whom they are drawn from, with replacement.
-    scenario : Scenario
-        How the world changes.
-    months, applicants : int
-        How many months, and how many applicants each.
-    seed : int
-        Same seed, same arrivals.
     """
     places, probabilities, outcomes = [], [], []
     for month in range(months):

@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.modelling.examples import Positions
-from scoring.serving.scorer import Scorer
+from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Prediction, Strategy
 from studies.simulation.arrivals import Arrivals
 from studies.simulation.learning import Labelled, Trainer
 from studies.simulation.service import Service
 
-Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 # Outcomes of so many months set the level of a new model, and show whether one still fits.
@@ -37,16 +36,8 @@ class Event:
 class Ledger:
     """Decisions on each arrival; months to come are NaN, False or 0.
 
-    Attributes
-    ----------
-    pd : numpy.ndarray of shape (arrivals,)
-        Of the model that answered.
-    refused : numpy.ndarray of bool of shape (arrivals,)
-        The others got a loan: officers grant one to those who are referred to them.
-    by_challenger : numpy.ndarray of bool of shape (arrivals,)
-        Whether it was the challenger that answered.
-    shadow_pd : numpy.ndarray of shape (arrivals,)
-        Of a model that was scored along.
+    Whoever is not refused got a loan: officers grant one to those who are referred to them.
+    `shadow_pd` is of a model that was scored along.
     """
 
     pd: Floats
@@ -79,18 +70,8 @@ class Branch:
 
     Attributes
     ----------
-    service : Service
-        The API's core.
-    trainer : Trainer
-        Where new models come from.
-    arrivals : Arrivals
-        Everybody who applies.
     delay : int
         Whole months between that of a decision and the day on which its outcome is known.
-    champion : Scorer
-        In service.
-    challenger : Scorer or None
-        Beside it.
     since : int
         The month from which the champion's outcomes are not among those it learnt from.
     """
@@ -167,19 +148,7 @@ class Branch:
         )
 
     def promote(self, month: int, scorer: Scorer, learnt_until: int, why: str) -> None:
-        """Put a model in the champion's place.
-
-        Parameters
-        ----------
-        month : int
-            When.
-        scorer : Scorer
-            The model.
-        learnt_until : int
-            The month at whose beginning it was made.
-        why : str
-            For the record.
-        """
+        """Put a model, made at the beginning of a month, in the champion's place."""
         if self.challenger is not None:
             self.challenge(None, "champion")
         self.service.serve("champion", scorer)

@@ -56,12 +56,11 @@ def summary(courses: Sequence[Course]) -> pl.DataFrame:
     -------
     polars.DataFrame
         scenario, policy, cost, least_cost (an applicant), avoidable (cost beyond the least_cost),
-        saved, saved_low, saved_high (an applicant, against the first policy of the scenario, with
-        an interval of 95 %), refused (a share), auc, champions (how many new ones).
+        saved, saved_low, saved_high (an applicant, against the first policy of the scenario),
+        refused (a share), auc, champions (how many new ones).
 
-        The same applicants meet every policy, so that the interval is that of a mean of paired
-        differences: other applicants could have come. That other outcomes would have led to other
-        models is not in it; other seeds show it.
+        The interval of 95 % is that of a mean of paired differences: other applicants could have
+        come. That other outcomes would have led to other models is not in it.
     """
     first = {course.scenario: course for course in reversed(courses)}
     return pl.DataFrame([_summed(course, first[course.scenario]) for course in courses])

@@ -16,29 +16,19 @@ import polars as pl
 
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import Examples, Positions
-from scoring.modelling.fit import fit_scorer
+from scoring.modelling.fit import fit_scorer, with_explanations
 from scoring.modelling.validation import cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import MODEL_NAME, Scorer, encode
 from studies.simulation.arrivals import Pool
 
-Floats = npt.NDArray[np.float64]
-
 _FOLDS = 2
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Applicants of the pool whose outcome is known, the newest last.
-
-    Attributes
-    ----------
-    place : numpy.ndarray of shape (applicants,)
-        Who, as places in the pool; several may be the same.
-    defaulted : numpy.ndarray of bool of shape (applicants,)
-        What happened.
-    """
+    """Applicants whose outcome is known, as places in the pool, the newest last."""
 
     place: Positions
     defaulted: npt.NDArray[np.bool_]
@@ -60,14 +50,10 @@ class Trainer:
 
     Attributes
     ----------
-    first : Examples
-        Applicants whose outcomes are known from the start.
-    pool : Pool
-        Those that come later.
+    first, pool : Examples and Pool
+        Applicants whose outcomes are known from the start, and those that come later.
     candidate : Candidate
         How every model is made.
-    costs : Costs
-        What mistakes cost.
     applicants : int
         How many a model learns from; fewer if there are not so many from the start.
     seed : int
@@ -91,20 +77,10 @@ class Trainer:
     def model(
         self, current: Scorer, known: Labelled, newest: int, recent: Positions, version: str
     ) -> Scorer:
-        """Make a new model.
+        """Make a new model of all outcomes so far, in the place of the current one.
 
-        Parameters
-        ----------
-        current : Scorer
-            The model before it.
-        known : Labelled
-            All outcomes so far.
-        newest : int
-            How many of them, the last ones, set the level of the PDs.
-        recent : numpy.ndarray
-            Those of the pool who came last and have no outcome yet: they are its reference.
-        version : str
-            Its number.
+        The `newest` outcomes set the level of the PDs; those of the pool who came last and have no
+        outcome yet, `recent`, are its reference.
         """
         examples, learnt = self._examples(current, known, recent)
         return self._made(examples, min(newest, learnt), recent, version)
@@ -114,10 +90,13 @@ class Trainer:
             self.candidate, examples, self.costs, folds=_FOLDS, seed=self.seed
         )
         is_newest = np.arange(examples.target.size) >= examples.target.size - newest
-        made = fit_scorer(
-            replace(validation, newest=is_newest), examples, MODEL_NAME, {}, self.seed
-        )
-        return replace(made, version=version, profile=self._reference(made, recent))
+        validation = replace(validation, newest=is_newest)
+        made = fit_scorer(validation, examples, MODEL_NAME, {}, self.seed)
+        frame, pds = self.pool.features[recent], made.predict(self.pool.features[recent])
+        levels = {feature.name: feature.levels for feature in made.features}
+        matrix = encode(frame, made.features)
+        profile = Profile.of_training(levels, matrix, pds, made.decide(pds))
+        return with_explanations(replace(made, version=version, profile=profile), frame)
 
     def _examples(
         self, current: Scorer, known: Labelled, recent: Positions
@@ -134,17 +113,6 @@ class Trainer:
         target = np.concatenate([self.first.target[old], new.defaulted.astype(np.int8)])
         frame = pl.concat([self.first.frame[old], self.pool.features[new.place]])
         return Examples(frame, target, self.first.features), new.place.size
-
-    def _reference(self, scorer: Scorer, recent: Positions) -> Profile:
-        """The profile of those who came last."""
-        frame = self.pool.features[recent]
-        levels = {feature.name: feature.levels for feature in scorer.features}
-        matrix = encode(frame, scorer.features)
-        scored = scorer.score_matrix(matrix)
-        decisions = scorer.decide(scored.pds)
-        return Profile.of_training(levels, matrix, scored.pds, decisions).explained_by(
-            scorer.causes.told(scored), scored.contributions
-        )
 
 
 def _refuses(scorer: Scorer, features: pl.DataFrame) -> npt.NDArray[np.bool_]:

@@ -1,22 +1,80 @@
-"""Five policies for a model that ages, asked at the beginning of each month."""
+"""Five policies for a model that ages, and the alarms of its monitor, month by month."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+from scoring.evaluation.comparison import compare
 from scoring.modelling.calibration import LEAST_DEFAULTS
+from scoring.monitoring.thresholds import Thresholds
+from scoring.serving.scorer import Floats, encode
 from scoring.store import Strategy
-from studies.simulation.branch import RECENT_MONTHS, Branch, Flags, Floats
-from studies.simulation.watch import AlarmLimits, of_applicants, of_outcomes
+from studies.simulation.branch import RECENT_MONTHS, Branch, Flags, reasons_of
 
 # Of the applicants, for a challenger of whom a bandit knows nothing yet.
 _TRIAL_SHARE = 0.2
 _TINY = 1e-12
+_THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLimits:
+    """Limits from which on there is an alarm.
+
+    Attributes
+    ----------
+    weighted_psi : float
+        Of last month's applicants, over all features by their importance.
+    deviation : float
+        Of the defaults of the newest months from what the PDs promised, in standard deviations.
+    """
+
+    weighted_psi: float = _THRESHOLDS.weighted_psi.warning
+    deviation: float = 3.0
+
+
+def of_applicants(branch: Branch, month: int, limits: AlarmLimits) -> Iterator[str]:
+    """Tell whether last month's applicants are others than those the champion was made for."""
+    scorer = branch.champion
+    if month == 0 or scorer.profile is None:
+        return
+    own = [i for i, decision in enumerate(branch.last) if decision.model_version == scorer.version]
+    rows = branch.arrivals.of_month(month - 1)[own]
+    decisions = [branch.last[i] for i in own]
+    features = branch.trainer.pool.features[branch.arrivals.place[rows]]
+    current = scorer.profile.counted(
+        encode(features, scorer.features),
+        branch.ledger.pd[rows],
+        [decision.decision for decision in decisions],
+        reasons_of(decisions),
+    )
+    comparison = compare(scorer.profile, current)
+    if comparison.pd["level"] == "large":
+        yield f"the PDs have moved (PSI {comparison.pd['psi']:.2f})"
+    if comparison.weighted_psi > limits.weighted_psi:
+        yield f"the applicants have changed (weighted PSI {comparison.weighted_psi:.2f})"
+
+
+def of_outcomes(branch: Branch, month: int, limits: AlarmLimits) -> Iterator[str]:
+    """Tell whether the newest outcomes that the champion has not learnt from are as promised."""
+    since = max(branch.since, month - branch.delay - RECENT_MONTHS)
+    rows = branch.labelled(month, since)
+    if not rows.size:
+        return
+    places = branch.arrivals.place[rows]
+    pds = branch.champion.predict(branch.trainer.pool.features[places])
+    expected = float(pds.sum())
+    if expected < _THRESHOLDS.least_defaults:
+        return
+    defaults = int(np.sum(branch.arrivals.defaulted[rows]))
+    deviation = (defaults - expected) / math.sqrt(float((pds * (1.0 - pds)).sum()))
+    if abs(deviation) > limits.deviation:
+        yield f"{defaults} defaults where {expected:.0f} were to be expected"
 
 
 class Policy(Protocol):
@@ -41,7 +99,6 @@ class Every:
     months: int
 
     def review(self, branch: Branch, month: int) -> None:
-        """Make one when it is time."""
         if month % self.months == 0 and branch.may_learn(month):
             branch.promote(month, branch.new_model(month), month, "time")
 
@@ -59,7 +116,6 @@ class OnAlert:
     _why: str = ""
 
     def review(self, branch: Branch, month: int) -> None:
-        """Make one if there is an alarm, or was one whose time has come."""
         over_outcomes = list(of_outcomes(branch, month, self.limits))
         if over_outcomes:
             self._due, self._why = month, "; ".join(over_outcomes)
@@ -80,14 +136,8 @@ class OnAlert:
 class Rivals:
     """A challenger beside the champion, until outcomes tell which of them stays.
 
-    Attributes
-    ----------
-    strategy : str
-        How the service uses the challenger.
-    months : int
-        At least so many between two challengers.
-    verdict : callable of (branch, month, since) to (bool, str) or None
-        Whether the challenger wins, and why; None while nobody can tell.
+    The verdict, asked with branch, month and the month of the challenger, says whether it wins and
+    why; None while nobody can tell. Challengers are at least `months` apart.
     """
 
     strategy: Strategy
@@ -96,7 +146,6 @@ class Rivals:
     _since: int = 0
 
     def review(self, branch: Branch, month: int) -> None:
-        """Judge the challenger; make one if there is none."""
         if branch.challenger is not None:
             self._judge(branch, month)
         due = branch.challenger is None and month >= self._since + self.months

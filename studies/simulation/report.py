@@ -6,67 +6,78 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import matplotlib.pyplot as plt
+import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from scoring.data.dataset import Dataset
 from scoring.files import staged_file
+from scoring.modelling.configuration import candidate_of
+from scoring.modelling.examples import examples_of
 from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
 from scoring.reports.plots import png, svg
+from scoring.reports.plots.style import CYCLE, GREY, finished
+from scoring.serving.scorer import Floats, Scorer
+from studies.processes import Progress
+from studies.simulation.arrivals import divide
 from studies.simulation.figures import by_month, summary
-from studies.simulation.plots import simulation
-from studies.simulation.run import Course, SimulationSettings
-from studies.simulation.scenarios import SCENARIOS
+from studies.simulation.learning import Trainer
+from studies.simulation.run import Course, SimulationSettings, simulate, start_world
+from studies.simulation.scenarios import SCENARIOS, TEXTS
 
 _NAME = "simulation"
 _DPI = 110
+# A month's cost is noisy: each point is the mean of it and the two before.
+_SMOOTH = 3
 HEADER = (
     "Scenario", "Policy", "Cost", "Avoidable", "Saved", "Refused", "AUC", "New champions",
 )  # fmt: skip
-_NOTE = (
-    "Avoidable: what knowing the true probability of default would spare. Saved: against the first "
-    "policy, with an interval of 95 % for other applicants; that other outcomes would have led to "
-    "other models is not in it, other seeds show it."
-)
-_POLICIES = {
-    "never retrain": "The first model stays for good.",
-    "every": "A new model every {every} months, whatever it is worth.",
-    "on alert": "A new model when the newest outcomes are further than {deviation:g} standard "
-    "deviations from what the PDs promised; and when last month's applicants are not those that "
-    "the model was made for (a large drift of the PD, or a weighted PSI above {weighted_psi:g}), "
-    "as soon as their outcomes are known.",
-    "champion/challenger": "A challenger, at least {every} months after the one before, scored in "
-    "shadow; it takes over if its PDs fit the outcomes better than the champion's.",
-    "bandit": "A challenger, at least {every} months after the one before; each applicant is "
-    "answered by the model that a draw from what is known of their costs favours, and whoever "
-    "answers most stays.",
-}
+
+
+def study(
+    data: Path,
+    model: Path,
+    settings: SimulationSettings,
+    out: Path,
+    processes: int,
+    progress: Progress,
+) -> pl.DataFrame:
+    """Simulate a dataset's applicants, with models made as one is; write the report.
+
+    Raises
+    ------
+    ScoringError
+        If the model does not tell how it was made.
+    TrainingError
+        If there are too few applicants of either outcome.
+    """
+    progress("the world", 0, None)
+    dataset, champion = Dataset.open(data), Scorer.load(model)
+    candidate, costs = candidate_of(champion), champion.costs
+    first, pool = divide(examples_of(dataset), candidate, costs, settings.seed)
+    trainer = Trainer(first, pool, candidate, costs, settings.learn_from, settings.seed)
+    with TemporaryDirectory() as folder:
+        world = start_world(trainer, Path(folder) / "model")
+        courses = simulate(world, settings, processes, progress)
+    about = f"Models made as {model}, on dataset {dataset.digest[:12]}."
+    return write(out, courses, settings, about)
 
 
 def write(
     folder: Path, courses: Sequence[Course], settings: SimulationSettings, about: str
 ) -> pl.DataFrame:
-    """Write simulation.html, .png and .json.
+    """Write simulation.html, .png and .json, and return the summary.
 
-    Parameters
-    ----------
-    folder : Path
-        Where to; made if it is not there.
-    courses : sequence of Course
-        What was simulated.
-    settings : SimulationSettings
-        How.
-    about : str
-        Which model on which data.
-
-    Returns
-    -------
-    polars.DataFrame
-        The summary, as `figures.summary` makes it.
+    `about` says which model was simulated on which data.
     """
     folder.mkdir(parents=True, exist_ok=True)
     months, total = by_month(courses), summary(courses)
-    figure = simulation(months)
+    figure = picture(months)
     texts = {
         "png": png(figure, _DPI),
         "json": _json(months, total, settings, about).encode(),
@@ -115,29 +126,18 @@ def page(
     settings: SimulationSettings,
     about: str,
 ) -> str:
-    """One HTML file that loads nothing.
-
-    Parameters
-    ----------
-    total, months : polars.DataFrame
-        As `figures.summary` and `figures.by_month` make them.
-    picture : str
-        The plot as SVG.
-    settings : SimulationSettings
-        What was simulated.
-    about : str
-        Which model on which data.
-    """
+    """Write one HTML file that loads nothing, of what `figures` makes and the plot as SVG."""
+    intro = TEXTS["intro"].format(about=about, **asdict(settings))
     stories = tuple(f"{name}: {SCENARIOS[name].story}" for name in settings.scenarios)
     sections = (
-        Section("What was simulated", (Paragraph(_intro(settings, about)),)),
+        Section("What was simulated", (Paragraph(intro),)),
         Section(
             "What it comes to",
             (
                 Bullets(tuple(conclusions(total))),
-                Picture(picture, "By month: default rate, avoidable cost, what was saved"),
+                Picture(picture, TEXTS["picture"]),
                 *_tables(total),
-                Paragraph(_NOTE),
+                Paragraph(TEXTS["note"]),
             ),
         ),
         Section("What happens", (Bullets(stories),)),
@@ -147,7 +147,7 @@ def page(
             (Table("Events", ("Scenario", "Policy", "Month", "What and why"), _events(months)),),
         ),
     )
-    return html("What monitoring is worth: time simulated", sections)
+    return html(TEXTS["title"], sections)
 
 
 def _tables(total: pl.DataFrame) -> list[Table]:
@@ -162,20 +162,11 @@ def _tables(total: pl.DataFrame) -> list[Table]:
     ]
 
 
-def _intro(settings: SimulationSettings, about: str) -> str:
-    return (
-        f"{about} {settings.applicants:,} applicants a month for {settings.months} months, seed "
-        f"{settings.seed}. An outcome is known {settings.delay} whole months after the month of "
-        "the decision, and only of those who got a loan. Costs are in refused good applicants, "
-        "from the true probability of default; every policy meets the same applicants."
-    )
-
-
 def _policies(settings: SimulationSettings) -> Iterable[str]:
     known = {"every": settings.every, **asdict(settings.limits)}
     for name in settings.policies:
         key = "every" if name.startswith("every") else name
-        yield f"{name}: {_POLICIES[key].format(**known)}"
+        yield f"{name}: {TEXTS['policies'][key].format(**known)}"
 
 
 def rows_of(total: pl.DataFrame) -> list[tuple[str, ...]]:
@@ -213,3 +204,67 @@ def _json(
         "months": months.rows(named=True),
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def picture(months: pl.DataFrame) -> Figure:
+    """Draw a row of three panels for each scenario, from what `figures.by_month` makes."""
+    parts = months.partition_by("scenario", maintain_order=True)
+    figure, axes = plt.subplots(len(parts), 3, figsize=(14, 3.7 * len(parts) + 0.9), squeeze=False)
+    for row, part in zip(axes, parts, strict=True):
+        courses = part.partition_by("policy", maintain_order=True)
+        _world(row[0], part["scenario"][0], courses[0])
+        _avoidable(row[1], courses)
+        _saved(row[2], courses)
+    handles, labels = axes[0][1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False)
+    return finished(figure, below=0.5 / figure.get_figheight())
+
+
+def _world(axis: Axes, scenario: str, course: pl.DataFrame) -> None:
+    month = course["month"] + 1
+    axis.plot(month, course["default_rate"] * 100, color=GREY, label="of all who apply")
+    axis.set_ylim(bottom=0)
+    axis.set(title=f"{scenario}: how many would default", xlabel="month", ylabel="default rate (%)")
+
+
+def _avoidable(axis: Axes, courses: Sequence[pl.DataFrame]) -> None:
+    for course, color in zip(courses, CYCLE, strict=False):
+        beyond = (course["cost"] - course["least_cost"]).to_numpy()
+        # The first one is seen below those that do as it does.
+        width = 4 if course is courses[0] else 1.6
+        label = course["policy"][0]
+        axis.plot(course["month"] + 1, _smoothed(beyond), color=color, linewidth=width, label=label)
+    axis.set_ylim(bottom=0)
+    axis.set(
+        title="Cost that perfect knowledge would spare",
+        xlabel="month (mean of three)",
+        ylabel="refused good applicants\nan applicant",
+    )
+
+
+def _saved(axis: Axes, courses: Sequence[pl.DataFrame]) -> None:
+    """Costs of the first policy minus those of each other, added up."""
+    first = _total(courses[0])
+    axis.axhline(0, color=CYCLE[0], linewidth=4)
+    for course, color in zip(courses[1:], CYCLE[1:], strict=False):
+        saved = np.cumsum(first - _total(course))
+        new = course["done"].str.contains("a new champion").to_numpy()
+        month = course["month"].to_numpy() + 1
+        axis.plot(month, saved, color=color, linewidth=1.6)
+        axis.plot(month[new], saved[new], "o", color=color, markersize=4)
+    axis.set(
+        title=f"Saved against “{courses[0]['policy'][0]}”",
+        xlabel="month (dots: new champions)",
+        ylabel="refused good applicants,\nadded up",
+    )
+
+
+def _total(course: pl.DataFrame) -> Floats:
+    return (course["cost"] * course["applicants"]).to_numpy()
+
+
+def _smoothed(values: Floats) -> Floats:
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    ends = np.arange(1, values.size + 1)
+    starts = np.maximum(ends - _SMOOTH, 0)
+    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))

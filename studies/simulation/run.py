@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -11,36 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from scoring.data.dataset import Dataset
-from scoring.modelling.configuration import candidate_of
-from scoring.modelling.examples import examples_of
 from scoring.serving.costs import Costs
-from scoring.serving.scorer import Scorer
-from studies.processes import in_processes
-from studies.simulation.arrivals import Arrivals, Floats, divide, draw
+from scoring.serving.scorer import Floats, Scorer
+from studies.processes import Progress, in_processes
+from studies.simulation.arrivals import Arrivals, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.learning import Trainer
-from studies.simulation.policies import policies
+from studies.simulation.policies import AlarmLimits, policies
 from studies.simulation.scenarios import SCENARIOS
-from studies.simulation.service import running
-from studies.simulation.watch import AlarmLimits
-
-# Called with what is done, how far it is and how far it goes.
-Progress = Callable[[str, int, int], None]
+from studies.simulation.service import Service
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationSettings:
-    """Settings of a simulation.
+    """Settings of a simulation: scenarios, months, applicants a month.
 
     Attributes
     ----------
-    scenarios : tuple of str
-        Of `SCENARIOS`.
-    months : int
-        How long.
-    applicants : int
-        A month.
     delay : int
         Whole months between that of a decision and the day on which its outcome is known.
     every : int
@@ -70,15 +57,7 @@ class SimulationSettings:
 
 @dataclass(frozen=True)
 class World:
-    """Applicants and first model that all courses have in common.
-
-    Attributes
-    ----------
-    trainer : Trainer
-        Applicants, and how models are made.
-    model : Path
-        The folder of the first model.
-    """
+    """What all courses have in common: how models are made, and the folder of the first."""
 
     trainer: Trainer
     model: Path
@@ -86,21 +65,7 @@ class World:
 
 @dataclass(frozen=True)
 class Course:
-    """The result of a policy in a scenario.
-
-    Attributes
-    ----------
-    scenario, policy : str
-        Which.
-    arrivals : Arrivals
-        Who applied; the same for all policies.
-    ledger : Ledger
-        What was decided.
-    costs : Costs
-        What mistakes cost.
-    events : tuple of Event
-        What was done about the models.
-    """
+    """The result of a policy in a scenario; the same applicants meet all policies."""
 
     scenario: str
     policy: str
@@ -127,36 +92,6 @@ class Course:
         return np.minimum(self.costs.total(p, 0.0), self.costs.total(0.0, 1.0 - p))
 
 
-def world_of(
-    dataset: Dataset, champion: Scorer, settings: SimulationSettings, folder: Path
-) -> World:
-    """Make the world of a dataset, with its first model.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Its training applicants.
-    champion : Scorer
-        Whose configuration and costs all models have.
-    settings : SimulationSettings
-        What is simulated.
-    folder : Path
-        Where the first model is written to.
-
-    Raises
-    ------
-    ScoringError
-        If the champion does not tell how it was made.
-    TrainingError
-        If there are too few applicants of either outcome.
-    """
-    made = candidate_of(champion)
-    costs = champion.costs
-    first, pool = divide(examples_of(dataset), made, costs, settings.seed)
-    trainer = Trainer(first, pool, made, costs, settings.learn_from, settings.seed)
-    return start_world(trainer, folder)
-
-
 def start_world(trainer: Trainer, folder: Path) -> World:
     """Make a world with its first model, which is written to a folder."""
     trainer.first_model().save(folder)
@@ -164,25 +99,13 @@ def start_world(trainer: Trainer, folder: Path) -> World:
 
 
 def course(world: World, settings: SimulationSettings, scenario: str, policy: str) -> Course:
-    """Simulate one policy in one scenario.
-
-    Parameters
-    ----------
-    world : World
-        Applicants and the first model.
-    settings : SimulationSettings
-        How long, how many.
-    scenario : str
-        Of `SCENARIOS`.
-    policy : str
-        Of `settings.policies`.
-    """
+    """Simulate one policy in one scenario."""
     scorer, pool = Scorer.load(world.model), world.trainer.pool
     arrivals = draw(pool, SCENARIOS[scenario], settings.months, settings.applicants, settings.seed)
     chosen = policies(settings.every, settings.limits)[policy]
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(Path(folder), pool.vectors[:1], settings.seed) as service,
+        closing(Service(Path(folder), pool.vectors[:1], settings.seed)) as service,
     ):
         branch = Branch(service, world.trainer, arrivals, settings.delay, scorer)
         for month in range(settings.months):
@@ -197,18 +120,7 @@ def simulate(
     processes: int = 1,
     progress: Progress | None = None,
 ) -> list[Course]:
-    """Simulate every policy in every scenario.
-
-    Parameters
-    ----------
-    world : World
-        Applicants and the first model.
-    settings : SimulationSettings
-        What is simulated.
-    processes : int
-        How many courses are simulated at a time.
-    progress : callable of (name, done, total), optional
-        Told after each course.
+    """Simulate every policy in every scenario, so many courses at a time.
 
     Returns
     -------

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 _YEAR = 12.0
 
@@ -36,17 +39,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A course of time.
-
-    Attributes
-    ----------
-    name, story : str
-        How it is called, and what happens in it.
-    peak : Conditions
-        At full strength.
-    strength : callable of (month, months) to float
-        How strong the change is in a month, counted from 0, of so many.
-    """
+    """A course of time: the change at its peak, and how strong it is in a month of so many."""
 
     name: str
     story: str
@@ -58,22 +51,6 @@ class Scenario:
         return self.peak.times(self.strength(month, months))
 
 
-def _never(_month: int, _months: int) -> float:
-    return 0.0
-
-
-def _at_once(month: int, months: int) -> float:
-    return float(month >= months / 3)
-
-
-def _steadily(month: int, months: int) -> float:
-    return month / max(months - 1, 1)
-
-
-def _by_season(month: int, _months: int) -> float:
-    return math.sin(2.0 * math.pi * month / _YEAR)
-
-
 def _for_a_while(month: int, months: int) -> float:
     """Up within an eighth of the time from its first quarter on, down in the third one's last."""
     rising = (month / months - 1 / 4) * 8
@@ -81,37 +58,16 @@ def _for_a_while(month: int, months: int) -> float:
     return min(max(min(rising, falling), 0.0), 1.0)
 
 
+_COURSES: dict[str, Callable[[int, int], float]] = {
+    "never": lambda _month, _months: 0.0,
+    "at_once": lambda month, months: float(month >= months / 3),
+    "steadily": lambda month, months: month / max(months - 1, 1),
+    "by_season": lambda month, _months: math.sin(2.0 * math.pi * month / _YEAR),
+    "for_a_while": _for_a_while,
+}
+
+TEXTS: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
 SCENARIOS = {
-    scenario.name: scenario
-    for scenario in (
-        Scenario("none", "Nothing changes.", Conditions(), _never),
-        Scenario(
-            "sudden",
-            "After a third of the time a new partner brings other applicants, riskier ones, and "
-            "annuities that are heavy for the income go wrong more often.",
-            Conditions(mix=0.4, level=0.2, burden=0.8),
-            _at_once,
-        ),
-        Scenario(
-            "gradual",
-            "Month by month more risky applicants come, more of them default, and heavy "
-            "annuities more than others.",
-            Conditions(mix=0.4, level=0.4, burden=1.0),
-            _steadily,
-        ),
-        Scenario(
-            "seasonal",
-            "Each year the first half brings riskier applicants and more defaults, the second "
-            "half the opposite; nothing lasts.",
-            Conditions(mix=0.4, level=0.3),
-            _by_season,
-        ),
-        Scenario(
-            "recession",
-            "From the first quarter of the time on everybody's odds of default rise, those with "
-            "heavy annuities most; by the end of the third quarter all is as before.",
-            Conditions(mix=0.3, level=0.8, burden=0.5),
-            _for_a_while,
-        ),
-    )
+    name: Scenario(name, own["story"], Conditions(**own["peak"]), _COURSES[own["course"]])
+    for name, own in TEXTS["scenarios"].items()
 }

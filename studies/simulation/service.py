@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,19 +72,7 @@ class _DatedOutcomes(Outcomes):
 class Service:
     """The decisions of the API, without HTTP.
 
-    Parameters
-    ----------
-    folder : Path
-        For its database and models.
-    probe : numpy.ndarray of shape (1, columns)
-        An applicant with whom a model is tried before it serves.
-    seed : int
-        Of the bandit's dice.
-
-    Attributes
-    ----------
-    store : DatedStore
-        Its database.
+    A model is tried with the applicant of `probe` before it serves; `seed` is of the bandit's dice.
     """
 
     def __init__(self, folder: Path, probe: Vectors, seed: int) -> None:
@@ -122,17 +109,7 @@ class Service:
         self._models.refresh_policy()
 
     def decide(self, month: int, numbers: Sequence[int], vectors: Vectors) -> list[Prediction]:
-        """Decide on new applicants, and record it.
-
-        Parameters
-        ----------
-        month : int
-            When they apply.
-        numbers : sequence of int
-            What they are known by, each a new one.
-        vectors : numpy.ndarray of shape (applicants, columns)
-            Their features.
-        """
+        """Decide on new applicants of a month, known by new numbers, and record it."""
         self.store.today = day(month)
         self.store.applicants.put(
             [
@@ -160,16 +137,6 @@ class Service:
     def close(self) -> None:
         """Let go of the database."""
         self.store.close()
-
-
-@contextmanager
-def running(folder: Path, probe: Vectors, seed: int) -> Iterator[Service]:
-    """Run a service that is closed at the end."""
-    service = Service(folder, probe, seed)
-    try:
-        yield service
-    finally:
-        service.close()
 
 
 def _try(scorer: Scorer, probe: Vectors) -> None:

@@ -8,8 +8,7 @@ import polars as pl
 
 from scoring.data.dataset import Dataset
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.fairness import price_of_leaving_out
-from scoring.evaluation.metrics import intervals
+from scoring.evaluation.metrics import intervals, paired_difference
 from scoring.evaluation.separability import Separability
 from scoring.modelling.choice import Choice
 from scoring.modelling.examples import Examples
@@ -27,7 +26,8 @@ def run_of(scorer: Scorer, dataset: Dataset, examples: Examples, validation: Val
     data = Data(dataset.digest, manifest["source"], examples, examples, examples, manifest)
     model = replace(scorer, lineage=lineage(validation, record(data, settings)))
     pds = model.predict(examples.frame)
-    same = price_of_leaving_out(examples.target, pds, pds, model.costs, resamples=50)
+    cutoff = model.costs.cutoff
+    same = paired_difference(examples.target, pds, pds, cutoff, cutoff, model.costs, resamples=50)
     return Run(
         settings=settings,
         data=data,

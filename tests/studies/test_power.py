@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from scoring.data.dataset import Dataset
 from scoring.monitoring.thresholds import Limit, Thresholds
-from scoring.reports.plots import power_curves
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import Profile
 from scoring.serving.scorer import Scorer
@@ -38,7 +37,7 @@ from studies.power.power import (
     scored,
     usual_changes,
 )
-from studies.power.report import Study, sentences, write
+from studies.power.report import Study, power_curves, sentences, write
 
 Floats = npt.NDArray[np.float64]
 
@@ -157,10 +156,12 @@ def test_changes_do_what_they_say(world: World, without: Population) -> None:
 def test_the_table_is_the_same_for_the_same_seed_and_in_several_processes(world: World) -> None:
     changes = (NoChange(), CovariateShift(0, 1.0))
     alone = power(world, changes, (200, 400), windows=8, seed=4)
-    done: list[int] = []
-    together = power(world, changes, (200, 400), 8, 4, processes=2, progress=done.append)
+    done: list[tuple[str, int, int | None]] = []
+    together = power(
+        world, changes, (200, 400), 8, 4, processes=2, progress=lambda *stage: done.append(stage)
+    )
     assert alone.equals(together)
-    assert done == [1, 2]
+    assert done == [("changes", 1, 2), ("changes", 2, 2)]
     seen = alone.filter(kind="covariate shift")
     # Once every window is detected, larger ones are left out.
     assert seen["applicants"].to_list() == [200]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,12 +26,19 @@ from studies.simulation.arrivals import STRAIN, Pool, SimulationError, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.figures import by_month, paired_saving, summary
 from studies.simulation.learning import Labelled, Trainer
-from studies.simulation.policies import Every, OnAlert, Rivals, by_likelihood
+from studies.simulation.policies import (
+    AlarmLimits,
+    Every,
+    OnAlert,
+    Rivals,
+    by_likelihood,
+    of_applicants,
+    of_outcomes,
+)
 from studies.simulation.report import conclusions, write
 from studies.simulation.run import Course, SimulationSettings, World, course, simulate, start_world
 from studies.simulation.scenarios import SCENARIOS, Conditions, Scenario
-from studies.simulation.service import DatedStore, Service, day, running
-from studies.simulation.watch import AlarmLimits, of_applicants, of_outcomes
+from studies.simulation.service import DatedStore, Service, day
 from tests.helpers.databases import prediction
 
 CONFIGURATION = Candidate.of(
@@ -77,7 +85,7 @@ def courses(world: World) -> list[Course]:
 
 @pytest.fixture
 def service(trainer: Trainer, tmp_path: Path) -> Iterator[Service]:
-    with running(tmp_path / "service", trainer.pool.vectors[:1], seed=0) as found:
+    with closing(Service(tmp_path / "service", trainer.pool.vectors[:1], seed=0)) as found:
         yield found
 
 

@@ -75,17 +75,7 @@ class Driver(NamedTuple):
 
 @dataclass(frozen=True)
 class Identity:
-    """Which model this is.
-
-    Attributes
-    ----------
-    name, version, feature_set_version : str
-        As the registry knows it.
-    created : str
-        The date (ISO 8601); passed in, so that a card can be made again.
-    owner : str
-        Who answers for it.
-    """
+    """Which model this is, as the registry knows it; the date (ISO 8601) is passed in."""
 
     name: str
     version: str
@@ -109,16 +99,12 @@ class Data:
 
     Attributes
     ----------
-    source : str
-        "synthetic" for sample applicants, "home-credit" for Kaggle's.
-    digest : str
-        SHA-256 over the tables.
+    source, digest : str
+        "synthetic" for sample applicants, "home-credit" for Kaggle's; SHA-256 over the tables.
     applicants, development, held_out : int
-        With a known outcome: all, learnt from, never learnt from.
+        With a known outcome: all, learnt from, never learnt from by the `split`.
     default_rate : float
         Of all of them.
-    split : str
-        The rule that says who is held out.
     """
 
     source: str
@@ -141,22 +127,10 @@ class Features:
 
 @dataclass(frozen=True)
 class Method:
-    """How it was made.
+    """How it was made: the remedy for imbalance, the features kept, how scores became PDs.
 
-    Attributes
-    ----------
-    family : str
-        Of the model.
-    parameters : mapping
-        Of the family.
-    resampling, selection, calibration : str
-        What was done about imbalance, which features were kept, how scores became PDs.
-    configurations : int
-        How many were tried, of all families.
-    choice : str
-        Why this one.
-    families : tuple of Family
-        From the simplest to the most complex.
+    Of all families, from the simplest to the most complex, so many configurations were tried; the
+    choice says why this one.
     """
 
     family: str
@@ -175,16 +149,12 @@ class Deciding:
 
     Attributes
     ----------
-    false_negative, false_positive : float
-        What the two mistakes cost, in units of one refused good applicant.
-    cutoff : float
-        The PD above which an application is refused.
+    false_negative, false_positive, cutoff : float
+        What the two mistakes cost, and the PD above which an application is refused.
     best_cutoff : Figure
         The cut-off of least cost on applicants that the model has not seen.
-    refer_low, refer_high : float
-        PDs between which an officer decides; equal for nobody.
-    referred : float
-        Share of the held-out applicants that it refers.
+    refer_low, refer_high, referred : float
+        PDs between which an officer decides; equal for nobody. The share of held-out applicants.
     money : str
         The second business score, in currency.
     """
@@ -201,20 +171,10 @@ class Deciding:
 
 @dataclass(frozen=True)
 class Fairness:
-    """How groups fare, and what keeping protected attributes out costs.
+    """How groups fare: those large enough to say something, and by the four-fifths rule.
 
-    Attributes
-    ----------
-    groups : tuple of Group
-        Those large enough to say something.
-    small_groups : str
-        The others, or that there are none.
-    ratios : tuple of Ratio
-        By the four-fifths rule.
-    proxy_auc : Figure
-        How well sex can be told from the features that the model uses.
-    price : str
-        What keeping protected attributes out costs.
+    `proxy_auc` says how well sex can be told from the features that the model uses, `price` what
+    keeping protected attributes out costs.
     """
 
     groups: tuple[Group, ...]
@@ -304,13 +264,7 @@ def _items(value: Mapping[str, Any] | tuple[Any, ...]) -> Iterable[tuple[object,
 
 
 def check_complete(card: Card) -> None:
-    """Raise unless every field is filled.
-
-    Raises
-    ------
-    CardError
-        Naming the empty fields.
-    """
+    """Raise a `CardError` that names the empty fields, unless every field is filled."""
     empty = list(missing(card))
     if empty:
         raise CardError(f"the model card has empty fields: {', '.join(empty)}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from scoring.evaluation.fairness import attributes, by_group, four_fifths
 from scoring.evaluation.metrics import intervals
 from scoring.evaluation.money import Money, money_score
 from scoring.features import PROTECTED
-from scoring.features.wording import describe
+from scoring.features.wording import Language, describe
 from scoring.reports.card.fields import (
     Approval,
     Card,
@@ -36,7 +36,6 @@ from scoring.reports.card.fields import (
     Ratio,
     Use,
 )
-from scoring.reports.card.summary import summary
 from scoring.reports.words import Words
 from scoring.serving.scorer import Floats, Scorer
 
@@ -52,45 +51,27 @@ _PACKAGES = (
     "scikit-learn",
 )  # fmt: skip
 
-# Enough to see what a model leans on; the whole list is in the modelling notebook.
-_DRIVERS = 15
+# Enough to see what a model leans on; the whole list is in the modelling notebook. Of these, a
+# paragraph tells some.
+_DRIVERS, _TOLD_DRIVERS = 15, 3
 
 
 @dataclass(frozen=True)
 class Background:
     """What a card tells that cannot be read off the model and the held-out applicants.
 
-    Attributes
-    ----------
-    data : Data
-        What was learnt from and what was held out.
-    method : Method
-        The choices, in words.
-    cross_validation : mapping of str to float
-        Figures of the chosen candidate.
-    proxy_auc : Interval
-        How well sex can be told from the features (`scoring.evaluation.fairness.proxy_auc`).
-    price : mapping of str to Interval
-        `scoring.evaluation.fairness.price_of_leaving_out`; "auc" and "business_cost" are told.
-    packages : mapping of str to str
-        Versions of what trained it.
+    See the card's fields of these names, and `Fairness` for `proxy_auc` and `price`.
     """
 
     data: Data
     method: Method
     cross_validation: Mapping[str, float]
-    proxy_auc: Interval
-    price: Mapping[str, Interval]
+    proxy_auc: Figure
+    price: str
     packages: Mapping[str, str]
 
 
-def card_of(
-    run: Run,
-    created: str,
-    scorer: Scorer | None = None,
-    owner: str = OWNER,
-    money: Money | None = None,
-) -> Card:
+def card_of(run: Run, created: str, owner: str = OWNER) -> Card:
     """Make the card of a training's model, not yet approved.
 
     Parameters
@@ -99,36 +80,50 @@ def card_of(
         What the training found.
     created : str
         The date (ISO 8601), given so that the same run gives the same card.
-    scorer : Scorer, optional
-        The model as it was registered; by default the run's, of version 0.
     owner : str
         Who answers for the model.
-    money : Money, optional
-        Assumptions of the score in currency.
     """
+    held_out, background = run.data.holdout, background_of(run)
     return described(
-        scorer or run.scorer,
-        run.data.holdout.frame,
-        run.data.holdout.target,
-        background_of(run),
-        created,
-        owner,
-        money,
-        run.settings.seed,
+        run.scorer, held_out.frame, held_out.target, background, created, owner, run.settings.seed
     )
+
+
+def recut(
+    card: Card, scorer: Scorer, features: pl.DataFrame, target: npt.ArrayLike, created: str
+) -> Card:
+    """Make the card of a model that decides by other costs, from the card that it had before.
+
+    Parameters
+    ----------
+    card : Card
+        Of the model with its earlier costs.
+    scorer : Scorer
+        The model with its new costs.
+    features, target : polars.DataFrame and array-like
+        The held-out applicants, and their outcomes.
+    created : str
+        The date (ISO 8601).
+    """
+    fairness = card.fairness
+    background = Background(
+        card.data, card.method, card.cross_validation, fairness.proxy_auc, fairness.price,
+        card.packages,
+    )  # fmt: skip
+    return described(scorer, features, target, background, created, card.identity.owner)
 
 
 def background_of(run: Run) -> Background:
     """Gather what a training tells of its model beyond the model itself."""
-    figures = run.choice.validation.metrics
+    figures, price = run.choice.validation.metrics, run.price
     return Background(
         data=_data(run),
         method=_method(run),
         cross_validation={
             name: value for name, value in figures.items() if not name.endswith("seconds")
         },
-        proxy_auc=run.proxy.auc,
-        price=run.price,
+        proxy_auc=Figure("auc", *run.proxy.auc),
+        price=_WORDS("making.price", auc=price["auc"], cost=price["business_cost"]),
         packages={name: version(name) for name in _PACKAGES},
     )
 
@@ -163,8 +158,8 @@ def _method(run: Run) -> Method:
 
 
 def _family(validation: Validation, chosen: str) -> Family:
-    name, found = validation.candidate.name, validation.metrics
-    return Family(name, found["auc"], found["business_cost"], found["brier"], name == chosen)
+    name, figures = validation.candidate.name, validation.metrics
+    return Family(name, figures["auc"], figures["business_cost"], figures["brier"], name == chosen)
 
 
 def described(
@@ -174,96 +169,33 @@ def described(
     background: Background,
     created: str,
     owner: str = OWNER,
-    money: Money | None = None,
     seed: int = 0,
 ) -> Card:
     """Make the card of a model from what is known of it, not yet approved.
 
-    Parameters
-    ----------
-    scorer : Scorer
-        The model.
-    features : polars.DataFrame
-        The held-out applicants' features, as `build_features` gives them.
-    target : array-like of shape (applicants,)
-        Their outcomes.
-    background : Background
-        What else there is to tell.
-    created : str
-        The date (ISO 8601), given so that the same model gives the same card.
-    owner : str
-        Who answers for the model.
-    money : Money, optional
-        Assumptions of the score in currency.
-    seed : int
-        Of the bootstrap intervals.
+    The features and outcomes are those of the held-out applicants, the seed is of the bootstrap.
     """
     pds = scorer.predict(features)
     figures = intervals(target, pds, scorer.cutoff, scorer.costs, seed=seed)
-    deciding = _deciding(scorer, features, target, pds, money or Money(), seed)
+    deciding = _deciding(scorer, features, target, pds, seed)
     drivers = _drivers(scorer, features)
     data = background.data
     kind = "synthetic" if data.source == "synthetic" else "real"
     return Card(
         identity=Identity(scorer.name, scorer.version, scorer.feature_set_version, created, owner),
-        summary_fr=summary(scorer, data, figures, deciding, drivers, "fr"),
+        summary_fr=_summary(scorer, data, figures, deciding, drivers, "fr"),
         use=Use(_WORDS("use.purpose"), _WORDS("use.users"), _WORDS.lines("use.out_of_scope")),
         data=data,
         features=_features(scorer),
         method=background.method,
         holdout=tuple(Figure(name, *value) for name, value in figures.items()),
-        cross_validation=dict(background.cross_validation),
+        cross_validation=background.cross_validation,
         deciding=deciding,
-        fairness=_fairness(
-            scorer,
-            features,
-            target,
-            pds,
-            Figure("auc", *background.proxy_auc),
-            _WORDS(
-                "making.price",
-                auc=background.price["auc"],
-                cost=background.price["business_cost"],
-            ),
-            seed,
-        ),
+        fairness=_fairness(scorer, features, target, pds, background, seed),
         drivers=drivers,
         limits=(_WORDS(f"limits.{kind}"), *_WORDS.lines("limits.always")),
         monitoring=_WORDS.lines("monitoring.always"),
-        packages=dict(background.packages),
-        approval=Approval(),
-    )
-
-
-def recut(
-    card: Card, scorer: Scorer, features: pl.DataFrame, target: npt.ArrayLike, created: str
-) -> Card:
-    """Make the card of a model that decides by other costs, from the card that it had before.
-
-    Parameters
-    ----------
-    card : Card
-        Of the model with its earlier costs.
-    scorer : Scorer
-        The model with its new costs.
-    features : polars.DataFrame
-        The held-out applicants' features.
-    target : array-like of shape (applicants,)
-        Their outcomes.
-    created : str
-        The date (ISO 8601).
-    """
-    pds, before = scorer.predict(features), card.fairness
-    figures = intervals(target, pds, scorer.cutoff, scorer.costs)
-    deciding = _deciding(scorer, features, target, pds, Money(), 0)
-    identity = card.identity
-    return replace(
-        card,
-        identity=replace(identity, name=scorer.name, version=scorer.version, created=created),
-        summary_fr=summary(scorer, card.data, figures, deciding, card.drivers, "fr"),
-        holdout=tuple(Figure(name, *value) for name, value in figures.items()),
-        deciding=deciding,
-        fairness=_fairness(scorer, features, target, pds, before.proxy_auc, before.price, 0),
+        packages=background.packages,
         approval=Approval(),
     )
 
@@ -290,10 +222,9 @@ def _deciding(
     features: pl.DataFrame,
     target: npt.ArrayLike,
     pds: Floats,
-    money: Money,
     seed: int,
 ) -> Deciding:
-    study = study_cutoff(target, pds, scorer.costs, seed=seed)
+    study, money = study_cutoff(target, pds, scorer.costs, seed=seed), Money()
     score = money_score(target, pds > scorer.cutoff, features, money, seed=seed)
     low, high = scorer.refer_band
     return Deciding(
@@ -313,8 +244,7 @@ def _fairness(
     features: pl.DataFrame,
     target: npt.ArrayLike,
     pds: Floats,
-    proxy_auc: Figure,
-    price: str,
+    background: Background,
     seed: int,
 ) -> Fairness:
     groups = attributes(features)
@@ -332,8 +262,8 @@ def _fairness(
             Ratio(row["attribute"], row["least"], row["most"], _of(row, "ratio", "low", "high"))
             for row in ratios.to_dicts()
         ),
-        proxy_auc=proxy_auc,
-        price=price,
+        proxy_auc=background.proxy_auc,
+        price=background.price,
     )
 
 
@@ -360,3 +290,48 @@ def _of(row: Mapping[str, Any], value: str, low: str, high: str) -> Figure:
 def _drivers(scorer: Scorer, features: pl.DataFrame) -> tuple[Driver, ...]:
     leading = global_importance(scorer, features).head(_DRIVERS)
     return tuple(Driver(name, describe(name), pull) for name, pull in leading.iter_rows())
+
+
+def _summary(
+    scorer: Scorer,
+    data: Data,
+    figures: Mapping[str, Interval],
+    deciding: Deciding,
+    drivers: Sequence[Driver],
+    language: Language,
+) -> str:
+    """Say in a paragraph what the model does, how well, how it decides, what it looks at."""
+    words = Words("card", language)
+    people = words("summary.invented" if data.source == "synthetic" else "summary.real")
+    error = 100 * figures["ece"].value
+    sentences = [
+        words("summary.learning", data=data, people=people),
+        words(
+            "summary.figures",
+            auc=figures["auc"],
+            cost=figures["business_cost"],
+            error=error,
+            points=words("summary.points" if error >= 2 else "summary.point"),
+        ),
+        words(
+            "summary.rule",
+            ratio=round(deciding.false_negative / deciding.false_positive, 1),
+            cutoff=deciding.cutoff,
+        ),
+    ]
+    if deciding.refer_low != deciding.refer_high:
+        sentences.append(
+            words("summary.band", low=deciding.refer_low, high=deciding.refer_high),
+        )
+    meanings = (describe(item.feature, language) for item in drivers[:_TOLD_DRIVERS])
+    used = PROTECTED & {feature.name for feature in scorer.features}
+    sentences += [
+        words("summary.drivers", drivers=words("summary.between").join(map(_lower, meanings))),
+        words("summary.protected" if used else "summary.unprotected"),
+        words("summary.person"),
+    ]
+    return " ".join(sentences)
+
+
+def _lower(meaning: str) -> str:
+    return meaning[:1].lower() + meaning[1:]

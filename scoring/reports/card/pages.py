@@ -22,14 +22,7 @@ def markdown(card: Card) -> str:
 
 
 def html(card: Card, language: Language = "en") -> str:
-    """Write the card as one HTML file that loads nothing.
-
-    Parameters
-    ----------
-    card : Card
-        What is shown.
-    language : "en" or "fr"
-        Of headings and tables; sentences kept in the card are in English.
+    """Write the card as one HTML file that loads nothing; its own sentences are in English.
 
     Raises
     ------
@@ -45,13 +38,7 @@ def _title(card: Card, language: Language) -> str:
 
 
 def sections(card: Card, language: Language = "en") -> list[Section]:
-    """Return what a card says, in the order in which it is read.
-
-    Raises
-    ------
-    CardError
-        If a field is empty.
-    """
+    """Return what a card says, in reading order; a `CardError` if a field is empty."""
     check_complete(card)
     words = Words("card", language)
     return [
@@ -73,15 +60,7 @@ def sections(card: Card, language: Language = "en") -> list[Section]:
 
 
 def _identity(card: Card, words: Words) -> Section:
-    identity = card.identity
-    known = {
-        "name": identity.name,
-        "version": identity.version,
-        "feature_set": identity.feature_set_version,
-        "created": identity.created,
-        "owner": identity.owner,
-        "approval": card.approval.by,
-    }
+    known = {**vars(card.identity), "approval": card.approval.by}
     return Section(words("model.title"), (words.pairs("model", known),))
 
 
@@ -120,14 +99,8 @@ def _features(card: Card, words: Words) -> Section:
 
 def _method(card: Card, words: Words) -> Section:
     method = card.method
-    known = {
-        "family": method.family,
-        "resampling": method.resampling,
-        "selection": method.selection,
-        "calibration": method.calibration,
-        "configurations": str(method.configurations),
-        "choice": method.choice,
-    }
+    tables = ("parameters", "families")
+    known = {name: str(value) for name, value in vars(method).items() if name not in tables}
     families = (
         (
             words("method.chosen", name=family.name) if family.chosen else family.name,

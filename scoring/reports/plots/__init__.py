@@ -25,7 +25,6 @@ from scoring.reports.plots.explanation import (
     importances,
     waterfall,
 )
-from scoring.reports.plots.power import power_curves
 from scoring.reports.plots.style import png, svg
 
 __all__ = [
@@ -45,7 +44,6 @@ __all__ = [
     "missing",
     "pd_distributions",
     "png",
-    "power_curves",
     "reliability",
     "score_distribution",
     "segments",

@@ -60,17 +60,7 @@ def densities(applications: pl.DataFrame, columns: Sequence[str]) -> Figure:
 
 
 def transforms(applications: pl.DataFrame, column: str, title: str) -> Figure:
-    """A skewed amount as it is, as a logarithm and as a rank made normal.
-
-    Parameters
-    ----------
-    applications : polars.DataFrame
-        With the column.
-    column : str
-        An amount above zero.
-    title : str
-        How the axis calls it.
-    """
+    """Draw a skewed amount above zero as it is, as a logarithm and as a rank made normal."""
     values = applications[column].drop_nulls().to_numpy()
     ranks = (rankdata(values) - 0.5) / values.size
     panels = {
@@ -88,16 +78,9 @@ def transforms(applications: pl.DataFrame, column: str, title: str) -> Figure:
 
 
 def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int = 5) -> Figure:
-    """Default rate along some features, in groups of equal size.
+    """Draw the default rate along some features, by their axis titles, in groups of equal size.
 
-    Parameters
-    ----------
-    examples : polars.DataFrame
-        TARGET and the features.
-    titles : mapping of str to str
-        The axis title of each feature.
-    groups : int
-        How many groups; applicants without a value are left out.
+    Applicants without a value are left out.
     """
     figure, axes = plt.subplots(1, len(titles), figsize=(14, 3.2), sharey=True)
     overall = float(examples["TARGET"].to_numpy().mean())
@@ -118,13 +101,9 @@ def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int
 
 
 def segments(table: pl.DataFrame) -> Figure:
-    """Where the model errs: default rate against mean PD, and cost, in parts of the applicants.
+    """Draw where the model errs, in parts of the applicants: default rate, mean PD and cost.
 
-    Parameters
-    ----------
-    table : polars.DataFrame
-        As `segments.segments` gives it: column, segment, n, default_rate, default_low,
-        default_high, mean_pd, cost, cost_low, cost_high and small. Small segments are left out.
+    The table is that of `segments.segments`; small segments are left out.
     """
     shown = table.filter(~pl.col("small"))
     figure, (left, right) = plt.subplots(
@@ -165,15 +144,9 @@ def _titled(column: str) -> str:
 
 
 def fairness(table: pl.DataFrame, share: float = 0.8) -> Figure:
-    """Acceptance rate of each group, against four fifths of the most accepted group's.
+    """Draw the acceptance rate of each group, against four fifths of the most accepted group's.
 
-    Parameters
-    ----------
-    table : polars.DataFrame
-        As `fairness.by_group` gives it: attribute, group, n, small, acceptance_rate,
-        acceptance_rate_low and acceptance_rate_high. Small groups are left out.
-    share : float
-        Of the highest acceptance rate among an attribute's groups, the least that is in order.
+    The table is that of `fairness.by_group`; small groups are left out.
     """
     shown = table.filter(~pl.col("small"))
     figure, axis = plt.subplots(figsize=(8, 0.36 * shown.height + 1.7))

@@ -23,15 +23,7 @@ from scoring.reports.plots.style import (
 
 
 def costs(table: pl.DataFrame, everybody: float, nobody: float) -> Figure:
-    """Business cost of each candidate against accepting and refusing all.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        Columns candidate and business_cost.
-    everybody, nobody : float
-        The cost of accepting all and of refusing all.
-    """
+    """Draw the business_cost of each candidate against that of accepting and of refusing all."""
     figure, axis = plt.subplots(figsize=(8, 0.6 * table.height + 1.4))
     bars = axis.barh(table["candidate"], table["business_cost"], color=BLUE)
     axis.bar_label(bars, fmt="%.3f", padding=3)
@@ -48,15 +40,11 @@ def costs(table: pl.DataFrame, everybody: float, nobody: float) -> Figure:
 
 
 def families(table: pl.DataFrame) -> Figure:
-    """AUC and business cost of each family, on applicants seen and not seen in training.
+    """Draw AUC and business cost of each family, on applicants seen and not seen in training.
 
-    The distance between the two marks is the overfitting.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        A row a family: candidate, auc, auc_train, business_cost and, where it was measured,
-        business_cost_train; auc_low, auc_high and the like make intervals.
+    The distance between the two marks is the overfitting. The table has a row a family: candidate,
+    auc, auc_train, business_cost and, where it was measured, business_cost_train; auc_low, auc_high
+    and the like make intervals.
     """
     figure, axes = plt.subplots(1, 2, figsize=(11, 0.5 * table.height + 1.5), sharey=True)
     for axis, name, title in zip(
@@ -88,15 +76,12 @@ def _seen_and_unseen(axis: Axes, table: pl.DataFrame, name: str) -> None:
 
 
 def imbalance(table: pl.DataFrame) -> Figure:
-    """What each remedy for imbalance does to ranking, calibration and cost.
+    """Draw what each remedy for imbalance does to ranking, calibration and cost.
 
-    Parameters
-    ----------
-    table : polars.DataFrame
-        A row a remedy: resampling, auc, ece and business_cost, as `training.compare` gives them;
-        ece_before_calibration and business_cost_before_calibration, where they are there, show
-        what the remedy does to PDs that nobody puts right. Columns auc_low, auc_high and the like
-        make intervals. The remedy "none", where it is there, is the dotted line.
+    The table has a row a remedy: resampling, auc, ece and business_cost; ece_before_calibration
+    and business_cost_before_calibration, where they are there, show what the remedy does to PDs
+    that nobody puts right. Columns auc_low, auc_high and the like make intervals. The remedy
+    "none", where it is there, is the dotted line.
     """
     panels = {
         "auc": ("Ranking: AUC\n(higher is better, no unit)", "%.3f"),
@@ -131,14 +116,7 @@ def _remedies(axis: Axes, table: pl.DataFrame, name: str, form: str) -> None:
 
 
 def trials(table: pl.DataFrame) -> Figure:
-    """The search: what each trial reached, and the best so far.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        A row a trial, in order, as `search.refine` gives it: trial, pruned (whether it was
-        stopped early) and objective (of its first folds where it was stopped).
-    """
+    """Draw what each trial reached, and the best so far, as `search.refine` tabulates it."""
     figure, axis = plt.subplots(figsize=(8, 3.4))
     ended, stopped = table.filter(~pl.col("pruned")), table.filter(pl.col("pruned"))
     axis.scatter(ended["trial"], ended["objective"], color=BLUE, label="completed")

@@ -24,18 +24,9 @@ def reliability(
     bins: int = 10,
     title: str = "Of those given a PD of 10%, do 10% default?",
 ) -> Figure:
-    """Observed default rate against the PD given, in bins of about equal count.
+    """Draw the observed default rate against the PD given, in bins of about equal count.
 
-    Parameters
-    ----------
-    target : array-like of shape (applicants,)
-        1 for a default, 0 else.
-    pds : mapping of str to array-like of shape (applicants,)
-        PDs to compare, by the name in the legend; of models that have not seen the applicants.
-    bins : int
-        How many bins; the intervals are those of `metrics.reliability`.
-    title : str
-        Of the figure.
+    PDs are given by their name in the legend; intervals are those of `metrics.reliability`.
     """
     figure, axis = plt.subplots(figsize=(5.4, 4.8))
     top = 0.0
@@ -67,30 +58,15 @@ def cutoff_choice(
     refer_band: Band | None = None,
     title: str = "Business cost along the cut-off",
 ) -> Figure:
-    """Business cost at every cut-off: the one from the costs, the best one, and the refer band.
+    """Draw the business cost by cut-off: the one from the costs, the best one, the refer band.
 
-    Parameters
-    ----------
-    target, pds : array-like of shape (applicants,)
-        Outcomes and PDs, of a model that has not seen the applicants.
-    costs : Costs
-        What the two mistakes cost.
-    best : (value, low, high), optional
-        The best cut-off with its interval, as `business.study_cutoff` finds it; without it, the
-        best one on these applicants.
-    refer_band : (low, high), optional
-        PDs between which applications are referred.
-    title : str
-        Of the figure.
+    `best` is the best cut-off with its interval, as `business.study_cutoff` finds it; without it,
+    the best one on these applicants.
     """
     cutoffs, cost = business.cost_curve(target, pds, costs)
     figure, axis = plt.subplots(figsize=(8, 3.8))
     axis.plot(cutoffs * 100, cost, color=BLUE)
-    if refer_band is not None and refer_band[0] < refer_band[1]:
-        axis.axvspan(
-            refer_band[0] * 100, refer_band[1] * 100, color=GREY, alpha=0.25, linewidth=0,
-            label=f"referred to an officer: {_percents(*refer_band)}",
-        )  # fmt: skip
+    _referred(axis, refer_band, "referred to an officer")
     _best(axis, best if best is not None else [float(cutoffs[np.argmin(cost)])])
     chosen = costs.cutoff
     axis.axvline(
@@ -111,6 +87,12 @@ def cutoff_choice(
     return finished(figure)
 
 
+def _referred(axis: Axes, band: Band | None, words: str) -> None:
+    if band is not None and band[0] < band[1]:
+        low, high, label = band[0] * 100, band[1] * 100, f"{words}: {_percents(*band)}"
+        axis.axvspan(low, high, color=GREY, alpha=0.25, linewidth=0, label=label)
+
+
 def _best(axis: Axes, best: Sequence[float]) -> None:
     if len(best) == 3:
         axis.axvspan(best[1] * 100, best[2] * 100, color=GREEN, alpha=0.18, linewidth=0)
@@ -129,17 +111,10 @@ def cost_ratios(
     pds: npt.ArrayLike,
     ratios: Sequence[float] = (2, 5, 10, 20, 50),
 ) -> Figure:
-    """Cost along the cut-off for other costs of a default, each with its own best cut-off.
+    """Draw the cost along the cut-off for other costs of a default, each with its own best cut-off.
 
     Costs are shown relative to the cheaper of accepting all and refusing all: below 100% the
     model earns its place.
-
-    Parameters
-    ----------
-    target, pds : array-like of shape (applicants,)
-        Outcomes and PDs, of a model that has not seen the applicants.
-    ratios : sequence of float
-        How many refused good applicants a default costs.
     """
     rate = float(np.asarray(target).mean())
     figure, axis = plt.subplots(figsize=(10, 3.8))
@@ -189,11 +164,7 @@ def score_distribution(
             histtype="stepfilled", edgecolor=color,
             label=f"{label}: {group.size:,}, {refused:.0f}% above the cut-off",
         )  # fmt: skip
-    if refer_band is not None and refer_band[0] < refer_band[1]:
-        axis.axvspan(
-            refer_band[0] * 100, refer_band[1] * 100, color=GREY, alpha=0.25, linewidth=0,
-            label=f"referred: {_percents(*refer_band)}",
-        )  # fmt: skip
+    _referred(axis, refer_band, "referred")
     axis.axvline(cutoff * 100, color="black", linestyle="--", label=f"cut-off {cutoff * 100:.1f}%")
     axis.set_xscale("log")
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low * 90 <= t <= high * 110]

@@ -30,15 +30,10 @@ _LEVELS = {"large": ORANGE, "moderate": YELLOW, "none": BLUE}
 
 
 def drift(table: pl.DataFrame, limit: float) -> Figure:
-    """PSI and change in missingness of each column, side by side.
+    """Draw PSI and change in missingness of each column, side by side.
 
-    Parameters
-    ----------
-    table : polars.DataFrame
-        Columns column, psi, missing_reference and missing_current; where there is a column level,
-        bars are coloured by how much theirs has drifted.
-    limit : float
-        The PSI from which a column counts as drifted.
+    The table has column, psi, missing_reference and missing_current; a level, if it has one,
+    colours the bars. The limit is the PSI from which a column counts as drifted.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 0.28 * table.height + 1.2), sharey=True)
     levels = table["level"] if "level" in table.columns else ["none"] * table.height
@@ -56,12 +51,9 @@ def drift(table: pl.DataFrame, limit: float) -> Figure:
 
 
 def vintages(table: pl.DataFrame) -> Figure:
-    """Default rates by month of decision with their intervals, and what the PDs expected.
+    """Draw default rates by month of decision with their intervals, and what the PDs expected.
 
-    Parameters
-    ----------
-    table : polars.DataFrame
-        As `scoring.monitoring.cohorts.by_vintage` gives it.
+    The table is that of `scoring.monitoring.cohorts.by_vintage`.
     """
     figure, axis = plt.subplots(figsize=(10, 3.2))
     months = np.arange(table.height)
@@ -84,15 +76,7 @@ def vintages(table: pl.DataFrame) -> Figure:
 
 
 def binned(before: Profile, after: Profile, columns: Sequence[str]) -> Figure:
-    """Shares of both populations in the bins of some columns, a panel a column.
-
-    Parameters
-    ----------
-    before, after : Profile
-        Counted by the same bins.
-    columns : sequence of str
-        Features, or the PD.
-    """
+    """Draw the shares of two populations in the bins of some columns, a panel a column."""
     rows = math.ceil(len(columns) / _ACROSS)
     figure, axes = plt.subplots(
         rows, _ACROSS, figsize=(11, 2.3 * rows + 0.6), sharey=False, squeeze=False

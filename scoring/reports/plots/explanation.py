@@ -36,20 +36,12 @@ from scoring.reports.words import Words
 
 
 def importances(table: pl.DataFrame, language: Language = "en") -> Figure:
-    """Draw importance by three measures side by side: contribution, gain, permutation.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        As `explain.importances` gives it.
-    language : "en" or "fr"
-        Of the features' names.
-    """
+    """Draw the three measures of the leading features, as `explain.importances` tabulates them."""
     words = Words("plots", language)
     colors = {"contribution": BLUE, "gain": GREEN, "cost_increase": ORANGE, "auc_drop": PURPLE}
     figure, axes = plt.subplots(1, 4, figsize=(12, 0.36 * table.height + 1.4), sharey=True)
     for axis, (name, color) in zip(axes, colors.items(), strict=True):
-        places = rows(axis, [wrapped(_meaning(each, language), 56) for each in table["feature"]])
+        places = rows(axis, [wrapped(describe(each, language), 56) for each in table["feature"]])
         spread = table[name.split("_")[0] + "_std"] if "_" in name else None
         factor = 100.0 if name == "gain" else 1.0
         axis.barh(places, table[name] * factor, xerr=spread, color=color, ecolor=GREY)
@@ -62,32 +54,21 @@ def importances(table: pl.DataFrame, language: Language = "en") -> Figure:
 
 
 def beeswarm(
-    found: Summary, top: int = 15, language: Language = "en", points: int = 600, seed: int = 0
+    summary: Summary, top: int = 15, language: Language = "en", points: int = 600, seed: int = 0
 ) -> Figure:
     """Draw contributions of the strongest features, coloured by the feature's value.
 
-    Parameters
-    ----------
-    found : Summary
-        As `explain.summary` gives it.
-    top : int
-        How many features.
-    language : "en" or "fr"
-        Of all words.
-    points : int
-        At most so many applicants are drawn, chosen at random.
-    seed : int
-        Of that choice.
+    At most `points` applicants are drawn, chosen at random by the seed.
     """
     import shap
 
     words = Words("plots", language)
-    applicants = found.contributions.shape[0]
+    applicants = summary.contributions.shape[0]
     chosen = np.random.default_rng(seed).permutation(applicants)[:points]
-    names = [wrapped(_meaning(name, language), 52) for name in found.features[:top]]
+    names = [wrapped(describe(name, language), 52) for name in summary.features[:top]]
     figure, axis = plt.subplots(figsize=(10, 0.42 * len(names) + 1.5))
     explanation = shap.Explanation(
-        found.contributions[chosen, :top], data=found.values[chosen, :top], feature_names=names
+        summary.contributions[chosen, :top], data=summary.values[chosen, :top], feature_names=names
     )
     with _repeatable(seed):
         shap.plots.beeswarm(
@@ -104,29 +85,19 @@ def beeswarm(
     return finished(figure)
 
 
-def waterfall(found: Local, cutoff: float | None = None, language: Language = "en") -> Figure:
-    """Draw one applicant's PD, from that of an average application, cause by cause, in words.
-
-    Parameters
-    ----------
-    found : Local
-        As `explain.local` gives it.
-    cutoff : float, optional
-        The PD above which an application is refused.
-    language : "en" or "fr"
-        Of all words.
-    """
+def waterfall(parts: Local, cutoff: float | None = None, language: Language = "en") -> Figure:
+    """Draw one applicant's PD, from that of an average application, cause by cause."""
     import shap
 
     words = Words("plots", language)
-    names = [wrapped(_told(step, language), 68) for step in found.steps]
+    names = [wrapped(_told(step, language), 68) for step in parts.steps]
     # What is beyond the leading ones is drawn as one bar below them.
-    others = [found.rest / found.others] * found.others if found.others else []
+    others = [parts.rest / parts.others] * parts.others if parts.others else []
     figure = plt.figure()
     shap.plots.waterfall(
         shap.Explanation(
-            np.array([*(step.contribution for step in found.steps), *others]),
-            found.base,
+            np.array([*(step.contribution for step in parts.steps), *others]),
+            parts.base,
             feature_names=[*names, *([""] * len(others))],
         ),
         max_display=len(names) + bool(others),
@@ -140,11 +111,11 @@ def waterfall(found: Local, cutoff: float | None = None, language: Language = "e
     for number in axis.texts:
         number.set_text(words.written(_number(number), "+.2f"))
         number.set_fontsize(9)
-    labels = [*([words("rest", n=found.others)] if others else []), *reversed(names)]
+    labels = [*([words("rest", n=parts.others)] if others else []), *reversed(names)]
     axis.set_yticks(np.arange(len(labels)), labels, fontsize=8, color=DARK)
     axis.tick_params(axis="x", labelsize=9)
     axis.set_xlabel(words("odds"))
-    _levels(axis, found, cutoff, words)
+    _levels(axis, parts, cutoff, words)
     _percent_axis(axis, words)
     figure.suptitle(words("local"))
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
@@ -159,9 +130,9 @@ def _number(text: Text) -> float:
     return float(text.get_text().replace("\u2212", "-"))
 
 
-def _levels(axis: Axes, found: Local, cutoff: float | None, words: Words) -> None:
+def _levels(axis: Axes, parts: Local, cutoff: float | None, words: Words) -> None:
     """Vertical lines: where the sum starts, where it ends, and the cut-off."""
-    levels = [(found.base, "base", GREY, ":"), (found.logit, "pd", GREEN, "-")]
+    levels = [(parts.base, "base", GREY, ":"), (parts.logit, "pd", GREEN, "-")]
     if cutoff is not None:
         levels.append((float(np.log(cutoff / (1 - cutoff))), "cutoff", "black", "--"))
     for level, name, color, style in levels:
@@ -184,16 +155,8 @@ def dependence(
 ) -> Figure:
     """Draw what some features add to the log-odds of default along their values.
 
-    Parameters
-    ----------
-    tables : mapping of str to polars.DataFrame
-        value and contribution of each feature, as `explain.dependence` gives them.
-    language : "en" or "fr"
-        Of all words.
-    points : int
-        At most so many applicants are drawn, chosen at random.
-    seed : int
-        Of that choice.
+    Each has a table as `explain.dependence` gives it; at most `points` applicants are drawn, chosen
+    at random by the seed.
     """
     words = Words("plots", language)
     columns = min(3, len(tables))
@@ -223,7 +186,7 @@ def _along(axis: Axes, feature: str, table: pl.DataFrame, language: Language) ->
         said = {each: wrapped(value_text(feature, each, language), 24) for each in values.unique()}
         values = values.cast(pl.String).replace_strict(said)
     unit = unit_text(feature, language)
-    title = wrapped(_meaning(feature, language), 44) + (f"\n({unit})" if unit else "")
+    title = wrapped(describe(feature, language), 44) + (f"\n({unit})" if unit else "")
     explanation = shap.Explanation(
         table["contribution"].to_numpy()[:, None],
         data=values.to_numpy()[:, None],
@@ -249,7 +212,3 @@ def _repeatable(seed: int) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)  # noqa: NPY002
-
-
-def _meaning(feature: str, language: Language) -> str:
-    return describe(feature, language)

@@ -31,14 +31,8 @@ Mask = npt.NDArray[np.bool_]
 class Number(NamedTuple):
     """How a number counts: its logarithm is standardised, clipped and taken times a coefficient.
 
-    Attributes
-    ----------
-    center, scale : float
-        Mean and standard deviation of the logarithms of the training rows.
-    mean : float
-        Of what comes of them in the training rows, a missing number being 0.
-    coefficient : float
-        In log-odds of default.
+    Center and scale are those of the training rows' logarithms; the mean is of what comes of them,
+    a missing number being 0; the coefficient is in log-odds of default.
     """
 
     center: float
@@ -56,18 +50,9 @@ class Category(NamedTuple):
 
 @dataclass(frozen=True)
 class LinearModel(Model):
-    """A linear model.
+    """A linear model; the intercept is the mean score of the training rows, in log-odds.
 
-    Attributes
-    ----------
-    features : tuple of Feature
-        What it reads.
-    intercept : float
-        The mean score of the training rows, in log-odds.
-    clip : float
-        How many standard deviations from the mean a number may count.
-    numbers, categories : mapping of str
-        How each feature counts.
+    A number may count up to `clip` standard deviations from the mean.
     """
 
     name: ClassVar[str] = "linear"

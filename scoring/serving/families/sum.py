@@ -33,17 +33,7 @@ def _prefixed(name: str, parameters: Parameters) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SumModel(Model):
-    """A weighted sum of a linear model and boosted trees.
-
-    Attributes
-    ----------
-    features : tuple of Feature
-        What all members read.
-    members : tuple of Model
-        One of each family.
-    weights : tuple of float
-        Theirs.
-    """
+    """A weighted sum of a linear model and boosted trees, which read the same features."""
 
     name: ClassVar[str] = "sum"
     file_names: ClassVar[frozenset[str]] = frozenset({_FILE})

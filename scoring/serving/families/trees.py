@@ -22,15 +22,7 @@ _FILE = "model.txt"
 
 @dataclass(frozen=True)
 class BoostedTrees(Model):
-    """Trees that LightGBM grew, scored by its C library.
-
-    Attributes
-    ----------
-    features : tuple of Feature
-        What they read.
-    text : str
-        LightGBM's own text format.
-    """
+    """Trees that LightGBM grew, in its own text format, scored by its C library."""
 
     name: ClassVar[str] = "trees"
     file_names: ClassVar[frozenset[str]] = frozenset({_FILE})

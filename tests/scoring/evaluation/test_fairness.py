@@ -11,7 +11,6 @@ from scoring.evaluation.fairness import (
     attributes,
     by_group,
     four_fifths,
-    price_of_leaving_out,
     proxy_auc,
 )
 from scoring.evaluation.metrics import paired_difference
@@ -154,8 +153,6 @@ def test_sex_is_predicted_from_the_sample_features(sample_features: pl.DataFrame
 def test_the_price_is_what_the_protected_attributes_add() -> None:
     _, target, pds = portfolio(2_000, 0.0)
     vague = 0.5 * pds + 0.5 * np.random.default_rng(0).permutation(pds)
-    price = price_of_leaving_out(target, vague, pds, Costs(), resamples=100)
+    price = paired_difference(target, vague, pds, CUTOFF, CUTOFF, Costs(), resamples=100)
     assert price["auc"].high < 0
     assert price["business_cost"].value > 0
-    expected = paired_difference(target, vague, pds, CUTOFF, CUTOFF, Costs(), resamples=100)
-    assert price == expected

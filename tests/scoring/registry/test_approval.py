@@ -30,7 +30,7 @@ from scoring.registry.mlflow_registry import (
     RegistryError,
 )
 from scoring.registry.recutting import register_recut
-from scoring.reports.card import NOT_APPROVED
+from scoring.reports.card.fields import NOT_APPROVED
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from tests.helpers import hostile

@@ -23,7 +23,7 @@ from scoring.registry.gates import (
     Scored,
     chance_ece,
 )
-from scoring.reports.card import Card
+from scoring.reports.card.fields import Card
 from scoring.serving.scorer import Scorer
 from tests.helpers.cards import filled_card
 
