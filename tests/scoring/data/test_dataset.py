@@ -28,7 +28,7 @@ from scoring.data.dataset import (
 )
 from scoring.data.sources import find_files
 from scoring.data.sources import read as read_source
-from scoring.data.tables import APPLICATION, BUREAU, HISTORY, Column, Table, empty_frame
+from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table, empty_frame
 from scoring.data.values import is_missing
 from scoring.files import FilesError, staged_folder
 from tests.helpers.invented import invent, invent_all, write_csv, write_folder
@@ -119,7 +119,9 @@ def _values(column: Column) -> st.SearchStrategy[object]:
     return values if column.required else values | st.none()
 
 
-@pytest.mark.parametrize("table", [BUREAU, FILES["installments_payments"]], ids=["text", "numbers"])
+@pytest.mark.parametrize(
+    "table", [TABLES["bureau"], FILES["installments_payments"]], ids=["text", "numbers"]
+)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_value_survives_kaggles_csv(
@@ -529,7 +531,7 @@ def test_an_empty_table_is_refused(name: str, content: str, source: Path, out: P
 
 def test_an_empty_parquet_table_is_refused(source: Path, out: Path) -> None:
     (source / "bureau.csv").unlink()
-    empty_frame(BUREAU).write_parquet(source / "bureau.parquet")
+    empty_frame(TABLES["bureau"]).write_parquet(source / "bureau.parquet")
     assert "no data row" in str(refused(source, out))
 
 
