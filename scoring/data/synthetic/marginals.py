@@ -128,6 +128,16 @@ class CategoryTable:
         return lookup.select(pl.all().replace("", None).gather(codes))
 
 
+def load_tables(stored: Json) -> tuple[dict[str, NumberTable], dict[str, CategoryTable]]:
+    """The tables of numbers, and those of categories, in a part of the profile."""
+    tables = {name: entry for name, entry in stored.items()
+              if isinstance(entry, dict) and "strata" in entry}  # fmt: skip
+    return (
+        {name: NumberTable.load(entry) for name, entry in tables.items() if "labels" not in entry},
+        {name: CategoryTable.load(entry) for name, entry in tables.items() if "labels" in entry},
+    )
+
+
 def joined(*columns: str | pl.Expr) -> pl.Expr:
     """Several columns as one text; a null is an empty part."""
     parts = [pl.col(column) if isinstance(column, str) else column for column in columns]
