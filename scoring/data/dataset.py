@@ -18,13 +18,7 @@ from typing import Literal, NotRequired, TypedDict, cast
 
 import polars as pl
 
-from scoring.data.checks import (
-    DatasetError,
-    check_key,
-    conform,
-    packed_key,
-    without_unknown,
-)
+from scoring.data.checks import DatasetError, check_key, conform, packed_key, without_unknown
 from scoring.data.sources import SourceFile, find_files, read
 from scoring.data.tables import APPLICATION, HISTORY, HOME_CREDIT, TABLES, Table, empty_frame
 from scoring.data.values import Misunderstood, misunderstood

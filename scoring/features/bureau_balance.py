@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scoring.features.engine.aggregates import Aggregate, Measure, count, each, quotient
+from scoring.features.engine.aggregates import count, each, quotient
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formulas, col, when
 from scoring.features.engine.rows import RowsT, Summary
@@ -23,9 +23,9 @@ FILTERS = {
     "closed": col("CREDIT_ACTIVE") == "Closed",
 }
 
-MEASURES: tuple[Measure, ...] = tuple(count(name) for name in _COUNTS)
+MEASURES = tuple(count(name) for name in _COUNTS)
 
-AGGREGATES: tuple[Aggregate, ...] = (
+AGGREGATES = (
     *each("MONTHS", "active", "count"),
     *each("WORST_STATUS", "active closed", "mean"),
     *each("WORST_STATUS_YEAR", "all", "mean"),
@@ -33,7 +33,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
 )
 
 # Only operands of another formula, no features.
-PASSING: tuple[Aggregate, ...] = (*each("LATE_MONTHS KNOWN_MONTHS", "all", "sum"),)
+PASSING = (*each("LATE_MONTHS KNOWN_MONTHS", "all", "sum"),)
 
 _AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING))
 

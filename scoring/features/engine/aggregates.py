@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from scoring.data.tables import Column
 from scoring.features.engine.formulas import Condition, Formula, col, over, when
 
 APPLICANT = "SK_ID_CURR"
@@ -71,6 +72,17 @@ def count(name: str, formula: Formula | None = None) -> Measure:
     """A number of days, months or things."""
     values = col(name) if formula is None else formula
     return Measure(name, values.whole())
+
+
+def plain(column: Column) -> Measure:
+    """A column as it is."""
+    match column.kind:
+        case "amount":
+            return amount(column.name)
+        case "number":
+            return fraction(column.name, col(column.name))
+        case _:
+            return count(column.name)
 
 
 def flag(name: str, condition: Condition) -> Measure:
