@@ -687,16 +687,13 @@ def test_the_digest_follows_the_rows(source: Path, out: Path) -> None:
     assert ingest(source, out).digest != first
 
 
-def test_a_lazy_table_is_written_as_an_eager_one(tmp_path: Path) -> None:
+def test_a_table_is_written_as_it_is(tmp_path: Path) -> None:
     rows = expected("bureau", invent("bureau"))
-    frames: dict[str, pl.DataFrame | pl.LazyFrame] = {"eager": rows, "lazy": rows.lazy()}
-    for kind, frame in frames.items():
-        (tmp_path / kind).mkdir()
-        write_table(frame, tmp_path / kind, "bureau")
-        manifest = write_manifest(tmp_path / kind, "synthetic")
-        assert manifest["source"] == "synthetic"
-        assert manifest["files"]["bureau.parquet"]["rows"] == rows.height
-        assert_frame_equal(pl.read_parquet(tmp_path / kind / "bureau.parquet"), rows)
+    write_table(rows, tmp_path, "bureau")
+    manifest = write_manifest(tmp_path, "synthetic")
+    assert manifest["source"] == "synthetic"
+    assert manifest["files"]["bureau.parquet"]["rows"] == rows.height
+    assert_frame_equal(pl.read_parquet(tmp_path / "bureau.parquet"), rows)
 
 
 @pytest.mark.parametrize(
@@ -719,22 +716,6 @@ def test_a_folder_that_is_no_dataset_is_refused(
 
 
 # Rows from elsewhere
-
-
-def test_rows_of_a_request_may_leave_out_what_is_not_required() -> None:
-    rows = [
-        {
-            "SK_ID_CURR": 7, "NAME_CONTRACT_TYPE": "Cash loans", "AMT_INCOME_TOTAL": 1000,
-            "AMT_CREDIT": "2000.5", "DAYS_BIRTH": -9000.0,
-        }
-    ]  # fmt: skip
-    frame = conform(pl.DataFrame(rows), APPLICATION, where="application", missing_ok=True)
-    assert frame.schema == APPLICATION.schema
-    assert frame["AMT_CREDIT"].item() == 2000.5
-    assert frame["EXT_SOURCE_1"].item() is None
-    without = pl.DataFrame(rows).drop("AMT_CREDIT")
-    with pytest.raises(DatasetError, match="missing column AMT_CREDIT"):
-        conform(without, APPLICATION, where="application", missing_ok=True)
 
 
 def test_what_conforms_once_conforms_again() -> None:
