@@ -41,18 +41,10 @@ REQUESTS = tuple(name for name in APPLICATION.schema if name.startswith("AMT_REQ
 
 @dataclass(frozen=True)
 class Trait:
-    """Something about an application that can vary by itself.
+    """Something about an application that can vary by itself, and how it is read from one.
 
-    Attributes
-    ----------
-    name : str
-        The Kaggle column where there is one.
-    kind : {"number", "category"}
-        A number's missing values mean that it does not apply; a category's are a label.
-    value : Expr
-        How it is read from application rows.
-    by : str
-        The stratum within which its distribution is described.
+    A number's missing values mean that it does not apply; a category's are a label. `by` is the
+    stratum within which its distribution is described.
     """
 
     name: str
@@ -91,14 +83,9 @@ def strata(traits: pl.DataFrame) -> pl.DataFrame:
 
 
 def measure(rows: pl.DataFrame, orders: Mapping[str, list[str | None]]) -> Json:
-    """Aggregates of the traits of real rows, as the profile stores them.
+    """Aggregates of the traits of one population's rows, as the profile stores them.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Applications of one population.
-    orders : mapping
-        By category's name, its labels in the order of `risk_order`.
+    `orders` has the labels of each category in the order of `risk_order`.
     """
     traits = read_traits(rows)
     keys = strata(traits)
@@ -196,14 +183,7 @@ def _labels(
 def write_rows(traits: pl.DataFrame, buildings: Json, rng: np.random.Generator) -> pl.DataFrame:
     """Application rows from traits, without SK_ID_CURR and TARGET.
 
-    Parameters
-    ----------
-    traits : DataFrame
-        As `draw_traits` gives them.
-    buildings : dict
-        How `_MODE` and `_MEDI` differ from `_AVG`, as `measure_buildings` gives it.
-    rng : Generator
-        Draws those differences.
+    `buildings` says how `_MODE` and `_MEDI` differ from `_AVG`, as `measure_buildings` gives it.
     """
     rows = _employment(_amounts(traits))
     rows = _personal(_circle(rows.with_columns(_digits())))

@@ -36,15 +36,7 @@ _CONTENT = Content("bureau")
 
 
 def measure(bureau: pl.DataFrame, balance: pl.DataFrame) -> Json:
-    """Aggregates of real rows of both populations.
-
-    Parameters
-    ----------
-    bureau : DataFrame
-        With a column `population`, "train" or "test".
-    balance : DataFrame
-        The months of these loans.
-    """
+    """Aggregates of real rows of both populations, told apart by the column `population`."""
     known = bureau["SK_ID_BUREAU"].is_in(balance["SK_ID_BUREAU"].unique().implode())
     rows = bureau.with_columns(balance=pl.when(known).then(pl.lit("1")).otherwise(pl.lit("0")))
     blanks = rows.select(_blank_pattern().alias("blanks"))["blanks"]
@@ -77,13 +69,7 @@ def _measure_months(balance: pl.DataFrame, bureau: pl.DataFrame) -> Json:
 
 
 class BureauMaker:
-    """Draws bureau and bureau_balance.
-
-    Parameters
-    ----------
-    stored : dict
-        What `measure` gave.
-    """
+    """Draws bureau and bureau_balance from what `measure` gave."""
 
     def __init__(self, stored: Json) -> None:
         self._loadings: dict[str, float] = stored["loadings"]
@@ -97,19 +83,10 @@ class BureauMaker:
         population: str,
         rng: np.random.Generator,
     ) -> tuple[pl.DataFrame, IntArray]:
-        """Rows of bureau, and the applicant's place (0, 1, ...) of each.
+        """Rows of bureau, and the place (0, 1, ...) of the applicant of each.
 
-        Parameters
-        ----------
-        latent : mapping
-            By summary's name, the applicants' normal values, shape (applicants,).
-        counts : array of shape (applicants,)
-            Loans of each.
-        population : str
-            "train" or "test".
-        rng : Generator
-            The only source of chance.
-        """  # fmt: skip
+        `latent` are the applicants' normal values by summary, `counts` the loans of each.
+        """
         owner = np.repeat(np.arange(len(counts)), np.minimum(counts, MOST_LOANS))
         of = {name: values[owner] for name, values in latent.items()}
         rows = pl.DataFrame({"balance": np.where(of["balance_known"] > 0, "1", "0")})
@@ -210,17 +187,7 @@ class BureauMaker:
     def months(
         self, loans: pl.DataFrame, late: FloatArray, rng: np.random.Generator
     ) -> pl.DataFrame:
-        """Rows of bureau_balance for loans that have them.
-
-        Parameters
-        ----------
-        loans : DataFrame
-            Rows of bureau with SK_ID_BUREAU.
-        late : array of shape (loans,)
-            The applicants' normal value of lateness.
-        rng : Generator
-            The only source of chance.
-        """
+        """Rows of bureau_balance for rows of bureau; `late` is their applicants' normal value."""
         first, last = self._span(loans, rng)
         closing = self._closing(loans, rng)
         length = last - first + 1

@@ -78,13 +78,7 @@ class _Months:
 
 
 class CardsMaker:
-    """Draws credit_card_balance.
-
-    Parameters
-    ----------
-    stored : dict
-        What `measure` gave.
-    """
+    """Draws credit_card_balance from what `measure` gave."""
 
     def __init__(self, stored: Json) -> None:
         self._stored = stored
@@ -95,15 +89,8 @@ class CardsMaker:
     ) -> pl.DataFrame:
         """Rows of credit_card_balance, and the applicant's place in `owner`.
 
-        Parameters
-        ----------
-        cards : DataFrame
-            Granted revolving loans among the rows of previous_application, with identifiers,
-            `owner` and `hidden`.
-        latent : mapping
-            By summary's name, the applicants' normal values.
-        rng : Generator
-            The only source of chance.
+        `cards` are granted revolving loans of previous_application with identifiers, `owner` and
+        `hidden`.
         """
         cards = cards.filter(kept(cards, self._stored["on file"], rng))
         hidden = cards["hidden"].replace_strict({"": "0"}, default="1")

@@ -53,13 +53,7 @@ def load_profile() -> Json:
 
 
 class ChunkMaker:
-    """Draws applicants with all their rows.
-
-    Parameters
-    ----------
-    profile : dict
-        Statistics of the real rows; the committed ones by default.
-    """
+    """Draws applicants with all their rows, from the committed profile by default."""
 
     def __init__(self, profile: Json | None = None) -> None:
         profile = load_profile() if profile is None else profile
@@ -87,21 +81,9 @@ class ChunkMaker:
         self._risk: Json = profile["risk"]
 
     def draw(self, population: Population, chunk: int, seed: int) -> dict[str, pl.DataFrame]:
-        """One chunk.
+        """The seven tables of one chunk by name, typed and sorted.
 
-        Parameters
-        ----------
-        population : {"train", "test"}
-            The test population has no TARGET, and other marginals.
-        chunk : int
-            Its number, from 0.
-        seed : int
-            Equal seeds give equal rows.
-
-        Returns
-        -------
-        dict of DataFrame
-            The seven tables by name, typed and sorted; "application" has `CHUNK` rows.
+        The test population has no TARGET, and other marginals. Equal seeds give equal rows.
         """
         place = POPULATIONS.index(population)
         sequence = np.random.SeedSequence(seed, spawn_key=(place, chunk))

@@ -26,13 +26,7 @@ from scoring.data.tables import TABLES
 
 
 class Content:
-    """The expressions of a TOML file.
-
-    Parameters
-    ----------
-    name : str
-        The file's, without its ending.
-    """
+    """The expressions of the TOML file of a name."""
 
     def __init__(self, name: str) -> None:
         text = files(__package__).joinpath(f"{name}.toml").read_text("utf-8")

@@ -22,20 +22,9 @@ LEAST_VARIANCE = 0.1
 
 
 def normal_scores(values: pl.DataFrame, keys: pl.DataFrame) -> FloatArray:
-    """Ranks within strata as standard normal values; ties share their middle rank.
+    """Ranks within strata as standard normal values; ties share their middle rank, nulls give NaN.
 
-    Parameters
-    ----------
-    values : DataFrame of n rows
-        Numbers, or codes of ordered categories; nulls stay missing.
-    keys : DataFrame of n rows
-        The stratum of each row for the columns of `values` that it names; rows of different
-        strata are ranked apart.
-
-    Returns
-    -------
-    array of shape (n, columns)
-        NaN where the value is null.
+    `keys` has the stratum of each row for each column of `values`; strata are ranked apart.
     """
     ranked = []
     for name in values.columns:
@@ -51,10 +40,7 @@ def normal_scores(values: pl.DataFrame, keys: pl.DataFrame) -> FloatArray:
 def correlations(scores: FloatArray) -> FloatArray:
     """Pearson correlation of each pair of columns over the rows that have both.
 
-    Returns
-    -------
-    array of shape (columns, columns)
-        NaN for pairs with fewer than 200 common rows or without variation.
+    NaN for pairs with fewer than 200 common rows or without variation.
     """
     present = (~np.isnan(scores)).astype(float)
     filled = np.nan_to_num(scores)

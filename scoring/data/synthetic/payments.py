@@ -27,13 +27,7 @@ _CONTENT = Content("payments")
 
 
 def measure(pos: pl.DataFrame, instalments: pl.DataFrame, previous: pl.DataFrame) -> Json:
-    """Aggregates of real rows.
-
-    Parameters
-    ----------
-    pos, instalments, previous : DataFrame
-        The tables POS_CASH_balance, installments_payments and previous_application.
-    """
+    """Aggregates of real rows."""
     return {"pos": _measure_pos(pos, previous), "paid": _measure_paid(instalments, previous)}
 
 
@@ -82,13 +76,7 @@ def _measure_paid(instalments: pl.DataFrame, previous: pl.DataFrame) -> Json:
 
 
 class PaymentsMaker:
-    """Draws POS_CASH_balance and installments_payments.
-
-    Parameters
-    ----------
-    stored : dict
-        What `measure` gave.
-    """
+    """Draws POS_CASH_balance and installments_payments from what `measure` gave."""
 
     def __init__(self, stored: Json) -> None:
         self._pos, self._paid = stored["pos"], stored["paid"]
@@ -100,15 +88,8 @@ class PaymentsMaker:
     ) -> pl.DataFrame:
         """Rows of POS_CASH_balance.
 
-        Parameters
-        ----------
-        loans : DataFrame
-            Rows of previous_application that were granted and begun, with identifiers and the
-            applicant's place in `owner`; cash and consumer loans only.
-        latent : mapping
-            By summary's name, the applicants' normal values.
-        rng : Generator
-            The only source of chance.
+        `loans` are granted and begun cash and consumer loans of previous_application, with
+        identifiers and the applicant's place in `owner`.
         """
         loans = loans.filter(kept(loans, self._pos["on file"], rng))
         first, last, ended = self._span(loans, rng)
@@ -195,17 +176,7 @@ class PaymentsMaker:
     def card_instalments(
         self, months: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
     ) -> pl.DataFrame:
-        """Rows of installments_payments for months of a card in which something was paid.
-
-        Parameters
-        ----------
-        months : DataFrame
-            Rows of credit_card_balance with the applicant's place in `owner`.
-        latent : mapping
-            By summary's name, the applicants' normal values.
-        rng : Generator
-            The only source of chance.
-        """
+        """Rows of installments_payments for months of a card in which something was paid."""
         paid = months.filter(pl.col("AMT_PAYMENT_TOTAL_CURRENT") > 0)
         count = 1 + rng.poisson(CARD_PARTS - 1, paid.height)
         month, part = np.repeat(np.arange(paid.height), count), _steps(count)

@@ -46,13 +46,7 @@ _REVOLVING = _TYPE == "Revolving loans"
 
 
 def measure(rows: pl.DataFrame) -> Json:
-    """Aggregates of real rows of both populations.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        previous_application with a column `population`, "train" or "test".
-    """
+    """Aggregates of real rows of both populations, told apart by the column `population`."""
     rows = _with_first(rows, "SK_ID_CURR")
     return {
         "categories": {**_measure_products(rows), **_measure_labels(rows)},
@@ -142,13 +136,7 @@ def _with_first(rows: pl.DataFrame, owner: str) -> pl.DataFrame:
 
 
 class PreviousMaker:
-    """Draws previous_application.
-
-    Parameters
-    ----------
-    stored : dict
-        What `measure` gave.
-    """
+    """Draws previous_application from what `measure` gave."""
 
     def __init__(self, stored: Json) -> None:
         self._loadings: dict[str, float] = stored["loadings"]
@@ -166,19 +154,9 @@ class PreviousMaker:
     ) -> pl.DataFrame:
         """Rows of previous_application without identifiers.
 
-        Parameters
-        ----------
-        latent : mapping
-            By summary's name, the applicants' normal values, shape (applicants,).
-        owner : array of shape (rows,)
-            The applicant's place of each row.
-        hidden : Series of str
-            `HIDDEN_LOAN`, `HIDDEN_CARD` or "" for each row: hidden ones are granted for certain.
-        population : str
-            "train" or "test".
-        rng : Generator
-            The only source of chance.
-        """  # fmt: skip
+        `owner` is the place of each row's applicant, whose normal values `latent` has by summary.
+        `hidden` is `HIDDEN_LOAN`, `HIDDEN_CARD` or "": hidden ones are granted for certain.
+        """
         of = {name: values[owner] for name, values in latent.items()}
         rows = pl.DataFrame({"owner": owner, "hidden": hidden}).with_columns(
             population=pl.lit(population)

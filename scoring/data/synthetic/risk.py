@@ -38,19 +38,7 @@ _LABELLED: list[str] = _CONTENT.sections["labelled"]
 
 
 def log_odds(applications: pl.DataFrame, summaries: pl.DataFrame, model: Json) -> FloatArray:
-    """The logarithm of the odds of default.
-
-    Parameters
-    ----------
-    applications, summaries : DataFrame of n rows
-        Application rows, and their histories' summaries (`scoring.data.synthetic.summaries`).
-    model : dict
-        What `fit` gave.
-
-    Returns
-    -------
-    array of shape (n,)
-    """
+    """The logarithm of the odds of default by the model that `fit` gave, shape (n,)."""
     result = application_log_odds(applications, model) + _history_log_odds(summaries, model)
     return result + float(model["shift"])
 
@@ -107,17 +95,7 @@ def _rank(values: FloatArray, knots: FloatArray) -> FloatArray:
 
 
 def fit(applications: pl.DataFrame, histories: pl.DataFrame, summaries: pl.DataFrame) -> Json:
-    """Fit the model on real rows.
-
-    Parameters
-    ----------
-    applications : DataFrame
-        All training applications, with TARGET.
-    histories : DataFrame of m rows
-        The training applications whose histories are known, with TARGET.
-    summaries : DataFrame of m rows
-        Their summaries.
-    """
+    """Fit the model on all training applications, then on those whose histories are known."""
     target = applications["TARGET"].to_numpy().astype(float)
     numbers = _application_numbers(applications)
     part = _fit_part(numbers, applications, _LABELLED, target, APPLICATION_RIDGE, None)

@@ -29,20 +29,7 @@ SUMMARIES = (*BUREAU, *BALANCE, *PREVIOUS, *PAYMENT)
 
 
 def summarise(frames: Mapping[str, pl.DataFrame], applicants: pl.Series) -> pl.DataFrame:
-    """The summaries of each applicant, null where there is no such history.
-
-    Parameters
-    ----------
-    frames : mapping
-        The six history tables by name.
-    applicants : Series of int
-        SK_ID_CURR of the rows wanted, in their order.
-
-    Returns
-    -------
-    DataFrame
-        A column for each of `SUMMARIES`, as Float64.
-    """
+    """A column for each of `SUMMARIES`, in the order of the applicants; null without a history."""
     tables = (
         _bureau(frames["bureau"]),
         _balance(frames["bureau_balance"], frames["bureau"]),
