@@ -22,6 +22,7 @@ from scoring.data.synthetic.marginals import (
     FloatArray,
     Json,
     NumberTable,
+    in_grains,
     measure_categories,
     measure_numbers,
 )
@@ -202,25 +203,21 @@ def _present(name: str, missing: str) -> pl.Expr:
     return pl.when(pl.col(f"missing {missing}") == PRESENT).then(pl.col(name)).alias(name)
 
 
-def _grain(value: pl.Expr, grain: float) -> pl.Expr:
-    return ((value / grain).round(0) * grain).round(3)
-
-
 def _amounts(traits: pl.DataFrame) -> pl.DataFrame:
     """Goods, credit and annuity, each from the one before it.
 
     A credit without goods is a revolving one; the trait is still drawn, to size the credit.
     """
-    goods = _grain(pl.col("AMT_GOODS_PRICE"), GOODS_GRAIN)
-    credit = _grain(goods * pl.col("credit per goods"), AMOUNT_GRAIN)
-    annuity = _grain(credit * pl.col("annuity per credit"), AMOUNT_GRAIN)
+    goods = in_grains(pl.col("AMT_GOODS_PRICE"), GOODS_GRAIN)
+    credit = in_grains(goods * pl.col("credit per goods"), AMOUNT_GRAIN)
+    annuity = in_grains(credit * pl.col("annuity per credit"), AMOUNT_GRAIN)
     income = pl.col("AMT_INCOME_TOTAL")
     return (
         traits.with_columns(
             AMT_GOODS_PRICE=goods,
             AMT_CREDIT=credit,
             AMT_ANNUITY=annuity,
-            AMT_INCOME_TOTAL=_grain(income, GOODS_GRAIN).clip(lower_bound=GOODS_GRAIN),
+            AMT_INCOME_TOTAL=in_grains(income, GOODS_GRAIN).clip(lower_bound=GOODS_GRAIN),
         )
         .with_columns(_present("AMT_GOODS_PRICE", "AMT_GOODS_PRICE"))
         .with_columns(_present("AMT_ANNUITY", "AMT_ANNUITY"))

@@ -19,7 +19,7 @@ from scoring.data.synthetic import applications
 from scoring.data.synthetic.bureau import MOST_LOANS, BureauMaker
 from scoring.data.synthetic.cards import CardsMaker
 from scoring.data.synthetic.copula import factor, latents
-from scoring.data.synthetic.marginals import FloatArray, IntArray, Json, NumberTable
+from scoring.data.synthetic.marginals import FloatArray, IntArray, Json, load_tables
 from scoring.data.synthetic.payments import LOANS, PaymentsMaker
 from scoring.data.synthetic.previous import (
     HIDDEN_CARD,
@@ -29,7 +29,7 @@ from scoring.data.synthetic.previous import (
 )
 from scoring.data.synthetic.risk import log_odds
 from scoring.data.synthetic.summaries import summarise
-from scoring.data.tables import APPLICATION, TABLES, Table
+from scoring.data.tables import TABLES, Table
 
 Population = Literal["train", "test"]
 POPULATIONS: tuple[Population, ...] = ("train", "test")
@@ -61,17 +61,9 @@ class ChunkMaker:
         self._factor = factor(profile["correlation"], len(self._names))
         self._traits = {name: applications.load(profile["traits"][name]) for name in POPULATIONS}
         self._buildings: Json = profile["buildings"]
-        self._counts = {
-            population: {
-                name: NumberTable.load(table)
-                for name, table in profile["counts"][population].items()
-                if isinstance(table, dict)
-            }
-            for population in POPULATIONS
-        }
+        self._counts = {name: load_tables(profile["counts"][name])[0] for name in POPULATIONS}
         self._balance_known = {
-            population: float(profile["counts"][population]["balance_known"])
-            for population in POPULATIONS
+            name: float(profile["counts"][name]["balance_known"]) for name in POPULATIONS
         }
         self._hidden: dict[str, float] = profile["hidden"]
         self._bureau = BureauMaker(profile["bureau"])
@@ -123,7 +115,7 @@ class ChunkMaker:
         return {"bureau": rows, "bureau_balance": months}
 
     def _count(self, name: str, population: Population, latent: dict[str, FloatArray]) -> IntArray:
-        drawn = self._counts[population][name].draw(_uniform(latent[name]))
+        drawn = self._counts[population][name].draw(ndtr(latent[name]))
         return drawn.round().astype(np.int64)
 
     def _home_credit(
@@ -187,16 +179,10 @@ def _applicants(block: int) -> IntArray:
     return FIRST_APPLICANT + block * CHUNK + np.arange(CHUNK)
 
 
-def _uniform(latent: FloatArray) -> FloatArray:
-    uniform: FloatArray = ndtr(latent)
-    return uniform
-
-
 def _typed(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """The table's columns and types, sorted by its link and key."""
-    schema = table.schema if table is not APPLICATION else APPLICATION.schema
     columns = []
-    for name, dtype in schema.items():
+    for name, dtype in table.schema.items():
         column = pl.col(name)
         if dtype.is_integer() and rows.schema[name].is_float():
             column = column.round(0)

@@ -84,10 +84,15 @@ def packed(matrix: FloatArray) -> list[int]:
 
 def factor(thousandths: list[int], size: int) -> FloatArray:
     """The Cholesky factor, shape (size, size), of what `packed` gave."""
+    return cholesky(nearest_correlation(unpacked(thousandths, size)))
+
+
+def unpacked(thousandths: list[int], size: int) -> FloatArray:
+    """The matrix, shape (size, size), of which `packed` gave the lower triangle."""
     matrix = np.eye(size)
     rows, columns = np.tril_indices(size, -1)
     matrix[rows, columns] = matrix[columns, rows] = np.array(thousandths) / 1000
-    return cholesky(nearest_correlation(matrix))
+    return matrix
 
 
 def cholesky(matrix: FloatArray) -> FloatArray:

@@ -121,6 +121,11 @@ def load_tables(stored: Json) -> tuple[dict[str, NumberTable], dict[str, Categor
     )
 
 
+def in_grains(value: pl.Expr, grain: float | pl.Expr) -> pl.Expr:
+    """An amount rounded to a multiple of a smallest one."""
+    return ((value / grain).round(0) * grain).round(3)
+
+
 def joined(*columns: str | pl.Expr) -> pl.Expr:
     """Several columns as one text; a null is an empty part."""
     parts = [pl.col(column) if isinstance(column, str) else column for column in columns]

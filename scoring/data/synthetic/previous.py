@@ -18,6 +18,7 @@ from scoring.data.synthetic.marginals import (
     FloatArray,
     IntArray,
     Json,
+    in_grains,
     load_tables,
     measure_categories,
 )
@@ -284,25 +285,21 @@ class PreviousMaker:
         return rows.with_columns(NFLAG_INSURED_ON_APPROVAL=insured)
 
 
-def _grain(value: pl.Expr, grain: float) -> pl.Expr:
-    return ((value / grain).round(0) * grain).round(3)
-
-
 def _priced(rows: pl.DataFrame, blank: pl.DataFrame) -> pl.DataFrame:
     """The wish, the down payment, the credit and the annuity, each from the one before it."""
     grain = pl.when(_TYPE == "Consumer loans").then(4.5).otherwise(4500.0)
-    wished = ((pl.col("wished") / grain).round(0) * grain).round(3)
+    wished = in_grains(pl.col("wished"), grain)
     wished = pl.when(blank["nothing wished"]).then(0.0).otherwise(wished)
     rows = rows.with_columns(AMT_APPLICATION=wished)
-    down = _grain(pl.col("AMT_APPLICATION") * pl.col("down"), 4.5)
+    down = in_grains(pl.col("AMT_APPLICATION") * pl.col("down"), 4.5)
     rows = rows.with_columns(paid=pl.when(blank["AMT_DOWN_PAYMENT"]).then(0.0).otherwise(down))
-    lent = _grain((pl.col("AMT_APPLICATION") - pl.col("paid")) * pl.col("lent"), 4.5)
+    lent = in_grains((pl.col("AMT_APPLICATION") - pl.col("paid")) * pl.col("lent"), 4.5)
     limit = (
-        pl.when(pl.col("AMT_APPLICATION") > 0).then(lent).otherwise(_grain(pl.col("limit"), 4.5))
+        pl.when(pl.col("AMT_APPLICATION") > 0).then(lent).otherwise(in_grains(pl.col("limit"), 4.5))
     )
     rows = rows.with_columns(AMT_CREDIT=pl.when(blank["nothing lent"]).then(0.0).otherwise(limit))
     term = pl.col("CNT_PAYMENT")
-    loan = _grain(pl.col("AMT_CREDIT") * pl.col("cost") / term.clip(1), 0.045)
+    loan = in_grains(pl.col("AMT_CREDIT") * pl.col("cost") / term.clip(1), 0.045)
     annuity = pl.when(_REVOLVING).then((pl.col("AMT_CREDIT") * 0.05).round(3)).otherwise(loan)
     rows = rows.with_columns(AMT_ANNUITY=pl.when(~blank["AMT_ANNUITY"]).then(annuity))
     rate = (pl.col("paid") / pl.col("AMT_APPLICATION")).fill_nan(0.0).round(6)

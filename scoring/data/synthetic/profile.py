@@ -32,6 +32,7 @@ from scoring.data.synthetic.copula import (
     normal_scores,
     nudged,
     packed,
+    unpacked,
 )
 from scoring.data.synthetic.marginals import FloatArray, Json, joined, measure_numbers
 from scoring.data.synthetic.summaries import SUMMARIES, summarise
@@ -51,17 +52,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sources:
-    """Real rows.
-
-    Attributes
-    ----------
-    applications : DataFrame
-        All training applications, with TARGET.
-    people : dict of DataFrame
-        By population, the applications whose histories are in `histories`.
-    histories : dict of DataFrame
-        The six history tables by name.
-    """
+    """Real rows: all training applications, and by population those with known histories."""
 
     applications: pl.DataFrame
     people: Mapping[Population, pl.DataFrame]
@@ -69,13 +60,7 @@ class Sources:
 
     @classmethod
     def read(cls, home_credit: Path, more: Path) -> Sources:
-        """Read Kaggle's files in the two folders.
-
-        Raises
-        ------
-        DatasetError
-            If a file is not as Kaggle's are.
-        """
+        """Read Kaggle's files in the two folders."""
         with tempfile.TemporaryDirectory() as scratch:
             known = ingest(home_credit, Path(scratch) / "known")
             frames = {name: frame.collect() for name, frame in known.frames("train").items()}
@@ -124,7 +109,7 @@ def compute(sources: Sources, progress: Progress = lambda _: None) -> Json:
     latent = np.nan_to_num(real)
     latent[: len(TRAITS), : len(TRAITS)] = start
     profile["latents"] = [*TRAITS, *SUMMARIES]
-    _set_correlation(profile, nearest_correlation(latent))
+    profile["correlation"] = packed(nearest_correlation(latent))
     _with_histories(profile, real, orders, progress)
     progress("level of risk")
     _set_level(profile)
@@ -172,11 +157,11 @@ def _traits(sources: Sources, orders: Mapping[str, list[str | None]]) -> Json:
 
 def _hidden(tables: Mapping[str, pl.DataFrame], prior: pl.DataFrame, applicants: int) -> Json:
     """Loans and cards per applicant of which only the payments are on file."""
-    found = {}
+    hidden = {}
     for name, table in (("loans", "POS_CASH_balance"), ("cards", "credit_card_balance")):
         known = tables[table]["SK_ID_PREV"].unique().is_in(prior["SK_ID_PREV"].implode())
-        found[name] = round(int((~known).sum()) / applicants, 4)
-    return found
+        hidden[name] = round(int((~known).sum()) / applicants, 4)
+    return hidden
 
 
 def _counts(summaries: pl.DataFrame) -> Json:
@@ -244,14 +229,14 @@ def _applications_alone(
 def _with_histories(
     profile: Json, real: FloatArray, orders: Mapping[str, list[str | None]], progress: Progress
 ) -> None:
-    latent = _unpacked(profile)
+    latent = unpacked(profile["correlation"], len(profile["latents"]))
     for step in range(FULL_ROUNDS):
         progress(f"correlations with histories, round {step + 1} of {FULL_ROUNDS}")
         people, summaries = _drawn(profile, seed=step)
         found = correlations(_scores(people, summaries, orders))
         # Later rounds move less, so that the draws' own noise averages out.
         latent = nudged(latent, real, found, FULL_STEP / (1 + step / 3))
-        _set_correlation(profile, latent)
+        profile["correlation"] = packed(latent)
 
 
 def _drawn(
@@ -267,18 +252,6 @@ def _drawn(
             [summarise(chunk, chunk["application"]["SK_ID_CURR"]) for chunk in chunks]
         )
     return people, summaries
-
-
-def _set_correlation(profile: Json, latent: FloatArray) -> None:
-    profile["correlation"] = packed(latent)
-
-
-def _unpacked(profile: Json) -> FloatArray:
-    size = len(profile["latents"])
-    matrix = np.eye(size)
-    rows, columns = np.tril_indices(size, -1)
-    matrix[rows, columns] = matrix[columns, rows] = np.array(profile["correlation"]) / 1000
-    return matrix
 
 
 def _set_level(profile: Json) -> None:
