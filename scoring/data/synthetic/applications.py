@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtr
 
 from scoring.data.synthetic.content import Content
@@ -181,7 +182,7 @@ def _labels(
     return table.draw(uniform, keys)
 
 
-def write_rows(traits: pl.DataFrame, buildings: Json, rng: np.random.Generator) -> pl.DataFrame:
+def write_rows(traits: pl.DataFrame, buildings: Json, rng: Generator) -> pl.DataFrame:
     """Application rows from traits, without SK_ID_CURR and TARGET.
 
     `buildings` says how `_MODE` and `_MEDI` differ from `_AVG`, as `measure_buildings` gives it.
@@ -304,9 +305,7 @@ def _few_quantiles(values: pl.Series) -> list[float]:
     return [round(float(value), 4) for value in (ends[0], *inner, ends[1])]  # type: ignore[arg-type]
 
 
-def _building_columns(
-    rows: pl.DataFrame, buildings: Json, rng: np.random.Generator
-) -> list[pl.Series]:
+def _building_columns(rows: pl.DataFrame, buildings: Json, rng: Generator) -> list[pl.Series]:
     columns = []
     for part in PARTS:
         average = rows[f"{part}_AVG"].to_numpy().round(4)
@@ -318,7 +317,7 @@ def _building_columns(
     return columns
 
 
-def _relative(average: FloatArray, relation: Json, rng: np.random.Generator) -> FloatArray:
+def _relative(average: FloatArray, relation: Json, rng: Generator) -> FloatArray:
     uniform = rng.random(len(average))
     place = 10 * rng.random(len(average))
     changed = average.copy()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
@@ -16,8 +17,8 @@ from scoring.data.synthetic.marginals import (
     FloatArray,
     IntArray,
     Json,
+    Latents,
     load_tables,
-    measure_categories,
 )
 from scoring.data.synthetic.summaries import DAYS_A_MONTH, LATE_STATUSES, OLDEST_MONTH
 
@@ -26,7 +27,7 @@ MOST_LOANS = 60
 # From the lowest lateness to the highest; X (unknown) first, so that the rest rank by it.
 STATUSES = ("X", "0", *LATE_STATUSES)
 ROUND_SUM = 4500.0
-# Missing together or not, with the same states of the loan.
+# In the order of their digits in the pattern `blanks`.
 BLANKS = (
     "DAYS_CREDIT_ENDDATE", "AMT_CREDIT_MAX_OVERDUE", "AMT_CREDIT_SUM_DEBT",
     "AMT_CREDIT_SUM_LIMIT", "AMT_ANNUITY",
@@ -39,17 +40,11 @@ def measure(bureau: pl.DataFrame, balance: pl.DataFrame) -> Json:
     """Aggregates of real rows of both populations, told apart by the column `population`."""
     known = bureau["SK_ID_BUREAU"].is_in(balance["SK_ID_BUREAU"].unique().implode())
     rows = bureau.with_columns(balance=pl.when(known).then(pl.lit("1")).otherwise(pl.lit("0")))
-    blanks = rows.select(_blank_pattern().alias("blanks"))["blanks"]
     return {
         **_CONTENT.measured("loans", rows),
-        "blanks": measure_categories(blanks, _CONTENT.key(rows, "balance_and_state")),
         "loadings": _CONTENT.measured("loadings", rows),
         "months": _measure_months(balance, rows),
     }
-
-
-def _blank_pattern() -> pl.Expr:
-    return pl.concat_str([pl.col(name).is_null().cast(pl.Int8).cast(pl.String) for name in BLANKS])
 
 
 def _measure_months(balance: pl.DataFrame, bureau: pl.DataFrame) -> Json:
@@ -78,10 +73,10 @@ class BureauMaker:
 
     def loans(
         self,
-        latent: Mapping[str, FloatArray],
+        latent: Latents,
         counts: IntArray,
         population: str,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> tuple[pl.DataFrame, IntArray]:
         """Rows of bureau, and the place (0, 1, ...) of the applicant of each.
 
@@ -95,9 +90,7 @@ class BureauMaker:
         rows = self._amounts(rows, of, rng)
         return self._blanked(rows, rng), owner
 
-    def _states(
-        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _states(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> pl.DataFrame:
         share = self._loadings
         days = ndtr(mixed(of["bureau_recency"], share["recency"], rng))
         number = self._numbers["DAYS_CREDIT"].draw(days, rows["population"]).round().clip(-2922, 0)
@@ -115,7 +108,7 @@ class BureauMaker:
         }
         return rows.with_columns(CREDIT_ACTIVE=states, **plain)
 
-    def _dates(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    def _dates(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
         dated = _CONTENT.key(rows, "dated")
         length = self._numbers["duration"].draw(rng.random(rows.height), dated)
         ended = self._numbers["ended"].draw(rng.random(rows.height), dated)
@@ -137,9 +130,7 @@ class BureauMaker:
             )
         )
 
-    def _amounts(
-        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _amounts(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> pl.DataFrame:
         state, owing = _CONTENT.key(rows, "state"), _CONTENT.key(rows, "owing")
         amount = ndtr(mixed(of["bureau_amount"], self._loadings["amount"], rng))
         owed = ndtr(mixed(of["bureau_debt"], 0.5, rng))
@@ -156,9 +147,7 @@ class BureauMaker:
             **self._overdue(rows, of, rng)
         )
 
-    def _overdue(
-        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> dict[str, pl.Series]:
+    def _overdue(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> dict[str, pl.Series]:
         """The worst overdue ever, and the rarer overdue of now."""
         rank = ndtr(mixed(of["bureau_overdue"], self._loadings["overdue"], rng))
         ever = self._categories["overdue"].codes(rank) == 1
@@ -175,7 +164,7 @@ class BureauMaker:
             }
         )
 
-    def _blanked(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    def _blanked(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
         keys = _CONTENT.key(rows, "balance_and_state")
         pattern = self._categories["blanks"].draw(rng.random(rows.height), keys)
         kept = [
@@ -184,9 +173,7 @@ class BureauMaker:
         ]
         return rows.with_columns(kept)
 
-    def months(
-        self, loans: pl.DataFrame, late: FloatArray, rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def months(self, loans: pl.DataFrame, late: FloatArray, rng: Generator) -> pl.DataFrame:
         """Rows of bureau_balance for rows of bureau; `late` is their applicants' normal value."""
         first, last = self._span(loans, rng)
         closing = self._closing(loans, rng)
@@ -205,13 +192,13 @@ class BureauMaker:
             }
         )
 
-    def _span(self, loans: pl.DataFrame, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    def _span(self, loans: pl.DataFrame, rng: Generator) -> tuple[IntArray, IntArray]:
         start = np.ceil(loans["DAYS_CREDIT"].to_numpy() / DAYS_A_MONTH).clip(OLDEST_MONTH, 0)
         drawn = self._numbers["last"].draw(rng.random(loans.height), _CONTENT.key(loans, "span"))
         last = np.maximum(start, drawn.round().clip(OLDEST_MONTH, 0))
         return start.astype(np.int64), last.astype(np.int64)
 
-    def _closing(self, loans: pl.DataFrame, rng: np.random.Generator) -> FloatArray:
+    def _closing(self, loans: pl.DataFrame, rng: Generator) -> FloatArray:
         """The last month before a loan's status turns to C for good, if it does."""
         ended = loans["DAYS_ENDDATE_FACT"].cast(pl.Float64).fill_null(float("inf")).to_numpy()
         share = _CONTENT.key(loans, "span").replace_strict(self._closes, default=0.0).to_numpy()
@@ -231,7 +218,7 @@ class BureauMaker:
         return result
 
     def _walk(
-        self, length: IntArray, shift: FloatArray, population: str, rng: np.random.Generator
+        self, length: IntArray, shift: FloatArray, population: str, rng: Generator
     ) -> NDArray[np.int8]:
         """A chain of statuses for each loan, shape (loans, longest).
 

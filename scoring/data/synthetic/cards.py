@@ -6,16 +6,23 @@ do in the real rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtr
 
 from scoring.data.synthetic.content import Content
 from scoring.data.synthetic.copula import mixed
-from scoring.data.synthetic.marginals import BoolArray, FloatArray, IntArray, Json, load_tables
+from scoring.data.synthetic.marginals import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Json,
+    Latents,
+    load_tables,
+)
 from scoring.data.synthetic.payments import kept, on_file
 from scoring.data.synthetic.summaries import DAYS_A_MONTH, OLDEST_MONTH
 from scoring.data.tables import TABLES
@@ -84,9 +91,7 @@ class CardsMaker:
         self._stored = stored
         self._numbers, self._categories = load_tables(stored)
 
-    def months(
-        self, cards: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def months(self, cards: pl.DataFrame, latent: Latents, rng: Generator) -> pl.DataFrame:
         """Rows of credit_card_balance, and the applicant's place in `owner`.
 
         `cards` are granted revolving loans of previous_application with identifiers, `owner` and
@@ -113,7 +118,7 @@ class CardsMaker:
         return rows.select("owner", *COLUMNS)
 
     def _span(
-        self, cards: pl.DataFrame, used: pl.Series, rng: np.random.Generator
+        self, cards: pl.DataFrame, used: pl.Series, rng: Generator
     ) -> tuple[IntArray, IntArray]:
         decided = cards["DAYS_DECISION"].to_numpy() / DAYS_A_MONTH
         first = np.round(decided + self._numbers["first"].draw(rng.random(cards.height)))
@@ -121,13 +126,13 @@ class CardsMaker:
         last = self._numbers["last"].draw(rng.random(cards.height), used).round().clip(-96, -1)
         return first.astype(np.int64), np.maximum(first, last).astype(np.int64)
 
-    def _limits(self, used: pl.Series, rng: np.random.Generator) -> FloatArray:
+    def _limits(self, used: pl.Series, rng: Generator) -> FloatArray:
         drawn = self._numbers["limit"].draw(rng.random(len(used)), used)
         limits: FloatArray = np.round(drawn / LIMIT_GRAIN) * LIMIT_GRAIN
         return limits
 
     def _begun(
-        self, used: pl.Series, hidden: pl.Series, length: IntArray, rng: np.random.Generator
+        self, used: pl.Series, hidden: pl.Series, length: IntArray, rng: Generator
     ) -> IntArray:
         """The month from which drawings are on file, even if they are 0.
 
@@ -142,7 +147,7 @@ class CardsMaker:
 
     def _live(
         self, cards: pl.DataFrame, used: pl.Series, limit: FloatArray, length: IntArray,
-        latent: Mapping[str, FloatArray], rng: np.random.Generator,
+        latent: Latents, rng: Generator,
     ) -> _Months:  # fmt: skip
         """Let each card run from month to month."""
         shape = cards.height, int(length.max(initial=1))
@@ -162,7 +167,7 @@ class CardsMaker:
 
     def _rows(
         self, months: _Months, inside: BoolArray, limit: FloatArray, hidden: pl.Series,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> pl.DataFrame:  # fmt: skip
         balance, drawn, paid = (
             np.round(part[inside], 2) for part in (months.balance, months.drawn, months.paid)
@@ -198,7 +203,7 @@ class CardsMaker:
         )  # fmt: skip
 
     def _blanked(
-        self, rows: pl.DataFrame, begun: BoolArray, used: pl.Series, rng: np.random.Generator
+        self, rows: pl.DataFrame, begun: BoolArray, used: pl.Series, rng: Generator
     ) -> pl.DataFrame:
         """Drawings are unknown until the first one, some minimum payments always."""
         blank = [f"{kind}_DRAWINGS_{place}_CURRENT" for kind in ("AMT", "CNT") for place in DRAWN]
@@ -212,9 +217,7 @@ class CardsMaker:
             pl.when(pl.Series(known)).then(pl.col(name)).alias(name) for name, known in kept.items()
         )
 
-    def _states(
-        self, length: IntArray, card: IntArray, age: IntArray, rng: np.random.Generator
-    ) -> pl.Series:
+    def _states(self, length: IntArray, card: IntArray, age: IntArray, rng: Generator) -> pl.Series:
         """Closed cards are completed for their last third."""
         closed = rng.random(len(length)) < self._stored["closed"]
         tail = closed[card] & (age >= length[card] * 2 // 3)

@@ -13,13 +13,14 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import expit, ndtr, ndtri
 
 from scoring.data.synthetic import applications
 from scoring.data.synthetic.bureau import MOST_LOANS, BureauMaker
 from scoring.data.synthetic.cards import CardsMaker
 from scoring.data.synthetic.copula import factor, latents
-from scoring.data.synthetic.marginals import FloatArray, IntArray, Json, load_tables
+from scoring.data.synthetic.marginals import IntArray, Json, Latents, load_tables
 from scoring.data.synthetic.payments import LOANS, PaymentsMaker
 from scoring.data.synthetic.previous import (
     HIDDEN_CARD,
@@ -90,19 +91,19 @@ class ChunkMaker:
         return {name: _typed(frames[name], TABLES[name]) for name in ("application", *HISTORIES)}
 
     def _applications(
-        self, population: Population, latent: dict[str, FloatArray], block: int,
-        rng: np.random.Generator,
+        self, population: Population, latent: Latents, block: int,
+        rng: Generator,
     ) -> dict[str, pl.DataFrame]:  # fmt: skip
         traits = applications.draw_traits(self._traits[population], latent)
         rows = applications.write_rows(traits, self._buildings, rng)
         return {"application": rows.with_columns(SK_ID_CURR=pl.Series(_applicants(block)))}
 
     def _loans(
-        self, population: Population, latent: dict[str, FloatArray], block: int,
-        rng: np.random.Generator,
+        self, population: Population, latent: Latents, block: int,
+        rng: Generator,
     ) -> dict[str, pl.DataFrame]:  # fmt: skip
         share = self._balance_known[population]
-        latent = latent | {"balance_known": latent["balance_known"] + float(ndtri(share))}
+        latent = {**latent, "balance_known": latent["balance_known"] + float(ndtri(share))}
         counts = self._count("bureau_count", population, latent)
         rows, owner = self._bureau.loans(latent, counts, population, rng)
         identifiers = FIRST_BUREAU + block * CHUNK * MOST_LOANS + np.arange(rows.height)
@@ -114,13 +115,13 @@ class ChunkMaker:
         months = self._bureau.months(rows.filter(pl.Series(known)), late, rng)
         return {"bureau": rows, "bureau_balance": months}
 
-    def _count(self, name: str, population: Population, latent: dict[str, FloatArray]) -> IntArray:
+    def _count(self, name: str, population: Population, latent: Latents) -> IntArray:
         drawn = self._counts[population][name].draw(ndtr(latent[name]))
         return drawn.round().astype(np.int64)
 
     def _home_credit(
-        self, population: Population, latent: dict[str, FloatArray], block: int,
-        rngs: list[np.random.Generator],
+        self, population: Population, latent: Latents, block: int,
+        rngs: list[Generator],
     ) -> dict[str, pl.DataFrame]:  # fmt: skip
         owner, hidden = self._owners(population, latent, rngs[0])
         rows = self._previous.rows(latent, owner, hidden, population, rngs[0])
@@ -148,7 +149,7 @@ class ChunkMaker:
         }
 
     def _owners(
-        self, population: Population, latent: dict[str, FloatArray], rng: np.random.Generator
+        self, population: Population, latent: Latents, rng: Generator
     ) -> tuple[IntArray, pl.Series]:
         """The applicant's place of each application, the hidden ones after the others."""
         room = MOST_APPLICATIONS - 4
@@ -162,7 +163,7 @@ class ChunkMaker:
         )
 
     def _with_target(
-        self, frames: dict[str, pl.DataFrame], population: Population, rng: np.random.Generator
+        self, frames: dict[str, pl.DataFrame], population: Population, rng: Generator
     ) -> pl.DataFrame:
         rows = frames["application"]
         if population == "test":

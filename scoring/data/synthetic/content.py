@@ -46,8 +46,8 @@ class Content:
         return self._named.get(name, pl.col(name))
 
     def expression(self, sql: str) -> pl.Expr:
-        """SQL with words in braces."""
-        return pl.sql_expr(sql.format_map(self._sql))
+        """A word, or SQL with words in braces."""
+        return self._named[sql] if sql in self._named else pl.sql_expr(sql.format_map(self._sql))
 
     def key(self, rows: pl.DataFrame, name: str) -> pl.Series:
         """The values of a word or column."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtri
 
 from scoring.data.synthetic.marginals import BoolArray, FloatArray
@@ -100,7 +101,7 @@ def cholesky(matrix: FloatArray) -> FloatArray:
     return np.linalg.cholesky(matrix).astype(np.float64)
 
 
-def latents(rng: np.random.Generator, lower: FloatArray, rows: int) -> FloatArray:
+def latents(rng: Generator, lower: FloatArray, rows: int) -> FloatArray:
     """Correlated standard normal values, shape (rows, size).
 
     einsum keeps to one order of summation whatever the number of threads, so equal seeds give
@@ -113,7 +114,7 @@ def latents(rng: np.random.Generator, lower: FloatArray, rows: int) -> FloatArra
 def mixed(
     latent: FloatArray,
     loading: float,
-    rng: np.random.Generator,
+    rng: Generator,
     own: FloatArray | None = None,
 ) -> FloatArray:
     """Row-level normal values of which `loading` squared is common to an applicant's rows.

@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Json = dict[str, Any]
+# By the name of a trait or summary, a standard normal value an applicant.
+Latents = Mapping[str, FloatArray]
 
 ROWS_PER_QUANTILE = 20
 ROWS_PER_VALUE = 5

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtr
 
 from scoring.data.synthetic.content import Content
 from scoring.data.synthetic.copula import mixed
-from scoring.data.synthetic.marginals import BoolArray, FloatArray, IntArray, Json, load_tables
+from scoring.data.synthetic.marginals import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Json,
+    Latents,
+    load_tables,
+)
 from scoring.data.synthetic.summaries import DAYS_A_MONTH, OLDEST_MONTH
 from scoring.data.tables import TABLES
 
@@ -83,9 +89,7 @@ class PaymentsMaker:
         self._pos_numbers, self._pos_categories = load_tables(self._pos)
         self._paid_numbers, self._paid_categories = load_tables(self._paid)
 
-    def pos(
-        self, loans: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def pos(self, loans: pl.DataFrame, latent: Latents, rng: Generator) -> pl.DataFrame:
         """Rows of POS_CASH_balance.
 
         `loans` are granted and begun cash and consumer loans of previous_application, with
@@ -111,9 +115,7 @@ class PaymentsMaker:
         identifiers = loans.select("SK_ID_PREV", "SK_ID_CURR")[loan]
         return pl.concat([identifiers, rows], how="horizontal").select(POS_COLUMNS)
 
-    def _span(
-        self, loans: pl.DataFrame, rng: np.random.Generator
-    ) -> tuple[IntArray, IntArray, BoolArray]:
+    def _span(self, loans: pl.DataFrame, rng: Generator) -> tuple[IntArray, IntArray, BoolArray]:
         """First and last month of each loan, and whether its end is on file."""
         decided = loans["DAYS_DECISION"].to_numpy() / DAYS_A_MONTH
         ends = loans["DAYS_TERMINATION"].to_numpy()
@@ -128,7 +130,7 @@ class PaymentsMaker:
 
     def _pos_states(
         self, loans: pl.DataFrame, loan: IntArray, age: IntArray, closing: BoolArray,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> pl.Series:  # fmt: skip
         opening = self._pos_categories["opening"].draw(rng.random(loans.height)).gather(loan)
         active = pl.Series(["Active"], dtype=pl.String).gather(np.zeros(len(loan), np.int64))
@@ -136,7 +138,7 @@ class PaymentsMaker:
         completed = pl.Series(["Completed"], dtype=pl.String).gather(np.zeros(len(loan), np.int64))
         return completed.zip_with(pl.Series(closing), later).alias("NAME_CONTRACT_STATUS")
 
-    def _pos_late(self, rank: FloatArray, loan: IntArray, rng: np.random.Generator) -> pl.DataFrame:
+    def _pos_late(self, rank: FloatArray, loan: IntArray, rng: Generator) -> pl.DataFrame:
         share = self._pos_numbers["late"].draw(rank)[loan]
         late = rng.random(len(loan)) < share
         days = np.zeros(len(loan))
@@ -146,9 +148,7 @@ class PaymentsMaker:
         default = np.where(deferred, np.minimum(days, 30), 0)
         return pl.DataFrame({"SK_DPD": days, "SK_DPD_DEF": default})
 
-    def instalments(
-        self, loans: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def instalments(self, loans: pl.DataFrame, latent: Latents, rng: Generator) -> pl.DataFrame:
         """Rows of installments_payments for the loans that `pos` takes."""
         loans = loans.filter(pl.col("AMT_ANNUITY") > 0)
         owner = loans["owner"].to_numpy()
@@ -168,13 +168,13 @@ class PaymentsMaker:
         ).with_columns(loans.select("SK_ID_PREV", "SK_ID_CURR", kind="NAME_CONTRACT_TYPE")[loan])
         return self._settled(rows, latent, rng)
 
-    def _versions(self, loan: IntArray, age: IntArray, rng: np.random.Generator) -> FloatArray:
+    def _versions(self, loan: IntArray, age: IntArray, rng: Generator) -> FloatArray:
         """A calendar's version; it changes within a loan, never in its first two months."""
         drawn = self._paid_numbers["version"].draw(rng.random(len(loan))).round().clip(1)
         return np.where(age < 2, 1.0, drawn)
 
     def card_instalments(
-        self, months: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
+        self, months: pl.DataFrame, latent: Latents, rng: Generator
     ) -> pl.DataFrame:
         """Rows of installments_payments for months of a card in which something was paid."""
         paid = months.filter(pl.col("AMT_PAYMENT_TOTAL_CURRENT") > 0)
@@ -191,9 +191,7 @@ class PaymentsMaker:
         )  # fmt: skip
         return self._settled(rows, latent, rng)
 
-    def _settled(
-        self, rows: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _settled(self, rows: pl.DataFrame, latent: Latents, rng: Generator) -> pl.DataFrame:
         """Add when and how much was paid; a few instalments are paid in two parts."""
         late, days = self._delays(rows, latent, rng)
         entry = pl.col("DAYS_INSTALMENT") + pl.Series(days)
@@ -219,7 +217,7 @@ class PaymentsMaker:
         return pl.concat([rows, second]).select(INSTALMENT_COLUMNS)
 
     def _delays(
-        self, rows: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
+        self, rows: pl.DataFrame, latent: Latents, rng: Generator
     ) -> tuple[BoolArray, FloatArray]:
         owner, kind = rows["owner"].to_numpy(), rows["kind"]
         rank = ndtr(mixed(latent["instalment_late"][owner], self._paid["loading late"], rng))
@@ -230,7 +228,7 @@ class PaymentsMaker:
         return late, np.where(late, after, early)
 
 
-def kept(loans: pl.DataFrame, shares: dict[str, float], rng: np.random.Generator) -> pl.Series:
+def kept(loans: pl.DataFrame, shares: dict[str, float], rng: Generator) -> pl.Series:
     """Whether each loan's payments are on file: a share of the visible ones, and all hidden."""
     share = loans["NAME_CONTRACT_TYPE"].replace_strict(shares, default=0.0)
     return (pl.Series(rng.random(loans.height)) < share) | (loans["hidden"] != "")

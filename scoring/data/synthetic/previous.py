@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtr
 
 from scoring.data.synthetic.content import Content
 from scoring.data.synthetic.copula import mixed
 from scoring.data.synthetic.marginals import (
-    FloatArray,
     IntArray,
     Json,
+    Latents,
     in_grains,
     load_tables,
     measure_categories,
 )
-from scoring.data.tables import DAY_SENTINEL, TABLES
+from scoring.data.tables import DAY_SENTINEL
 
 # Visible and hidden applications of one applicant stay below this in all.
 MOST_APPLICATIONS = 60
@@ -49,40 +49,17 @@ _REVOLVING = _TYPE == "Revolving loans"
 def measure(rows: pl.DataFrame) -> Json:
     """Aggregates of real rows of both populations, told apart by the column `population`."""
     rows = _with_first(rows, "SK_ID_CURR")
+    products = _CONTENT.key(rows, "product"), _CONTENT.key(rows, "case_and_band")
     return {
-        "categories": {**_measure_products(rows), **_measure_labels(rows)},
+        "categories": {
+            **_CONTENT.measured("patterns", rows),
+            **_CONTENT.measured("labels", rows),
+            "contract": _measure_contracts(rows),
+            "product": measure_categories(*products, _by_yield(rows)),
+        },
         "numbers": {**_CONTENT.measured("amounts", rows), **_CONTENT.measured("dates", rows)},
         "loadings": _CONTENT.measured("loadings", rows),
     }
-
-
-def _blank_pattern() -> pl.Expr:
-    """A digit each: nothing asked for, nothing granted, and whether `BLANKS` are missing."""
-    conditions = [
-        pl.col("AMT_APPLICATION") == 0,
-        pl.col("AMT_CREDIT") == 0,
-        *(pl.col(name).is_null() for name in BLANKS),
-    ]
-    return pl.concat_str([condition.cast(pl.Int8).cast(pl.String) for condition in conditions])
-
-
-def _measure_products(rows: pl.DataFrame) -> Json:
-    granted = rows.filter(_STATUS == "Approved")
-    by_case = _CONTENT.key(rows, "case_and_band")
-    return {
-        **_CONTENT.measured("categories", rows),
-        "contract": _measure_contracts(rows),
-        "product": measure_categories(_CONTENT.key(rows, "product"), by_case, _by_yield(rows)),
-        "shop": measure_categories(_CONTENT.key(rows, "shop"), rows["PRODUCT_COMBINATION"]),
-        "blanks": measure_categories(_pattern(rows, _blank_pattern()), by_case),
-        "dates": measure_categories(
-            _pattern(granted, _date_pattern()), granted["NAME_CONTRACT_TYPE"]
-        ),
-    }
-
-
-def _pattern(rows: pl.DataFrame, pattern: pl.Expr) -> pl.Series:
-    return rows.select(pattern.alias("pattern"))["pattern"]
 
 
 def _by_yield(rows: pl.DataFrame) -> list[str | None]:
@@ -107,29 +84,6 @@ def _measure_contracts(rows: pl.DataFrame) -> Json:
     return measure_categories(pl.concat(values), pl.concat(keys), order=CONTRACTS)
 
 
-def _date_pattern() -> pl.Expr:
-    """A letter each of `DUE_DATES`: n null, s sentinel, d a day."""
-    letters = [
-        pl.when(pl.col(name).is_null())
-        .then(pl.lit("n"))
-        .when(pl.col(name) == DAY_SENTINEL)
-        .then(pl.lit("s"))
-        .otherwise(pl.lit("d"))
-        for name in DUE_DATES
-    ]
-    return pl.concat_str(letters)
-
-
-def _measure_labels(rows: pl.DataFrame) -> Json:
-    measured = {}
-    for name, entry in _CONTENT.sections["labels"].items():
-        known = rows.filter(_CONTENT.expression(entry["where"])) if "where" in entry else rows
-        by = _CONTENT.key(known, entry["by"]) if "by" in entry else None
-        categories = TABLES["previous_application"][name].categories
-        measured[name] = measure_categories(known[name], by, known=categories)
-    return measured
-
-
 def _with_first(rows: pl.DataFrame, owner: str) -> pl.DataFrame:
     """Mark each applicant's earliest application: there they were a new client."""
     first = pl.col("DAYS_DECISION") == pl.col("DAYS_DECISION").min().over(owner)
@@ -147,11 +101,11 @@ class PreviousMaker:
 
     def rows(
         self,
-        latent: Mapping[str, FloatArray],
+        latent: Latents,
         owner: IntArray,
         hidden: pl.Series,
         population: str,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> pl.DataFrame:
         """Rows of previous_application without identifiers.
 
@@ -167,9 +121,7 @@ class PreviousMaker:
         rows = self._amounts(rows, of, rng)
         return self._dates(rows, rng)
 
-    def _cases(
-        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _cases(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> pl.DataFrame:
         """The day, then the status, then the product."""
         share = self._loadings
         recency = ndtr(mixed(of["previous_recency"], share["recency"], rng))
@@ -198,7 +150,7 @@ class PreviousMaker:
             DAYS_DECISION=pl.when(old).then(-2922.0).otherwise(pl.col("DAYS_DECISION"))
         )
 
-    def _texts(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    def _texts(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
         shop = self._categories["shop"].columns(
             _CONTENT.words["shop"], rng.random(rows.height), rows["PRODUCT_COMBINATION"]
         )
@@ -210,9 +162,7 @@ class PreviousMaker:
         area = self._numbers["seller"].draw(rng.random(rows.height), rows["CHANNEL_TYPE"])
         return rows.with_columns(**labels, SELLERPLACE_AREA=pl.Series(area).round(0).clip(-1))
 
-    def _amounts(
-        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _amounts(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> pl.DataFrame:
         normal = {
             name: mixed(of[f"previous_{name}"], self._loadings[name], rng)
             for name in ("amount", "term", "down")
@@ -238,7 +188,7 @@ class PreviousMaker:
         rate = (pl.col("RATE_DOWN_PAYMENT") * self._down_rate).round(6)
         return self._rates(priced.with_columns(RATE_DOWN_PAYMENT=rate), rng)
 
-    def _blank(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    def _blank(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
         """Which amounts are zero or missing; never those of a hidden loan."""
         keys = _CONTENT.key(rows, "case_and_band")
         pattern = self._categories["blanks"].draw(rng.random(rows.height), keys)
@@ -248,7 +198,7 @@ class PreviousMaker:
             {name: (pattern.str.slice(place, 1) == "1") & seen for place, name in enumerate(names)}
         )
 
-    def _rates(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    def _rates(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
         known = pl.Series(rng.random(rows.height) < self._interest_known) & (
             (rows["NAME_CONTRACT_TYPE"] == "Consumer loans")
             & (rows["NAME_CONTRACT_STATUS"] == "Approved")
@@ -261,7 +211,7 @@ class PreviousMaker:
             pl.when(known).then(pl.Series(values)).alias(name) for name, values in drawn.items()
         )
 
-    def _dates(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    def _dates(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
         """First and last due dates, for granted loans that were taken up."""
         kind = rows["NAME_CONTRACT_TYPE"]
         pattern = self._categories["dates"].draw(rng.random(rows.height), kind)
