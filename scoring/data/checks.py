@@ -96,21 +96,7 @@ def conform(frame: pl.DataFrame, table: Table, *, where: str) -> pl.DataFrame:
 
     Text is parsed, whole floats become integers, texts that say that there is nothing become null
     (`scoring.data.values`), unknown columns are dropped with a warning. Categories that are not
-    known are left as they are, for `without_unknown` to take out.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows with the table's column names, in any order.
-    table : Table
-        What the rows should be.
-    where : str
-        The file that the rows come from, for messages.
-
-    Returns
-    -------
-    DataFrame
-        The same rows in the same order with exactly `table.schema`.
+    known are left as they are, for `without_unknown` to take out. `where` names the file.
 
     Raises
     ------
@@ -143,23 +129,10 @@ def conform(frame: pl.DataFrame, table: Table, *, where: str) -> pl.DataFrame:
 def without_unknown(
     frame: pl.DataFrame, table: Table, *, where: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take categories that are not known for missing, and log how many there are.
+    """Take categories of conformed rows that are not known for missing, and log how many there are.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Conformed rows.
-    table : Table
-        What they are rows of.
-    where : str
-        The file that they come from, for messages.
-
-    Returns
-    -------
-    frame : DataFrame
-        The rows with null in the place of what is not known.
-    unknown : DataFrame
-        Where those values were (`row`, from 0), in which `column`, and which `value`.
+    Returns the rows, and where those values were (`row`, from 0), in which `column`, and which
+    `value`.
 
     Raises
     ------
@@ -198,13 +171,7 @@ def _warn_unknown(told: pl.Series, column: Column, table: Table, where: str) -> 
 
 
 def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
-    """Raise DatasetError for the first row whose key an earlier row has.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Conformed rows in the order of their file.
-    """
+    """Raise DatasetError for the first of conformed rows whose key an earlier row has."""
     if not table.key:
         return
     key = frame.select(packed_key([table[name] for name in table.key]).alias("key"))["key"]

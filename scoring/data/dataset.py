@@ -31,18 +31,6 @@ from scoring.data.tables import APPLICATION, HISTORY, HOME_CREDIT, TABLES, Table
 from scoring.data.values import Misunderstood, misunderstood
 from scoring.files import sha256_of, staged_folder
 
-__all__ = [
-    "FILES",
-    "Dataset",
-    "DatasetError",
-    "Population",
-    "conform",
-    "ingest",
-    "write_dataset",
-    "write_manifest",
-    "write_table",
-]
-
 logger = logging.getLogger(__name__)
 
 Population = Literal["train", "test"]

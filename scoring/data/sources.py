@@ -102,14 +102,8 @@ def find_files(
 ) -> Mapping[str, SourceFile]:
     """Find the tables' files in a folder, in its zips or in one zip; other files are ignored.
 
-    Parameters
-    ----------
-    source : Path
-        A folder, or a zip with the tables in it.
-    names : iterable of str
-        File names without their ending.
-    along : tuple of str
-        Others, which are taken where they are beside them, and not looked for.
+    Files are named without their ending. Those of `along` are taken where they are beside the
+    others, and not looked for.
 
     Raises
     ------

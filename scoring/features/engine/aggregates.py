@@ -133,17 +133,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 
 
 def finished(function: str, part: Mapping[str, Formula], unit: Formula | float) -> Formula:
-    """A function of a measure.
-
-    Parameters
-    ----------
-    function : str
-        One of `NEEDS`.
-    part : mapping of str to Formula
-        The parts it needs, as floats.
-    unit : Formula or float
-        What one unit of the values is worth.
-    """
+    """A function of a measure, from the parts that it needs (`NEEDS`), as floats, and its unit."""
     match function:
         case "count":
             return part["count"]

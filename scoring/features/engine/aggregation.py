@@ -34,7 +34,7 @@ class Aggregation:
     filters : mapping of str to Condition
         Which rows count, by name; the name "all" needs no entry.
     aggregates : iterable of Aggregate
-        What is computed. Functions: sum, mean, min, max, count.
+        What the features are.
     table : Table, optional
         Whose columns can be aggregated as they are.
     """

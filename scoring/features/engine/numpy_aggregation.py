@@ -44,15 +44,7 @@ class SmallAggregation:
         ]
 
     def apply(self, column: Callable[[str], Array], starts: Places) -> dict[str, Array]:
-        """Every aggregate by name, a value an applicant.
-
-        Parameters
-        ----------
-        column : callable
-            Gives the columns of the rows, which are applicant by applicant.
-        starts : numpy.ndarray
-            Where the rows of each applicant begin.
-        """
+        """Every aggregate by name, a value an applicant, whose rows begin at `starts`."""
         features = np.empty((len(self._names), len(starts)))
         if len(starts):
             parts = self._parts_of(column, starts)

@@ -24,15 +24,8 @@ _KEY_BITS = 32
 class SmallRows(Rows):
     """Rows in memory.
 
-    Parameters
-    ----------
-    height : int
-        How many rows there are.
-    names : sequence of str
-        The columns in their order.
-    find : callable
-        Makes the column of a name: numbers as 64-bit floats with NaN for null, texts as objects
-        with None for null. Each is asked for once, and only if something needs it.
+    `find` makes the column of a name: numbers as 64-bit floats with NaN for null, texts as objects
+    with None for null. Each is asked for once, and only if something needs it.
     """
 
     def __init__(
@@ -125,13 +118,7 @@ class SmallRows(Rows):
         return rows._with(dict(zip(names, with_null[:, places], strict=True)))
 
     def frame(self, types: Mapping[str, pl.Enum]) -> pl.DataFrame:
-        """The rows as features: SK_ID_CURR as Int32, texts as Enum, numbers as Float32.
-
-        Parameters
-        ----------
-        types : mapping of str to polars.Enum
-            The columns of text.
-        """
+        """The rows as features: SK_ID_CURR as Int32, texts as Enum, numbers as Float32."""
         numbers = [name for name in self.names if name not in types and name != APPLICANT]
         values = np.array([self.column(name) for name in numbers], dtype=np.float32)
         # One series for all numbers, since each costs more than its few values.
@@ -148,10 +135,7 @@ class SmallRows(Rows):
     def vectors(self, codes: Mapping[str, Mapping[str, int]]) -> npt.NDArray[np.float32]:
         """The rows as 32-bit floats without SK_ID_CURR, NaN for null, of shape (rows, columns).
 
-        Parameters
-        ----------
-        codes : mapping of str to mapping of str to int
-            For each column of text, the number that stands for each category.
+        `codes` has, for each column of text, the number that stands for each category.
         """
         columns = [
             _codes(self.column(name), codes[name]) if name in codes else self.column(name)

@@ -16,12 +16,11 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
+from scoring.data.checks import DatasetError, conform
 from scoring.data.dataset import (
     FILES,
     Dataset,
-    DatasetError,
     Population,
-    conform,
     ingest,
     write_manifest,
     write_table,
