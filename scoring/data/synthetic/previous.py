@@ -130,13 +130,11 @@ class PreviousMaker:
         rows = _with_first(rows, "owner")
         refused = ndtr(mixed(of["previous_refused"], share["refused"], rng))
         status = self._categories["status"].draw(refused, _CONTENT.key(rows, "situation"))
-        granted = pl.when(rows["hidden"] != "").then(pl.lit("Approved")).otherwise(status)
+        granted = pl.when(pl.col("hidden") != "").then(pl.lit("Approved")).otherwise(status)
         rows = rows.with_columns(NAME_CONTRACT_STATUS=granted)
         cash = ndtr(mixed(of["previous_cash"], share["cash"], rng))
-        seen = pl.col("hidden") == ""
-        keys = rows.select(
-            pl.when(seen).then(_CONTENT.named("contract")).otherwise("hidden").alias("key")
-        )["key"]
+        hidden = rows["hidden"]
+        keys = _CONTENT.key(rows, "contract").zip_with(hidden == "", hidden)
         contract = self._categories["contract"].draw(cash, keys)
         rows = rows.with_columns(NAME_CONTRACT_TYPE=contract)
         dear = ndtr(mixed(of["previous_yield"], share["yield"], rng))
@@ -145,10 +143,8 @@ class PreviousMaker:
         )
         rows = rows.with_columns(product)
         # The cards without an application on file are those that predate the files.
-        old = rows["hidden"] == HIDDEN_CARD
-        return rows.with_columns(
-            DAYS_DECISION=pl.when(old).then(-2922.0).otherwise(pl.col("DAYS_DECISION"))
-        )
+        day = pl.when(pl.col("hidden") == HIDDEN_CARD).then(-2922.0).otherwise("DAYS_DECISION")
+        return rows.with_columns(DAYS_DECISION=day)
 
     def _texts(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
         shop = self._categories["shop"].columns(

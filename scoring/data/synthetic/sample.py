@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import cache
@@ -80,15 +80,11 @@ def write_sample(
     workers = min(processes or MOST_PROCESSES, os.cpu_count() or 1, len(tasks))
     names = [name for name in FILES if tests or name != "application_test"]
     with staged_folder(out, kind="dataset") as staged:
-        with ExitStack() as opened:
-            writers = {name: opened.enter_context(_writer(staged, name)) for name in names}
-            done = 0
-            for task, tables in zip(tasks, _drawn(tasks, seed, workers), strict=True):
-                for name, rows in tables.items():
-                    writers[name].write_table(rows)
-                done += sum(number for _, _, number in task)
-                if progress:
-                    progress(done)
+        done = 0
+        for task in _written(staged, names, zip(tasks, _drawn(tasks, seed, workers), strict=True)):
+            done += sum(number for _, _, number in task)
+            if progress:
+                progress(done)
         made = {"applicants": applicants, "test_applicants": tests, "seed": seed}
         write_manifest(staged, SOURCE, {"made": made})
     return Dataset.open(out)
@@ -102,6 +98,18 @@ def _check(applicants: int, tests: int, seed: int) -> None:
     ):
         if not least <= value <= most:
             raise SampleError(f"{name} is {value}: give a number from {least} to {most}")
+
+
+def _written(
+    folder: Path, names: list[str], drawn: Iterable[tuple[_Task, dict[str, pa.Table]]]
+) -> Iterator[_Task]:
+    """Append the tables of each task to the files of some names, a row group at a time."""
+    with ExitStack() as opened:
+        writers = {name: opened.enter_context(_writer(folder, name)) for name in names}
+        for task, tables in drawn:
+            for name, rows in tables.items():
+                writers[name].write_table(rows)
+            yield task
 
 
 def _writer(folder: Path, name: str) -> pq.ParquetWriter:

@@ -102,7 +102,8 @@ class SmallRows(Rows):
         starts = _starts(keys[places])
         columns = {name: self.column(name)[places[starts]] for name in by}
         for name, (column, kind) in summaries.items():
-            columns[name] = PARTS[kind](self.column(column)[places], starts).astype(np.float64)
+            values = PARTS[kind](self.column(column)[places], starts)
+            columns[name] = values.astype(np.float64, copy=False)
         return self.made(columns, len(starts))
 
     def joined(self, other: Self, on: Sequence[str], *, inner: bool = False) -> Self:
