@@ -19,10 +19,10 @@ from scipy.special import ndtr
 
 from scoring.data.synthetic.content import Content
 from scoring.data.synthetic.marginals import (
-    CategoryTable,
     FloatArray,
     Json,
-    NumberTable,
+    Latents,
+    Tables,
     in_grains,
     measure_categories,
     measure_numbers,
@@ -30,7 +30,6 @@ from scoring.data.synthetic.marginals import (
 from scoring.data.tables import APPLICATION, DAY_SENTINEL
 
 Kind = Literal["number", "category"]
-Tables = dict[str, NumberTable | CategoryTable]
 
 ABSENT, PRESENT = "absent", "present"
 COUPLES = ("Married", "Civil marriage")
@@ -148,38 +147,20 @@ def coded(traits: pl.DataFrame, orders: Mapping[str, list[str | None]]) -> pl.Da
     return pl.DataFrame(columns)
 
 
-def load(stored: Json) -> Tables:
-    """The tables of each trait as `measure` stored them."""
-    tables: Tables = {}
-    for trait in TRAITS:
-        load_table = NumberTable.load if trait.kind == "number" else CategoryTable.load
-        tables[trait.name] = load_table(stored[trait.name])
-    return tables
-
-
-def draw_traits(tables: Tables, normal: Mapping[str, FloatArray]) -> pl.DataFrame:
+def draw_traits(tables: Tables, normal: Latents) -> pl.DataFrame:
     """Traits from latent normal values, by name, each of shape (n,)."""
-    drawn: dict[str, pl.Series] = {}
-    for name in ("NAME_CONTRACT_TYPE", "NAME_INCOME_TYPE"):
-        drawn[name] = _labels(tables[name], ndtr(normal[name]), None)
+    numbers, categories = tables
+    parting = ("NAME_CONTRACT_TYPE", "NAME_INCOME_TYPE")
+    drawn = {name: categories[name].draw(ndtr(normal[name])) for name in parting}
     keys = strata(pl.DataFrame(drawn))
     for trait in TRAITS:
-        if trait.name in drawn:
-            continue
         by = keys[trait.by] if trait.by else None
-        table, uniform = tables[trait.name], ndtr(normal[trait.name])
-        if isinstance(table, NumberTable):
-            drawn[trait.name] = pl.Series(table.draw(uniform, by))
-        else:
-            drawn[trait.name] = _labels(table, uniform, by)
+        rank = ndtr(normal[trait.name])
+        if trait.kind == "number":
+            drawn[trait.name] = pl.Series(numbers[trait.name].draw(rank, by))
+        elif trait.name not in parting:
+            drawn[trait.name] = categories[trait.name].draw(rank, by)
     return pl.DataFrame({trait.name: drawn[trait.name] for trait in TRAITS})
-
-
-def _labels(
-    table: NumberTable | CategoryTable, uniform: FloatArray, keys: pl.Series | None
-) -> pl.Series:
-    assert isinstance(table, CategoryTable)  # noqa: S101
-    return table.draw(uniform, keys)
 
 
 def write_rows(traits: pl.DataFrame, buildings: Json, rng: Generator) -> pl.DataFrame:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.random import Generator
 from scipy.special import expit, ndtr, ndtri
 
+from scoring.data.dataset import POPULATIONS, Population
 from scoring.data.synthetic import applications
 from scoring.data.synthetic.bureau import MOST_LOANS, BureauMaker
 from scoring.data.synthetic.cards import CardsMaker
@@ -30,19 +30,14 @@ from scoring.data.synthetic.previous import (
 )
 from scoring.data.synthetic.risk import log_odds
 from scoring.data.synthetic.summaries import summarise
-from scoring.data.tables import TABLES, Table
+from scoring.data.tables import HISTORY, TABLES, Table
 
-Population = Literal["train", "test"]
-POPULATIONS: tuple[Population, ...] = ("train", "test")
 # Applicants of a chunk. Changing it changes every sample.
 CHUNK = 1000
 FIRST_APPLICANT = 100_001
 FIRST_BUREAU = 5_000_001
 FIRST_PREVIOUS = 1_000_001
-HISTORIES = (
-    "bureau", "bureau_balance", "previous_application", "POS_CASH_balance",
-    "installments_payments", "credit_card_balance",
-)  # fmt: skip
+HISTORIES = tuple(table.name for table in HISTORY)
 
 
 @cache
@@ -60,7 +55,7 @@ class ChunkMaker:
         profile = load_profile() if profile is None else profile
         self._names: list[str] = profile["latents"]
         self._factor = factor(profile["correlation"], len(self._names))
-        self._traits = {name: applications.load(profile["traits"][name]) for name in POPULATIONS}
+        self._traits = {name: load_tables(profile["traits"][name]) for name in POPULATIONS}
         self._buildings: Json = profile["buildings"]
         self._counts = {name: load_tables(profile["counts"][name])[0] for name in POPULATIONS}
         self._balance_known = {

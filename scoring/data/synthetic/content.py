@@ -11,7 +11,6 @@ import tomllib
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from scoring.data.synthetic.copula import loading
@@ -88,7 +87,7 @@ class Content:
             case "median":
                 return round(float(values.drop_nulls().drop_nans().median()), 5)  # type: ignore[arg-type]
             case _:
-                return _loading(values, rows["SK_ID_CURR"])
+                return round(loading(values, rows["SK_ID_CURR"]), 3)
 
 
 _KINDS = ("number", "category", "share", "median", "loading")
@@ -101,8 +100,3 @@ def _shares(values: pl.Series, by: pl.Series, digits: int) -> Json:
     )
     large = strata.filter(pl.col("len") >= ROWS_PER_QUANTILE).sort("key")
     return {key: round(share, digits) for key, _, share in large.iter_rows()}
-
-
-def _loading(values: pl.Series, owners: pl.Series) -> float:
-    numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    return round(loading(numbers, owners.to_numpy().astype(float), ~np.isnan(numbers)), 3)

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.random import Generator
 from scipy.special import ndtri
 
-from scoring.data.synthetic.marginals import BoolArray, FloatArray
+from scoring.data.synthetic.marginals import FloatArray
 
 # Pairs of columns that fewer rows have in common say too little about a correlation.
 FEWEST_PAIRS = 200
@@ -127,9 +127,10 @@ def mixed(
     return result
 
 
-def loading(values: FloatArray, groups: FloatArray, present: BoolArray) -> float:
+def loading(values: pl.Series, groups: pl.Series) -> float:
     """The square root of the intra-class correlation of rows' normal scores (one-way ANOVA)."""
-    frame = pl.DataFrame({"value": values[present], "group": groups[present]})
+    frame = pl.DataFrame({"value": values.cast(pl.Float64).fill_nan(None), "group": groups})
+    frame = frame.drop_nulls("value")
     score = ndtri(((frame["value"].rank("average") - 0.5) / frame.height).to_numpy())
     table = (
         frame.with_columns(score=score)

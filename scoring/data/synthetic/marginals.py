@@ -113,7 +113,10 @@ class CategoryTable:
         return lookup.select(pl.all().replace("", None).gather(codes))
 
 
-def load_tables(stored: Json) -> tuple[dict[str, NumberTable], dict[str, CategoryTable]]:
+Tables = tuple[dict[str, NumberTable], dict[str, CategoryTable]]
+
+
+def load_tables(stored: Json) -> Tables:
     """The tables of numbers, and those of categories, in a part of the profile."""
     tables = {name: entry for name, entry in stored.items()
               if isinstance(entry, dict) and "strata" in entry}  # fmt: skip

@@ -113,13 +113,9 @@ class PreviousMaker:
         `hidden` is `HIDDEN_LOAN`, `HIDDEN_CARD` or "": hidden ones are granted for certain.
         """
         of = {name: values[owner] for name, values in latent.items()}
-        rows = pl.DataFrame({"owner": owner, "hidden": hidden}).with_columns(
-            population=pl.lit(population)
-        )
-        rows = self._cases(rows, of, rng)
-        rows = self._texts(rows, rng)
-        rows = self._amounts(rows, of, rng)
-        return self._dates(rows, rng)
+        rows = pl.DataFrame({"owner": owner, "hidden": hidden, "population": population})
+        rows = self._texts(self._cases(rows, of, rng), rng)
+        return self._dates(self._amounts(rows, of, rng), rng)
 
     def _cases(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> pl.DataFrame:
         """The day, then the status, then the product."""
@@ -219,14 +215,13 @@ class PreviousMaker:
         rows = rows.with_columns(pattern=begun, **drawn)
         loans, cards = _loan_dates(), _card_dates()
         taken = (_STATUS == "Approved") & ~pl.col("pattern").str.starts_with("n")
-        rows = rows.with_columns(
-            pl.when(taken & _REVOLVING).then(cards[name]).when(taken).then(loans[name]).alias(name)
-            for name in DUE_DATES[1:3]
-        )
-        rows = rows.with_columns(
-            pl.when(taken & _REVOLVING).then(cards[name]).when(taken).then(loans[name]).alias(name)
-            for name in (DUE_DATES[0], *DUE_DATES[3:])
-        )
+        dates = {
+            name: pl.when(taken & _REVOLVING).then(cards[name]).when(taken).then(loans[name])
+            for name in DUE_DATES
+        }
+        # The last due date and the end follow from the first and the planned last one.
+        for names in (DUE_DATES[1:3], (DUE_DATES[0], *DUE_DATES[3:])):
+            rows = rows.with_columns(dates[name].alias(name) for name in names)
         insured = pl.when(taken).then(pl.col("NFLAG_INSURED_ON_APPROVAL"))
         return rows.with_columns(NFLAG_INSURED_ON_APPROVAL=insured)
 
@@ -267,13 +262,11 @@ def _loan_dates() -> Mapping[str, pl.Expr]:
     end = (last + pl.col("terminated")).round(0)
     never = float(DAY_SENTINEL)
     return {
-        "DAYS_FIRST_DRAWING": pl.lit(float(DAY_SENTINEL)),
+        "DAYS_FIRST_DRAWING": pl.lit(never),
         "DAYS_FIRST_DUE": first,
         "DAYS_LAST_DUE_1ST_VERSION": first + length,
         "DAYS_LAST_DUE": pl.when(last < 0).then(last).otherwise(never),
-        "DAYS_TERMINATION": pl.when((last < 0) & (end < 0))
-        .then(end)
-        .otherwise(float(DAY_SENTINEL)),
+        "DAYS_TERMINATION": pl.when((last < 0) & (end < 0)).then(end).otherwise(never),
     }
 
 

@@ -21,9 +21,9 @@ import numpy as np
 import polars as pl
 import typer
 
-from scoring.data.dataset import Dataset, ingest
+from scoring.data.dataset import POPULATIONS, Dataset, Population, ingest
 from scoring.data.synthetic import applications, bureau, cards, payments, previous, risk
-from scoring.data.synthetic.chunks import HISTORIES, POPULATIONS, ChunkMaker, Population
+from scoring.data.synthetic.chunks import HISTORIES, ChunkMaker
 from scoring.data.synthetic.copula import (
     cholesky,
     correlations,
@@ -34,7 +34,7 @@ from scoring.data.synthetic.copula import (
     packed,
     unpacked,
 )
-from scoring.data.synthetic.marginals import FloatArray, Json, joined, measure_numbers
+from scoring.data.synthetic.marginals import FloatArray, Json, joined, load_tables, measure_numbers
 from scoring.data.synthetic.summaries import SUMMARIES, summarise
 
 FORMAT = 1
@@ -213,7 +213,7 @@ def _real_correlations(
 def _applications_alone(
     profile: Json, real: FloatArray, orders: Mapping[str, list[str | None]], progress: Progress
 ) -> FloatArray:
-    tables = applications.load(profile["traits"]["train"])
+    tables = load_tables(profile["traits"]["train"])
     rng = np.random.default_rng(0)
     latent = nearest_correlation(np.nan_to_num(real))
     for step in range(CHEAP_ROUNDS):

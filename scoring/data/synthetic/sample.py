@@ -15,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.data.dataset import FILES, Dataset, write_manifest
-from scoring.data.synthetic.chunks import CHUNK, HISTORIES, POPULATIONS, ChunkMaker, Population
+from scoring.data.dataset import FILES, POPULATIONS, Dataset, Population, write_manifest
+from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker
 from scoring.data.tables import empty_frame
 from scoring.errors import ScoringError
 from scoring.files import staged_folder
