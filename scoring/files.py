@@ -206,9 +206,9 @@ def _listed(folder: Path, kind: str) -> dict[str, str] | None:
     name = _LISTS.get(kind, LIST)
     files = {name: ""}
     try:
-        told = json.loads((folder / name).read_bytes())
-        ours = told.get("kind", kind) == kind and isinstance(told["format"], int)
-        for path, entry in told["files"].items():
+        content = json.loads((folder / name).read_bytes())
+        ours = content.get("kind", kind) == kind and isinstance(content["format"], int)
+        for path, entry in content["files"].items():
             files[path] = entry["sha256"] if isinstance(entry, dict) else entry
             ours = ours and bool(_SHA256.fullmatch(files[path]))
         return files if ours else None

@@ -121,8 +121,8 @@ def conform(frame: pl.DataFrame, table: Table, *, where: str) -> pl.DataFrame:
     _check_sentinels(frame, table, where)
     empty = [name for name in frame.columns if frame[name].null_count() == frame.height]
     if empty and frame.height >= _LEAST_TOLD:
-        told = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
-        logger.warning("table %s (%s): no row has a value in %s", table.name, where, told)
+        names = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
+        logger.warning("table %s (%s): no row has a value in %s", table.name, where, names)
     return frame
 
 
@@ -147,26 +147,26 @@ def without_unknown(
         if not odd.any():
             continue
         rows = odd.arg_true()
-        told = values.gather(rows)
+        given = values.gather(rows)
         if column.required:
-            mend = f"It must be {wanted_category(column, told[0])}"
-            problem = f"{shown(told[0])!r} is unknown"
+            mend = f"It must be {wanted_category(column, given[0])}"
+            problem = f"{shown(given[0])!r} is unknown"
             raise refusal(table, where, column.name, problem, mend, rows[0])
-        _warn_unknown(told, column, table, where)
+        _warn_unknown(given, column, table, where)
         place = pl.lit(column.name).alias("column")
-        unknown.append(pl.DataFrame({"row": rows, "value": told}).select("row", place, "value"))
+        unknown.append(pl.DataFrame({"row": rows, "value": given}).select("row", place, "value"))
         known.append(values.set(odd, None))
     return frame.with_columns(known), pl.concat(unknown)
 
 
-def _warn_unknown(told: pl.Series, column: Column, table: Table, where: str) -> None:
-    values = told.unique().sort()
+def _warn_unknown(given: pl.Series, column: Column, table: Table, where: str) -> None:
+    values = given.unique().sort()
     named = ", ".join(repr(shown(value)) for value in values[:_SHOWN_CATEGORIES])
     more = ", ..." if len(values) > _SHOWN_CATEGORIES else ""
     logger.warning(
         "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); taken for "
         "missing, and applicants who have them are never accepted without an officer",
-        table.name, where, column.name, len(told), len(values), named, more,
+        table.name, where, column.name, len(given), len(values), named, more,
     )  # fmt: skip
 
 

@@ -202,11 +202,11 @@ class BureauMaker:
         """The last month before a loan's status turns to C for good, if it does."""
         ended = loans["DAYS_ENDDATE_FACT"].cast(pl.Float64).fill_null(float("inf")).to_numpy()
         share = _CONTENT.key(loans, "span").replace_strict(self._closes, default=0.0).to_numpy()
-        told = rng.random(loans.height) < share
+        closes = rng.random(loans.height) < share
         # A loan that goes on is at rest from some month on.
         resting = loans["DAYS_CREDIT"].to_numpy() * rng.random(loans.height)
         last = np.where(np.isinf(ended), resting, ended)
-        result: FloatArray = np.where(told, np.floor(last / DAYS_A_MONTH), np.inf)
+        result: FloatArray = np.where(closes, np.floor(last / DAYS_A_MONTH), np.inf)
         return result
 
     def _lateness(self, loans: pl.DataFrame, late: FloatArray) -> FloatArray:

@@ -32,6 +32,8 @@ from scoring.data.synthetic.risk import log_odds
 from scoring.data.synthetic.summaries import summarise
 from scoring.data.tables import HISTORY, TABLES, Table
 
+# The seven tables by name.
+Frames = dict[str, pl.DataFrame]
 # Applicants of a chunk. Changing it changes every sample.
 CHUNK = 1000
 FIRST_APPLICANT = 100_001
@@ -68,7 +70,7 @@ class ChunkMaker:
         self._cards = CardsMaker(profile["cards"])
         self._risk: Json = profile["risk"]
 
-    def draw(self, population: Population, chunk: int, seed: int) -> dict[str, pl.DataFrame]:
+    def draw(self, population: Population, chunk: int, seed: int) -> Frames:
         """The seven tables of one chunk by name, typed and sorted.
 
         The test population has no TARGET, and other marginals. Equal seeds give equal rows.
@@ -88,15 +90,12 @@ class ChunkMaker:
     def _applications(
         self, population: Population, latent: Latents, block: int,
         rng: Generator,
-    ) -> dict[str, pl.DataFrame]:  # fmt: skip
+    ) -> Frames:  # fmt: skip
         traits = applications.draw_traits(self._traits[population], latent)
         rows = applications.write_rows(traits, self._buildings, rng)
         return {"application": rows.with_columns(SK_ID_CURR=pl.Series(_applicants(block)))}
 
-    def _loans(
-        self, population: Population, latent: Latents, block: int,
-        rng: Generator,
-    ) -> dict[str, pl.DataFrame]:  # fmt: skip
+    def _loans(self, population: Population, latent: Latents, block: int, rng: Generator) -> Frames:
         share = self._balance_known[population]
         latent = {**latent, "balance_known": latent["balance_known"] + float(ndtri(share))}
         counts = self._count("bureau_count", population, latent)
@@ -117,7 +116,7 @@ class ChunkMaker:
     def _home_credit(
         self, population: Population, latent: Latents, block: int,
         rngs: list[Generator],
-    ) -> dict[str, pl.DataFrame]:  # fmt: skip
+    ) -> Frames:  # fmt: skip
         owner, hidden = self._owners(population, latent, rngs[0])
         rows = self._previous.rows(latent, owner, hidden, population, rngs[0])
         identifiers = FIRST_PREVIOUS + block * CHUNK * MOST_APPLICATIONS + np.arange(rows.height)
@@ -157,9 +156,7 @@ class ChunkMaker:
             np.repeat(kinds, counts)
         )
 
-    def _with_target(
-        self, frames: dict[str, pl.DataFrame], population: Population, rng: Generator
-    ) -> pl.DataFrame:
+    def _with_target(self, frames: Frames, population: Population, rng: Generator) -> pl.DataFrame:
         rows = frames["application"]
         if population == "test":
             return rows.with_columns(TARGET=pl.lit(None, pl.Int8))

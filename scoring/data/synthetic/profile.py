@@ -221,8 +221,8 @@ def _applications_alone(
         drawn = latents(rng, cholesky(latent), CHEAP_ROWS)
         traits = applications.draw_traits(tables, dict(zip(TRAITS, drawn.T, strict=True)))
         rows = applications.write_rows(traits, profile["buildings"], rng)
-        found = correlations(normal_scores(*_observed(rows, "train", orders)))
-        latent = nudged(latent, real, found, CHEAP_STEP)
+        measured = correlations(normal_scores(*_observed(rows, "train", orders)))
+        latent = nudged(latent, real, measured, CHEAP_STEP)
     return latent
 
 
@@ -233,9 +233,9 @@ def _with_histories(
     for step in range(FULL_ROUNDS):
         progress(f"correlations with histories, round {step + 1} of {FULL_ROUNDS}")
         people, summaries = _drawn(profile, seed=step)
-        found = correlations(_scores(people, summaries, orders))
+        measured = correlations(_scores(people, summaries, orders))
         # Later rounds move less, so that the draws' own noise averages out.
-        latent = nudged(latent, real, found, FULL_STEP / (1 + step / 3))
+        latent = nudged(latent, real, measured, FULL_STEP / (1 + step / 3))
         profile["correlation"] = packed(latent)
 
 

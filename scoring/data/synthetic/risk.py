@@ -120,15 +120,15 @@ def _fit_part(
         blocks[f"label {name}"] = np.column_stack([(text == label) * 1.0 for label in known])
     design = np.column_stack([np.ones(len(target)), *blocks.values()])
     weights = _newton(design, target, ridge, np.zeros(len(target)) if offset is None else offset)
-    found = dict(zip(blocks, np.split(weights[1:], _ends(blocks.values())), strict=True))
+    parts = dict(zip(blocks, np.split(weights[1:], _ends(blocks.values())), strict=True))
     return {
         "intercept": round(float(weights[0]), 4),
         "numbers": {
-            name: {"knots": _short(knots[name], 5), "weights": _short(found[name], 3)}
+            name: {"knots": _short(knots[name], 5), "weights": _short(parts[name], 3)}
             for name in numbers
         },
         "labels": {
-            name: dict(zip(known, _short(found[f"label {name}"], 3), strict=True))
+            name: dict(zip(known, _short(parts[f"label {name}"], 3), strict=True))
             for name, known in labels.items()
         },
     }
