@@ -48,10 +48,7 @@ class FilesError(ScoringError):
 def staged_folder(out: Path, *, kind: Kind) -> Iterator[Path]:
     """Write a folder whole or not at all: yields an empty one that takes the place of `out`.
 
-    Raises
-    ------
-    FilesError
-        As `check_folder`.
+    It raises FilesError as `check_folder` does.
     """
     check_folder(out, kind)
     out = out.resolve()
@@ -66,13 +63,7 @@ def staged_folder(out: Path, *, kind: Kind) -> Iterator[Path]:
 
 
 def write_file(out: Path, content: str | bytes, begins: bytes | None = None) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    FilesError
-        As `check_file`.
-    """
+    """Write a file whole or not at all, unless `check_file` refuses it."""
     with staged_file(out, begins) as staged:
         staged.write_bytes(content.encode() if isinstance(content, str) else content)
 
@@ -81,10 +72,7 @@ def write_file(out: Path, content: str | bytes, begins: bytes | None = None) -> 
 def staged_file(out: Path, begins: bytes | None = None) -> Iterator[Path]:
     """Write a file whole or not at all: yields a name to write to, which becomes `out`.
 
-    Raises
-    ------
-    FilesError
-        As `check_file`.
+    It raises FilesError as `check_file` does.
     """
     check_file(out, begins)
     with _beside(out) as own:
@@ -218,9 +206,9 @@ def _listed(folder: Path, kind: str) -> dict[str, str] | None:
     name = _LISTS.get(kind, LIST)
     files = {name: ""}
     try:
-        told = json.loads((folder / name).read_bytes())
-        ours = told.get("kind", kind) == kind and isinstance(told["format"], int)
-        for path, entry in told["files"].items():
+        content = json.loads((folder / name).read_bytes())
+        ours = content.get("kind", kind) == kind and isinstance(content["format"], int)
+        for path, entry in content["files"].items():
             files[path] = entry["sha256"] if isinstance(entry, dict) else entry
             ours = ours and bool(_SHA256.fullmatch(files[path]))
         return files if ours else None

@@ -19,7 +19,8 @@ import typer
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
-from scoring.data.synthetic.chunks import HISTORIES, ChunkMaker, Population
+from scoring.data.dataset import Population
+from scoring.data.synthetic.chunks import HISTORIES, ChunkMaker
 from scoring.data.synthetic.marginals import FloatArray, Json
 from scoring.data.synthetic.profile import Sources, compute
 from scoring.data.synthetic.risk import application_log_odds, fit, log_odds

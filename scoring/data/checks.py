@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import or_
 
 import polars as pl
@@ -33,6 +33,7 @@ _WRAPPED = ((DAY_SENTINEL + 2**15) % 2**16 - 2**15, DAY_SENTINEL % 2**16)
 _LEAST_WRAPPED = 5
 # In so many rows each of Kaggle's columns has a value somewhere.
 _LEAST_TOLD = 100
+_ANEW = "Write the column anew from the first source, as {} or text"
 # A few odd values are mistakes; more than half of so many are another way of writing all.
 _LEAST_RECODED = 10
 
@@ -80,30 +81,22 @@ class DatasetError(ScoringError):
         return f"{message}. {self.mend}" if self.mend else message
 
 
-def conform(
-    frame: pl.DataFrame, table: Table, *, where: str, missing_ok: bool = False
-) -> pl.DataFrame:
-    """Cast loosely typed columns, as read from CSV, Parquet or JSON, to a table's schema.
+def refusal(
+    table: Table, where: str, column: str, problem: str, mend: str, row: int | None = None
+) -> DatasetError:
+    """What is wrong with a column of a table, or with the row at a place (from 0)."""
+    return DatasetError(
+        problem, mend=mend, where=where, table=table.name, column=column,
+        row=None if row is None else row + 1,
+    )  # fmt: skip
+
+
+def conform(frame: pl.DataFrame, table: Table, *, where: str) -> pl.DataFrame:
+    """Cast loosely typed columns, as read from CSV or Parquet, to a table's schema.
 
     Text is parsed, whole floats become integers, texts that say that there is nothing become null
     (`scoring.data.values`), unknown columns are dropped with a warning. Categories that are not
-    known are left as they are, for `without_unknown` to take out.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows with the table's column names, in any order.
-    table : Table
-        What the rows should be.
-    where : str
-        The file or request part the rows come from, for messages.
-    missing_ok : bool
-        Fill absent columns that are not required with null instead of raising.
-
-    Returns
-    -------
-    DataFrame
-        The same rows in the same order with exactly `table.schema`.
+    known are left as they are, for `without_unknown` to take out. `where` names the file.
 
     Raises
     ------
@@ -112,7 +105,7 @@ def conform(
         sentinel) or infinite, or a null where a value is required; for a column whose type
         has lost digits, or most of whose categories are unknown.
     """
-    frame = _select_columns(frame, table, where, missing_ok)
+    frame = _select_columns(frame, table, where)
     for column, dtype in zip(table.columns, frame.dtypes, strict=True):
         _check_type(dtype, column, table, where)
         if type(dtype) in _ROOM:
@@ -121,35 +114,25 @@ def conform(
             _check_precision(frame[column.name], column, table, where)
     frame = _with_categories(frame, table, where)
     _check_values(frame, table, where)
-    frame = frame.select(map(_stored, table.columns, frame.dtypes))
+    frame = frame.select(
+        _parsed(column, dtype).cast(column.dtype).alias(column.name)
+        for column, dtype in zip(table.columns, frame.dtypes, strict=True)
+    )
     _check_sentinels(frame, table, where)
     empty = [name for name in frame.columns if frame[name].null_count() == frame.height]
     if empty and frame.height >= _LEAST_TOLD:
-        told = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
-        logger.warning("table %s (%s): no row has a value in %s", table.name, where, told)
+        names = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
+        logger.warning("table %s (%s): no row has a value in %s", table.name, where, names)
     return frame
 
 
 def without_unknown(
     frame: pl.DataFrame, table: Table, *, where: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take categories that are not known for missing, and log how many there are.
+    """Take categories of conformed rows that are not known for missing, and log how many there are.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Conformed rows.
-    table : Table
-        What they are rows of.
-    where : str
-        The file that they come from, for messages.
-
-    Returns
-    -------
-    frame : DataFrame
-        The rows with null in the place of what is not known.
-    unknown : DataFrame
-        Where those values were (`row`, from 0), in which `column`, and which `value`.
+    Returns the rows, and where those values were (`row`, from 0), in which `column`, and which
+    `value`.
 
     Raises
     ------
@@ -164,39 +147,31 @@ def without_unknown(
         if not odd.any():
             continue
         rows = odd.arg_true()
-        told = values.gather(rows)
+        given = values.gather(rows)
         if column.required:
-            raise DatasetError(
-                f"{shown(told[0])!r} is unknown",
-                mend=f"It must be {wanted_category(column, told[0])}",
-                where=where, table=table.name, column=column.name, row=rows[0] + 1,
-            )  # fmt: skip
-        _warn_unknown(told, column, table, where)
+            mend = f"It must be {wanted_category(column, given[0])}"
+            problem = f"{shown(given[0])!r} is unknown"
+            raise refusal(table, where, column.name, problem, mend, rows[0])
+        _warn_unknown(given, column, table, where)
         place = pl.lit(column.name).alias("column")
-        unknown.append(pl.DataFrame({"row": rows, "value": told}).select("row", place, "value"))
+        unknown.append(pl.DataFrame({"row": rows, "value": given}).select("row", place, "value"))
         known.append(values.set(odd, None))
     return frame.with_columns(known), pl.concat(unknown)
 
 
-def _warn_unknown(told: pl.Series, column: Column, table: Table, where: str) -> None:
-    values = told.unique().sort()
+def _warn_unknown(given: pl.Series, column: Column, table: Table, where: str) -> None:
+    values = given.unique().sort()
     named = ", ".join(repr(shown(value)) for value in values[:_SHOWN_CATEGORIES])
     more = ", ..." if len(values) > _SHOWN_CATEGORIES else ""
     logger.warning(
         "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); taken for "
         "missing, and applicants who have them are never accepted without an officer",
-        table.name, where, column.name, len(told), len(values), named, more,
+        table.name, where, column.name, len(given), len(values), named, more,
     )  # fmt: skip
 
 
 def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
-    """Raise DatasetError for the first row whose key an earlier row has.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Conformed rows in the order of their file.
-    """
+    """Raise DatasetError for the first of conformed rows whose key an earlier row has."""
     if not table.key:
         return
     key = frame.select(packed_key([table[name] for name in table.key]).alias("key"))["key"]
@@ -206,14 +181,9 @@ def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
     assert row is not None  # noqa: S101 - there is a repeated key
     values = ", ".join(f"{name} {frame[name][row]}" for name in table.key)
     first = key.index_of(key[row])
-    raise DatasetError(
-        f"duplicate key: {values} is already in data row {1 + (first or 0)}",
-        mend="Keep one of the two rows",
-        where=where,
-        table=table.name,
-        column=" + ".join(table.key),
-        row=row + 1,
-    )
+    problem = f"duplicate key: {values} is already in data row {1 + (first or 0)}"
+    mend = "Keep one of the two rows"
+    raise refusal(table, where, " + ".join(table.key), problem, mend, row)
 
 
 def packed_key(columns: list[Column]) -> pl.Expr:
@@ -229,29 +199,23 @@ def packed_key(columns: list[Column]) -> pl.Expr:
     return reduce(pack, columns[1:], pl.col(columns[0].name).cast(pl.Int64))
 
 
-def _select_columns(
-    frame: pl.DataFrame, table: Table, where: str, missing_ok: bool
-) -> pl.DataFrame:
-    given = frame.columns
-    missing = [column for column in table.columns if column.name not in given]
-    fatal = [column.name for column in missing if column.required or not missing_ok]
-    if fatal:
-        several = len(fatal) > 1
-        more = f" and {len(fatal) - _SHOWN_NAMES} more" if len(fatal) > _SHOWN_NAMES else ""
-        raise DatasetError(
-            f"missing column{'s' if several else ''} {', '.join(fatal[:_SHOWN_NAMES])}{more}",
-            mend=f"Add {'them' if several else 'it'} (Kaggle's own names, in capitals, separated "
-            "by commas), empty where nothing is known",
-            where=where,
-            table=table.name,
-            column=fatal[0],
+def _select_columns(frame: pl.DataFrame, table: Table, where: str) -> pl.DataFrame:
+    missing = [column.name for column in table.columns if column.name not in frame.columns]
+    if missing:
+        several = len(missing) > 1
+        more = f" and {len(missing) - _SHOWN_NAMES} more" if len(missing) > _SHOWN_NAMES else ""
+        names = ", ".join(missing[:_SHOWN_NAMES])
+        problem = f"missing column{'s' if several else ''} {names}{more}"
+        mend = (
+            f"Add {'them' if several else 'it'} (Kaggle's own names, in capitals, separated "
+            "by commas), empty where nothing is known"
         )
-    extra = [name for name in given if name not in table]
+        raise refusal(table, where, missing[0], problem, mend)
+    extra = [name for name in frame.columns if name not in table]
     if extra:
         names = ", ".join(name or "(without a name)" for name in extra)
         logger.warning("table %s (%s): unknown columns dropped: %s", table.name, where, names)
-    nulls = [pl.lit(None, column.dtype).alias(column.name) for column in missing]
-    return frame.with_columns(nulls).select(column.name for column in table.columns)
+    return frame.select(column.name for column in table.columns)
 
 
 def _check_type(dtype: pl.DataType, column: Column, table: Table, where: str) -> None:
@@ -259,13 +223,8 @@ def _check_type(dtype: pl.DataType, column: Column, table: Table, where: str) ->
     allowed = dtype.is_numeric() if column.kind == "category" else _numeric(dtype)
     if not (textual or allowed):
         expected = "text" if column.kind == "category" else "numbers"
-        raise DatasetError(
-            f"holds {dtype}, not {expected}",
-            mend=_as_kaggle(column) if column.categories else "Convert the column to numbers",
-            where=where,
-            table=table.name,
-            column=column.name,
-        )
+        mend = _as_kaggle(column) if column.categories else "Convert the column to numbers"
+        raise refusal(table, where, column.name, f"holds {dtype}, not {expected}", mend)
 
 
 def _check_room(values: pl.Series, column: Column, table: Table, where: str) -> None:
@@ -278,13 +237,8 @@ def _check_room(values: pl.Series, column: Column, table: Table, where: str) -> 
     far = values.cast(pl.Int64).abs() > room // 2
     if not far.any() or not (days or column.kind in ("amount", "id")):
         return
-    raise DatasetError(
-        f"holds {values.dtype}, which has no room for such numbers: larger ones have become others",
-        mend="Write the column anew from the first source, as Int64 or text",
-        where=where,
-        table=table.name,
-        column=column.name,
-    )
+    problem = f"holds {values.dtype}, which has no room for such numbers: larger ones have become"
+    raise refusal(table, where, column.name, f"{problem} others", _ANEW.format("Int64"))
 
 
 def _check_sentinels(frame: pl.DataFrame, table: Table, where: str) -> None:
@@ -292,16 +246,13 @@ def _check_sentinels(frame: pl.DataFrame, table: Table, where: str) -> None:
     for column in (column for column in table.columns if column.sentinels == (DAY_SENTINEL,)):
         values = frame[column.name]
         wrapped = values.is_in(_WRAPPED)
-        if (
-            wrapped.sum() >= max(_LEAST_WRAPPED, frame.height // 100)
-            and not (values == DAY_SENTINEL).any()
-        ):
-            raise DatasetError(
-                f"{wrapped.sum()} rows hold {values.gather(wrapped.arg_true()[:1])[0]}, which is "
-                f"what 16 bits make of {DAY_SENTINEL}",
-                mend="Write the column anew from the first source, as Int64 or text",
-                where=where, table=table.name, column=column.name,
-            )  # fmt: skip
+        if wrapped.sum() < max(_LEAST_WRAPPED, frame.height // 100):
+            continue
+        if not (values == DAY_SENTINEL).any():
+            value = values.filter(wrapped)[0]
+            problem = f"{wrapped.sum()} rows hold {value}, which is what 16 bits make of"
+            mend = _ANEW.format("Int64")
+            raise refusal(table, where, column.name, f"{problem} {DAY_SENTINEL}", mend)
 
 
 def _check_precision(values: pl.Series, column: Column, table: Table, where: str) -> None:
@@ -321,11 +272,8 @@ def _check_precision(values: pl.Series, column: Column, table: Table, where: str
     lost &= wide.is_not_nan()
     row = lost.arg_max()
     if row is not None and lost[row]:
-        raise DatasetError(
-            f"holds {values.dtype}, which has lost digits ({wide[row]:.8g})",
-            mend="Write the column anew from the first source, as Float64 or text",
-            where=where, table=table.name, column=column.name, row=row + 1,
-        )  # fmt: skip
+        problem = f"holds {values.dtype}, which has lost digits ({wide[row]:.8g})"
+        raise refusal(table, where, column.name, problem, _ANEW.format("Float64"), row)
 
 
 def _with_categories(frame: pl.DataFrame, table: Table, where: str) -> pl.DataFrame:
@@ -363,13 +311,8 @@ def _check_recoded(
     if odd["count"].sum() < max(_LEAST_RECODED, given["count"].sum() / 2):
         return
     named = ", ".join(repr(shown(value)) for value in odd[column.name].sort()[:_SHOWN_CATEGORIES])
-    raise DatasetError(
-        f"most of its values are unknown ({named}): it was recoded",
-        mend=_as_kaggle(column),
-        where=where,
-        table=table.name,
-        column=column.name,
-    )
+    problem = f"most of its values are unknown ({named}): it was recoded"
+    raise refusal(table, where, column.name, problem, _as_kaggle(column))
 
 
 def _as_kaggle(column: Column) -> str:
@@ -381,41 +324,23 @@ def _numeric(dtype: pl.DataType) -> bool:
 
 
 def _check_values(frame: pl.DataFrame, table: Table, where: str) -> None:
-    flawed = frame.select(map(_any_flaw, table.columns, frame.dtypes)).row(0)
-    for column, is_flawed in zip(table.columns, flawed, strict=True):
-        if is_flawed:
-            dtype = frame.schema[column.name]
-            row = frame.select(_flaw(column, dtype).arg_max()).item()
-            value = frame.select(_parsed(column, dtype).gather(row)).item()
-            problem, mend = _explain(frame[column.name][row], value, column)
-            at: int | None = row + 1
-            if not is_missing(str(frame[column.name][row])) and _is_most(frame, column):
-                # It is written in another way: no cell is to blame.
-                at, problem = None, f"most of its values cannot be: {problem}"
-                mend = (
-                    "Write it as Kaggle does: unit, sign, decimal point, nothing between thousands"
-                )
-            raise DatasetError(
-                problem, mend=mend, where=where, table=table.name, column=column.name, row=at
-            )
-
-
-def _is_most(frame: pl.DataFrame, column: Column) -> bool:
-    dtype = frame.schema[column.name]
-    flaws = int(frame.select(_flaw(column, dtype)).to_series().sum())
-    return flaws >= max(_LEAST_RECODED, frame[column.name].drop_nulls().len() / 2)
-
-
-# Building the expressions takes Python longer than evaluating them takes Polars on the few rows
-# of a request; a column and a type always make the same ones.
-@lru_cache(maxsize=4096)
-def _stored(column: Column, dtype: pl.DataType) -> pl.Expr:
-    return _parsed(column, dtype).cast(column.dtype).alias(column.name)
-
-
-@lru_cache(maxsize=4096)
-def _any_flaw(column: Column, dtype: pl.DataType) -> pl.Expr:
-    return _flaw(column, dtype).any().alias(column.name)
+    flaws = frame.select(
+        _flaw(column, dtype).alias(column.name)
+        for column, dtype in zip(table.columns, frame.dtypes, strict=True)
+    )
+    for column in (column for column in table.columns if flaws[column.name].any()):
+        flawed, values = flaws[column.name], frame[column.name]
+        row = flawed.arg_max()
+        assert row is not None  # noqa: S101 - a value is flawed
+        value = frame.select(_parsed(column, values.dtype).gather(row)).item()
+        problem, mend = _explain(values[row], value, column)
+        most = flawed.sum() >= max(_LEAST_RECODED, values.drop_nulls().len() / 2)
+        if most and not is_missing(str(values[row])):
+            # It is written in another way: no cell is to blame.
+            problem = f"most of its values cannot be: {problem}"
+            mend = "Write it as Kaggle does: unit, sign, decimal point, nothing between thousands"
+            raise refusal(table, where, column.name, problem, mend)
+        raise refusal(table, where, column.name, problem, mend, row)
 
 
 def _parsed(column: Column, dtype: pl.DataType) -> pl.Expr:
@@ -472,20 +397,19 @@ def _bounds(column: Column) -> tuple[float, float]:
 
 def _explain(raw: object, value: object, column: Column) -> tuple[str, str]:
     leave_empty = "" if column.required else ", or leave it empty where it is unknown"
+    mend = f"Correct the value{leave_empty}"
     shown = repr(raw) if isinstance(raw, str) else f"{raw}"
     if raw is None or is_missing(str(raw)):
         return "a value is required, and there is none", "Fill it in, or remove the row"
     if value is None:
-        return f"{shown} is not a number", f"Correct the value{leave_empty}"
+        return f"{shown} is not a number", mend
     if isinstance(value, float) and not math.isfinite(value):
-        return f"{shown} is not a finite number", f"Correct the value{leave_empty}"
+        return f"{shown} is not a finite number", mend
     if column.kind == "flag":
-        return f"{shown} is neither 0 nor 1", f"Correct the value{leave_empty}"
+        return f"{shown} is neither 0 nor 1", mend
     low, high = _bounds(column)
     sentinels = "".join(f" or {sentinel}" for sentinel in column.sentinels)
     assert isinstance(value, int | float)  # noqa: S101 - categories have no bounds
     if not low <= value <= high and value not in column.sentinels:
-        return f"{shown} is not in {low:.12g} to {high:.12g}{sentinels}", (
-            f"Correct the value{leave_empty}"
-        )
-    return f"{shown} is not a whole number", f"Correct the value{leave_empty}"
+        return f"{shown} is not in {low:.12g} to {high:.12g}{sentinels}", mend
+    return f"{shown} is not a whole number", mend

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict, cast
+from typing import Literal, Required, TypedDict, cast
 
 import polars as pl
 
@@ -23,24 +23,13 @@ from scoring.data.checks import (
     check_key,
     conform,
     packed_key,
+    refusal,
     without_unknown,
 )
 from scoring.data.sources import SourceFile, find_files, read
 from scoring.data.tables import APPLICATION, HISTORY, HOME_CREDIT, TABLES, Table, empty_frame
 from scoring.data.values import Misunderstood, misunderstood
 from scoring.files import sha256_of, staged_folder
-
-__all__ = [
-    "FILES",
-    "Dataset",
-    "DatasetError",
-    "Population",
-    "conform",
-    "ingest",
-    "write_dataset",
-    "write_manifest",
-    "write_table",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -86,14 +75,12 @@ class Origin(TypedDict, total=False):
     made: dict[str, int]
 
 
-class Manifest(TypedDict):
+class Manifest(Origin):
     """The contents of dataset.json."""
 
-    format: int
-    source: str
-    files: dict[str, FileEntry]
-    raw: NotRequired[list[RawFile]]
-    made: NotRequired[dict[str, int]]
+    format: Required[int]
+    source: Required[str]
+    files: Required[dict[str, FileEntry]]
 
 
 def _application(population: Population) -> Table:
@@ -199,13 +186,12 @@ class Dataset:
         """What was not understood of each applicant of whom anything was not, by SK_ID_CURR."""
         if not self._has(UNKNOWN):
             return {}
-        told: dict[int, tuple[Misunderstood, ...]] = {}
+        values: dict[int, tuple[Misunderstood, ...]] = {}
         for applicant, pointer, value in self._scan(UNKNOWN).collect().iter_rows():
-            parts = pointer.split("/")
-            column = TABLES[parts[1]][parts[-1]]
-            one = misunderstood(pointer, column, value)
-            told[applicant] = (*told.get(applicant, ()), one)
-        return told
+            _, table, *_, column = pointer.split("/")
+            told = misunderstood(pointer, TABLES[table][column], value)
+            values[applicant] = (*values.get(applicant, ()), told)
+        return values
 
     def _applications(self, population: Population) -> pl.LazyFrame:
         name = f"application_{population}"
@@ -226,13 +212,9 @@ class Dataset:
         return pl.scan_parquet(self.folder / f"{name}.parquet", glob=False)
 
 
-def write_table(frame: pl.DataFrame | pl.LazyFrame, folder: Path, name: str) -> None:
+def write_table(frame: pl.DataFrame, folder: Path, name: str) -> None:
     """Write one file of a dataset: rows with the types of `FILES[name]`, already sorted."""
-    path = folder / f"{name}.parquet"
-    if isinstance(frame, pl.LazyFrame):
-        frame.sink_parquet(path, compression="lz4")
-    else:
-        frame.write_parquet(path, compression="lz4")
+    frame.write_parquet(folder / f"{name}.parquet", compression="lz4")
 
 
 def write_manifest(folder: Path, source: str, origin: Origin | None = None) -> Manifest:
@@ -302,7 +284,7 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
         With table, column, row and mend, for the first thing that is wrong.
     """
     files = dict(find_files(source, FILES, along=(UNKNOWN,)))
-    told_before = files.pop(UNKNOWN, None)
+    unknown_before = files.pop(UNKNOWN, None)
     if "application_train" not in files:
         raise DatasetError(
             f"{source} holds no application_train file",
@@ -311,7 +293,7 @@ def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Data
         )
     _check_apart(source, out)
     with staged_folder(out, kind="dataset") as staged:
-        known = _Known([_read_unknown(told_before)] if told_before else [])
+        known = _Known([_read_unknown(unknown_before)] if unknown_before else [])
         for name in FILES:
             if name in files:
                 _ingest_table(name, files, staged, known, progress)
@@ -346,12 +328,9 @@ def _read_unknown(file: SourceFile) -> pl.DataFrame:
 
 
 def _ingest_table(
-    name: str,
-    files: Mapping[str, SourceFile],
-    staged: Path,
-    known: _Known,
+    name: str, files: Mapping[str, SourceFile], staged: Path, known: _Known,
     progress: Progress | None,
-) -> None:
+) -> None:  # fmt: skip
     if progress:
         progress(name, None)
     # One file may hold both populations' applications.
@@ -378,13 +357,11 @@ def _populations(frame: pl.DataFrame, where: str, alone: bool) -> dict[str, pl.D
     if not number:
         return {"application_train": frame}
     if number == frame.height or not alone:
-        raise DatasetError(
-            f"a value is required, and {number} of {frame.height} rows have none",
-            mend="Fill it in; rows without it may stay where there is no application_test file",
-            where=where, table="application", column="TARGET", row=1 + (without.arg_max() or 0),
-        )  # fmt: skip
-    told = "table application (%s): %d of %d rows have no TARGET: taken for application_test"
-    logger.warning(told, where, number, frame.height)
+        problem = f"a value is required, and {number} of {frame.height} rows have none"
+        mend = "Fill it in; rows without it may stay where there is no application_test file"
+        raise refusal(APPLICATION, where, "TARGET", problem, mend, without.arg_max())
+    warning = "table application (%s): %d of %d rows have no TARGET: taken for application_test"
+    logger.warning(warning, where, number, frame.height)
     test = frame.filter(without).drop("TARGET")
     return {"application_train": frame.filter(~without), "application_test": test}
 
@@ -400,11 +377,9 @@ def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:
     parents = known.applicants if link == "SK_ID_CURR" else known.bureau["SK_ID_BUREAU"]
     orphans = frame.height - frame[link].is_in(parents.implode()).sum()
     if orphans == frame.height and len(parents) and _are_apart(frame[link], parents):
-        raise DatasetError(
-            f"none of its {orphans} rows belongs to a {link} that was read",
-            mend="See that its numbers are those of the other files, or leave it out",
-            where=where, table=TABLES[name].name, column=link,
-        )  # fmt: skip
+        problem = f"none of its {orphans} rows belongs to a {link} that was read"
+        mend = "See that its numbers are those of the other files, or leave it out"
+        raise refusal(TABLES[name], where, link, problem, mend)
     if orphans:
         logger.info(
             "table %s (%s): %d of %d rows belong to no %s that was read; kept",
@@ -423,8 +398,8 @@ def _pointed(
     index = pl.int_range(pl.len()).over("SK_ID_CURR").cast(pl.String)
     place = pl.lit("") if table.name == APPLICATION.name else "/" + index
     pointer = pl.concat_str(pl.lit(f"/{table.name}"), place.alias("place"))
-    found = places.select("SK_ID_CURR", "row", pointer.alias("pointer")).join(unknown, on="row")
-    return found.select(
+    values = places.select("SK_ID_CURR", "row", pointer.alias("pointer")).join(unknown, on="row")
+    return values.select(
         "SK_ID_CURR", pl.concat_str("pointer", pl.lit("/"), "column").alias("pointer"), "value"
     ).sort("SK_ID_CURR", "pointer")
 
@@ -438,14 +413,9 @@ def _are_apart(numbers: pl.Series, others: pl.Series) -> bool:
 def _check_new_applicants(applicants: pl.Series, where: str, known: _Known) -> None:
     row = applicants.is_in(known.applicants.implode()).arg_max()
     if row is not None and applicants[row] in known.applicants:
-        raise DatasetError(
-            f"duplicate key: SK_ID_CURR {applicants[row]} is in application_train too",
-            mend="Remove the row from one of the two files",
-            where=where,
-            table=APPLICATION.name,
-            column="SK_ID_CURR",
-            row=row + 1,
-        )
+        problem = f"duplicate key: SK_ID_CURR {applicants[row]} is in application_train too"
+        mend = "Remove the row from one of the two files"
+        raise refusal(APPLICATION, where, "SK_ID_CURR", problem, mend, row)
 
 
 def _sorted(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -477,16 +447,8 @@ def _source_of(source: Path, files: Iterable[SourceFile]) -> tuple[str, Origin]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return HOME_CREDIT, {"raw": raw}
     same = all(digests.get(file["name"]) == file["sha256"] for file in raw)
-    return kind, (_origin_of(before) if same else {}) or {"raw": raw}
-
-
-def _origin_of(manifest: Manifest) -> Origin:
-    found: Origin = {}
-    if "raw" in manifest:
-        found["raw"] = manifest["raw"]
-    if "made" in manifest:
-        found["made"] = manifest["made"]
-    return found
+    known = {key: value for key, value in before.items() if key in Origin.__annotations__}
+    return kind, cast("Origin", known if same and known else {"raw": raw})
 
 
 def _raw_files(source: Path, files: Iterable[SourceFile]) -> list[RawFile]:

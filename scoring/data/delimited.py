@@ -101,11 +101,11 @@ def known_columns(names: Sequence[str], table: Table) -> tuple[dict[int, str], l
                 f"column {name!r} is unknown; did you mean {meant[0]}?", mend="Rename or remove it"
             )
     renamed = tuple(name for place, name in kept.items() if names[place] != name)
-    told = ", ".join(name or "(without a name)" for name in dropped)
-    notes = [Note("dropped_columns", dropped, f"unknown columns dropped: {told}")] * bool(dropped)
+    listed = ", ".join(name or "(without a name)" for name in dropped)
+    notes = [Note("dropped_columns", dropped, f"unknown columns dropped: {listed}")] * bool(dropped)
     if renamed:
-        told = f"{len(renamed)} columns read under Kaggle's names, the first as {renamed[0]}"
-        notes.append(Note("renamed_columns", renamed, told))
+        detail = f"{len(renamed)} columns read under Kaggle's names, the first as {renamed[0]}"
+        notes.append(Note("renamed_columns", renamed, detail))
     return kept, notes
 
 

@@ -102,14 +102,8 @@ def find_files(
 ) -> Mapping[str, SourceFile]:
     """Find the tables' files in a folder, in its zips or in one zip; other files are ignored.
 
-    Parameters
-    ----------
-    source : Path
-        A folder, or a zip with the tables in it.
-    names : iterable of str
-        File names without their ending.
-    along : tuple of str
-        Others, which are taken where they are beside them, and not looked for.
+    Files are named without their ending. Those of `along` are taken where they are beside the
+    others, and not looked for.
 
     Raises
     ------
@@ -155,8 +149,8 @@ def read_noted(
             frame, notes = _read_parquet(data, table)
         else:
             if typed and not data.rstrip(b"\0").endswith(b"\n"):
-                told = "table %s (%s): the last line has no end; was the file cut short?"
-                logger.warning(told, table.name, file.where)
+                warning = "table %s (%s): the last line has no end; was the file cut short?"
+                logger.warning(warning, table.name, file.where)
             frame, notes = read_csv(data, table, most_values, typed=typed)
         if not frame.height:
             mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
@@ -174,11 +168,11 @@ def _in_folder(
 ) -> dict[str, SourceFile]:
     """The tables' own files, and what else is in the folder's zips, whatever they are called."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    found = _of_tables({path.name: partial(_whole, path) for path in paths}, names + along)
+    files = _of_tables({path.name: partial(_whole, path) for path in paths}, names + along)
     for archive in (path for path in paths if path.suffix.lower() == ".zip"):
-        missing = tuple(name for name in names if name not in found)
-        found = {**(_in_zip(archive, missing + along) if missing else {}), **found}
-    return found
+        missing = tuple(name for name in names if name not in files)
+        files = {**(_in_zip(archive, missing + along) if missing else {}), **files}
+    return files
 
 
 def _in_zip(archive: Path, names: tuple[str, ...]) -> dict[str, SourceFile]:
@@ -203,17 +197,17 @@ def _of_tables(
     files: Mapping[str, Callable[[], bytes]], names: tuple[str, ...], folder: str = ""
 ) -> dict[str, SourceFile]:
     """The files of some tables, each the one whose name is nearest to Kaggle's."""
-    found = {}
+    chosen = {}
     for name in names:
         best = [name + ending for ending in ENDINGS]
         own = [file for file in best if file in files]
         own += sorted(file for file in files if _is_of(file, name) and file not in best)
         if own:
-            found[name] = SourceFile(f"{folder}{own[0]}", name, files[own[0]])
+            chosen[name] = SourceFile(f"{folder}{own[0]}", name, files[own[0]])
         if own[1:]:
-            told = "table %s is there more than once: %s read, %s ignored"
-            logger.warning(told, name, own[0], ", ".join(own[1:]))
-    return found
+            warning = "table %s is there more than once: %s read, %s ignored"
+            logger.warning(warning, name, own[0], ", ".join(own[1:]))
+    return chosen
 
 
 def _is_of(path: str, name: str) -> bool:

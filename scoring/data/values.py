@@ -100,19 +100,19 @@ def misunderstood(pointer: str, column: Column, value: object) -> Misunderstood:
 
 def put_back(rows: dict[str, Any], told: Iterable[Mapping[str, Any]]) -> None:
     """Write what was not understood into an applicant's rows again, to be told whenever read."""
-    for one in told:
-        *path, column = one["pointer"].split("/")[1:]
+    for value in told:
+        *path, column = value["pointer"].split("/")[1:]
         row: Any = rows
         # Rows that were taken out meanwhile are not there.
         with suppress(LookupError):
             for part in path:
                 row = row[int(part)] if isinstance(row, list) else row[part]
-            row[column] = one["value"]
+            row[column] = value["value"]
 
 
 def misunderstood_json(told: Sequence[Misunderstood]) -> str | None:
     """What was not understood, as it is kept and answered; None if there is nothing."""
-    return json.dumps([one._asdict() for one in told]) if told else None
+    return json.dumps([value._asdict() for value in told]) if told else None
 
 
 def shown(value: object) -> str:

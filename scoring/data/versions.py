@@ -85,13 +85,7 @@ class DataVersion:
 
 
 class DataVersions:
-    """Datasets in a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Made when the first dataset is kept.
-    """
+    """Datasets in a folder, which is made when the first of them is kept."""
 
     def __init__(self, folder: Path) -> None:
         self._objects, self._versions = folder / "objects", folder / "versions"
@@ -122,8 +116,8 @@ class DataVersions:
 
     def known(self) -> list[DataVersion]:
         """Every version, in the order in which they were kept."""
-        found = [self._read(path) for path in self._versions.glob("*.json")]
-        return sorted(found, key=lambda version: (version.kept_at, version.digest))
+        versions = [self._read(path) for path in self._versions.glob("*.json")]
+        return sorted(versions, key=lambda version: (version.kept_at, version.digest))
 
     def find(self, digest: str) -> DataVersion:
         """A version by its digest, or by as much of its beginning as no other has.
@@ -137,15 +131,14 @@ class DataVersions:
             raise DataVersionError(
                 f"{digest!r} is too short for a digest: give at least {_SHORTEST} characters"
             )
-        found = [
-            path for path in self._versions.glob("*.json") if path.stem.startswith(digest.lower())
-        ]
-        if len(found) != 1:
+        kept = self._versions.glob("*.json")
+        paths = [path for path in kept if path.stem.startswith(digest.lower())]
+        if len(paths) != 1:
             raise DataVersionError(
-                f"{len(found) or 'no'} datasets with the digest {digest!r} are kept in "
+                f"{len(paths) or 'no'} datasets with the digest {digest!r} are kept in "
                 f"{self._versions.parent}: `python -m scoring data list` tells which there are"
             )
-        return self._read(found[0])
+        return self._read(paths[0])
 
     def check(self, digest: str) -> DataVersion:
         """Read every file of a version anew.
@@ -158,16 +151,13 @@ class DataVersions:
         version = self.find(digest)
         for name, file in version.manifest["files"].items():
             kept = self._objects / file["sha256"]
-            if not kept.is_file():
-                found = "gone"
-            elif sha256_of(kept) != file["sha256"]:
-                found = "not what was kept"
-            else:
-                continue
-            raise DataVersionError(
-                f"{name} of dataset {version.digest[:12]} is {found} ({kept}): keep the dataset "
-                "again from where it came from, after removing what is left of that file"
-            )
+            if not kept.is_file() or sha256_of(kept) != file["sha256"]:
+                state = "not what was kept" if kept.is_file() else "gone"
+                raise DataVersionError(
+                    f"{name} of dataset {version.digest[:12]} is {state} ({kept}): keep the "
+                    "dataset again from where it came from, after removing what is left of that "
+                    "file"
+                )
         return version
 
     def restore(self, digest: str, out: Path) -> Dataset:
@@ -177,8 +167,6 @@ class DataVersions:
         ------
         DataVersionError
             If it is not kept, or damaged.
-        FilesError
-            If `out` holds other things.
         """
         version = self.check(digest)
         with staged_folder(out, kind="dataset") as staged:
@@ -189,7 +177,7 @@ class DataVersions:
 
     def about(self, numbers: Sequence[int]) -> dict[str, dict[str, pl.DataFrame]]:
         """The rows about some applicants (SK_ID_CURR), by a version's digest and a file's name."""
-        found: dict[str, dict[str, pl.DataFrame]] = {}
+        known: dict[str, dict[str, pl.DataFrame]] = {}
         for version in self.known():
             files = version.manifest["files"]
             keys = {APPLICATION.link: pl.Series(numbers, dtype=pl.Int32)}
@@ -201,13 +189,13 @@ class DataVersions:
                 if name == "bureau.parquet":
                     keys[BUREAU_BALANCE.link] = rows[BUREAU_BALANCE.link]
                 if rows.height:
-                    found.setdefault(version.digest, {})[name] = rows
-        return found
+                    known.setdefault(version.digest, {})[name] = rows
+        return known
 
     def erase(self, numbers: Sequence[int]) -> list[str]:
         """Take the rows about an applicant out of every version; the digests of those changed."""
-        found = self.about(numbers)
-        for digest, tables in found.items():
+        known = self.about(numbers)
+        for digest, tables in known.items():
             version = self.find(digest)
             files = dict(version.manifest["files"])
             for name, rows in tables.items():
@@ -215,7 +203,7 @@ class DataVersions:
             manifest: Manifest = {**version.manifest, "files": files}
             self._write(replace(version, manifest=manifest, erased=version.erased + 1))
             self._remove_unnamed(version.manifest)
-        return list(found)
+        return list(known)
 
     def remove(self, digest: str) -> None:
         """Keep a version no longer, nor those of its files that no other names."""
@@ -236,10 +224,11 @@ class DataVersions:
         return {"rows": left.height, "sha256": new}
 
     def _remove_unnamed(self, old: Manifest) -> None:
-        left = [one.manifest["files"].values() for one in self.known()]
-        gone = {entry["sha256"] for entry in old["files"].values()}
-        for sha256 in gone - {entry["sha256"] for some in left for entry in some}:
-            (self._objects / sha256).unlink(missing_ok=True)
+        manifests = [version.manifest for version in self.known()]
+        named = {file["sha256"] for manifest in manifests for file in manifest["files"].values()}
+        for file in old["files"].values():
+            if file["sha256"] not in named:
+                (self._objects / file["sha256"]).unlink(missing_ok=True)
 
     def _write(self, version: DataVersion) -> None:
         with staged_file(self._versions / f"{version.digest}.json") as staged:
@@ -275,9 +264,9 @@ class DataVersions:
 
     def _read(self, path: Path) -> DataVersion:
         try:
-            found = json.loads(path.read_text("utf-8"))
-            made_from = found.pop("made_from")
-            return DataVersion(**found, made_from=made_from and Addition(**made_from))
+            version = json.loads(path.read_text("utf-8"))
+            made_from = version.pop("made_from")
+            return DataVersion(**version, made_from=made_from and Addition(**made_from))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataVersionError(
                 f"{path} is damaged ({error}): remove it and keep the dataset again"

@@ -77,29 +77,17 @@ def features_of_few(frames: Mapping[str, pl.DataFrame]) -> SmallRows:
 
 
 def _by_polars(frames: Frames[FrameT]) -> FrameT:
-    rows = {name: PolarsRows(_rows(frames, name)) for name in TABLES}
+    kind = type(frames["application"])
+    rows = {
+        name: PolarsRows(frames[name] if name in frames else kind(schema=table.schema))
+        for name, table in TABLES.items()
+    }
     features = _features(rows).frame
     return features.with_columns((cs.numeric() - cs.by_name("SK_ID_CURR")).cast(pl.Float32))
 
 
-def _rows(frames: Frames[FrameT], name: str) -> FrameT:
-    if name in frames:
-        return frames[name]
-    empty = empty_frame(TABLES[name])
-    application_rows = frames["application"]
-    return empty if isinstance(application_rows, pl.DataFrame) else empty.lazy()
-
-
 def _features(rows: Mapping[str, RowsT]) -> RowsT:
-    result = application.features(rows["application"])
-    for aggregates in _history(rows):
-        result = result.joined(aggregates, on=["SK_ID_CURR"])
-    result = result.with_columns(combined.FORMULAS)
-    return result.only([name for name in result.names if name not in _PASSING])
-
-
-def _history(rows: Mapping[str, RowsT]) -> tuple[RowsT, ...]:
-    return (
+    history = (
         bureau.features(rows["bureau"]),
         bureau_balance.features(rows["bureau"], rows["bureau_balance"]),
         previous_application.features(rows["previous_application"]),
@@ -107,8 +95,11 @@ def _history(rows: Mapping[str, RowsT]) -> tuple[RowsT, ...]:
         installments.features(rows["installments_payments"]),
         credit_card.features(rows["credit_card_balance"]),
         loan.features(
-            rows["previous_application"],
-            rows["POS_CASH_balance"],
-            rows["installments_payments"],
+            rows["previous_application"], rows["POS_CASH_balance"], rows["installments_payments"]
         ),
     )
+    result = application.features(rows["application"])
+    for aggregates in history:
+        result = result.joined(aggregates, on=["SK_ID_CURR"])
+    result = result.with_columns(combined.FORMULAS)
+    return result.only([name for name in result.names if name not in _PASSING])

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from scoring.features.engine.aggregates import (
-    Aggregate,
-    Measure,
-    amount,
-    count,
-    each,
-    flag,
-    quotient,
-    ratio,
-)
+from scoring.data.tables import TABLES
+from scoring.features.engine.aggregates import amount, count, each, flag, quotient, ratio
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formula, Formulas, col, over, when
 from scoring.features.engine.rows import RowsT
@@ -41,22 +33,13 @@ FILTERS = {
     "last": col("RANK") == 0,
 }
 
-MEASURES: tuple[Measure, ...] = (
-    count("DAYS_CREDIT"),
-    count("CREDIT_DAY_OVERDUE"),
+MEASURES = (
     count("DAYS_CREDIT_ENDDATE", _PLAUSIBLE_END),
     count(
         "DAYS_ENDDATE_FACT",
         when(col("DAYS_ENDDATE_FACT").abs() < _PLAUSIBLE_DAYS).then(col("DAYS_ENDDATE_FACT")),
     ),
-    count("DAYS_CREDIT_UPDATE"),
-    count("CNT_CREDIT_PROLONG"),
     count("TERM", _PLAUSIBLE_END - col("DAYS_CREDIT")),
-    amount("AMT_CREDIT_MAX_OVERDUE"),
-    amount("AMT_CREDIT_SUM"),
-    amount("AMT_CREDIT_SUM_DEBT"),
-    amount("AMT_CREDIT_SUM_LIMIT"),
-    amount("AMT_ANNUITY"),
     # What has been paid back, or can still be drawn.
     amount("CREDIT_MINUS_DEBT", _CREDIT - _DEBT),
     # What is still owed, spread over the months until the end, one month at least.
@@ -66,7 +49,7 @@ MEASURES: tuple[Measure, ...] = (
     flag("EVER_OVERDUE", col("AMT_CREDIT_MAX_OVERDUE") > 0),
 )
 
-AGGREGATES: tuple[Aggregate, ...] = (
+AGGREGATES = (
     *each("DAYS_CREDIT", "all", "count mean min"),
     *each("DAYS_CREDIT", "active", "max"),
     *each("DAYS_CREDIT", "car mortgage microloan 12m", "count"),
@@ -89,12 +72,12 @@ AGGREGATES: tuple[Aggregate, ...] = (
 )
 
 # Only operands of other formulas, no features.
-PASSING: tuple[Aggregate, ...] = (
+PASSING = (
     *each("DAYS_CREDIT", "all", "max"),
     *each("AMT_CREDIT_SUM AMT_CREDIT_SUM_DEBT", "active", "sum"),
 )
 
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING))
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING), TABLES["bureau"])
 
 _NUMBER = f"{PREFIX}__DAYS_CREDIT"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scoring.features.engine.aggregates import Aggregate, Measure, count, each, quotient
+from scoring.features.engine.aggregates import count, each, quotient
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formulas, col, when
 from scoring.features.engine.rows import RowsT, Summary
@@ -14,18 +14,12 @@ PREFIX = "bureau_balance"
 # STATUS: 0 no days past due, 1 to 5 ever later (5: 120 days or written off), C closed, X unknown.
 _LATENESS = col("STATUS").parsed()
 
-_COUNTS = (
-    "MONTHS", "WORST_STATUS", "WORST_STATUS_YEAR", "LATE_MONTHS", "KNOWN_MONTHS", "LAST_LATE_MONTH",
-)  # fmt: skip
-
 FILTERS = {
     "active": col("CREDIT_ACTIVE") == "Active",
     "closed": col("CREDIT_ACTIVE") == "Closed",
 }
 
-MEASURES: tuple[Measure, ...] = tuple(count(name) for name in _COUNTS)
-
-AGGREGATES: tuple[Aggregate, ...] = (
+AGGREGATES = (
     *each("MONTHS", "active", "count"),
     *each("WORST_STATUS", "active closed", "mean"),
     *each("WORST_STATUS_YEAR", "all", "mean"),
@@ -33,10 +27,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
 )
 
 # Only operands of another formula, no features.
-PASSING: tuple[Aggregate, ...] = (*each("LATE_MONTHS KNOWN_MONTHS", "all", "sum"),)
-
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING))
-
+PASSING = (*each("LATE_MONTHS KNOWN_MONTHS", "all", "sum"),)
 
 _LATE = _LATENESS > 0
 _MONTHS = Formulas(
@@ -56,6 +47,9 @@ _SUMMARIES: Mapping[str, Summary] = {
     "KNOWN_MONTHS": ("KNOWN", "sum"),
     "LAST_LATE_MONTH": ("LATE_MONTH", "max"),
 }
+MEASURES = tuple(count(name) for name in _SUMMARIES)
+
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING))
 _SHARES = Formulas(
     {
         f"{PREFIX}__LATE_MONTHS__all__share": quotient(

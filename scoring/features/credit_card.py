@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from scoring.features.engine.aggregates import (
-    Aggregate,
-    Measure,
-    amount,
-    count,
-    each,
-    flag,
-    ratio,
-)
+from scoring.data.tables import TABLES
+from scoring.features.engine.aggregates import count, each, flag, ratio
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import col, when
 from scoring.features.engine.rows import RowsT
@@ -27,12 +20,7 @@ FILTERS = {
     "last3": col("RANK") < 3,
 }
 
-MEASURES: tuple[Measure, ...] = (
-    count("MONTHS_BALANCE"),
-    amount("AMT_BALANCE"),
-    amount("AMT_CREDIT_LIMIT_ACTUAL"),
-    count("CNT_DRAWINGS_ATM_CURRENT"),
-    count("SK_DPD"),
+MEASURES = (
     ratio("BALANCE_TO_LIMIT", _BALANCE, _LIMIT),
     ratio("ATM_TO_LIMIT", col("AMT_DRAWINGS_ATM_CURRENT"), _LIMIT),
     ratio("PAID_TO_MINIMUM", col("AMT_PAYMENT_CURRENT"), col("AMT_INST_MIN_REGULARITY")),
@@ -43,7 +31,7 @@ MEASURES: tuple[Measure, ...] = (
     count("LATE_MONTH", when(col("SK_DPD") > 0).then(_MONTH)),
 )
 
-AGGREGATES: tuple[Aggregate, ...] = (
+AGGREGATES = (
     *each("MONTHS_BALANCE", "all", "count"),
     *each("AMT_BALANCE", "last3", "mean"),
     *each("AMT_CREDIT_LIMIT_ACTUAL", "all", "mean"),
@@ -56,7 +44,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
     *each("LATE_MONTH", "all", "max"),
 )
 
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, TABLES["credit_card_balance"])
 
 
 def features(credit_card_balance: RowsT) -> RowsT:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from scoring.features.engine.aggregates import (
-    Aggregate,
-    Measure,
-    amount,
-    count,
-    each,
-    flag,
-    quotient,
-)
+from scoring.data.tables import TABLES
+from scoring.features.engine.aggregates import amount, count, each, flag, quotient
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formulas, col
 from scoring.features.engine.rows import RowsT
@@ -27,11 +20,7 @@ FILTERS = {
     "lastloan": col("SK_ID_PREV") == col("LAST_LOAN"),
 }
 
-MEASURES: tuple[Measure, ...] = (
-    count("DAYS_INSTALMENT"),
-    count("DAYS_ENTRY_PAYMENT"),
-    amount("AMT_INSTALMENT"),
-    amount("AMT_PAYMENT"),
+MEASURES = (
     count("DAYS_LATE", _DAYS_LATE.clip(0)),
     count("DAYS_EARLY", (-_DAYS_LATE).clip(0)),
     amount("AMT_SHORT", _SHORT.clip(0.0)),
@@ -40,7 +29,7 @@ MEASURES: tuple[Measure, ...] = (
     flag("IS_SHORT", _SHORT > 0.005),
 )
 
-AGGREGATES: tuple[Aggregate, ...] = (
+AGGREGATES = (
     *each("DAYS_INSTALMENT", "all", "count"),
     *each("DAYS_ENTRY_PAYMENT", "all", "mean"),
     *each("AMT_INSTALMENT", "all", "max"),
@@ -52,9 +41,11 @@ AGGREGATES: tuple[Aggregate, ...] = (
 )
 
 # Only an operand of another formula, no feature.
-PASSING: tuple[Aggregate, ...] = (*each("AMT_INSTALMENT", "all", "sum"),)
+PASSING = (*each("AMT_INSTALMENT", "all", "sum"),)
 
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING))
+_AGGREGATION = Aggregation(
+    PREFIX, MEASURES, FILTERS, (*AGGREGATES, *PASSING), TABLES["installments_payments"]
+)
 
 
 _TOTALS = Formulas(

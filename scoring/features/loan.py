@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from scoring.data.tables import DAY_SENTINEL
 from scoring.features import pos_cash
-from scoring.features.engine.aggregates import (
-    Aggregate,
-    Measure,
-    amount,
-    each,
-    flag,
-    ratio,
-)
+from scoring.features.engine.aggregates import amount, each, flag, ratio
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formulas, col
 from scoring.features.engine.rows import RowsT
@@ -28,7 +21,7 @@ FILTERS = {
     "last": col("RANK") == 0,
 }
 
-MEASURES: tuple[Measure, ...] = (
+MEASURES = (
     # What the instalments still to come by the last statement add up to.
     amount("REMAINING_DEBT", _REMAINING_DEBT),
     ratio("REMAINING_TO_CREDIT", _REMAINING_DEBT, _CREDIT),
@@ -37,7 +30,7 @@ MEASURES: tuple[Measure, ...] = (
     flag("EVER_LATE", col("LATE_MONTHS") > 0),
 )
 
-AGGREGATES: tuple[Aggregate, ...] = (
+AGGREGATES = (
     *each("REMAINING_DEBT", "running", "sum"),
     *each("REMAINING_TO_CREDIT PAID_TO_CREDIT", "last", "mean"),
     *each("EVER_LATE", "running", "mean"),

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scoring.features.engine.aggregates import (
-    Aggregate,
-    Measure,
-    count,
-    each,
-    flag,
-    ratio,
-)
+from scoring.data.tables import TABLES
+from scoring.features.engine.aggregates import count, each, flag, ratio
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Formulas, col, when
 from scoring.features.engine.rows import RowsT, Summary
@@ -28,17 +22,14 @@ FILTERS = {
     "24m": _MONTH >= -24,
 }
 
-MEASURES: tuple[Measure, ...] = (
-    count("MONTHS_BALANCE"),
-    count("CNT_INSTALMENT"),
-    count("SK_DPD"),
+MEASURES = (
     ratio("FUTURE_TO_TOTAL", col("CNT_INSTALMENT_FUTURE"), col("CNT_INSTALMENT")),
     flag("IS_LATE", _LATE),
     flag("IS_LATE_TOLERATED", _LATE_TOLERATED),
     count("LATE_MONTH", when(_LATE).then(_MONTH)),
 )
 
-AGGREGATES: tuple[Aggregate, ...] = (
+AGGREGATES = (
     *each("MONTHS_BALANCE", "all", "count"),
     *each("CNT_INSTALMENT", "all", "min"),
     *each("CNT_INSTALMENT SK_DPD", "12m", "mean"),
@@ -63,19 +54,19 @@ def loans(rows: RowsT) -> RowsT:
     return rows.with_columns(_FLAGS).summarised(["SK_ID_CURR", "SK_ID_PREV"], _SUMMARIES)
 
 
-_LOAN_MEASURES: tuple[Measure, ...] = (
+_LOAN_MEASURES = (
     count("LOAN_LATE_MONTHS", col("LATE_MONTHS")),
     ratio("LOAN_REMAINING_TO_PLANNED", col("REMAINING"), col("PLANNED")),
     flag("LOAN_COMPLETED", col("COMPLETED") > 0),
 )
 
-_LOAN_AGGREGATES: tuple[Aggregate, ...] = (
+_LOAN_AGGREGATES = (
     *each("LOAN_REMAINING_TO_PLANNED", "last", "mean"),
     *each("LOAN_LATE_MONTHS", "last3", "sum"),
     *each("LOAN_COMPLETED", "all", "mean"),
 )
 
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, TABLES["POS_CASH_balance"])
 _LOAN_AGGREGATION = Aggregation(
     PREFIX,
     _LOAN_MEASURES,

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from scoring.data.tables import DAY_SENTINEL
-from scoring.features.engine.aggregates import (
-    Aggregate,
-    Measure,
-    amount,
-    count,
-    each,
-    flag,
-    fraction,
-    ratio,
-    without_sentinel,
-)
+from scoring.data.tables import DAY_SENTINEL, TABLES
+from scoring.features.engine.aggregates import amount, count, each, flag, ratio, without_sentinel
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import col, when
 from scoring.features.engine.rows import RowsT
@@ -43,12 +33,7 @@ FILTERS = {
     "24m": col("DAYS_DECISION") >= -730,
 }
 
-MEASURES: tuple[Measure, ...] = (
-    count("DAYS_DECISION"),
-    amount("AMT_ANNUITY"),
-    amount("AMT_CREDIT"),
-    fraction("RATE_DOWN_PAYMENT", col("RATE_DOWN_PAYMENT")),
-    count("CNT_PAYMENT"),
+MEASURES = (
     count("DAYS_FIRST_DRAWING", without_sentinel("DAYS_FIRST_DRAWING", DAY_SENTINEL)),
     count("DAYS_LAST_DUE_1ST_VERSION", _LAST_DUE_PLANNED),
     count("DAYS_ENDED_EARLY", _LAST_DUE_PLANNED - without_sentinel("DAYS_LAST_DUE", DAY_SENTINEL)),
@@ -72,7 +57,7 @@ MEASURES: tuple[Measure, ...] = (
     flag("REJECTED_BY_LIMIT", col("CODE_REJECT_REASON") == "LIMIT"),
 )
 
-AGGREGATES: tuple[Aggregate, ...] = (
+AGGREGATES = (
     *each("DAYS_DECISION", "all", "count max"),
     *each("DAYS_DECISION", "refused", "max"),
     *each("AMT_ANNUITY", "approved", "max"),
@@ -92,7 +77,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
     *each("REJECTED_BY_SCORE REJECTED_BY_HC REJECTED_BY_LIMIT", "all", "mean"),
 )
 
-_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES)
+_AGGREGATION = Aggregation(PREFIX, MEASURES, FILTERS, AGGREGATES, TABLES["previous_application"])
 
 
 def features(previous_application: RowsT) -> RowsT:

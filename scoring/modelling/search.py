@@ -132,10 +132,10 @@ def _study(
 
 
 def _code() -> str:
-    """Digest of this package's code and of LightGBM's version."""
+    """Digest of this package's code and tables, and of LightGBM's version."""
     digest = hashlib.sha256(lightgbm_version.encode())
     package = Path(__file__).parents[1]
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.toml")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

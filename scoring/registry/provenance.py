@@ -24,8 +24,9 @@ from scoring.registry.promotions import RegistryError, now
 
 ENVIRONMENT_FILE = "environment.txt"
 _PACKAGE = Path(__file__).parents[1]
-# What the code consists of: modules, and the statistics that sample applicants are drawn from.
-_CODE = (".py", ".json")
+# What the code consists of: modules, the tables and words beside them, and the statistics that
+# sample applicants are drawn from.
+_CODE = (".py", ".json", ".toml")
 _TAG = "provenance."
 _TAGGED = ("code_sha256", "commit", "dirty", "parent", "python", "platform", "by", "at")
 _GIT_SECONDS = 30
@@ -111,7 +112,7 @@ def provenance_of(parent: str | None) -> Provenance:
 
 
 def code_digest(package: Path = _PACKAGE) -> str:
-    """Compute the SHA-256 over the names and digests of a package's .py and .json files."""
+    """Compute the SHA-256 over the names and digests of a package's .py, .json and .toml files."""
     paths = sorted(path for path in package.rglob("*") if path.suffix in _CODE and path.is_file())
     lines = (
         f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"

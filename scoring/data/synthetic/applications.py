@@ -8,150 +8,68 @@ in the real rows always holds in the drawn ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtr
 
+from scoring.data.synthetic.content import Content
 from scoring.data.synthetic.marginals import (
-    CategoryTable,
     FloatArray,
     Json,
-    NumberTable,
-    joined,
+    Latents,
+    Tables,
+    in_grains,
     measure_categories,
     measure_numbers,
 )
 from scoring.data.tables import APPLICATION, DAY_SENTINEL
 
 Kind = Literal["number", "category"]
-Stratum = Literal["", "contract", "employment", "product"]
-Tables = dict[str, NumberTable | CategoryTable]
 
 ABSENT, PRESENT = "absent", "present"
-EMPLOYED, RETIRED = "employed", "not employed"
-NOT_EMPLOYED = ("Pensioner", "Unemployed")
 COUPLES = ("Married", "Civil marriage")
 PARTS = [name.removesuffix("_AVG") for name in APPLICATION.schema if name.endswith("_AVG")]
 # Goods, credits and annuities are multiples of these in the real rows.
 GOODS_GRAIN, AMOUNT_GRAIN = 4500.0, 4.5
 YOUNGEST_WORKER = 16 * 365
-MOBILITY = (
-    "REG_REGION_NOT_LIVE_REGION", "REG_REGION_NOT_WORK_REGION", "LIVE_REGION_NOT_WORK_REGION",
-    "REG_CITY_NOT_LIVE_CITY", "REG_CITY_NOT_WORK_CITY", "LIVE_CITY_NOT_WORK_CITY",
-)  # fmt: skip
-RATINGS = ("REGION_RATING_CLIENT", "REGION_RATING_CLIENT_W_CITY")
-DOCUMENTS = tuple(f"FLAG_DOCUMENT_{number}" for number in range(2, 22))
 REQUESTS = tuple(name for name in APPLICATION.schema if name.startswith("AMT_REQ_"))
-HOUSE = ("FONDKAPREMONT_MODE", "HOUSETYPE_MODE", "WALLSMATERIAL_MODE", "EMERGENCYSTATE_MODE")
 
 
 @dataclass(frozen=True)
 class Trait:
-    """Something about an application that can vary by itself.
+    """Something about an application that can vary by itself, and how it is read from one.
 
-    Attributes
-    ----------
-    name : str
-        The Kaggle column where there is one.
-    kind : {"number", "category"}
-        A number's missing values mean that it does not apply; a category's are a label.
-    value : Expr
-        How it is read from application rows.
-    by : str
-        The stratum within which its distribution is described.
+    A number's missing values mean that it does not apply; a category's are a label. `by` is the
+    stratum within which its distribution is described.
     """
 
     name: str
     kind: Kind
     value: pl.Expr
-    by: Stratum = ""
+    by: str
 
 
-def _category(name: str, by: Stratum = "") -> Trait:
-    return Trait(name, "category", pl.col(name).cast(pl.String), by)
+def _trait(name: str, entry: Json) -> Trait:
+    kind = entry["kind"]
+    if kind == "missing":
+        absent = pl.col(entry["column"]).is_null()
+        value = pl.when(absent).then(pl.lit(ABSENT)).otherwise(pl.lit(PRESENT))
+    elif kind == "digits":
+        value = pl.concat_str(pl.col(column).cast(pl.String) for column in entry["columns"])
+    else:
+        own = _CONTENT.expression(entry["value"]) if "value" in entry else pl.col(name)
+        value = own.cast(pl.Float64 if kind == "number" else pl.String)
+    return Trait(name, "number" if kind == "number" else "category", value, entry.get("by", ""))
 
 
-def _number(name: str, by: Stratum = "") -> Trait:
-    return Trait(name, "number", pl.col(name).cast(pl.Float64), by)
-
-
-def _missing(name: str, by: Stratum = "") -> Trait:
-    absent = pl.when(pl.col(name).is_null()).then(pl.lit(ABSENT)).otherwise(pl.lit(PRESENT))
-    return Trait(f"missing {name}", "category", absent, by)
-
-
-def _digits(name: str, columns: tuple[str, ...], by: Stratum = "") -> Trait:
-    text = pl.concat_str([pl.col(column).cast(pl.String) for column in columns])
-    return Trait(name, "category", text, by)
-
-
-_EMPLOYED = ~pl.col("NAME_INCOME_TYPE").is_in(NOT_EMPLOYED)
-
-TRAITS: tuple[Trait, ...] = (
-    _category("NAME_CONTRACT_TYPE"),
-    _category("NAME_INCOME_TYPE"),
-    _category("CODE_GENDER", "employment"),
-    _category("NAME_EDUCATION_TYPE", "employment"),
-    _category("NAME_FAMILY_STATUS", "employment"),
-    _category("NAME_HOUSING_TYPE", "employment"),
-    _category("FLAG_OWN_CAR", "employment"),
-    _category("FLAG_OWN_REALTY", "employment"),
-    _category("NAME_TYPE_SUITE", "contract"),
-    _category("WEEKDAY_APPR_PROCESS_START"),
-    _category("FLAG_WORK_PHONE", "employment"),
-    _category("FLAG_CONT_MOBILE"),
-    _category("FLAG_PHONE"),
-    _category("FLAG_EMAIL"),
-    Trait("OCCUPATION_TYPE", "category",
-          pl.when(_EMPLOYED).then(pl.col("OCCUPATION_TYPE").fill_null(ABSENT))),
-    Trait("ORGANIZATION_TYPE", "category",
-          pl.when(_EMPLOYED).then(pl.col("ORGANIZATION_TYPE"))),
-    _digits("mobility", MOBILITY, "employment"),
-    _digits("ratings", RATINGS),
-    _digits("documents", DOCUMENTS, "product"),
-    _number("CNT_CHILDREN", "employment"),
-    _number("AMT_INCOME_TOTAL", "employment"),
-    _number("AMT_GOODS_PRICE", "contract"),
-    Trait("credit per goods", "number", pl.col("AMT_CREDIT") / pl.col("AMT_GOODS_PRICE"),
-          "contract"),
-    Trait("annuity per credit", "number", pl.col("AMT_ANNUITY") / pl.col("AMT_CREDIT"),
-          "contract"),
-    _missing("AMT_GOODS_PRICE", "contract"),
-    _missing("AMT_ANNUITY"),
-    _number("REGION_POPULATION_RELATIVE"),
-    _number("DAYS_BIRTH", "employment"),
-    Trait("DAYS_EMPLOYED", "number",
-          pl.when(_EMPLOYED).then(pl.col("DAYS_EMPLOYED").cast(pl.Float64))),
-    _number("DAYS_REGISTRATION", "employment"),
-    _number("DAYS_ID_PUBLISH", "employment"),
-    _number("OWN_CAR_AGE"),
-    _number("HOUR_APPR_PROCESS_START"),
-    _number("DAYS_LAST_PHONE_CHANGE"),
-    *(_number(f"EXT_SOURCE_{source}") for source in (1, 2, 3)),
-    _missing("EXT_SOURCE_1", "employment"),
-    _missing("EXT_SOURCE_2"),
-    _missing("EXT_SOURCE_3"),
-    *(_number(f"{part}_AVG") for part in PARTS),
-    *(_missing(f"{part}_AVG") for part in PARTS),
-    _number("TOTALAREA_MODE"),
-    _missing("TOTALAREA_MODE"),
-    *(_category(name) for name in HOUSE),
-    _number("OBS_30_CNT_SOCIAL_CIRCLE"),
-    _number("DEF_30_CNT_SOCIAL_CIRCLE"),
-    Trait("observed 30 not 60", "number",
-          (pl.col("OBS_30_CNT_SOCIAL_CIRCLE") - pl.col("OBS_60_CNT_SOCIAL_CIRCLE"))
-          .cast(pl.Float64)),
-    Trait("defaulted 30 not 60", "number",
-          (pl.col("DEF_30_CNT_SOCIAL_CIRCLE") - pl.col("DEF_60_CNT_SOCIAL_CIRCLE"))
-          .cast(pl.Float64)),
-    _missing("OBS_30_CNT_SOCIAL_CIRCLE"),
-    *(_number(name) for name in REQUESTS),
-    _missing(REQUESTS[0]),
-)  # fmt: skip
+_CONTENT = Content("applications")
+_EMPLOYED = _CONTENT.named("employed")
+TRAITS = tuple(_trait(name, entry) for name, entry in _CONTENT.sections["traits"].items())
 
 
 def read_traits(rows: pl.DataFrame) -> pl.DataFrame:
@@ -161,24 +79,14 @@ def read_traits(rows: pl.DataFrame) -> pl.DataFrame:
 
 def strata(traits: pl.DataFrame) -> pl.DataFrame:
     """The stratum of each row under each of the ways to part them, as columns named by `by`."""
-    employment = pl.when(_EMPLOYED).then(pl.lit(EMPLOYED)).otherwise(pl.lit(RETIRED))
-    return traits.select(
-        pl.lit("").alias(""),
-        pl.col("NAME_CONTRACT_TYPE").alias("contract"),
-        employment.alias("employment"),
-        joined("NAME_CONTRACT_TYPE", employment).alias("product"),
-    )
+    ways = ("contract", "employment", "product")
+    return traits.select(pl.lit("").alias(""), *(_CONTENT.named(way).alias(way) for way in ways))
 
 
 def measure(rows: pl.DataFrame, orders: Mapping[str, list[str | None]]) -> Json:
-    """Aggregates of the traits of real rows, as the profile stores them.
+    """Aggregates of the traits of one population's rows, as the profile stores them.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Applications of one population.
-    orders : mapping
-        By category's name, its labels in the order of `risk_order`.
+    `orders` has the labels of each category in the order of `risk_order`.
     """
     traits = read_traits(rows)
     keys = strata(traits)
@@ -239,57 +147,29 @@ def coded(traits: pl.DataFrame, orders: Mapping[str, list[str | None]]) -> pl.Da
     return pl.DataFrame(columns)
 
 
-def load(stored: Json) -> Tables:
-    """The tables of each trait as `measure` stored them."""
-    tables: Tables = {}
-    for trait in TRAITS:
-        load_table = NumberTable.load if trait.kind == "number" else CategoryTable.load
-        tables[trait.name] = load_table(stored[trait.name])
-    return tables
-
-
-def draw_traits(tables: Tables, normal: Mapping[str, FloatArray]) -> pl.DataFrame:
+def draw_traits(tables: Tables, normal: Latents) -> pl.DataFrame:
     """Traits from latent normal values, by name, each of shape (n,)."""
-    drawn: dict[str, pl.Series] = {}
-    for name in ("NAME_CONTRACT_TYPE", "NAME_INCOME_TYPE"):
-        drawn[name] = _labels(tables[name], ndtr(normal[name]), None)
+    numbers, categories = tables
+    parting = ("NAME_CONTRACT_TYPE", "NAME_INCOME_TYPE")
+    drawn = {name: categories[name].draw(ndtr(normal[name])) for name in parting}
     keys = strata(pl.DataFrame(drawn))
     for trait in TRAITS:
-        if trait.name in drawn:
-            continue
         by = keys[trait.by] if trait.by else None
-        table, uniform = tables[trait.name], ndtr(normal[trait.name])
-        if isinstance(table, NumberTable):
-            drawn[trait.name] = pl.Series(table.draw(uniform, by))
-        else:
-            drawn[trait.name] = _labels(table, uniform, by)
+        rank = ndtr(normal[trait.name])
+        if trait.kind == "number":
+            drawn[trait.name] = pl.Series(numbers[trait.name].draw(rank, by))
+        elif trait.name not in parting:
+            drawn[trait.name] = categories[trait.name].draw(rank, by)
     return pl.DataFrame({trait.name: drawn[trait.name] for trait in TRAITS})
 
 
-def _labels(
-    table: NumberTable | CategoryTable, uniform: FloatArray, keys: pl.Series | None
-) -> pl.Series:
-    assert isinstance(table, CategoryTable)  # noqa: S101
-    return table.draw(uniform, keys)
-
-
-def write_rows(traits: pl.DataFrame, buildings: Json, rng: np.random.Generator) -> pl.DataFrame:
+def write_rows(traits: pl.DataFrame, buildings: Json, rng: Generator) -> pl.DataFrame:
     """Application rows from traits, without SK_ID_CURR and TARGET.
 
-    Parameters
-    ----------
-    traits : DataFrame
-        As `draw_traits` gives them.
-    buildings : dict
-        How `_MODE` and `_MEDI` differ from `_AVG`, as `measure_buildings` gives it.
-    rng : Generator
-        Draws those differences.
+    `buildings` says how `_MODE` and `_MEDI` differ from `_AVG`, as `measure_buildings` gives it.
     """
     rows = _employment(_amounts(traits))
-    rows = _split(rows, "mobility", MOBILITY)
-    rows = _split(rows, "ratings", RATINGS)
-    rows = _split(rows, "documents", DOCUMENTS)
-    rows = _personal(_circle(rows))
+    rows = _personal(_circle(rows.with_columns(_digits())))
     rows = rows.with_columns(_building_columns(rows, buildings, rng))
     rows = rows.with_columns(
         _present(f"EXT_SOURCE_{source}", f"EXT_SOURCE_{source}") for source in (1, 2, 3)
@@ -305,25 +185,21 @@ def _present(name: str, missing: str) -> pl.Expr:
     return pl.when(pl.col(f"missing {missing}") == PRESENT).then(pl.col(name)).alias(name)
 
 
-def _grain(value: pl.Expr, grain: float) -> pl.Expr:
-    return ((value / grain).round(0) * grain).round(3)
-
-
 def _amounts(traits: pl.DataFrame) -> pl.DataFrame:
     """Goods, credit and annuity, each from the one before it.
 
     A credit without goods is a revolving one; the trait is still drawn, to size the credit.
     """
-    goods = _grain(pl.col("AMT_GOODS_PRICE"), GOODS_GRAIN)
-    credit = _grain(goods * pl.col("credit per goods"), AMOUNT_GRAIN)
-    annuity = _grain(credit * pl.col("annuity per credit"), AMOUNT_GRAIN)
+    goods = in_grains(pl.col("AMT_GOODS_PRICE"), GOODS_GRAIN)
+    credit = in_grains(goods * pl.col("credit per goods"), AMOUNT_GRAIN)
+    annuity = in_grains(credit * pl.col("annuity per credit"), AMOUNT_GRAIN)
     income = pl.col("AMT_INCOME_TOTAL")
     return (
         traits.with_columns(
             AMT_GOODS_PRICE=goods,
             AMT_CREDIT=credit,
             AMT_ANNUITY=annuity,
-            AMT_INCOME_TOTAL=_grain(income, GOODS_GRAIN).clip(lower_bound=GOODS_GRAIN),
+            AMT_INCOME_TOTAL=in_grains(income, GOODS_GRAIN).clip(lower_bound=GOODS_GRAIN),
         )
         .with_columns(_present("AMT_GOODS_PRICE", "AMT_GOODS_PRICE"))
         .with_columns(_present("AMT_ANNUITY", "AMT_ANNUITY"))
@@ -375,13 +251,12 @@ def _circle(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _split(rows: pl.DataFrame, trait: str, columns: tuple[str, ...]) -> pl.DataFrame:
-    """One digit a column, from a trait that `_digits` read."""
-    digits = [
-        pl.col(trait).str.slice(place, 1).cast(pl.Int8).alias(name)
-        for place, name in enumerate(columns)
-    ]
-    return rows.with_columns(digits)
+def _digits() -> Iterator[pl.Expr]:
+    """The columns of which a trait has a digit each."""
+    for name, entry in _CONTENT.sections["traits"].items():
+        if entry["kind"] == "digits":
+            for place, column in enumerate(entry["columns"]):
+                yield pl.col(name).str.slice(place, 1).cast(pl.Int8).alias(column)
 
 
 def measure_buildings(rows: pl.DataFrame) -> Json:
@@ -411,9 +286,7 @@ def _few_quantiles(values: pl.Series) -> list[float]:
     return [round(float(value), 4) for value in (ends[0], *inner, ends[1])]  # type: ignore[arg-type]
 
 
-def _building_columns(
-    rows: pl.DataFrame, buildings: Json, rng: np.random.Generator
-) -> list[pl.Series]:
+def _building_columns(rows: pl.DataFrame, buildings: Json, rng: Generator) -> list[pl.Series]:
     columns = []
     for part in PARTS:
         average = rows[f"{part}_AVG"].to_numpy().round(4)
@@ -425,7 +298,7 @@ def _building_columns(
     return columns
 
 
-def _relative(average: FloatArray, relation: Json, rng: np.random.Generator) -> FloatArray:
+def _relative(average: FloatArray, relation: Json, rng: Generator) -> FloatArray:
     uniform = rng.random(len(average))
     place = 10 * rng.random(len(average))
     changed = average.copy()

@@ -6,169 +6,45 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from scoring.data.synthetic.copula import loading, mixed
+from scoring.data.synthetic.content import Content
+from scoring.data.synthetic.copula import mixed
 from scoring.data.synthetic.marginals import (
     BoolArray,
-    CategoryTable,
     FloatArray,
     IntArray,
     Json,
-    NumberTable,
-    joined,
-    measure_categories,
-    measure_numbers,
+    Latents,
+    load_tables,
 )
 from scoring.data.synthetic.summaries import DAYS_A_MONTH, LATE_STATUSES, OLDEST_MONTH
-from scoring.data.tables import TABLES
 
 # Loans per applicant stay below this, so that every chunk has room for its identifiers.
 MOST_LOANS = 60
 # From the lowest lateness to the highest; X (unknown) first, so that the rest rank by it.
 STATUSES = ("X", "0", *LATE_STATUSES)
 ROUND_SUM = 4500.0
-# Missing together or not, with the same states of the loan.
+# In the order of their digits in the pattern `blanks`.
 BLANKS = (
     "DAYS_CREDIT_ENDDATE", "AMT_CREDIT_MAX_OVERDUE", "AMT_CREDIT_SUM_DEBT",
     "AMT_CREDIT_SUM_LIMIT", "AMT_ANNUITY",
 )  # fmt: skip
 
-_CLOSED = pl.col("CREDIT_ACTIVE") == "Closed"
-_BAND = (
-    pl.col("DAYS_CREDIT")
-    .bin_intervals(
-        [-1825, -1095, -730, -365, -182],
-        labels=["5", "3", "2", "1", "0.5", "0"],
-        right_closed=True,
-    )
-    .cast(pl.String)
-)
-_GROUP = (
-    pl.when(pl.col("CREDIT_TYPE") == "Credit card")
-    .then(pl.lit("card"))
-    .when(pl.col("CREDIT_TYPE").is_in(["Consumer credit", "Microloan"]))
-    .then(pl.lit("consumer"))
-    .otherwise(pl.lit("other"))
-)
-_STATE = joined(_GROUP, "CREDIT_ACTIVE")
-_DATED = joined(_GROUP, "CREDIT_ACTIVE", _BAND)
-_SPAN = joined("CREDIT_ACTIVE", "population")
-_DURATION = pl.col("DAYS_CREDIT_ENDDATE") - pl.col("DAYS_CREDIT")
-# How far a loan is through its term: what is still owed follows from it.
-_ELAPSED = (-pl.col("DAYS_CREDIT") / _DURATION).clip(0, 1.2).fill_nan(None)
-_PART = _ELAPSED.bin_intervals(
-    [0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0],
-    labels=[
-        "(-inf, 0.1]", "(0.1, 0.25]", "(0.25, 0.4]", "(0.4, 0.55]", "(0.55, 0.7]", "(0.7, 0.85]",
-        "(0.85, 1]", "(1, inf]",
-    ],
-    right_closed=True,
-)  # fmt: skip
-_OWING = joined(_STATE, _PART.cast(pl.String).fill_null("?"))
+_CONTENT = Content("bureau")
 
 
 def measure(bureau: pl.DataFrame, balance: pl.DataFrame) -> Json:
-    """Aggregates of real rows of both populations.
-
-    Parameters
-    ----------
-    bureau : DataFrame
-        With a column `population`, "train" or "test".
-    balance : DataFrame
-        The months of these loans.
-    """
+    """Aggregates of real rows of both populations, told apart by the column `population`."""
     known = bureau["SK_ID_BUREAU"].is_in(balance["SK_ID_BUREAU"].unique().implode())
     rows = bureau.with_columns(balance=pl.when(known).then(pl.lit("1")).otherwise(pl.lit("0")))
     return {
-        **_measure_categories(rows),
-        **_measure_numbers(rows),
-        "loadings": _loadings(rows),
+        **_CONTENT.measured("loans", rows),
+        "loadings": _CONTENT.measured("loadings", rows),
         "months": _measure_months(balance, rows),
     }
-
-
-def _key(rows: pl.DataFrame, key: pl.Expr) -> pl.Series:
-    return rows.select(key.alias("key"))["key"]
-
-
-def _blank_pattern() -> pl.Expr:
-    return pl.concat_str([pl.col(name).is_null().cast(pl.Int8).cast(pl.String) for name in BLANKS])
-
-
-def _measure_categories(rows: pl.DataFrame) -> Json:
-    categories = TABLES["bureau"]["CREDIT_TYPE"].categories
-    overdue = (pl.col("AMT_CREDIT_MAX_OVERDUE") > 0).cast(pl.Int8).cast(pl.String)
-    late = (pl.col("CREDIT_DAY_OVERDUE") > 0).cast(pl.Int8).cast(pl.String)
-    return {
-        "CREDIT_TYPE": measure_categories(
-            rows["CREDIT_TYPE"], _key(rows, joined("population", _BAND)), known=categories
-        ),
-        "CREDIT_ACTIVE": measure_categories(
-            rows["CREDIT_ACTIVE"], _key(rows, joined(_GROUP, _BAND)),
-            order=("Closed", "Sold", "Bad debt", "Active"), known=("Bad debt",),
-        ),
-        "blanks": measure_categories(
-            _key(rows, _blank_pattern()), _key(rows, joined("balance", _STATE))
-        ),
-        "overdue": measure_categories(_key(rows, overdue).drop_nulls(), order=("0", "1")),
-        "late": measure_categories(_key(rows, late), rows["CREDIT_ACTIVE"], order=("0", "1")),
-        "CREDIT_CURRENCY": measure_categories(
-            rows["CREDIT_CURRENCY"], known=TABLES["bureau"]["CREDIT_CURRENCY"].categories
-        ),
-        "CNT_CREDIT_PROLONG": measure_categories(rows["CNT_CREDIT_PROLONG"].cast(pl.String)),
-    }  # fmt: skip
-
-
-def _measure_numbers(rows: pl.DataFrame) -> Json:
-    ended = (pl.col("DAYS_ENDDATE_FACT") - pl.col("DAYS_CREDIT")) / _DURATION
-    updated = pl.col("DAYS_CREDIT_UPDATE") - pl.col("DAYS_ENDDATE_FACT").fill_null(0)
-    lent = pl.col("AMT_CREDIT_SUM")
-    return {
-        "DAYS_CREDIT": measure_numbers(rows["DAYS_CREDIT"], rows["population"]),
-        "duration": measure_numbers(_key(rows, _DURATION), _key(rows, _DATED)),
-        "ended": measure_numbers(
-            _key(rows, pl.when(_CLOSED & (_DURATION > 0)).then(ended)), _key(rows, _DATED)
-        ),
-        "updated": measure_numbers(_key(rows, updated), _key(rows, joined("CREDIT_ACTIVE", _BAND))),
-        "AMT_CREDIT_SUM": measure_numbers(rows["AMT_CREDIT_SUM"], _key(rows, _STATE)),
-        "debt": measure_numbers(
-            _key(rows, pl.when(lent > 0).then(pl.col("AMT_CREDIT_SUM_DEBT") / lent)),
-            _key(rows, _OWING),
-        ),
-        "limit": measure_numbers(
-            _key(rows, pl.when(lent > 0).then(pl.col("AMT_CREDIT_SUM_LIMIT") / lent)),
-            _key(rows, _STATE),
-        ),
-        "annuity": measure_numbers(rows["AMT_ANNUITY"], _key(rows, _STATE)),
-        "overdue sum": measure_numbers(
-            rows["AMT_CREDIT_MAX_OVERDUE"].filter(rows["AMT_CREDIT_MAX_OVERDUE"] > 0)
-        ),
-        "days late": measure_numbers(
-            rows["CREDIT_DAY_OVERDUE"].filter(rows["CREDIT_DAY_OVERDUE"] > 0)
-        ),
-        "late sum": measure_numbers(
-            rows["AMT_CREDIT_SUM_OVERDUE"].filter(rows["AMT_CREDIT_SUM_OVERDUE"] > 0)
-        ),
-    }
-
-
-def _loadings(rows: pl.DataFrame) -> dict[str, float]:
-    owner = rows["SK_ID_CURR"].to_numpy().astype(float)
-    columns = {
-        "recency": pl.col("DAYS_CREDIT"),
-        "active": pl.col("CREDIT_ACTIVE") == "Active",
-        "amount": pl.col("AMT_CREDIT_SUM"),
-        "cards": pl.col("CREDIT_TYPE") == "Credit card",
-        "overdue": pl.col("AMT_CREDIT_MAX_OVERDUE") > 0,
-    }
-    found = {}
-    for name, column in columns.items():
-        values = rows.select(column.cast(pl.Float64).fill_null(float("nan")).alias("v"))["v"]
-        numbers = values.to_numpy()
-        found[name] = round(loading(numbers, owner, ~np.isnan(numbers)), 3)
-    return found
 
 
 def _measure_months(balance: pl.DataFrame, bureau: pl.DataFrame) -> Json:
@@ -184,63 +60,28 @@ def _measure_months(balance: pl.DataFrame, bureau: pl.DataFrame) -> Json:
         pl.col("STATUS").is_in(STATUSES) & pl.col("then").is_in(STATUSES)
     )
     steps = steps.join(owners, on="SK_ID_BUREAU")
-    first = loans.filter(pl.col("first").is_in(STATUSES))
-    return {
-        "last": measure_numbers(loans["last"], _key(loans, _SPAN)),
-        "first": measure_categories(first["first"], first["population"], order=STATUSES),
-        "then": measure_categories(
-            steps["then"], _key(steps, joined("STATUS", "population")), order=STATUSES
-        ),
-        "closes": {
-            name: round(float(part["closes"].mean()), 3)  # type: ignore[arg-type]
-            for name, part in _parts(loans, _SPAN)
-        },
-    }  # fmt: skip
+    return {**_CONTENT.measured("months", loans), **_CONTENT.measured("steps", steps)}
 
 
 class BureauMaker:
-    """Draws bureau and bureau_balance.
-
-    Parameters
-    ----------
-    stored : dict
-        What `measure` gave.
-    """
+    """Draws bureau and bureau_balance from what `measure` gave."""
 
     def __init__(self, stored: Json) -> None:
         self._loadings: dict[str, float] = stored["loadings"]
         self._closes: dict[str, float] = stored["months"]["closes"]
-        self._categories = {
-            name: CategoryTable.load(table)
-            for name, table in {**stored, **stored["months"]}.items()
-            if isinstance(table, dict) and "labels" in table
-        }
-        self._numbers = {
-            name: NumberTable.load(table)
-            for name, table in {**stored, **stored["months"]}.items()
-            if isinstance(table, dict) and "strata" in table and "labels" not in table
-        }
+        self._numbers, self._categories = load_tables({**stored, **stored["months"]})
 
     def loans(
         self,
-        latent: Mapping[str, FloatArray],
+        latent: Latents,
         counts: IntArray,
         population: str,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> tuple[pl.DataFrame, IntArray]:
-        """Rows of bureau, and the applicant's place (0, 1, ...) of each.
+        """Rows of bureau, and the place (0, 1, ...) of the applicant of each.
 
-        Parameters
-        ----------
-        latent : mapping
-            By summary's name, the applicants' normal values, shape (applicants,).
-        counts : array of shape (applicants,)
-            Loans of each.
-        population : str
-            "train" or "test".
-        rng : Generator
-            The only source of chance.
-        """  # fmt: skip
+        `latent` are the applicants' normal values by summary, `counts` the loans of each.
+        """
         owner = np.repeat(np.arange(len(counts)), np.minimum(counts, MOST_LOANS))
         of = {name: values[owner] for name, values in latent.items()}
         rows = pl.DataFrame({"balance": np.where(of["balance_known"] > 0, "1", "0")})
@@ -249,31 +90,30 @@ class BureauMaker:
         rows = self._amounts(rows, of, rng)
         return self._blanked(rows, rng), owner
 
-    def _states(
-        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _states(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> pl.DataFrame:
         share = self._loadings
         days = ndtr(mixed(of["bureau_recency"], share["recency"], rng))
         number = self._numbers["DAYS_CREDIT"].draw(days, rows["population"]).round().clip(-2922, 0)
         rows = rows.with_columns(DAYS_CREDIT=pl.Series(number))
         # Ranks run from the most frequent label (consumer credit) to the rare ones; cards second.
         kind = ndtr(mixed(of["bureau_cards"], share["cards"], rng))
-        kinds = self._categories["CREDIT_TYPE"].draw(kind, _key(rows, joined("population", _BAND)))
+        by_band = _CONTENT.key(rows, "population_and_band")
+        kinds = self._categories["CREDIT_TYPE"].draw(kind, by_band)
         rows = rows.with_columns(CREDIT_TYPE=kinds)
         active = ndtr(mixed(of["bureau_active"], share["active"], rng))
-        states = self._categories["CREDIT_ACTIVE"].draw(active, _key(rows, joined(_GROUP, _BAND)))
+        states = self._categories["CREDIT_ACTIVE"].draw(active, _CONTENT.key(rows, "kind_and_band"))
         plain = {
             name: self._categories[name].draw(rng.random(rows.height))
             for name in ("CREDIT_CURRENCY", "CNT_CREDIT_PROLONG")
         }
         return rows.with_columns(CREDIT_ACTIVE=states, **plain)
 
-    def _dates(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-        dated = _key(rows, _DATED)
+    def _dates(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
+        dated = _CONTENT.key(rows, "dated")
         length = self._numbers["duration"].draw(rng.random(rows.height), dated)
         ended = self._numbers["ended"].draw(rng.random(rows.height), dated)
         updated = self._numbers["updated"].draw(
-            rng.random(rows.height), _key(rows, joined("CREDIT_ACTIVE", _BAND))
+            rng.random(rows.height), _CONTENT.key(rows, "active_and_band")
         )
         start = pl.col("DAYS_CREDIT")
         fact = (start + pl.Series(length).clip(1) * pl.Series(ended)).round(0)
@@ -290,10 +130,8 @@ class BureauMaker:
             )
         )
 
-    def _amounts(
-        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
-        state, owing = _key(rows, _STATE), _key(rows, _OWING)
+    def _amounts(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> pl.DataFrame:
+        state, owing = _CONTENT.key(rows, "state"), _CONTENT.key(rows, "owing")
         amount = ndtr(mixed(of["bureau_amount"], self._loadings["amount"], rng))
         owed = ndtr(mixed(of["bureau_debt"], 0.5, rng))
         lent = _money(self._numbers["AMT_CREDIT_SUM"].draw(amount, state))
@@ -309,9 +147,7 @@ class BureauMaker:
             **self._overdue(rows, of, rng)
         )
 
-    def _overdue(
-        self, rows: pl.DataFrame, of: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> dict[str, pl.Series]:
+    def _overdue(self, rows: pl.DataFrame, of: Latents, rng: Generator) -> dict[str, pl.Series]:
         """The worst overdue ever, and the rarer overdue of now."""
         rank = ndtr(mixed(of["bureau_overdue"], self._loadings["overdue"], rng))
         ever = self._categories["overdue"].codes(rank) == 1
@@ -328,8 +164,8 @@ class BureauMaker:
             }
         )
 
-    def _blanked(self, rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-        keys = _key(rows, joined("balance", _STATE))
+    def _blanked(self, rows: pl.DataFrame, rng: Generator) -> pl.DataFrame:
+        keys = _CONTENT.key(rows, "balance_and_state")
         pattern = self._categories["blanks"].draw(rng.random(rows.height), keys)
         kept = [
             pl.when(pattern.str.slice(place, 1) == "0").then(pl.col(name)).alias(name)
@@ -337,20 +173,8 @@ class BureauMaker:
         ]
         return rows.with_columns(kept)
 
-    def months(
-        self, loans: pl.DataFrame, late: FloatArray, rng: np.random.Generator
-    ) -> pl.DataFrame:
-        """Rows of bureau_balance for loans that have them.
-
-        Parameters
-        ----------
-        loans : DataFrame
-            Rows of bureau with SK_ID_BUREAU.
-        late : array of shape (loans,)
-            The applicants' normal value of lateness.
-        rng : Generator
-            The only source of chance.
-        """
+    def months(self, loans: pl.DataFrame, late: FloatArray, rng: Generator) -> pl.DataFrame:
+        """Rows of bureau_balance for rows of bureau; `late` is their applicants' normal value."""
         first, last = self._span(loans, rng)
         closing = self._closing(loans, rng)
         length = last - first + 1
@@ -368,21 +192,21 @@ class BureauMaker:
             }
         )
 
-    def _span(self, loans: pl.DataFrame, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    def _span(self, loans: pl.DataFrame, rng: Generator) -> tuple[IntArray, IntArray]:
         start = np.ceil(loans["DAYS_CREDIT"].to_numpy() / DAYS_A_MONTH).clip(OLDEST_MONTH, 0)
-        drawn = self._numbers["last"].draw(rng.random(loans.height), _key(loans, _SPAN))
+        drawn = self._numbers["last"].draw(rng.random(loans.height), _CONTENT.key(loans, "span"))
         last = np.maximum(start, drawn.round().clip(OLDEST_MONTH, 0))
         return start.astype(np.int64), last.astype(np.int64)
 
-    def _closing(self, loans: pl.DataFrame, rng: np.random.Generator) -> FloatArray:
+    def _closing(self, loans: pl.DataFrame, rng: Generator) -> FloatArray:
         """The last month before a loan's status turns to C for good, if it does."""
         ended = loans["DAYS_ENDDATE_FACT"].cast(pl.Float64).fill_null(float("inf")).to_numpy()
-        share = _key(loans, _SPAN).replace_strict(self._closes, default=0.0).to_numpy()
-        told = rng.random(loans.height) < share
+        share = _CONTENT.key(loans, "span").replace_strict(self._closes, default=0.0).to_numpy()
+        closes = rng.random(loans.height) < share
         # A loan that goes on is at rest from some month on.
         resting = loans["DAYS_CREDIT"].to_numpy() * rng.random(loans.height)
         last = np.where(np.isinf(ended), resting, ended)
-        result: FloatArray = np.where(told, np.floor(last / DAYS_A_MONTH), np.inf)
+        result: FloatArray = np.where(closes, np.floor(last / DAYS_A_MONTH), np.inf)
         return result
 
     def _lateness(self, loans: pl.DataFrame, late: FloatArray) -> FloatArray:
@@ -394,7 +218,7 @@ class BureauMaker:
         return result
 
     def _walk(
-        self, length: IntArray, shift: FloatArray, population: str, rng: np.random.Generator
+        self, length: IntArray, shift: FloatArray, population: str, rng: Generator
     ) -> NDArray[np.int8]:
         """A chain of statuses for each loan, shape (loans, longest).
 
@@ -426,15 +250,6 @@ def _shifted(rank: FloatArray, shift: FloatArray, in_time: FloatArray) -> FloatA
         above, in_time + (rank - 1 + wanted) / wanted * late, rank / (1 - wanted) * in_time
     )
     return stretched
-
-
-def _parts(rows: pl.DataFrame, key: pl.Expr) -> list[tuple[str, pl.DataFrame]]:
-    """Strata of at least 20 rows, by key."""
-    groups = rows.with_columns(key=key).partition_by("key", as_dict=True)
-    return sorted(
-        ((str(name), part) for (name,), part in groups.items() if part.height >= 20),
-        key=lambda item: item[0],
-    )
 
 
 # How unevenly late months fall upon applicants: the spread of the logarithm of their rate.

@@ -6,23 +6,22 @@ do in the real rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtr
 
+from scoring.data.synthetic.content import Content
 from scoring.data.synthetic.copula import mixed
 from scoring.data.synthetic.marginals import (
     BoolArray,
-    CategoryTable,
     FloatArray,
     IntArray,
     Json,
-    NumberTable,
-    measure_categories,
-    measure_numbers,
+    Latents,
+    load_tables,
 )
 from scoring.data.synthetic.payments import kept, on_file
 from scoring.data.synthetic.summaries import DAYS_A_MONTH, OLDEST_MONTH
@@ -37,37 +36,21 @@ PRINCIPAL = 0.96
 # Null on cards and months before anything was drawn.
 DRAWN = ("ATM", "OTHER", "POS")
 
+_CONTENT = Content("cards")
+
 
 def measure(cards: pl.DataFrame, previous: pl.DataFrame) -> Json:
     """Aggregates of real rows of credit_card_balance and their previous_application."""
     rows = _with_card(cards.sort("SK_ID_PREV", "MONTHS_BALANCE"), previous)
     per_card = _per_card(rows, previous)
-    visible = per_card.filter(pl.col("hidden") == "0")
-    used = rows.filter(pl.col("used") == "1")
+    used = rows.filter(pl.col("used") == "1").with_columns(
+        before=pl.col("AMT_BALANCE").shift(1).over("SK_ID_PREV")
+    )
     return {
-        "used": measure_categories(per_card["used"], per_card["hidden"], order=("0", "1")),
-        "first": measure_numbers(
-            visible.select((pl.col("first") - pl.col("DAYS_DECISION") / DAYS_A_MONTH).alias("x"))[
-                "x"
-            ]
-        ),
-        "last": measure_numbers(per_card["last"], per_card["used"]),
-        "limit": measure_numbers(rows["AMT_CREDIT_LIMIT_ACTUAL"], rows["used"]),
-        "matured": measure_numbers(per_card["matured"], per_card["hidden"]),
-        "draws": measure_numbers(per_card.filter(pl.col("used") == "1")["draws"]),
-        "closed": round(float((per_card["closing"] == "Completed").mean()), 4),  # type: ignore[arg-type]
+        **_CONTENT.measured("cards", per_card),
+        **_CONTENT.measured("months", rows),
+        **_CONTENT.measured("months_of_use", used),
         "on file": on_file(cards, previous),
-        **_measure_months(used),
-        "unknown": {
-            state: round(float(part["AMT_INST_MIN_REGULARITY"].is_null().mean()), 4)  # type: ignore[arg-type]
-            for (state,), part in sorted(rows.partition_by("used", as_dict=True).items())
-        },
-        "undrawn": {
-            f"{used}|{hidden}": round(float(part["AMT_DRAWINGS_ATM_CURRENT"].is_null().mean()), 4)  # type: ignore[arg-type]
-            for (used, hidden), part in sorted(
-                rows.partition_by("used", "hidden", as_dict=True).items()
-            )
-        },
     }
 
 
@@ -90,32 +73,6 @@ def _per_card(rows: pl.DataFrame, previous: pl.DataFrame) -> pl.DataFrame:
     return cards.join(previous.select("SK_ID_PREV", "DAYS_DECISION"), on="SK_ID_PREV", how="left")
 
 
-def _measure_months(used: pl.DataFrame) -> Json:
-    limit, drawn = pl.col("AMT_CREDIT_LIMIT_ACTUAL"), pl.col("AMT_DRAWINGS_CURRENT")
-    before = pl.col("AMT_BALANCE").shift(1).over("SK_ID_PREV")
-    drawing = used.filter((drawn > 0) & (limit > 0))
-    owed = used.with_columns(before=before).filter(pl.col("before") > 1000)
-    cash = pl.col("AMT_DRAWINGS_ATM_CURRENT").fill_null(0)
-    paid = (pl.col("AMT_PAYMENT_TOTAL_CURRENT") / pl.col("before")).clip(0, 1.2)
-    # Payments that are recorded before they count towards the total.
-    pending = used.filter(pl.col("AMT_PAYMENT_TOTAL_CURRENT") == 0)["AMT_PAYMENT_CURRENT"]
-    late = (pl.col("SK_DPD") > 0) & (pl.col("AMT_BALANCE") > 0)
-    return {
-        "drawn": measure_numbers(drawing.select((drawn / limit).alias("x"))["x"]),
-        "cash": round(float(drawing.select((cash > 0).mean()).item()), 4),
-        "drawings": measure_numbers(drawing["CNT_DRAWINGS_CURRENT"]),
-        "paid": measure_numbers(owed.select(paid.alias("x"))["x"]),
-        "least": measure_numbers(
-            owed.select((pl.col("AMT_INST_MIN_REGULARITY") / pl.col("before")).clip(0, 0.5))[
-                "AMT_INST_MIN_REGULARITY"
-            ]
-        ),
-        "pending": measure_numbers(pending),
-        "late": round(float(used.select(late.mean()).item()), 4),
-        "days late": measure_numbers(used.filter(pl.col("SK_DPD") > 0)["SK_DPD"]),
-    }
-
-
 @dataclass(frozen=True)
 class _Months:
     """Matrices of shape (cards, longest): what happened in each month of each card."""
@@ -128,46 +85,21 @@ class _Months:
 
 
 class CardsMaker:
-    """Draws credit_card_balance.
-
-    Parameters
-    ----------
-    stored : dict
-        What `measure` gave.
-    """
+    """Draws credit_card_balance from what `measure` gave."""
 
     def __init__(self, stored: Json) -> None:
-        self._used = CategoryTable.load(stored["used"])
-        self._numbers = {
-            name: NumberTable.load(stored[name])
-            for name in (
-                "first", "last", "limit", "draws", "drawn", "drawings", "paid", "pending",
-                "matured", "least", "days late",
-            )
-        }  # fmt: skip
-        self._shares: dict[str, float] = {name: stored[name] for name in ("closed", "cash", "late")}
-        self._on_file: dict[str, float] = stored["on file"]
-        self._undrawn: dict[str, float] = stored["undrawn"]
-        self._unknown: dict[str, float] = stored["unknown"]
+        self._stored = stored
+        self._numbers, self._categories = load_tables(stored)
 
-    def months(
-        self, cards: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def months(self, cards: pl.DataFrame, latent: Latents, rng: Generator) -> pl.DataFrame:
         """Rows of credit_card_balance, and the applicant's place in `owner`.
 
-        Parameters
-        ----------
-        cards : DataFrame
-            Granted revolving loans among the rows of previous_application, with identifiers,
-            `owner` and `hidden`.
-        latent : mapping
-            By summary's name, the applicants' normal values.
-        rng : Generator
-            The only source of chance.
+        `cards` are granted revolving loans of previous_application with identifiers, `owner` and
+        `hidden`.
         """
-        cards = cards.filter(kept(cards, self._on_file, rng))
+        cards = cards.filter(kept(cards, self._stored["on file"], rng))
         hidden = cards["hidden"].replace_strict({"": "0"}, default="1")
-        used = self._used.draw(rng.random(cards.height), hidden)
+        used = self._categories["used"].draw(rng.random(cards.height), hidden)
         first, last = self._span(cards, used, rng)
         length = last - first + 1
         limit = self._limits(used, rng)
@@ -186,7 +118,7 @@ class CardsMaker:
         return rows.select("owner", *COLUMNS)
 
     def _span(
-        self, cards: pl.DataFrame, used: pl.Series, rng: np.random.Generator
+        self, cards: pl.DataFrame, used: pl.Series, rng: Generator
     ) -> tuple[IntArray, IntArray]:
         decided = cards["DAYS_DECISION"].to_numpy() / DAYS_A_MONTH
         first = np.round(decided + self._numbers["first"].draw(rng.random(cards.height)))
@@ -194,26 +126,28 @@ class CardsMaker:
         last = self._numbers["last"].draw(rng.random(cards.height), used).round().clip(-96, -1)
         return first.astype(np.int64), np.maximum(first, last).astype(np.int64)
 
-    def _limits(self, used: pl.Series, rng: np.random.Generator) -> FloatArray:
+    def _limits(self, used: pl.Series, rng: Generator) -> FloatArray:
         drawn = self._numbers["limit"].draw(rng.random(len(used)), used)
         limits: FloatArray = np.round(drawn / LIMIT_GRAIN) * LIMIT_GRAIN
         return limits
 
     def _begun(
-        self, used: pl.Series, hidden: pl.Series, length: IntArray, rng: np.random.Generator
+        self, used: pl.Series, hidden: pl.Series, length: IntArray, rng: Generator
     ) -> IntArray:
         """The month from which drawings are on file, even if they are 0.
 
         An unused card has none, or all of them; a used one lacks some at the start.
         """
-        undrawn = (used + "|" + hidden).replace_strict(self._undrawn, default=0.0).to_numpy()
+        undrawn = (
+            (used + "|" + hidden).replace_strict(self._stored["undrawn"], default=0.0).to_numpy()
+        )
         never = (rng.random(len(used)) < undrawn) & (used == "0").to_numpy()
         late = np.floor(2 * undrawn * rng.random(len(used)) * length)
         return np.where(never, OLDEST_MONTH * -2, np.where(used == "1", late, 0)).astype(np.int64)
 
     def _live(
         self, cards: pl.DataFrame, used: pl.Series, limit: FloatArray, length: IntArray,
-        latent: Mapping[str, FloatArray], rng: np.random.Generator,
+        latent: Latents, rng: Generator,
     ) -> _Months:  # fmt: skip
         """Let each card run from month to month."""
         shape = cards.height, int(length.max(initial=1))
@@ -222,7 +156,7 @@ class CardsMaker:
         often = self._numbers["draws"].draw(ndtr(use)) * (used == "1").to_numpy() * (limit > 0)
         thrift = self._numbers["paid"]
         cash_rank = ndtr(mixed(latent["card_cash"][owner], CASH_LOADING, rng))
-        likes_cash = rng.random(shape) < (2 * cash_rank * self._shares["cash"])[:, None]
+        likes_cash = rng.random(shape) < (2 * cash_rank * self._stored["cash"])[:, None]
         draws = rng.random(shape) < often[:, None]
         drawn = np.where(
             draws, self._numbers["drawn"].draw(rng.random(shape).ravel()).reshape(shape), 0
@@ -233,7 +167,7 @@ class CardsMaker:
 
     def _rows(
         self, months: _Months, inside: BoolArray, limit: FloatArray, hidden: pl.Series,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> pl.DataFrame:  # fmt: skip
         balance, drawn, paid = (
             np.round(part[inside], 2) for part in (months.balance, months.drawn, months.paid)
@@ -242,7 +176,7 @@ class CardsMaker:
         count = np.where(
             drawn > 0, self._numbers["drawings"].draw(rng.random(len(drawn))).round().clip(1), 0
         )
-        late = (rng.random(len(drawn)) < self._shares["late"] * 1.7) & (balance > 0)
+        late = (rng.random(len(drawn)) < self._stored["late"] * 1.7) & (balance > 0)
         days = np.where(late, self._numbers["days late"].draw(rng.random(len(drawn))).round(), 0)
         start = self._numbers["matured"].draw(rng.random(len(inside)), hidden).round()
         matured = (start[:, None] + np.cumsum((months.balance > 0) & inside, axis=1))[inside]
@@ -269,11 +203,11 @@ class CardsMaker:
         )  # fmt: skip
 
     def _blanked(
-        self, rows: pl.DataFrame, begun: BoolArray, used: pl.Series, rng: np.random.Generator
+        self, rows: pl.DataFrame, begun: BoolArray, used: pl.Series, rng: Generator
     ) -> pl.DataFrame:
         """Drawings are unknown until the first one, some minimum payments always."""
         blank = [f"{kind}_DRAWINGS_{place}_CURRENT" for kind in ("AMT", "CNT") for place in DRAWN]
-        share = used.replace_strict(self._unknown).to_numpy()
+        share = used.replace_strict(self._stored["unknown"]).to_numpy()
         unknown = rng.random(rows.height) < share
         kept = {
             **dict.fromkeys([*blank, "AMT_PAYMENT_CURRENT"], begun),
@@ -283,11 +217,9 @@ class CardsMaker:
             pl.when(pl.Series(known)).then(pl.col(name)).alias(name) for name, known in kept.items()
         )
 
-    def _states(
-        self, length: IntArray, card: IntArray, age: IntArray, rng: np.random.Generator
-    ) -> pl.Series:
+    def _states(self, length: IntArray, card: IntArray, age: IntArray, rng: Generator) -> pl.Series:
         """Closed cards are completed for their last third."""
-        closed = rng.random(len(length)) < self._shares["closed"]
+        closed = rng.random(len(length)) < self._stored["closed"]
         tail = closed[card] & (age >= length[card] * 2 // 3)
         return pl.Series(["Active", "Completed"], dtype=pl.String).gather(tail.astype(np.int64))
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import expit, ndtr, ndtri
 
+from scoring.data.dataset import POPULATIONS, Population
 from scoring.data.synthetic import applications
 from scoring.data.synthetic.bureau import MOST_LOANS, BureauMaker
 from scoring.data.synthetic.cards import CardsMaker
 from scoring.data.synthetic.copula import factor, latents
-from scoring.data.synthetic.marginals import FloatArray, IntArray, Json, NumberTable
+from scoring.data.synthetic.marginals import IntArray, Json, Latents, load_tables
 from scoring.data.synthetic.payments import LOANS, PaymentsMaker
 from scoring.data.synthetic.previous import (
     HIDDEN_CARD,
@@ -29,19 +30,16 @@ from scoring.data.synthetic.previous import (
 )
 from scoring.data.synthetic.risk import log_odds
 from scoring.data.synthetic.summaries import summarise
-from scoring.data.tables import APPLICATION, TABLES, Table
+from scoring.data.tables import HISTORY, TABLES, Table
 
-Population = Literal["train", "test"]
-POPULATIONS: tuple[Population, ...] = ("train", "test")
+# The seven tables by name.
+Frames = dict[str, pl.DataFrame]
 # Applicants of a chunk. Changing it changes every sample.
 CHUNK = 1000
 FIRST_APPLICANT = 100_001
 FIRST_BUREAU = 5_000_001
 FIRST_PREVIOUS = 1_000_001
-HISTORIES = (
-    "bureau", "bureau_balance", "previous_application", "POS_CASH_balance",
-    "installments_payments", "credit_card_balance",
-)  # fmt: skip
+HISTORIES = tuple(table.name for table in HISTORY)
 
 
 @cache
@@ -53,31 +51,17 @@ def load_profile() -> Json:
 
 
 class ChunkMaker:
-    """Draws applicants with all their rows.
-
-    Parameters
-    ----------
-    profile : dict
-        Statistics of the real rows; the committed ones by default.
-    """
+    """Draws applicants with all their rows, from the committed profile by default."""
 
     def __init__(self, profile: Json | None = None) -> None:
         profile = load_profile() if profile is None else profile
         self._names: list[str] = profile["latents"]
         self._factor = factor(profile["correlation"], len(self._names))
-        self._traits = {name: applications.load(profile["traits"][name]) for name in POPULATIONS}
+        self._traits = {name: load_tables(profile["traits"][name]) for name in POPULATIONS}
         self._buildings: Json = profile["buildings"]
-        self._counts = {
-            population: {
-                name: NumberTable.load(table)
-                for name, table in profile["counts"][population].items()
-                if isinstance(table, dict)
-            }
-            for population in POPULATIONS
-        }
+        self._counts = {name: load_tables(profile["counts"][name])[0] for name in POPULATIONS}
         self._balance_known = {
-            population: float(profile["counts"][population]["balance_known"])
-            for population in POPULATIONS
+            name: float(profile["counts"][name]["balance_known"]) for name in POPULATIONS
         }
         self._hidden: dict[str, float] = profile["hidden"]
         self._bureau = BureauMaker(profile["bureau"])
@@ -86,22 +70,10 @@ class ChunkMaker:
         self._cards = CardsMaker(profile["cards"])
         self._risk: Json = profile["risk"]
 
-    def draw(self, population: Population, chunk: int, seed: int) -> dict[str, pl.DataFrame]:
-        """One chunk.
+    def draw(self, population: Population, chunk: int, seed: int) -> Frames:
+        """The seven tables of one chunk by name, typed and sorted.
 
-        Parameters
-        ----------
-        population : {"train", "test"}
-            The test population has no TARGET, and other marginals.
-        chunk : int
-            Its number, from 0.
-        seed : int
-            Equal seeds give equal rows.
-
-        Returns
-        -------
-        dict of DataFrame
-            The seven tables by name, typed and sorted; "application" has `CHUNK` rows.
+        The test population has no TARGET, and other marginals. Equal seeds give equal rows.
         """
         place = POPULATIONS.index(population)
         sequence = np.random.SeedSequence(seed, spawn_key=(place, chunk))
@@ -116,19 +88,16 @@ class ChunkMaker:
         return {name: _typed(frames[name], TABLES[name]) for name in ("application", *HISTORIES)}
 
     def _applications(
-        self, population: Population, latent: dict[str, FloatArray], block: int,
-        rng: np.random.Generator,
-    ) -> dict[str, pl.DataFrame]:  # fmt: skip
+        self, population: Population, latent: Latents, block: int,
+        rng: Generator,
+    ) -> Frames:  # fmt: skip
         traits = applications.draw_traits(self._traits[population], latent)
         rows = applications.write_rows(traits, self._buildings, rng)
         return {"application": rows.with_columns(SK_ID_CURR=pl.Series(_applicants(block)))}
 
-    def _loans(
-        self, population: Population, latent: dict[str, FloatArray], block: int,
-        rng: np.random.Generator,
-    ) -> dict[str, pl.DataFrame]:  # fmt: skip
+    def _loans(self, population: Population, latent: Latents, block: int, rng: Generator) -> Frames:
         share = self._balance_known[population]
-        latent = latent | {"balance_known": latent["balance_known"] + float(ndtri(share))}
+        latent = {**latent, "balance_known": latent["balance_known"] + float(ndtri(share))}
         counts = self._count("bureau_count", population, latent)
         rows, owner = self._bureau.loans(latent, counts, population, rng)
         identifiers = FIRST_BUREAU + block * CHUNK * MOST_LOANS + np.arange(rows.height)
@@ -140,14 +109,14 @@ class ChunkMaker:
         months = self._bureau.months(rows.filter(pl.Series(known)), late, rng)
         return {"bureau": rows, "bureau_balance": months}
 
-    def _count(self, name: str, population: Population, latent: dict[str, FloatArray]) -> IntArray:
-        drawn = self._counts[population][name].draw(_uniform(latent[name]))
+    def _count(self, name: str, population: Population, latent: Latents) -> IntArray:
+        drawn = self._counts[population][name].draw(ndtr(latent[name]))
         return drawn.round().astype(np.int64)
 
     def _home_credit(
-        self, population: Population, latent: dict[str, FloatArray], block: int,
-        rngs: list[np.random.Generator],
-    ) -> dict[str, pl.DataFrame]:  # fmt: skip
+        self, population: Population, latent: Latents, block: int,
+        rngs: list[Generator],
+    ) -> Frames:  # fmt: skip
         owner, hidden = self._owners(population, latent, rngs[0])
         rows = self._previous.rows(latent, owner, hidden, population, rngs[0])
         identifiers = FIRST_PREVIOUS + block * CHUNK * MOST_APPLICATIONS + np.arange(rows.height)
@@ -174,7 +143,7 @@ class ChunkMaker:
         }
 
     def _owners(
-        self, population: Population, latent: dict[str, FloatArray], rng: np.random.Generator
+        self, population: Population, latent: Latents, rng: Generator
     ) -> tuple[IntArray, pl.Series]:
         """The applicant's place of each application, the hidden ones after the others."""
         room = MOST_APPLICATIONS - 4
@@ -187,9 +156,7 @@ class ChunkMaker:
             np.repeat(kinds, counts)
         )
 
-    def _with_target(
-        self, frames: dict[str, pl.DataFrame], population: Population, rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _with_target(self, frames: Frames, population: Population, rng: Generator) -> pl.DataFrame:
         rows = frames["application"]
         if population == "test":
             return rows.with_columns(TARGET=pl.lit(None, pl.Int8))
@@ -205,16 +172,10 @@ def _applicants(block: int) -> IntArray:
     return FIRST_APPLICANT + block * CHUNK + np.arange(CHUNK)
 
 
-def _uniform(latent: FloatArray) -> FloatArray:
-    uniform: FloatArray = ndtr(latent)
-    return uniform
-
-
 def _typed(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """The table's columns and types, sorted by its link and key."""
-    schema = table.schema if table is not APPLICATION else APPLICATION.schema
     columns = []
-    for name, dtype in schema.items():
+    for name, dtype in table.schema.items():
         column = pl.col(name)
         if dtype.is_integer() and rows.schema[name].is_float():
             column = column.round(0)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtri
 
-from scoring.data.synthetic.marginals import BoolArray, FloatArray
+from scoring.data.synthetic.marginals import FloatArray
 
 # Pairs of columns that fewer rows have in common say too little about a correlation.
 FEWEST_PAIRS = 200
@@ -22,20 +23,9 @@ LEAST_VARIANCE = 0.1
 
 
 def normal_scores(values: pl.DataFrame, keys: pl.DataFrame) -> FloatArray:
-    """Ranks within strata as standard normal values; ties share their middle rank.
+    """Ranks within strata as standard normal values; ties share their middle rank, nulls give NaN.
 
-    Parameters
-    ----------
-    values : DataFrame of n rows
-        Numbers, or codes of ordered categories; nulls stay missing.
-    keys : DataFrame of n rows
-        The stratum of each row for the columns of `values` that it names; rows of different
-        strata are ranked apart.
-
-    Returns
-    -------
-    array of shape (n, columns)
-        NaN where the value is null.
+    `keys` has the stratum of each row for each column of `values`; strata are ranked apart.
     """
     ranked = []
     for name in values.columns:
@@ -51,10 +41,7 @@ def normal_scores(values: pl.DataFrame, keys: pl.DataFrame) -> FloatArray:
 def correlations(scores: FloatArray) -> FloatArray:
     """Pearson correlation of each pair of columns over the rows that have both.
 
-    Returns
-    -------
-    array of shape (columns, columns)
-        NaN for pairs with fewer than 200 common rows or without variation.
+    NaN for pairs with fewer than 200 common rows or without variation.
     """
     present = (~np.isnan(scores)).astype(float)
     filled = np.nan_to_num(scores)
@@ -98,10 +85,15 @@ def packed(matrix: FloatArray) -> list[int]:
 
 def factor(thousandths: list[int], size: int) -> FloatArray:
     """The Cholesky factor, shape (size, size), of what `packed` gave."""
+    return cholesky(nearest_correlation(unpacked(thousandths, size)))
+
+
+def unpacked(thousandths: list[int], size: int) -> FloatArray:
+    """The matrix, shape (size, size), of which `packed` gave the lower triangle."""
     matrix = np.eye(size)
     rows, columns = np.tril_indices(size, -1)
     matrix[rows, columns] = matrix[columns, rows] = np.array(thousandths) / 1000
-    return cholesky(nearest_correlation(matrix))
+    return matrix
 
 
 def cholesky(matrix: FloatArray) -> FloatArray:
@@ -109,7 +101,7 @@ def cholesky(matrix: FloatArray) -> FloatArray:
     return np.linalg.cholesky(matrix).astype(np.float64)
 
 
-def latents(rng: np.random.Generator, lower: FloatArray, rows: int) -> FloatArray:
+def latents(rng: Generator, lower: FloatArray, rows: int) -> FloatArray:
     """Correlated standard normal values, shape (rows, size).
 
     einsum keeps to one order of summation whatever the number of threads, so equal seeds give
@@ -122,7 +114,7 @@ def latents(rng: np.random.Generator, lower: FloatArray, rows: int) -> FloatArra
 def mixed(
     latent: FloatArray,
     loading: float,
-    rng: np.random.Generator,
+    rng: Generator,
     own: FloatArray | None = None,
 ) -> FloatArray:
     """Row-level normal values of which `loading` squared is common to an applicant's rows.
@@ -135,9 +127,10 @@ def mixed(
     return result
 
 
-def loading(values: FloatArray, groups: FloatArray, present: BoolArray) -> float:
+def loading(values: pl.Series, groups: pl.Series) -> float:
     """The square root of the intra-class correlation of rows' normal scores (one-way ANOVA)."""
-    frame = pl.DataFrame({"value": values[present], "group": groups[present]})
+    frame = pl.DataFrame({"value": values.cast(pl.Float64).fill_nan(None), "group": groups})
+    frame = frame.drop_nulls("value")
     score = ndtri(((frame["value"].rank("average") - 0.5) / frame.height).to_numpy())
     table = (
         frame.with_columns(score=score)

@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Json = dict[str, Any]
+# By the name of a trait or summary, a standard normal value an applicant.
+Latents = Mapping[str, FloatArray]
 
 ROWS_PER_QUANTILE = 20
 ROWS_PER_VALUE = 5
@@ -36,11 +38,7 @@ WHOLE = ""
 class NumberTable:
     """Quantiles or frequencies of a number, by stratum.
 
-    Attributes
-    ----------
-    strata : dict
-        By stratum's key, values in rising order and the cumulated share up to each. Equal
-        neighbours of the shares never occur; `interpolated` says how to read them.
+    A stratum has values in rising order and, of frequencies, the cumulated share up to each.
     """
 
     strata: dict[str, tuple[FloatArray, FloatArray | None]]
@@ -56,15 +54,7 @@ class NumberTable:
         return cls(strata)
 
     def draw(self, uniform: FloatArray, keys: pl.Series | None = None) -> FloatArray:
-        """Values at the given ranks.
-
-        Parameters
-        ----------
-        uniform : array of shape (n,)
-            Ranks in (0, 1): equal ranks give equal values, higher ranks never lower ones.
-        keys : Series of length n, optional
-            Each row's stratum.
-        """
+        """Values at ranks in (0, 1), in the stratum of each: higher ranks never give lower ones."""
         drawn = np.empty(len(uniform))
         for key, chosen in _by_stratum(keys, len(uniform)):
             values, cumulated = self.strata[_known(key, self.strata)]
@@ -79,14 +69,9 @@ class NumberTable:
 
 @dataclass(frozen=True)
 class CategoryTable:
-    """Frequencies of categories, by stratum.
+    """Frequencies of categories, by stratum: the cumulated share of each label.
 
-    Attributes
-    ----------
-    labels : list of str or None
-        The categories in the order in which ranks run through them; None is a missing value.
-    strata : dict
-        By stratum's key, the cumulated share of each label, shape (labels,).
+    Ranks run through the labels in their order; None is a missing value.
     """
 
     labels: list[str | None]
@@ -128,6 +113,24 @@ class CategoryTable:
         return lookup.select(pl.all().replace("", None).gather(codes))
 
 
+Tables = tuple[dict[str, NumberTable], dict[str, CategoryTable]]
+
+
+def load_tables(stored: Json) -> Tables:
+    """The tables of numbers, and those of categories, in a part of the profile."""
+    tables = {name: entry for name, entry in stored.items()
+              if isinstance(entry, dict) and "strata" in entry}  # fmt: skip
+    return (
+        {name: NumberTable.load(entry) for name, entry in tables.items() if "labels" not in entry},
+        {name: CategoryTable.load(entry) for name, entry in tables.items() if "labels" in entry},
+    )
+
+
+def in_grains(value: pl.Expr, grain: float | pl.Expr) -> pl.Expr:
+    """An amount rounded to a multiple of a smallest one."""
+    return ((value / grain).round(0) * grain).round(3)
+
+
 def joined(*columns: str | pl.Expr) -> pl.Expr:
     """Several columns as one text; a null is an empty part."""
     parts = [pl.col(column) if isinstance(column, str) else column for column in columns]
@@ -150,18 +153,10 @@ def measure_categories(
     order: Iterable[str | None] = (),
     known: Iterable[str] = (),
 ) -> Json:
-    """The aggregates from which a `CategoryTable` is loaded.
+    """The aggregates from which a `CategoryTable` is loaded; nulls are a category of their own.
 
-    Parameters
-    ----------
-    values : Series of str
-        Nulls count as a category of their own.
-    keys : Series, optional
-        Each row's stratum.
-    order : iterable, optional
-        The labels' order; others follow by frequency.
-    known : iterable of str, optional
-        Categories that get `RARE_SHARE` when fewer than 5 rows have them.
+    Labels that are not in `order` follow by frequency, and those that are `known` get `RARE_SHARE`
+    when fewer than 5 rows have them.
     """
     frame = _stratified(values.cast(pl.String), keys)
     counted = _counts(frame)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import polars as pl
+from numpy.random import Generator
 from scipy.special import ndtr
 
-from scoring.data.synthetic.copula import loading, mixed
+from scoring.data.synthetic.content import Content
+from scoring.data.synthetic.copula import mixed
 from scoring.data.synthetic.marginals import (
     BoolArray,
-    CategoryTable,
     FloatArray,
     IntArray,
     Json,
-    NumberTable,
-    measure_categories,
-    measure_numbers,
+    Latents,
+    load_tables,
 )
 from scoring.data.synthetic.summaries import DAYS_A_MONTH, OLDEST_MONTH
-from scoring.data.tables import DAY_SENTINEL, TABLES
+from scoring.data.tables import TABLES
 
 # Kaggle's full file has 2,905 instalments of 13.6 million without a payment.
 UNPAID_SHARE = 0.0002
@@ -31,20 +29,12 @@ INSTALMENT_COLUMNS = list(TABLES["installments_payments"].schema)
 CARD_PARTS = 2.4
 LOANS = ("Cash loans", "Consumer loans")
 
+_CONTENT = Content("payments")
+
 
 def measure(pos: pl.DataFrame, instalments: pl.DataFrame, previous: pl.DataFrame) -> Json:
-    """Aggregates of real rows.
-
-    Parameters
-    ----------
-    pos, instalments, previous : DataFrame
-        The tables POS_CASH_balance, installments_payments and previous_application.
-    """
+    """Aggregates of real rows."""
     return {"pos": _measure_pos(pos, previous), "paid": _measure_paid(instalments, previous)}
-
-
-def _day(name: str) -> pl.Expr:
-    return pl.when(pl.col(name) != DAY_SENTINEL).then(pl.col(name))
 
 
 def _measure_pos(pos: pl.DataFrame, previous: pl.DataFrame) -> Json:
@@ -62,26 +52,12 @@ def _measure_pos(pos: pl.DataFrame, previous: pl.DataFrame) -> Json:
     known = loans.join(
         previous.select("SK_ID_PREV", "DAYS_DECISION", "DAYS_TERMINATION"), on="SK_ID_PREV"
     )
-    ended = known.filter(_day("DAYS_TERMINATION").is_not_null())
-    late = pos.filter(pl.col("SK_DPD") > 0)
-    owner = loans["SK_ID_CURR"].to_numpy().astype(float)
     return {
-        "first": _offset(known, "first", "DAYS_DECISION"),
-        "last": _offset(ended, "last", "DAYS_TERMINATION"),
-        "opening": measure_categories(known["opening"]),
-        "completed": round(float((ended["closing"] == "Completed").mean()), 4),  # type: ignore[arg-type]
-        "late": measure_numbers(loans["late"]),
-        "loading": round(loading(loans["late"].to_numpy(), owner, owner > 0), 3),
-        "days late": measure_numbers(late["SK_DPD"]),
-        "defaulted": round(float((late["SK_DPD_DEF"] > 0).mean()), 4),  # type: ignore[arg-type]
+        **_CONTENT.measured("known_loans", known),
+        **_CONTENT.measured("loans", loans),
+        **_CONTENT.measured("months", pos),
         "on file": on_file(pos, previous),
     }
-
-
-def _offset(loans: pl.DataFrame, month: str, day: str) -> Json:
-    return measure_numbers(
-        loans.select((pl.col(month) - pl.col(day) / DAYS_A_MONTH).alias("offset"))["offset"]
-    )
 
 
 def on_file(payments: pl.DataFrame, previous: pl.DataFrame) -> dict[str, float]:
@@ -97,70 +73,27 @@ def on_file(payments: pl.DataFrame, previous: pl.DataFrame) -> dict[str, float]:
 def _measure_paid(instalments: pl.DataFrame, previous: pl.DataFrame) -> Json:
     rows = instalments.join(
         previous.select("SK_ID_PREV", "NAME_CONTRACT_TYPE"), on="SK_ID_PREV", how="left"
-    ).with_columns(
-        delay=pl.col("DAYS_ENTRY_PAYMENT") - pl.col("DAYS_INSTALMENT"),
-        part=pl.col("AMT_PAYMENT") / pl.col("AMT_INSTALMENT"),
-        kind=pl.col("NAME_CONTRACT_TYPE").fill_null(""),
-    )
-    late, early = rows.filter(pl.col("delay") > 0), rows.filter(pl.col("delay") <= 0)
-    parts = rows.filter(pl.col("part") < 0.999)
-    loans = rows.filter(pl.col("kind").is_in(LOANS))
-    owner = rows["SK_ID_CURR"].to_numpy().astype(float)
-    delay = rows["delay"].fill_null(0).to_numpy().astype(float)
-    share_parts = parts.height / rows.height
-    return {
-        "late": measure_categories(
-            rows.select((pl.col("delay") > 0).cast(pl.Int8).cast(pl.String).alias("late"))["late"]
-            .fill_null("0"),
-            rows["kind"], order=("0", "1"),
-        ),
-        "days late": measure_numbers(late["delay"]),
-        "days early": measure_numbers(early["delay"], early["kind"]),
-        "version": measure_numbers(loans["NUM_INSTALMENT_VERSION"]),
-        "part": measure_numbers(parts["part"]),
-        # Each payment in two parts makes two rows of parts out of one.
-        "split": round(share_parts / (2 - share_parts), 4),
-        "loading late": round(loading((delay > 0).astype(float), owner, owner > 0), 3),
-        "loading delay": round(loading(delay, owner, delay <= 0), 3),
-    }  # fmt: skip
+    ).with_columns(kind=pl.col("NAME_CONTRACT_TYPE").fill_null(""))
+    parts = rows.filter(_CONTENT.expression(_CONTENT.sections["instalments"]["part"]["where"]))
+    share = parts.height / rows.height
+    # Each payment in two parts makes two rows of parts out of one.
+    split = round(share / (2 - share), 4)
+    return {**_CONTENT.measured("instalments", rows), "split": split}
 
 
 class PaymentsMaker:
-    """Draws POS_CASH_balance and installments_payments.
-
-    Parameters
-    ----------
-    stored : dict
-        What `measure` gave.
-    """
+    """Draws POS_CASH_balance and installments_payments from what `measure` gave."""
 
     def __init__(self, stored: Json) -> None:
         self._pos, self._paid = stored["pos"], stored["paid"]
-        self._pos_numbers = {
-            name: NumberTable.load(self._pos[name])
-            for name in ("first", "last", "late", "days late")
-        }
-        self._opening = CategoryTable.load(self._pos["opening"])
-        self._paid_numbers = {
-            name: NumberTable.load(self._paid[name])
-            for name in ("days late", "days early", "version", "part")
-        }
-        self._late = CategoryTable.load(self._paid["late"])
+        self._pos_numbers, self._pos_categories = load_tables(self._pos)
+        self._paid_numbers, self._paid_categories = load_tables(self._paid)
 
-    def pos(
-        self, loans: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def pos(self, loans: pl.DataFrame, latent: Latents, rng: Generator) -> pl.DataFrame:
         """Rows of POS_CASH_balance.
 
-        Parameters
-        ----------
-        loans : DataFrame
-            Rows of previous_application that were granted and begun, with identifiers and the
-            applicant's place in `owner`; cash and consumer loans only.
-        latent : mapping
-            By summary's name, the applicants' normal values.
-        rng : Generator
-            The only source of chance.
+        `loans` are granted and begun cash and consumer loans of previous_application, with
+        identifiers and the applicant's place in `owner`.
         """
         loans = loans.filter(kept(loans, self._pos["on file"], rng))
         first, last, ended = self._span(loans, rng)
@@ -182,9 +115,7 @@ class PaymentsMaker:
         identifiers = loans.select("SK_ID_PREV", "SK_ID_CURR")[loan]
         return pl.concat([identifiers, rows], how="horizontal").select(POS_COLUMNS)
 
-    def _span(
-        self, loans: pl.DataFrame, rng: np.random.Generator
-    ) -> tuple[IntArray, IntArray, BoolArray]:
+    def _span(self, loans: pl.DataFrame, rng: Generator) -> tuple[IntArray, IntArray, BoolArray]:
         """First and last month of each loan, and whether its end is on file."""
         decided = loans["DAYS_DECISION"].to_numpy() / DAYS_A_MONTH
         ends = loans["DAYS_TERMINATION"].to_numpy()
@@ -199,15 +130,15 @@ class PaymentsMaker:
 
     def _pos_states(
         self, loans: pl.DataFrame, loan: IntArray, age: IntArray, closing: BoolArray,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> pl.Series:  # fmt: skip
-        opening = self._opening.draw(rng.random(loans.height)).gather(loan)
+        opening = self._pos_categories["opening"].draw(rng.random(loans.height)).gather(loan)
         active = pl.Series(["Active"], dtype=pl.String).gather(np.zeros(len(loan), np.int64))
         later = opening.zip_with(pl.Series(age == 0), active)
         completed = pl.Series(["Completed"], dtype=pl.String).gather(np.zeros(len(loan), np.int64))
         return completed.zip_with(pl.Series(closing), later).alias("NAME_CONTRACT_STATUS")
 
-    def _pos_late(self, rank: FloatArray, loan: IntArray, rng: np.random.Generator) -> pl.DataFrame:
+    def _pos_late(self, rank: FloatArray, loan: IntArray, rng: Generator) -> pl.DataFrame:
         share = self._pos_numbers["late"].draw(rank)[loan]
         late = rng.random(len(loan)) < share
         days = np.zeros(len(loan))
@@ -217,9 +148,7 @@ class PaymentsMaker:
         default = np.where(deferred, np.minimum(days, 30), 0)
         return pl.DataFrame({"SK_DPD": days, "SK_DPD_DEF": default})
 
-    def instalments(
-        self, loans: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def instalments(self, loans: pl.DataFrame, latent: Latents, rng: Generator) -> pl.DataFrame:
         """Rows of installments_payments for the loans that `pos` takes."""
         loans = loans.filter(pl.col("AMT_ANNUITY") > 0)
         owner = loans["owner"].to_numpy()
@@ -239,25 +168,15 @@ class PaymentsMaker:
         ).with_columns(loans.select("SK_ID_PREV", "SK_ID_CURR", kind="NAME_CONTRACT_TYPE")[loan])
         return self._settled(rows, latent, rng)
 
-    def _versions(self, loan: IntArray, age: IntArray, rng: np.random.Generator) -> FloatArray:
+    def _versions(self, loan: IntArray, age: IntArray, rng: Generator) -> FloatArray:
         """A calendar's version; it changes within a loan, never in its first two months."""
         drawn = self._paid_numbers["version"].draw(rng.random(len(loan))).round().clip(1)
         return np.where(age < 2, 1.0, drawn)
 
     def card_instalments(
-        self, months: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
+        self, months: pl.DataFrame, latent: Latents, rng: Generator
     ) -> pl.DataFrame:
-        """Rows of installments_payments for months of a card in which something was paid.
-
-        Parameters
-        ----------
-        months : DataFrame
-            Rows of credit_card_balance with the applicant's place in `owner`.
-        latent : mapping
-            By summary's name, the applicants' normal values.
-        rng : Generator
-            The only source of chance.
-        """
+        """Rows of installments_payments for months of a card in which something was paid."""
         paid = months.filter(pl.col("AMT_PAYMENT_TOTAL_CURRENT") > 0)
         count = 1 + rng.poisson(CARD_PARTS - 1, paid.height)
         month, part = np.repeat(np.arange(paid.height), count), _steps(count)
@@ -272,9 +191,7 @@ class PaymentsMaker:
         )  # fmt: skip
         return self._settled(rows, latent, rng)
 
-    def _settled(
-        self, rows: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _settled(self, rows: pl.DataFrame, latent: Latents, rng: Generator) -> pl.DataFrame:
         """Add when and how much was paid; a few instalments are paid in two parts."""
         late, days = self._delays(rows, latent, rng)
         entry = pl.col("DAYS_INSTALMENT") + pl.Series(days)
@@ -300,18 +217,18 @@ class PaymentsMaker:
         return pl.concat([rows, second]).select(INSTALMENT_COLUMNS)
 
     def _delays(
-        self, rows: pl.DataFrame, latent: Mapping[str, FloatArray], rng: np.random.Generator
+        self, rows: pl.DataFrame, latent: Latents, rng: Generator
     ) -> tuple[BoolArray, FloatArray]:
         owner, kind = rows["owner"].to_numpy(), rows["kind"]
         rank = ndtr(mixed(latent["instalment_late"][owner], self._paid["loading late"], rng))
-        late = self._late.codes(rank, kind) == 1
+        late = self._paid_categories["late"].codes(rank, kind) == 1
         wait = ndtr(mixed(latent["instalment_delay"][owner], self._paid["loading delay"], rng))
         early = self._paid_numbers["days early"].draw(wait, kind).round().clip(None, 0)
         after = self._paid_numbers["days late"].draw(wait).round().clip(1)
         return late, np.where(late, after, early)
 
 
-def kept(loans: pl.DataFrame, shares: dict[str, float], rng: np.random.Generator) -> pl.Series:
+def kept(loans: pl.DataFrame, shares: dict[str, float], rng: Generator) -> pl.Series:
     """Whether each loan's payments are on file: a share of the visible ones, and all hidden."""
     share = loans["NAME_CONTRACT_TYPE"].replace_strict(shares, default=0.0)
     return (pl.Series(rng.random(loans.height)) < share) | (loans["hidden"] != "")

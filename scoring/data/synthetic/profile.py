@@ -21,9 +21,9 @@ import numpy as np
 import polars as pl
 import typer
 
-from scoring.data.dataset import Dataset, ingest
+from scoring.data.dataset import POPULATIONS, Dataset, Population, ingest
 from scoring.data.synthetic import applications, bureau, cards, payments, previous, risk
-from scoring.data.synthetic.chunks import HISTORIES, POPULATIONS, ChunkMaker, Population
+from scoring.data.synthetic.chunks import HISTORIES, ChunkMaker
 from scoring.data.synthetic.copula import (
     cholesky,
     correlations,
@@ -32,8 +32,9 @@ from scoring.data.synthetic.copula import (
     normal_scores,
     nudged,
     packed,
+    unpacked,
 )
-from scoring.data.synthetic.marginals import FloatArray, Json, joined, measure_numbers
+from scoring.data.synthetic.marginals import FloatArray, Json, joined, load_tables, measure_numbers
 from scoring.data.synthetic.summaries import SUMMARIES, summarise
 
 FORMAT = 1
@@ -51,17 +52,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sources:
-    """Real rows.
-
-    Attributes
-    ----------
-    applications : DataFrame
-        All training applications, with TARGET.
-    people : dict of DataFrame
-        By population, the applications whose histories are in `histories`.
-    histories : dict of DataFrame
-        The six history tables by name.
-    """
+    """Real rows: all training applications, and by population those with known histories."""
 
     applications: pl.DataFrame
     people: Mapping[Population, pl.DataFrame]
@@ -69,13 +60,7 @@ class Sources:
 
     @classmethod
     def read(cls, home_credit: Path, more: Path) -> Sources:
-        """Read Kaggle's files in the two folders.
-
-        Raises
-        ------
-        DatasetError
-            If a file is not as Kaggle's are.
-        """
+        """Read Kaggle's files in the two folders."""
         with tempfile.TemporaryDirectory() as scratch:
             known = ingest(home_credit, Path(scratch) / "known")
             frames = {name: frame.collect() for name, frame in known.frames("train").items()}
@@ -124,7 +109,7 @@ def compute(sources: Sources, progress: Progress = lambda _: None) -> Json:
     latent = np.nan_to_num(real)
     latent[: len(TRAITS), : len(TRAITS)] = start
     profile["latents"] = [*TRAITS, *SUMMARIES]
-    _set_correlation(profile, nearest_correlation(latent))
+    profile["correlation"] = packed(nearest_correlation(latent))
     _with_histories(profile, real, orders, progress)
     progress("level of risk")
     _set_level(profile)
@@ -172,11 +157,11 @@ def _traits(sources: Sources, orders: Mapping[str, list[str | None]]) -> Json:
 
 def _hidden(tables: Mapping[str, pl.DataFrame], prior: pl.DataFrame, applicants: int) -> Json:
     """Loans and cards per applicant of which only the payments are on file."""
-    found = {}
+    hidden = {}
     for name, table in (("loans", "POS_CASH_balance"), ("cards", "credit_card_balance")):
         known = tables[table]["SK_ID_PREV"].unique().is_in(prior["SK_ID_PREV"].implode())
-        found[name] = round(int((~known).sum()) / applicants, 4)
-    return found
+        hidden[name] = round(int((~known).sum()) / applicants, 4)
+    return hidden
 
 
 def _counts(summaries: pl.DataFrame) -> Json:
@@ -228,7 +213,7 @@ def _real_correlations(
 def _applications_alone(
     profile: Json, real: FloatArray, orders: Mapping[str, list[str | None]], progress: Progress
 ) -> FloatArray:
-    tables = applications.load(profile["traits"]["train"])
+    tables = load_tables(profile["traits"]["train"])
     rng = np.random.default_rng(0)
     latent = nearest_correlation(np.nan_to_num(real))
     for step in range(CHEAP_ROUNDS):
@@ -236,22 +221,22 @@ def _applications_alone(
         drawn = latents(rng, cholesky(latent), CHEAP_ROWS)
         traits = applications.draw_traits(tables, dict(zip(TRAITS, drawn.T, strict=True)))
         rows = applications.write_rows(traits, profile["buildings"], rng)
-        found = correlations(normal_scores(*_observed(rows, "train", orders)))
-        latent = nudged(latent, real, found, CHEAP_STEP)
+        measured = correlations(normal_scores(*_observed(rows, "train", orders)))
+        latent = nudged(latent, real, measured, CHEAP_STEP)
     return latent
 
 
 def _with_histories(
     profile: Json, real: FloatArray, orders: Mapping[str, list[str | None]], progress: Progress
 ) -> None:
-    latent = _unpacked(profile)
+    latent = unpacked(profile["correlation"], len(profile["latents"]))
     for step in range(FULL_ROUNDS):
         progress(f"correlations with histories, round {step + 1} of {FULL_ROUNDS}")
         people, summaries = _drawn(profile, seed=step)
-        found = correlations(_scores(people, summaries, orders))
+        measured = correlations(_scores(people, summaries, orders))
         # Later rounds move less, so that the draws' own noise averages out.
-        latent = nudged(latent, real, found, FULL_STEP / (1 + step / 3))
-        _set_correlation(profile, latent)
+        latent = nudged(latent, real, measured, FULL_STEP / (1 + step / 3))
+        profile["correlation"] = packed(latent)
 
 
 def _drawn(
@@ -267,18 +252,6 @@ def _drawn(
             [summarise(chunk, chunk["application"]["SK_ID_CURR"]) for chunk in chunks]
         )
     return people, summaries
-
-
-def _set_correlation(profile: Json, latent: FloatArray) -> None:
-    profile["correlation"] = packed(latent)
-
-
-def _unpacked(profile: Json) -> FloatArray:
-    size = len(profile["latents"])
-    matrix = np.eye(size)
-    rows, columns = np.tril_indices(size, -1)
-    matrix[rows, columns] = matrix[columns, rows] = np.array(profile["correlation"]) / 1000
-    return matrix
 
 
 def _set_level(profile: Json) -> None:

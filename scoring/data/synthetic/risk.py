@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 from scipy.special import expit, ndtri
 
+from scoring.data.synthetic.content import Content
 from scoring.data.synthetic.marginals import FloatArray, Json
 from scoring.data.synthetic.summaries import SUMMARIES
-from scoring.data.tables import DAY_SENTINEL
 
 # The share of defaults in Kaggle's full training set.
 DEFAULT_RATE = 0.0807
@@ -31,61 +31,14 @@ APPLICATION_RIDGE = 100.0
 HISTORY_RIDGE = 100.0
 
 _SOURCES = [f"EXT_SOURCE_{number}" for number in (1, 2, 3)]
-_DAYS_EMPLOYED = pl.when(pl.col("DAYS_EMPLOYED") != DAY_SENTINEL).then(pl.col("DAYS_EMPLOYED"))
-
-CURVED: Mapping[str, pl.Expr] = {
-    **{name: pl.col(name) for name in _SOURCES},
-    "mean source": pl.mean_horizontal(_SOURCES),
-    "least source": pl.min_horizontal(_SOURCES),
-    "best source": pl.max_horizontal(_SOURCES),
-    "DAYS_BIRTH": pl.col("DAYS_BIRTH"),
-    "DAYS_EMPLOYED": _DAYS_EMPLOYED,
-    "employed per age": _DAYS_EMPLOYED / pl.col("DAYS_BIRTH"),
-    "AMT_CREDIT": pl.col("AMT_CREDIT"),
-    "AMT_GOODS_PRICE": pl.col("AMT_GOODS_PRICE"),
-    "AMT_ANNUITY": pl.col("AMT_ANNUITY"),
-    "AMT_INCOME_TOTAL": pl.col("AMT_INCOME_TOTAL"),
-    "credit per goods": pl.col("AMT_CREDIT") / pl.col("AMT_GOODS_PRICE"),
-    "annuity per credit": pl.col("AMT_ANNUITY") / pl.col("AMT_CREDIT"),
-    "credit per income": pl.col("AMT_CREDIT") / pl.col("AMT_INCOME_TOTAL"),
-    "annuity per income": pl.col("AMT_ANNUITY") / pl.col("AMT_INCOME_TOTAL"),
-    "DAYS_ID_PUBLISH": pl.col("DAYS_ID_PUBLISH"),
-    "DAYS_REGISTRATION": pl.col("DAYS_REGISTRATION"),
-    "DAYS_LAST_PHONE_CHANGE": pl.col("DAYS_LAST_PHONE_CHANGE"),
-    "OWN_CAR_AGE": pl.col("OWN_CAR_AGE"),
-    "REGION_POPULATION_RELATIVE": pl.col("REGION_POPULATION_RELATIVE"),
-}
-STRAIGHT = (
-    "CNT_CHILDREN", "CNT_FAM_MEMBERS", "HOUR_APPR_PROCESS_START", "REGION_RATING_CLIENT_W_CITY",
-    "OBS_30_CNT_SOCIAL_CIRCLE", "DEF_30_CNT_SOCIAL_CIRCLE", "DEF_60_CNT_SOCIAL_CIRCLE",
-    "AMT_REQ_CREDIT_BUREAU_YEAR", "AMT_REQ_CREDIT_BUREAU_QRT", "AMT_REQ_CREDIT_BUREAU_MON",
-    "TOTALAREA_MODE", "FLOORSMAX_AVG", "ELEVATORS_AVG", "APARTMENTS_AVG", "LIVINGAREA_AVG",
-    "YEARS_BEGINEXPLUATATION_AVG",
-)  # fmt: skip
-LABELLED = (
-    "NAME_CONTRACT_TYPE", "CODE_GENDER", "FLAG_OWN_CAR", "FLAG_OWN_REALTY", "NAME_TYPE_SUITE",
-    "NAME_INCOME_TYPE", "NAME_EDUCATION_TYPE", "NAME_FAMILY_STATUS", "NAME_HOUSING_TYPE",
-    "OCCUPATION_TYPE", "ORGANIZATION_TYPE", "WALLSMATERIAL_MODE", "WEEKDAY_APPR_PROCESS_START",
-    "FLAG_WORK_PHONE", "FLAG_PHONE", "FLAG_EMAIL", "REG_CITY_NOT_LIVE_CITY",
-    "REG_CITY_NOT_WORK_CITY", "REG_REGION_NOT_LIVE_REGION", "FLAG_DOCUMENT_3", "FLAG_DOCUMENT_6",
-    "FLAG_DOCUMENT_8", "FLAG_DOCUMENT_16", "FLAG_DOCUMENT_18", "EMERGENCYSTATE_MODE",
-)  # fmt: skip
+_CONTENT = Content("risk")
+_CURVED: dict[str, str] = _CONTENT.sections["curved"]
+_STRAIGHT: list[str] = _CONTENT.sections["straight"]
+_LABELLED: list[str] = _CONTENT.sections["labelled"]
 
 
 def log_odds(applications: pl.DataFrame, summaries: pl.DataFrame, model: Json) -> FloatArray:
-    """The logarithm of the odds of default.
-
-    Parameters
-    ----------
-    applications, summaries : DataFrame of n rows
-        Application rows, and their histories' summaries (`scoring.data.synthetic.summaries`).
-    model : dict
-        What `fit` gave.
-
-    Returns
-    -------
-    array of shape (n,)
-    """
+    """The logarithm of the odds of default by the model that `fit` gave, shape (n,)."""
     result = application_log_odds(applications, model) + _history_log_odds(summaries, model)
     return result + float(model["shift"])
 
@@ -100,17 +53,18 @@ def _history_log_odds(summaries: pl.DataFrame, model: Json) -> FloatArray:
 
 
 def _application_numbers(rows: pl.DataFrame) -> dict[str, pl.Series]:
-    computed = rows.select(
-        *(value.cast(pl.Float64).alias(name) for name, value in CURVED.items()),
-        *(pl.col(name).cast(pl.Float64) for name in STRAIGHT),
-    )
-    return {name: computed[name] for name in computed.columns}
+    curved = {name: _CONTENT.expression(sql) for name, sql in _CURVED.items()}
+    straight = {name: pl.col(name) for name in _STRAIGHT}
+    rows = rows.with_columns(mean_source=pl.mean_horizontal(_SOURCES))
+    return rows.select(
+        value.cast(pl.Float64).alias(name) for name, value in (curved | straight).items()
+    ).to_dict()
 
 
 def _sum_of(numbers: Mapping[str, pl.Series], rows: pl.DataFrame, part: Json) -> FloatArray:
     total = np.full(rows.height, float(part["intercept"]))
     for name, term in part["numbers"].items():
-        basis = _basis(numbers[name], np.array(term["knots"], float), name in CURVED)
+        basis = _basis(numbers[name], np.array(term["knots"], float), name in _CURVED)
         total += basis @ np.array(term["weights"])
     for name, weights in part.get("labels", {}).items():
         labels = rows[name].cast(pl.String).fill_null(ABSENT)
@@ -141,20 +95,10 @@ def _rank(values: FloatArray, knots: FloatArray) -> FloatArray:
 
 
 def fit(applications: pl.DataFrame, histories: pl.DataFrame, summaries: pl.DataFrame) -> Json:
-    """Fit the model on real rows.
-
-    Parameters
-    ----------
-    applications : DataFrame
-        All training applications, with TARGET.
-    histories : DataFrame of m rows
-        The training applications whose histories are known, with TARGET.
-    summaries : DataFrame of m rows
-        Their summaries.
-    """
+    """Fit the model on all training applications, then on those whose histories are known."""
     target = applications["TARGET"].to_numpy().astype(float)
     numbers = _application_numbers(applications)
-    part = _fit_part(numbers, applications, LABELLED, target, APPLICATION_RIDGE, None)
+    part = _fit_part(numbers, applications, _LABELLED, target, APPLICATION_RIDGE, None)
     model: Json = {"application": part, "history": {"intercept": 0.0, "numbers": {}}, "shift": 0.0}
     known = application_log_odds(histories, model)
     model["history"] = _fit_part(
@@ -165,26 +109,26 @@ def fit(applications: pl.DataFrame, histories: pl.DataFrame, summaries: pl.DataF
 
 
 def _fit_part(
-    numbers: Mapping[str, pl.Series], rows: pl.DataFrame, labelled: tuple[str, ...],
+    numbers: Mapping[str, pl.Series], rows: pl.DataFrame, labelled: Iterable[str],
     target: FloatArray, ridge: float, offset: FloatArray | None,
 ) -> Json:  # fmt: skip
     knots = {name: rank_knots(values) for name, values in numbers.items()}
-    blocks = {name: _basis(numbers[name], knots[name], name in CURVED) for name in numbers}
+    blocks = {name: _basis(numbers[name], knots[name], name in _CURVED) for name in numbers}
     labels = {name: _labels(rows[name]) for name in labelled}
     for name, known in labels.items():
         text = rows[name].cast(pl.String).fill_null(ABSENT).to_numpy()
         blocks[f"label {name}"] = np.column_stack([(text == label) * 1.0 for label in known])
     design = np.column_stack([np.ones(len(target)), *blocks.values()])
     weights = _newton(design, target, ridge, np.zeros(len(target)) if offset is None else offset)
-    found = dict(zip(blocks, np.split(weights[1:], _ends(blocks.values())), strict=True))
+    parts = dict(zip(blocks, np.split(weights[1:], _ends(blocks.values())), strict=True))
     return {
         "intercept": round(float(weights[0]), 4),
         "numbers": {
-            name: {"knots": _short(knots[name], 5), "weights": _short(found[name], 3)}
+            name: {"knots": _short(knots[name], 5), "weights": _short(parts[name], 3)}
             for name in numbers
         },
         "labels": {
-            name: dict(zip(known, _short(found[f"label {name}"], 3), strict=True))
+            name: dict(zip(known, _short(parts[f"label {name}"], 3), strict=True))
             for name, known in labels.items()
         },
     }

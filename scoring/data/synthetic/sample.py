@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.data.dataset import FILES, Dataset, write_manifest
-from scoring.data.synthetic.chunks import CHUNK, HISTORIES, POPULATIONS, ChunkMaker, Population
+from scoring.data.dataset import FILES, POPULATIONS, Dataset, Population, write_manifest
+from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker
 from scoring.data.tables import empty_frame
 from scoring.errors import ScoringError
 from scoring.files import staged_folder
@@ -37,16 +37,8 @@ class SampleError(ScoringError):
     """A sample that cannot be made."""
 
 
-@dataclass(frozen=True)
-class _Task:
-    """Applicants from the start of consecutive chunks, the last one perhaps not in full."""
-
-    parts: tuple[tuple[Population, int, int], ...]
-    seed: int
-
-    @property
-    def applicants(self) -> int:
-        return sum(rows for _, _, rows in self.parts)
+# Applicants from the start of consecutive chunks: a chunk's population, number, and how many.
+_Task = list[tuple[Population, int, int]]
 
 
 def write_sample(
@@ -84,16 +76,15 @@ def write_sample(
     """
     tests = applicants // 4 if test_applicants is None else test_applicants
     _check(applicants, tests, seed)
-    tasks = list(_tasks({"train": applicants, "test": tests}, seed))
+    tasks = list(_tasks({"train": applicants, "test": tests}))
     workers = min(processes or MOST_PROCESSES, os.cpu_count() or 1, len(tasks))
+    names = [name for name in FILES if tests or name != "application_test"]
     with staged_folder(out, kind="dataset") as staged:
-        with _Writer(staged) as writer:
-            done = 0
-            for task, tables in zip(tasks, _drawn(tasks, workers), strict=True):
-                writer.write(tables)
-                done += task.applicants
-                if progress:
-                    progress(done)
+        done = 0
+        for task in _written(staged, names, zip(tasks, _drawn(tasks, seed, workers), strict=True)):
+            done += sum(number for _, _, number in task)
+            if progress:
+                progress(done)
         made = {"applicants": applicants, "test_applicants": tests, "seed": seed}
         write_manifest(staged, SOURCE, {"made": made})
     return Dataset.open(out)
@@ -109,7 +100,24 @@ def _check(applicants: int, tests: int, seed: int) -> None:
             raise SampleError(f"{name} is {value}: give a number from {least} to {most}")
 
 
-def _tasks(wanted: dict[Population, int], seed: int) -> Iterator[_Task]:
+def _written(
+    folder: Path, names: list[str], drawn: Iterable[tuple[_Task, dict[str, pa.Table]]]
+) -> Iterator[_Task]:
+    """Append the tables of each task to the files of some names, a row group at a time."""
+    with ExitStack() as opened:
+        writers = {name: opened.enter_context(_writer(folder, name)) for name in names}
+        for task, tables in drawn:
+            for name, rows in tables.items():
+                writers[name].write_table(rows)
+            yield task
+
+
+def _writer(folder: Path, name: str) -> pq.ParquetWriter:
+    schema = empty_frame(FILES[name]).to_arrow().schema
+    return pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="lz4")
+
+
+def _tasks(wanted: dict[Population, int]) -> Iterator[_Task]:
     """Chunks in the order of their identifiers: train and test in turn, `BATCH` at a time."""
     parts = [
         (population, chunk, min(CHUNK, wanted[population] - chunk * CHUNK))
@@ -118,19 +126,19 @@ def _tasks(wanted: dict[Population, int], seed: int) -> Iterator[_Task]:
         if wanted[population] > chunk * CHUNK
     ]
     for start in range(0, len(parts), BATCH):
-        yield _Task(tuple(parts[start : start + BATCH]), seed)
+        yield parts[start : start + BATCH]
 
 
-def _drawn(tasks: list[_Task], workers: int) -> Iterator[dict[str, pa.Table]]:
+def _drawn(tasks: list[_Task], seed: int, workers: int) -> Iterator[dict[str, pa.Table]]:
     """The tables of each task, in order, with no more drawn ahead than the workers need."""
     if workers <= 1:
-        yield from map(_draw, tasks)
+        yield from (_draw(task, seed) for task in tasks)
         return
     # Polars' threads do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         waiting: deque[Future[dict[str, pa.Table]]] = deque()
         for task in tasks:
-            waiting.append(pool.submit(_draw, task))
+            waiting.append(pool.submit(_draw, task, seed))
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -142,18 +150,18 @@ def _maker() -> ChunkMaker:
     return ChunkMaker()
 
 
-def _draw(task: _Task) -> dict[str, pa.Table]:
+def _draw(task: _Task, seed: int) -> dict[str, pa.Table]:
     """The files' new rows by file name without ending, as Arrow tables."""
     pieces: dict[str, list[pl.DataFrame]] = {name: [] for name in FILES}
-    for population, chunk, rows in task.parts:
-        frames = _head(_maker().draw(population, chunk, task.seed), rows)
+    for population, chunk, rows in task:
+        frames = _head(_maker().draw(population, chunk, seed), rows)
         application = frames["application"]
         if population == "test":
             application = application.drop("TARGET")
         pieces[f"application_{population}"].append(application)
         for name in HISTORIES:
             pieces[name].append(frames[name])
-    return {name: pl.concat(found).to_arrow() for name, found in pieces.items() if found}
+    return {name: pl.concat(frames).to_arrow() for name, frames in pieces.items() if frames}
 
 
 def _head(frames: dict[str, pl.DataFrame], applicants: int) -> dict[str, pl.DataFrame]:
@@ -170,30 +178,3 @@ def _head(frames: dict[str, pl.DataFrame], applicants: int) -> dict[str, pl.Data
     loans = kept["bureau"]["SK_ID_BUREAU"].max()
     balance = frames["bureau_balance"].filter(pl.col("SK_ID_BUREAU") <= (loans or 0))
     return {**kept, "application": application, "bureau_balance": balance}
-
-
-class _Writer:
-    """Appends rows to the Parquet files of a dataset, a row group at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[str, pq.ParquetWriter] = {}
-
-    def __enter__(self) -> _Writer:
-        for name in HISTORIES:
-            self._open(name, empty_frame(FILES[name]).to_arrow().schema)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for file in self._files.values():
-            file.close()
-
-    def _open(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
-        path = self._folder / f"{name}.parquet"
-        self._files[name] = pq.ParquetWriter(path, schema, compression="lz4")
-        return self._files[name]
-
-    def write(self, tables: dict[str, pa.Table]) -> None:
-        for name, rows in tables.items():
-            file = self._files.get(name) or self._open(name, rows.schema)
-            file.write_table(rows)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from scoring.data.tables import Column
 from scoring.features.engine.formulas import Condition, Formula, col, over, when
 
 APPLICANT = "SK_ID_CURR"
@@ -73,6 +74,17 @@ def count(name: str, formula: Formula | None = None) -> Measure:
     return Measure(name, values.whole())
 
 
+def plain(column: Column) -> Measure:
+    """A column as it is."""
+    match column.kind:
+        case "amount":
+            return amount(column.name)
+        case "number":
+            return fraction(column.name, col(column.name))
+        case _:
+            return count(column.name)
+
+
 def flag(name: str, condition: Condition) -> Measure:
     """1 where the condition holds, 0 where it does not, null where it is unknown."""
     return Measure(name, condition.whole())
@@ -121,17 +133,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 
 
 def finished(function: str, part: Mapping[str, Formula], unit: Formula | float) -> Formula:
-    """A function of a measure.
-
-    Parameters
-    ----------
-    function : str
-        One of `NEEDS`.
-    part : mapping of str to Formula
-        The parts it needs, as floats.
-    unit : Formula or float
-        What one unit of the values is worth.
-    """
+    """A function of a measure, from the parts that it needs (`NEEDS`), as floats, and its unit."""
     match function:
         case "count":
             return part["count"]

@@ -8,6 +8,7 @@ from functools import cached_property
 import polars as pl
 
 from scoring.data.tables import RowsT as FrameT
+from scoring.data.tables import Table
 from scoring.features.engine.aggregates import (
     APPLICANT,
     NEEDS,
@@ -15,6 +16,7 @@ from scoring.features.engine.aggregates import (
     Measure,
     distinct,
     finished,
+    plain,
 )
 from scoring.features.engine.formulas import Condition, Formula, Formulas, col
 from scoring.features.engine.numpy_aggregation import SmallAggregation
@@ -28,11 +30,13 @@ class Aggregation:
     prefix : str
         The table's word in the features' names.
     measures : sequence of Measure
-        What can be aggregated.
+        What is computed to be aggregated.
     filters : mapping of str to Condition
         Which rows count, by name; the name "all" needs no entry.
     aggregates : iterable of Aggregate
-        What is computed. Functions: sum, mean, min, max, count.
+        What the features are.
+    table : Table, optional
+        Whose columns can be aggregated as they are.
     """
 
     def __init__(
@@ -41,13 +45,18 @@ class Aggregation:
         measures: Sequence[Measure],
         filters: Mapping[str, Condition],
         aggregates: Iterable[Aggregate],
+        table: Table | None = None,
     ) -> None:
         wanted = tuple(aggregates)
-        units = {measure.name: measure.unit for measure in measures}
-        used = {item.measure for item in wanted}
+        declared = {measure.name: measure for measure in measures}
+        used = {
+            name: plain(table[name]) if table and name not in declared else declared[name]
+            for name in dict.fromkeys(item.measure for item in wanted)
+        }
+        units = {name: measure.unit for name, measure in used.items()}
         conditions = {item.filter: filters[item.filter] for item in wanted if item.filter != "all"}
         prepare = Formulas(
-            {measure.name: measure.formula for measure in measures if measure.name in used}
+            {name: measure.formula for name, measure in used.items()}
             | {f"?{name}": condition for name, condition in conditions.items()}
         )
         self.small = SmallAggregation(prefix, wanted, units, prepare)

@@ -91,18 +91,11 @@ class Formula:
         return Condition(self.polars.is_in(values), either.true, either.false)
 
     def is_null(self) -> Condition:
-        return Condition(
-            self.polars.is_null(),
-            call(numpy_program.null, self.step),
-            call(numpy_program.known, self.step),
-        )
+        null = call(numpy_program.null, self.step)
+        return Condition(self.polars.is_null(), null, call(numpy_program.known, self.step))
 
     def is_not_null(self) -> Condition:
-        return Condition(
-            self.polars.is_not_null(),
-            call(numpy_program.known, self.step),
-            call(numpy_program.null, self.step),
-        )
+        return ~self.is_null()
 
     def fill_null(self, value: float) -> Formula:
         return Formula(
@@ -189,9 +182,7 @@ class Condition:
 
     def real(self) -> Formula:
         """What `whole` is, as 64-bit floats."""
-        return Formula(
-            self.polars.cast(pl.Float64), call(numpy_program.one_or_zero, self.true, self.false)
-        )
+        return self.whole().real()
 
 
 @dataclass(frozen=True, slots=True)

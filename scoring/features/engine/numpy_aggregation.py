@@ -44,15 +44,7 @@ class SmallAggregation:
         ]
 
     def apply(self, column: Callable[[str], Array], starts: Places) -> dict[str, Array]:
-        """Every aggregate by name, a value an applicant.
-
-        Parameters
-        ----------
-        column : callable
-            Gives the columns of the rows, which are applicant by applicant.
-        starts : numpy.ndarray
-            Where the rows of each applicant begin.
-        """
+        """Every aggregate by name, a value an applicant, whose rows begin at `starts`."""
         features = np.empty((len(self._names), len(starts)))
         if len(starts):
             parts = self._parts_of(column, starts)
@@ -68,7 +60,7 @@ class SmallAggregation:
         counted = np.array([*(prepared[place] for place in self._conditions), everything])
         # Adding zero takes the sign off a negative zero, as integers have none.
         masked = np.where(counted[self._filters], measures + 0.0, np.nan)
-        return {kind: _PARTS[kind](masked[places], starts) for kind, places in self._parts.items()}
+        return {kind: PARTS[kind](masked[places], starts) for kind, places in self._parts.items()}
 
 
 def _needing(wanted: Sequence[Aggregate], kind: str) -> list[Aggregate]:
@@ -84,20 +76,21 @@ def _places(among: Sequence[str], names: Iterable[str]) -> Places:
 def _sums(values: Array, starts: Places) -> Array:
     """Add whole numbers as integers, which have no order; NaN counts as zero."""
     whole = np.where(np.isnan(values), 0.0, values).astype(np.int64)
-    sums: Array = np.add.reduceat(whole, starts, axis=1)
+    sums: Array = np.add.reduceat(whole, starts, axis=-1)
     return sums
 
 
 def _counts(values: Array, starts: Places) -> Array:
-    counts: Array = np.add.reduceat(np.equal(values, values), starts, axis=1, dtype=np.int64)
+    counts: Array = np.add.reduceat(np.equal(values, values), starts, axis=-1, dtype=np.int64)
     return counts
 
 
-_PARTS: Mapping[str, Callable[[Array, Places], Array]] = {
+# What a function of numpy makes of each run of values, along the last axis.
+PARTS: Mapping[str, Callable[[Array, Places], Array]] = {
     "sum": _sums,
     "count": _counts,
-    "min": lambda values, starts: np.fmin.reduceat(values, starts, axis=1),
-    "max": lambda values, starts: np.fmax.reduceat(values, starts, axis=1),
+    "min": lambda values, starts: np.fmin.reduceat(values, starts, axis=-1),
+    "max": lambda values, starts: np.fmax.reduceat(values, starts, axis=-1),
 }
 
 

@@ -52,13 +52,7 @@ def call(function: Callable[..., Array], *arguments: Step) -> Call:
 
 
 class Program:
-    """Steps in an order in which each finds its arguments made, each computed once.
-
-    Parameters
-    ----------
-    wanted : sequence of Step
-        What the program is run for; it has whatever steps these need.
-    """
+    """Whatever steps the wanted ones need, each after its arguments and computed once."""
 
     def __init__(self, wanted: Sequence[Step]) -> None:
         steps = _in_order(wanted)

@@ -13,7 +13,7 @@ import polars as pl
 from scoring.features.engine.aggregates import APPLICANT
 from scoring.features.engine.aggregation import Aggregation
 from scoring.features.engine.formulas import Condition, Formulas
-from scoring.features.engine.numpy_aggregation import Places
+from scoring.features.engine.numpy_aggregation import PARTS, Places
 from scoring.features.engine.numpy_program import Array, Program, Step
 from scoring.features.engine.rows import Rows, Summary
 
@@ -24,15 +24,8 @@ _KEY_BITS = 32
 class SmallRows(Rows):
     """Rows in memory.
 
-    Parameters
-    ----------
-    height : int
-        How many rows there are.
-    names : sequence of str
-        The columns in their order.
-    find : callable
-        Makes the column of a name: numbers as 64-bit floats with NaN for null, texts as objects
-        with None for null. Each is asked for once, and only if something needs it.
+    `find` makes the column of a name: numbers as 64-bit floats with NaN for null, texts as objects
+    with None for null. Each is asked for once, and only if something needs it.
     """
 
     def __init__(
@@ -68,10 +61,9 @@ class SmallRows(Rows):
 
     def column(self, name: str) -> Array:
         """The values of a column."""
-        found = self._columns.get(name)
-        if found is None:
-            found = self._columns[name] = self._find(name)
-        return found
+        if name not in self._columns:
+            self._columns[name] = self._find(name)
+        return self._columns[name]
 
     def take(self, places: Places) -> Self:
         """The rows at some places, in their order."""
@@ -110,15 +102,16 @@ class SmallRows(Rows):
         starts = _starts(keys[places])
         columns = {name: self.column(name)[places[starts]] for name in by}
         for name, (column, kind) in summaries.items():
-            columns[name] = _REDUCTIONS[kind](self.column(column)[places], starts)
+            values = PARTS[kind](self.column(column)[places], starts)
+            columns[name] = values.astype(np.float64, copy=False)
         return self.made(columns, len(starts))
 
     def joined(self, other: Self, on: Sequence[str], *, inner: bool = False) -> Self:
         places = _places(self._keys(on), other._keys(on))
         rows = self
         if inner:
-            found = np.flatnonzero(places >= 0)
-            rows, places = self.take(found), places[found]
+            matched = np.flatnonzero(places >= 0)
+            rows, places = self.take(matched), places[matched]
         names = [name for name in other.names if name not in on]
         values = np.array([other.column(name) for name in names])
         # Place -1, for none, is that of the nulls at the end.
@@ -126,13 +119,7 @@ class SmallRows(Rows):
         return rows._with(dict(zip(names, with_null[:, places], strict=True)))
 
     def frame(self, types: Mapping[str, pl.Enum]) -> pl.DataFrame:
-        """The rows as features: SK_ID_CURR as Int32, texts as Enum, numbers as Float32.
-
-        Parameters
-        ----------
-        types : mapping of str to polars.Enum
-            The columns of text.
-        """
+        """The rows as features: SK_ID_CURR as Int32, texts as Enum, numbers as Float32."""
         numbers = [name for name in self.names if name not in types and name != APPLICANT]
         values = np.array([self.column(name) for name in numbers], dtype=np.float32)
         # One series for all numbers, since each costs more than its few values.
@@ -149,10 +136,7 @@ class SmallRows(Rows):
     def vectors(self, codes: Mapping[str, Mapping[str, int]]) -> npt.NDArray[np.float32]:
         """The rows as 32-bit floats without SK_ID_CURR, NaN for null, of shape (rows, columns).
 
-        Parameters
-        ----------
-        codes : mapping of str to mapping of str to int
-            For each column of text, the number that stands for each category.
+        `codes` has, for each column of text, the number that stands for each category.
         """
         columns = [
             _codes(self.column(name), codes[name]) if name in codes else self.column(name)
@@ -221,22 +205,3 @@ def _descending(values: Array) -> Array:
 
 def _codes(texts: Array, codes: Mapping[str, int]) -> Array:
     return np.array([codes.get(text, np.nan) for text in texts], dtype=np.float64)
-
-
-def _sum(values: Array, starts: Places) -> Array:
-    """Added as integers, which have no order."""
-    whole = np.where(np.isnan(values), 0.0, values).astype(np.int64)
-    return np.add.reduceat(whole, starts).astype(np.float64)
-
-
-def _count(values: Array, starts: Places) -> Array:
-    known = np.equal(values, values)
-    return np.add.reduceat(known, starts, dtype=np.int64).astype(np.float64)
-
-
-_REDUCTIONS: Mapping[str, Callable[[Array, Places], Array]] = {
-    "sum": _sum,
-    "count": _count,
-    "min": lambda values, starts: np.fmin.reduceat(values, starts),
-    "max": lambda values, starts: np.fmax.reduceat(values, starts),
-}

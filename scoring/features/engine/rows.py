@@ -72,13 +72,7 @@ class Rows(ABC):
 
 
 class PolarsRows(Rows, Generic[FrameT]):
-    """Rows of a portfolio, in a frame.
-
-    Parameters
-    ----------
-    frame : polars.LazyFrame or polars.DataFrame
-        The rows, or the plan that makes them in the end.
-    """
+    """Rows of a portfolio, in a frame or the plan that makes it in the end."""
 
     def __init__(self, frame: FrameT) -> None:
         self.frame: FrameT = frame

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic_core import SchemaValidator, ValidationError
 
 from api.decisions.column_checks import checker, expectation, json_schema
-from scoring.data.tables import APPLICATION, BUREAU, DAY_SENTINEL, TABLES, Column
+from scoring.data.tables import APPLICATION, DAY_SENTINEL, TABLES, Column
 from scoring.data.values import nearest_name
 
 COLUMNS = [column for table in TABLES.values() for column in table.columns]
@@ -105,4 +105,4 @@ def test_words_say_what_is_wanted_and_what_was_sent(column: str, value: object, 
     ],
 )
 def test_nearest_name(name: str, nearest: str | None) -> None:
-    assert nearest_name(name, tuple(column.name for column in BUREAU.columns)) == nearest
+    assert nearest_name(name, tuple(column.name for column in TABLES["bureau"].columns)) == nearest

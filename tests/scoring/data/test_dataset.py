@@ -16,19 +16,18 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from scoring.__main__ import app
+from scoring.data.checks import DatasetError, conform
 from scoring.data.dataset import (
     FILES,
     Dataset,
-    DatasetError,
     Population,
-    conform,
     ingest,
     write_manifest,
     write_table,
 )
 from scoring.data.sources import find_files
 from scoring.data.sources import read as read_source
-from scoring.data.tables import APPLICATION, BUREAU, HISTORY, Column, Table, empty_frame
+from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table, empty_frame
 from scoring.data.values import is_missing
 from scoring.files import FilesError, staged_folder
 from tests.helpers.invented import invent, invent_all, write_csv, write_folder
@@ -119,7 +118,9 @@ def _values(column: Column) -> st.SearchStrategy[object]:
     return values if column.required else values | st.none()
 
 
-@pytest.mark.parametrize("table", [BUREAU, FILES["installments_payments"]], ids=["text", "numbers"])
+@pytest.mark.parametrize(
+    "table", [TABLES["bureau"], FILES["installments_payments"]], ids=["text", "numbers"]
+)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_value_survives_kaggles_csv(
@@ -529,7 +530,7 @@ def test_an_empty_table_is_refused(name: str, content: str, source: Path, out: P
 
 def test_an_empty_parquet_table_is_refused(source: Path, out: Path) -> None:
     (source / "bureau.csv").unlink()
-    empty_frame(BUREAU).write_parquet(source / "bureau.parquet")
+    empty_frame(TABLES["bureau"]).write_parquet(source / "bureau.parquet")
     assert "no data row" in str(refused(source, out))
 
 
@@ -685,16 +686,13 @@ def test_the_digest_follows_the_rows(source: Path, out: Path) -> None:
     assert ingest(source, out).digest != first
 
 
-def test_a_lazy_table_is_written_as_an_eager_one(tmp_path: Path) -> None:
+def test_a_table_is_written_as_it_is(tmp_path: Path) -> None:
     rows = expected("bureau", invent("bureau"))
-    frames: dict[str, pl.DataFrame | pl.LazyFrame] = {"eager": rows, "lazy": rows.lazy()}
-    for kind, frame in frames.items():
-        (tmp_path / kind).mkdir()
-        write_table(frame, tmp_path / kind, "bureau")
-        manifest = write_manifest(tmp_path / kind, "synthetic")
-        assert manifest["source"] == "synthetic"
-        assert manifest["files"]["bureau.parquet"]["rows"] == rows.height
-        assert_frame_equal(pl.read_parquet(tmp_path / kind / "bureau.parquet"), rows)
+    write_table(rows, tmp_path, "bureau")
+    manifest = write_manifest(tmp_path, "synthetic")
+    assert manifest["source"] == "synthetic"
+    assert manifest["files"]["bureau.parquet"]["rows"] == rows.height
+    assert_frame_equal(pl.read_parquet(tmp_path / "bureau.parquet"), rows)
 
 
 @pytest.mark.parametrize(
@@ -717,22 +715,6 @@ def test_a_folder_that_is_no_dataset_is_refused(
 
 
 # Rows from elsewhere
-
-
-def test_rows_of_a_request_may_leave_out_what_is_not_required() -> None:
-    rows = [
-        {
-            "SK_ID_CURR": 7, "NAME_CONTRACT_TYPE": "Cash loans", "AMT_INCOME_TOTAL": 1000,
-            "AMT_CREDIT": "2000.5", "DAYS_BIRTH": -9000.0,
-        }
-    ]  # fmt: skip
-    frame = conform(pl.DataFrame(rows), APPLICATION, where="application", missing_ok=True)
-    assert frame.schema == APPLICATION.schema
-    assert frame["AMT_CREDIT"].item() == 2000.5
-    assert frame["EXT_SOURCE_1"].item() is None
-    without = pl.DataFrame(rows).drop("AMT_CREDIT")
-    with pytest.raises(DatasetError, match="missing column AMT_CREDIT"):
-        conform(without, APPLICATION, where="application", missing_ok=True)
 
 
 def test_what_conforms_once_conforms_again() -> None:

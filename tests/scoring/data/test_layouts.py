@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from scoring.data import sources
-from scoring.data.dataset import FILES, Dataset, DatasetError, conform, ingest
+from scoring.data.checks import DatasetError, conform
+from scoring.data.dataset import FILES, Dataset, ingest
 from scoring.data.sources import SourceFile, find_files
 from scoring.data.sources import read as read_source
 from tests.helpers import serving

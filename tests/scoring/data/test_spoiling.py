@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from scoring.data.dataset import FILES, Dataset, DatasetError, ingest
+from scoring.data.checks import DatasetError
+from scoring.data.dataset import FILES, Dataset, ingest
 from scoring.serving.batch import score
 from scoring.serving.scorer import Scorer
 from tests.helpers.spoiling import spoil

@@ -98,6 +98,7 @@ def test_this_machine_and_its_packages_are_told() -> None:
         ("part/profile.json", "[]\n"),
         ("part/new.py", ""),
         ("part/deeper/new.json", "{}"),
+        ("part/new.toml", ""),
     ],
 )
 def test_changed_code_has_another_digest(package: Path, file: str, text: str) -> None:

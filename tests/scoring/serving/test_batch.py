@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from scoring.data.dataset import FILES, Dataset, conform, write_manifest, write_table
+from scoring.data.checks import conform
+from scoring.data.dataset import FILES, Dataset, write_manifest, write_table
 from scoring.data.tables import HISTORY, TABLES
 from scoring.features import build_features
 from scoring.files import LIST, FilesError
