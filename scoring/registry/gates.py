@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +35,16 @@ Labels = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]
 
 _HELD_OUT = "held out"
+# What is compared with the champion: name of the figure, its name in words, whether more is better.
+_COMPARED = (
+    ("auc", "AUC", True),
+    ("business_cost", "business cost", False),
+    ("brier", "Brier score", False),
+    ("ece", "calibration error", False),
+)
+# Those of them that depend on how high PDs are, not on how they rank alone.
+_LEVELS = ("brier", "ece")
+_CHANCE_DRAWS = 200
 
 
 @dataclass(frozen=True)
@@ -86,18 +97,8 @@ class Margins:
 class Gate:
     """The outcome of one gate.
 
-    Attributes
-    ----------
-    name : str
-    passed : bool
-    figure, bound : float or str
-        What was found, and what was asked for.
-    sentence : str
-        Both in words.
-    alert : bool
-        Passed, but somebody should look at it.
-    final : bool
-        Whether no motive overrides it.
+    A gate with an `alert` was passed, but somebody should look at it; one that is `final` is
+    overridden by no motive.
     """
 
     name: str
@@ -111,15 +112,9 @@ class Gate:
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """The outcomes of all gates for a challenger.
+    """The outcomes of all gates for a challenger, and how many applicants were held out.
 
-    Attributes
-    ----------
-    challenger, champion : str
-        Versions; champion is None where there is none to compare with.
-    gates : tuple of Gate
-    applicants, defaults : int
-        How many were held out, and how many of them defaulted.
+    Without a champion to compare with its version is None.
     """
 
     challenger: str
@@ -201,18 +196,7 @@ class Scored:
     ) -> dict[str, Interval]:
         """Compute this model's figures minus another's on the same applicants.
 
-        Parameters
-        ----------
-        other : Scored
-            The other model, with its PDs of the same applicants.
-        target : numpy.ndarray of shape (applicants,)
-            1 for a default, 0 else.
-        rows : numpy.ndarray of bool or slice
-            On which of the applicants; all by default.
-        cutoff : float, optional
-            In the place of this model's own.
-        resamples, seed : int
-            Of the bootstrap intervals.
+        They are those of `rows`, all by default; `cutoff` stands in the place of this model's own.
         """
         own = self.scorer.cutoff if cutoff is None else cutoff
         pds, others = self.pds[rows], other.pds[rows]
@@ -255,16 +239,14 @@ def judge(
     resamples, seed : int
         Of the bootstrap intervals.
     """
-    allowed = margins or Margins()
-    differences = _differences(challenger, champion, held_out, resamples, seed)
-    ece = differences["ece"] if differences else None
+    contest = _Contest(challenger, champion, held_out, margins or Margins(), resamples, seed)
     gates = [
         _feature_set(challenger.scorer),
-        _held_out(challenger.scorer, champion, held_out),
-        _credible(challenger, held_out, allowed, resamples, seed),
-        _calibrated(challenger, held_out, allowed, ece, seed),
-        *_against(differences, allowed),
-        *_fairness(challenger, champion, held_out, allowed, resamples, seed),
+        contest.held_out_gate(),
+        contest.credible(),
+        contest.calibrated(),
+        *contest.against_champion(),
+        *contest.fair(),
         _card(challenger.scorer, card),
     ]
     return GateVerdict(
@@ -274,131 +256,6 @@ def judge(
         applicants=held_out.target.size,
         defaults=int(held_out.target.sum()),
     )
-
-
-def _feature_set(scorer: Scorer) -> Gate:
-    changed = [name for name, own in scorer.definitions.items() if definitions().get(name) != own]
-    words = f"{changed[0]!r} is not" if changed else "All are"
-    return Gate(
-        "feature set",
-        not changed,
-        float(len(changed)),
-        0.0,
-        f"{len(scorer.features)} features are read. {words} computed as when the model learnt.",
-    )
-
-
-def _held_out(
-    challenger: Scorer, champion: Scored | Incomparable | None, held_out: HeldOut
-) -> Gate:
-    """Whether no model has learnt from the applicants that it is measured on."""
-    name, asked = "held out", held_out.rule
-    if isinstance(champion, Incomparable):
-        words = f"There is no comparison with the champion, which cannot be read: {champion.why}."
-        return Gate(name, False, "no comparison", asked, words)
-    models = {"challenger": challenger}
-    if champion is not None:
-        models["champion"] = champion.scorer
-    for role, scorer in models.items():
-        holdout = str(scorer.lineage.get("training", {}).get("holdout", "not recorded"))
-        if holdout != asked:
-            words = f"The {role} may have learnt from these applicants: it held out {holdout!r}."
-            return Gate(name, False, holdout, asked, words)
-    return Gate(name, True, asked, asked, "No model has learnt from the applicants scored here.")
-
-
-def _differences(
-    challenger: Scored,
-    champion: Scored | Incomparable | None,
-    held_out: HeldOut,
-    resamples: int,
-    seed: int,
-) -> dict[str, Interval]:
-    """Figures of the challenger minus the champion's; none where there is no comparison."""
-    if not isinstance(champion, Scored):
-        return {}
-
-    differences = challenger.minus(champion, held_out.target, resamples=resamples, seed=seed)
-    if held_out.current is not None:
-        levels = challenger.minus(
-            champion, held_out.target, held_out.current, resamples=resamples, seed=seed
-        )
-        differences |= {name: levels[name] for name in _LEVELS}
-    return differences
-
-
-def _calibrated(
-    challenger: Scored,
-    held_out: HeldOut,
-    allowed: Margins,
-    difference: Interval | None,
-    seed: int,
-) -> Gate:
-    """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
-    scorer, rows = challenger.scorer, held_out.levels
-    pds = challenger.pds[rows]
-    ece = figures(held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
-    bound = max(allowed.worst_ece, chance_ece(pds, seed))
-    better = difference is not None and difference.high < 0
-    words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
-    if ece > bound and better:
-        words += ", beyond doubt less than the champion's"
-    passed = ece <= bound or better
-    return Gate("calibration", passed, ece, bound, f"{words}.", alert=passed and ece > bound)
-
-
-def _credible(
-    challenger: Scored, held_out: HeldOut, allowed: Margins, resamples: int, seed: int
-) -> Gate:
-    auc, low, high = auc_interval(held_out.target, challenger.pds, resamples, seed)
-    suspect = auc > allowed.suspect_auc
-    few = int(held_out.target.sum()) < allowed.enough_defaults
-    by_chance = suspect and few and low <= allowed.suspect_auc
-    words = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
-    if by_chance:
-        words += f"is above {allowed.suspect_auc}, which chance explains with so few defaults."
-    elif suspect:
-        words += f"is above {allowed.suspect_auc}, better than any model ever published: leakage."
-    else:
-        words += f"is credible (at most {allowed.suspect_auc})."
-    passed = not suspect or by_chance
-    return Gate("no leakage", passed, auc, allowed.suspect_auc, words, alert=by_chance, final=True)
-
-
-def chance_ece(pds: Floats, seed: int = 0) -> float:
-    """Compute the calibration error that perfect PDs exceed by chance once in twenty times.
-
-    Few applicants make any PD look wrong: outcomes are drawn from the PDs themselves.
-
-    Parameters
-    ----------
-    pds : numpy.ndarray of shape (applicants,)
-    seed : int
-        Of the drawn outcomes.
-    """
-    rng = np.random.default_rng(seed)
-    rising = np.sort(pds)
-    errors = (rng.random((_CHANCE_DRAWS, pds.size)) < rising) - rising
-    by_bin = np.add.reduceat(errors, bin_starts(rising, 10), axis=1)
-    return float(np.quantile(np.abs(by_bin).sum(axis=1) / pds.size, 0.95))
-
-
-# What is compared with the champion: name of the figure, its name in words, whether more is better.
-_COMPARED = (
-    ("auc", "AUC", True),
-    ("business_cost", "business cost", False),
-    ("brier", "Brier score", False),
-    ("ece", "calibration error", False),
-)
-# Those of them that depend on how high PDs are, not on how they rank alone.
-_LEVELS = ("brier", "ece")
-_CHANCE_DRAWS = 200
-
-
-def _against(differences: Mapping[str, Interval], allowed: Margins) -> Iterator[Gate]:
-    for name, words, more_is_better in _COMPARED if differences else ():
-        margin = getattr(allowed, name)
-        yield _not_worse(words, differences[name], margin, more_is_better)
 
 
 def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
@@ -412,6 +269,138 @@ def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
             f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's on "
             f"the original hold-out: {judgement}.",
         )  # fmt: skip
+
+
+def chance_ece(pds: Floats, seed: int = 0) -> float:
+    """Compute the calibration error that perfect PDs exceed by chance once in twenty times.
+
+    Few applicants make any PD look wrong: outcomes are drawn from the PDs themselves.
+    """
+    rng = np.random.default_rng(seed)
+    rising = np.sort(pds)
+    errors = (rng.random((_CHANCE_DRAWS, pds.size)) < rising) - rising
+    by_bin = np.add.reduceat(errors, bin_starts(rising, 10), axis=1)
+    return float(np.quantile(np.abs(by_bin).sum(axis=1) / pds.size, 0.95))
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """Challenger and champion on the same held-out applicants, a method for each kind of gate."""
+
+    challenger: Scored
+    champion: Scored | Incomparable | None
+    held_out: HeldOut
+    margins: Margins
+    resamples: int
+    seed: int
+
+    def held_out_gate(self) -> Gate:
+        """Whether no model has learnt from the applicants that it is measured on."""
+        asked = self.held_out.rule
+        if isinstance(self.champion, Incomparable):
+            why = self.champion.why
+            words = f"There is no comparison with the champion, which cannot be read: {why}."
+            return Gate(_HELD_OUT, False, "no comparison", asked, words)
+        models = {"challenger": self.challenger}
+        if self.champion is not None:
+            models["champion"] = self.champion
+        for role, scored in models.items():
+            training = scored.scorer.lineage.get("training", {})
+            holdout = str(training.get("holdout", "not recorded"))
+            if holdout != asked:
+                words = f"The {role} may have learnt from these applicants: it held out "
+                return Gate(_HELD_OUT, False, holdout, asked, f"{words}{holdout!r}.")
+        words = "No model has learnt from the applicants scored here."
+        return Gate(_HELD_OUT, True, asked, asked, words)
+
+    def credible(self) -> Gate:
+        limit = self.margins.suspect_auc
+        auc, low, high = auc_interval(
+            self.held_out.target, self.challenger.pds, self.resamples, self.seed
+        )
+        few = int(self.held_out.target.sum()) < self.margins.enough_defaults
+        by_chance = auc > limit and few and low <= limit
+        words = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
+        if by_chance:
+            words += f"is above {limit}, which chance explains with so few defaults."
+        elif auc > limit:
+            words += f"is above {limit}, better than any model ever published: leakage."
+        else:
+            words += f"is credible (at most {limit})."
+        passed = auc <= limit or by_chance
+        return Gate("no leakage", passed, auc, limit, words, alert=by_chance, final=True)
+
+    def calibrated(self) -> Gate:
+        """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
+        scorer, rows = self.challenger.scorer, self.held_out.levels
+        pds = self.challenger.pds[rows]
+        ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
+        bound = max(self.margins.worst_ece, chance_ece(pds, self.seed))
+        better = bool(self._differences) and self._differences["ece"].high < 0
+        words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
+        if ece > bound and better:
+            words += ", beyond doubt less than the champion's"
+        passed = ece <= bound or better
+        return Gate("calibration", passed, ece, bound, f"{words}.", alert=passed and ece > bound)
+
+    def against_champion(self) -> Iterator[Gate]:
+        for name, words, more_is_better in _COMPARED if self._differences else ():
+            margin = getattr(self.margins, name)
+            yield _not_worse(words, self._differences[name], margin, more_is_better)
+
+    def fair(self) -> Iterator[Gate]:
+        ours, theirs = self._ratios(self.challenger), self._ratios(self.champion)
+        for attribute in self.held_out.groups.columns:
+            if attribute not in ours:
+                yield _unknown(attribute)
+                continue
+            bound, compared = self.margins.lowest_ratio[attribute], "a first champion needs"
+            if attribute in theirs:
+                other = theirs[attribute].value
+                bound = FOUR_FIFTHS if other >= FOUR_FIFTHS else other - self.margins.ratio
+                compared = f"the champion's is {other:.3f}, it needs"
+            yield _fair(attribute, ours[attribute], bound, compared)
+
+    @cached_property
+    def _differences(self) -> dict[str, Interval]:
+        """Figures of the challenger minus the champion's; none where there is no comparison."""
+        champion, held_out = self.champion, self.held_out
+        if not isinstance(champion, Scored):
+            return {}
+
+        def minus(rows: Mask | slice) -> dict[str, Interval]:
+            return self.challenger.minus(
+                champion, held_out.target, rows, resamples=self.resamples, seed=self.seed
+            )
+
+        differences = minus(slice(None))
+        if held_out.current is not None:
+            levels = minus(held_out.current)
+            differences |= {name: levels[name] for name in _LEVELS}
+        return differences
+
+    def _ratios(self, scored: Scored | Incomparable | None) -> dict[str, Interval]:
+        """The ratio of each attribute that has two groups large enough."""
+        if not isinstance(scored, Scored):
+            return {}
+        table = four_fifths(
+            self.held_out.groups, self.held_out.target, scored.pds, scored.scorer.cutoff,
+            self.resamples, self.seed,
+        )  # fmt: skip
+        rows = table.select("attribute", "ratio", "low", "high").iter_rows()
+        return {attribute: Interval(*ratio) for attribute, *ratio in rows}
+
+
+def _feature_set(scorer: Scorer) -> Gate:
+    changed = [name for name, own in scorer.definitions.items() if definitions().get(name) != own]
+    words = f"{changed[0]!r} is not" if changed else "All are"
+    return Gate(
+        "feature set",
+        not changed,
+        float(len(changed)),
+        0.0,
+        f"{len(scorer.features)} features are read. {words} computed as when the model learnt.",
+    )
 
 
 def _not_worse(words: str, difference: Interval, margin: float, more_is_better: bool) -> Gate:
@@ -430,39 +419,6 @@ def _not_worse(words: str, difference: Interval, margin: float, more_is_better: 
         f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's: "
         f"{judgement}.",
     )  # fmt: skip
-
-
-def _fairness(
-    challenger: Scored,
-    champion: Scored | Incomparable | None,
-    held_out: HeldOut,
-    allowed: Margins,
-    resamples: int,
-    seed: int,
-) -> Iterator[Gate]:
-    ours, theirs = (
-        _ratios(scored, held_out, resamples, seed) if isinstance(scored, Scored) else {}
-        for scored in (challenger, champion)
-    )
-    for attribute in held_out.groups.columns:
-        if attribute not in ours:
-            yield _unknown(attribute)
-            continue
-        bound, compared = allowed.lowest_ratio[attribute], "a first champion needs"
-        if attribute in theirs:
-            other = theirs[attribute].value
-            bound = FOUR_FIFTHS if other >= FOUR_FIFTHS else other - allowed.ratio
-            compared = f"the champion's is {other:.3f}, it needs"
-        yield _fair(attribute, ours[attribute], bound, compared)
-
-
-def _ratios(scored: Scored, held_out: HeldOut, resamples: int, seed: int) -> dict[str, Interval]:
-    """The ratio of each attribute that has two groups large enough."""
-    table = four_fifths(
-        held_out.groups, held_out.target, scored.pds, scored.scorer.cutoff, resamples, seed
-    )
-    rows = table.select("attribute", "ratio", "low", "high").iter_rows()
-    return {attribute: Interval(*ratio) for attribute, *ratio in rows}
 
 
 def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
