@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from scoring.data.dataset import Dataset
+from scoring.data.dataset import Dataset, Manifest
 from scoring.errors import ScoringError
 from scoring.files import clear_leftovers, write_file
 from scoring.modelling.pipeline import Run
@@ -31,25 +31,10 @@ CARD_FILE = "model_card"
 def register(
     registry: Registry, run: Run, created: str, owner: str = OWNER, *, challenger: bool = True
 ) -> Scorer:
-    """Register a training's model: figures, model card, where it comes from.
+    """Register a training's model with its figures, its model card and where it comes from.
 
-    Parameters
-    ----------
-    registry : Registry
-        With a run of its own open (`Registry.run`).
-    run : Run
-        What the training found.
-    created : str
-        The date for the card (ISO 8601).
-    owner : str
-        Who answers for the model.
-    challenger : bool
-        Whether it becomes the challenger.
-
-    Returns
-    -------
-    Scorer
-        The model with its version.
+    The registry has a run of its own open; `created` is the date for the card (ISO 8601), `owner`
+    who answers for the model. Returns the model with its version.
 
     Raises
     ------
@@ -59,9 +44,19 @@ def register(
     card = card_of(run, created, owner=owner)
     check_complete(card)
     registry.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
-    made_by = provenance.provenance_of(registry.champion(run.scorer.name))
-    registered = registry.register(run.scorer, made_by.tags, challenger=challenger)
-    provenance.keep(registry, registered.version, registered.name, made_by, run.data.manifest)
+    return register_with_card(registry, run.scorer, card, run.data.manifest, challenger=challenger)
+
+
+def register_with_card(
+    registry: Registry, scorer: Scorer, card: Card, manifest: Manifest, *, challenger: bool = True
+) -> Scorer:
+    """Register a model with the run that is open, with its card, its data's manifest, its makers.
+
+    Returns the model with its version, which the card is given too.
+    """
+    made_by = provenance.provenance_of(registry.champion(scorer.name))
+    registered = registry.register(scorer, made_by.tags, challenger=challenger)
+    provenance.keep(registry, registered.version, registered.name, made_by, manifest)
     identity = replace(card.identity, version=registered.version)
     keep_card(registry, replace(card, identity=identity))
     return registered
@@ -95,19 +90,7 @@ def write_card(card: Card, folder: Path) -> None:
 def write_kept_card(registry: Registry, version: str | None, folder: Path) -> str:
     """Write a registered version's model card into a folder.
 
-    Parameters
-    ----------
-    registry : Registry
-        Where the models are.
-    version : str, optional
-        The champion's by default.
-    folder : Path
-        Where model_card.md and model_card.html are written.
-
-    Returns
-    -------
-    str
-        The version.
+    Returns the version, the champion's by default.
 
     Raises
     ------
@@ -130,7 +113,6 @@ def judged(
     Parameters
     ----------
     registry : Registry
-        Where the models are.
     dataset : Dataset
         Its held-out applicants are scored by challenger and champion.
     version : str, optional
@@ -172,7 +154,7 @@ def promote(
 
     Parameters
     ----------
-    store, verdict, by, why, force
+    registry, verdict, by, why, force
         As for `Registry.promote`, which also says what is raised.
     export : Path, optional
         The directory that the API serves; refreshed whole or not at all. That of a challenger,
@@ -206,17 +188,8 @@ def rollback(
 def settle(registry: Registry, export: Path | None = None) -> bool:
     """Finish what killed commands left half done, and log it: alias, record, exports, model card.
 
-    Parameters
-    ----------
-    registry : Registry
-        Where the models are.
-    export : Path, optional
-        As for `promote`; by default `champion` in the store's folder.
-
-    Returns
-    -------
-    bool
-        Whether the champion, or its directory, was another one. What cannot be mended is logged.
+    `export` is as for `promote`, by default `champion` in the store's folder. Returns whether the
+    champion, or its directory, was another one; what cannot be mended is logged.
     """
     export = export or registry.folder / CHAMPION
     event = registry.finish()

@@ -222,22 +222,9 @@ def judge(
     resamples: int = 1000,
     seed: int = 0,
 ) -> GateVerdict:
-    """Hold a challenger against the gates.
+    """Hold a challenger against the gates; there may be no champion to compare it with yet.
 
-    Parameters
-    ----------
-    challenger : Scored
-        The model that should become the champion.
-    champion : Scored, Incomparable or None
-        The one that is; None where there is none yet.
-    held_out : HeldOut
-        Applicants that neither has learnt from.
-    card : Card, optional
-        The challenger's model card.
-    margins : Margins, optional
-        What is tolerated.
-    resamples, seed : int
-        Of the bootstrap intervals.
+    `held_out` are applicants that neither has learnt from, and `card` is the challenger's.
     """
     contest = _Contest(challenger, champion, held_out, margins or Margins(), resamples, seed)
     gates = [

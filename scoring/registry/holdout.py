@@ -28,19 +28,8 @@ def score_parts(
 ) -> tuple[HeldOut, list[Floats]]:
     """Score applicants with an outcome whom no model has learnt from.
 
-    Parameters
-    ----------
-    parts : sequence of mapping of str to polars.DataFrame
-        All seven tables of some of them at a time.
-    *scorers : Scorer
-        The models.
-
-    Returns
-    -------
-    held_out : HeldOut
-        Outcomes, sex and age of the applicants.
-    pds : list of numpy.ndarray of shape (applicants,)
-        Of each model.
+    Each of `parts` has all seven tables of some of them. Returns their outcomes, sex and age, and
+    the PDs of each model, of shape (applicants,).
     """
     applications = pl.concat(rows["application"] for rows in parts)
     target = applications["TARGET"].to_numpy().astype(np.int8)

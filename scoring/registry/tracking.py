@@ -24,9 +24,8 @@ def track(registry: Registry, run: Run, created: str, *, challenger: bool = True
     Parameters
     ----------
     registry : Registry
-        Where to; no run of it is open.
+        No run of it is open.
     run : Run
-        What the training found.
     created : str
         The date for the model card (ISO 8601).
     challenger : bool

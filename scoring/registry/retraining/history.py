@@ -1,4 +1,7 @@
-"""Recorded decisions with their outcomes, as Kaggle's tables: the rows that were decided on."""
+"""Recorded decisions with their outcomes, as Kaggle's tables, and a dataset that they are added to.
+
+The rows are those that were decided on.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from scoring.data.dataset import FILES, Dataset, write_dataset
 from scoring.data.requests import Row, Rows, frames_of, renumbered, rows_of
 from scoring.data.tables import TABLES, empty_frame
 from scoring.errors import ScoringError
@@ -19,22 +24,16 @@ from scoring.store import Detail, Labelled, Store
 
 # Decisions whose rows are in memory as Python's values at once.
 _CHUNK = 500
+_APPLICANT, _LOAN = "SK_ID_CURR", "SK_ID_BUREAU"
+_TRAIN = "application_train"
 
 
 @dataclass(frozen=True)
 class History:
-    """Labelled decisions as tables.
+    """Labelled decisions whose rows are known, in the order of time, as tables.
 
-    Attributes
-    ----------
-    decisions : tuple of Labelled
-        Those whose rows are known, in the order of time.
-    numbers : tuple of int
-        Their SK_ID_CURR.
-    frames : mapping of str to polars.DataFrame
-        All seven tables; TARGET is the outcome.
-    left_out : Counter of str
-        Why others are not here, and how many.
+    `numbers` are their SK_ID_CURR; `frames` has all seven tables, where TARGET is the outcome, and
+    `left_out` tells why others are not here, and how many.
     """
 
     decisions: tuple[Labelled, ...]
@@ -59,16 +58,8 @@ class Keys:
 def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]) -> dict[str, int]:
     """Return the SK_ID_CURR of applicants as decisions name them.
 
-    A pseudonym is matched with the numbers that are known; others get a number that stands for
-    them, kept in the store: the same every time, and nobody else's.
-
-    Parameters
-    ----------
-    store : Store
-        With the key of the pseudonyms, where there are some.
-    decisions : sequence of Labelled
-    known : iterable of int
-        SK_ID_CURR of the original data.
+    A pseudonym is matched with the numbers of the original data, which are `known`; others get a
+    number that stands for them, kept in the store: the same every time, and nobody else's.
 
     Raises
     ------
@@ -96,22 +87,13 @@ def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]
 def history_of(
     store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], keys: Keys
 ) -> History:
-    """Read the rows of labelled decisions.
+    """Read the rows of labelled decisions, which are in the order of time.
 
     Rows that came with a request are on record. For a decision by number they are those that the
     store keeps of the applicant, if the features computed from them are, bit for bit, those that
     the decision was taken on: rows of a later time would let the model see the future.
 
-    Parameters
-    ----------
-    store : Store
-        Where the decisions are.
-    decisions : sequence of Labelled
-        In the order of time.
-    numbers : mapping of str to int
-        As `numbers_of` gives them.
-    keys : Keys
-        The first new SK_ID_BUREAU and SK_ID_PREV.
+    `numbers` are as `numbers_of` gives them, `keys` the first new SK_ID_BUREAU and SK_ID_PREV.
     """
     renumber = _Renumbering(keys)
     left_out: Counter[str] = Counter()
@@ -212,3 +194,50 @@ def _is_recorded(detail: Detail, vector: Vectors, layouts: Layouts) -> bool:
     # What another layout does not tell cannot be compared.
     told = recorded.view(np.uint32) == vector.view(np.uint32)
     return bool((told | np.isnan(recorded) & bool(made.lacking)).all())
+
+
+def applicants_of(dataset: Dataset) -> pl.Series:
+    """Return SK_ID_CURR of every applicant, training and test."""
+    return dataset.frames()["application"].select(_APPLICANT).collect()[_APPLICANT]
+
+
+def new_keys(dataset: Dataset) -> Keys:
+    """Return the first SK_ID_BUREAU and SK_ID_PREV that a dataset does not use."""
+    frames = dataset.frames()
+    return Keys(
+        _beyond(frames, _LOAN, ("bureau", "bureau_balance")),
+        _beyond(
+            frames,
+            "SK_ID_PREV",
+            ("previous_application", "POS_CASH_balance", "installments_payments",
+             "credit_card_balance"),
+        ),
+    )  # fmt: skip
+
+
+def _beyond(frames: Mapping[str, pl.LazyFrame], key: str, names: tuple[str, ...]) -> int:
+    highest = pl.collect_all([frames[name].select(pl.col(key).max()) for name in names])
+    return 1 + max((part.item() or 0 for part in highest), default=0)
+
+
+def combined(dataset: Dataset, history: History, out: Path) -> Dataset:
+    """Write a dataset's applicants and those of labelled decisions as one dataset.
+
+    An applicant who is in both is taken from the decision: it is the newer of the two.
+    """
+    gone = pl.LazyFrame({_APPLICANT: history.numbers}, schema={_APPLICANT: pl.Int32})
+    # Their loans, by whose keys alone bureau_balance tells applicants apart.
+    loans = dataset.frames()["bureau"].join(gone, on=_APPLICANT, how="semi").select(_LOAN)
+    tables: dict[str, pl.LazyFrame] = {}
+    for name, table in FILES.items():
+        parts = []
+        if f"{name}.parquet" in dataset.manifest["files"]:
+            own = pl.scan_parquet(dataset.folder / f"{name}.parquet", glob=False)
+            taken = gone if _APPLICANT in table.schema else loans
+            parts.append(own.join(taken, on=table.link, how="anti"))
+        if name in (_TRAIN, *history.frames):
+            new = history.frames["application" if name == _TRAIN else name].lazy()
+            parts.append(new.select(column.name for column in table.columns))
+        if parts:
+            tables[name] = pl.concat(parts)
+    return write_dataset(tables, out, dataset.manifest["source"])
