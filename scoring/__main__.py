@@ -4,19 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from scoring.cli import (
-    data,
-    data_versions,
-    lineage,
-    local,
-    models,
-    monitoring,
-    person,
-    reports,
-    retraining,
-    service,
-    store,
-)
+from scoring.cli import data, data_versions, models, monitoring, reports, retraining, service, store
 
 app = typer.Typer(
     name="scoring",
@@ -29,8 +17,8 @@ _COMMANDS = (
     data.ingest, data.sample, data.features, data.examples,
     models.train, models.validate, models.recut, models.promote, models.rollback,
     models.models, models.card, models.export, models.predict,
-    reports.notebook, reports.overview, local.serve, local.bundle, store.migrate, store.purge,
-    service.materialize, service.replay, lineage.lineage, monitoring.monitor, person.person,
+    reports.notebook, reports.overview, service.serve, service.bundle, store.migrate, store.purge,
+    service.materialize, service.replay, models.lineage, monitoring.monitor, store.person,
     retraining.retrain,
 )  # fmt: skip
 for command in _COMMANDS:

@@ -15,8 +15,6 @@ from scoring.serving.families.base import Floats
 
 # The ratios of costs over which the search averages, around the one that is decided with.
 _AROUND = (0.5, 0.7, 1.0, 1.4, 2.0)
-
-
 _RESAMPLES = 200
 
 
@@ -50,17 +48,10 @@ def _smoothed_costs(validation: Validation) -> Floats:
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate that is served.
+    """The candidate that is served, with its cross-validation, and why in words.
 
-    Attributes
-    ----------
-    validation : Validation
-        Its cross-validation.
-    difference, standard_error : float
-        Smoothed cost of the alternative minus that of the default, and the bootstrap's standard
-        error of it, on folds that the search has not used.
-    sentence : str
-        Why, in words.
+    `difference` is the smoothed cost of the alternative minus that of the default, and
+    `standard_error` the bootstrap's of it, on folds that the search has not used.
     """
 
     validation: Validation

@@ -20,19 +20,8 @@ def unseen_pds(
 ) -> pl.DataFrame:
     """PDs of all training applicants, each from a model that has not seen the applicant.
 
-    Parameters
-    ----------
-    validation : Validation
-        Of the development applicants: theirs come from the folds.
-    development, holdout : Examples
-        The applicants that were learnt from, and those that were not.
-    scorer : Scorer
-        The served model: the held-out applicants' PDs are its own.
-
-    Returns
-    -------
-    polars.DataFrame
-        SK_ID_CURR and probability_of_default.
+    Those of the development applicants come from the folds of the validation, those of the held-out
+    ones from the served model. Returns SK_ID_CURR and probability_of_default.
     """
     parts = (
         (development, validation.pds),
@@ -55,14 +44,7 @@ def price_of_leaving_out(
 ) -> dict[str, Interval]:
     """What leaving the protected attributes out changes, for the chosen recipe.
 
-    Parameters
-    ----------
-    validation : Validation
-        Of the recipe without them.
-    including : Examples
-        The same applicants with them.
-    folds, seed : int
-        Of the cross-validation.
+    The validation is of the recipe without them, on the same applicants as `including`.
     """
     costs = validation.costs
     other = cross_validate(validation.candidate, including, costs, folds, seed)

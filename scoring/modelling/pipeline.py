@@ -63,18 +63,14 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset made ready for training.
+    """A dataset made ready for training, by its digest, source and manifest.
 
     Attributes
     ----------
-    digest, source : str
-        Of the dataset.
     development, holdout : Examples
         Applicants to learn from, and those that play no part in any choice.
     including : Examples
         The development applicants with the protected attributes.
-    manifest : Manifest
-        What the dataset's dataset.json says.
     """
 
     digest: str
@@ -91,12 +87,8 @@ class Run:
 
     Attributes
     ----------
-    settings : TrainingSettings
-    data : Data
-    tried : list of Validation
-        The first values of every family.
-    remedies : list of Validation
-        The served family with each remedy for imbalance.
+    tried, remedies : list of Validation
+        The first values of every family, and the served family with each remedy for imbalance.
     search : Search or None
         The trials; None if a configuration was taken over.
     choice : Choice
@@ -195,7 +187,6 @@ def train(
     dataset : Dataset
         Its training applicants.
     settings : TrainingSettings
-        What distinguishes this training.
     name : str
         Of the registered model.
     folder : Path
@@ -225,7 +216,7 @@ def train(
         seed,
         folder,
         data.digest,
-        progress and (lambda done, total, _best: progress("search", done, total)),
+        progress,
     )
     best = cross_validate(found.best, folds, costs, progress=progress)
     choice = choose(remedy.validation, best, "The best trial")
@@ -246,18 +237,14 @@ def retrain(
 
     Parameters
     ----------
-    data : Data
-        What to learn from.
-    candidate : Candidate
-        The configuration.
+    data, candidate : Data, Candidate
+        What to learn from, and the configuration.
     newest : collection of int
         SK_ID_CURR of those on whose outcomes the PDs are calibrated.
     settings : TrainingSettings
-        What distinguishes this training; there are no trials.
-    name : str
-        Of the registered model.
-    why : str
-        A sentence: why this configuration.
+        There are no trials.
+    name, why : str
+        Of the registered model; a sentence on why this configuration.
     progress : callable of (stage, done, total), optional
         Told as each stage goes on.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,10 @@ from scoring.modelling.candidates import Candidate
 from scoring.modelling.choice import smoothed_cost
 from scoring.modelling.comparison import FIRST_FOLDS
 from scoring.modelling.folds import Folds
-from scoring.modelling.validation import Validation, assemble, fit_each
+from scoring.modelling.validation import Progress, Validation, assemble, fit_each
 from scoring.serving.costs import Costs
 
 _SEARCH = "search.db"
-
-
-TrialProgress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def refine(
     seed: int,
     folder: Path,
     data: str,
-    progress: TrialProgress | None = None,
+    progress: Progress | None = None,
 ) -> Search:
     """Search a family's hyper-parameters and the number of features with Optuna.
 
@@ -76,7 +72,7 @@ def refine(
         Where search.db keeps the trials.
     data : str
         Digest of the data.
-    progress : callable of (done, total, best objective), optional
+    progress : callable of (stage, done, total), optional
         Told after each trial.
     """
     study = _study(base, folds, costs, seed, folder, data)
@@ -90,7 +86,7 @@ def refine(
         study.sampler = _sampler(seed, done)
         study.optimize(objective, n_trials=1)
         if progress:
-            progress(done + 1, trials, study.best_value)
+            progress("search", done + 1, trials)
     return Search(_proposed(FixedTrial(study.best_params), base), _table(study))
 
 
@@ -173,10 +169,6 @@ def _objective(trial: optuna.Trial, candidate: Candidate, folds: Folds, costs: C
 
 # The figures kept of each trial.
 NOTED = ("business_cost", "auc", "log_loss", "brier", "auc_train")
-
-
-# The columns of the trials' table that are measured, not proposed.
-MEASURED = ("objective", *NOTED)
 
 
 def _note(trial: optuna.Trial, validation: Validation) -> None:

@@ -33,8 +33,6 @@ R = TypeVar("R")
 
 # Models fitted at a time, at most: each holds its training rows.
 _MOST_WORKERS = 4
-
-
 # Rows that are scored at a time.
 _ROWS = 20_000
 
@@ -184,16 +182,10 @@ def cross_validate_all(
 
 @dataclass(frozen=True)
 class FittedFold:
-    """What a candidate's model of one fold says.
+    """What a candidate's model of one fold says: parts of scores, in log-odds of default.
 
-    Attributes
-    ----------
-    number : int
-        Which fold.
-    parts, seen : numpy.ndarray of shape (rows, parts)
-        Of the scores of the rows left out, and of the training rows, in log-odds of default.
-    fit_seconds, predict_seconds : float
-        Wall-clock time.
+    `parts` are those of the rows left out and `seen` those of the training rows, of shape
+    (rows, parts); the seconds are wall-clock time.
     """
 
     number: int

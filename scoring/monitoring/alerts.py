@@ -18,14 +18,9 @@ QUIET, ALARM = 0, 3
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Alerts of one look that were news, and senders that failed.
+    """Alerts of one look that had to be told, and the senders that failed with the reason.
 
-    Attributes
-    ----------
-    news : tuple of AlertRecord
-        Those that had to be told: not the ones that everybody knows already.
-    failures : tuple of str
-        The senders that failed, and why. The alerts are then told again after the next look.
+    If a sender failed the alerts are told again after the next look.
     """
 
     news: tuple[AlertRecord, ...]
@@ -44,20 +39,9 @@ def notify(
     News are alerts that are new, have become graver, are about further features, or have lasted
     for long since they were told. A sender that fails does not keep the others from theirs.
 
-    Parameters
-    ----------
-    store : Store
-        Where alerts are kept.
-    assessments : sequence of Assessment
-        One a model, of all models that answer: alerts of any other model are closed, unless
-        there was no decision at all. The service's own alerts, which each of them may have, are
-        told once.
-    senders : iterable of Sender
-        Where news are sent.
-    at : datetime
-        When the look was.
-    reminders : Reminders, optional
-        How often the same thing is told.
+    There is an assessment for each model that answers: alerts of any other model are closed, unless
+    there was no decision at all. The service's own alerts, which each of them may have, are told
+    once.
 
     Raises
     ------

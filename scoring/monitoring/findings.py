@@ -25,18 +25,10 @@ class Window:
 class Quality:
     """The state of the data that came in.
 
-    Attributes
-    ----------
-    sampled : int
-        How many applicants' features were looked at.
-    unknown_categories : mapping of str to float
-        Features with categories that the model does not know, and the share of applicants.
-    outside : mapping of str to float
-        Features with numbers beyond those of the training, and the share of applicants.
-    recomputed : int
-        Of how many decisions the features were computed again from the kept rows.
-    skewed : mapping of str to int
-        Features that came out otherwise, and how often: serving and training differ.
+    `sampled` is how many applicants' features were looked at. Features with categories that the
+    model does not know, or with numbers beyond those of the training, come with the share of
+    applicants. Of `recomputed` decisions the features were computed again from the kept rows;
+    `skewed` tells which came out otherwise and how often, so that serving and training differ.
     """
 
     sampled: int
@@ -48,19 +40,11 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The service's figures: decisions, latencies, events, errors.
+    """The service's figures: all decisions of the window, by whichever model, and events of models.
 
-    Attributes
-    ----------
-    decisions : int
-        All that were recorded in the window, by whichever model.
-    median_ms, p99_ms : float
-        From a request's arrival to the end of scoring; NaN without decisions.
-    events : mapping of str to int
-        What happened to models, by kind, as the service noted it ("refused" ones too).
-    errors : int or None
-        Answers with a status of 500 or more since the last look, where the service's metrics were
-        asked.
+    Latencies are from a request's arrival to the end of scoring; NaN without decisions. `errors`
+    are answers with a status of 500 or more since the last look; None where the service's metrics
+    were not asked.
     """
 
     decisions: int
@@ -76,8 +60,6 @@ class Performance:
 
     Attributes
     ----------
-    labelled : int
-        How many have an outcome; `defaults` of them defaulted.
     accepted_only : bool
         Whether refused applicants are left out: ranking and calibration are then those of the
         accepted, whom the model already chose, and cannot be held against promises for all.
@@ -88,8 +70,6 @@ class Performance:
         accepted alone where only they have outcomes.
     by_vintage : polars.DataFrame
         A row a month of decision, as `scoring.monitoring.performance.by_vintage` gives it.
-    costs : Costs
-        Of the two mistakes, as the model counts them.
     """
 
     labelled: int
@@ -103,13 +83,7 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Estimates for a window before outcomes are known; they hold if the PDs are calibrated.
-
-    Attributes
-    ----------
-    auc, business_cost, default_rate : Interval
-        Of all applicants of the window.
-    """
+    """Estimates for all applicants of a window, before outcomes are known."""
 
     auc: Interval
     business_cost: Interval
@@ -120,18 +94,8 @@ class Estimate:
 class Findings:
     """All that was found out about one model in one window.
 
-    Attributes
-    ----------
-    model_version, model_digest : str
-        The model, as decisions name it.
-    applicants : int
-        Decisions of this model in the window.
-    comparison : Comparison or None
-        With those whom the model learnt from; None with nobody, or a model without a profile.
-    performance : Performance or None
-        None until outcomes are known.
-    estimate : Estimate or None
-        None with nobody.
+    There is no comparison with nobody, or for a model without a profile; no performance until
+    outcomes are known, and no estimate with nobody.
     """
 
     window: Window

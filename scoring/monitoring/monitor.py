@@ -9,12 +9,10 @@ import numpy as np
 
 from scoring.errors import ScoringError
 from scoring.evaluation.comparison import compare
-from scoring.monitoring.estimate import estimate
 from scoring.monitoring.findings import Findings, Performance, Quality, Service, Window
-from scoring.monitoring.performance import performance
-from scoring.monitoring.quality import quality
+from scoring.monitoring.performance import estimate, performance
 from scoring.monitoring.replay import kept_model
-from scoring.monitoring.window import SAMPLE, profile, sample
+from scoring.monitoring.window import SAMPLE, profile, quality, sample
 from scoring.serving.scorer import Scorer
 from scoring.store import Headlines, Settled, Store
 
@@ -36,13 +34,10 @@ def look(
     Parameters
     ----------
     store : Store
-        Where decisions, outcomes and models are.
     since, until : datetime
         The window; aware of their zone.
-    size : int
-        How many decisions of a model are looked at in every feature, at most.
-    seed : int
-        Of the sample.
+    size, seed : int
+        How many decisions of a model are looked at in every feature, at most; of their draw.
     errors : int, optional
         Answers with a status of 500 or more, which the store knows nothing of.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
+import polars as pl
 
 from scoring.evaluation.comparison import Comparison, Limits
 from scoring.language import LANGUAGES
@@ -17,6 +18,11 @@ from scoring.reports.words import Words
 from scoring.store import Alert
 
 _MOST_COLUMNS, _DRAWN = 25, 12
+# What is told of a comparison, and of realised performance.
+_COMPARED = (
+    "weighted_psi", "accepted", "referred", "refused", "columns", "reasons", "applicants",
+)  # fmt: skip
+_REALISED = ("labelled", "defaults", "accepted_only", "figures", "promised", "by_vintage")
 # From where on a column is drawn as drifted.
 _LARGE_PSI = Limits().large_psi
 
@@ -24,14 +30,7 @@ _LARGE_PSI = Limits().large_psi
 def html(found: Sequence[Findings], alerts: Sequence[Alert], language: str = "en") -> str:
     """Write the page: what is wrong first, then every model's figures.
 
-    Parameters
-    ----------
-    found : sequence of Findings
-        Of each model, as `look` gives them.
-    alerts : sequence of Alert
-        Of all of them; their sentences are in English.
-    language : str
-        Of the page.
+    What to do on an alert is said in every language; what was found is told in English.
     """
     words = Words("monitoring", language)
     sections = [_alerts(alerts, words)]
@@ -60,8 +59,10 @@ def values(found: Sequence[Findings], alerts: Sequence[Alert]) -> dict[str, Any]
     return plain
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    """What orjson does not know of itself: named tuples, mappings."""
+def _plain(value: Any) -> Any:
+    """What orjson does not know of itself: tables, named tuples, mappings."""
+    if isinstance(value, pl.DataFrame):
+        return value.to_dicts()
     return dict(value._asdict() if hasattr(value, "_asdict") else value)
 
 
@@ -90,8 +91,11 @@ def _summary(found: Sequence[Findings], alerts: Sequence[Alert], words: Words) -
         if alerts
         else words("summary.calm"),
     )
-    paragraph = Paragraph(" ".join(sentences), words.language)
-    return Section(words("summary.title"), (paragraph,), words.language)
+    advice = dict.fromkeys(words(f"advice.{alert.rule}") for alert in alerts)
+    blocks: list[Block] = [Paragraph(" ".join(sentences), words.language)]
+    if advice:
+        blocks.append(Bullets(tuple(advice)))
+    return Section(words("summary.title"), tuple(blocks), words.language)
 
 
 def _service(service: Service, words: Words) -> Section:
@@ -263,30 +267,14 @@ def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
 
 
 def _model_values(one: Findings) -> dict[str, Any]:
-    compared, known = one.comparison, one.performance
     return {
         "model_version": one.model_version,
         "model_digest": one.model_digest,
         "decisions": one.applicants,
         "quality": one.quality,
-        "comparison": compared
-        and {
-            "weighted_psi": compared.weighted_psi,
-            "accepted": compared.accepted,
-            "referred": compared.referred,
-            "refused": compared.refused,
-            "columns": compared.columns.to_dicts(),
-            "reasons": compared.reasons.to_dicts(),
-            "applicants": compared.applicants,
-        },
+        "comparison": one.comparison
+        and {name: getattr(one.comparison, name) for name in _COMPARED},
         "estimate": one.estimate,
-        "performance": known
-        and {
-            "labelled": known.labelled,
-            "defaults": known.defaults,
-            "accepted_only": known.accepted_only,
-            "figures": known.figures,
-            "promised": known.promised,
-            "by_vintage": known.by_vintage.to_dicts(),
-        },
+        "performance": one.performance
+        and {name: getattr(one.performance, name) for name in _REALISED},
     }

@@ -53,14 +53,8 @@ _BEFORE = 20
 class Difference(NamedTuple):
     """Something that is not what was recorded.
 
-    Attributes
-    ----------
-    prediction_id : str
-        Of the decision.
-    what : str
-        The recorded field; features and models that were scored along are told by name.
-    stored, recomputed : str
-        Its two values, cut to where they part.
+    `what` is the recorded field; features and models that were scored along are told by name. The
+    two values are cut to where they part.
     """
 
     prediction_id: str
@@ -73,22 +67,10 @@ class Difference(NamedTuple):
 class Report:
     """Results of computing decisions again.
 
-    Attributes
-    ----------
-    decisions : int
-        How many were looked at.
-    differing : int
-        How many are not what was recorded.
-    incomplete : int
-        How many others could not be computed in every part.
-    erased : int
-        How many were emptied because their applicant was erased.
-    missing : Counter of str
-        What they lacked, and how many of them did.
-    differences : list of Difference
-        The first ones.
-    kinds : Counter of str
-        All differences by what differs: by the first word of `Difference.what`.
+    Of the decisions that were looked at some are `differing` from what was recorded, others are
+    `incomplete`: they could not be computed in every part, and `missing` counts what they lacked;
+    `erased` ones were emptied because their applicant was erased. `differences` are the first ones,
+    `kinds` counts all by the first word of `Difference.what`.
     """
 
     decisions: int = 0
@@ -153,13 +135,7 @@ class _Model(NamedTuple):
 
 
 def kept_model(store: Store, digest: str) -> Scorer | None:
-    """Load the model that answered; None if it is not kept, or cannot be used by this code.
-
-    Raises
-    ------
-    StoreError
-        If what is kept is not what was put there.
-    """
+    """Load the model that answered; None if it is not kept, or cannot be used by this code."""
     with tempfile.TemporaryDirectory() as folder:
         folder_of_model = store.models.restore(digest, Path(folder) / "model")
         try:
@@ -176,8 +152,6 @@ def replay(
 
     Parameters
     ----------
-    store : Store
-        Where decisions and models are.
     since : datetime, optional
         From when on; all by default.
     progress : callable, optional

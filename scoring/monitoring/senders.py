@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from scoring.errors import ScoringError
@@ -33,23 +32,6 @@ class SenderError(ScoringError):
     """Alerts cannot be sent: a setting is wrong, or the other side does not take them."""
 
 
-class Sender(Protocol):
-    """Somewhere that alerts are sent to."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in messages."""
-
-    def send(self, news: Sequence[AlertRecord]) -> None:
-        """Send them, in one message.
-
-        Raises
-        ------
-        SenderError
-            If they were not taken.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class LogSender:
     """Writes alerts to the log."""
@@ -67,12 +49,7 @@ class LogSender:
 class WebhookSender:
     """Posts alerts as the JSON that Slack's incoming webhooks take.
 
-    Attributes
-    ----------
-    url : str
-        A secret: whoever knows it may post. It is in no message.
-    timeout : float
-        Seconds.
+    The address is a secret, since whoever knows it may post: it is in no message.
     """
 
     url: str = field(repr=False)
@@ -80,13 +57,7 @@ class WebhookSender:
     name: str = "webhook"
 
     def send(self, news: Sequence[AlertRecord]) -> None:
-        """Post one message for all.
-
-        Raises
-        ------
-        SenderError
-            If the answer is none, or not a success.
-        """
+        """Post one message for all; SenderError if the answer is none, or not a success."""
         request = urllib.request.Request(  # noqa: S310 - senders_of checks the scheme
             self.url,
             data=json.dumps(slack_message(news)).encode(),
@@ -104,22 +75,10 @@ class WebhookSender:
 
 @dataclass(frozen=True, slots=True)
 class EmailSender:
-    """Sends alerts as an e-mail.
+    """Sends alerts as an e-mail by SMTP.
 
-    Attributes
-    ----------
-    host, port : str, int
-        Of the SMTP server.
-    sender : str
-        The address in From.
-    recipients : tuple of str
-        Those in To.
-    user, password : str
-        Empty without a login, which is made over TLS only.
-    tls : bool
-        Whether the connection begins with TLS. Otherwise STARTTLS is used where it is offered.
-    timeout : float
-        Seconds.
+    With `tls` the connection begins with TLS, otherwise STARTTLS is used where it is offered. A
+    login is made over TLS only.
     """
 
     host: str
@@ -133,13 +92,7 @@ class EmailSender:
     name: str = "e-mail"
 
     def send(self, news: Sequence[AlertRecord]) -> None:
-        """Send one e-mail for all.
-
-        Raises
-        ------
-        SenderError
-            If the server cannot be reached, or refuses.
-        """
+        """Send one e-mail for all; SenderError if the server cannot be reached, or refuses."""
         message = EmailMessage()
         message["From"], message["To"] = self.sender, ", ".join(self.recipients)
         message["Subject"] = headline(news)
@@ -170,6 +123,9 @@ class EmailSender:
             server.login(self.user, self.password)
 
 
+Sender = LogSender | WebhookSender | EmailSender
+
+
 def headline(news: Sequence[AlertRecord]) -> str:
     """Say how many alerts there are, of which severity."""
     critical = sum(record.alert.severity == "critical" for record in news)
@@ -181,13 +137,7 @@ def headline(news: Sequence[AlertRecord]) -> str:
 
 
 def slack_message(news: Sequence[AlertRecord]) -> dict[str, object]:
-    """Build what a webhook is sent: a text for notifications, and a block an alert.
-
-    Parameters
-    ----------
-    news : sequence of AlertRecord
-        What is told.
-    """
+    """Build what a webhook is sent: a text for notifications, and a block an alert."""
     blocks = [_block(f"*{record.alert.severity}*: {_escaped(_words(record))}") for record in news]
     if len(blocks) > _MOST_BLOCKS:
         rest = f"and {len(blocks) - _MOST_BLOCKS} more: GET /alerts tells them all"

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from scoring.data.dataset import Dataset
-from scoring.modelling.configuration import candidate_of
 from scoring.modelling.examples import examples_of
+from scoring.modelling.fit import candidate_of
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from studies.processes import in_processes

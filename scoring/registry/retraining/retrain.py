@@ -17,8 +17,8 @@ from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
 from scoring.modelling import pipeline
 from scoring.modelling.calibration import LEAST_DEFAULTS
-from scoring.modelling.configuration import candidate_of
 from scoring.modelling.examples import is_held_out
+from scoring.modelling.fit import candidate_of
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict, judge, on_original
