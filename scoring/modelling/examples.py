@@ -53,16 +53,10 @@ def _hashes(applicants: pl.Series) -> npt.NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class Examples:
-    """Applicants with a known outcome, encoded for the models.
+    """Applicants with a known outcome (1 for a default, 0 else), encoded for the models.
 
-    Attributes
-    ----------
-    frame : polars.DataFrame
-        SK_ID_CURR and features, as `build_features` gives them.
-    target : numpy.ndarray of shape (applicants,)
-        1 for a default, 0 else.
-    features : tuple of Feature
-        Which columns a model may use.
+    The frame holds SK_ID_CURR and features, as `build_features` gives them; `features` are the
+    columns that a model may use.
     """
 
     frame: pl.DataFrame

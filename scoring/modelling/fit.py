@@ -39,18 +39,8 @@ def fit_scorer(
 ) -> Scorer:
     """Fit the served model on all examples; its calibration comes from the cross-validation.
 
-    Parameters
-    ----------
-    validation : Validation
-        Of a candidate that can be served, on the same examples.
-    examples : Examples
-        Applicants with outcomes.
-    name : str
-        The registered model's name.
-    lineage : mapping
-        Kept inside the Scorer as it is.
-    seed : int
-        Of the model.
+    The validation is that of a candidate that can be served, on the same examples. `name` is the
+    registered model's, and the lineage is kept inside the Scorer as it is.
     """
     candidate = validation.candidate
     features, matrix = _training_matrix(candidate, examples, seed)

@@ -37,20 +37,8 @@ _SEARCH_FOLDS = 4
 class TrainingSettings:
     """What distinguishes one training from another.
 
-    Attributes
-    ----------
-    trials : int
-        Of the search for hyper-parameters.
-    seed : int
-        Of everything random: the same data, settings and code give the same model, byte for byte.
-    costs : Costs
-        What mistakes cost.
-    use_protected : bool
-        Whether sex, age and family status may be used.
-    folds : int
-        Of the cross-validation.
-    family : str
-        Which is served unless another is clearly cheaper.
+    The same data, settings and code give the same model, byte for byte. `family` is served unless
+    another is clearly cheaper; sex, age and family status may be used with `use_protected`.
     """
 
     trials: int = TRIALS
@@ -237,8 +225,6 @@ def retrain(
 
     Parameters
     ----------
-    data, candidate : Data, Candidate
-        What to learn from, and the configuration.
     newest : collection of int
         SK_ID_CURR of those on whose outcomes the PDs are calibrated.
     settings : TrainingSettings

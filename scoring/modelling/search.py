@@ -25,14 +25,9 @@ _SEARCH = "search.db"
 
 @dataclass(frozen=True)
 class Search:
-    """The trials of a search.
+    """The trials of a search, and the candidate of the one with the least objective.
 
-    Attributes
-    ----------
-    best : Candidate
-        Of the trial with the least objective.
-    table : polars.DataFrame
-        A row a trial: trial, pruned, objective, business_cost, auc, log_loss and the parameters.
+    `table` has a row a trial: trial, pruned, objective, business_cost, auc, log_loss, parameters.
     """
 
     best: Candidate
@@ -64,14 +59,10 @@ def refine(
         Only for the search: what it finds is judged on others.
     costs : Costs
         What mistakes cost.
-    trials : int
-        In total, those already there included.
-    seed : int
-        Of the proposals.
-    folder : Path
-        Where search.db keeps the trials.
-    data : str
-        Digest of the data.
+    trials, seed : int
+        How many in total, those already there included; the seed of the proposals.
+    folder, data : Path, str
+        Where search.db keeps the trials; digest of the data.
     progress : callable of (stage, done, total), optional
         Told after each trial.
     """

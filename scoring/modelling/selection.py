@@ -46,21 +46,7 @@ def ranking(
     on the outcomes over the upper quartile of its gains on shuffled ones (null importance:
     Altmann et al., "Permutation importance: a corrected feature importance measure", 2010).
 
-    Parameters
-    ----------
-    features : sequence of Feature
-        The columns of the matrix.
-    matrix : numpy.ndarray of shape (applicants, features)
-        Training applicants only, encoded.
-    target : numpy.ndarray of shape (applicants,)
-        1 for a default, 0 else.
-    seed : int
-        Of the shuffles and the trees.
-
-    Returns
-    -------
-    numpy.ndarray of shape (features,)
-        Positions, the most valuable first.
+    The rows are those of training applicants only. Returns positions, the most valuable first.
     """
     rng = np.random.default_rng(seed)
     categories = [i for i, feature in enumerate(features) if feature.levels]

@@ -39,20 +39,12 @@ _ROWS = 20_000
 
 @dataclass(frozen=True)
 class Validation:
-    """A candidate's cross-validation.
+    """A candidate's cross-validation: each score is from a model that has not seen the applicant.
 
     Attributes
     ----------
-    candidate : Candidate
-        What was validated.
-    scores : numpy.ndarray of shape (applicants,)
-        Log-odds of default, each from a model that has not seen the applicant.
-    fold : numpy.ndarray of shape (applicants,)
-        In which fold each applicant was left out.
-    target : numpy.ndarray of shape (applicants,)
-        The outcomes.
-    costs : Costs
-        What mistakes cost.
+    scores, fold, target : numpy.ndarray of shape (applicants,)
+        The log-odds, in which fold each applicant was left out, and the outcomes.
     train_auc, train_cost, fit_seconds, predict_seconds : list of float
         One value a fold; the first two on rows that the fold's model has seen.
     newest : numpy.ndarray of bool of shape (applicants,), optional

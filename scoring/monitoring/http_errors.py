@@ -24,12 +24,8 @@ class CounterError(ScoringError):
 def counted(address: str, key: str | None = None) -> int:
     """Count the answers with a status of 500 or more, of all workers since the service started.
 
-    Parameters
-    ----------
-    address : str
-        Of the service's figures for Prometheus: http://HOST:PORT/metrics.
-    key : str, optional
-        An API key with the scope admin.
+    The address is that of the service's figures for Prometheus, http://HOST:PORT/metrics, and the
+    key an API key with the scope admin.
 
     Raises
     ------

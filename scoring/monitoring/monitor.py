@@ -33,7 +33,6 @@ def look(
 
     Parameters
     ----------
-    store : Store
     since, until : datetime
         The window; aware of their zone.
     size, seed : int

@@ -45,46 +45,35 @@ class Thresholds:
 
     A change has to be both certain and large. `significance` bounds the chance of one false alarm
     in each of four families of tests (features, PD and decisions, reasons, outcomes), so all
-    together that of a false alarm in a window; the limits say what is worth an alert at all.
+    together that of a false alarm in a window; it is of p-values that are adjusted within their
+    family. The limits say what is worth an alert at all.
 
     Attributes
     ----------
-    significance : float
-        Of p-values that are adjusted within their family.
-    least_applicants : float
-        With fewer in the window, the applicants are not judged.
-    least_defaults : float
-        With fewer to be expected of those whose outcome is known, outcomes are not judged.
+    least_applicants, least_defaults : float
+        With fewer in the window the applicants are not judged, and outcomes with fewer defaults to
+        be expected of those whose outcome is known.
     least_importance : float
         Features with a smaller part in the PDs have no alert of their own, unless they have
         gone missing as a whole; `weighted_psi` sees them together.
     weighted_psi : Limit
         Sum over features of importance x PSI, missing values being a bin like any other.
-    pd_psi : Limit
-        PSI of the PD, beyond that of chance.
-    column_psi : Limit
-        PSI of a feature's values, beyond that of chance.
-    missing : Limit
-        Change of the share of applicants without a feature's value.
-    decisions : Limit
-        Change of the share of applicants who are accepted, or refused.
-    reasons : Limit
-        Change of the share of applicants who are told a reason.
+    pd_psi, column_psi : Limit
+        PSI of the PD, and of a feature's values, beyond that of chance.
+    missing, decisions, reasons : Limit
+        Change of the share of applicants without a feature's value, of those accepted or refused,
+        of those who are told a reason.
     unknown_categories, outside : Limit
         Share of applicants with a category that the model does not know, or with a number beyond
         those of the training.
     skewed : Limit
         Share of recomputed decisions of which a feature came out otherwise; any counts by default.
-    p99_ms : Limit
-        Milliseconds that 99 % of the answers take at most.
-    errors : Limit
-        Answers with a status of 500 or more, per decision.
-    auc_loss : Limit
-        Promised less realised AUC.
-    cost_rise : Limit
-        Realised over promised cost an applicant, less one.
-    calibration : Limit
-        Distance from 1 of defaults over the sum of PDs.
+    p99_ms, errors : Limit
+        Milliseconds that 99 % of the answers take at most; answers with a status of 500 or more,
+        per decision.
+    auc_loss, cost_rise, calibration : Limit
+        Promised less realised AUC; realised over promised cost an applicant, less one; distance
+        from 1 of defaults over the sum of PDs.
     """
 
     significance: float = _COLUMN.significance
@@ -113,14 +102,8 @@ class Thresholds:
         """Read thresholds: the defaults, changed by a TOML file, changed by environment variables.
 
         A limit is two numbers, in TOML `pd_psi = [0.1, 0.25]`, in the environment
-        `ALERT_AT_PD_PSI=0.1,0.25`; `inf` is never reached.
-
-        Parameters
-        ----------
-        environment : mapping of str to str
-            Where `ALERT_AT_...` are looked for, and `ALERT_THRESHOLDS`, a TOML file.
-        file : Path, optional
-            The TOML file, in the place of that variable.
+        `ALERT_AT_PD_PSI=0.1,0.25`; `inf` is never reached. `file` stands in the place of the one
+        that the variable `ALERT_THRESHOLDS` names.
 
         Raises
         ------

@@ -29,19 +29,10 @@ _LOOKED_AT = 2_000
 class Sample:
     """Some of a model's decisions, with what they were taken on.
 
-    Attributes
-    ----------
-    ids : tuple of str
-        The decisions.
-    vectors : numpy.ndarray of shape (decisions, columns)
-        In the layout of `scoring.features.vectors`.
-    matrix : numpy.ndarray of shape (decisions, features)
-        What the model read.
-    reasons : tuple of tuple of str
-        The features that each applicant was told.
-    misunderstood : mapping of str to int
-        Of how many applicants a column held what was not understood; columns of the credit
-        history are told with their table.
+    `vectors` are in the layout of `scoring.features.vectors`, and `matrix` is what the model read
+    of them; `reasons` are the features that each applicant was told. Of how many applicants a
+    column held what was not understood is `misunderstood`; columns of the credit history come with
+    their table.
     """
 
     ids: tuple[str, ...]

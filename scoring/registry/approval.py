@@ -108,17 +108,9 @@ def write_kept_card(registry: Registry, version: str | None, folder: Path) -> st
 def judged(
     registry: Registry, dataset: Dataset, version: str | None = None, margins: Margins | None = None
 ) -> GateVerdict:
-    """Hold a registered version against the gates.
+    """Hold a registered version, by default the challenger, against the gates.
 
-    Parameters
-    ----------
-    registry : Registry
-    dataset : Dataset
-        Its held-out applicants are scored by challenger and champion.
-    version : str, optional
-        The challenger by default.
-    margins : Margins, optional
-        What is tolerated.
+    Both it and the champion score the held-out applicants of the dataset.
 
     Raises
     ------

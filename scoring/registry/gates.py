@@ -51,16 +51,13 @@ _CHANCE_DRAWS = 200
 class Margins:
     """Margins of the gates: how much worse a challenger may be, and what no model may exceed.
 
-    The margins are about two standard errors of the difference between two models of the same
+    The first four are about two standard errors of the difference between two models of the same
     recipe on 2,000 held-out applicants: less would refuse for noise, more would let a worse model
-    through. On more applicants the intervals, which have no margin, become the stricter half of
-    the rule.
+    through. A challenger whose figure is worse than the champion's by more is refused, and so is
+    one that is worse beyond doubt (the whole 95 % interval of the difference), by however little.
 
     Attributes
     ----------
-    auc, business_cost, brier, ece : float
-        A challenger whose figure is worse than the champion's by more is refused, and so is one
-        that is worse beyond doubt (the whole 95 % interval of the difference), by however little.
     worst_ece : float
         The largest calibration error of any champion; a larger one is let through where so few
         are held out that perfect PDs could show it (`chance_ece`), and where the champion's is
@@ -144,21 +141,13 @@ class GateVerdict:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Applicants that no model has learnt from.
+    """Applicants that no model has learnt from, with their outcomes and groups.
 
-    Attributes
-    ----------
-    target : numpy.ndarray of shape (applicants,)
-        1 for a default, 0 else.
-    groups : polars.DataFrame
-        Each applicant's group by protected attribute, a column each ("sex", "age"), as
-        `scoring.evaluation.fairness.attributes` gives them.
-    rule : str
-        Which applicants these are; it has to stand in the lineage of a model that is measured
-        on them, as training.holdout.
-    current : numpy.ndarray of bool of shape (applicants,), optional
-        Whose outcomes are recent enough to tell how high PDs should be: calibration and Brier
-        score are measured on them. Everybody's by default.
+    `groups` has a column for each protected attribute ("sex", "age"), as
+    `scoring.evaluation.fairness.attributes` gives them. `rule` says which applicants these are: it
+    has to stand in the lineage of a model that is measured on them, as training.holdout. `current`
+    are those whose outcomes are recent enough to tell how high PDs should be, everybody by default:
+    calibration and Brier score are measured on them.
     """
 
     target: Labels

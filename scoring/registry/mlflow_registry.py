@@ -133,21 +133,10 @@ class Registry:
     def register(
         self, scorer: Scorer, notes: Mapping[str, str] | None = None, *, challenger: bool = True
     ) -> Scorer:
-        """Log a Scorer with the open run and register it as the next version.
+        """Log a Scorer with the open run and register it as the next version, which it is given.
 
-        Parameters
-        ----------
-        scorer : Scorer
-            Its version is set to the one that the registry gives.
-        notes : mapping of str to str, optional
-            Further tags of the version.
-        challenger : bool
-            Whether it becomes the challenger.
-
-        Returns
-        -------
-        Scorer
-            The same model with its version.
+        `notes` are further tags of the version; it becomes the challenger unless that is not
+        wanted.
 
         Raises
         ------

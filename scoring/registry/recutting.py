@@ -27,21 +27,9 @@ def register_recut(
 ) -> Scorer:
     """Register a version that decides by other costs; it becomes the challenger.
 
-    Its PDs are those of the version that it is made from. The refer band, the promised figures and
-    the model card are made anew on the applicants that no model has learnt from.
-
-    Parameters
-    ----------
-    registry : Registry
-        No run of it is open.
-    dataset : Dataset
-        Whose held-out applicants are scored.
-    costs : Costs
-        What mistakes cost from now on.
-    created : str
-        The date for the card (ISO 8601).
-    version : str, optional
-        What it is made from, the champion by default.
+    Its PDs are those of the version that it is made from, the champion by default. The refer band,
+    the promised figures and the model card, whose date is `created` (ISO 8601), are made anew on
+    the applicants of the dataset that no model has learnt from.
 
     Raises
     ------

@@ -19,22 +19,9 @@ from scoring.serving.scorer import Scorer
 
 
 def track(registry: Registry, run: Run, created: str, *, challenger: bool = True) -> Scorer:
-    """Log a training and register its model, with its model card.
+    """Log a training and register its model, with its model card; returns it with its version.
 
-    Parameters
-    ----------
-    registry : Registry
-        No run of it is open.
-    run : Run
-    created : str
-        The date for the model card (ISO 8601).
-    challenger : bool
-        Whether it becomes the challenger.
-
-    Returns
-    -------
-    Scorer
-        The model with its version.
+    No run of the registry is open; `created` is the date for the model card (ISO 8601).
 
     Raises
     ------

@@ -38,17 +38,7 @@ class _Dashboard(NamedTuple):
 
 
 def save(found: Study, checks: Checks, html: Path) -> None:
-    """Write the report as one HTML file, and its figures as JSON beside it.
-
-    Parameters
-    ----------
-    found : Study
-        The comparison.
-    checks : Checks
-        What Evidently made of it.
-    html : Path
-        The HTML file; the JSON has the same name but for its ending.
-    """
+    """Write the report as one HTML file, and its figures as JSON beside it."""
     contents = {html.with_suffix(".json"): _json(found, checks), html: _html(found, checks)}
     for path, text in contents.items():
         with staged_file(path) as staged:

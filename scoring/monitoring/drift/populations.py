@@ -57,16 +57,8 @@ def with_pd(features: pl.DataFrame, scorer: Scorer, unseen: pl.DataFrame) -> pl.
     """Add the PD as a column to compare like any other.
 
     What a model says of its own training rows is more extreme than what it says of others, and
-    would look like drift: for those rows the PD comes from models that had not seen them.
-
-    Parameters
-    ----------
-    features : polars.DataFrame
-        Applicants.
-    scorer : Scorer
-        The served model; it gives the PD of applicants that `unseen` does not name.
-    unseen : polars.DataFrame
-        SK_ID_CURR and probability_of_default of training applicants, as `unseen_pds` gives them.
+    would look like drift: for those rows the PD comes from models that had not seen them. `unseen`
+    has their SK_ID_CURR and probability_of_default, as `unseen_pds` gives them.
     """
     joined = features.join(unseen, on="SK_ID_CURR", how="left", maintain_order="left")
     own = pl.Series(scorer.predict(features))

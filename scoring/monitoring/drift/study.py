@@ -28,8 +28,6 @@ class Study:
 
     Attributes
     ----------
-    comparison : Comparison
-        Of all columns.
     control : Comparison
         Of two random halves of the reference, which cannot differ but by chance: what the method
         finds where there is nothing to be found.
@@ -40,8 +38,6 @@ class Study:
     top : list of str
         The columns that are looked at in depth: the most important, and those that tell whether
         an applicant has a history.
-    scorer : Scorer
-        The model whose columns these are.
     limits : Limits
         From where on a change was told.
     """
@@ -80,18 +76,8 @@ def study(
 ) -> Study:
     """Compare two populations in every feature of a model, its PD and its decisions.
 
-    Parameters
-    ----------
-    reference, current : polars.DataFrame
-        Rows that `with_pd` made.
-    scorer : Scorer
-        The served model.
-    top : int
-        How many of the most important features are looked at in depth.
-    limits : Limits, optional
-        From where on a change is told.
-    seed : int
-        Of the halves of the control, and of samples.
+    The rows are those that `with_pd` made. The `top` most important features are looked at in
+    depth; the seed is that of the halves of the control, and of samples.
     """
     limits = limits or Limits()
     importance = _importance(scorer, reference, seed)

@@ -30,16 +30,9 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class DriftVerdict:
-    """What a comparison comes to.
+    """What a comparison comes to: whether any column changed, how many, how many of them much.
 
-    Attributes
-    ----------
-    drift : bool
-        Whether any column changed.
-    effect : {"none", "inputs", "noticeable", "serious"}
-        What it does: nothing, to inputs that hardly count, to the PDs or decisions.
-    drifted, large : int
-        How many columns changed, and how many of them much.
+    The effect is on nothing, on inputs that hardly count, or on PDs and decisions.
     """
 
     drift: bool
@@ -69,15 +62,7 @@ def verdict(found: Study) -> DriftVerdict:
 
 
 def conclusion(found: Study, language: Language = "en") -> str:
-    """What a study means, as Markdown.
-
-    Parameters
-    ----------
-    found : Study
-        The comparison.
-    language : {"en", "fr"}
-        Of the words.
-    """
+    """What a study means, as Markdown in a language."""
     words = Words("drift", language)
     result, judged = found.comparison, verdict(found)
     before, after = result.applicants

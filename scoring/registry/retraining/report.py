@@ -16,15 +16,7 @@ _FIGURES = ("business_cost", "auc", "brier", "ece")
 
 
 def html(found: Attempt, language: str = "en") -> str:
-    """Write the page.
-
-    Parameters
-    ----------
-    found : Attempt
-        What was tried; its own sentences are in English.
-    language : str
-        Of the page.
-    """
+    """Write the page in a language; the attempt's own sentences are in English."""
     words = Words("retraining", language)
     tables = {
         "material": [_material(found, words)],

@@ -60,17 +60,13 @@ class Material:
         Whose configuration is taken over.
     dataset, original : str
         Digests of what is learnt from, and of the data to which decisions were added first of all.
-    addition : Addition
-        What was added to the champion's data.
     history : History
         The labelled decisions that are learnt from; `newest` are the SK_ID_CURR of those of them on
         whom the PDs are calibrated.
     window : Window
         The decisions after them, on which champion and challenger are compared.
     callers : list of Caller
-        Whom the new labels, learnt from or compared on, come from.
-    left_out : Counter of str
-        Why labels are in neither, and how many.
+        Whom the new labels come from; `left_out` tells why other labels are not used, and how many.
     doubts : tuple of str
         Why a person has to promote, in sentences.
     """
@@ -210,8 +206,6 @@ def attempt(
 
     Parameters
     ----------
-    registry, material
-        As for `gather`.
     by, why : str
         Who asks for it, and for which motive.
     now : datetime
