@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from scoring.errors import ScoringError
 from scoring.evaluation.comparison import Limits
@@ -115,43 +115,39 @@ class Thresholds:
         for variable, text in environment.items():
             if variable.startswith(PREFIX):
                 name = variable.removeprefix(PREFIX).lower()
-                given[name] = _Given(variable, text.split(","))
-        changes: dict[str, Any] = {name: _value(name, value) for name, value in given.items()}
+                given[name] = variable, text.split(",")
+        changes: dict[str, Any] = {name: _value(name, *place) for name, place in given.items()}
         return replace(cls(), **changes)
 
 
-class _Given(NamedTuple):
-    where: str
-    value: list[Any]
-
-
-def _read(path: Path) -> dict[str, _Given]:
+def _read(path: Path) -> dict[str, tuple[str, list[Any]]]:
+    """The values of a file by name, each with where it stands."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ThresholdError(f"thresholds cannot be read from {path}: {error}") from error
     return {
-        name: _Given(f"{name} in {path}", value if isinstance(value, list) else [value])
+        name: (f"{name} in {path}", value if isinstance(value, list) else [value])
         for name, value in settings.items()
     }
 
 
-def _value(name: str, given: _Given) -> float | Limit:
+def _value(name: str, where: str, given: list[Any]) -> float | Limit:
     usual = {field.name: field.default for field in fields(Thresholds)}
     if name not in usual:
         near = difflib.get_close_matches(name, usual, 1, cutoff=0.0)[0]
-        raise ThresholdError(f"{given.where} is no threshold; the nearest is {near}")
-    numbers = _numbers(given.value)
+        raise ThresholdError(f"{where} is no threshold; the nearest is {near}")
+    numbers = _numbers(given)
     if isinstance(usual[name], Limit):
         if len(numbers) == 2 and numbers[0] <= numbers[1]:
             return Limit(*numbers)
         raise ThresholdError(
-            f"{given.where} takes two numbers from 0 on, such as {_LIMIT_EXAMPLE}: from where on "
+            f"{where} takes two numbers from 0 on, such as {_LIMIT_EXAMPLE}: from where on "
             "it is a warning, and from where on it is critical, which is not less"
         )
     if len(numbers) == 1 and (name != "significance" or numbers[0] <= 1.0):
         return numbers[0]
-    raise ThresholdError(f"{given.where} takes one number from 0 on, such as {usual[name]}")
+    raise ThresholdError(f"{where} takes one number from 0 on, such as {usual[name]}")
 
 
 def _numbers(given: list[Any]) -> list[float]:

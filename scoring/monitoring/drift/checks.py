@@ -33,8 +33,7 @@ from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummary
 from evidently.tests import Reference, eq, gte, lt, lte
 
 from scoring.evaluation.comparison import Limits
-from scoring.monitoring.drift.populations import TARGET
-from scoring.monitoring.drift.study import Study
+from scoring.monitoring.drift.study import TARGET, Study
 from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.profiles import PD
 
@@ -101,19 +100,9 @@ class Checks:
 
 # Figures of the classification whose usual limits are those of a coin, not of a credit.
 _UNTESTED = (
-    "accuracy",
-    "precision",
-    "recall",
-    "f1score",
-    "tpr",
-    "tnr",
-    "fpr",
-    "fnr",
-    "f1score_by_label",
-    "precision_by_label",
-    "recall_by_label",
-    "rocauc_by_label",
-)
+    "accuracy", "precision", "recall", "f1score", "tpr", "tnr", "fpr", "fnr",
+    "f1score_by_label", "precision_by_label", "recall_by_label", "rocauc_by_label",
+)  # fmt: skip
 
 _TESTS = {
     "subject": pl.String,

@@ -95,21 +95,21 @@ def history_of(
 
     `numbers` are as `numbers_of` gives them, `keys` the first new SK_ID_BUREAU and SK_ID_PREV.
     """
-    renumber = _Renumbering(keys)
+    counters = {"SK_ID_BUREAU": count(keys.bureau), "SK_ID_PREV": count(keys.previous)}
     left_out: Counter[str] = Counter()
     kept: list[Labelled] = []
     parts: list[dict[str, pl.DataFrame]] = []
     for start in range(0, len(decisions), _CHUNK):
         some = decisions[start : start + _CHUNK]
-        rows_of_each = _rows(store, some, numbers, left_out)
-        if rows_of_each:
-            kept += [decision for decision in some if decision.id in rows_of_each]
-            rows = [
-                renumber(rows_of_each[decision.id], numbers[decision.applicant], decision.defaulted)
-                for decision in some
-                if decision.id in rows_of_each
-            ]
-            parts.append(frames_of(rows))
+        rows = _rows(store, some, numbers, left_out)
+        known = [decision for decision in some if decision.id in rows]
+        kept += known
+        parts.append(
+            frames_of(
+                _renumbered(rows[own.id], numbers[own.applicant], own.defaulted, counters)
+                for own in known
+            )
+        )
     frames = {
         name: pl.concat([empty_frame(table), *(part[name] for part in parts if name in part)])
         for name, table in TABLES.items()
@@ -119,23 +119,17 @@ def history_of(
     )
 
 
-class _Renumbering:
-    """Gives every applicant, credit and previous application a key of its own.
-
-    Keys of one applicant keep their order, by which ties are broken.
-    """
-
-    def __init__(self, keys: Keys) -> None:
-        self._next = {"SK_ID_BUREAU": count(keys.bureau), "SK_ID_PREV": count(keys.previous)}
-
-    def __call__(self, rows: Rows, number: int, defaulted: bool) -> dict[str, list[Row]]:
-        changed = renumbered(rows, self._next)
-        for name, own in changed.items():
-            if "SK_ID_CURR" in TABLES[name].schema:
-                for row in own:
-                    row["SK_ID_CURR"] = number
-        changed["application"][0]["TARGET"] = int(defaulted)
-        return changed
+def _renumbered(
+    rows: Rows, number: int, defaulted: bool, counters: Mapping[str, Iterator[int]]
+) -> dict[str, list[Row]]:
+    """Rows with keys of their own; one applicant's keep their order, by which ties are broken."""
+    changed = renumbered(rows, counters)
+    for name, own in changed.items():
+        if "SK_ID_CURR" in TABLES[name].schema:
+            for row in own:
+                row["SK_ID_CURR"] = number
+    changed["application"][0]["TARGET"] = int(defaulted)
+    return changed
 
 
 def _rows(
@@ -203,20 +197,13 @@ def applicants_of(dataset: Dataset) -> pl.Series:
 
 def new_keys(dataset: Dataset) -> Keys:
     """Return the first SK_ID_BUREAU and SK_ID_PREV that a dataset does not use."""
+    return Keys(_beyond(dataset, _LOAN), _beyond(dataset, "SK_ID_PREV"))
+
+
+def _beyond(dataset: Dataset, key: str) -> int:
     frames = dataset.frames()
-    return Keys(
-        _beyond(frames, _LOAN, ("bureau", "bureau_balance")),
-        _beyond(
-            frames,
-            "SK_ID_PREV",
-            ("previous_application", "POS_CASH_balance", "installments_payments",
-             "credit_card_balance"),
-        ),
-    )  # fmt: skip
-
-
-def _beyond(frames: Mapping[str, pl.LazyFrame], key: str, names: tuple[str, ...]) -> int:
-    highest = pl.collect_all([frames[name].select(pl.col(key).max()) for name in names])
+    with_key = [frames[name] for name, table in TABLES.items() if key in table.schema]
+    highest = pl.collect_all([frame.select(pl.col(key).max()) for frame in with_key])
     return 1 + max((part.item() or 0 for part in highest), default=0)
 
 
