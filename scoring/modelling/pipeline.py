@@ -126,14 +126,8 @@ class Tried:
 def load(dataset: Dataset, use_protected: bool = False) -> Data:
     """Read a dataset, compute its features and set a fifth of its applicants aside."""
     development, holdout = examples_of(dataset, use_protected).holdout()
-    return Data(
-        dataset.digest,
-        dataset.manifest["source"],
-        development,
-        holdout,
-        development.with_protected(),
-        dataset.manifest,
-    )
+    source, including = dataset.manifest["source"], development.with_protected()
+    return Data(dataset.digest, source, development, holdout, including, dataset.manifest)
 
 
 def record(data: Data, settings: TrainingSettings) -> dict[str, Any]:

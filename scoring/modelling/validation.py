@@ -146,11 +146,10 @@ def cross_validate(
     candidate : Candidate
         Fitted anew in every fold: preprocessing, selection of features and resampling included.
     examples : Examples or Folds
-        Applicants with outcomes, or folds of them that `prepare` made.
+        Applicants with outcomes, or folds of them that `prepare` made; where the folds are not made
+        yet it is given `folds` and `seed`.
     costs : Costs
         What mistakes cost.
-    folds, seed : int
-        For `prepare`, where the folds are not made yet.
     progress : callable of (name, done, total), optional
         Told after each fold.
     """
@@ -159,10 +158,7 @@ def cross_validate(
 
 
 def cross_validate_all(
-    candidates: Sequence[Candidate],
-    folds: Folds,
-    costs: Costs,
-    progress: Progress | None = None,
+    candidates: Sequence[Candidate], folds: Folds, costs: Costs, progress: Progress | None = None
 ) -> list[Validation]:
     """Cross-validate several candidates on the same folds."""
     fitted = fit_each(candidates, folds, range(len(folds.parts)), progress)

@@ -156,12 +156,8 @@ def senders_of(environment: Mapping[str, str] = os.environ) -> list[Sender]:
     """Make the senders that environment variables name, beside the log.
 
     `ALERT_WEBHOOK` is an address; `ALERT_SMTP` has the form `smtp://[USER:PASSWORD@]HOST[:PORT]`,
-    or `smtps://`, with `ALERT_FROM` and, with commas between, `ALERT_TO`.
-
-    Raises
-    ------
-    SenderError
-        If one cannot be used.
+    or `smtps://`, with `ALERT_FROM` and, with commas between, `ALERT_TO`. One that cannot be used
+    is a SenderError.
     """
     senders: list[Sender] = [LogSender()]
     if address := environment.get(WEBHOOK):

@@ -24,7 +24,8 @@ from scoring.store import Settled
 Floats = npt.NDArray[np.float64]
 
 _RESAMPLES = 200
-# Figures of more would take minutes and tell the same; an estimate is no surer than calibration.
+# Figures of more would take minutes and tell the same, and the interval of an estimate would be
+# narrower than the calibration's own error.
 _MOST = 20_000
 _FIGURES = ("auc", "ks", "brier", "ece")
 # The same of a single month, of which there may be many.

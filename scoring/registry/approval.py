@@ -88,9 +88,9 @@ def write_card(card: Card, folder: Path) -> None:
 
 
 def write_kept_card(registry: Registry, version: str | None, folder: Path) -> str:
-    """Write a registered version's model card into a folder.
+    """Write a registered version's model card into a folder; the champion's by default.
 
-    Returns the version, the champion's by default.
+    Returns the version.
 
     Raises
     ------
@@ -144,15 +144,9 @@ def promote(
 ) -> Event:
     """Make the judged version the champion, export it, and complete its model card.
 
-    Parameters
-    ----------
-    registry, verdict, by, why, force
-        As for `Registry.promote`, which also says what is raised.
-    export : Path, optional
-        The directory that the API serves; refreshed whole or not at all. That of a challenger,
-        which is beside it, is removed if nobody is the challenger any more.
-    reports : Path, optional
-        The folder of model_card.md and model_card.html.
+    `Registry.promote` says what is raised. `export` is the directory that the API serves, refreshed
+    whole or not at all; that of a challenger, which is beside it, is removed if nobody is the
+    challenger any more. `reports` is the folder of model_card.md and model_card.html.
     """
     event = registry.promote(verdict, by, why, force=force)
     sentences = tuple(f"{gate.name}: {gate.sentence}" for gate in verdict.gates)

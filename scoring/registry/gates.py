@@ -277,13 +277,10 @@ class _Contest:
             why = self.champion.why
             words = f"There is no comparison with the champion, which cannot be read: {why}."
             return Gate(_HELD_OUT, False, "no comparison", asked, words)
-        models = {"challenger": self.challenger}
-        if self.champion is not None:
-            models["champion"] = self.champion
-        for role, scored in models.items():
-            training = scored.scorer.lineage.get("training", {})
+        for role, scored in (("challenger", self.challenger), ("champion", self.champion)):
+            training = {} if scored is None else scored.scorer.lineage.get("training", {})
             holdout = str(training.get("holdout", "not recorded"))
-            if holdout != asked:
+            if scored is not None and holdout != asked:
                 words = f"The {role} may have learnt from these applicants: it held out "
                 return Gate(_HELD_OUT, False, holdout, asked, f"{words}{holdout!r}.")
         words = "No model has learnt from the applicants scored here."
@@ -420,14 +417,13 @@ def _unknown(attribute: str) -> Gate:
 
 
 def _card(scorer: Scorer, card: Card | None) -> Gate:
-    name, bound = "model card", "complete"
+    figure, words = "complete", "The model card is complete."
     if card is None:
-        return Gate(name, False, "none", bound, "No model card was registered with the challenger.")
-    if (card.identity.name, card.identity.version) != (scorer.name, scorer.version):
+        figure, words = "none", "No model card was registered with the challenger."
+    elif (card.identity.name, card.identity.version) != (scorer.name, scorer.version):
+        figure = f"of version {card.identity.version}"
         words = f"The model card is that of version {card.identity.version}."
-        return Gate(name, False, f"of version {card.identity.version}", bound, words)
-    empty = list(missing(card))
-    if empty:
+    elif empty := list(missing(card)):
+        figure = f"{len(empty)} empty fields"
         words = f"The model card has empty fields: {', '.join(empty)}."
-        return Gate(name, False, f"{len(empty)} empty fields", bound, words)
-    return Gate(name, True, bound, bound, "The model card is complete.")
+    return Gate("model card", figure == "complete", figure, "complete", words)

@@ -86,13 +86,9 @@ class StaleVerdictError(RegistryError):
 class Registry:
     """An MLflow tracking store and model registry in a folder.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds mlflow.db (runs and registry) and artifacts/. One that was moved or copied is made
-        to work on its own files (`scoring.registry.relocation`).
-    experiment : str
-        Under which runs are filed; made when it is missing.
+    The folder holds mlflow.db (runs and registry) and artifacts/. One that was moved or copied is
+    made to work on its own files (`scoring.registry.relocation`). Runs are filed under the
+    experiment.
 
     Raises
     ------
@@ -186,16 +182,10 @@ class Registry:
         force: bool = False,
         name: str = MODEL_NAME,
     ) -> Event:
-        """Make the judged version the champion, and record it.
+        """Make the judged version the champion, and record who promotes and why.
 
-        Parameters
-        ----------
-        verdict : GateVerdict
-            Of the gates; it names the version and the champion that it was compared with.
-        by, why : str
-            Who promotes, and the motive.
-        force : bool
-            Override the gates that may be overridden.
+        The verdict names the version and the champion that it was compared with; `force` overrides
+        the gates that may be overridden.
 
         Raises
         ------
