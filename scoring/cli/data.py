@@ -86,8 +86,7 @@ def sample(
 
 
 def features(
-    dataset: DatasetArgument,
-    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    dataset: DatasetArgument, out: Annotated[Path, typer.Option(help="The Parquet file to write.")]
 ) -> None:
     """Compute every feature of every applicant, training and test, into one Parquet file.
 
@@ -141,11 +140,7 @@ def check(version: VersionArgument, mlruns: MlrunsOption = MLRUNS) -> None:
 
 
 @data.command()
-def restore(
-    version: VersionArgument,
-    out: DatasetOut,
-    mlruns: MlrunsOption = MLRUNS,
-) -> None:
+def restore(version: VersionArgument, out: DatasetOut, mlruns: MlrunsOption = MLRUNS) -> None:
     """Write the dataset that a model learnt from as a folder again."""
     with messages():
         restored = _kept(mlruns).restore(_digest(mlruns, version), out)

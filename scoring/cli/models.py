@@ -122,8 +122,7 @@ def _show_training(run: Run) -> None:
 def validate(
     data: DataOption,
     recipe: Annotated[
-        str,
-        typer.Option(help="champion, linear, trees, sum; note: LightGBM of the literature."),
+        str, typer.Option(help="champion, linear, trees, sum; note: LightGBM of the literature.")
     ] = "champion",
     seeds: Annotated[str, typer.Option(help="Of the folds, with commas between.")] = "0,1,2",
     protected: ProtectedOption = None,
@@ -135,13 +134,7 @@ def validate(
     Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
     dictate (1/11 by default), and at the one that was the best on the other folds.
     """
-    from scoring.modelling.recipes import (
-        FIGURES,
-        examples_for,
-        opened,
-        recipe_named,
-        validated,
-    )
+    from scoring.modelling.recipes import FIGURES, examples_for, opened, recipe_named, validated
     from scoring.serving.costs import Costs
 
     with messages() as console, opened(data) as dataset:
@@ -255,9 +248,7 @@ def models(mlruns: MlrunsOption = MLRUNS) -> None:
 
 
 def card(
-    version: VersionOption = None,
-    mlruns: MlrunsOption = MLRUNS,
-    reports: ReportsOption = REPORTS,
+    version: VersionOption = None, mlruns: MlrunsOption = MLRUNS, reports: ReportsOption = REPORTS
 ) -> None:
     """Write a version's model card as Markdown and as HTML."""
     from scoring.registry import approval

@@ -54,8 +54,7 @@ KnownDataOption = Annotated[
     typer.Option(help="What the champion learnt from, if mlruns/data does not keep it."),
 ]
 PagesOption = Annotated[
-    Path,
-    typer.Option("--reports", help="The folder of retraining.html, .json and the model card."),
+    Path, typer.Option("--reports", help="The folder of retraining.html, .json and the model card.")
 ]
 _SPANS = ("90d", "12w")
 _NOBODY = "python -m scoring retrain"

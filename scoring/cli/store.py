@@ -87,8 +87,7 @@ def migrate(
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")],
     scope: Annotated[
-        list[str],
-        typer.Option("--scope", help="score, outcome, admin or read; may be repeated."),
+        list[str], typer.Option("--scope", help="score, outcome, admin or read; may be repeated.")
     ],
     database: DatabaseOption = DATABASE,
 ) -> None:

@@ -18,11 +18,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import TargetEncoder
 
 from scoring.errors import ScoringError
+from scoring.modelling.examples import Matrix
 from scoring.modelling.resampling import Resampling, resample
 from scoring.serving.families import families
 from scoring.serving.families.base import Feature, Floats, Labels, Model
-
-Matrix = npt.NDArray[np.float32]
 
 # Served unless another family is clearly better.
 DEFAULT_FAMILY = "sum"
@@ -130,11 +129,7 @@ class Classifier:
 
 
 def fit(
-    candidate: Candidate,
-    features: Sequence[Feature],
-    matrix: Matrix,
-    target: Labels,
-    seed: int,
+    candidate: Candidate, features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int
 ) -> Fitted:
     """Fit a candidate on an encoded matrix of shape (applicants, features)."""
     rows, labels, weights = resample(candidate.resampling, features, matrix, target, seed)

@@ -23,10 +23,7 @@ def unseen_pds(
     Those of the development applicants come from the folds of the validation, those of the held-out
     ones from the served model. Returns SK_ID_CURR and probability_of_default.
     """
-    parts = (
-        (development, validation.pds),
-        (holdout, scorer.predict(holdout.frame)),
-    )
+    parts = ((development, validation.pds), (holdout, scorer.predict(holdout.frame)))
     return pl.concat(
         examples.frame.select("SK_ID_CURR", probability_of_default=pl.Series(pds))
         for examples, pds in parts

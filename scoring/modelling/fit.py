@@ -31,11 +31,7 @@ _PACKAGES = ("lightgbm", "numpy", "polars", "scikit-learn")
 
 
 def fit_scorer(
-    validation: Validation,
-    examples: Examples,
-    name: str,
-    lineage: Mapping[str, Any],
-    seed: int = 0,
+    validation: Validation, examples: Examples, name: str, lineage: Mapping[str, Any], seed: int = 0
 ) -> Scorer:
     """Fit the served model on all examples; its calibration comes from the cross-validation.
 

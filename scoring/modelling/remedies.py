@@ -20,10 +20,7 @@ def remedies(
         for kind in RESAMPLINGS
         if kind != reference.candidate.resampling
     ]
-    return [
-        reference,
-        *cross_validate_all(others, folds, reference.costs, progress=progress),
-    ]
+    return [reference, *cross_validate_all(others, folds, reference.costs, progress=progress)]
 
 
 def remedy_choice(tried: Sequence[Validation]) -> Choice:

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
 
-from scoring.serving.scorer import Feature
+from scoring.modelling.examples import Matrix
+from scoring.serving.families.base import Feature, Floats, Labels
 
-Floats = npt.NDArray[np.float64]
-Matrix = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int8]
 Resampling = Literal["none", "class weights", "under-sampling", "SMOTE"]
 RESAMPLINGS: tuple[Resampling, ...] = get_args(Resampling)
 

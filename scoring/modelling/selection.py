@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from lightgbm import Dataset, train
 
-from scoring.serving.scorer import Feature
-
-Floats = npt.NDArray[np.float64]
-Matrix = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int8]
+from scoring.modelling.examples import Matrix, Positions
+from scoring.serving.families.base import Feature, Floats, Labels
 
 # Gains on shuffled outcomes: their upper quartile is what a worthless feature may reach.
 _SHUFFLES = 3
@@ -39,7 +35,7 @@ _PARAMETERS: dict[str, Any] = {
 
 def ranking(
     features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int = 0
-) -> npt.NDArray[np.intp]:
+) -> Positions:
     """Order features by gain, corrected by the gain they reach on shuffled outcomes.
 
     A feature with many values finds splits in noise too. The score is the logarithm of the gain

@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from scipy import stats
 
@@ -16,12 +15,11 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import decision_costs, realised_cost
 from scoring.evaluation.intervals import auc_of_ranks, normal_interval, wilson
 from scoring.evaluation.metrics import intervals
+from scoring.modelling.examples import Mask
 from scoring.monitoring.findings import Estimate, Performance
 from scoring.serving.costs import Costs
-from scoring.serving.scorer import Scorer
+from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Settled
-
-Floats = npt.NDArray[np.float64]
 
 _RESAMPLES = 200
 # Figures of more would take minutes and tell the same, and the interval of an estimate would be
@@ -77,15 +75,13 @@ def performance(
     )
 
 
-def _everybody(refused: npt.NDArray[np.bool_], promised: Mapping[str, Mapping[str, float]]) -> bool:
+def _everybody(refused: Mask, promised: Mapping[str, Mapping[str, float]]) -> bool:
     """Whether refused applicants are among the labelled as if everybody had got a loan."""
     usual = promised.get("all", {}).get("refused", 0.0)
     return bool(refused.any() and refused.mean() >= usual / 2.0)
 
 
-def _figures(
-    scorer: Scorer, defaulted: npt.NDArray[np.bool_], pds: Floats, seed: int
-) -> dict[str, Interval]:
+def _figures(scorer: Scorer, defaulted: Mask, pds: Floats, seed: int) -> dict[str, Interval]:
     if defaulted.size > _MOST:
         places = np.random.default_rng(seed).choice(defaulted.size, _MOST, replace=False)
         defaulted, pds = defaulted[places], pds[places]
@@ -93,7 +89,7 @@ def _figures(
     return {name: measured[name] for name in _FIGURES}
 
 
-def observed_to_expected(defaulted: npt.NDArray[np.bool_], pds: Floats) -> Interval:
+def observed_to_expected(defaulted: Mask, pds: Floats) -> Interval:
     """Divide the number of defaults by the sum of PDs: 1 for calibrated ones.
 
     The interval is that of the number of defaults if each is as likely as its PD says.
@@ -163,9 +159,7 @@ def _ranking(month: pl.DataFrame, scorer: Scorer, seed: int) -> dict[str, float 
     }
 
 
-def estimate(
-    pds: Floats, refused: npt.NDArray[np.bool_], costs: Costs, seed: int = 0
-) -> Estimate | None:
+def estimate(pds: Floats, refused: Mask, costs: Costs, seed: int = 0) -> Estimate | None:
     """Estimate AUC, cost and default rate of all applicants, refused ones too, from their PDs.
 
     Outcomes are drawn from the PDs, many times (confidence-based performance estimation; Guillory
@@ -189,7 +183,7 @@ def estimate(
 
 
 def _drawn_figures(
-    defaulted: npt.NDArray[np.bool_], ranks: Floats, refused: npt.NDArray[np.bool_], costs: Costs
+    defaulted: Mask, ranks: Floats, refused: Mask, costs: Costs
 ) -> tuple[float, float, float]:
     cost = float(decision_costs(defaulted, refused, costs).mean())
     return auc_of_ranks(ranks, defaulted), cost, float(defaulted.mean())

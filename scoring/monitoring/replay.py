@@ -21,14 +21,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
-from scoring.features.vectors import (
-    Layouts,
-    VectorError,
-    Vectors,
-    compute,
-    from_bytes,
-    layout,
-)
+from scoring.features.vectors import Layouts, VectorError, Vectors, compute, from_bytes, layout
 from scoring.serving.reasons import REASONS, reasons_json
 from scoring.serving.scorer import Reason, Scorer, ScorerError
 from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
@@ -88,14 +81,14 @@ class Report:
 
     def add(self, decisions: Sequence[Prediction], findings: _Findings) -> None:
         """Count what was found on some decisions."""
-        differing = {one.prediction_id for one in findings.differences}
+        differing = {difference.prediction_id for difference in findings.differences}
         lacking = {number for number, _ in findings.missing}
         self.decisions += len(decisions)
-        self.erased += sum(one.applicant == ERASED for one in decisions)
+        self.erased += sum(decision.applicant == ERASED for decision in decisions)
         self.differing += len(differing)
         self.incomplete += len(lacking - differing)
         self.missing.update(what for _, what in findings.missing)
-        self.kinds.update(one.what.partition(" ")[0] for one in findings.differences)
+        self.kinds.update(own.what.partition(" ")[0] for own in findings.differences)
         self.differences += findings.differences[: _MOST_TOLD - len(self.differences)]
 
 

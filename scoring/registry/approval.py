@@ -17,7 +17,7 @@ from scoring.files import clear_leftovers, write_file
 from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
 from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, judge
-from scoring.registry.holdout import score_held_out
+from scoring.registry.holdout import held_out_rows, score_parts
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry, RegistryError
 from scoring.registry.promotions import Event
 from scoring.reports.card import OWNER, Approval, Card, card_of, check_complete, html, markdown
@@ -126,7 +126,7 @@ def judged(
     challenger = registry.load(chosen)
     champion = _champion(registry, reigning)
     scorers = [challenger, *([champion] if isinstance(champion, Scorer) else [])]
-    held_out, pds = score_held_out(dataset, *scorers)
+    held_out, pds = score_parts(held_out_rows(dataset), *scorers)
     against = Scored(champion, pds[1]) if isinstance(champion, Scorer) else champion
     card = kept_card(registry, chosen)
     return judge(Scored(challenger, pds[0]), against, held_out, card, margins)

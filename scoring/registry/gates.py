@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from scoring.evaluation.fairness import FOUR_FIFTHS, four_fifths
@@ -27,12 +26,10 @@ from scoring.evaluation.metrics import (
     paired_difference,
 )
 from scoring.features.definitions import definitions
+from scoring.modelling.examples import Mask
 from scoring.reports.card import Card, missing
+from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Scorer
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
-Mask = npt.NDArray[np.bool_]
 
 _HELD_OUT = "held out"
 # What is compared with the champion: name of the figure, its name in words, whether more is better.

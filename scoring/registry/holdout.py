@@ -18,11 +18,6 @@ from scoring.serving.batch import row_batches
 from scoring.serving.scorer import Floats, Scorer
 
 
-def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Floats]]:
-    """Score the held-out applicants of a dataset; returns what `score_parts` does."""
-    return score_parts(held_out_rows(dataset), *scorers)
-
-
 def score_parts(
     parts: Sequence[Frames[pl.DataFrame]], *scorers: Scorer
 ) -> tuple[HeldOut, list[Floats]]:

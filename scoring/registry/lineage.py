@@ -157,18 +157,14 @@ def _training(known: Mapping[str, Any]) -> Iterator[Step]:
 
 
 def _code(made_by: Provenance | None, known: Mapping[str, Any]) -> Step:
-    facts: dict[str, Any] = dict.fromkeys(("sha256", "commit", "python", "platform"))
-    if made_by is not None:
-        facts = {
-            "sha256": made_by.code_sha256,
-            "commit": _commit(made_by),
-            "python": made_by.python,
-            "platform": made_by.platform,
-        }
-    facts["packages"] = known.get("packages")
-    facts["environment"] = made_by and {
-        "file": provenance.ENVIRONMENT_FILE,
-        "distributions": len(made_by.packages),
+    facts = {
+        "sha256": made_by and made_by.code_sha256,
+        "commit": made_by and _commit(made_by),
+        "python": made_by and made_by.python,
+        "platform": made_by and made_by.platform,
+        "packages": known.get("packages"),
+        "environment": made_by
+        and {"file": provenance.ENVIRONMENT_FILE, "distributions": len(made_by.packages)},
     }
     return Step("code", facts)
 

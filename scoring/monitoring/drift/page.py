@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import polars as pl
 from evidently.core.report import Snapshot
@@ -24,17 +24,6 @@ from scoring.serving.profiles import PD
 # Columns drawn: the most changed in one plot, the most important with their bins in another.
 _CHANGED = 20
 _DRAWN = 12
-
-
-class _Dashboard(NamedTuple):
-    """Parts of a page that Evidently made, and what it is about."""
-
-    title: str
-    style: str
-    data: str
-    root: str
-    library: str
-    start: str
 
 
 def save(study: Study, checks: Checks, html: Path) -> None:
@@ -104,19 +93,19 @@ def _html(study: Study, checks: Checks) -> str:
     return document.html(title, sections, template="drift.html.jinja", dashboards=dashboards)
 
 
-def _dashboard(title: str, snapshot: Snapshot) -> _Dashboard:
+def _dashboard(title: str, snapshot: Snapshot) -> dict[str, str]:
     """The parts of Evidently's own page: several share one page, and one copy of its library."""
     head, body = snapshot.get_html_str(as_iframe=False).split("<body>", 1)
     root, rest = body.split("<script>", 1)
     library, start = rest.rsplit("<script>", 1)
-    return _Dashboard(
-        title=title,
-        style=_between(head, "<style>", "</style>"),
-        data=_between(head, "<script>", "</script>"),
-        root=root,
-        library="<script>" + library,
-        start="<script>" + start[: start.rindex("</script>")] + "</script>",
-    )
+    return {
+        "title": title,
+        "style": _between(head, "<style>", "</style>"),
+        "data": _between(head, "<script>", "</script>"),
+        "root": root,
+        "library": "<script>" + library,
+        "start": "<script>" + start[: start.rindex("</script>")] + "</script>",
+    }
 
 
 def _between(text: str, first: str, last: str) -> str:

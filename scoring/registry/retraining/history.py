@@ -133,50 +133,40 @@ def _renumbered(
 
 
 def _rows(
-    store: Store,
-    decisions: Sequence[Labelled],
-    numbers: Mapping[str, int],
-    left_out: Counter[str],
+    store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], left_out: Counter[str]
 ) -> dict[str, Rows]:
     """The rows of those decisions whose rows are known, by id."""
-    sent = store.windows.rows([decision.id for decision in decisions if decision.source == "rows"])
+    with_rows = [own for own in decisions if own.source == "rows"]
+    sent = store.windows.rows([own.id for own in with_rows])
     rows: dict[str, Rows] = {
-        decision.id: rows_of(sent[decision.id], numbers[decision.applicant])
-        for decision in decisions
-        if decision.id in sent
+        own.id: rows_of(sent[own.id], numbers[own.applicant]) for own in with_rows if own.id in sent
     }
-    by_number = [decision for decision in decisions if decision.source != "rows"]
-    rows |= dict(_online(store, by_number, numbers, left_out))
-    left_out["rows not kept with the decision"] += sum(
-        decision.source == "rows" and decision.id not in sent for decision in decisions
-    )
-    return rows
+    left_out["rows not kept with the decision"] += len(with_rows) - len(rows)
+    by_number = [own for own in decisions if own.source != "rows"]
+    return rows | _rows_by_number(store, by_number, numbers, left_out)
 
 
-def _online(
-    store: Store,
-    decisions: Sequence[Labelled],
-    numbers: Mapping[str, int],
-    left_out: Counter[str],
-) -> Iterator[tuple[str, Rows]]:
+def _rows_by_number(
+    store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], left_out: Counter[str]
+) -> dict[str, Rows]:
     """The rows behind decisions by number, where they are those that were decided on."""
-    applicants = store.applicants.known_as(
-        {decision.applicant: numbers[decision.applicant] for decision in decisions}
-    )
-    there = [decision for decision in decisions if numbers[decision.applicant] in applicants]
-    rows = [
-        rows_of(applicants[numbers[decision.applicant]].rows, numbers[decision.applicant])
-        for decision in there
-    ]
-    ids = [decision.id for decision in there]
-    details = {own.id: own for some in store.windows.details(ids) for own in some}
-    same, layouts = 0, Layouts(store.models.layout)
-    for decision, own, vector in zip(there, rows, recomputed(rows), strict=True):
-        if _is_recorded(details[decision.id], vector, layouts):
-            same += 1
-            yield decision.id, own
-    left_out["applicant no longer known by number"] += len(decisions) - len(there)
-    left_out["applicant's rows have changed since"] += len(there) - same
+    asked = {own.applicant: numbers[own.applicant] for own in decisions}
+    applicants = store.applicants.known_as(asked)
+    kept: dict[str, Rows] = {
+        own.id: rows_of(applicants[number].rows, number)
+        for own in decisions
+        if (number := asked[own.applicant]) in applicants
+    }
+    details = {own.id: own for some in store.windows.details(list(kept)) for own in some}
+    layouts, vectors = Layouts(store.models.layout), recomputed(list(kept.values()))
+    same = {
+        number: rows
+        for (number, rows), vector in zip(kept.items(), vectors, strict=True)
+        if _is_recorded(details[number], vector, layouts)
+    }
+    left_out["applicant no longer known by number"] += len(decisions) - len(kept)
+    left_out["applicant's rows have changed since"] += len(kept) - len(same)
+    return same
 
 
 def _is_recorded(detail: Detail, vector: Vectors, layouts: Layouts) -> bool:

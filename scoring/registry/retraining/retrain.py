@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.modelling.examples import is_held_out
 from scoring.modelling.fit import candidate_of
 from scoring.modelling.pipeline import TrainingSettings
+from scoring.modelling.validation import Progress
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict, judge, on_original
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
@@ -39,8 +40,6 @@ from scoring.registry.retraining.triggers import holding
 from scoring.registry.tracking import track
 from scoring.serving.scorer import Scorer
 from scoring.store import Labelled, Store
-
-Progress = Callable[[str, int, int], None]
 
 # No caller alone makes the majority of what is learnt.
 CALLER_SHARE = 0.5
