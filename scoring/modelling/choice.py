@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scoring.evaluation.bootstrap import resamples
+from scoring.evaluation.business import decision_costs
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.validation import Validation
 from scoring.serving.costs import Costs
@@ -36,13 +37,9 @@ def _smoothed_costs(validation: Validation) -> Floats:
     for factor in _AROUND:
         near = Costs(costs.false_negative * factor, costs.false_positive)
         refused = pds > near.cutoff
-        cost = near.false_negative * (defaulted & ~refused) + near.false_positive * (
-            ~defaulted & refused
-        )
-        scale = (costs.false_negative + costs.false_positive) / (
-            near.false_negative + near.false_positive
-        )
-        total += cost * scale / len(_AROUND)
+        prices = near.false_negative + near.false_positive
+        scale = (costs.false_negative + costs.false_positive) / prices
+        total += decision_costs(defaulted, refused, near) * scale / len(_AROUND)
     return total
 
 

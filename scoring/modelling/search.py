@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 import polars as pl
 from lightgbm import __version__ as lightgbm_version
-from optuna.trial import BaseTrial, FixedTrial, TrialState
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, TrialState
 
 from scoring.errors import ScoringError
 from scoring.modelling.candidates import Candidate
@@ -21,6 +21,10 @@ from scoring.modelling.validation import Progress, Validation, assemble, fit_eac
 from scoring.serving.costs import Costs
 
 _SEARCH = "search.db"
+# The figures kept of each trial.
+NOTED = ("business_cost", "auc", "log_loss", "brier", "auc_train")
+# In the place of the number of features where all are kept.
+_ALL = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def refine(
     def objective(trial: optuna.Trial) -> float:
         return _objective(trial, _proposed(trial, base), folds, costs)
 
-    while (done := _finished(study)) < trials:
+    while (done := len(_finished(study))) < trials:
         # A sampler of its own for each trial: going on later proposes the same.
         study.sampler = _sampler(seed, done)
         study.optimize(objective, n_trials=1)
@@ -90,9 +94,8 @@ def _tidy(study: optuna.Study, base: Candidate) -> None:
         study.enqueue_trial(_standard(base))
 
 
-def _finished(study: optuna.Study) -> int:
-    states = (TrialState.COMPLETE, TrialState.PRUNED)
-    return len(study.get_trials(deepcopy=False, states=states))
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
@@ -127,9 +130,6 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-_ALL = 0
-
-
 def _standard(base: Candidate) -> dict[str, Any]:
     """The default recipe as a trial; what is not proposed is passed over."""
     own = {name.rpartition(".")[2]: value for name, value in base.parameters.items()}
@@ -158,19 +158,11 @@ def _objective(trial: optuna.Trial, candidate: Candidate, folds: Folds, costs: C
     return smoothed_cost(whole)
 
 
-# The figures kept of each trial.
-NOTED = ("business_cost", "auc", "log_loss", "brier", "auc_train")
-
-
 def _note(trial: optuna.Trial, validation: Validation) -> None:
     trial.set_user_attr("figures", {name: validation.metrics[name] for name in NOTED})
 
 
 def _table(study: optuna.Study) -> pl.DataFrame:
-    finished = [
-        trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()
-        and trial.state != TrialState.FAIL
-    ]  # fmt: skip
     return pl.DataFrame(
         [
             {
@@ -182,6 +174,6 @@ def _table(study: optuna.Study) -> pl.DataFrame:
                 **trial.user_attrs["figures"],
                 **trial.params,
             }
-            for number, trial in enumerate(finished)
+            for number, trial in enumerate(_finished(study))
         ]
     )

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.bootstrap import Interval, interval
 from scoring.evaluation.business import decision_costs, realised_cost
 from scoring.evaluation.intervals import auc_of_ranks, normal_interval, wilson
 from scoring.evaluation.metrics import intervals
@@ -191,7 +191,5 @@ def _drawn_figures(
 
 def _of_draws(drawn: Floats) -> Interval:
     known = drawn[~np.isnan(drawn)]
-    if not known.size:
-        return Interval(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(known, [0.025, 0.975])
-    return Interval(float(known.mean()), float(low), float(high))
+    nothing = Interval(math.nan, math.nan, math.nan)
+    return interval(float(known.mean()), known) if known.size else nothing
