@@ -117,16 +117,6 @@ class _Case:
     rows: Rows | None
 
 
-class _Model(NamedTuple):
-    """A model by what decisions say of it."""
-
-    digest: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"version {self.version} ({self.digest[:12]})"
-
-
 def kept_model(store: Store, digest: str) -> Scorer | None:
     """Load the model that answered; None if it is not kept, or cannot be used by this code."""
     with tempfile.TemporaryDirectory() as folder:
@@ -188,20 +178,16 @@ def _findings(decisions: Sequence[Prediction], models: Models, layouts: Layouts)
     )
     cases = [case for case in known if case is not None]
     _replay_features([case for case in cases if case.rows is not None], findings)
-    by_model: dict[_Model, list[_Case]] = defaultdict(list)
+    by_model: dict[tuple[str, str], list[_Case]] = defaultdict(list)
     for case in cases:
-        for model in dict.fromkeys(_models_of(case.decision)):
+        # The model that answered, and those that were scored along.
+        scored = (case.decision, *case.decision.shadows)
+        for model in dict.fromkeys((own.model_digest, own.model_version) for own in scored):
             by_model[model].append(case)
-    for model, own_cases in by_model.items():
-        _replay_model(model, own_cases, models, findings)
+    for (digest, version), own_cases in by_model.items():
+        name = f"version {version} ({digest[:12]})"
+        _replay_model(digest, name, own_cases, models, findings)
     return findings
-
-
-def _models_of(decision: Prediction) -> Iterator[_Model]:
-    """The model that answered, and those that were scored along."""
-    yield _Model(decision.model_digest, decision.model_version)
-    for shadow in decision.shadows:
-        yield _Model(shadow.model_digest, shadow.model_version)
 
 
 def _case(
@@ -284,20 +270,20 @@ def _compare_features(case: _Case, vector: Vectors, findings: _Findings) -> None
 
 
 def _replay_model(
-    model: _Model, cases: Sequence[_Case], models: Models, findings: _Findings
+    digest: str, name: str, cases: Sequence[_Case], models: Models, findings: _Findings
 ) -> None:
     """Compare what a model made of some decisions with what was recorded of it."""
     try:
-        scorer = models(model.digest)
+        scorer = models(digest)
     except StoreUnavailableError:
         raise
     except StoreError as error:
         for case in cases:
-            findings.differs(case.decision, "model", model, error)
+            findings.differs(case.decision, "model", name, error)
         return
     if scorer is None:
         for case in cases:
-            findings.lacks(case.decision, f"model {model}")
+            findings.lacks(case.decision, f"model {name}")
         return
     for case in cases:
         if lacking := scorer.reads(case.lacking):
@@ -312,7 +298,7 @@ def _replay_model(
         # Decisions of earlier versions do not say how much was known.
         if case.decision.known is not None:
             opinion["known"] = known[row]
-        _compare_opinion(case.decision, model, opinion, findings)
+        _compare_opinion(case.decision, digest, name, opinion, findings)
 
 
 def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, object]:
@@ -331,21 +317,25 @@ def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, 
 
 
 def _compare_opinion(
-    decision: Prediction, model: _Model, opinion: Mapping[str, object], findings: _Findings
+    decision: Prediction,
+    digest: str,
+    name: str,
+    opinion: Mapping[str, object],
+    findings: _Findings,
 ) -> None:
-    if decision.model_digest == model.digest:
-        for name, recomputed in opinion.items():
-            if getattr(decision, name) != recomputed:
-                findings.differs(decision, name, getattr(decision, name), recomputed)
+    if decision.model_digest == digest:
+        for field_name, recomputed in opinion.items():
+            if getattr(decision, field_name) != recomputed:
+                findings.differs(decision, field_name, getattr(decision, field_name), recomputed)
         # While everything is referred, what the model says is not what is answered.
         if decision.decision not in ("refer", opinion["model_decision"]):
             findings.differs(decision, "decision", decision.decision, opinion["model_decision"])
     for shadow in decision.shadows:
-        if shadow.model_digest == model.digest:
+        if shadow.model_digest == digest:
             stored = (shadow.model_version, shadow.pd, shadow.decision)
-            recomputed = tuple(opinion[name] for name in ("model_version", "pd", "model_decision"))
+            recomputed = tuple(opinion[key] for key in ("model_version", "pd", "model_decision"))
             if stored != recomputed:
-                findings.differs(decision, f"shadow {model}", stored, recomputed)
+                findings.differs(decision, f"shadow {name}", stored, recomputed)
 
 
 def _where_they_part(stored: str, recomputed: str) -> tuple[str, str]:
