@@ -142,8 +142,8 @@ def validate(
         examples = examples_for(chosen, dataset, protected)
         with stages(console) as report:
             costs = Costs(cost_fn, cost_fp)
-            found = validated(chosen, examples, _numbers(seeds), costs, report)
-    rows = ((str(row[0]), *map(_cell, row[1:])) for row in found.rows())
+            table = validated(chosen, examples, _numbers(seeds), costs, report)
+    rows = ((str(row[0]), *map(_cell, row[1:])) for row in table.rows())
     typer.echo(f"{examples.target.size:,} applicants, {len(examples.features)} columns, {recipe}")
     show(("seed", *FIGURES), rows)
 

@@ -29,12 +29,14 @@ def families(
     first, others = numbers[:FIRST_FOLDS], numbers[FIRST_FOLDS:]
     tried = [candidate for family in values.values() for candidate in family]
     fitted = fit_each(tried, folds, first, progress)
-    found = [assemble(item, folds, costs, parts) for item, parts in zip(tried, fitted, strict=True)]
-    kept = [tried.index(item.candidate) for item in best_of_each(found)]
+    validations = [
+        assemble(item, folds, costs, parts) for item, parts in zip(tried, fitted, strict=True)
+    ]
+    kept = [tried.index(item.candidate) for item in best_of_each(validations)]
     rest = fit_each([tried[i] for i in kept], folds, others, progress)
     for i, parts in zip(kept, rest, strict=True):
-        found[i] = assemble(tried[i], folds, costs, fitted[i] + parts)
-    return found
+        validations[i] = assemble(tried[i], folds, costs, fitted[i] + parts)
+    return validations
 
 
 def best_of_each(validations: Sequence[Validation]) -> list[Validation]:

@@ -85,9 +85,9 @@ def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
     """
     if scorer.profile is None:
         raise TrainingError("the model has no profile: fit it with fit_scorer")
-    told = ([reason.feature for reason in own] for own in scorer.reasons(unseen))
+    reasons = ([reason.feature for reason in own] for own in scorer.reasons(unseen))
     contributions = scorer.explain(unseen).contributions
-    return replace(scorer, profile=scorer.profile.explained_by(told, contributions))
+    return replace(scorer, profile=scorer.profile.explained_by(reasons, contributions))
 
 
 def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -190,7 +190,7 @@ def train(
     family = family_choice(tried, settings.family)
     treated = remedies(family.validation, folds, progress)
     remedy = remedy_choice(treated)
-    found = refine(
+    search = refine(
         remedy.validation.candidate,
         search_folds(data, settings),
         costs,
@@ -200,10 +200,10 @@ def train(
         data.digest,
         progress,
     )
-    best = cross_validate(found.best, folds, costs, progress=progress)
+    best = cross_validate(search.best, folds, costs, progress=progress)
     choice = choose(remedy.validation, best, "The best trial")
     choice = replace(choice, sentence=f"{family.sentence} {choice.sentence}")
-    return measured(choice, Tried(tried, treated, found), data, settings, name)
+    return measured(choice, Tried(tried, treated, search), data, settings, name)
 
 
 def retrain(
@@ -233,11 +233,11 @@ def retrain(
     SuspectedLeakageError
         If the model ranks better than is credible.
     """
-    found = cross_validate(
+    unseen = cross_validate(
         candidate, data.development, settings.costs, settings.folds, settings.seed, progress
     )
     known = data.development.frame["SK_ID_CURR"].is_in(pl.Series(newest, dtype=pl.Int32).implode())
-    validation = replace(found, newest=known.to_numpy())
+    validation = replace(unseen, newest=known.to_numpy())
     choice = Choice(validation, 0.0, 0.0, why)
     return measured(choice, Tried([validation], [validation]), data, settings, name)
 

@@ -91,10 +91,10 @@ def validated(
     """
     rows = []
     for seed in seeds:
-        found = cross_validate(
+        metrics = cross_validate(
             recipe.candidate, examples, costs, seed=seed, progress=progress
         ).metrics
-        rows.append({"seed": str(seed), **{name: found[name] for name in FIGURES}})
+        rows.append({"seed": str(seed), **{name: metrics[name] for name in FIGURES}})
     table = pl.DataFrame(rows)
     mean = table.select(pl.lit("mean").alias("seed"), pl.col(FIGURES).mean())
     return pl.concat([table, mean])

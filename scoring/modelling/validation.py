@@ -80,11 +80,11 @@ class Validation:
         return self._calibrated(np.ones(self.target.size, dtype=np.bool_))
 
     def _calibrated(self, rows: Mask) -> Calibration:
-        found = calibrate(self.scores[rows], self.target[rows])
+        calibration = calibrate(self.scores[rows], self.target[rows])
         if self.newest is None:
-            return found
+            return calibration
         chosen = rows & self.newest
-        return renewed(found, self.scores[chosen], self.target[chosen])
+        return renewed(calibration, self.scores[chosen], self.target[chosen])
 
     @property
     def raw_pds(self) -> Floats:
@@ -112,9 +112,9 @@ class Validation:
         AUC is that of all scores together.
         """
         auc = float(roc_auc_score(self.target, self.scores))
-        found = figures(self.target, self.pds, self.costs.cutoff, self.costs)
+        calibrated = figures(self.target, self.pds, self.costs.cutoff, self.costs)
         raw = figures(self.target, self.raw_pds, self.costs.cutoff, self.costs)
-        return found | {
+        return calibrated | {
             "auc": auc,
             "gini": 2 * auc - 1,
             "auc_fold_std": float(np.std(self.fold_auc)),

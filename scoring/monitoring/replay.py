@@ -260,8 +260,8 @@ def recomputed(applicants: Sequence[Rows]) -> list[Vectors]:
 
 def _compare_features(case: _Case, vector: Vectors, findings: _Findings) -> None:
     # Bits, not numbers: NaN is like NaN here, and 0 is not like -0.
-    told = np.array([name not in case.lacking for name in layout().names])
-    different = np.flatnonzero(told & (case.vector.view(np.uint32) != vector.view(np.uint32)))
+    compared = np.array([name not in case.lacking for name in layout().names])
+    different = np.flatnonzero(compared & (case.vector.view(np.uint32) != vector.view(np.uint32)))
     if different.size:
         first = different[0]
         others = f" ({different.size:,} differ)" if different.size > 1 else ""

@@ -176,8 +176,8 @@ def _is_recorded(detail: Detail, vector: Vectors, layouts: Layouts) -> bool:
         return False
     recorded = from_bytes(detail.features, made)
     # What another layout does not tell cannot be compared.
-    told = recorded.view(np.uint32) == vector.view(np.uint32)
-    return bool((told | np.isnan(recorded) & bool(made.lacking)).all())
+    same = recorded.view(np.uint32) == vector.view(np.uint32)
+    return bool((same | np.isnan(recorded) & bool(made.lacking)).all())
 
 
 def applicants_of(dataset: Dataset) -> pl.Series:
