@@ -24,7 +24,7 @@ from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
 from scoring.features.vectors import Layouts, VectorError, Vectors, compute, from_bytes, layout
 from scoring.serving.reasons import REASONS, reasons_json
 from scoring.serving.scorer import Reason, Scorer, ScorerError
-from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
+from scoring.store import ERASED, Prediction, ShadowScore, Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def _findings(decisions: Sequence[Prediction], models: Models, layouts: Layouts)
     by_model: dict[tuple[str, str], list[_Case]] = defaultdict(list)
     for case in cases:
         # The model that answered, and those that were scored along.
-        scored = (case.decision, *case.decision.shadows)
+        scored: tuple[Prediction | ShadowScore, ...] = (case.decision, *case.decision.shadows)
         for model in dict.fromkeys((own.model_digest, own.model_version) for own in scored):
             by_model[model].append(case)
     for (digest, version), own_cases in by_model.items():
