@@ -39,7 +39,7 @@ def held_out(scorer: Scorer, holdout: Examples, seed: int = 0) -> dict[str, Inte
 def price_of_leaving_out(
     validation: Validation, including: Examples, folds: int, seed: int
 ) -> dict[str, Interval]:
-    """What leaving the protected attributes out changes, for the chosen recipe.
+    """Compute what leaving the protected attributes out changes, for the chosen recipe.
 
     The validation is of the recipe without them, on the same applicants as `including`.
     """

@@ -79,9 +79,9 @@ def _training_matrix(
 
 
 def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
-    """The Scorer with the reasons and the importance of features in its profile.
+    """Add the reasons and the importance of features to the Scorer's profile.
 
-    They are told by features of applicants that the model has not seen.
+    They are computed on features of applicants that the model has not seen.
     """
     if scorer.profile is None:
         raise TrainingError("the model has no profile: fit it with fit_scorer")

@@ -170,10 +170,10 @@ def cross_validate_all(
 
 @dataclass(frozen=True)
 class FittedFold:
-    """What a candidate's model of one fold says: parts of scores, in log-odds of default.
+    """Log-odds of default that a candidate's model of one fold gives, of shape (rows, parts).
 
-    `parts` are those of the rows left out and `seen` those of the training rows, of shape
-    (rows, parts); the seconds are wall-clock time.
+    `parts` are those of the rows left out and `seen` those of the training rows; the seconds are
+    wall-clock time.
     """
 
     number: int

@@ -23,12 +23,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The state of the data that came in.
+    """The state of the data that came in, on `sampled` applicants.
 
-    `sampled` is how many applicants' features were looked at. Features with categories that the
-    model does not know, or with numbers beyond those of the training, come with the share of
-    applicants. Of `recomputed` decisions the features were computed again from the kept rows;
-    `skewed` tells which came out otherwise and how often, so that serving and training differ.
+    Features with categories that the model does not know, or with numbers beyond those of the
+    training, come with the share of applicants. The features of `recomputed` decisions were
+    computed again from the kept rows; `skewed` counts by feature how often serving and training
+    differ.
     """
 
     sampled: int
@@ -92,10 +92,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that was found out about one model in one window.
+    """All figures of one model in one window.
 
-    There is no comparison with nobody, or for a model without a profile; no performance until
-    outcomes are known, and no estimate with nobody.
+    The comparison is None without decisions or for a model without a profile, the performance until
+    outcomes are known, and the estimate without decisions.
     """
 
     window: Window

@@ -44,10 +44,10 @@ _BEFORE = 20
 
 
 class Difference(NamedTuple):
-    """Something that is not what was recorded.
+    """A recorded value that came out otherwise.
 
-    `what` is the recorded field; features and models that were scored along are told by name. The
-    two values are cut to where they part.
+    `what` is the recorded field; features and models that were scored along are named. The two
+    values are cut to where they part.
     """
 
     prediction_id: str
@@ -58,12 +58,12 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """Results of computing decisions again.
+    """Counts of decisions that were computed again, and what differs.
 
-    Of the decisions that were looked at some are `differing` from what was recorded, others are
-    `incomplete`: they could not be computed in every part, and `missing` counts what they lacked;
-    `erased` ones were emptied because their applicant was erased. `differences` are the first ones,
-    `kinds` counts all by the first word of `Difference.what`.
+    `differing` decisions are not what was recorded; `incomplete` ones could not be computed in
+    every part, and `missing` counts what they lacked; `erased` ones were emptied because their
+    applicant was erased. `differences` are the first ones, `kinds` counts all by the first word of
+    `Difference.what`.
     """
 
     decisions: int = 0

@@ -50,7 +50,7 @@ def register(
 def register_with_card(
     registry: Registry, scorer: Scorer, card: Card, manifest: Manifest, *, challenger: bool = True
 ) -> Scorer:
-    """Register a model with the run that is open, with its card, its data's manifest, its makers.
+    """Register a model under the open run, with its card, its data's manifest and its provenance.
 
     Returns the model with its version, which the card is given too.
     """

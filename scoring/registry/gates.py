@@ -89,10 +89,10 @@ class Margins:
 
 @dataclass(frozen=True)
 class Gate:
-    """The outcome of one gate.
+    """The outcome of one gate: its figure, its bound, and both in a sentence.
 
-    A gate with an `alert` was passed, but somebody should look at it; one that is `final` is
-    overridden by no motive.
+    A gate with an `alert` was passed, but somebody should look at it; a `final` one cannot be
+    overridden.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Gate:
 class GateVerdict:
     """The outcomes of all gates for a challenger, and how many applicants were held out.
 
-    Without a champion to compare with its version is None.
+    `challenger` and `champion` are versions; None where there is no champion to compare with.
     """
 
     challenger: str

@@ -29,7 +29,7 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class DriftVerdict:
-    """What a comparison comes to: whether any column changed, how many, how many of them much.
+    """How many columns differ between two populations, how many of them much, and what it does.
 
     The effect is on nothing, on inputs that hardly count, or on PDs and decisions.
     """

@@ -84,7 +84,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A new model, and why it became the champion or, without a promotion, stays the challenger."""
+    """A new model, with the reason why it became the champion or stays the challenger."""
 
     material: Material
     trial: Trial
