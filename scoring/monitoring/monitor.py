@@ -14,11 +14,10 @@ import numpy as np
 
 from scoring.errors import ScoringError
 from scoring.evaluation.comparison import compare
-from scoring.monitoring.findings import Findings, Performance, Quality, Service, Window
+from scoring.monitoring.findings import Findings, Quality, Service, Window
 from scoring.monitoring.performance import estimate, performance
 from scoring.monitoring.replay import kept_model
 from scoring.monitoring.window import SAMPLE, profile, quality, sample
-from scoring.serving.scorer import Scorer
 from scoring.store import Headlines, Settled, Store
 
 # Where the number stands in a report that the next look reads.
@@ -140,6 +139,9 @@ def _findings(
     some = sample(store, own, scorer, size, seed)
     reference = scorer.profile
     counted = profile(reference, own, some) if reference else None
+    lately = store.windows.settled(digest, window.since, window.until)
+    ever = Settled.joined([store.windows.settled(digest, None, window.since), lately])
+    decided = store.windows.decided_by_month(digest, window.until)
     return Findings(
         window=window,
         model_version=scorer.version,
@@ -148,16 +150,6 @@ def _findings(
         quality=quality(store, scorer, some, counted) if counted else Quality(len(some.ids)),
         service=service,
         comparison=compare(reference, counted) if reference and counted else None,
-        performance=_performance(store, scorer, digest, window, seed),
+        performance=performance(scorer, lately, ever, seed, decided),
         estimate=estimate(own.pds, refused, scorer.costs, seed),
-    )
-
-
-def _performance(
-    store: Store, scorer: Scorer, digest: str, window: Window, seed: int
-) -> Performance | None:
-    lately = store.windows.settled(digest, window.since, window.until)
-    ever = Settled.joined([store.windows.settled(digest, None, window.since), lately])
-    return performance(
-        scorer, lately, ever, seed, store.windows.decided_by_month(digest, window.until)
     )
