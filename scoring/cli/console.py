@@ -73,13 +73,7 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
 
 @contextmanager
 def stages(console: Console | None = None) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show a bar while something takes long.
-
-    Yields
-    ------
-    callable of (stage, done, total)
-        Moves the bar; a total of None is not known.
-    """
+    """Show a bar while something takes long; yields what moves it (total None: not known)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

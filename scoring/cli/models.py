@@ -1,7 +1,9 @@
-"""Models: train, validate, recut, promote, rollback, models, card, export, predict."""
+"""Models: train, validate, recut, promote, rollback, models, card, lineage, export, predict."""
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +12,13 @@ import typer
 from scoring.cli.console import messages, show, stages
 from scoring.cli.options import (
     CHAMPION,
+    DATABASE,
     MLRUNS,
     REPORTS,
     ByOption,
     CostFnOption,
     CostFpOption,
+    DatabaseOption,
     DataOption,
     DatasetArgument,
     ExportOption,
@@ -22,6 +26,7 @@ from scoring.cli.options import (
     ModelOption,
     ProtectedOption,
     ReportsOption,
+    SeedOption,
     WhyOption,
 )
 from scoring.serving.costs import FALSE_NEGATIVE, FALSE_POSITIVE
@@ -29,7 +34,13 @@ from scoring.serving.costs import FALSE_NEGATIVE, FALSE_POSITIVE
 if TYPE_CHECKING:
     from scoring.modelling.pipeline import Run
     from scoring.registry.gates import Gate
+    from scoring.registry.mlflow_registry import Registry
     from scoring.registry.promotions import Event, Registered
+
+HeldOutOption = Annotated[
+    Path, typer.Option("--data", help="The dataset whose held-out applicants are scored.")
+]
+VersionOption = Annotated[str | None, typer.Option("--version", help="The champion by default.")]
 
 _VERSION_HEADER = ("version", "alias", "registered", "AUC", "cost", "data", "by", "why")
 _EVENT_HEADER = ("", "when", "what", "version", "before", "by", "why")
@@ -40,7 +51,7 @@ def train(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Of the search for hyper-parameters.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same data, seed and code: same model file.")] = 0,
+    seed: SeedOption = 0,
     family: Annotated[
         str | None, typer.Option(help="Served unless another is clearly cheaper: sum by default.")
     ] = None,
@@ -54,14 +65,11 @@ def train(
     Families of models, remedies for imbalance and hyper-parameters are compared in
     cross-validation on what decisions cost. An interrupted search goes on where it stopped.
     """
-    from datetime import UTC, datetime
-
     from scoring.data.versions import DataVersions
     from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
     from scoring.modelling.pipeline import TRIALS, TrainingSettings
     from scoring.modelling.pipeline import train as run_training
     from scoring.modelling.recipes import opened
-    from scoring.registry import approval
     from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Registry
     from scoring.registry.tracking import track
     from scoring.serving.costs import Costs
@@ -72,13 +80,13 @@ def train(
     )  # fmt: skip
     with messages() as console, opened(data) as dataset:
         # A registry that cannot be used is told before hours of training, not after.
-        registry = Registry(mlruns)
+        Registry(mlruns)
         with stages(console) as report:
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
         with console.status("registering"):
-            approval.settle(registry)
+            registry = settled(mlruns)
             DataVersions.beside(registry.folder).keep(dataset)
-            scorer = track(registry, run, datetime.now(UTC).date().isoformat())
+            scorer = track(registry, run, _today())
             registry.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)
     typer.echo(
@@ -114,8 +122,7 @@ def _show_training(run: Run) -> None:
 def validate(
     data: DataOption,
     recipe: Annotated[
-        str,
-        typer.Option(help="champion, linear, trees, sum; note: LightGBM of the literature."),
+        str, typer.Option(help="champion, linear, trees, sum; note: LightGBM of the literature.")
     ] = "champion",
     seeds: Annotated[str, typer.Option(help="Of the folds, with commas between.")] = "0,1,2",
     protected: ProtectedOption = None,
@@ -127,13 +134,7 @@ def validate(
     Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
     dictate (1/11 by default), and at the one that was the best on the other folds.
     """
-    from scoring.modelling.recipes import (
-        FIGURES,
-        examples_for,
-        opened,
-        recipe_named,
-        validated,
-    )
+    from scoring.modelling.recipes import FIGURES, examples_for, opened, recipe_named, validated
     from scoring.serving.costs import Costs
 
     with messages() as console, opened(data) as dataset:
@@ -141,8 +142,8 @@ def validate(
         examples = examples_for(chosen, dataset, protected)
         with stages(console) as report:
             costs = Costs(cost_fn, cost_fp)
-            found = validated(chosen, examples, _numbers(seeds), costs, report)
-    rows = ((str(row[0]), *map(_cell, row[1:])) for row in found.rows())
+            table = validated(chosen, examples, _numbers(seeds), costs, report)
+    rows = ((str(row[0]), *map(_cell, row[1:])) for row in table.rows())
     typer.echo(f"{examples.target.size:,} applicants, {len(examples.features)} columns, {recipe}")
     show(("seed", *FIGURES), rows)
 
@@ -159,27 +160,21 @@ def _numbers(words: str) -> list[int]:
 
 
 def recut(
-    data: Annotated[Path, typer.Option(help="The dataset whose held-out applicants are scored.")],
+    data: HeldOutOption,
     cost_fn: CostFnOption = FALSE_NEGATIVE,
     cost_fp: CostFpOption = FALSE_POSITIVE,
-    version: Annotated[str | None, typer.Option(help="The champion by default.")] = None,
+    version: VersionOption = None,
     mlruns: MlrunsOption = MLRUNS,
 ) -> None:
     """Register a model with other costs, and so another cut-off, without training."""
-    from datetime import UTC, datetime
-
     from scoring.data.dataset import Dataset
-    from scoring.registry import approval
-    from scoring.registry.mlflow_registry import CHALLENGER, Registry
+    from scoring.registry.mlflow_registry import CHALLENGER
     from scoring.registry.recutting import register_recut
     from scoring.serving.costs import Costs
 
     with messages() as console, console.status("scoring the held-out applicants"):
-        registry = Registry(mlruns)
-        approval.settle(registry)
-        created = datetime.now(UTC).date().isoformat()
-        dataset = Dataset.open(data)
-        scorer = register_recut(registry, dataset, Costs(cost_fn, cost_fp), created, version)
+        registry, costs = settled(mlruns), Costs(cost_fn, cost_fp)
+        scorer = register_recut(registry, Dataset.open(data), costs, _today(), version)
         registry.export(mlruns / CHALLENGER, CHALLENGER)
     typer.echo(
         f"version {scorer.version} of {scorer.name} refuses above {scorer.cutoff:.4f} and is the "
@@ -189,7 +184,7 @@ def recut(
 
 
 def promote(
-    data: Annotated[Path, typer.Option(help="The dataset whose held-out applicants are scored.")],
+    data: HeldOutOption,
     by: ByOption,
     why: WhyOption,
     version: Annotated[str | None, typer.Option(help="The challenger by default.")] = None,
@@ -233,11 +228,9 @@ def rollback(
 ) -> None:
     """Make the previous champion the champion again, and export it."""
     from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Registry
 
     with messages():
-        registry = Registry(mlruns)
-        approval.settle(registry, export)
+        registry = settled(mlruns, export)
         event = approval.rollback(registry, by, why, export=export, reports=reports)
     typer.echo(
         f"version {event.version} is the champion again, in the place of version {event.previous}; "
@@ -247,21 +240,15 @@ def rollback(
 
 def models(mlruns: MlrunsOption = MLRUNS) -> None:
     """List the registered versions, the newest first, and every change of champion."""
-    from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Registry
-
     with messages():
-        registry = Registry(mlruns)
-        approval.settle(registry)
+        registry = settled(mlruns)
         versions, events = registry.versions(), registry.history()
     show(_VERSION_HEADER, map(_version_row, versions))
     show(_EVENT_HEADER, map(_event_row, events))
 
 
 def card(
-    version: Annotated[str | None, typer.Option(help="The champion by default.")] = None,
-    mlruns: MlrunsOption = MLRUNS,
-    reports: ReportsOption = REPORTS,
+    version: VersionOption = None, mlruns: MlrunsOption = MLRUNS, reports: ReportsOption = REPORTS
 ) -> None:
     """Write a version's model card as Markdown and as HTML."""
     from scoring.registry import approval
@@ -272,6 +259,37 @@ def card(
     typer.echo(f"model card of version {written} in {reports}")
 
 
+def lineage(
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="A number, champion or challenger.")
+    ],
+    mlruns: MlrunsOption = MLRUNS,
+    database: DatabaseOption = DATABASE,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print plain JSON instead of a table.")
+    ] = False,
+) -> None:
+    """Print where a version comes from and what it led to: from raw files to predictions.
+
+    Neither the data nor the store has to be there: the registry keeps what it takes.
+    """
+    from scoring.registry.lineage import lineage_of
+    from scoring.registry.mlflow_registry import Registry
+    from scoring.store import Store
+
+    with messages():
+        decisions = Store(database)
+        try:
+            chain = lineage_of(Registry(mlruns), version, decisions)
+        finally:
+            decisions.close()
+    if as_json:
+        typer.echo(json.dumps(chain.values(), indent=2))
+    else:
+        typer.echo(f"{chain.model} version {chain.version}")
+        show(("step", "what", "value"), chain.rows())
+
+
 def export(
     out: Annotated[
         Path | None, typer.Option(help="The directory to write; mlruns/ALIAS by default.")
@@ -280,14 +298,9 @@ def export(
     mlruns: MlrunsOption = MLRUNS,
 ) -> None:
     """Copy a registered model out of MLflow as a directory that the API serves or tries."""
-    from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Registry
-
     folder = out or CHAMPION.with_name(alias)
     with messages() as console, console.status("exporting"):
-        registry = Registry(mlruns)
-        approval.settle(registry)
-        scorer = registry.export(folder, alias)
+        scorer = settled(mlruns).export(folder, alias)
     typer.echo(f"{scorer.name} version {scorer.version} ({alias}) in {folder}")
 
 
@@ -314,6 +327,20 @@ def predict(
         f"{refused:.1%} refused at the cut-off {scorer.cutoff:.4f}"
         + (f"; of {doubted:,} something was not understood" if doubted else "")
     )
+
+
+def settled(mlruns: Path, export: Path | None = None) -> Registry:
+    """The registry of a folder, after what killed commands left half done was finished."""
+    from scoring.registry import approval
+    from scoring.registry.mlflow_registry import Registry
+
+    registry = Registry(mlruns)
+    approval.settle(registry, export)
+    return registry
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def _gate_row(gate: Gate) -> tuple[str, ...]:

@@ -59,13 +59,7 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 
 
 def moment(option: str, text: str) -> datetime:
-    """Read a time that was given to an option; UTC if no zone is said.
-
-    Raises
-    ------
-    ScoringError
-        If it is none.
-    """
+    """Read a time given to an option, UTC if no zone is said; ScoringError if it is none."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
@@ -74,13 +68,7 @@ def moment(option: str, text: str) -> datetime:
 
 
 def span(option: str, text: str, examples: Sequence[str]) -> timedelta:
-    """Read how long a time was given to an option, in a unit that its examples have.
-
-    Raises
-    ------
-    ScoringError
-        If it is no number of such units.
-    """
+    """Read how long a time an option is given, in a unit of the examples; else ScoringError."""
     match = _SPAN.fullmatch(text)
     if match is None or match[2] not in {example[-1] for example in examples}:
         choice = f"{', '.join(examples[:-1])} or {examples[-1]}"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from scoring.cli.console import messages
+from scoring.cli.options import REPORTS
 
 
 def notebook(
@@ -35,7 +36,7 @@ def notebook(
 
 
 def overview(
-    reports: Annotated[Path, typer.Option(help="The folder of reports.")] = Path("reports"),
+    reports: Annotated[Path, typer.Option(help="The folder of reports.")] = REPORTS,
 ) -> None:
     """Write index.html, which leads to every report there is, and notebooks as HTML beside it."""
     from scoring.reports.overview import write

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show, stages
+from scoring.cli.models import settled
 from scoring.cli.options import (
     CHAMPION,
     DATABASE,
     MLRUNS,
     REPORTS,
+    ByOption,
     DatabaseOption,
     ExportOption,
     MlrunsOption,
@@ -27,44 +29,49 @@ from scoring.cli.store import in_use, with_key
 if TYPE_CHECKING:
     from scoring.registry.retraining.retrain import Attempt
 
+WindowOption = Annotated[
+    str,
+    typer.Option(
+        metavar="SPAN",
+        help="The newest decisions with an outcome, which are compared on: 90d, 12w.",
+    ),
+]
+AgeOption = Annotated[
+    str | None,
+    typer.Option(metavar="SPAN", help="Only if the champion has reigned for so long: 90d."),
+]
+AlertOption = Annotated[
+    bool, typer.Option("--if-alert", help="Only if an open alert about the champion calls for it.")
+]
+HoldOption = Annotated[
+    bool, typer.Option("--hold", help="Leave it the challenger, even if it is better.")
+]
+ShareOption = Annotated[
+    float, typer.Option(help="Of the new labels, the most of one caller: beyond it you promote.")
+]
+KnownDataOption = Annotated[
+    Path | None,
+    typer.Option(help="What the champion learnt from, if mlruns/data does not keep it."),
+]
+PagesOption = Annotated[
+    Path, typer.Option("--reports", help="The folder of retraining.html, .json and the model card.")
+]
 _SPANS = ("90d", "12w")
 _NOBODY = "python -m scoring retrain"
 
 
 def retrain(
-    window: Annotated[
-        str,
-        typer.Option(
-            metavar="SPAN",
-            help="The newest decisions with an outcome, which are compared on: 90d, 12w.",
-        ),
-    ] = "90d",
-    if_older_than: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", help="Only if the champion has reigned for so long: 90d."),
-    ] = None,
-    if_alert: Annotated[
-        bool,
-        typer.Option("--if-alert", help="Only if an open alert about the champion calls for it."),
-    ] = False,
-    hold: Annotated[
-        bool, typer.Option("--hold", help="Leave it the challenger, even if it is better.")
-    ] = False,
-    caller_share: Annotated[
-        float,
-        typer.Option(help="Of the new labels, the most of one caller: beyond it you promote."),
-    ] = 0.5,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="What the champion learnt from, if mlruns/data does not keep it."),
-    ] = None,
-    by: Annotated[str, typer.Option("--by", help="Who decides.")] = _NOBODY,
+    window: WindowOption = "90d",
+    if_older_than: AgeOption = None,
+    if_alert: AlertOption = False,
+    hold: HoldOption = False,
+    caller_share: ShareOption = 0.5,
+    data: KnownDataOption = None,
+    by: ByOption = _NOBODY,
     seed: SeedOption = 0,
     mlruns: MlrunsOption = MLRUNS,
     export: ExportOption = CHAMPION,
-    reports: Annotated[
-        Path, typer.Option(help="The folder of retraining.html, .json and the model card.")
-    ] = REPORTS,
+    reports: PagesOption = REPORTS,
     database: DatabaseOption = DATABASE,
 ) -> None:
     """Learn from recorded decisions with their outcomes; promote what is cheaper beyond chance.
@@ -75,8 +82,6 @@ def retrain(
     With --if-older-than and --if-alert either is enough.
     """
     from scoring.data.dataset import Dataset
-    from scoring.registry import approval
-    from scoring.registry.mlflow_registry import Registry
     from scoring.registry.promotions import check_motive
     from scoring.registry.retraining.retrain import attempt, gather
     from scoring.registry.retraining.triggers import Triggers, call_for
@@ -84,12 +89,9 @@ def retrain(
     now = datetime.now(UTC)
     with messages() as console:
         newest = span("--window", window, _SPANS)
-        oldest = None
-        if if_older_than is not None:
-            oldest = span("--if-older-than", if_older_than, _SPANS)
+        oldest = None if if_older_than is None else span("--if-older-than", if_older_than, _SPANS)
         original = None if data is None else Dataset.open(data)
-        registry = Registry(mlruns)
-        approval.settle(registry, export)
+        registry = settled(mlruns, export)
         with in_use(with_key(database)) as store:
             call = call_for(registry, store, Triggers(oldest, if_alert), now)
             typer.echo(call.why)

@@ -16,11 +16,7 @@ from scoring.serving.scorer import Calibration
 # With fewer the level of PDs that newer outcomes set is no more than chance, and with fewer than
 # the second the slope is: its standard error is about one over the root of the defaults.
 LEAST_DEFAULTS = 20
-
-
 _DEFAULTS_FOR_SLOPE = 100
-
-
 _MOST_STEPS = 50
 
 
@@ -36,16 +32,12 @@ def calibrate(scores: Floats, target: Labels) -> Calibration:
 def renewed(calibration: Calibration, scores: Floats, target: Labels) -> Calibration:
     """A calibration fitted anew on the newest outcomes, as far as there are enough of them.
 
-    Old outcomes still teach who is riskier than whom when they no longer tell how risky. With
-    few new ones only the level is moved, so that the PDs sum up to the defaults there were.
+    Old outcomes still teach who is riskier than whom when they no longer tell how risky. With few
+    new ones only the level is moved, so that the PDs sum up to the defaults there were, and with
+    fewer than `LEAST_DEFAULTS` of either outcome all would be chance: the calibration stays as it
+    is.
 
-    Parameters
-    ----------
-    calibration : Calibration
-        Fitted on all outcomes.
-    scores, target : numpy.ndarray of shape (applicants,)
-        Of applicants with new outcomes, whom the model has not seen. With fewer than
-        `LEAST_DEFAULTS` of either outcome the calibration stays as it is: all would be chance.
+    The scores (log-odds) and outcomes are those of applicants whom the model has not seen.
     """
     if rarer(target) < LEAST_DEFAULTS:
         return calibration

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -18,39 +18,21 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import TargetEncoder
 
 from scoring.errors import ScoringError
+from scoring.modelling.examples import Matrix
 from scoring.modelling.resampling import Resampling, resample
 from scoring.serving.families import families
 from scoring.serving.families.base import Feature, Floats, Labels, Model
-
-Matrix = npt.NDArray[np.float32]
 
 # Served unless another family is clearly better.
 DEFAULT_FAMILY = "sum"
 
 
-class KnownColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Keep the columns that have a value in the training rows; the others have no ranks."""
-
-    def fit(self, matrix: Matrix, _target: object = None) -> KnownColumns:
-        """Note which columns have a value."""
-        self.known_ = ~np.isnan(matrix).all(axis=0)
-        return self
-
-    def transform(self, matrix: Matrix) -> Matrix:
-        """Leave the other columns out."""
-        return matrix[:, self.known_]
-
-
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What a model is made by.
+    """What a model is made by: its name in tables and runs, and parameters that distinguish it.
 
     Attributes
     ----------
-    name : str
-        How tables and runs call it.
-    parameters : mapping
-        What distinguishes it, for the record.
     family : type of Model, optional
         What it is served as, and fitted by; None for what is only compared with.
     build : callable of (features, seed) to classifier, optional
@@ -109,11 +91,7 @@ def random_forest(min_samples_leaf: int = 20) -> Candidate:
         shuffled = StratifiedKFold(5, shuffle=True, random_state=seed)
         preprocess = ColumnTransformer(
             [
-                (
-                    "numbers",
-                    make_pipeline(KnownColumns(), SimpleImputer(strategy="median")),
-                    numbers,
-                ),
+                ("numbers", SimpleImputer(strategy="median", keep_empty_features=True), numbers),
                 ("categories", TargetEncoder(cv=shuffled), categories),
             ],
             sparse_threshold=0.0,
@@ -151,11 +129,7 @@ class Classifier:
 
 
 def fit(
-    candidate: Candidate,
-    features: Sequence[Feature],
-    matrix: Matrix,
-    target: Labels,
-    seed: int,
+    candidate: Candidate, features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int
 ) -> Fitted:
     """Fit a candidate on an encoded matrix of shape (applicants, features)."""
     rows, labels, weights = resample(candidate.resampling, features, matrix, target, seed)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scoring.evaluation.bootstrap import resamples
+from scoring.evaluation.business import decision_costs
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.validation import Validation
 from scoring.serving.costs import Costs
@@ -15,8 +16,6 @@ from scoring.serving.families.base import Floats
 
 # The ratios of costs over which the search averages, around the one that is decided with.
 _AROUND = (0.5, 0.7, 1.0, 1.4, 2.0)
-
-
 _RESAMPLES = 200
 
 
@@ -38,29 +37,18 @@ def _smoothed_costs(validation: Validation) -> Floats:
     for factor in _AROUND:
         near = Costs(costs.false_negative * factor, costs.false_positive)
         refused = pds > near.cutoff
-        cost = near.false_negative * (defaulted & ~refused) + near.false_positive * (
-            ~defaulted & refused
-        )
-        scale = (costs.false_negative + costs.false_positive) / (
-            near.false_negative + near.false_positive
-        )
-        total += cost * scale / len(_AROUND)
+        prices = near.false_negative + near.false_positive
+        scale = (costs.false_negative + costs.false_positive) / prices
+        total += decision_costs(defaulted, refused, near) * scale / len(_AROUND)
     return total
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate that is served.
+    """The candidate that is served, with its cross-validation, and why in words.
 
-    Attributes
-    ----------
-    validation : Validation
-        Its cross-validation.
-    difference, standard_error : float
-        Smoothed cost of the alternative minus that of the default, and the bootstrap's standard
-        error of it, on folds that the search has not used.
-    sentence : str
-        Why, in words.
+    `difference` is the smoothed cost of the alternative minus that of the default, and
+    `standard_error` the bootstrap's of it, on folds that the search has not used.
     """
 
     validation: Validation

@@ -22,33 +22,21 @@ def families(
 ) -> list[Validation]:
     """Try a few values of each family on the first folds, and the best of them on all folds.
 
-    Parameters
-    ----------
-    values : mapping of str to sequence of Candidate
-        The values of each family.
-    folds : Folds
-        The same for all.
-    costs : Costs
-        What mistakes cost.
-    progress : callable of (name, done, total), optional
-        Told after each fold.
-
-    Returns
-    -------
-    list of Validation
-        Of every value, in the order given: on all folds for the best value of each family, on
-        the first folds for the others.
+    Returns the validations of every value, in the order given: on all folds for the best value of
+    each family, on the first folds for the others. `progress` is told after each fold.
     """
     numbers = range(len(folds.parts))
     first, others = numbers[:FIRST_FOLDS], numbers[FIRST_FOLDS:]
     tried = [candidate for family in values.values() for candidate in family]
     fitted = fit_each(tried, folds, first, progress)
-    found = [assemble(item, folds, costs, parts) for item, parts in zip(tried, fitted, strict=True)]
-    kept = [tried.index(item.candidate) for item in best_of_each(found)]
+    validations = [
+        assemble(item, folds, costs, parts) for item, parts in zip(tried, fitted, strict=True)
+    ]
+    kept = [tried.index(item.candidate) for item in best_of_each(validations)]
     rest = fit_each([tried[i] for i in kept], folds, others, progress)
     for i, parts in zip(kept, rest, strict=True):
-        found[i] = assemble(tried[i], folds, costs, fitted[i] + parts)
-    return found
+        validations[i] = assemble(tried[i], folds, costs, fitted[i] + parts)
+    return validations
 
 
 def best_of_each(validations: Sequence[Validation]) -> list[Validation]:
@@ -64,15 +52,7 @@ def best_of_each(validations: Sequence[Validation]) -> list[Validation]:
 
 
 def family_choice(tried: Sequence[Validation], default: str = DEFAULT_FAMILY) -> Choice:
-    """Which family is served: the default one, unless another is clearly cheaper.
-
-    Parameters
-    ----------
-    tried : sequence of Validation
-        Of the families' first values.
-    default : str
-        The family that is kept in doubt.
-    """
+    """Which family is served: the default one, unless another is clearly cheaper."""
     served = [item for item in best_of_each(tried) if item.candidate.family is not None]
     (kept,) = (item for item in served if item.candidate.name == default)
     return cheapest(kept, [item for item in served if item is not kept], lambda it: it.name)

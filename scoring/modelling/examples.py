@@ -23,11 +23,7 @@ Positions = npt.NDArray[np.intp]
 # A fifth of all applicants is never learnt from, whichever model is trained: a champion and its
 # challenger can then be compared on applicants that neither has seen.
 HOLDOUT_SHARE = 0.2
-
-
 _HOLDOUT_SEED = 20_181
-
-
 HOLDOUT_RULE = (
     f"SplitMix64 of SK_ID_CURR with seed {_HOLDOUT_SEED}, the lowest {HOLDOUT_SHARE:.0%} of hashes"
 )
@@ -57,16 +53,10 @@ def _hashes(applicants: pl.Series) -> npt.NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class Examples:
-    """Applicants with a known outcome, encoded for the models.
+    """Applicants with a known outcome (1 for a default, 0 else), encoded for the models.
 
-    Attributes
-    ----------
-    frame : polars.DataFrame
-        SK_ID_CURR and features, as `build_features` gives them.
-    target : numpy.ndarray of shape (applicants,)
-        1 for a default, 0 else.
-    features : tuple of Feature
-        Which columns a model may use.
+    The frame holds SK_ID_CURR and features, as `build_features` gives them; `features` are the
+    columns that a model may use.
     """
 
     frame: pl.DataFrame
@@ -79,14 +69,8 @@ class Examples:
     ) -> Examples:
         """Join features with outcomes and choose the columns that a model may use.
 
-        Parameters
-        ----------
-        frame : polars.DataFrame
-            Features by SK_ID_CURR.
-        targets : polars.DataFrame
-            SK_ID_CURR and TARGET; applicants without an outcome are left out.
-        use_protected : bool
-            Whether sex, age and family status may be used.
+        Applicants without an outcome are left out, and so are sex, age and family status unless
+        `use_protected`.
 
         Raises
         ------
@@ -97,13 +81,9 @@ class Examples:
         joined = frame.join(known, on="SK_ID_CURR", how="inner", maintain_order="left")
         target = joined["TARGET"].to_numpy().astype(np.int8)
         _check_outcomes(target)
-        columns = joined.drop("SK_ID_CURR", "TARGET")
-        features = tuple(
-            Feature.of(name, dtype)
-            for name, dtype in columns.schema.items()
-            if use_protected or name not in PROTECTED
-        )
-        return cls(joined.drop("TARGET"), target, features)
+        features = _features(joined.drop("TARGET"))
+        allowed = (own for own in features if use_protected or own.name not in PROTECTED)
+        return cls(joined.drop("TARGET"), target, tuple(allowed))
 
     @cached_property
     def matrix(self) -> Matrix:
@@ -116,9 +96,7 @@ class Examples:
 
     def with_protected(self) -> Examples:
         """The same applicants with every feature allowed: sex, age and family status too."""
-        columns = self.frame.drop("SK_ID_CURR").schema
-        features = tuple(Feature.of(name, dtype) for name, dtype in columns.items())
-        return Examples(self.frame, self.target, features)
+        return Examples(self.frame, self.target, _features(self.frame))
 
     def holdout(self) -> tuple[Examples, Examples]:
         """Split into (development, held out) by `is_held_out`.
@@ -157,6 +135,11 @@ def applicants_digest(examples: Examples) -> str:
     outcome = pl.Series("TARGET", examples.target)
     known = examples.frame.select("SK_ID_CURR", outcome).sort("SK_ID_CURR")
     return hashlib.sha256(known.write_csv(include_header=False).encode()).hexdigest()
+
+
+def _features(frame: pl.DataFrame) -> tuple[Feature, ...]:
+    columns = frame.drop("SK_ID_CURR").schema
+    return tuple(Feature.of(name, dtype) for name, dtype in columns.items())
 
 
 def _check_outcomes(target: Labels) -> None:

@@ -19,24 +19,10 @@ def unseen_pds(
 ) -> pl.DataFrame:
     """PDs of all training applicants, each from a model that has not seen the applicant.
 
-    Parameters
-    ----------
-    validation : Validation
-        Of the development applicants: theirs come from the folds.
-    development, holdout : Examples
-        The applicants that were learnt from, and those that were not.
-    scorer : Scorer
-        The served model: the held-out applicants' PDs are its own.
-
-    Returns
-    -------
-    polars.DataFrame
-        SK_ID_CURR and probability_of_default.
+    Those of the development applicants come from the folds of the validation, those of the held-out
+    ones from the served model. Returns SK_ID_CURR and probability_of_default.
     """
-    parts = (
-        (development, validation.pds),
-        (holdout, scorer.predict(holdout.frame)),
-    )
+    parts = ((development, validation.pds), (holdout, scorer.predict(holdout.frame)))
     return pl.concat(
         examples.frame.select("SK_ID_CURR", probability_of_default=pl.Series(pds))
         for examples, pds in parts
@@ -52,18 +38,9 @@ def held_out(scorer: Scorer, holdout: Examples, seed: int = 0) -> dict[str, Inte
 def price_of_leaving_out(
     validation: Validation, including: Examples, folds: int, seed: int
 ) -> dict[str, Interval]:
-    """What leaving the protected attributes out changes, for the chosen recipe, without minus with.
+    """Compute what leaving the protected attributes out changes, for the chosen recipe.
 
-    An AUC below zero and a business cost above zero are the price.
-
-    Parameters
-    ----------
-    validation : Validation
-        Of the recipe without them.
-    including : Examples
-        The same applicants with them.
-    folds, seed : int
-        Of the cross-validation.
+    The validation is of the recipe without them, on the same applicants as `including`.
     """
     costs = validation.costs
     other = cross_validate(validation.candidate, including, costs, folds, seed)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from scoring.errors import ScoringError
 from scoring.evaluation.business import refer_band
 from scoring.evaluation.metrics import figures
 from scoring.modelling.calibration import LEAST_DEFAULTS
@@ -29,26 +30,12 @@ _PACKAGES = ("lightgbm", "numpy", "polars", "scikit-learn")
 
 
 def fit_scorer(
-    validation: Validation,
-    examples: Examples,
-    name: str,
-    lineage: Mapping[str, Any],
-    seed: int = 0,
+    validation: Validation, examples: Examples, name: str, lineage: Mapping[str, Any], seed: int = 0
 ) -> Scorer:
     """Fit the served model on all examples; its calibration comes from the cross-validation.
 
-    Parameters
-    ----------
-    validation : Validation
-        Of a candidate that can be served, on the same examples.
-    examples : Examples
-        Applicants with outcomes.
-    name : str
-        The registered model's name.
-    lineage : mapping
-        Kept inside the Scorer as it is.
-    seed : int
-        Of the model.
+    The validation is that of a candidate that can be served, on the same examples. `name` is the
+    registered model's, and the lineage is kept inside the Scorer as it is.
     """
     candidate = validation.candidate
     features, matrix = _training_matrix(candidate, examples, seed)
@@ -90,14 +77,9 @@ def _training_matrix(
 
 
 def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
-    """The Scorer with the reasons and the importance of features in its profile.
+    """Add the reasons and the importance of features to the Scorer's profile.
 
-    Parameters
-    ----------
-    scorer : Scorer
-        As `fit_scorer` made it.
-    unseen : polars.DataFrame
-        Features of applicants that the model has not seen.
+    They are computed on features of applicants that the model has not seen.
     """
     if scorer.profile is None:
         raise TrainingError("the model has no profile: fit it with fit_scorer")
@@ -127,6 +109,30 @@ def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]
         ),
         "packages": {name: version(name) for name in _PACKAGES},
     }
+
+
+def candidate_of(model: Scorer) -> Candidate:
+    """What a model was made by, to be fitted on other applicants.
+
+    Raises
+    ------
+    ScoringError
+        If the model does not tell.
+    """
+    try:
+        known = model.lineage
+        return Candidate(
+            known["candidate"],
+            known["parameters"],
+            type(model.model),
+            resampling=known["resampling"],
+            kept=known["features_kept"],
+        )
+    except KeyError as error:
+        raise ScoringError(
+            f"model {model.name} {model.version} does not tell its {error.args[0]}, so that "
+            "none can be made like it: name one that `python -m scoring train` made"
+        ) from error
 
 
 def promises(

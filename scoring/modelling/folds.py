@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold
 
 from scoring.modelling.candidates import Candidate
@@ -28,14 +27,8 @@ class Fold(NamedTuple):
 class Folds:
     """A cross-validation made ready once for any number of candidates.
 
-    Attributes
-    ----------
-    examples : Examples
-        Applicants with outcomes.
-    parts : tuple of Fold
-        Each leaves other applicants out.
-    seed : int
-        Of the folds and of everything fitted in them.
+    Each of its parts leaves other applicants out; `seed` is that of the folds and of everything
+    fitted in them.
     """
 
     examples: Examples
@@ -44,14 +37,6 @@ class Folds:
     # Of each fold: the columns with values, and their ranking.
     _known: dict[int, Positions] = field(default_factory=dict, repr=False, compare=False)
     _rankings: dict[int, Positions] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def number(self) -> npt.NDArray[np.int64]:
-        """In which fold each applicant is left out."""
-        result = np.empty(self.examples.target.size, dtype=np.int64)
-        for number, part in enumerate(self.parts):
-            result[part.out] = number
-        return result
 
     def data(self, number: int, candidate: Candidate) -> tuple[Positions, Matrix, Matrix]:
         """A fold's columns for a candidate, its training rows and its rows left out."""
@@ -80,17 +65,7 @@ def known_columns(matrix: Matrix) -> Positions:
 
 
 def prepare(examples: Examples, folds: int = FOLDS, seed: int = 0) -> Folds:
-    """Make stratified, shuffled folds.
-
-    Parameters
-    ----------
-    examples : Examples
-        Applicants with outcomes.
-    folds : int
-        How many.
-    seed : int
-        Of the folds and of everything fitted in them.
-    """
+    """Make stratified, shuffled folds; the seed is also that of everything fitted in them."""
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     # Encoded once, before several threads ask for it.
     splits = splitter.split(examples.matrix, examples.target)

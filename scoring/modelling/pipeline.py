@@ -37,20 +37,8 @@ _SEARCH_FOLDS = 4
 class TrainingSettings:
     """What distinguishes one training from another.
 
-    Attributes
-    ----------
-    trials : int
-        Of the search for hyper-parameters.
-    seed : int
-        Of everything random: the same data, settings and code give the same model, byte for byte.
-    costs : Costs
-        What mistakes cost.
-    use_protected : bool
-        Whether sex, age and family status may be used.
-    folds : int
-        Of the cross-validation.
-    family : str
-        Which is served unless another is clearly cheaper.
+    The same data, settings and code give the same model, byte for byte. `family` is served unless
+    another is clearly cheaper; sex, age and family status may be used with `use_protected`.
     """
 
     trials: int = TRIALS
@@ -63,18 +51,14 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset made ready for training.
+    """A dataset made ready for training, by its digest, source and manifest.
 
     Attributes
     ----------
-    digest, source : str
-        Of the dataset.
     development, holdout : Examples
         Applicants to learn from, and those that play no part in any choice.
     including : Examples
         The development applicants with the protected attributes.
-    manifest : Manifest
-        What the dataset's dataset.json says.
     """
 
     digest: str
@@ -91,12 +75,8 @@ class Run:
 
     Attributes
     ----------
-    settings : TrainingSettings
-    data : Data
-    tried : list of Validation
-        The first values of every family.
-    remedies : list of Validation
-        The served family with each remedy for imbalance.
+    tried, remedies : list of Validation
+        The first values of every family, and the served family with each remedy for imbalance.
     search : Search or None
         The trials; None if a configuration was taken over.
     choice : Choice
@@ -146,14 +126,8 @@ class Tried:
 def load(dataset: Dataset, use_protected: bool = False) -> Data:
     """Read a dataset, compute its features and set a fifth of its applicants aside."""
     development, holdout = examples_of(dataset, use_protected).holdout()
-    return Data(
-        dataset.digest,
-        dataset.manifest["source"],
-        development,
-        holdout,
-        development.with_protected(),
-        dataset.manifest,
-    )
+    source, including = dataset.manifest["source"], development.with_protected()
+    return Data(dataset.digest, source, development, holdout, including, dataset.manifest)
 
 
 def record(data: Data, settings: TrainingSettings) -> dict[str, Any]:
@@ -195,7 +169,6 @@ def train(
     dataset : Dataset
         Its training applicants.
     settings : TrainingSettings
-        What distinguishes this training.
     name : str
         Of the registered model.
     folder : Path
@@ -217,7 +190,7 @@ def train(
     family = family_choice(tried, settings.family)
     treated = remedies(family.validation, folds, progress)
     remedy = remedy_choice(treated)
-    found = refine(
+    search = refine(
         remedy.validation.candidate,
         search_folds(data, settings),
         costs,
@@ -225,12 +198,12 @@ def train(
         seed,
         folder,
         data.digest,
-        progress and (lambda done, total, _best: progress("search", done, total)),
+        progress,
     )
-    best = cross_validate(found.best, folds, costs, progress=progress)
+    best = cross_validate(search.best, folds, costs, progress=progress)
     choice = choose(remedy.validation, best, "The best trial")
     choice = replace(choice, sentence=f"{family.sentence} {choice.sentence}")
-    return measured(choice, Tried(tried, treated, found), data, settings, name)
+    return measured(choice, Tried(tried, treated, search), data, settings, name)
 
 
 def retrain(
@@ -246,18 +219,12 @@ def retrain(
 
     Parameters
     ----------
-    data : Data
-        What to learn from.
-    candidate : Candidate
-        The configuration.
     newest : collection of int
         SK_ID_CURR of those on whose outcomes the PDs are calibrated.
     settings : TrainingSettings
-        What distinguishes this training; there are no trials.
-    name : str
-        Of the registered model.
-    why : str
-        A sentence: why this configuration.
+        There are no trials.
+    name, why : str
+        Of the registered model; a sentence on why this configuration.
     progress : callable of (stage, done, total), optional
         Told as each stage goes on.
 
@@ -266,11 +233,11 @@ def retrain(
     SuspectedLeakageError
         If the model ranks better than is credible.
     """
-    found = cross_validate(
+    unseen = cross_validate(
         candidate, data.development, settings.costs, settings.folds, settings.seed, progress
     )
     known = data.development.frame["SK_ID_CURR"].is_in(pl.Series(newest, dtype=pl.Int32).implode())
-    validation = replace(found, newest=known.to_numpy())
+    validation = replace(unseen, newest=known.to_numpy())
     choice = Choice(validation, 0.0, 0.0, why)
     return measured(choice, Tried([validation], [validation]), data, settings, name)
 

@@ -25,15 +25,7 @@ FIGURES = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is validated.
-
-    Attributes
-    ----------
-    candidate : Candidate
-        The model.
-    use_protected : bool
-        Whether sex, age and family status are used unless it is asked for otherwise.
-    """
+    """A candidate, and whether it uses sex, age and family status unless it is asked otherwise."""
 
     candidate: Candidate
     use_protected: bool
@@ -73,13 +65,7 @@ def opened(folder: Path) -> Iterator[Dataset]:
 
 
 def recipe_named(name: str) -> Recipe:
-    """One of RECIPES.
-
-    Raises
-    ------
-    ScoringError
-        If there is none of that name.
-    """
+    """One of RECIPES; ScoringError if there is none of that name."""
     if name not in RECIPES:
         raise ScoringError(f"no recipe is called {name!r}: any of {', '.join(RECIPES)}")
     return RECIPES[name]
@@ -100,30 +86,15 @@ def validated(
 ) -> pl.DataFrame:
     """Cross-validate a recipe on all applicants, everything learnt inside the folds.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        What is validated.
-    examples : Examples
-        Applicants with outcomes; the hold-out plays no part, since nothing is chosen.
-    seeds : sequence of int
-        Of the folds and of what is fitted in them.
-    costs : Costs
-        What mistakes cost.
-    progress : callable of (name, done, total), optional
-        Told after each fold.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row a seed and one of their means: seed and FIGURES.
+    The hold-out plays no part, since nothing is chosen. Returns a row a seed, which is that of the
+    folds and of what is fitted in them, and one of their means: seed and FIGURES.
     """
     rows = []
     for seed in seeds:
-        found = cross_validate(
+        metrics = cross_validate(
             recipe.candidate, examples, costs, seed=seed, progress=progress
         ).metrics
-        rows.append({"seed": str(seed), **{name: found[name] for name in FIGURES}})
+        rows.append({"seed": str(seed), **{name: metrics[name] for name in FIGURES}})
     table = pl.DataFrame(rows)
     mean = table.select(pl.lit("mean").alias("seed"), pl.col(FIGURES).mean())
     return pl.concat([table, mean])

@@ -14,26 +14,13 @@ from scoring.modelling.validation import Progress, Validation, cross_validate_al
 def remedies(
     reference: Validation, folds: Folds, progress: Progress | None = None
 ) -> list[Validation]:
-    """Cross-validate a candidate with each remedy for imbalance.
-
-    Parameters
-    ----------
-    reference : Validation
-        Of the candidate without a remedy.
-    folds : Folds
-        The same folds.
-    progress : callable of (name, done, total), optional
-        Told after each fold.
-    """
+    """Cross-validate a candidate without and with each remedy for imbalance."""
     others = [
         replace(reference.candidate, resampling=kind)
         for kind in RESAMPLINGS
         if kind != reference.candidate.resampling
     ]
-    return [
-        reference,
-        *cross_validate_all(others, folds, reference.costs, progress=progress),
-    ]
+    return [reference, *cross_validate_all(others, folds, reference.costs, progress=progress)]
 
 
 def remedy_choice(tried: Sequence[Validation]) -> Choice:

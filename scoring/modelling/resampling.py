@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
 
-from scoring.serving.scorer import Feature
+from scoring.modelling.examples import Matrix
+from scoring.serving.families.base import Feature, Floats, Labels
 
-Floats = npt.NDArray[np.float64]
-Matrix = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int8]
 Resampling = Literal["none", "class weights", "under-sampling", "SMOTE"]
 RESAMPLINGS: tuple[Resampling, ...] = get_args(Resampling)
 
@@ -27,24 +24,13 @@ def resample(
 ) -> tuple[Matrix, Labels, Floats | None]:
     """Balance the two outcomes among training rows.
 
-    Parameters
-    ----------
-    kind : Resampling
-        "class weights" gives both outcomes the same total weight; "under-sampling" drops good
-        applicants at random; "SMOTE" adds invented defaults between neighbouring ones.
-    features : sequence of Feature
-        The columns of the matrix.
-    matrix : numpy.ndarray of shape (applicants, features)
-        Encoded, NaN for missing.
-    target : numpy.ndarray of shape (applicants,)
-        1 for a default, 0 else.
-    seed : int
-        Of what is drawn.
+    "class weights" gives both outcomes the same total weight; "under-sampling" drops good
+    applicants at random; "SMOTE" adds invented defaults between neighbouring ones.
 
     Returns
     -------
     matrix, target : numpy.ndarray
-        The rows to train on.
+        The rows to train on, encoded.
     weights : numpy.ndarray of shape (rows,) or None
         Their weights, None where all count the same.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,32 +10,28 @@ from typing import Any
 import optuna
 import polars as pl
 from lightgbm import __version__ as lightgbm_version
-from optuna.trial import BaseTrial, FixedTrial, TrialState
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, TrialState
 
 from scoring.errors import ScoringError
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.choice import smoothed_cost
 from scoring.modelling.comparison import FIRST_FOLDS
 from scoring.modelling.folds import Folds
-from scoring.modelling.validation import Validation, assemble, fit_each
+from scoring.modelling.validation import Progress, Validation, assemble, fit_each
 from scoring.serving.costs import Costs
 
 _SEARCH = "search.db"
-
-
-TrialProgress = Callable[[int, int, float], None]
+# The figures kept of each trial.
+NOTED = ("business_cost", "auc", "log_loss", "brier", "auc_train")
+# In the place of the number of features where all are kept.
+_ALL = 0
 
 
 @dataclass(frozen=True)
 class Search:
-    """The trials of a search.
+    """The trials of a search, and the candidate of the one with the least objective.
 
-    Attributes
-    ----------
-    best : Candidate
-        Of the trial with the least objective.
-    table : polars.DataFrame
-        A row a trial: trial, pruned, objective, business_cost, auc, log_loss and the parameters.
+    `table` has a row a trial: trial, pruned, objective, business_cost, auc, log_loss, parameters.
     """
 
     best: Candidate
@@ -51,7 +46,7 @@ def refine(
     seed: int,
     folder: Path,
     data: str,
-    progress: TrialProgress | None = None,
+    progress: Progress | None = None,
 ) -> Search:
     """Search a family's hyper-parameters and the number of features with Optuna.
 
@@ -68,15 +63,11 @@ def refine(
         Only for the search: what it finds is judged on others.
     costs : Costs
         What mistakes cost.
-    trials : int
-        In total, those already there included.
-    seed : int
-        Of the proposals.
-    folder : Path
-        Where search.db keeps the trials.
-    data : str
-        Digest of the data.
-    progress : callable of (done, total, best objective), optional
+    trials, seed : int
+        How many in total, those already there included; the seed of the proposals.
+    folder, data : Path, str
+        Where search.db keeps the trials; digest of the data.
+    progress : callable of (stage, done, total), optional
         Told after each trial.
     """
     study = _study(base, folds, costs, seed, folder, data)
@@ -85,12 +76,12 @@ def refine(
     def objective(trial: optuna.Trial) -> float:
         return _objective(trial, _proposed(trial, base), folds, costs)
 
-    while (done := _finished(study)) < trials:
+    while (done := len(_finished(study))) < trials:
         # A sampler of its own for each trial: going on later proposes the same.
         study.sampler = _sampler(seed, done)
         study.optimize(objective, n_trials=1)
         if progress:
-            progress(done + 1, trials, study.best_value)
+            progress("search", done + 1, trials)
     return Search(_proposed(FixedTrial(study.best_params), base), _table(study))
 
 
@@ -103,9 +94,8 @@ def _tidy(study: optuna.Study, base: Candidate) -> None:
         study.enqueue_trial(_standard(base))
 
 
-def _finished(study: optuna.Study) -> int:
-    states = (TrialState.COMPLETE, TrialState.PRUNED)
-    return len(study.get_trials(deepcopy=False, states=states))
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
@@ -140,9 +130,6 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-_ALL = 0
-
-
 def _standard(base: Candidate) -> dict[str, Any]:
     """The default recipe as a trial; what is not proposed is passed over."""
     own = {name.rpartition(".")[2]: value for name, value in base.parameters.items()}
@@ -171,23 +158,11 @@ def _objective(trial: optuna.Trial, candidate: Candidate, folds: Folds, costs: C
     return smoothed_cost(whole)
 
 
-# The figures kept of each trial.
-NOTED = ("business_cost", "auc", "log_loss", "brier", "auc_train")
-
-
-# The columns of the trials' table that are measured, not proposed.
-MEASURED = ("objective", *NOTED)
-
-
 def _note(trial: optuna.Trial, validation: Validation) -> None:
     trial.set_user_attr("figures", {name: validation.metrics[name] for name in NOTED})
 
 
 def _table(study: optuna.Study) -> pl.DataFrame:
-    finished = [
-        trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()
-        and trial.state != TrialState.FAIL
-    ]  # fmt: skip
     return pl.DataFrame(
         [
             {
@@ -199,6 +174,6 @@ def _table(study: optuna.Study) -> pl.DataFrame:
                 **trial.user_attrs["figures"],
                 **trial.params,
             }
-            for number, trial in enumerate(finished)
+            for number, trial in enumerate(_finished(study))
         ]
     )

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from lightgbm import Dataset, train
 
-from scoring.serving.scorer import Feature
-
-Floats = npt.NDArray[np.float64]
-Matrix = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int8]
+from scoring.modelling.examples import Matrix, Positions
+from scoring.serving.families.base import Feature, Floats, Labels
 
 # Gains on shuffled outcomes: their upper quartile is what a worthless feature may reach.
 _SHUFFLES = 3
@@ -39,28 +35,14 @@ _PARAMETERS: dict[str, Any] = {
 
 def ranking(
     features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int = 0
-) -> npt.NDArray[np.intp]:
+) -> Positions:
     """Order features by gain, corrected by the gain they reach on shuffled outcomes.
 
     A feature with many values finds splits in noise too. The score is the logarithm of the gain
     on the outcomes over the upper quartile of its gains on shuffled ones (null importance:
     Altmann et al., "Permutation importance: a corrected feature importance measure", 2010).
 
-    Parameters
-    ----------
-    features : sequence of Feature
-        The columns of the matrix.
-    matrix : numpy.ndarray of shape (applicants, features)
-        Training applicants only, encoded.
-    target : numpy.ndarray of shape (applicants,)
-        1 for a default, 0 else.
-    seed : int
-        Of the shuffles and the trees.
-
-    Returns
-    -------
-    numpy.ndarray of shape (features,)
-        Positions, the most valuable first.
+    The rows are those of training applicants only. Returns positions, the most valuable first.
     """
     rng = np.random.default_rng(seed)
     categories = [i for i, feature in enumerate(features) if feature.levels]

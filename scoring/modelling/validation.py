@@ -33,28 +33,18 @@ R = TypeVar("R")
 
 # Models fitted at a time, at most: each holds its training rows.
 _MOST_WORKERS = 4
-
-
 # Rows that are scored at a time.
 _ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class Validation:
-    """A candidate's cross-validation.
+    """A candidate's cross-validation: each score is from a model that has not seen the applicant.
 
     Attributes
     ----------
-    candidate : Candidate
-        What was validated.
-    scores : numpy.ndarray of shape (applicants,)
-        Log-odds of default, each from a model that has not seen the applicant.
-    fold : numpy.ndarray of shape (applicants,)
-        In which fold each applicant was left out.
-    target : numpy.ndarray of shape (applicants,)
-        The outcomes.
-    costs : Costs
-        What mistakes cost.
+    scores, fold, target : numpy.ndarray of shape (applicants,)
+        The log-odds, in which fold each applicant was left out, and the outcomes.
     train_auc, train_cost, fit_seconds, predict_seconds : list of float
         One value a fold; the first two on rows that the fold's model has seen.
     newest : numpy.ndarray of bool of shape (applicants,), optional
@@ -90,11 +80,11 @@ class Validation:
         return self._calibrated(np.ones(self.target.size, dtype=np.bool_))
 
     def _calibrated(self, rows: Mask) -> Calibration:
-        found = calibrate(self.scores[rows], self.target[rows])
+        calibration = calibrate(self.scores[rows], self.target[rows])
         if self.newest is None:
-            return found
+            return calibration
         chosen = rows & self.newest
-        return renewed(found, self.scores[chosen], self.target[chosen])
+        return renewed(calibration, self.scores[chosen], self.target[chosen])
 
     @property
     def raw_pds(self) -> Floats:
@@ -122,9 +112,9 @@ class Validation:
         AUC is that of all scores together.
         """
         auc = float(roc_auc_score(self.target, self.scores))
-        found = figures(self.target, self.pds, self.costs.cutoff, self.costs)
+        calibrated = figures(self.target, self.pds, self.costs.cutoff, self.costs)
         raw = figures(self.target, self.raw_pds, self.costs.cutoff, self.costs)
-        return found | {
+        return calibrated | {
             "auc": auc,
             "gini": 2 * auc - 1,
             "auc_fold_std": float(np.std(self.fold_auc)),
@@ -156,11 +146,10 @@ def cross_validate(
     candidate : Candidate
         Fitted anew in every fold: preprocessing, selection of features and resampling included.
     examples : Examples or Folds
-        Applicants with outcomes, or folds of them that `prepare` made.
+        Applicants with outcomes, or folds of them that `prepare` made; where the folds are not made
+        yet it is given `folds` and `seed`.
     costs : Costs
         What mistakes cost.
-    folds, seed : int
-        For `prepare`, where the folds are not made yet.
     progress : callable of (name, done, total), optional
         Told after each fold.
     """
@@ -169,10 +158,7 @@ def cross_validate(
 
 
 def cross_validate_all(
-    candidates: Sequence[Candidate],
-    folds: Folds,
-    costs: Costs,
-    progress: Progress | None = None,
+    candidates: Sequence[Candidate], folds: Folds, costs: Costs, progress: Progress | None = None
 ) -> list[Validation]:
     """Cross-validate several candidates on the same folds."""
     fitted = fit_each(candidates, folds, range(len(folds.parts)), progress)
@@ -184,16 +170,10 @@ def cross_validate_all(
 
 @dataclass(frozen=True)
 class FittedFold:
-    """What a candidate's model of one fold says.
+    """Log-odds of default that a candidate's model of one fold gives, of shape (rows, parts).
 
-    Attributes
-    ----------
-    number : int
-        Which fold.
-    parts, seen : numpy.ndarray of shape (rows, parts)
-        Of the scores of the rows left out, and of the training rows, in log-odds of default.
-    fit_seconds, predict_seconds : float
-        Wall-clock time.
+    `parts` are those of the rows left out and `seen` those of the training rows; the seconds are
+    wall-clock time.
     """
 
     number: int

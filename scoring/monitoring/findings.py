@@ -24,20 +24,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The state of the data that came in.
+    """The state of the data that came in, on `sampled` applicants.
 
-    Attributes
-    ----------
-    sampled : int
-        How many applicants' features were looked at.
-    unknown_categories : mapping of str to float
-        Features with categories that the model does not know, and the share of applicants.
-    outside : mapping of str to float
-        Features with numbers beyond those of the training, and the share of applicants.
-    recomputed : int
-        Of how many decisions the features were computed again from the kept rows.
-    skewed : mapping of str to int
-        Features that came out otherwise, and how often: serving and training differ.
+    Features with categories that the model does not know, or with numbers beyond those of the
+    training, come with the share of applicants. The features of `recomputed` decisions were
+    computed again from the kept rows; `skewed` counts by feature how often serving and training
+    differ.
     """
 
     sampled: int
@@ -49,21 +41,11 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The service's figures: decisions, latencies, events, errors.
+    """The service's figures: all decisions of the window, by whichever model, and events of models.
 
-    Attributes
-    ----------
-    decisions : int
-        All that were recorded in the window, by whichever model.
-    median_ms, p99_ms : float
-        From a request's arrival to the end of scoring; NaN without decisions.
-    events : mapping of str to int
-        What happened to models, by kind, as the service noted it ("refused" ones too).
-    errors : int or None
-        Answers with a status of 500 or more since the last look, where the service's metrics were
-        asked.
-    reviews : ReviewCounts
-        How reviews went, for which applicants asked.
+    Latencies are from a request's arrival to the end of scoring; NaN without decisions. `errors`
+    are answers with a status of 500 or more since the last look; None where the service's metrics
+    were not asked. `reviews` says how reviews went, for which applicants asked.
     """
 
     decisions: int
@@ -80,8 +62,6 @@ class Performance:
 
     Attributes
     ----------
-    labelled : int
-        How many have an outcome; `defaults` of them defaulted.
     accepted_only : bool
         Whether refused applicants are left out: ranking and calibration are then those of the
         accepted, whom the model already chose, and cannot be held against promises for all.
@@ -92,8 +72,6 @@ class Performance:
         accepted alone where only they have outcomes.
     by_vintage : polars.DataFrame
         A row a month of decision, as `scoring.monitoring.performance.by_vintage` gives it.
-    costs : Costs
-        Of the two mistakes, as the model counts them.
     """
 
     labelled: int
@@ -107,13 +85,7 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Estimates for a window before outcomes are known; they hold if the PDs are calibrated.
-
-    Attributes
-    ----------
-    auc, business_cost, default_rate : Interval
-        Of all applicants of the window.
-    """
+    """Estimates for all applicants of a window, before outcomes are known."""
 
     auc: Interval
     business_cost: Interval
@@ -122,20 +94,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that was found out about one model in one window.
+    """All figures of one model in one window.
 
-    Attributes
-    ----------
-    model_version, model_digest : str
-        The model, as decisions name it.
-    applicants : int
-        Decisions of this model in the window.
-    comparison : Comparison or None
-        With those whom the model learnt from; None with nobody, or a model without a profile.
-    performance : Performance or None
-        None until outcomes are known.
-    estimate : Estimate or None
-        None with nobody.
+    The comparison is None without decisions or for a model without a profile, the performance until
+    outcomes are known, and the estimate without decisions.
     """
 
     window: Window

@@ -1,26 +1,38 @@
-"""One look at what the service recorded: findings for every model that answered."""
+"""One look at what the service recorded and counted: findings for every model that answered."""
 
 from __future__ import annotations
 
+import json
+import re
+import urllib.error
+import urllib.request
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
 from scoring.errors import ScoringError
 from scoring.evaluation.comparison import compare
-from scoring.monitoring.estimate import estimate
-from scoring.monitoring.findings import Findings, Performance, Quality, Service, Window
-from scoring.monitoring.performance import performance
-from scoring.monitoring.quality import quality
+from scoring.monitoring.findings import Findings, Quality, Service, Window
+from scoring.monitoring.performance import estimate, performance
 from scoring.monitoring.replay import kept_model
-from scoring.monitoring.window import SAMPLE, profile, sample
-from scoring.serving.scorer import Scorer
+from scoring.monitoring.window import SAMPLE, profile, quality, sample
 from scoring.store import Headlines, Settled, Store
+
+# Where the number stands in a report that the next look reads.
+COUNTED = "failed_answers_counted"
+
+_SECONDS = 10.0
+_COUNTER = re.compile(r'^scoring_requests_total\{[^}]*status="5\d\d"[^}]*\} (\S+)$', re.MULTILINE)
 
 
 class MonitorError(ScoringError):
     """A window cannot be looked at."""
+
+
+class CounterError(ScoringError):
+    """The service's counters cannot be read."""
 
 
 def look(
@@ -35,14 +47,10 @@ def look(
 
     Parameters
     ----------
-    store : Store
-        Where decisions, outcomes and models are.
     since, until : datetime
         The window; aware of their zone.
-    size : int
-        How many decisions of a model are looked at in every feature, at most.
-    seed : int
-        Of the sample.
+    size, seed : int
+        How many decisions of a model are looked at in every feature, at most; of their draw.
     errors : int, optional
         Answers with a status of 500 or more, which the store knows nothing of.
 
@@ -72,6 +80,46 @@ def look(
     ]
 
 
+def counted(address: str, key: str | None = None) -> int:
+    """Count the answers with a status of 500 or more, of all workers since the service started.
+
+    The address is that of the service's figures for Prometheus, http://HOST:PORT/metrics, and the
+    key an API key with the scope admin.
+
+    Raises
+    ------
+    CounterError
+        If there is no answer, or another one than these figures.
+    """
+    if not address.startswith(("http://", "https://")):
+        raise CounterError(f"--metrics takes http://HOST:PORT/metrics, not {address!r}")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
+            text = answer.read().decode()
+    except (urllib.error.URLError, OSError, UnicodeDecodeError) as error:
+        raise CounterError(
+            f"{address} does not tell the service's figures: {error}; is it running, and is "
+            "MONITOR_API_KEY a key with the scope admin?"
+        ) from error
+    if "scoring_requests" not in text:
+        raise CounterError(f"{address} is not the scoring service's /metrics")
+    return round(sum(float(value) for value in _COUNTER.findall(text)))
+
+
+def since_last(number: int, report: Path) -> int:
+    """Return how many were counted since an earlier report in JSON; all without such a report.
+
+    A smaller number than the last one is that of a service that started anew.
+    """
+    try:
+        last = int(json.loads(report.read_text(encoding="utf-8"))[COUNTED])
+    except (OSError, ValueError, KeyError, TypeError):
+        return number
+    return number - last if number >= last else number
+
+
 def _service(store: Store, lines: Headlines, since: datetime, until: datetime) -> Service:
     median, p99 = float("nan"), float("nan")
     if lines.ids.size:
@@ -91,6 +139,9 @@ def _findings(
     some = sample(store, own, scorer, size, seed)
     reference = scorer.profile
     counted = profile(reference, own, some) if reference else None
+    lately = store.windows.settled(digest, window.since, window.until)
+    ever = Settled.joined([store.windows.settled(digest, None, window.since), lately])
+    decided = store.windows.decided_by_month(digest, window.until)
     return Findings(
         window=window,
         model_version=scorer.version,
@@ -99,16 +150,6 @@ def _findings(
         quality=quality(store, scorer, some, counted) if counted else Quality(len(some.ids)),
         service=service,
         comparison=compare(reference, counted) if reference and counted else None,
-        performance=_performance(store, scorer, digest, window, seed),
+        performance=performance(scorer, lately, ever, seed, decided),
         estimate=estimate(own.pds, refused, scorer.costs, seed),
-    )
-
-
-def _performance(
-    store: Store, scorer: Scorer, digest: str, window: Window, seed: int
-) -> Performance | None:
-    lately = store.windows.settled(digest, window.since, window.until)
-    ever = Settled.joined([store.windows.settled(digest, None, window.since), lately])
-    return performance(
-        scorer, lately, ever, seed, store.windows.decided_by_month(digest, window.until)
     )

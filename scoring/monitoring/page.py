@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
+import polars as pl
 
 from scoring.evaluation.comparison import Comparison, Limits
 from scoring.features.wording.reasons import cause_text
@@ -18,51 +19,51 @@ from scoring.reports.words import Words
 from scoring.store import Alert, ReviewCounts
 
 _MOST_COLUMNS, _DRAWN = 25, 12
+# What is told of a comparison, and of realised performance.
+_COMPARED = (
+    "weighted_psi", "accepted", "referred", "refused", "columns", "reasons", "applicants",
+)  # fmt: skip
+_REALISED = ("labelled", "defaults", "accepted_only", "figures", "promised", "by_vintage")
 # From where on a column is drawn as drifted.
 _LARGE_PSI = Limits().large_psi
 
 
-def html(found: Sequence[Findings], alerts: Sequence[Alert], language: str = "en") -> str:
+def html(models: Sequence[Findings], alerts: Sequence[Alert], language: str = "en") -> str:
     """Write the page: what is wrong first, then every model's figures.
 
-    Parameters
-    ----------
-    found : sequence of Findings
-        Of each model, as `look` gives them.
-    alerts : sequence of Alert
-        Of all of them; their sentences are in English.
-    language : str
-        Of the page.
+    What to do on an alert is said in every language; what was found is told in English.
     """
     words = Words("monitoring", language)
     sections = [_alerts(alerts, words)]
-    sections += [_summary(found, alerts, Words("monitoring", one)) for one in LANGUAGES]
-    sections.append(_service(found[0].service, words))
-    for one in found:
-        if one.applicants:
-            sections += _model(one, words)
-    window = found[0].window
+    sections += [_summary(models, alerts, Words("monitoring", name)) for name in LANGUAGES]
+    sections.append(_service(models[0].service, words))
+    for model in models:
+        if model.applicants:
+            sections += _model(model, words)
+    window = models[0].window
     title = words("title", since=window.since, until=window.until)
     return document.html(title, sections, language)
 
 
-def values(found: Sequence[Findings], alerts: Sequence[Alert]) -> dict[str, Any]:
+def values(models: Sequence[Findings], alerts: Sequence[Alert]) -> dict[str, Any]:
     """Return the same as JSON values; what is not a number is null."""
-    window, service = found[0].window, found[0].service
+    window, service = models[0].window, models[0].service
     content = {
         "since": window.since,
         "until": window.until,
         "alerts": list(alerts),
         "service": service,
-        "models": [_model_values(one) for one in found],
+        "models": [_model_values(model) for model in models],
     }
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
     plain: dict[str, Any] = orjson.loads(orjson.dumps(content, _plain, options))
     return plain
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    """What orjson does not know of itself: named tuples, mappings."""
+def _plain(value: Any) -> Any:
+    """What orjson does not know of itself: tables, named tuples, mappings."""
+    if isinstance(value, pl.DataFrame):
+        return value.to_dicts()
     return dict(value._asdict() if hasattr(value, "_asdict") else value)
 
 
@@ -83,16 +84,19 @@ def _alerts(alerts: Sequence[Alert], words: Words) -> Section:
     return Section(words("alerts.title"), (words.table("alerts", rows),))
 
 
-def _summary(found: Sequence[Findings], alerts: Sequence[Alert], words: Words) -> Section:
+def _summary(models: Sequence[Findings], alerts: Sequence[Alert], words: Words) -> Section:
     critical = sum(alert.severity == "critical" for alert in alerts)
     sentences = (
-        words("summary.decisions", count=sum(one.applicants for one in found)),
+        words("summary.decisions", count=sum(model.applicants for model in models)),
         words("summary.alerts", count=len(alerts), critical=critical)
         if alerts
         else words("summary.calm"),
     )
-    paragraph = Paragraph(" ".join(sentences), words.language)
-    return Section(words("summary.title"), (paragraph,), words.language)
+    advice = dict.fromkeys(words(f"advice.{alert.rule}") for alert in alerts)
+    blocks: list[Block] = [Paragraph(" ".join(sentences), words.language)]
+    if advice:
+        blocks.append(Bullets(tuple(advice)))
+    return Section(words("summary.title"), tuple(blocks), words.language)
 
 
 def _service(service: Service, words: Words) -> Section:
@@ -127,17 +131,17 @@ def _milliseconds(value: float, words: Words) -> str:
     return "" if math.isnan(value) else words("service.milliseconds", value=value)
 
 
-def _model(one: Findings, words: Words) -> list[Section]:
-    title = words("model.title", version=one.model_version, digest=one.model_digest[:12])
-    decisions = Paragraph(words("model.decisions", count=one.applicants))
-    if one.comparison is None:
+def _model(model: Findings, words: Words) -> list[Section]:
+    title = words("model.title", version=model.model_version, digest=model.model_digest[:12])
+    decisions = Paragraph(words("model.decisions", count=model.applicants))
+    if model.comparison is None:
         return [Section(title, (decisions, Paragraph(words("model.nothing"))))]
     return [
-        Section(title, (decisions, _decisions(one.comparison, words))),
-        _features(one.comparison, words),
-        _reasons(one.comparison, words),
-        Section(words("quality.title"), (Bullets(tuple(_quality(one, words))),)),
-        Section(words("outcomes.title"), tuple(_outcomes(one, words))),
+        Section(title, (decisions, _decisions(model.comparison, words))),
+        _features(model.comparison, words),
+        _reasons(model.comparison, words),
+        Section(words("quality.title"), (Bullets(tuple(_quality(model, words))),)),
+        Section(words("outcomes.title"), tuple(_outcomes(model, words))),
     ]
 
 
@@ -202,8 +206,8 @@ def _reasons(comparison: Comparison, words: Words) -> Section:
     return Section(words("reasons.title"), (words.table("reasons", rows),))
 
 
-def _quality(one: Findings, words: Words) -> Iterable[str]:
-    quality = one.quality
+def _quality(model: Findings, words: Words) -> Iterable[str]:
+    quality = model.quality
     yield words("quality.sampled", count=quality.sampled)
     if quality.recomputed:
         skewed = words("quality.no_difference")
@@ -222,17 +226,17 @@ def _quality(one: Findings, words: Words) -> Iterable[str]:
         yield words(f"quality.{key}", names=names or words("quality.none"))
 
 
-def _outcomes(one: Findings, words: Words) -> Iterable[Block]:
-    if one.estimate is not None:
+def _outcomes(model: Findings, words: Words) -> Iterable[Block]:
+    if model.estimate is not None:
         figures = {
-            name: words.interval(getattr(one.estimate, name), ".3f")
+            name: words.interval(getattr(model.estimate, name), ".3f")
             for name in ("auc", "business_cost", "default_rate")
         }
         yield words.pairs("outcomes.estimate", figures)
-    if one.performance is None:
+    if model.performance is None:
         yield Paragraph(words("outcomes.none"))
     else:
-        yield from _realised(one.performance, words)
+        yield from _realised(model.performance, words)
 
 
 def _realised(known: Performance, words: Words) -> Iterable[Block]:
@@ -276,31 +280,15 @@ def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
     )
 
 
-def _model_values(one: Findings) -> dict[str, Any]:
-    compared, known = one.comparison, one.performance
+def _model_values(model: Findings) -> dict[str, Any]:
     return {
-        "model_version": one.model_version,
-        "model_digest": one.model_digest,
-        "decisions": one.applicants,
-        "quality": one.quality,
-        "comparison": compared
-        and {
-            "weighted_psi": compared.weighted_psi,
-            "accepted": compared.accepted,
-            "referred": compared.referred,
-            "refused": compared.refused,
-            "columns": compared.columns.to_dicts(),
-            "reasons": compared.reasons.to_dicts(),
-            "applicants": compared.applicants,
-        },
-        "estimate": one.estimate,
-        "performance": known
-        and {
-            "labelled": known.labelled,
-            "defaults": known.defaults,
-            "accepted_only": known.accepted_only,
-            "figures": known.figures,
-            "promised": known.promised,
-            "by_vintage": known.by_vintage.to_dicts(),
-        },
+        "model_version": model.model_version,
+        "model_digest": model.model_digest,
+        "decisions": model.applicants,
+        "quality": model.quality,
+        "comparison": model.comparison
+        and {name: getattr(model.comparison, name) for name in _COMPARED},
+        "estimate": model.estimate,
+        "performance": model.performance
+        and {name: getattr(model.performance, name) for name in _REALISED},
     }

@@ -1,4 +1,4 @@
-"""Realised performance, beside what was promised when the model was trained."""
+"""Performance: realised beside what was promised in training, and estimated before outcomes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
+from scipy import stats
 
-from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.business import realised_cost
-from scoring.evaluation.intervals import normal_interval, wilson
+from scoring.evaluation.bootstrap import Interval, interval
+from scoring.evaluation.business import decision_costs, realised_cost
+from scoring.evaluation.intervals import auc_of_ranks, normal_interval, wilson
 from scoring.evaluation.metrics import intervals
-from scoring.monitoring.findings import Performance
-from scoring.serving.scorer import Scorer
+from scoring.modelling.examples import Mask
+from scoring.monitoring.findings import Estimate, Performance
+from scoring.serving.costs import Costs
+from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Settled
 
-Floats = npt.NDArray[np.float64]
-
 _RESAMPLES = 200
-# Figures of more would take minutes and tell the same.
+# Figures of more would take minutes and tell the same, and the interval of an estimate would be
+# narrower than the calibration's own error.
 _MOST = 20_000
 _FIGURES = ("auc", "ks", "brier", "ece")
 # The same of a single month, of which there may be many.
@@ -31,6 +32,8 @@ _VINTAGE_MOST = 10_000
 _VINTAGE_FIGURES = ("auc", "ks", "brier")
 # A month with fewer outcomes of either kind has no resample worth an interval.
 _LEAST_OF_EACH = 5
+# Times that outcomes are drawn from the PDs for an estimate.
+_DRAWS = 300
 
 
 def performance(
@@ -47,24 +50,9 @@ def performance(
     refused. They are those of all applicants only if refused ones have outcomes about as often
     as they are refused: where everybody got a loan while the model was being tried.
 
-    Parameters
-    ----------
-    scorer : Scorer
-        The model, with its promises in its lineage.
-    lately : Settled
-        Its decisions whose outcome was observed in the window.
-    ever : Settled
-        All of its decisions whose outcome is known.
-    seed : int
-        Of the intervals.
-    decided : mapping of date to int, optional
-        All decisions of the model, by the first day of the month; those with an outcome if it is
-        not given.
-
-    Returns
-    -------
-    Performance or None
-        None while not both outcomes are among them.
+    `lately` are the model's decisions whose outcome was observed in the window, `ever` all whose
+    outcome is known, and `decided` counts all its decisions by the first day of the month; those
+    with an outcome if it is not given. Returns None while not both outcomes are among them.
     """
     promised = scorer.lineage.get("promised", {})
     everybody = _everybody(lately.refused, promised)
@@ -87,15 +75,13 @@ def performance(
     )
 
 
-def _everybody(refused: npt.NDArray[np.bool_], promised: Mapping[str, Mapping[str, float]]) -> bool:
+def _everybody(refused: Mask, promised: Mapping[str, Mapping[str, float]]) -> bool:
     """Whether refused applicants are among the labelled as if everybody had got a loan."""
     usual = promised.get("all", {}).get("refused", 0.0)
     return bool(refused.any() and refused.mean() >= usual / 2.0)
 
 
-def _figures(
-    scorer: Scorer, defaulted: npt.NDArray[np.bool_], pds: Floats, seed: int
-) -> dict[str, Interval]:
+def _figures(scorer: Scorer, defaulted: Mask, pds: Floats, seed: int) -> dict[str, Interval]:
     if defaulted.size > _MOST:
         places = np.random.default_rng(seed).choice(defaulted.size, _MOST, replace=False)
         defaulted, pds = defaulted[places], pds[places]
@@ -103,7 +89,7 @@ def _figures(
     return {name: measured[name] for name in _FIGURES}
 
 
-def observed_to_expected(defaulted: npt.NDArray[np.bool_], pds: Floats) -> Interval:
+def observed_to_expected(defaulted: Mask, pds: Floats) -> Interval:
     """Divide the number of defaults by the sum of PDs: 1 for calibrated ones.
 
     The interval is that of the number of defaults if each is as likely as its PD says.
@@ -120,17 +106,6 @@ def by_vintage(
 
     A young month's outcomes are the early ones, and a refused applicant has none: `decided`
     says how many were decided on, so how many of them the figures leave out.
-
-    Parameters
-    ----------
-    scorer : Scorer
-        The model that decided.
-    ever : Settled
-        Its decisions whose outcome is known.
-    decided : mapping of date to int
-        All of its decisions, by the first day of the month.
-    seed : int
-        Of the intervals.
 
     Returns
     -------
@@ -182,3 +157,39 @@ def _ranking(month: pl.DataFrame, scorer: Scorer, seed: int) -> dict[str, float 
         for name in _VINTAGE_FIGURES
         for key, value in figures[name].columns(name).items()
     }
+
+
+def estimate(pds: Floats, refused: Mask, costs: Costs, seed: int = 0) -> Estimate | None:
+    """Estimate AUC, cost and default rate of all applicants, refused ones too, from their PDs.
+
+    Outcomes are drawn from the PDs, many times (confidence-based performance estimation; Guillory
+    et al., "Predicting with confidence on unseen distributions", 2021, estimate accuracy alike).
+    That holds as long as the PDs are calibrated: a change of the applicants is seen, a change of
+    what makes them default is not.
+
+    An interval is that of chance in the outcomes, for at most 20,000 applicants. Returns None with
+    nobody.
+    """
+    if not pds.size:
+        return None
+    rng = np.random.default_rng(seed)
+    if pds.size > _MOST:
+        places = rng.choice(pds.size, _MOST, replace=False)
+        pds, refused = pds[places], refused[places]
+    ranks = stats.rankdata(pds)
+    drawn = np.array([_drawn_figures(rng.random(pds.size) < pds, ranks, refused, costs)
+                      for _ in range(_DRAWS)])  # fmt: skip
+    return Estimate(*(_of_draws(values) for values in drawn.T))
+
+
+def _drawn_figures(
+    defaulted: Mask, ranks: Floats, refused: Mask, costs: Costs
+) -> tuple[float, float, float]:
+    cost = float(decision_costs(defaulted, refused, costs).mean())
+    return auc_of_ranks(ranks, defaulted), cost, float(defaulted.mean())
+
+
+def _of_draws(drawn: Floats) -> Interval:
+    known = drawn[~np.isnan(drawn)]
+    nothing = Interval(math.nan, math.nan, math.nan)
+    return interval(float(known.mean()), known) if known.size else nothing

@@ -22,17 +22,10 @@ import numpy as np
 import orjson
 
 from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
-from scoring.features.vectors import (
-    Layouts,
-    VectorError,
-    Vectors,
-    compute,
-    from_bytes,
-    layout,
-)
+from scoring.features.vectors import Layouts, VectorError, Vectors, compute, from_bytes, layout
 from scoring.serving.reasons import Reason, facts_of
 from scoring.serving.scorer import Scorer, ScorerError
-from scoring.store import ERASED, Prediction, Store, StoreError, StoreUnavailableError
+from scoring.store import ERASED, Prediction, ShadowScore, Store, StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -52,16 +45,10 @@ _BEFORE = 20
 
 
 class Difference(NamedTuple):
-    """Something that is not what was recorded.
+    """A recorded value that came out otherwise.
 
-    Attributes
-    ----------
-    prediction_id : str
-        Of the decision.
-    what : str
-        The recorded field; features and models that were scored along are told by name.
-    stored, recomputed : str
-        Its two values, cut to where they part.
+    `what` is the recorded field; features and models that were scored along are named. The two
+    values are cut to where they part.
     """
 
     prediction_id: str
@@ -72,24 +59,12 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """Results of computing decisions again.
+    """Counts of decisions that were computed again, and what differs.
 
-    Attributes
-    ----------
-    decisions : int
-        How many were looked at.
-    differing : int
-        How many are not what was recorded.
-    incomplete : int
-        How many others could not be computed in every part.
-    erased : int
-        How many were emptied because their applicant was erased.
-    missing : Counter of str
-        What they lacked, and how many of them did.
-    differences : list of Difference
-        The first ones.
-    kinds : Counter of str
-        All differences by what differs: by the first word of `Difference.what`.
+    `differing` decisions are not what was recorded; `incomplete` ones could not be computed in
+    every part, and `missing` counts what they lacked; `erased` ones were emptied because their
+    applicant was erased. `differences` are the first ones, `kinds` counts all by the first word of
+    `Difference.what`.
     """
 
     decisions: int = 0
@@ -107,14 +82,14 @@ class Report:
 
     def add(self, decisions: Sequence[Prediction], findings: _Findings) -> None:
         """Count what was found on some decisions."""
-        differing = {one.prediction_id for one in findings.differences}
+        differing = {difference.prediction_id for difference in findings.differences}
         lacking = {number for number, _ in findings.missing}
         self.decisions += len(decisions)
-        self.erased += sum(one.applicant == ERASED for one in decisions)
+        self.erased += sum(decision.applicant == ERASED for decision in decisions)
         self.differing += len(differing)
         self.incomplete += len(lacking - differing)
         self.missing.update(what for _, what in findings.missing)
-        self.kinds.update(one.what.partition(" ")[0] for one in findings.differences)
+        self.kinds.update(own.what.partition(" ")[0] for own in findings.differences)
         self.differences += findings.differences[: _MOST_TOLD - len(self.differences)]
 
 
@@ -143,24 +118,8 @@ class _Case:
     rows: Rows | None
 
 
-class _Model(NamedTuple):
-    """A model by what decisions say of it."""
-
-    digest: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"version {self.version} ({self.digest[:12]})"
-
-
 def kept_model(store: Store, digest: str) -> Scorer | None:
-    """Load the model that answered; None if it is not kept, or cannot be used by this code.
-
-    Raises
-    ------
-    StoreError
-        If what is kept is not what was put there.
-    """
+    """Load the model that answered; None if it is not kept, or cannot be used by this code."""
     with tempfile.TemporaryDirectory() as folder:
         folder_of_model = store.models.restore(digest, Path(folder) / "model")
         try:
@@ -177,8 +136,6 @@ def replay(
 
     Parameters
     ----------
-    store : Store
-        Where decisions and models are.
     since : datetime, optional
         From when on; all by default.
     progress : callable, optional
@@ -222,20 +179,16 @@ def _findings(decisions: Sequence[Prediction], models: Models, layouts: Layouts)
     )
     cases = [case for case in known if case is not None]
     _replay_features([case for case in cases if case.rows is not None], findings)
-    by_model: dict[_Model, list[_Case]] = defaultdict(list)
+    by_model: dict[tuple[str, str], list[_Case]] = defaultdict(list)
     for case in cases:
-        for model in dict.fromkeys(_models_of(case.decision)):
+        # The model that answered, and those that were scored along.
+        scored: tuple[Prediction | ShadowScore, ...] = (case.decision, *case.decision.shadows)
+        for model in dict.fromkeys((own.model_digest, own.model_version) for own in scored):
             by_model[model].append(case)
-    for model, own_cases in by_model.items():
-        _replay_model(model, own_cases, models, findings)
+    for (digest, version), own_cases in by_model.items():
+        name = f"version {version} ({digest[:12]})"
+        _replay_model(digest, name, own_cases, models, findings)
     return findings
-
-
-def _models_of(decision: Prediction) -> Iterator[_Model]:
-    """The model that answered, and those that were scored along."""
-    yield _Model(decision.model_digest, decision.model_version)
-    for shadow in decision.shadows:
-        yield _Model(shadow.model_digest, shadow.model_version)
 
 
 def _case(
@@ -308,8 +261,8 @@ def recomputed(applicants: Sequence[Rows]) -> list[Vectors]:
 
 def _compare_features(case: _Case, vector: Vectors, findings: _Findings) -> None:
     # Bits, not numbers: NaN is like NaN here, and 0 is not like -0.
-    told = np.array([name not in case.lacking for name in layout().names])
-    different = np.flatnonzero(told & (case.vector.view(np.uint32) != vector.view(np.uint32)))
+    compared = np.array([name not in case.lacking for name in layout().names])
+    different = np.flatnonzero(compared & (case.vector.view(np.uint32) != vector.view(np.uint32)))
     if different.size:
         first = different[0]
         others = f" ({different.size:,} differ)" if different.size > 1 else ""
@@ -318,20 +271,20 @@ def _compare_features(case: _Case, vector: Vectors, findings: _Findings) -> None
 
 
 def _replay_model(
-    model: _Model, cases: Sequence[_Case], models: Models, findings: _Findings
+    digest: str, name: str, cases: Sequence[_Case], models: Models, findings: _Findings
 ) -> None:
     """Compare what a model made of some decisions with what was recorded of it."""
     try:
-        scorer = models(model.digest)
+        scorer = models(digest)
     except StoreUnavailableError:
         raise
     except StoreError as error:
         for case in cases:
-            findings.differs(case.decision, "model", model, error)
+            findings.differs(case.decision, "model", name, error)
         return
     if scorer is None:
         for case in cases:
-            findings.lacks(case.decision, f"model {model}")
+            findings.lacks(case.decision, f"model {name}")
         return
     for case in cases:
         if lacking := scorer.reads(case.lacking):
@@ -346,7 +299,7 @@ def _replay_model(
         # Decisions of earlier versions do not say how much was known.
         if case.decision.known is not None:
             opinion["known"] = known[row]
-        _compare_opinion(case.decision, model, opinion, findings)
+        _compare_opinion(case.decision, digest, name, opinion, findings)
 
 
 def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, object]:
@@ -365,22 +318,27 @@ def _opinion(scorer: Scorer, pd: float, reasons: Sequence[Reason]) -> dict[str, 
 
 
 def _compare_opinion(
-    decision: Prediction, model: _Model, opinion: Mapping[str, object], findings: _Findings
+    decision: Prediction,
+    digest: str,
+    name: str,
+    opinion: Mapping[str, object],
+    findings: _Findings,
 ) -> None:
-    if decision.model_digest == model.digest:
-        for name, recomputed in opinion.items():
-            stored = _reasons(decision) if name == "reasons" else getattr(decision, name)
+    if decision.model_digest == digest:
+        for field_name, recomputed in opinion.items():
+            is_reasons = field_name == "reasons"
+            stored = _reasons(decision) if is_reasons else getattr(decision, field_name)
             if stored != recomputed:
-                findings.differs(decision, name, stored, recomputed)
+                findings.differs(decision, field_name, stored, recomputed)
         # While everything is referred, what the model says is not what is answered.
         if decision.decision not in ("refer", opinion["model_decision"]):
             findings.differs(decision, "decision", decision.decision, opinion["model_decision"])
     for shadow in decision.shadows:
-        if shadow.model_digest == model.digest:
+        if shadow.model_digest == digest:
             stored = (shadow.model_version, shadow.pd, shadow.decision)
-            recomputed = tuple(opinion[name] for name in ("model_version", "pd", "model_decision"))
+            recomputed = tuple(opinion[key] for key in ("model_version", "pd", "model_decision"))
             if stored != recomputed:
-                findings.differs(decision, f"shadow {model}", stored, recomputed)
+                findings.differs(decision, f"shadow {name}", stored, recomputed)
 
 
 def _reasons(decision: Prediction) -> object:

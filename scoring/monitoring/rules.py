@@ -19,6 +19,7 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
 from scoring.evaluation.distances import holm
 from scoring.evaluation.intervals import Z_95
+from scoring.language import text
 from scoring.monitoring.findings import Findings, Performance, Quality, Service
 from scoring.monitoring.thresholds import Limit, Thresholds
 from scoring.serving.profiles import PD
@@ -28,38 +29,17 @@ from scoring.store.records import Alert, Severity
 _ALL = 0.99
 _NAMED = 5
 
-# What to do on an alert of each rule.
+# What each kind of finding is judged by; what to do on an alert is in the catalogue `monitoring`.
 _APPLICANTS = {
-    "weighted_drift": "See who applies now, and why; if it lasts, retrain on newer applicants.",
-    "pd_drift": "See which features moved the PDs; hold them against outcomes before retraining.",
-    "feature_drift": "See whether these columns are still filled as they were, then who applies.",
-    "missingness": "Ask the source of these columns: values that were there do not arrive.",
-    "decision_mix": "Tell those who plan volumes; see which features moved the PDs.",
-    "reason_mix": "See which causes drive the PDs now, and whether they are right.",
-}
-_QUALITY = {
-    "unknown_categories": "Add the new categories to the tables' definitions, or mend the source.",
-    "out_of_range": "Check units and sources of these columns; the model never saw such values.",
-}
-_SKEW = {"skew": "Serving and training compute differently: stop promoting and run replay."}
-_SERVICE = {
-    "silence": "See that the API answers, and that this is its store.",
-    "latency": "See the service's load and its host.",
-    "errors": "Read the service's log for the answers with status 500.",
-    "refused_model": "A model was not taken into service: read the event, mend its files.",
-    "overdue_reviews": "Decide on them: GET /reviews?state=overdue lists them.",
-}
-_OUTCOMES = {
-    "auc": "The ranking has worsened: retrain on the newest outcomes.",
-    "cost": "Decisions cost more than promised: retrain, and look at the cut-off.",
-    "calibration": "Defaults are not what the PDs say: calibrate anew on the newest outcomes.",
-}
-_ADVICE = {**_APPLICANTS, **_QUALITY, **_SKEW, **_SERVICE, **_OUTCOMES}
-RULES = frozenset(_ADVICE)
+    "weighted_drift", "pd_drift", "feature_drift", "missingness", "decision_mix", "reason_mix",
+}  # fmt: skip
+_QUALITY = {"unknown_categories", "out_of_range"}
+_SKEW = {"skew"}
 # Those about the service as a whole: their alerts name no model.
-SERVICE_RULES = frozenset(_SERVICE)
+SERVICE_RULES = frozenset({"silence", "latency", "errors", "refused_model", "overdue_reviews"})
 # Those that newer outcomes can mend, since they rest on outcomes.
-OUTCOME_RULES = frozenset(_OUTCOMES)
+OUTCOME_RULES = frozenset({"auc", "cost", "calibration"})
+RULES = SERVICE_RULES | OUTCOME_RULES | _APPLICANTS | _QUALITY | _SKEW
 
 
 class _Hit(NamedTuple):
@@ -74,16 +54,9 @@ class _Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The alerts of one model in one window, and the rules that could judge.
+    """The alerts of one model in one window, the critical ones first.
 
-    Attributes
-    ----------
-    model_digest : str
-        The model.
-    alerts : tuple of Alert
-        The critical ones first.
-    judged : frozenset of str
-        The rules that had enough to judge; of others nothing is known.
+    Only rules that had enough to judge are among those that `judged`; of others nothing is known.
     """
 
     model_digest: str
@@ -92,36 +65,25 @@ class Assessment:
 
 
 def judge(findings: Findings, thresholds: Thresholds | None = None) -> list[Alert]:
-    """Return the alerts that findings deserve, the critical ones first; none if all is quiet.
-
-    Parameters are those of `assess`.
-    """
+    """Return the alerts that findings deserve, the critical ones first; none if all is quiet."""
     return list(assess(findings, thresholds).alerts)
 
 
 def assess(findings: Findings, thresholds: Thresholds | None = None) -> Assessment:
-    """Hold the findings on alert model against every rule that has enough to judge.
-
-    Parameters
-    ----------
-    findings : Findings
-        Of alert model in alert window.
-    thresholds : Thresholds, optional
-        From where on; the defaults if none are given.
-    """
+    """Hold the findings on a model against every rule that has enough to judge."""
     limits = thresholds or Thresholds()
-    judged, hits = set(_SERVICE), list(_service(findings.service, limits))
+    judged, hits = set(SERVICE_RULES), list(_service(findings.service, limits))
     if findings.comparison and findings.applicants >= limits.least_applicants:
-        judged |= set(_APPLICANTS)
+        judged |= _APPLICANTS
         hits += _applicants(findings.comparison, limits)
     if findings.quality.sampled >= limits.least_applicants:
-        judged |= set(_QUALITY)
+        judged |= _QUALITY
         hits += _quality(findings.quality, limits)
     if findings.quality.recomputed:
-        judged |= set(_SKEW)
+        judged |= _SKEW
         hits += _skew(findings.quality, limits)
     if findings.performance and _expected(findings.performance) >= limits.least_defaults:
-        judged |= set(_OUTCOMES)
+        judged |= OUTCOME_RULES
         hits += _outcomes(findings.performance, limits)
     alerts = [_alert(hit, findings) for hit in hits if _severity(hit)]
     alerts.sort(key=lambda alert: alert.severity != "critical")
@@ -147,7 +109,7 @@ def _alert(hit: _Hit, findings: Findings) -> Alert:
         figure=hit.size,
         threshold=getattr(hit.limit, severity),
         message=hit.message,
-        advice=_ADVICE[hit.rule],
+        advice=text("en", f"monitoring.advice.{hit.rule}"),
         subjects=hit.subjects,
     )
 
@@ -173,20 +135,18 @@ def _features(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     table = comparison.columns.filter(pl.col("column") != PD, matters | gone).with_columns(
         moved=moved.abs()
     )
-    for rule, size, p_value, limit, wording in (
-        ("feature_drift", "psi", "p_adjusted", limits.column_psi, "PSI {:.2f}"),
-        ("missingness", "moved", "missing_p_adjusted", limits.missing, "changed by {:.1%}"),
-    ):
+    moves = (
+        ("feature_drift", "Features have drifted", "psi", "p_adjusted", limits.column_psi,
+         "PSI {:.2f}"),
+        ("missingness", "Missing shares have moved", "moved", "missing_p_adjusted", limits.missing,
+         "changed by {:.1%}"),
+    )  # fmt: skip
+    for rule, what, size, p_value, limit, wording in moves:
         sure = table.filter(pl.col(p_value) < limits.significance, pl.col(size) >= limit.warning)
-        sizes = dict(
-            sure.sort(size, "column", descending=[True, False]).select("column", size).rows()
-        )
-        what = {
-            "feature_drift": "Features have drifted",
-            "missingness": "Missing shares have moved",
-        }
-        if sizes:
-            yield _of_features(rule, sizes, limit, what[rule], wording)
+        largest = sure.sort(size, "column", descending=[True, False])
+        if not largest.is_empty():
+            sizes = dict(largest.select("column", size).rows())
+            yield _of_features(rule, sizes, limit, what, wording)
 
 
 def _of_features(
@@ -294,15 +254,8 @@ def _expected(performance: Performance) -> float:
 
 
 def _outcomes(performance: Performance, limits: Thresholds) -> Iterator[_Hit]:
-    hits = [
-        hit
-        for hit in (
-            _auc(performance, limits),
-            _cost(performance, limits),
-            _calibration(performance, limits),
-        )
-        if hit
-    ]
+    figures = (_auc, _cost, _calibration)
+    hits = [tested for figure in figures if (tested := figure(performance, limits))]
     adjusted = holm([p_value for p_value, _ in hits])
     for (_, hit), p_value in zip(hits, adjusted, strict=True):
         if p_value < limits.significance:
@@ -328,10 +281,8 @@ def _cost(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | 
     """
     if not {"business_cost"} <= performance.figures.keys() & performance.promised.keys():
         return None
-    cost, promised = (
-        performance.figures["business_cost"].value,
-        performance.promised["business_cost"],
-    )
+    cost = performance.figures["business_cost"].value
+    promised = performance.promised["business_cost"]
     dearest = max(performance.costs.false_negative, performance.costs.false_positive)
     error = math.sqrt(promised * max(dearest - promised, 0.0) / performance.labelled)
     if not error:

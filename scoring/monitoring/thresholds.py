@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from scoring.errors import ScoringError
 from scoring.evaluation.comparison import Limits
@@ -45,48 +45,37 @@ class Thresholds:
 
     A change has to be both certain and large. `significance` bounds the chance of one false alarm
     in each of four families of tests (features, PD and decisions, reasons, outcomes), so all
-    together that of a false alarm in a window; the limits say what is worth an alert at all.
+    together that of a false alarm in a window; it is of p-values that are adjusted within their
+    family. The limits say what is worth an alert at all.
 
     Attributes
     ----------
-    significance : float
-        Of p-values that are adjusted within their family.
-    least_applicants : float
-        With fewer in the window, the applicants are not judged.
-    least_defaults : float
-        With fewer to be expected of those whose outcome is known, outcomes are not judged.
+    least_applicants, least_defaults : float
+        With fewer in the window the applicants are not judged, and outcomes with fewer defaults to
+        be expected of those whose outcome is known.
     least_importance : float
         Features with a smaller part in the PDs have no alert of their own, unless they have
         gone missing as a whole; `weighted_psi` sees them together.
     weighted_psi : Limit
         Sum over features of importance x PSI, missing values being a bin like any other.
-    pd_psi : Limit
-        PSI of the PD, beyond that of chance.
-    column_psi : Limit
-        PSI of a feature's values, beyond that of chance.
-    missing : Limit
-        Change of the share of applicants without a feature's value.
-    decisions : Limit
-        Change of the share of applicants who are accepted, or refused.
-    reasons : Limit
-        Change of the share of applicants who are told a reason.
+    pd_psi, column_psi : Limit
+        PSI of the PD, and of a feature's values, beyond that of chance.
+    missing, decisions, reasons : Limit
+        Change of the share of applicants without a feature's value, of those accepted or refused,
+        of those who are told a reason.
     unknown_categories, outside : Limit
         Share of applicants with a category that the model does not know, or with a number beyond
         those of the training.
     skewed : Limit
         Share of recomputed decisions of which a feature came out otherwise; any counts by default.
-    p99_ms : Limit
-        Milliseconds that 99 % of the answers take at most.
-    errors : Limit
-        Answers with a status of 500 or more, per decision.
+    p99_ms, errors : Limit
+        Milliseconds that 99 % of the answers take at most; answers with a status of 500 or more,
+        per decision.
     overdue_reviews : Limit
         Reviews that were due before the end of the window and that nobody has decided on.
-    auc_loss : Limit
-        Promised less realised AUC.
-    cost_rise : Limit
-        Realised over promised cost an applicant, less one.
-    calibration : Limit
-        Distance from 1 of defaults over the sum of PDs.
+    auc_loss, cost_rise, calibration : Limit
+        Promised less realised AUC; realised over promised cost an applicant, less one; distance
+        from 1 of defaults over the sum of PDs.
     """
 
     significance: float = _COLUMN.significance
@@ -116,14 +105,8 @@ class Thresholds:
         """Read thresholds: the defaults, changed by a TOML file, changed by environment variables.
 
         A limit is two numbers, in TOML `pd_psi = [0.1, 0.25]`, in the environment
-        `ALERT_AT_PD_PSI=0.1,0.25`; `inf` is never reached.
-
-        Parameters
-        ----------
-        environment : mapping of str to str
-            Where `ALERT_AT_...` are looked for, and `ALERT_THRESHOLDS`, a TOML file.
-        file : Path, optional
-            The TOML file, in the place of that variable.
+        `ALERT_AT_PD_PSI=0.1,0.25`; `inf` is never reached. `file` stands in the place of the one
+        that the variable `ALERT_THRESHOLDS` names.
 
         Raises
         ------
@@ -135,43 +118,39 @@ class Thresholds:
         for variable, text in environment.items():
             if variable.startswith(PREFIX):
                 name = variable.removeprefix(PREFIX).lower()
-                given[name] = _Given(variable, text.split(","))
-        changes: dict[str, Any] = {name: _value(name, value) for name, value in given.items()}
+                given[name] = variable, text.split(",")
+        changes: dict[str, Any] = {name: _value(name, *place) for name, place in given.items()}
         return replace(cls(), **changes)
 
 
-class _Given(NamedTuple):
-    where: str
-    value: list[Any]
-
-
-def _read(path: Path) -> dict[str, _Given]:
+def _read(path: Path) -> dict[str, tuple[str, list[Any]]]:
+    """The values of a file by name, each with where it stands."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ThresholdError(f"thresholds cannot be read from {path}: {error}") from error
     return {
-        name: _Given(f"{name} in {path}", value if isinstance(value, list) else [value])
+        name: (f"{name} in {path}", value if isinstance(value, list) else [value])
         for name, value in settings.items()
     }
 
 
-def _value(name: str, given: _Given) -> float | Limit:
+def _value(name: str, where: str, given: list[Any]) -> float | Limit:
     usual = {field.name: field.default for field in fields(Thresholds)}
     if name not in usual:
         near = difflib.get_close_matches(name, usual, 1, cutoff=0.0)[0]
-        raise ThresholdError(f"{given.where} is no threshold; the nearest is {near}")
-    numbers = _numbers(given.value)
+        raise ThresholdError(f"{where} is no threshold; the nearest is {near}")
+    numbers = _numbers(given)
     if isinstance(usual[name], Limit):
         if len(numbers) == 2 and numbers[0] <= numbers[1]:
             return Limit(*numbers)
         raise ThresholdError(
-            f"{given.where} takes two numbers from 0 on, such as {_LIMIT_EXAMPLE}: from where on "
+            f"{where} takes two numbers from 0 on, such as {_LIMIT_EXAMPLE}: from where on "
             "it is a warning, and from where on it is critical, which is not less"
         )
     if len(numbers) == 1 and (name != "significance" or numbers[0] <= 1.0):
         return numbers[0]
-    raise ThresholdError(f"{given.where} takes one number from 0 on, such as {usual[name]}")
+    raise ThresholdError(f"{where} takes one number from 0 on, such as {usual[name]}")
 
 
 def _numbers(given: list[Any]) -> list[float]:

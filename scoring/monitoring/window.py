@@ -1,4 +1,4 @@
-"""The decisions of one model in a window, counted as its training applicants were."""
+"""The decisions of one model in a window: a sample, its counts, the state of its data."""
 
 from __future__ import annotations
 
@@ -9,33 +9,30 @@ from dataclasses import dataclass, field
 import numpy as np
 import orjson
 
+from scoring.data.requests import rows_of
 from scoring.features.vectors import Layouts, VectorError, Vectors, from_bytes, layout
-from scoring.serving.profiles import Profile
+from scoring.monitoring.findings import Quality
+from scoring.monitoring.replay import recomputed
+from scoring.serving.profiles import PD, Profile
 from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Detail, Headlines, Store
 
 # Shares of so many applicants are exact to half a percent; a larger sample finds nothing that is
 # worth an alarm and is not found in this one.
 SAMPLE = 20_000
+_RECOMPUTED = 200
+# Among so many of a sample rows are looked for: decisions by number have none.
+_LOOKED_AT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Some of a model's decisions, with what they were taken on.
 
-    Attributes
-    ----------
-    ids : tuple of str
-        The decisions.
-    vectors : numpy.ndarray of shape (decisions, columns)
-        In the layout of `scoring.features.vectors`.
-    matrix : numpy.ndarray of shape (decisions, features)
-        What the model read.
-    reasons : tuple of tuple of str
-        The causes that each applicant was told.
-    misunderstood : mapping of str to int
-        Of how many applicants a column held what was not understood; columns of the credit
-        history are told with their table.
+    `vectors` are in the layout of `scoring.features.vectors`, and `matrix` is what the model read
+    of them; `reasons` are the causes that each applicant was told. Of how many applicants a
+    column held what was not understood is `misunderstood`; columns of the credit history come with
+    their table.
     """
 
     ids: tuple[str, ...]
@@ -51,19 +48,6 @@ def sample(
     """Draw some of a model's decisions at random; the same ones each time.
 
     Those on features of another version than this code's are left out.
-
-    Parameters
-    ----------
-    store : Store
-        Where they are.
-    own : Headlines
-        All decisions of the model in the window.
-    scorer : Scorer
-        The model.
-    size : int
-        How many at most.
-    seed : int
-        Of the draw.
     """
     layouts = Layouts(store.models.layout)
     details = [
@@ -78,12 +62,9 @@ def sample(
         ids=tuple(detail.id for detail in details),
         vectors=vectors,
         matrix=scorer.matrix(vectors),
-        reasons=tuple(_told(detail.reasons) for detail in details),
+        reasons=tuple(_reasons(detail.reasons) for detail in details),
         misunderstood=Counter(
-            name
-            for detail in details
-            if detail.misunderstood
-            for name in _columns_of(detail.misunderstood)
+            name for detail in details for name in _columns_of(detail.misunderstood)
         ),
     )
 
@@ -119,12 +100,63 @@ def _vectors(details: Sequence[Detail], layouts: Layouts) -> Vectors:
     )
 
 
-def _columns_of(misunderstood: str) -> set[str]:
-    parts = [item["pointer"].split("/") for item in orjson.loads(misunderstood)]
+def _columns_of(misunderstood: str | None) -> set[str]:
+    parts = [item["pointer"].split("/") for item in orjson.loads(misunderstood or "[]")]
     return {
         column if table == "application" else f"{table}.{column}" for _, table, *_, column in parts
     }
 
 
-def _told(reasons: str) -> tuple[str, ...]:
+def _reasons(reasons: str) -> tuple[str, ...]:
     return tuple(reason["cause"] for reason in orjson.loads(reasons))
+
+
+def quality(store: Store, scorer: Scorer, some: Sample, counted: Profile) -> Quality:
+    """Check the data of a window: unknown categories, numbers out of range, features recomputed.
+
+    `counted` is the sample by the bins of the model's own profile.
+    """
+    number, skewed = _skew(store, some)
+    return Quality(
+        sampled=len(some.ids),
+        unknown_categories=_unknown_categories(scorer, some),
+        outside={
+            name: column.outside / column.applicants
+            for name, column in counted.columns.items()
+            if column.outside and name != PD
+        },
+        recomputed=number,
+        skewed=skewed,
+    )
+
+
+def _unknown_categories(scorer: Scorer, some: Sample) -> dict[str, float]:
+    """Categories that nobody knows, or that the features have and the model has not.
+
+    Either way the model takes them for missing.
+    """
+    places = {name: place for place, name in enumerate(layout().names)}
+    shares = {name: count / len(some.ids) for name, count in some.misunderstood.items()}
+    for i, feature in enumerate(scorer.features):
+        if feature.levels and len(some.ids):
+            known = ~np.isnan(some.vectors[:, places[feature.name]])
+            share = float(np.mean(known & np.isnan(some.matrix[:, i])))
+            if share:
+                shares[feature.name] = shares.get(feature.name, 0.0) + share
+    return shares
+
+
+def _skew(store: Store, some: Sample) -> tuple[int, dict[str, int]]:
+    """Return how many decisions' features were recomputed, and how often each differed."""
+    place = {number: i for i, number in enumerate(some.ids)}
+    kept = store.windows.rows(some.ids[:_LOOKED_AT])
+    chosen = sorted(kept)[:_RECOMPUTED]
+    if not chosen:
+        return 0, {}
+    again = recomputed([rows_of(kept[number], i) for i, number in enumerate(chosen, start=1)])
+    names, differing = layout().names, Counter[str]()
+    for number, vector in zip(chosen, again, strict=True):
+        # Bits, not numbers: NaN is like NaN here.
+        other = some.vectors[place[number]].view(np.uint32) != vector.view(np.uint32)
+        differing.update(names[i] for i in np.flatnonzero(other))
+    return len(chosen), dict(differing)

@@ -11,13 +11,13 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from scoring.data.dataset import Dataset
+from scoring.data.dataset import Dataset, Manifest
 from scoring.errors import ScoringError
 from scoring.files import clear_leftovers, write_file
 from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
 from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, judge
-from scoring.registry.holdout import score_held_out
+from scoring.registry.holdout import held_out_rows, score_parts
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry, RegistryError
 from scoring.registry.promotions import Event
 from scoring.reports.card.fields import Approval, Card, check_complete
@@ -33,25 +33,10 @@ CARD_FILE = "model_card"
 def register(
     registry: Registry, run: Run, created: str, owner: str = OWNER, *, challenger: bool = True
 ) -> Scorer:
-    """Register a training's model: figures, model card, where it comes from.
+    """Register a training's model with its figures, its model card and where it comes from.
 
-    Parameters
-    ----------
-    registry : Registry
-        With a run of its own open (`Registry.run`).
-    run : Run
-        What the training found.
-    created : str
-        The date for the card (ISO 8601).
-    owner : str
-        Who answers for the model.
-    challenger : bool
-        Whether it becomes the challenger.
-
-    Returns
-    -------
-    Scorer
-        The model with its version.
+    The registry has a run of its own open; `created` is the date for the card (ISO 8601), `owner`
+    who answers for the model. Returns the model with its version.
 
     Raises
     ------
@@ -61,9 +46,19 @@ def register(
     card = card_of(run, created, owner=owner)
     check_complete(card)
     registry.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
-    made_by = provenance.provenance_of(registry.champion(run.scorer.name))
-    registered = registry.register(run.scorer, made_by.tags, challenger=challenger)
-    provenance.keep(registry, registered.version, registered.name, made_by, run.data.manifest)
+    return register_with_card(registry, run.scorer, card, run.data.manifest, challenger=challenger)
+
+
+def register_with_card(
+    registry: Registry, scorer: Scorer, card: Card, manifest: Manifest, *, challenger: bool = True
+) -> Scorer:
+    """Register a model under the open run, with its card, its data's manifest and its provenance.
+
+    Returns the model with its version, which the card is given too.
+    """
+    made_by = provenance.provenance_of(registry.champion(scorer.name))
+    registered = registry.register(scorer, made_by.tags, challenger=challenger)
+    provenance.keep(registry, registered.version, registered.name, made_by, manifest)
     identity = replace(card.identity, version=registered.version)
     keep_card(registry, replace(card, identity=identity))
     return registered
@@ -95,21 +90,9 @@ def write_card(card: Card, folder: Path) -> None:
 
 
 def write_kept_card(registry: Registry, version: str | None, folder: Path) -> str:
-    """Write a registered version's model card into a folder.
+    """Write a registered version's model card into a folder; the champion's by default.
 
-    Parameters
-    ----------
-    registry : Registry
-        Where the models are.
-    version : str, optional
-        The champion's by default.
-    folder : Path
-        Where model_card.md and model_card.html are written.
-
-    Returns
-    -------
-    str
-        The version.
+    Returns the version.
 
     Raises
     ------
@@ -127,18 +110,9 @@ def write_kept_card(registry: Registry, version: str | None, folder: Path) -> st
 def judged(
     registry: Registry, dataset: Dataset, version: str | None = None, margins: Margins | None = None
 ) -> GateVerdict:
-    """Hold a registered version against the gates.
+    """Hold a registered version, by default the challenger, against the gates.
 
-    Parameters
-    ----------
-    registry : Registry
-        Where the models are.
-    dataset : Dataset
-        Its held-out applicants are scored by challenger and champion.
-    version : str, optional
-        The challenger by default.
-    margins : Margins, optional
-        What is tolerated.
+    Both it and the champion score the held-out applicants of the dataset.
 
     Raises
     ------
@@ -154,7 +128,7 @@ def judged(
     challenger = registry.load(chosen)
     champion = _champion(registry, reigning)
     scorers = [challenger, *([champion] if isinstance(champion, Scorer) else [])]
-    held_out, pds = score_held_out(dataset, *scorers)
+    held_out, pds = score_parts(held_out_rows(dataset), *scorers)
     against = Scored(champion, pds[1]) if isinstance(champion, Scorer) else champion
     card = kept_card(registry, chosen)
     return judge(Scored(challenger, pds[0]), against, held_out, card, margins)
@@ -172,15 +146,9 @@ def promote(
 ) -> Event:
     """Make the judged version the champion, export it, and complete its model card.
 
-    Parameters
-    ----------
-    store, verdict, by, why, force
-        As for `Registry.promote`, which also says what is raised.
-    export : Path, optional
-        The directory that the API serves; refreshed whole or not at all. That of a challenger,
-        which is beside it, is removed if nobody is the challenger any more.
-    reports : Path, optional
-        The folder of model_card.md and model_card.html.
+    `Registry.promote` says what is raised. `export` is the directory that the API serves, refreshed
+    whole or not at all; that of a challenger, which is beside it, is removed if nobody is the
+    challenger any more. `reports` is the folder of model_card.md and model_card.html.
     """
     event = registry.promote(verdict, by, why, force=force)
     sentences = tuple(f"{gate.name}: {gate.sentence}" for gate in verdict.gates)
@@ -208,17 +176,8 @@ def rollback(
 def settle(registry: Registry, export: Path | None = None) -> bool:
     """Finish what killed commands left half done, and log it: alias, record, exports, model card.
 
-    Parameters
-    ----------
-    registry : Registry
-        Where the models are.
-    export : Path, optional
-        As for `promote`; by default `champion` in the store's folder.
-
-    Returns
-    -------
-    bool
-        Whether the champion, or its directory, was another one. What cannot be mended is logged.
+    `export` is as for `promote`, by default `champion` in the store's folder. Returns whether the
+    champion, or its directory, was another one; what cannot be mended is logged.
     """
     export = export or registry.folder / CHAMPION
     event = registry.finish()

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
@@ -26,30 +26,35 @@ from scoring.evaluation.metrics import (
     paired_difference,
 )
 from scoring.features.definitions import definitions
+from scoring.modelling.examples import Mask
 from scoring.reports.card.fields import Card, missing
+from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Scorer
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
-Mask = npt.NDArray[np.bool_]
-
 _HELD_OUT = "held out"
+# What is compared with the champion: name of the figure, its name in words, whether more is better.
+_COMPARED = (
+    ("auc", "AUC", True),
+    ("business_cost", "business cost", False),
+    ("brier", "Brier score", False),
+    ("ece", "calibration error", False),
+)
+# Those of them that depend on how high PDs are, not on how they rank alone.
+_LEVELS = ("brier", "ece")
+_CHANCE_DRAWS = 200
 
 
 @dataclass(frozen=True)
 class Margins:
     """Margins of the gates: how much worse a challenger may be, and what no model may exceed.
 
-    The margins are about two standard errors of the difference between two models of the same
+    The first four are about two standard errors of the difference between two models of the same
     recipe on 2,000 held-out applicants: less would refuse for noise, more would let a worse model
-    through. On more applicants the intervals, which have no margin, become the stricter half of
-    the rule.
+    through. A challenger whose figure is worse than the champion's by more is refused, and so is
+    one that is worse beyond doubt (the whole 95 % interval of the difference), by however little.
 
     Attributes
     ----------
-    auc, business_cost, brier, ece : float
-        A challenger whose figure is worse than the champion's by more is refused, and so is one
-        that is worse beyond doubt (the whole 95 % interval of the difference), by however little.
     worst_ece : float
         The largest calibration error of any champion; a larger one is let through where so few
         are held out that perfect PDs could show it (`chance_ece`), and where the champion's is
@@ -84,20 +89,10 @@ class Margins:
 
 @dataclass(frozen=True)
 class Gate:
-    """The outcome of one gate.
+    """The outcome of one gate: its figure, its bound, and both in a sentence.
 
-    Attributes
-    ----------
-    name : str
-    passed : bool
-    figure, bound : float or str
-        What was found, and what was asked for.
-    sentence : str
-        Both in words.
-    alert : bool
-        Passed, but somebody should look at it.
-    final : bool
-        Whether no motive overrides it.
+    A gate with an `alert` was passed, but somebody should look at it; a `final` one cannot be
+    overridden.
     """
 
     name: str
@@ -111,15 +106,9 @@ class Gate:
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """The outcomes of all gates for a challenger.
+    """The outcomes of all gates for a challenger, and how many applicants were held out.
 
-    Attributes
-    ----------
-    challenger, champion : str
-        Versions; champion is None where there is none to compare with.
-    gates : tuple of Gate
-    applicants, defaults : int
-        How many were held out, and how many of them defaulted.
+    `challenger` and `champion` are versions; None where there is no champion to compare with.
     """
 
     challenger: str
@@ -149,21 +138,13 @@ class GateVerdict:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Applicants that no model has learnt from.
+    """Applicants that no model has learnt from, with their outcomes and groups.
 
-    Attributes
-    ----------
-    target : numpy.ndarray of shape (applicants,)
-        1 for a default, 0 else.
-    groups : polars.DataFrame
-        Each applicant's group by protected attribute, a column each ("sex", "age"), as
-        `scoring.evaluation.fairness.attributes` gives them.
-    rule : str
-        Which applicants these are; it has to stand in the lineage of a model that is measured
-        on them, as training.holdout.
-    current : numpy.ndarray of bool of shape (applicants,), optional
-        Whose outcomes are recent enough to tell how high PDs should be: calibration and Brier
-        score are measured on them. Everybody's by default.
+    `groups` has a column for each protected attribute ("sex", "age"), as
+    `scoring.evaluation.fairness.attributes` gives them. `rule` says which applicants these are: it
+    has to stand in the lineage of a model that is measured on them, as training.holdout. `current`
+    are those whose outcomes are recent enough to tell how high PDs should be, everybody by default:
+    calibration and Brier score are measured on them.
     """
 
     target: Labels
@@ -201,18 +182,7 @@ class Scored:
     ) -> dict[str, Interval]:
         """Compute this model's figures minus another's on the same applicants.
 
-        Parameters
-        ----------
-        other : Scored
-            The other model, with its PDs of the same applicants.
-        target : numpy.ndarray of shape (applicants,)
-            1 for a default, 0 else.
-        rows : numpy.ndarray of bool or slice
-            On which of the applicants; all by default.
-        cutoff : float, optional
-            In the place of this model's own.
-        resamples, seed : int
-            Of the bootstrap intervals.
+        They are those of `rows`, all by default; `cutoff` stands in the place of this model's own.
         """
         own = self.scorer.cutoff if cutoff is None else cutoff
         pds, others = self.pds[rows], other.pds[rows]
@@ -238,33 +208,18 @@ def judge(
     resamples: int = 1000,
     seed: int = 0,
 ) -> GateVerdict:
-    """Hold a challenger against the gates.
+    """Hold a challenger against the gates; there may be no champion to compare it with yet.
 
-    Parameters
-    ----------
-    challenger : Scored
-        The model that should become the champion.
-    champion : Scored, Incomparable or None
-        The one that is; None where there is none yet.
-    held_out : HeldOut
-        Applicants that neither has learnt from.
-    card : Card, optional
-        The challenger's model card.
-    margins : Margins, optional
-        What is tolerated.
-    resamples, seed : int
-        Of the bootstrap intervals.
+    `held_out` are applicants that neither has learnt from, and `card` is the challenger's.
     """
-    allowed = margins or Margins()
-    differences = _differences(challenger, champion, held_out, resamples, seed)
-    ece = differences["ece"] if differences else None
+    contest = _Contest(challenger, champion, held_out, margins or Margins(), resamples, seed)
     gates = [
         _feature_set(challenger.scorer),
-        _held_out(challenger.scorer, champion, held_out),
-        _credible(challenger, held_out, allowed, resamples, seed),
-        _calibrated(challenger, held_out, allowed, ece, seed),
-        *_against(differences, allowed),
-        *_fairness(challenger, champion, held_out, allowed, resamples, seed),
+        contest.held_out_gate(),
+        contest.credible(),
+        contest.calibrated(),
+        *contest.against_champion(),
+        *contest.fair(),
         _card(challenger.scorer, card),
     ]
     return GateVerdict(
@@ -274,131 +229,6 @@ def judge(
         applicants=held_out.target.size,
         defaults=int(held_out.target.sum()),
     )
-
-
-def _feature_set(scorer: Scorer) -> Gate:
-    changed = [name for name, own in scorer.definitions.items() if definitions().get(name) != own]
-    words = f"{changed[0]!r} is not" if changed else "All are"
-    return Gate(
-        "feature set",
-        not changed,
-        float(len(changed)),
-        0.0,
-        f"{len(scorer.features)} features are read. {words} computed as when the model learnt.",
-    )
-
-
-def _held_out(
-    challenger: Scorer, champion: Scored | Incomparable | None, held_out: HeldOut
-) -> Gate:
-    """Whether no model has learnt from the applicants that it is measured on."""
-    name, asked = "held out", held_out.rule
-    if isinstance(champion, Incomparable):
-        words = f"There is no comparison with the champion, which cannot be read: {champion.why}."
-        return Gate(name, False, "no comparison", asked, words)
-    models = {"challenger": challenger}
-    if champion is not None:
-        models["champion"] = champion.scorer
-    for role, scorer in models.items():
-        holdout = str(scorer.lineage.get("training", {}).get("holdout", "not recorded"))
-        if holdout != asked:
-            words = f"The {role} may have learnt from these applicants: it held out {holdout!r}."
-            return Gate(name, False, holdout, asked, words)
-    return Gate(name, True, asked, asked, "No model has learnt from the applicants scored here.")
-
-
-def _differences(
-    challenger: Scored,
-    champion: Scored | Incomparable | None,
-    held_out: HeldOut,
-    resamples: int,
-    seed: int,
-) -> dict[str, Interval]:
-    """Figures of the challenger minus the champion's; none where there is no comparison."""
-    if not isinstance(champion, Scored):
-        return {}
-
-    differences = challenger.minus(champion, held_out.target, resamples=resamples, seed=seed)
-    if held_out.current is not None:
-        levels = challenger.minus(
-            champion, held_out.target, held_out.current, resamples=resamples, seed=seed
-        )
-        differences |= {name: levels[name] for name in _LEVELS}
-    return differences
-
-
-def _calibrated(
-    challenger: Scored,
-    held_out: HeldOut,
-    allowed: Margins,
-    difference: Interval | None,
-    seed: int,
-) -> Gate:
-    """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
-    scorer, rows = challenger.scorer, held_out.levels
-    pds = challenger.pds[rows]
-    ece = figures(held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
-    bound = max(allowed.worst_ece, chance_ece(pds, seed))
-    better = difference is not None and difference.high < 0
-    words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
-    if ece > bound and better:
-        words += ", beyond doubt less than the champion's"
-    passed = ece <= bound or better
-    return Gate("calibration", passed, ece, bound, f"{words}.", alert=passed and ece > bound)
-
-
-def _credible(
-    challenger: Scored, held_out: HeldOut, allowed: Margins, resamples: int, seed: int
-) -> Gate:
-    auc, low, high = auc_interval(held_out.target, challenger.pds, resamples, seed)
-    suspect = auc > allowed.suspect_auc
-    few = int(held_out.target.sum()) < allowed.enough_defaults
-    by_chance = suspect and few and low <= allowed.suspect_auc
-    words = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
-    if by_chance:
-        words += f"is above {allowed.suspect_auc}, which chance explains with so few defaults."
-    elif suspect:
-        words += f"is above {allowed.suspect_auc}, better than any model ever published: leakage."
-    else:
-        words += f"is credible (at most {allowed.suspect_auc})."
-    passed = not suspect or by_chance
-    return Gate("no leakage", passed, auc, allowed.suspect_auc, words, alert=by_chance, final=True)
-
-
-def chance_ece(pds: Floats, seed: int = 0) -> float:
-    """Compute the calibration error that perfect PDs exceed by chance once in twenty times.
-
-    Few applicants make any PD look wrong: outcomes are drawn from the PDs themselves.
-
-    Parameters
-    ----------
-    pds : numpy.ndarray of shape (applicants,)
-    seed : int
-        Of the drawn outcomes.
-    """
-    rng = np.random.default_rng(seed)
-    rising = np.sort(pds)
-    errors = (rng.random((_CHANCE_DRAWS, pds.size)) < rising) - rising
-    by_bin = np.add.reduceat(errors, bin_starts(rising, 10), axis=1)
-    return float(np.quantile(np.abs(by_bin).sum(axis=1) / pds.size, 0.95))
-
-
-# What is compared with the champion: name of the figure, its name in words, whether more is better.
-_COMPARED = (
-    ("auc", "AUC", True),
-    ("business_cost", "business cost", False),
-    ("brier", "Brier score", False),
-    ("ece", "calibration error", False),
-)
-# Those of them that depend on how high PDs are, not on how they rank alone.
-_LEVELS = ("brier", "ece")
-_CHANCE_DRAWS = 200
-
-
-def _against(differences: Mapping[str, Interval], allowed: Margins) -> Iterator[Gate]:
-    for name, words, more_is_better in _COMPARED if differences else ():
-        margin = getattr(allowed, name)
-        yield _not_worse(words, differences[name], margin, more_is_better)
 
 
 def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
@@ -412,6 +242,135 @@ def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
             f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's on "
             f"the original hold-out: {judgement}.",
         )  # fmt: skip
+
+
+def chance_ece(pds: Floats, seed: int = 0) -> float:
+    """Compute the calibration error that perfect PDs exceed by chance once in twenty times.
+
+    Few applicants make any PD look wrong: outcomes are drawn from the PDs themselves.
+    """
+    rng = np.random.default_rng(seed)
+    rising = np.sort(pds)
+    errors = (rng.random((_CHANCE_DRAWS, pds.size)) < rising) - rising
+    by_bin = np.add.reduceat(errors, bin_starts(rising, 10), axis=1)
+    return float(np.quantile(np.abs(by_bin).sum(axis=1) / pds.size, 0.95))
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """Challenger and champion on the same held-out applicants, a method for each kind of gate."""
+
+    challenger: Scored
+    champion: Scored | Incomparable | None
+    held_out: HeldOut
+    margins: Margins
+    resamples: int
+    seed: int
+
+    def held_out_gate(self) -> Gate:
+        """Whether no model has learnt from the applicants that it is measured on."""
+        asked = self.held_out.rule
+        if isinstance(self.champion, Incomparable):
+            why = self.champion.why
+            words = f"There is no comparison with the champion, which cannot be read: {why}."
+            return Gate(_HELD_OUT, False, "no comparison", asked, words)
+        for role, scored in (("challenger", self.challenger), ("champion", self.champion)):
+            training = {} if scored is None else scored.scorer.lineage.get("training", {})
+            holdout = str(training.get("holdout", "not recorded"))
+            if scored is not None and holdout != asked:
+                words = f"The {role} may have learnt from these applicants: it held out "
+                return Gate(_HELD_OUT, False, holdout, asked, f"{words}{holdout!r}.")
+        words = "No model has learnt from the applicants scored here."
+        return Gate(_HELD_OUT, True, asked, asked, words)
+
+    def credible(self) -> Gate:
+        limit = self.margins.suspect_auc
+        auc, low, high = auc_interval(
+            self.held_out.target, self.challenger.pds, self.resamples, self.seed
+        )
+        few = int(self.held_out.target.sum()) < self.margins.enough_defaults
+        by_chance = auc > limit and few and low <= limit
+        words = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
+        if by_chance:
+            words += f"is above {limit}, which chance explains with so few defaults."
+        elif auc > limit:
+            words += f"is above {limit}, better than any model ever published: leakage."
+        else:
+            words += f"is credible (at most {limit})."
+        passed = auc <= limit or by_chance
+        return Gate("no leakage", passed, auc, limit, words, alert=by_chance, final=True)
+
+    def calibrated(self) -> Gate:
+        """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
+        scorer, rows = self.challenger.scorer, self.held_out.levels
+        pds = self.challenger.pds[rows]
+        ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
+        bound = max(self.margins.worst_ece, chance_ece(pds, self.seed))
+        better = bool(self._differences) and self._differences["ece"].high < 0
+        words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
+        if ece > bound and better:
+            words += ", beyond doubt less than the champion's"
+        passed = ece <= bound or better
+        return Gate("calibration", passed, ece, bound, f"{words}.", alert=passed and ece > bound)
+
+    def against_champion(self) -> Iterator[Gate]:
+        for name, words, more_is_better in _COMPARED if self._differences else ():
+            margin = getattr(self.margins, name)
+            yield _not_worse(words, self._differences[name], margin, more_is_better)
+
+    def fair(self) -> Iterator[Gate]:
+        ours, theirs = self._ratios(self.challenger), self._ratios(self.champion)
+        for attribute in self.held_out.groups.columns:
+            if attribute not in ours:
+                yield _unknown(attribute)
+                continue
+            bound, compared = self.margins.lowest_ratio[attribute], "a first champion needs"
+            if attribute in theirs:
+                other = theirs[attribute].value
+                bound = FOUR_FIFTHS if other >= FOUR_FIFTHS else other - self.margins.ratio
+                compared = f"the champion's is {other:.3f}, it needs"
+            yield _fair(attribute, ours[attribute], bound, compared)
+
+    @cached_property
+    def _differences(self) -> dict[str, Interval]:
+        """Figures of the challenger minus the champion's; none where there is no comparison."""
+        champion, held_out = self.champion, self.held_out
+        if not isinstance(champion, Scored):
+            return {}
+
+        def minus(rows: Mask | slice) -> dict[str, Interval]:
+            return self.challenger.minus(
+                champion, held_out.target, rows, resamples=self.resamples, seed=self.seed
+            )
+
+        differences = minus(slice(None))
+        if held_out.current is not None:
+            levels = minus(held_out.current)
+            differences |= {name: levels[name] for name in _LEVELS}
+        return differences
+
+    def _ratios(self, scored: Scored | Incomparable | None) -> dict[str, Interval]:
+        """The ratio of each attribute that has two groups large enough."""
+        if not isinstance(scored, Scored):
+            return {}
+        table = four_fifths(
+            self.held_out.groups, self.held_out.target, scored.pds, scored.scorer.cutoff,
+            self.resamples, self.seed,
+        )  # fmt: skip
+        rows = table.select("attribute", "ratio", "low", "high").iter_rows()
+        return {attribute: Interval(*ratio) for attribute, *ratio in rows}
+
+
+def _feature_set(scorer: Scorer) -> Gate:
+    changed = [name for name, own in scorer.definitions.items() if definitions().get(name) != own]
+    words = f"{changed[0]!r} is not" if changed else "All are"
+    return Gate(
+        "feature set",
+        not changed,
+        float(len(changed)),
+        0.0,
+        f"{len(scorer.features)} features are read. {words} computed as when the model learnt.",
+    )
 
 
 def _not_worse(words: str, difference: Interval, margin: float, more_is_better: bool) -> Gate:
@@ -430,39 +389,6 @@ def _not_worse(words: str, difference: Interval, margin: float, more_is_better: 
         f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's: "
         f"{judgement}.",
     )  # fmt: skip
-
-
-def _fairness(
-    challenger: Scored,
-    champion: Scored | Incomparable | None,
-    held_out: HeldOut,
-    allowed: Margins,
-    resamples: int,
-    seed: int,
-) -> Iterator[Gate]:
-    ours, theirs = (
-        _ratios(scored, held_out, resamples, seed) if isinstance(scored, Scored) else {}
-        for scored in (challenger, champion)
-    )
-    for attribute in held_out.groups.columns:
-        if attribute not in ours:
-            yield _unknown(attribute)
-            continue
-        bound, compared = allowed.lowest_ratio[attribute], "a first champion needs"
-        if attribute in theirs:
-            other = theirs[attribute].value
-            bound = FOUR_FIFTHS if other >= FOUR_FIFTHS else other - allowed.ratio
-            compared = f"the champion's is {other:.3f}, it needs"
-        yield _fair(attribute, ours[attribute], bound, compared)
-
-
-def _ratios(scored: Scored, held_out: HeldOut, resamples: int, seed: int) -> dict[str, Interval]:
-    """The ratio of each attribute that has two groups large enough."""
-    table = four_fifths(
-        held_out.groups, held_out.target, scored.pds, scored.scorer.cutoff, resamples, seed
-    )
-    rows = table.select("attribute", "ratio", "low", "high").iter_rows()
-    return {attribute: Interval(*ratio) for attribute, *ratio in rows}
 
 
 def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
@@ -488,14 +414,13 @@ def _unknown(attribute: str) -> Gate:
 
 
 def _card(scorer: Scorer, card: Card | None) -> Gate:
-    name, bound = "model card", "complete"
+    figure, words = "complete", "The model card is complete."
     if card is None:
-        return Gate(name, False, "none", bound, "No model card was registered with the challenger.")
-    if (card.identity.name, card.identity.version) != (scorer.name, scorer.version):
+        figure, words = "none", "No model card was registered with the challenger."
+    elif (card.identity.name, card.identity.version) != (scorer.name, scorer.version):
+        figure = f"of version {card.identity.version}"
         words = f"The model card is that of version {card.identity.version}."
-        return Gate(name, False, f"of version {card.identity.version}", bound, words)
-    empty = list(missing(card))
-    if empty:
+    elif empty := list(missing(card)):
+        figure = f"{len(empty)} empty fields"
         words = f"The model card has empty fields: {', '.join(empty)}."
-        return Gate(name, False, f"{len(empty)} empty fields", bound, words)
-    return Gate(name, True, bound, bound, "The model card is complete.")
+    return Gate("model card", figure == "complete", figure, "complete", words)

@@ -18,29 +18,13 @@ from scoring.serving.batch import row_batches
 from scoring.serving.scorer import Floats, Scorer
 
 
-def score_held_out(dataset: Dataset, *scorers: Scorer) -> tuple[HeldOut, list[Floats]]:
-    """Score the held-out applicants of a dataset; returns what `score_parts` does."""
-    return score_parts(held_out_rows(dataset), *scorers)
-
-
 def score_parts(
     parts: Sequence[Frames[pl.DataFrame]], *scorers: Scorer
 ) -> tuple[HeldOut, list[Floats]]:
     """Score applicants with an outcome whom no model has learnt from.
 
-    Parameters
-    ----------
-    parts : sequence of mapping of str to polars.DataFrame
-        All seven tables of some of them at a time.
-    *scorers : Scorer
-        The models.
-
-    Returns
-    -------
-    held_out : HeldOut
-        Outcomes, sex and age of the applicants.
-    pds : list of numpy.ndarray of shape (applicants,)
-        Of each model.
+    Each of `parts` has all seven tables of some of them. Returns their outcomes, sex and age, and
+    the PDs of each model, of shape (applicants,).
     """
     applications = pl.concat(rows["application"] for rows in parts)
     target = applications["TARGET"].to_numpy().astype(np.int8)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 from scoring.data.dataset import Manifest
 from scoring.data.versions import DataVersion, DataVersions
@@ -17,7 +18,7 @@ from scoring.registry import provenance
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event, Registered, RegistryError, iso
 from scoring.registry.provenance import Provenance
-from scoring.serving.scorer import Scorer, ScorerError
+from scoring.serving.scorer import ScorerError
 from scoring.store import Store, StoreError
 
 NOT_RECORDED = "not recorded"
@@ -27,15 +28,7 @@ _FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
 
 @dataclass(frozen=True)
 class Step:
-    """A link of the chain.
-
-    Attributes
-    ----------
-    name : str
-        What it is: "raw files", "dataset".
-    facts : mapping of str to Any
-        Plain JSON values; None is what was not recorded.
-    """
+    """A link of the chain, "dataset" for example, with its facts: None is what was not recorded."""
 
     name: str
     facts: Mapping[str, Any]
@@ -43,15 +36,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The chain of steps that led to a registered version, and what it has led to.
-
-    Attributes
-    ----------
-    model, version : str
-        As the registry knows it.
-    steps : tuple of Step
-        From raw files to predictions.
-    """
+    """The chain of steps that led to a registered version, and what it has led to."""
 
     model: str
     version: str
@@ -67,7 +52,7 @@ class Lineage:
         for step in self.steps:
             name = step.name
             for what, value in step.facts.items():
-                yield name, what.replace("_", " "), _told(value)
+                yield name, what.replace("_", " "), _in_words(value)
                 name = ""
 
 
@@ -77,10 +62,9 @@ def lineage_of(registry: Registry, version: str, decisions: Store | None = None)
     Parameters
     ----------
     registry : Registry
-        The registry.
     version : str
         A number, "champion" or "challenger".
-    decisions : scoring.store.Store, optional
+    decisions : Store, optional
         Where decisions are recorded.
 
     Raises
@@ -92,15 +76,21 @@ def lineage_of(registry: Registry, version: str, decisions: Store | None = None)
     digest = registry.tags(number).get("manifest_sha256")
     listed = {item.version: item for item in registry.versions()}
     own, made_by = listed[number], provenance.kept(registry, number)
-    model = _model(registry, number)
-    known = model.lineage if isinstance(model, Scorer) else {}
+    known: Mapping[str, Any] = {}
+    features, files = None, "as registered"
+    try:
+        model = registry.load(number)
+        known, features = model.lineage, len(model.features)
+    except (RegistryError, ScorerError) as error:
+        files = str(error)
+    applicants, training = _training(known)
     steps = (
         *_data(registry, own),
-        _applicants(known.get("training", {})),
-        _features(own, model),
-        _training(known),
+        applicants,
+        Step("features", {"set_version": own.feature_set_version or None, "number": features}),
+        training,
         _code(made_by, known),
-        Step("model", {"version": number, "manifest_sha256": digest, **_files(model)}),
+        Step("model", {"version": number, "manifest_sha256": digest, "files": files}),
         _registration(own, made_by, registry.history()),
         Step("parents", {"came_after": _parents(registry, made_by, listed)}),
         Step("predictions", _predictions(decisions, digest)),
@@ -108,45 +98,32 @@ def lineage_of(registry: Registry, version: str, decisions: Store | None = None)
     return Lineage(MODEL_NAME, number, steps)
 
 
-def _model(registry: Registry, version: str) -> Scorer | str:
-    """The model, or why it cannot be read."""
-    try:
-        return registry.load(version)
-    except (RegistryError, ScorerError) as error:
-        return str(error)
-
-
 def _data(registry: Registry, own: Registered) -> Iterator[Step]:
     versions = {item.digest: item for item in DataVersions.beside(registry.folder).known()}
     manifest = provenance.kept_manifest(registry, own.version)
     datasets = list(_datasets(own.dataset, manifest, versions))
-    yield Step("raw files", _raw(datasets[0].manifest))
-    for dataset in datasets:
-        if dataset.kept is not None and dataset.kept.made_from is not None:
-            yield Step("decisions added", asdict(dataset.kept.made_from))
+    yield Step("raw files", _raw(datasets[0][1]))
+    for digest, manifest, kept in datasets:
+        if kept is not None and kept.made_from is not None:
+            yield Step("decisions added", asdict(kept.made_from))
+        files = {} if manifest is None else manifest["files"]
         facts = {
-            "digest": dataset.digest or None,
+            "digest": digest or None,
             "source": own.source or None,
-            "rows": _rows(dataset.manifest),
-            "kept": "no" if dataset.kept is None else f"since {dataset.kept.kept_at}",
+            "rows": {Path(name).stem: file["rows"] for name, file in files.items()} or None,
+            "kept": "no" if kept is None else f"since {kept.kept_at}",
         }
         yield Step("dataset", facts)
 
 
-class _Dataset(NamedTuple):
-    digest: str
-    manifest: Manifest | None
-    kept: DataVersion | None
-
-
 def _datasets(
     digest: str, manifest: Manifest | None, versions: Mapping[str, DataVersion]
-) -> Iterator[_Dataset]:
+) -> Iterator[tuple[str, Manifest | None, DataVersion | None]]:
     """The datasets that one was made from, the first one first, and itself."""
     kept = versions.get(digest)
     if kept is not None and kept.made_from is not None:
         yield from _datasets(kept.made_from.parent, None, versions)
-    yield _Dataset(digest, manifest or (kept.manifest if kept else None), kept)
+    yield digest, manifest or (kept.manifest if kept else None), kept
 
 
 def _raw(manifest: Manifest | None) -> dict[str, Any]:
@@ -155,71 +132,39 @@ def _raw(manifest: Manifest | None) -> dict[str, Any]:
     return {"files": manifest.get("raw") if manifest else None}
 
 
-def _rows(manifest: Manifest | None) -> dict[str, int] | None:
-    if manifest is None:
-        return None
-    ending = ".parquet"
-    return {name.removesuffix(ending): file["rows"] for name, file in manifest["files"].items()}
-
-
-def _applicants(training: Mapping[str, Any]) -> Step:
-    facts = {
-        "learnt_from": training.get("applicants"),
-        "defaults": training.get("defaults"),
-        "held_out": training.get("holdout"),
-        "sha256": training.get("applicants_sha256"),
-    }
-    return Step("applicants", facts)
-
-
-def _features(own: Registered, model: Scorer | str) -> Step:
-    facts: dict[str, Any] = {
-        "set_version": own.feature_set_version or None,
-        "number": len(model.features) if isinstance(model, Scorer) else None,
-    }
-    return Step("features", facts)
-
-
-def _training(known: Mapping[str, Any]) -> Step:
+def _training(known: Mapping[str, Any]) -> Iterator[Step]:
+    """Whom the model learnt from, and how."""
     training = known.get("training", {})
+    learnt = {
+        "learnt_from": "applicants",
+        "defaults": "defaults",
+        "held_out": "holdout",
+        "sha256": "applicants_sha256",
+    }
+    yield Step("applicants", {fact: training.get(key) for fact, key in learnt.items()})
+    costs = {name: training.get(f"cost_{name}") for name in ("false_negative", "false_positive")}
+    kept = known["features_kept"] or "all" if "features_kept" in known else None
     facts = {
         "family": known.get("candidate"),
         "parameters": known.get("parameters"),
         "resampling": known.get("resampling"),
-        "features_kept": _all_unless(known, "features_kept"),
-        "seed": training.get("seed"),
-        "folds": training.get("folds"),
-        "trials": training.get("trials"),
-        "costs": _costs(training),
+        "features_kept": kept,
+        **{name: training.get(name) for name in ("seed", "folds", "trials")},
+        "costs": costs if None not in costs.values() else None,
         "protected_attributes": training.get("use_protected"),
     }
-    return Step("training", facts)
-
-
-def _all_unless(known: Mapping[str, Any], key: str) -> int | str | None:
-    """A number of which null stands for all."""
-    return known[key] or "all" if key in known else None
-
-
-def _costs(training: Mapping[str, Any]) -> dict[str, float] | None:
-    names = ("false_negative", "false_positive")
-    costs = {name: training[key] for name in names if (key := f"cost_{name}") in training}
-    return costs or None
+    yield Step("training", facts)
 
 
 def _code(made_by: Provenance | None, known: Mapping[str, Any]) -> Step:
-    facts: dict[str, Any] = dict.fromkeys(("sha256", "commit", "python", "platform"))
-    if made_by is not None:
-        facts = {
-            "sha256": made_by.code_sha256,
-            "commit": _commit(made_by),
-            "python": made_by.python,
-            "platform": made_by.platform,
-        }
-    facts["packages"] = known.get("packages")
-    facts["environment"] = made_by and {
-        "file": provenance.ENVIRONMENT_FILE,
-        "distributions": len(made_by.packages),
+    facts = {
+        "sha256": made_by and made_by.code_sha256,
+        "commit": made_by and _commit(made_by),
+        "python": made_by and made_by.python,
+        "platform": made_by and made_by.platform,
+        "packages": known.get("packages"),
+        "environment": made_by
+        and {"file": provenance.ENVIRONMENT_FILE, "distributions": len(made_by.packages)},
     }
     return Step("code", facts)
 
@@ -230,21 +175,14 @@ def _commit(made_by: Provenance) -> str:
     return f"{made_by.commit}, with changes" if made_by.dirty else made_by.commit
 
 
-def _files(model: Scorer | str) -> dict[str, Any]:
-    return {"files": "as registered" if isinstance(model, Scorer) else model}
-
-
 def _registration(own: Registered, made_by: Provenance | None, events: Sequence[Event]) -> Step:
+    changes = [event for event in events if own.version in (event.version, event.previous)]
     facts = {
         "at": own.registered,
         "by": made_by and made_by.by,
         "aliases": list(own.aliases),
         "figures": {name: own.figures[name] for name in _FIGURES if name in own.figures} or None,
-        "changes": [
-            _change(event, own.version)
-            for event in events
-            if own.version in (event.version, event.previous)
-        ],
+        "changes": [_change(event, own.version) for event in changes],
     }
     return Step("registered", facts)
 
@@ -271,20 +209,12 @@ def _parents(
         return None
     parents: list[dict[str, Any]] = []
     while made_by is not None and made_by.parent is not None:
-        number = made_by.parent
-        own = listed.get(number)
+        own = listed.get(number := made_by.parent)
         if own is None:
             return [*parents, {"version": number, "registered": "not in the registry any more"}]
         made_by = provenance.kept(registry, number)
-        code = made_by and made_by.code_sha256
-        parents.append(
-            {
-                "version": number,
-                "registered": own.registered,
-                "dataset": own.dataset or None,
-                "code": code,
-            }
-        )
+        facts = {"version": number, "registered": own.registered, "dataset": own.dataset or None}
+        parents.append({**facts, "code": made_by and made_by.code_sha256})
     return parents
 
 
@@ -294,21 +224,21 @@ def _predictions(decisions: Store | None, digest: str | None) -> dict[str, Any]:
     if digest is None:
         return {"store": decisions.url, "decided": None}
     try:
-        life = decisions.models.usage(digest)
+        usage = decisions.models.usage(digest)
     except StoreError as error:
         return {"store": f"no store: {error}"}
-    facts: dict[str, Any] = {"store": decisions.url, "decided": life.decided}
-    if life.first is not None and life.last is not None:
+    facts: dict[str, Any] = {"store": decisions.url, "decided": usage.decided}
+    if usage.first is not None and usage.last is not None:
         facts |= {
-            "first": iso(life.first),
-            "last": iso(life.last),
-            "by_role": dict(life.by_role),
-            "with_outcome": life.settled,
+            "first": iso(usage.first),
+            "last": iso(usage.last),
+            "by_role": dict(usage.by_role),
+            "with_outcome": usage.settled,
         }
-    return {**facts, "scored_along": life.scored_along}
+    return {**facts, "scored_along": usage.scored_along}
 
 
-def _told(value: Any) -> str:
+def _in_words(value: Any) -> str:
     """A fact in words; those of a list stand below each other."""
     match value:
         case None:
@@ -320,7 +250,7 @@ def _told(value: Any) -> str:
         case float():
             return f"{value:.6g}"
         case dict():
-            return ", ".join(f"{key} {_told(own)}" for key, own in value.items())
+            return ", ".join(f"{key} {_in_words(own)}" for key, own in value.items())
         case list():
-            return "\n".join(map(_told, value)) or "none"
+            return "\n".join(map(_in_words, value)) or "none"
     return str(value)

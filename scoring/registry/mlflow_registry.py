@@ -86,13 +86,9 @@ class StaleVerdictError(RegistryError):
 class Registry:
     """An MLflow tracking store and model registry in a folder.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds mlflow.db (runs and registry) and artifacts/. One that was moved or copied is made
-        to work on its own files (`scoring.registry.relocation`).
-    experiment : str
-        Under which runs are filed; made when it is missing.
+    The folder holds mlflow.db (runs and registry) and artifacts/. One that was moved or copied is
+    made to work on its own files (`scoring.registry.relocation`). Runs are filed under the
+    experiment.
 
     Raises
     ------
@@ -133,21 +129,10 @@ class Registry:
     def register(
         self, scorer: Scorer, notes: Mapping[str, str] | None = None, *, challenger: bool = True
     ) -> Scorer:
-        """Log a Scorer with the open run and register it as the next version.
+        """Log a Scorer with the open run and register it as the next version, which it is given.
 
-        Parameters
-        ----------
-        scorer : Scorer
-            Its version is set to the one that the registry gives.
-        notes : mapping of str to str, optional
-            Further tags of the version.
-        challenger : bool
-            Whether it becomes the challenger.
-
-        Returns
-        -------
-        Scorer
-            The same model with its version.
+        `notes` are further tags of the version; it becomes the challenger unless that is not
+        wanted.
 
         Raises
         ------
@@ -197,16 +182,10 @@ class Registry:
         force: bool = False,
         name: str = MODEL_NAME,
     ) -> Event:
-        """Make the judged version the champion, and record it.
+        """Make the judged version the champion, and record who promotes and why.
 
-        Parameters
-        ----------
-        verdict : GateVerdict
-            Of the gates; it names the version and the champion that it was compared with.
-        by, why : str
-            Who promotes, and the motive.
-        force : bool
-            Override the gates that may be overridden.
+        The verdict names the version and the champion that it was compared with; `force` overrides
+        the gates that may be overridden.
 
         Raises
         ------

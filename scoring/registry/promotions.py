@@ -32,21 +32,11 @@ class RegistryError(ScoringError):
 
 @dataclass(frozen=True)
 class Event:
-    """A change of champion, as it is kept for good.
+    """A change of champion, as it is kept for good: who, why and when (ISO 8601, UTC).
 
-    Attributes
-    ----------
-    number : int
-        From 1, without gaps.
-    action : "promote" or "rollback"
-    version, previous : str
-        The champion after and before; previous is None for the first.
-    by, why, at : str
-        Who, for which motive, when (ISO 8601, UTC).
-    forced : bool
-        Whether a gate was overridden.
-    gates : mapping of str to sequence
-        For each gate whether it was passed, the figure and the bound; empty for a rollback.
+    Events are numbered from 1, without gaps. `version` is the champion after it, `previous` the one
+    before, None for the first; `forced` says whether a gate was overridden. `gates` has for each
+    gate whether it was passed, the figure and the bound; it is empty for a rollback.
     """
 
     number: int
@@ -64,19 +54,10 @@ class Event:
 class Registered:
     """A registered version as `Registry.versions` lists it.
 
-    Attributes
-    ----------
-    version : str
-    aliases : tuple of str
-        "champion", "challenger" or none.
-    registered : str
-        When (ISO 8601, UTC).
-    dataset, source, feature_set_version : str
-        What it was trained on; empty where its lineage does not say.
-    figures : mapping of str to float
-        The metrics of its run that begin with "holdout_", without that word.
-    event : Event, optional
-        The latest one that made it the champion.
+    `registered` is when (ISO 8601, UTC); dataset, source and feature_set_version are what it was
+    trained on, empty where its lineage does not say. `figures` are the metrics of its run that
+    begin with "holdout_", without that word, and `event` is the latest one that made it the
+    champion.
     """
 
     version: str
@@ -119,7 +100,7 @@ def champions(events: Sequence[Event]) -> list[str]:
 
 
 def check_motive(by: str, why: str) -> tuple[str, str]:
-    """Ask for a name and a motive, and give them as they are kept.
+    """Return a name and a motive as they are kept.
 
     Raises
     ------

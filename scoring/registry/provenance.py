@@ -36,22 +36,9 @@ _GIT_SECONDS = 30
 class Provenance:
     """Code, environment, person and parent of a registered version.
 
-    Attributes
-    ----------
-    code_sha256 : str
-        As `code_digest` gives it.
-    commit : str or None
-        The git commit; None where the code is in no repository.
-    dirty : bool or None
-        Whether the code was other than that commit's.
-    parent : str or None
-        The version that was the champion; None where there was none.
-    python, platform : str
-        The interpreter and the machine.
-    packages : mapping of str to str
-        The version of every installed distribution.
-    by, at : str
-        Who registered it, and when (ISO 8601, UTC).
+    `commit` and `dirty` (whether the code was other than the commit's) are None where the code is
+    in no repository; `parent` is the version that was the champion, None where there was none.
+    `packages` holds the version of every installed distribution; `at` is ISO 8601, UTC.
     """
 
     code_sha256: str
@@ -90,13 +77,7 @@ class Provenance:
 
 
 def provenance_of(parent: str | None) -> Provenance:
-    """Record what a model is made by that is registered now, by the code as it was loaded.
-
-    Parameters
-    ----------
-    parent : str, optional
-        The version that is the champion.
-    """
+    """Record what a model is made by that is registered now, by the code as it was loaded."""
     commit, dirty = commit_of()
     return Provenance(
         code_sha256=_CODE_AT_START,
@@ -149,13 +130,7 @@ def keep(
 
 
 def kept(registry: Registry, version: str) -> Provenance | None:
-    """Return what a registered version was made by, None where that was not recorded.
-
-    Raises
-    ------
-    RegistryError
-        If there is no such version.
-    """
+    """Return what a registered version was made by, None where that was not recorded."""
     return Provenance.read(
         registry.tags(version), registry.attached(version, ENVIRONMENT_FILE) or ""
     )
@@ -167,7 +142,7 @@ def kept_manifest(registry: Registry, version: str) -> Manifest | None:
     Raises
     ------
     RegistryError
-        If there is no such version, or what is kept is damaged.
+        If what is kept is damaged.
     """
     text = registry.attached(version, MANIFEST)
     try:

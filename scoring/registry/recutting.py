@@ -12,7 +12,7 @@ from scoring.data.dataset import Dataset
 from scoring.evaluation.business import refer_band
 from scoring.features import build_features
 from scoring.modelling.fit import promises
-from scoring.registry import approval, provenance
+from scoring.registry import approval
 from scoring.registry.holdout import held_out_rows
 from scoring.registry.mlflow_registry import CHAMPION, Registry, RegistryError
 from scoring.reports.card.fields import check_complete
@@ -27,21 +27,9 @@ def register_recut(
 ) -> Scorer:
     """Register a version that decides by other costs; it becomes the challenger.
 
-    Its PDs are those of the version that it is made from. The refer band, the promised figures and
-    the model card are made anew on the applicants that no model has learnt from.
-
-    Parameters
-    ----------
-    registry : Registry
-        Where the models are; no run of it is open.
-    dataset : Dataset
-        Whose held-out applicants are scored.
-    costs : Costs
-        What mistakes cost from now on.
-    created : str
-        The date for the card (ISO 8601).
-    version : str, optional
-        What it is made from, the champion by default.
+    Its PDs are those of the version that it is made from, the champion by default. The refer band,
+    the promised figures and the model card, whose date is `created` (ISO 8601), are made anew on
+    the applicants of the dataset that no model has learnt from.
 
     Raises
     ------
@@ -55,33 +43,18 @@ def register_recut(
     rows = held_out_rows(dataset)
     features = pl.concat(build_features(part) for part in rows)
     target = pl.concat(part["application"] for part in rows)["TARGET"].to_numpy()
-    scorer = recut(base, costs, target, base.predict(features))
+    scorer = _recut(base, costs, target, base.predict(features))
     card = recut_card(card, scorer, features, target, created)
     check_complete(card)
     with registry.run(
         f"recut of version {base.version}", {"version": base.version, **asdict(costs)}
     ):
         registry.log({f"holdout_{figure.name}": figure.value for figure in card.holdout})
-        made_by = provenance.provenance_of(registry.champion(scorer.name))
-        registered = registry.register(scorer, made_by.tags)
-        provenance.keep(registry, registered.version, registered.name, made_by, dataset.manifest)
-    identity = replace(card.identity, version=registered.version)
-    approval.keep_card(registry, replace(card, identity=identity))
-    return registered
+        return approval.register_with_card(registry, scorer, card, dataset.manifest)
 
 
-def recut(base: Scorer, costs: Costs, target: Labels, pds: Floats) -> Scorer:
-    """The same model with other costs.
-
-    Parameters
-    ----------
-    base : Scorer
-        The model.
-    costs : Costs
-        What mistakes cost from now on.
-    target, pds : numpy.ndarray of shape (applicants,)
-        Outcomes and PDs of applicants that the model has not seen.
-    """
+def _recut(base: Scorer, costs: Costs, target: Labels, pds: Floats) -> Scorer:
+    """The same model with other costs, by outcomes and PDs of applicants it has not seen."""
     training = {
         **base.lineage.get("training", {}),
         "cost_false_negative": costs.false_negative,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.pipeline import Run, record
 from scoring.modelling.search import NOTED
-from scoring.modelling.validation import Validation, compare
+from scoring.modelling.validation import compare
 from scoring.registry.approval import register
 from scoring.registry.mlflow_registry import Registry
 from scoring.reports import plots
@@ -19,23 +19,9 @@ from scoring.serving.scorer import Scorer
 
 
 def track(registry: Registry, run: Run, created: str, *, challenger: bool = True) -> Scorer:
-    """Log a training and register its model, with its model card.
+    """Log a training and register its model, with its model card; returns it with its version.
 
-    Parameters
-    ----------
-    registry : Registry
-        Where to; no run of it is open.
-    run : Run
-        What the training found.
-    created : str
-        The date for the model card (ISO 8601).
-    challenger : bool
-        Whether it becomes the challenger.
-
-    Returns
-    -------
-    Scorer
-        The model with its version.
+    No run of the registry is open; `created` is the date for the model card (ISO 8601).
 
     Raises
     ------
@@ -45,10 +31,9 @@ def track(registry: Registry, run: Run, created: str, *, challenger: bool = True
     chosen = run.choice.validation
     whole = record(run.data, run.settings) | described(chosen.candidate)
     with registry.run(f"training: {chosen.candidate.name}", whole):
-        for name, item in _validations(run):
-            _log(registry, name, described(item.candidate), item.metrics)
-        for name, parameters, metrics in _trials(run):
-            _log(registry, name, parameters, metrics)
+        for name, parameters, metrics in _parts(run):
+            with registry.run(name, parameters, nested=True):
+                registry.log(metrics)
         figures = _figures(run)
         registry.log(chosen.metrics, figures)
         for figure in figures.values():
@@ -90,24 +75,13 @@ def described(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _log(
-    registry: Registry, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]
-) -> None:
-    with registry.run(name, parameters, nested=True):
-        registry.log(metrics)
-
-
-def _validations(run: Run) -> Iterator[tuple[str, Validation]]:
+def _parts(run: Run) -> Iterator[tuple[str, dict[str, Any], Mapping[str, float]]]:
+    """Name, parameters and metrics of every candidate and trial."""
     for item in run.tried:
-        yield f"family: {item.candidate.name}", item
+        yield f"family: {item.candidate.name}", described(item.candidate), item.metrics
     for item in run.remedies[1:]:
-        yield f"imbalance: {item.candidate.resampling}", item
-
-
-def _trials(run: Run) -> Iterator[tuple[str, dict[str, Any], dict[str, float]]]:
-    if run.search is None:
-        return
-    noted = ("objective", *NOTED)
-    for row in run.search.table.iter_rows(named=True):
-        parameters = {key: value for key, value in row.items() if key not in {"trial", *noted}}
-        yield f"trial {row['trial']}", parameters, {key: row[key] for key in noted}
+        yield f"imbalance: {item.candidate.resampling}", described(item.candidate), item.metrics
+    measured = ("objective", *NOTED)
+    for row in () if run.search is None else run.search.table.iter_rows(named=True):
+        parameters = {key: value for key, value in row.items() if key not in {"trial", *measured}}
+        yield f"trial {row['trial']}", parameters, {key: row[key] for key in measured}

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from scoring.data.dataset import Dataset
 from scoring.files import staged_file
-from scoring.modelling.configuration import candidate_of
 from scoring.modelling.examples import examples_of
+from scoring.modelling.fit import candidate_of
 from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
 from scoring.reports.plots import png, svg
 from scoring.reports.plots.style import CYCLE, GREY, finished

@@ -33,8 +33,7 @@ from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummary
 from evidently.tests import Reference, eq, gte, lt, lte
 
 from scoring.evaluation.comparison import Limits
-from scoring.monitoring.drift.populations import TARGET
-from scoring.monitoring.drift.study import Study
+from scoring.monitoring.drift.study import TARGET, Study
 from scoring.monitoring.thresholds import Thresholds
 from scoring.serving.profiles import PD
 
@@ -53,17 +52,12 @@ _ALERTS = Thresholds()
 
 @dataclass(frozen=True)
 class Checks:
-    """Evidently's reports on a study.
+    """Evidently's reports on a study, and whose outcomes are known.
 
-    Attributes
-    ----------
-    snapshots : mapping of str to Snapshot
-        "drift": of the features and the PD, with their missing values and those that the reference
-        does not have. "summary": every statistic of the leading columns. "classification": of the
-        current applicants against the reference; of the reference alone where outcomes of the
-        current applicants are not known; not there where none are known.
-    labelled : {"both", "reference", "neither"}
-        Whose outcomes are known.
+    "drift" is of the features and the PD, with their missing values and those that the reference
+    does not have; "summary" has every statistic of the leading columns. "classification" is of the
+    current applicants against the reference, of the reference alone where only its outcomes are
+    known, and not there where none are.
     """
 
     snapshots: Mapping[str, Snapshot] = field(repr=False)
@@ -106,19 +100,9 @@ class Checks:
 
 # Figures of the classification whose usual limits are those of a coin, not of a credit.
 _UNTESTED = (
-    "accuracy",
-    "precision",
-    "recall",
-    "f1score",
-    "tpr",
-    "tnr",
-    "fpr",
-    "fnr",
-    "f1score_by_label",
-    "precision_by_label",
-    "recall_by_label",
-    "rocauc_by_label",
-)
+    "accuracy", "precision", "recall", "f1score", "tpr", "tnr", "fpr", "fnr",
+    "f1score_by_label", "precision_by_label", "recall_by_label", "rocauc_by_label",
+)  # fmt: skip
 
 _TESTS = {
     "subject": pl.String,
@@ -130,17 +114,10 @@ _TESTS = {
 
 
 def check(study: Study, seed: int = 0) -> Checks:
-    """Let Evidently look at the columns of a study that matter most.
+    """Let Evidently look at the columns of a study that matter most, on rows drawn by the seed.
 
     Columns without any value on a side are left out: Evidently cannot draw them, and the study's
     own table tells of their missing values.
-
-    Parameters
-    ----------
-    study : Study
-        The comparison.
-    seed : int
-        Of the rows that are looked at.
     """
     reference, current = _sampled(study.reference, seed), _sampled(study.current, seed)
     columns = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import polars as pl
 from evidently.core.report import Snapshot
@@ -26,54 +26,33 @@ _CHANGED = 20
 _DRAWN = 12
 
 
-class _Dashboard(NamedTuple):
-    """Parts of a page that Evidently made, and what it is about."""
-
-    title: str
-    style: str
-    data: str
-    root: str
-    library: str
-    start: str
-
-
-def save(found: Study, checks: Checks, html: Path) -> None:
-    """Write the report as one HTML file, and its figures as JSON beside it.
-
-    Parameters
-    ----------
-    found : Study
-        The comparison.
-    checks : Checks
-        What Evidently made of it.
-    html : Path
-        The HTML file; the JSON has the same name but for its ending.
-    """
-    contents = {html.with_suffix(".json"): _json(found, checks), html: _html(found, checks)}
+def save(study: Study, checks: Checks, html: Path) -> None:
+    """Write the report as one HTML file, and its figures as JSON beside it."""
+    contents = {html.with_suffix(".json"): _json(study, checks), html: _html(study, checks)}
     for path, text in contents.items():
         with staged_file(path) as staged:
             staged.write_text(text, encoding="utf-8")
 
 
-def figures(found: Study) -> dict[str, Figure]:
+def figures(study: Study) -> dict[str, Figure]:
     """The report's plots, by file name."""
-    changed = found.comparison.columns.head(_CHANGED)
-    pds = {"reference": found.reference[PD].to_numpy(), "current": found.current[PD].to_numpy()}
+    changed = study.comparison.columns.head(_CHANGED)
+    pds = {"reference": study.reference[PD].to_numpy(), "current": study.current[PD].to_numpy()}
     return {
-        "drift.png": plots.drift(changed, found.limits.large_psi),
-        "pds.png": plots.pd_distributions(pds, found.scorer.cutoff),
-        "columns.png": plots.binned(found.before, found.after, found.top[:_DRAWN]),
+        "drift.png": plots.drift(changed, study.limits.large_psi),
+        "pds.png": plots.pd_distributions(pds, study.scorer.cutoff),
+        "columns.png": plots.binned(study.before, study.after, study.top[:_DRAWN]),
     }
 
 
-def metrics(found: Study, checks: Checks) -> dict[str, float]:
+def metrics(study: Study, checks: Checks) -> dict[str, float]:
     """The report's leading figures, as they are tracked."""
-    result, judged = found.comparison, verdict(found)
+    result, judged = study.comparison, verdict(study)
     return {
         "compared_columns": result.columns.height,
         "drifted_columns": judged.drifted,
         "largely_drifted_columns": judged.large,
-        "control_drifted_columns": found.control.drifted.height,
+        "control_drifted_columns": study.control.drifted.height,
         "weighted_psi": result.weighted_psi,
         "pd_psi": result.pd["psi"],
         "accepted_reference": result.accepted.reference,
@@ -85,17 +64,17 @@ def metrics(found: Study, checks: Checks) -> dict[str, float]:
     }
 
 
-def _json(found: Study, checks: Checks) -> str:
-    judged = verdict(found)
+def _json(study: Study, checks: Checks) -> str:
+    judged = verdict(study)
     content = {
-        "model": {"name": found.scorer.name, "version": found.scorer.version},
-        "applicants": dict(zip(("reference", "current"), found.comparison.applicants, strict=True)),
+        "model": {"name": study.scorer.name, "version": study.scorer.version},
+        "applicants": dict(zip(("reference", "current"), study.comparison.applicants, strict=True)),
         "drift": judged.drift,
         "effect": judged.effect,
-        "conclusion": {"en": conclusion(found, "en"), "fr": conclusion(found, "fr")},
-        "metrics": metrics(found, checks),
-        "histories": found.histories,
-        "columns": found.comparison.columns.to_dicts(),
+        "conclusion": {"en": conclusion(study, "en"), "fr": conclusion(study, "fr")},
+        "metrics": metrics(study, checks),
+        "histories": study.histories,
+        "columns": study.comparison.columns.to_dicts(),
         "tests": checks.tests.to_dicts(),
         "classification": {"labelled": checks.labelled, **checks.quality},
         "evidently": checks.results,
@@ -103,47 +82,47 @@ def _json(found: Study, checks: Checks) -> str:
     return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
-def _html(found: Study, checks: Checks) -> str:
+def _html(study: Study, checks: Checks) -> str:
     words = Words("drift")
-    title = words("page.title", name=found.scorer.name, version=found.scorer.version)
+    title = words("page.title", name=study.scorer.name, version=study.scorer.version)
     dashboards = [
         _dashboard(words(f"page.dashboards.{name}"), shot)
         for name, shot in checks.snapshots.items()
     ]
-    sections = _sections(found, checks, words)
+    sections = _sections(study, checks, words)
     return document.html(title, sections, template="drift.html.jinja", dashboards=dashboards)
 
 
-def _dashboard(title: str, snapshot: Snapshot) -> _Dashboard:
+def _dashboard(title: str, snapshot: Snapshot) -> dict[str, str]:
     """The parts of Evidently's own page: several share one page, and one copy of its library."""
     head, body = snapshot.get_html_str(as_iframe=False).split("<body>", 1)
     root, rest = body.split("<script>", 1)
     library, start = rest.rsplit("<script>", 1)
-    return _Dashboard(
-        title=title,
-        style=_between(head, "<style>", "</style>"),
-        data=_between(head, "<script>", "</script>"),
-        root=root,
-        library="<script>" + library,
-        start="<script>" + start[: start.rindex("</script>")] + "</script>",
-    )
+    return {
+        "title": title,
+        "style": _between(head, "<style>", "</style>"),
+        "data": _between(head, "<script>", "</script>"),
+        "root": root,
+        "library": "<script>" + library,
+        "start": "<script>" + start[: start.rindex("</script>")] + "</script>",
+    }
 
 
 def _between(text: str, first: str, last: str) -> str:
     return text[text.index(first) : text.rindex(last)] + last
 
 
-def _sections(found: Study, checks: Checks, words: Words) -> Iterable[Section]:
+def _sections(study: Study, checks: Checks, words: Words) -> Iterable[Section]:
     for language in get_args(Language):
         heading = Words("drift", language)("page.conclusion")
-        yield Section(heading, (Marked(conclusion(found, language)),), language)
-    for name, figure in figures(found).items():
+        yield Section(heading, (Marked(conclusion(study, language)),), language)
+    for name, figure in figures(study).items():
         heading = words(f"page.pictures.{Path(name).stem}")
         yield Section(heading, (Picture(plots.svg(figure), heading),))
     yield Section(words("page.tests"), tuple(_failed(checks, words)))
     yield Section(words("page.classification"), tuple(_classification(checks, words)))
     yield Section(words("page.method"), (Marked(words("page.method_text")),))
-    columns = found.comparison.columns
+    columns = study.comparison.columns
     heading = words("page.columns", count=columns.height)
     yield Section(heading, (_columns(columns, words),), folds=True)
 

@@ -1,25 +1,45 @@
-"""Two populations compared in every column that a model reads."""
+"""Two populations, with their PDs and outcomes, compared in every column that a model reads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
+from scoring.data.dataset import Dataset
+from scoring.errors import ScoringError
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison, Limits, compare
 from scoring.evaluation.metrics import auc_interval
-from scoring.monitoring.drift.populations import HISTORIES, TARGET
 from scoring.serving.profiles import PD, Profile
 from scoring.serving.scorer import Feature, Scorer, encode
 
+TARGET = "TARGET"
+
+# Of each history table a feature that is there whenever the table says anything of the applicant:
+# its missing values tell how many have no such history.
+HISTORIES: Mapping[str, str] = MappingProxyType(
+    {
+        "bureau": "bureau__DAYS_CREDIT__all__count",
+        "bureau_balance": "bureau_balance__MONTHS__active__count",
+        "previous_application": "previous__DAYS_DECISION__all__count",
+        "POS_CASH_balance": "pos_cash__MONTHS_BALANCE__all__count",
+        "installments_payments": "installments__DAYS_INSTALMENT__all__count",
+        "credit_card_balance": "card__MONTHS_BALANCE__all__count",
+    }
+)
 # Contributions of more applicants hardly change which features lead.
 _EXPLAINED = 2_000
 # Of the bootstrap of an AUC.
 _RESAMPLES = 200
+
+
+class DriftError(ScoringError):
+    """There is nothing to compare with."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +48,6 @@ class Study:
 
     Attributes
     ----------
-    comparison : Comparison
-        Of all columns.
     control : Comparison
         Of two random halves of the reference, which cannot differ but by chance: what the method
         finds where there is nothing to be found.
@@ -40,8 +58,6 @@ class Study:
     top : list of str
         The columns that are looked at in depth: the most important, and those that tell whether
         an applicant has a history.
-    scorer : Scorer
-        The model whose columns these are.
     limits : Limits
         From where on a change was told.
     """
@@ -70,6 +86,45 @@ class Study:
         }
 
 
+def populations(dataset: Dataset, features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the features of the training applicants (reference) and the test ones (current).
+
+    A dataset without test applicants is cut by SK_ID_CURR: the first half is the reference.
+
+    Raises
+    ------
+    DriftError
+        If a side has no applicant.
+    """
+    train = dataset.frames("train")["application"].select("SK_ID_CURR").collect()["SK_ID_CURR"]
+    if "test" in dataset.populations:
+        known = pl.col("SK_ID_CURR").is_in(train.implode())
+    else:
+        known = pl.col("SK_ID_CURR") <= train.median()
+    reference, current = features.filter(known), features.filter(~known)
+    if reference.is_empty() or current.is_empty():
+        raise DriftError(f"{dataset.folder}: too few applicants to compare two populations")
+    return reference, current
+
+
+def with_pd(features: pl.DataFrame, scorer: Scorer, unseen: pl.DataFrame) -> pl.DataFrame:
+    """Add the PD as a column to compare like any other.
+
+    What a model says of its own training rows is more extreme than what it says of others, and
+    would look like drift: for those rows the PD comes from models that had not seen them. `unseen`
+    has their SK_ID_CURR and probability_of_default, as `unseen_pds` gives them.
+    """
+    joined = features.join(unseen, on="SK_ID_CURR", how="left", maintain_order="left")
+    own = pl.Series(scorer.predict(features))
+    return joined.with_columns(pl.col(PD).fill_null(own))
+
+
+def with_outcomes(features: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+    """Add TARGET, null where the outcome is not known."""
+    known = dataset.frames("train")["application"].select("SK_ID_CURR", TARGET).collect()
+    return features.join(known, on="SK_ID_CURR", how="left", maintain_order="left")
+
+
 def study(
     reference: pl.DataFrame,
     current: pl.DataFrame,
@@ -80,18 +135,8 @@ def study(
 ) -> Study:
     """Compare two populations in every feature of a model, its PD and its decisions.
 
-    Parameters
-    ----------
-    reference, current : polars.DataFrame
-        Rows that `with_pd` made.
-    scorer : Scorer
-        The served model.
-    top : int
-        How many of the most important features are looked at in depth.
-    limits : Limits, optional
-        From where on a change is told.
-    seed : int
-        Of the halves of the control, and of samples.
+    The rows are those that `with_pd` made. The `top` most important features are looked at in
+    depth; the seed is that of the halves of the control, and of samples.
     """
     limits = limits or Limits()
     importance = _importance(scorer, reference, seed)

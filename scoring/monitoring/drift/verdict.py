@@ -11,8 +11,7 @@ import polars as pl
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison, Limits
 from scoring.features.wording import Language, describe
-from scoring.monitoring.drift.populations import HISTORIES
-from scoring.monitoring.drift.study import Study
+from scoring.monitoring.drift.study import HISTORIES, Study
 from scoring.monitoring.thresholds import Thresholds
 from scoring.reports.words import Words
 from scoring.serving.profiles import PD
@@ -30,16 +29,9 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class DriftVerdict:
-    """What a comparison comes to.
+    """How many columns differ between two populations, how many of them much, and what it does.
 
-    Attributes
-    ----------
-    drift : bool
-        Whether any column changed.
-    effect : {"none", "inputs", "noticeable", "serious"}
-        What it does: nothing, to inputs that hardly count, to the PDs or decisions.
-    drifted, large : int
-        How many columns changed, and how many of them much.
+    The effect is on nothing, on inputs that hardly count, or on PDs and decisions.
     """
 
     drift: bool
@@ -48,14 +40,14 @@ class DriftVerdict:
     large: int
 
 
-def verdict(found: Study) -> DriftVerdict:
+def verdict(study: Study) -> DriftVerdict:
     """Whether there is drift, and what it does to PDs, decisions and ranking."""
-    result, drifted = found.comparison, found.comparison.drifted
+    result, drifted = study.comparison, study.comparison.drifted
     sizes = [
         (result.weighted_psi, WEIGHTED_PSI),
         (_certain_psi(result.pd), PD_PSI),
         (_certain_change(result), ACCEPTANCE),
-        (_certain_loss(*found.ranking), AUC_LOSS),
+        (_certain_loss(*study.ranking), AUC_LOSS),
     ]
     effect: Effect = "none"
     if any(size >= limits[1] for size, limits in sizes):
@@ -68,18 +60,10 @@ def verdict(found: Study) -> DriftVerdict:
     return DriftVerdict(drifted.height > 0, effect, drifted.height, large)
 
 
-def conclusion(found: Study, language: Language = "en") -> str:
-    """What a study means, as Markdown.
-
-    Parameters
-    ----------
-    found : Study
-        The comparison.
-    language : {"en", "fr"}
-        Of the words.
-    """
+def conclusion(study: Study, language: Language = "en") -> str:
+    """What a study means, as Markdown in a language."""
     words = Words("drift", language)
-    result, judged = found.comparison, verdict(found)
+    result, judged = study.comparison, verdict(study)
     before, after = result.applicants
     return "\n\n".join(
         [
@@ -90,28 +74,28 @@ def conclusion(found: Study, language: Language = "en") -> str:
                 large=judged.large,
                 before=before,
                 after=after,
-                control=found.control.drifted.height,
+                control=study.control.drifted.height,
             ),
-            *_places(found, words),
+            *_places(study, words),
             words(
                 "conclusion.matters",
                 answer=words(f"effect.{judged.effect}"),
                 comparison=result,
                 pd_psi=result.pd["psi"],
             ),
-            _ranking(found, words),
+            _ranking(study, words),
             words("conclusion.advice", advice=words(f"what_to_do.{judged.effect}")),
         ]
     )
 
 
-def _places(found: Study, words: Words) -> list[str]:
+def _places(study: Study, words: Words) -> list[str]:
     """Say where the drift is: histories first, then the columns that changed most."""
-    limits, drifted = found.limits, found.comparison.drifted
+    limits, drifted = study.limits, study.comparison.drifted
     if drifted.is_empty():
         return [words("conclusion.nowhere", limits=limits)]
     columns, items = set(drifted["column"]), []
-    for table, (before, after) in found.histories.items():
+    for table, (before, after) in study.histories.items():
         sign = HISTORIES[table]
         if sign in columns and abs(after - before) >= limits.moderate_missing:
             items.append(
@@ -161,8 +145,8 @@ def meaning_of(column: str, words: Words) -> str:
     return describe(column, words.language)
 
 
-def _ranking(found: Study, words: Words) -> str:
-    before, after = found.ranking
+def _ranking(study: Study, words: Words) -> str:
+    before, after = study.ranking
     if before is None or after is None:
         return words("conclusion.unknown")
     return words("conclusion.ranking", before=before, after=after)

@@ -1,4 +1,7 @@
-"""Recorded decisions with their outcomes, as Kaggle's tables: the rows that were decided on."""
+"""Recorded decisions with their outcomes, as Kaggle's tables, and a dataset that they are added to.
+
+The rows are those that were decided on.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from scoring.data.dataset import FILES, Dataset, write_dataset
 from scoring.data.requests import Row, Rows, frames_of, renumbered, rows_of
 from scoring.data.tables import TABLES, empty_frame
 from scoring.errors import ScoringError
@@ -19,22 +24,16 @@ from scoring.store import Detail, Labelled, Store
 
 # Decisions whose rows are in memory as Python's values at once.
 _CHUNK = 500
+_APPLICANT, _LOAN = "SK_ID_CURR", "SK_ID_BUREAU"
+_TRAIN = "application_train"
 
 
 @dataclass(frozen=True)
 class History:
-    """Labelled decisions as tables.
+    """Labelled decisions whose rows are known, in the order of time, as tables.
 
-    Attributes
-    ----------
-    decisions : tuple of Labelled
-        Those whose rows are known, in the order of time.
-    numbers : tuple of int
-        Their SK_ID_CURR.
-    frames : mapping of str to polars.DataFrame
-        All seven tables; TARGET is the outcome.
-    left_out : Counter of str
-        Why others are not here, and how many.
+    `numbers` are their SK_ID_CURR; `frames` has all seven tables, where TARGET is the outcome, and
+    `left_out` tells why others are not here, and how many.
     """
 
     decisions: tuple[Labelled, ...]
@@ -59,16 +58,8 @@ class Keys:
 def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]) -> dict[str, int]:
     """Return the SK_ID_CURR of applicants as decisions name them.
 
-    A pseudonym is matched with the numbers that are known; others get a number that stands for
-    them, kept in the store: the same every time, and nobody else's.
-
-    Parameters
-    ----------
-    store : Store
-        With the key of the pseudonyms, where there are some.
-    decisions : sequence of Labelled
-    known : iterable of int
-        SK_ID_CURR of the original data.
+    A pseudonym is matched with the numbers of the original data, which are `known`; others get a
+    number that stands for them, kept in the store: the same every time, and nobody else's.
 
     Raises
     ------
@@ -96,38 +87,29 @@ def numbers_of(store: Store, decisions: Sequence[Labelled], known: Iterable[int]
 def history_of(
     store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], keys: Keys
 ) -> History:
-    """Read the rows of labelled decisions.
+    """Read the rows of labelled decisions, which are in the order of time.
 
     Rows that came with a request are on record. For a decision by number they are those that the
     store keeps of the applicant, if the features computed from them are, bit for bit, those that
     the decision was taken on: rows of a later time would let the model see the future.
 
-    Parameters
-    ----------
-    store : Store
-        Where the decisions are.
-    decisions : sequence of Labelled
-        In the order of time.
-    numbers : mapping of str to int
-        As `numbers_of` gives them.
-    keys : Keys
-        The first new SK_ID_BUREAU and SK_ID_PREV.
+    `numbers` are as `numbers_of` gives them, `keys` the first new SK_ID_BUREAU and SK_ID_PREV.
     """
-    renumber = _Renumbering(keys)
+    counters = {"SK_ID_BUREAU": count(keys.bureau), "SK_ID_PREV": count(keys.previous)}
     left_out: Counter[str] = Counter()
     kept: list[Labelled] = []
     parts: list[dict[str, pl.DataFrame]] = []
     for start in range(0, len(decisions), _CHUNK):
         some = decisions[start : start + _CHUNK]
-        rows_of_each = _rows(store, some, numbers, left_out)
-        if rows_of_each:
-            kept += [decision for decision in some if decision.id in rows_of_each]
-            rows = [
-                renumber(rows_of_each[decision.id], numbers[decision.applicant], decision.defaulted)
-                for decision in some
-                if decision.id in rows_of_each
-            ]
-            parts.append(frames_of(rows))
+        rows = _rows(store, some, numbers, left_out)
+        known = [decision for decision in some if decision.id in rows]
+        kept += known
+        parts.append(
+            frames_of(
+                _renumbered(rows[own.id], numbers[own.applicant], own.defaulted, counters)
+                for own in known
+            )
+        )
     frames = {
         name: pl.concat([empty_frame(table), *(part[name] for part in parts if name in part)])
         for name, table in TABLES.items()
@@ -137,70 +119,54 @@ def history_of(
     )
 
 
-class _Renumbering:
-    """Gives every applicant, credit and previous application a key of its own.
-
-    Keys of one applicant keep their order, by which ties are broken.
-    """
-
-    def __init__(self, keys: Keys) -> None:
-        self._next = {"SK_ID_BUREAU": count(keys.bureau), "SK_ID_PREV": count(keys.previous)}
-
-    def __call__(self, rows: Rows, number: int, defaulted: bool) -> dict[str, list[Row]]:
-        changed = renumbered(rows, self._next)
-        for name, own in changed.items():
-            if "SK_ID_CURR" in TABLES[name].schema:
-                for row in own:
-                    row["SK_ID_CURR"] = number
-        changed["application"][0]["TARGET"] = int(defaulted)
-        return changed
+def _renumbered(
+    rows: Rows, number: int, defaulted: bool, counters: Mapping[str, Iterator[int]]
+) -> dict[str, list[Row]]:
+    """Rows with keys of their own; one applicant's keep their order, by which ties are broken."""
+    changed = renumbered(rows, counters)
+    for name, own in changed.items():
+        if "SK_ID_CURR" in TABLES[name].schema:
+            for row in own:
+                row["SK_ID_CURR"] = number
+    changed["application"][0]["TARGET"] = int(defaulted)
+    return changed
 
 
 def _rows(
-    store: Store,
-    decisions: Sequence[Labelled],
-    numbers: Mapping[str, int],
-    left_out: Counter[str],
+    store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], left_out: Counter[str]
 ) -> dict[str, Rows]:
     """The rows of those decisions whose rows are known, by id."""
-    sent = store.windows.rows([decision.id for decision in decisions if decision.source == "rows"])
+    with_rows = [own for own in decisions if own.source == "rows"]
+    sent = store.windows.rows([own.id for own in with_rows])
     rows: dict[str, Rows] = {
-        decision.id: rows_of(sent[decision.id], numbers[decision.applicant])
-        for decision in decisions
-        if decision.id in sent
+        own.id: rows_of(sent[own.id], numbers[own.applicant]) for own in with_rows if own.id in sent
     }
-    by_number = [decision for decision in decisions if decision.source != "rows"]
-    rows |= dict(_online(store, by_number, numbers, left_out))
-    left_out["rows not kept with the decision"] += sum(
-        decision.source == "rows" and decision.id not in sent for decision in decisions
-    )
-    return rows
+    left_out["rows not kept with the decision"] += len(with_rows) - len(rows)
+    by_number = [own for own in decisions if own.source != "rows"]
+    return rows | _rows_by_number(store, by_number, numbers, left_out)
 
 
-def _online(
-    store: Store,
-    decisions: Sequence[Labelled],
-    numbers: Mapping[str, int],
-    left_out: Counter[str],
-) -> Iterator[tuple[str, Rows]]:
+def _rows_by_number(
+    store: Store, decisions: Sequence[Labelled], numbers: Mapping[str, int], left_out: Counter[str]
+) -> dict[str, Rows]:
     """The rows behind decisions by number, where they are those that were decided on."""
-    applicants = store.applicants.known_as(
-        {decision.applicant: numbers[decision.applicant] for decision in decisions}
-    )
-    there = [decision for decision in decisions if numbers[decision.applicant] in applicants]
-    rows = [
-        rows_of(applicants[numbers[decision.applicant]].rows, numbers[decision.applicant])
-        for decision in there
-    ]
-    ids = [decision.id for decision in there]
-    details = {own.id: own for some in store.windows.details(ids) for own in some}
-    same, layouts = 0, Layouts(store.models.layout)
-    for decision, own, vector in zip(there, rows, recomputed(rows), strict=True):
-        if _is_recorded(details[decision.id], vector, layouts):
-            same += 1
-            yield decision.id, own
-    left_out["applicant no longer known by number"] += len(decisions) - len(there)
-    left_out["applicant's rows have changed since"] += len(there) - same
+    asked = {own.applicant: numbers[own.applicant] for own in decisions}
+    applicants = store.applicants.known_as(asked)
+    kept: dict[str, Rows] = {
+        own.id: rows_of(applicants[number].rows, number)
+        for own in decisions
+        if (number := asked[own.applicant]) in applicants
+    }
+    details = {own.id: own for some in store.windows.details(list(kept)) for own in some}
+    layouts, vectors = Layouts(store.models.layout), recomputed(list(kept.values()))
+    same = {
+        number: rows
+        for (number, rows), vector in zip(kept.items(), vectors, strict=True)
+        if _is_recorded(details[number], vector, layouts)
+    }
+    left_out["applicant no longer known by number"] += len(decisions) - len(kept)
+    left_out["applicant's rows have changed since"] += len(kept) - len(same)
+    return same
 
 
 def _is_recorded(detail: Detail, vector: Vectors, layouts: Layouts) -> bool:
@@ -210,5 +176,45 @@ def _is_recorded(detail: Detail, vector: Vectors, layouts: Layouts) -> bool:
         return False
     recorded = from_bytes(detail.features, made)
     # What another layout does not tell cannot be compared.
-    told = recorded.view(np.uint32) == vector.view(np.uint32)
-    return bool((told | np.isnan(recorded) & bool(made.lacking)).all())
+    same = recorded.view(np.uint32) == vector.view(np.uint32)
+    return bool((same | np.isnan(recorded) & bool(made.lacking)).all())
+
+
+def applicants_of(dataset: Dataset) -> pl.Series:
+    """Return SK_ID_CURR of every applicant, training and test."""
+    return dataset.frames()["application"].select(_APPLICANT).collect()[_APPLICANT]
+
+
+def new_keys(dataset: Dataset) -> Keys:
+    """Return the first SK_ID_BUREAU and SK_ID_PREV that a dataset does not use."""
+    return Keys(_beyond(dataset, _LOAN), _beyond(dataset, "SK_ID_PREV"))
+
+
+def _beyond(dataset: Dataset, key: str) -> int:
+    frames = dataset.frames()
+    with_key = [frames[name] for name, table in TABLES.items() if key in table.schema]
+    highest = pl.collect_all([frame.select(pl.col(key).max()) for frame in with_key])
+    return 1 + max((part.item() or 0 for part in highest), default=0)
+
+
+def combined(dataset: Dataset, history: History, out: Path) -> Dataset:
+    """Write a dataset's applicants and those of labelled decisions as one dataset.
+
+    An applicant who is in both is taken from the decision: it is the newer of the two.
+    """
+    gone = pl.LazyFrame({_APPLICANT: history.numbers}, schema={_APPLICANT: pl.Int32})
+    # Their loans, by whose keys alone bureau_balance tells applicants apart.
+    loans = dataset.frames()["bureau"].join(gone, on=_APPLICANT, how="semi").select(_LOAN)
+    tables: dict[str, pl.LazyFrame] = {}
+    for name, table in FILES.items():
+        parts = []
+        if f"{name}.parquet" in dataset.manifest["files"]:
+            own = pl.scan_parquet(dataset.folder / f"{name}.parquet", glob=False)
+            taken = gone if _APPLICANT in table.schema else loans
+            parts.append(own.join(taken, on=table.link, how="anti"))
+        if name in (_TRAIN, *history.frames):
+            new = history.frames["application" if name == _TRAIN else name].lazy()
+            parts.append(new.select(column.name for column in table.columns))
+        if parts:
+            tables[name] = pl.concat(parts)
+    return write_dataset(tables, out, dataset.manifest["source"])

@@ -15,50 +15,42 @@ from scoring.reports.words import Words
 _FIGURES = ("business_cost", "auc", "brier", "ece")
 
 
-def html(found: Attempt, language: str = "en") -> str:
-    """Write the page.
-
-    Parameters
-    ----------
-    found : Attempt
-        What was tried; its own sentences are in English.
-    language : str
-        Of the page.
-    """
+def html(attempt: Attempt, language: str = "en") -> str:
+    """Write the page in a language; the attempt's own sentences are in English."""
     words = Words("retraining", language)
     tables = {
-        "material": [_material(found, words)],
-        "callers": [_callers(found, words)],
-        "window": [_window(found, words), _figures(found, words)],
-        "effects": [_effects(found, words)],
-        "gates": [_gates(found, words)],
+        "material": [_material(attempt, words)],
+        "callers": [_callers(attempt, words)],
+        "window": [_window(attempt, words), _figures(attempt, words)],
+        "effects": [_effects(attempt, words)],
+        "gates": [_gates(attempt, words)],
     }
     sections = [
-        Section(words("verdict.title"), (Paragraph(found.why),)),
-        *(_summary(found, Words("retraining", one)) for one in LANGUAGES),
+        Section(words("verdict.title"), (Paragraph(attempt.why),)),
+        *(_summary(attempt, Words("retraining", name)) for name in LANGUAGES),
         *(Section(words(f"{name}.title"), tuple(blocks)) for name, blocks in tables.items()),
         Section(words("reading.title"), (Bullets(words.lines("reading.limits")),)),
     ]
-    verdict = words("promoted" if found.promotion else "not_promoted")
-    title = words("title", version=found.trial.challenger.version, verdict=verdict)
+    verdict = words("promoted" if attempt.promotion else "not_promoted")
+    title = words("title", version=attempt.trial.challenger.version, verdict=verdict)
     return document.html(title, sections, language)
 
 
-def values(found: Attempt) -> dict[str, Any]:
+def values(attempt: Attempt) -> dict[str, Any]:
     """The same as JSON values."""
-    material, trial = found.material, found.trial
+    material, trial = attempt.material, attempt.trial
     window = trial.window
     return {
-        "promoted": found.promotion is not None,
-        "why": found.why,
+        "promoted": attempt.promotion is not None,
+        "why": attempt.why,
         "champion": trial.champion.version,
         "challenger": trial.challenger.version,
         "dataset": material.dataset,
         "added_to": material.addition.parent,
         "decisions_learnt_from": len(material.history.decisions),
         "left_out": dict(+material.left_out),
-        "callers": [one._asdict() for one in material.callers],
-        "doubts": list(found.doubts),
+        "callers": [caller._asdict() for caller in material.callers],
+        "doubts": list(attempt.doubts),
         "window": {
             "since": window.since.isoformat(),
             "until": window.until.isoformat(),
@@ -77,35 +69,35 @@ def values(found: Attempt) -> dict[str, Any]:
         "differences_without_stand_ins": _intervals(trial.on_labelled),
         "differences_on_original_hold_out": _intervals(trial.on_original),
         "effects": _intervals(trial.effects),
-        "gates": found.verdict.summary(),
+        "gates": attempt.verdict.summary(),
     }
 
 
-def _intervals(found: Mapping[str, Interval]) -> dict[str, list[float]]:
-    return {name: list(interval) for name, interval in found.items()}
+def _intervals(differences: Mapping[str, Interval]) -> dict[str, list[float]]:
+    return {name: list(interval) for name, interval in differences.items()}
 
 
-def _summary(found: Attempt, words: Words) -> Section:
+def _summary(attempt: Attempt, words: Words) -> Section:
     sentences = [
         words(
             "summary.learning",
-            version=found.trial.challenger.version,
-            decisions=len(found.material.history.decisions),
-            cost=found.trial.cost,
+            version=attempt.trial.challenger.version,
+            decisions=len(attempt.material.history.decisions),
+            cost=attempt.trial.cost,
         )
     ]
-    if found.promotion:
+    if attempt.promotion:
         sentences.append(words("summary.promoted"))
     else:
-        if found.trial.cheaper and found.doubts:
+        if attempt.trial.cheaper and attempt.doubts:
             sentences.append(words("summary.doubts"))
         sentences.append(words("summary.kept"))
     paragraph = Paragraph(" ".join(sentences), words.language)
     return Section(words("summary.title"), (paragraph,), words.language)
 
 
-def _material(found: Attempt, words: Words) -> Table:
-    material, addition = found.material, found.material.addition
+def _material(attempt: Attempt, words: Words) -> Table:
+    material, addition = attempt.material, attempt.material.addition
     known = {
         "champion": addition.parent[:12],
         "added_to": material.dataset[:12],
@@ -121,7 +113,7 @@ def _material(found: Attempt, words: Words) -> Table:
     return words.pairs("material", known, *left_out)
 
 
-def _callers(found: Attempt, words: Words) -> Table:
+def _callers(attempt: Attempt, words: Words) -> Table:
     rows = (
         (
             caller.id,
@@ -129,18 +121,20 @@ def _callers(found: Attempt, words: Words) -> Table:
             *words.cells(",", caller.labels, caller.defaults),
             words.written(caller.expected, ",.1f"),
         )
-        for caller in found.material.callers
+        for caller in attempt.material.callers
     )
     return words.table("callers", rows)
 
 
-def _effects(found: Attempt, words: Words) -> Table:
-    rows = ((table, words("difference", value=move)) for table, move in found.trial.effects.items())
+def _effects(attempt: Attempt, words: Words) -> Table:
+    rows = (
+        (table, words("difference", value=move)) for table, move in attempt.trial.effects.items()
+    )
     return words.table("effects", rows)
 
 
-def _window(found: Attempt, words: Words) -> Table:
-    window, trial = found.trial.window, found.trial
+def _window(attempt: Attempt, words: Words) -> Table:
+    window, trial = attempt.trial.window, attempt.trial
     since, until = window.since.date().isoformat(), window.until.date().isoformat()
     known = {
         "taken": words("material.between", since=since, until=until),
@@ -153,8 +147,8 @@ def _window(found: Attempt, words: Words) -> Table:
     return words.pairs("window", known)
 
 
-def _figures(found: Attempt, words: Words) -> Table:
-    trial = found.trial
+def _figures(attempt: Attempt, words: Words) -> Table:
+    trial = attempt.trial
     challenger, champion = map(trial.figures_of, (trial.challenger, trial.champion))
     rows = (
         (
@@ -168,9 +162,9 @@ def _figures(found: Attempt, words: Words) -> Table:
     return words.table("figures", rows)
 
 
-def _gates(found: Attempt, words: Words) -> Table:
+def _gates(attempt: Attempt, words: Words) -> Table:
     rows = (
         (gate.name, words("gates.passed" if gate.passed else "gates.refused"), gate.sentence)
-        for gate in found.verdict.gates
+        for gate in attempt.verdict.gates
     )
     return words.table("gates", rows)

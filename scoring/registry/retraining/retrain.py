@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,25 +17,30 @@ from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
 from scoring.modelling import pipeline
 from scoring.modelling.calibration import LEAST_DEFAULTS
-from scoring.modelling.configuration import candidate_of
 from scoring.modelling.examples import is_held_out
+from scoring.modelling.fit import candidate_of
 from scoring.modelling.pipeline import TrainingSettings
+from scoring.modelling.validation import Progress
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict, judge, on_original
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event
-from scoring.registry.retraining.combined import applicants_of, combined, new_keys
-from scoring.registry.retraining.history import History, Keys, history_of, numbers_of
-from scoring.registry.retraining.labels import Caller, Known, callers_of, doubts, known_of, once
+from scoring.registry.retraining.history import (
+    History,
+    Keys,
+    applicants_of,
+    combined,
+    history_of,
+    new_keys,
+    numbers_of,
+)
+from scoring.registry.retraining.labels import Caller, callers_of, doubts, known_of, once
 from scoring.registry.retraining.trial import Trial, Window, held
 from scoring.registry.retraining.triggers import holding
 from scoring.registry.tracking import track
 from scoring.serving.scorer import Scorer
 from scoring.store import Labelled, Store
 
-Progress = Callable[[str, int, int], None]
-
-WINDOW = timedelta(days=90)
 # No caller alone makes the majority of what is learnt.
 CALLER_SHARE = 0.5
 
@@ -52,22 +57,15 @@ class Material:
     ----------
     champion : Scorer
         Whose configuration is taken over.
-    dataset : str
-        The digest of what is learnt from, as it is kept.
-    addition : Addition
-        What was added to the champion's data.
+    dataset, original : str
+        Digests of what is learnt from, and of the data to which decisions were added first of all.
     history : History
-        The labelled decisions that are learnt from.
-    newest : tuple of int
-        SK_ID_CURR of those of them on whom the PDs are calibrated.
+        The labelled decisions that are learnt from; `newest` are the SK_ID_CURR of those of them on
+        whom the PDs are calibrated.
     window : Window
         The decisions after them, on which champion and challenger are compared.
-    original : str
-        The digest of the data to which decisions were added first of all.
     callers : list of Caller
-        Whom the new labels, learnt from or compared on, come from.
-    left_out : Counter of str
-        Why labels are in neither, and how many.
+        Whom the new labels come from; `left_out` tells why other labels are not used, and how many.
     doubts : tuple of str
         Why a person has to promote, in sentences.
     """
@@ -86,21 +84,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A new model, and whether it became the champion.
-
-    Attributes
-    ----------
-    material : Material
-        What it was made of.
-    trial : Trial
-        What it did beside the champion.
-    verdict : GateVerdict
-        Of the gates.
-    promotion : Event or None
-        None if it stays the challenger.
-    why : str
-        A sentence.
-    """
+    """A new model, with the reason why it became the champion or stays the challenger."""
 
     material: Material
     trial: Trial
@@ -126,10 +110,8 @@ def gather(
 
     Parameters
     ----------
-    registry : Registry
-        With a champion; what is learnt from is kept in its folder.
-    store : Store
-        The decisions.
+    registry, store : Registry, Store
+        What is learnt from is kept in the registry's folder.
     window : timedelta
         How long a time is kept for the comparison, before the last decision with an outcome.
     now : datetime
@@ -156,19 +138,22 @@ def gather(
     with _original(kept, champion, original) as parent:
         first = _first(kept, parent.digest)
         numbers = numbers_of(store, decisions, applicants_of(parent))
-        single, new = once(store, decisions, numbers, _known(kept, parent, first))
+        with kept.opened(first) as beginning:
+            known = known_of(parent, *([] if first == parent.digest else [beginning]))
+        single, new = once(store, decisions, numbers, known)
         left_out["rows of another applicant"] = len(decisions) - len(single)
         history, newest = _divided(store, single, numbers, parent, since, window)
-        addition = _addition(parent, history)
-        digest = _kept(kept, parent, history, addition)
+        addition, digest = _added(kept, parent, history)
     _check_new(registry, digest)
+    champion_digest = registry.tags(champion.version).get("manifest_sha256", "")
+    held_by = holding(champion_digest, store.alerts.latest(open_only=True))
     used = {own.id for own in (*history.decisions, *newest.decisions)}
     callers = callers_of([own for own in new if own.id in used])
     return Material(
         champion, digest, addition, history, _newest(history, window),
         _window(store, newest, since, last), first, callers,
         left_out + history.left_out + newest.left_out,
-        (*doubts(callers, caller_share), *_held_by(registry, store, champion)),
+        (*doubts(callers, caller_share), *held_by),
     )  # fmt: skip
 
 
@@ -182,12 +167,6 @@ def _with_outcomes(store: Store, now: datetime) -> tuple[list[Labelled], Counter
             f"{left_out.total():,} refused applicants aside: POST /outcomes tells them"
         )
     return decisions, left_out
-
-
-def _known(kept: DataVersions, parent: Dataset, first: str) -> Known:
-    """Return whose rows the champion's data and those they were made from hold."""
-    with kept.opened(first) as beginning:
-        return known_of(parent, *([] if first == parent.digest else [beginning]))
 
 
 def _divided(
@@ -209,11 +188,6 @@ def _divided(
     return history, newest
 
 
-def _held_by(registry: Registry, store: Store, champion: Scorer) -> list[str]:
-    digest = registry.tags(champion.version).get("manifest_sha256", "")
-    return holding(digest, store.alerts.latest(open_only=True))
-
-
 def attempt(
     registry: Registry,
     material: Material,
@@ -231,18 +205,14 @@ def attempt(
 
     Parameters
     ----------
-    registry, material
-        As for `gather`.
     by, why : str
         Who asks for it, and for which motive.
     now : datetime
         The date for the model card.
     seed : int
         Of everything random.
-    export : Path
-        The directory that the API serves; the challenger's is beside it.
-    reports : Path
-        The folder of the model card.
+    export, reports : Path
+        The directory that the API serves, with the challenger's beside it; the card's folder.
     promote : bool
         Whether it may become the champion.
     progress : callable of (stage, done, total), optional
@@ -269,27 +239,18 @@ def attempt(
 def _challenger(
     registry: Registry, material: Material, now: datetime, seed: int, progress: Progress | None
 ) -> Scorer:
-    with DataVersions.beside(registry.folder).opened(material.dataset) as dataset:
-        run = _trained(dataset, material, seed, progress)
-        return track(registry, run, now.date().isoformat(), challenger=False)
-
-
-def _trained(
-    dataset: Dataset, material: Material, seed: int, progress: Progress | None
-) -> pipeline.Run:
     champion = material.champion
     protected = bool(champion.lineage["training"].get("use_protected"))
     settings = TrainingSettings(trials=0, seed=seed, costs=champion.costs, use_protected=protected)
-    return pipeline.retrain(
-        pipeline.load(dataset, protected),
-        candidate_of(champion),
-        material.newest,
-        settings,
-        MODEL_NAME,
+    why = (
         f"The configuration of version {champion.version} was taken over, and "
-        f"{len(material.history.decisions):,} decisions with their outcomes added to its data.",
-        progress,
+        f"{len(material.history.decisions):,} decisions with their outcomes added to its data."
     )
+    with DataVersions.beside(registry.folder).opened(material.dataset) as dataset:
+        data = pipeline.load(dataset, protected)
+        candidate, newest = candidate_of(champion), material.newest
+        run = pipeline.retrain(data, candidate, newest, settings, MODEL_NAME, why, progress)
+        return track(registry, run, now.date().isoformat(), challenger=False)
 
 
 @contextmanager
@@ -337,17 +298,13 @@ def _check_enough(decisions: Sequence[Labelled], which: str) -> None:
         )
 
 
-def _addition(parent: Dataset, history: History) -> Addition:
-    first, last = history.decisions[0], history.decisions[-1]
-    return Addition(
-        parent.digest, len(history.decisions), first.at.isoformat(), last.at.isoformat()
-    )
-
-
-def _kept(kept: DataVersions, parent: Dataset, history: History, addition: Addition) -> str:
+def _added(kept: DataVersions, parent: Dataset, history: History) -> tuple[Addition, str]:
+    """Keep the champion's data with the labelled decisions, and return the new digest."""
+    first, last = (history.decisions[place].at.isoformat() for place in (0, -1))
+    addition = Addition(parent.digest, len(history.decisions), first, last)
     with tempfile.TemporaryDirectory() as folder:
         made = combined(parent, history, Path(folder) / "dataset")
-        return kept.keep(made, addition).digest
+        return addition, kept.keep(made, addition).digest
 
 
 def _check_new(registry: Registry, digest: str) -> None:

@@ -40,15 +40,8 @@ _MOST = 2_000
 class Window:
     """The newest decisions with a known outcome, which neither model has learnt from.
 
-    Attributes
-    ----------
-    since, until : datetime
-        When the first and the last of them may have been taken.
-    history : History
-        Those with an outcome.
-    decided, refused : int
-        Of all decisions in that time, whatever came of them, how many there are and how many
-        were refusals.
+    They may have been taken from `since` to `until`; of all decisions in that time, whatever came
+    of them, there are `decided`, and `refused` were refusals.
     """
 
     since: datetime
@@ -69,14 +62,10 @@ class Trial:
 
     Attributes
     ----------
-    window : Window
-        Whose newest decisions they are.
     stand_ins, wanted : int
         Applicants in the place of the refused: how many there were, and how many it would take.
-    challenger, champion : Scored
-        The models with their PDs of the applicants.
     held_out : HeldOut
-        The applicants, the labelled decisions first.
+        The applicants, the labelled decisions of the window first.
     on_labelled, on_all : mapping of str to Interval
         Figures of the challenger minus the champion's, without stand-ins and with them.
     on_original : mapping of str to Interval
@@ -130,17 +119,8 @@ def held(
 ) -> Trial:
     """Score the newest decisions and the stand-ins with both models.
 
-    Parameters
-    ----------
-    challenger, champion : Scorer
-        The models.
-    window : Window
-        With at least one labelled decision.
-    original : Dataset
-        What the first champion of all learnt from, less those held out of it: the stand-ins are
-        of these, whose outcomes no caller has reported.
-    seed : int
-        Of the draw of stand-ins and of the bootstrap.
+    The window has at least one labelled decision. `original` is what the first champion of all
+    learnt from: the stand-ins are of those held out of it, whose outcomes no caller has reported.
     """
     models = challenger, champion
     newest, newest_pds = score_parts([window.history.frames], *models)

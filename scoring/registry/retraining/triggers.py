@@ -22,12 +22,7 @@ HOLDING = RULES - OUTCOME_RULES - SERVICE_RULES
 class Triggers:
     """Conditions that call for a new model; without any it is called for at once.
 
-    Attributes
-    ----------
-    older_than : timedelta, optional
-        For how long the champion may have reigned.
-    alerts : bool
-        Whether open alerts about it call for one.
+    The champion may have reigned for `older_than`; open `alerts` about it may call for a new one.
     """
 
     older_than: timedelta | None = None
@@ -49,19 +44,10 @@ def called(
     alerts: Sequence[AlertRecord],
     now: datetime,
 ) -> Call:
-    """Return whether a new model is called for, and why.
+    """Return whether a new model is called for, and why: any of the triggers is enough.
 
-    Parameters
-    ----------
-    triggers : Triggers
-        Any of them is enough.
-    reign : Event or None
-        The promotion or rollback that made the champion one, if it is on record.
-    champion_digest : str
-        Of the champion, as decisions and alerts name it.
-    alerts : sequence of AlertRecord
-        The open ones, of all models.
-    now : datetime
+    `reign` is the promotion or rollback that made the champion one, if it is on record; `alerts`
+    are the open ones, of all models.
     """
     if triggers == Triggers():
         return Call(True, "It was asked for.")
@@ -83,7 +69,7 @@ def called(
 
 
 def call_for(registry: Registry, store: Store, triggers: Triggers, now: datetime) -> Call:
-    """Return whether the registry's champion calls for a new model; parameters as for `called`.
+    """Return whether the registry's champion calls for a new model.
 
     Raises
     ------

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scoring.errors import ScoringError
-from scoring.modelling.configuration import candidate_of
-from scoring.modelling.fit import lineage
+from scoring.modelling.fit import candidate_of, lineage
 from scoring.modelling.validation import Validation
 from scoring.serving.scorer import Scorer
 

@@ -20,7 +20,6 @@ from scoring.evaluation.business import business_cost
 from scoring.features import PROTECTED
 from scoring.modelling.calibration import LEAST_DEFAULTS, calibrate, renewed
 from scoring.modelling.candidates import Candidate, dummy, fit, log_odds
-from scoring.modelling.configuration import candidate_of
 from scoring.modelling.examples import (
     HOLDOUT_SHARE,
     Examples,
@@ -30,7 +29,7 @@ from scoring.modelling.examples import (
     is_held_out,
 )
 from scoring.modelling.figures import unseen_pds
-from scoring.modelling.fit import fit_scorer, lineage
+from scoring.modelling.fit import candidate_of, fit_scorer, lineage
 from scoring.modelling.folds import Folds, prepare
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.validation import (

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scoring.monitoring.alerts import ALARM, QUIET, exit_code, notify
+from scoring.monitoring.alerts import ALARM, QUIET, EmailSender, WebhookSender, exit_code, notify
 from scoring.monitoring.rules import RULES, Assessment
-from scoring.monitoring.senders import EmailSender, WebhookSender
 from scoring.store import Alert, AlertRecord, Store
 from tests.helpers import serving
 from tests.helpers.receivers import mail_server, web_server

@@ -14,7 +14,7 @@ import requests
 from typer.testing import CliRunner
 
 from scoring.__main__ import app as command_line
-from scoring.monitoring.http_errors import COUNTED, CounterError, counted, since_last
+from scoring.monitoring.monitor import COUNTED, CounterError, counted, since_last
 
 FIGURES = """# HELP scoring_requests_total Answers sent
 # TYPE scoring_requests_total counter

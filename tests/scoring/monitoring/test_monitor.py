@@ -23,10 +23,9 @@ from scoring.data.dataset import Dataset
 from scoring.evaluation.business import realised_cost
 from scoring.features.vectors import from_bytes, layout, to_bytes
 from scoring.monitoring import page
-from scoring.monitoring.estimate import estimate
 from scoring.monitoring.findings import Findings
 from scoring.monitoring.monitor import MonitorError, look
-from scoring.monitoring.performance import observed_to_expected, performance
+from scoring.monitoring.performance import estimate, observed_to_expected, performance
 from scoring.monitoring.rules import judge
 from scoring.serving.costs import Costs
 from scoring.serving.materialize import materialize

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from scoring.evaluation.business import realised_cost
 from scoring.evaluation.metrics import figures
-from scoring.monitoring.estimate import estimate
-from scoring.monitoring.performance import by_vintage, observed_to_expected, performance
+from scoring.monitoring.performance import by_vintage, estimate, observed_to_expected, performance
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from scoring.store import Settled

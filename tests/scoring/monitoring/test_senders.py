@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scoring.monitoring.senders import (
+from scoring.monitoring.alerts import (
     EmailSender,
     LogSender,
     SenderError,

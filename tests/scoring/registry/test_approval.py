@@ -21,7 +21,7 @@ from scoring.modelling.fit import fit_scorer
 from scoring.modelling.validation import cross_validate
 from scoring.registry import approval
 from scoring.registry.gates import Margins
-from scoring.registry.holdout import score_held_out
+from scoring.registry.holdout import held_out_rows, score_parts
 from scoring.registry.mlflow_registry import (
     CHALLENGER,
     MODEL_NAME,
@@ -79,7 +79,7 @@ def registered(registry: Registry, model: Scorer, with_card: bool = True) -> str
 def test_only_those_held_out_are_scored_and_as_in_any_batch(
     sample: Dataset, sample_features: pl.DataFrame, model: Scorer
 ) -> None:
-    held_out, (pds, again) = score_held_out(sample, model, model)
+    held_out, (pds, again) = score_parts(held_out_rows(sample), model, model)
     known = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     expected = known.filter(is_held_out(known["SK_ID_CURR"]))
     features = expected.join(

@@ -33,8 +33,14 @@ from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.registry import approval
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
-from scoring.registry.retraining.combined import applicants_of, combined, new_keys
-from scoring.registry.retraining.history import Keys, history_of, numbers_of
+from scoring.registry.retraining.history import (
+    Keys,
+    applicants_of,
+    combined,
+    history_of,
+    new_keys,
+    numbers_of,
+)
 from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
 from scoring.registry.retraining.trial import LARGEST_MOVE, effects, held
 from scoring.registry.tracking import track
