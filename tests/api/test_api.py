@@ -105,13 +105,13 @@ def test_answers_for_real_rows_equal_batch_scores_to_the_last_bit(
 
 @pytest.fixture(scope="module")
 def carrying(
-    worded_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+    banded_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[FlaskClient, Scorer]]:
     """A client of an app whose model has texts and a wide refer band."""
     folder = tmp_path_factory.mktemp("carrying")
-    worded_scorer.save(folder / "champion")
+    banded_scorer.save(folder / "champion")
     with serving.running_app(serving.settings(folder / "champion", folder)) as app:
-        yield app.test_client(), worded_scorer
+        yield app.test_client(), banded_scorer
 
 
 def test_answers_of_a_model_that_refers_equal_batch_scores_to_the_last_bit(
