@@ -31,6 +31,7 @@ from api.decisions import example
 from api.settings import SettingsError
 from scoring.data.dataset import Dataset, Population
 from scoring.features.vectors import layout
+from scoring.features.wording.reasons import cause_text, reason_text
 from scoring.serving.batch import example_requests, score
 from scoring.serving.scorer import Scorer
 from tests.helpers import serving
@@ -133,7 +134,13 @@ def test_an_answer_tells_reasons_in_words_and_the_band(
     assert answer["refer_band"] == list(scorer.refer_band)
     assert answer["reasons"]
     for reason in answer["reasons"]:
-        assert reason["texts"] == dict(scorer.texts[reason["feature"]])
+        told = (reason[name] for name in ("cause", "feature", "value", "usual"))
+        cause, feature, value, usual = told
+        assert scorer.profile is not None
+        assert usual == scorer.profile.usual[feature]
+        for language, words in reason["texts"].items():
+            missing = cause_text(cause, language) not in words
+            assert missing or words == reason_text(cause, feature, value, usual, language)
     _schema(document, "Answer").validate(answer)
     decision = document["components"]["schemas"]["Answer"]["properties"]["decision"]
     assert decision["enum"] == ["accept", "refer", "refuse"]
