@@ -181,7 +181,7 @@ class Causes:
         return [known.get(feature.name) for feature in self.features]
 
     @cached_property
-    def _usual_row(self) -> Floats:
+    def usual_row(self) -> Floats:
         """The usual values as the model reads them."""
         pairs = zip(self.features, self.usual, strict=True)
         return np.array(
@@ -258,7 +258,7 @@ class Causes:
         """Of which causes the usual values raise the PD themselves."""
         if self.profile is None or not self.profile.usual:
             return np.zeros(len(_CAUSES), np.bool_)
-        contributions, _ = self.explain(self._usual_row[np.newaxis])
+        contributions, _ = self.explain(self.usual_row[np.newaxis])
         raises: Flags = self.totals(contributions)[0] > 0.0
         return raises
 
@@ -273,7 +273,7 @@ class Causes:
         for start in range(0, rows.size, _MOST_ROWS):
             some, causes = rows[start : start + _MOST_ROWS], places[start : start + _MOST_ROWS]
             usual = self._cause_of == causes[:, np.newaxis]
-            after = self.pds(np.where(usual, self._usual_row, scored.values[some]))
+            after = self.pds(np.where(usual, self.usual_row, scored.values[some]))
             tried[some, causes] = after >= scored.pds[some]
         return tried
 
