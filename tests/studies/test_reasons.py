@@ -34,7 +34,7 @@ def test_all_measures_are_met(found: list[Measure]) -> None:
 
 
 def test_unseen_are_the_held_out_and_those_without_an_outcome(
-    parts: list[Rows], sample: Dataset
+    parts: list[Rows],
 ) -> None:
     applications = [rows["application"] for rows in parts]
     without = sum(rows["TARGET"].null_count() for rows in applications)

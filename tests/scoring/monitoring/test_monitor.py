@@ -178,7 +178,11 @@ def _without(scorer: Scorer, name: str, levels: tuple[str, ...]) -> Profile:
     fewer = replace(
         column, levels=levels, counts=column.counts[:bins], defaults=column.defaults[:bins]
     )
-    return replace(scorer.profile, columns={**scorer.profile.columns, name: fewer})
+    return replace(
+        scorer.profile,
+        columns={**scorer.profile.columns, name: fewer},
+        usual={**scorer.profile.usual, name: levels[0]},
+    )
 
 
 def test_a_window_without_decisions_is_silence(store: Store) -> None:
