@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,14 +44,6 @@ def test_unseen_are_the_held_out_and_those_without_an_outcome(
 def test_a_measure_that_is_missed_says_so() -> None:
     assert Measure("a", 0.98, 0.99, 50).sentence == "a: 98.00% of 50 (asked: 99%): MISSED"
     assert Measure("a", 0.99, 0.99, 50).sentence.endswith("(asked: 99%)")
-
-
-def test_usual_values_that_are_worse_are_seen(scorer: Scorer, parts: list[Rows]) -> None:
-    assert scorer.profile is not None
-    usual = dict.fromkeys(scorer.profile.usual, None)
-    unknown = replace(scorer, profile=replace(scorer.profile, usual=usual))
-    by_name = {one.name: one.share for one in measures(unknown, parts, changed=1)}
-    assert by_name["reasons that lower the PD when put to the usual values"] < 0.99
 
 
 def test_the_command_prints_each_measure(sample: Dataset, small_model: Path) -> None:

@@ -13,9 +13,12 @@ from scoring.features.causes import (
     NEVER,
     PROTECTED_CAUSE,
     UNTOLD_VALUES,
+    WORSE_ABOVE,
+    WORSE_BELOW,
     CauseError,
     cause_of,
 )
+from scoring.features.directions import DIRECTIONS
 from scoring.features.vectors import layout
 
 
@@ -32,7 +35,10 @@ def test_what_says_sex_age_or_family_is_a_cause_of_its_own() -> None:
 
 
 def test_exceptions_are_of_features_that_there_are() -> None:
-    assert set(layout().names) >= NEVER | INDICES
+    assert set(layout().names) >= NEVER | INDICES | WORSE_ABOVE | WORSE_BELOW
+    # Where models are held to a direction, that one is told.
+    assert not WORSE_ABOVE & WORSE_BELOW
+    assert not (WORSE_ABOVE | WORSE_BELOW) & DIRECTIONS.keys()
 
 
 def test_a_feature_without_a_cause_is_named_with_the_mend() -> None:

@@ -233,6 +233,10 @@ def test_the_feature_that_weighs_most_is_told_if_it_says_something() -> None:
     scores = {"EXT_SOURCE_1": 0.2, "application__EXT_SOURCES_MIN": 0.1}
     assert feature(scores) == "EXT_SOURCE_1"
     assert feature(scores, EXT_SOURCE_1=0.9) == "application__EXT_SOURCES_MIN"
+    income = {"AMT_INCOME_TOTAL": 0.2}
+    assert feature(income) == "AMT_INCOME_TOTAL"
+    work = {"DAYS_EMPLOYED": 0.2, "NAME_INCOME_TYPE": 0.1}
+    assert feature(work, DAYS_EMPLOYED=-9_000.0) == "DAYS_EMPLOYED"
     # A value is missing, where most have one and where most have none.
     assert feature(scores, EXT_SOURCE_1=math.nan) == "EXT_SOURCE_1"
     loan = {"AMT_ANNUITY": 0.2, "AMT_CREDIT": 0.1}
