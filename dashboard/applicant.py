@@ -217,7 +217,7 @@ def _show_decision(page: Page, chosen: Chosen, answer: dict[str, Any]) -> None:
 
 def _show_detail(page: Page, name: str, chosen: Chosen, answer: dict[str, Any]) -> None:
     if name == "reasons":
-        decision.show_reasons(page, page.api.explanation(answer["id"]))
+        decision.show_reasons(page, answer, page.api.explanation(answer["id"]))
     elif name == "comparison":
         decision.show_comparison(page, page.api.explanation(answer["id"]))
     elif name == "what_if":

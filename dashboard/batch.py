@@ -16,7 +16,7 @@ import streamlit as st
 
 from dashboard.client import ApiError
 from dashboard.context import Page, as_typed, beside, failures_told, show_failure
-from dashboard.decision import misunderstood, refer_reasons
+from dashboard.decision import misunderstood, reasons_of, refer_reasons
 from dashboard.texts import separators
 
 _CHUNK = 100
@@ -137,11 +137,10 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
     if answer is None:
         wrong = [f"{one['pointer']} {one['detail']}" for one in problem.get("errors", ())]
         return {"SK_ID_CURR": number, "problem": "; ".join(wrong) or problem.get("detail", "")}
-    reasons = [one["texts"].get(page.language, one["feature"]) for one in answer["reasons"]]
     return {
         **{name: answer[name] for name in _COLUMNS if name in answer},
         "SK_ID_CURR": number,
-        "reasons": "; ".join(reasons),
+        "reasons": " | ".join(reasons_of(page, answer)),
         "not_understood": "; ".join(misunderstood(answer)),
         "refer_reasons": "; ".join(refer_reasons(page, answer)),
     }

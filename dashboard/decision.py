@@ -66,8 +66,9 @@ def _show_basis(page: Page, answer: Mapping[str, Any]) -> None:
         st.caption(f"{page.say('history')}{colon} {page.say(f'history_{used}')}")
 
 
-def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
-    """The steps from the average applicant to this one, the largest first, the rest as one."""
+def show_reasons(page: Page, answer: Mapping[str, Any], explained: Mapping[str, Any]) -> None:
+    """The reasons in sentences, and the steps from the average applicant to this one."""
+    st.markdown("\n".join(f"- {as_typed(words)}" for words in reasons_of(page, answer)))
     told = explained["causes"]
     most, rest = told[:_STEPS], told[_STEPS:]
     if not told:
@@ -93,6 +94,11 @@ def show_reasons(page: Page, explained: Mapping[str, Any]) -> None:
             }
             for step in steps_of_all
         )
+
+
+def reasons_of(page: Page, answer: Mapping[str, Any]) -> list[str]:
+    """The reasons of a decision, a sentence each in the page's language."""
+    return [one["texts"].get(page.language, one["feature"]) for one in answer["reasons"]]
 
 
 def features_of(explained: Mapping[str, Any]) -> list[dict[str, Any]]:

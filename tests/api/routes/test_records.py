@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.decisions import example
+from api.decisions.answers import Reason
 from scoring.features.causes import cause_of
 from scoring.features.wording import describe
 from scoring.features.wording.reasons import cause_text
@@ -327,3 +329,19 @@ def test_a_wrong_outcome_is_named(client: FlaskClient, changes: dict[str, Any]) 
 @pytest.mark.parametrize("outcomes", [[], [outcome(NOBODY)] * 1001])
 def test_none_or_too_many_outcomes_are_refused(client: FlaskClient, outcomes: object) -> None:
     assert client.post("/outcomes", json={"outcomes": outcomes}).status_code == 422
+
+
+def test_a_decision_of_before_causes_keeps_its_reasons_by_feature(
+    client: FlaskClient, answer: dict[str, Any], folder: Path
+) -> None:
+    before = {"feature": "AMT_CREDIT", "value": 450000.0, "contribution": 0.1, "texts": {"en": "A"}}
+    with sqlite3.connect(folder.parent / "store" / "scoring.db") as connection:
+        connection.execute(
+            "UPDATE predictions SET reasons = ? WHERE id = ?",
+            (json.dumps([before]), answer["id"]),
+        )
+    told = client.get(f"/predictions/{answer['id']}").json
+    assert told is not None
+    assert told["reasons"] == [before]
+    (reason,) = (Reason.model_validate(one) for one in told["reasons"])
+    assert (reason.cause, reason.usual) == (None, None)
