@@ -31,7 +31,7 @@ def number(value: float, language: str, decimals: int | None = None, at_most: in
     digits = "#" * at_most if decimals is None else "0" * decimals
     pattern = f"#,##0.{digits}" if digits else "#,##0"
     locale = locale_of(language)
-    return _signs(numbers.format_decimal(value, pattern, locale=locale), locale)
+    return _signs(numbers.format_decimal(value, _parsed(pattern), locale=locale), locale)
 
 
 def percent(share: float, language: str, decimals: int = 1) -> str:
@@ -39,13 +39,18 @@ def percent(share: float, language: str, decimals: int = 1) -> str:
     locale = locale_of(language)
     pattern = locale.percent_formats[None].pattern
     pattern = pattern.replace("0", "0." + "0" * decimals if decimals else "0")
-    return _signs(numbers.format_percent(share, pattern, locale=locale), locale)
+    return _signs(numbers.format_percent(share, _parsed(pattern), locale=locale), locale)
 
 
 @cache
 def locale_of(language: str) -> Locale:
-    """Babel's data of a language: to look them up takes as long as to write a number."""
+    """Look up Babel's data of a language once: it takes as long as to write a number."""
     return Locale.parse(language)
+
+
+@cache
+def _parsed(pattern: str) -> numbers.NumberPattern:
+    return numbers.parse_pattern(pattern)
 
 
 _SPEC = re.compile(r"(?P<sign>\+?),?(?:\.(?P<digits>\d+))?(?P<kind>[f%]?)")

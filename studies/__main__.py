@@ -19,7 +19,7 @@ _OutOption = Annotated[Path, typer.Option(help="The folder of the page, its pict
 
 app = typer.Typer(
     name="studies",
-    help="What the project knows about itself: simulations, the power of alerts.",
+    help="What the project knows about itself: simulations, power of alerts, worth of reasons.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -107,6 +107,30 @@ def power(
         result = study(scorer, dataset, limits, numbers, windows, seed, processes, progress)
         write(result, out)
     _conclude(sentences(result), out / "power.html")
+
+
+@app.command()
+def reasons(
+    data: Annotated[
+        Path, typer.Option(metavar="DATASET", help="The dataset that the model learnt from.")
+    ] = Path("data/tables"),
+    model: ModelOption = CHAMPION,
+    changed: Annotated[
+        int, typer.Option(min=1, help="Refused applicants of whom values are changed.")
+    ] = 500,
+) -> None:
+    """Measure what the reasons of refused applicants are worth whom the model has not seen."""
+    from scoring.data.dataset import Dataset
+    from scoring.serving.scorer import Scorer
+    from studies.reasons.measures import measures, unseen_rows
+
+    with messages() as console, console.status("telling reasons"):
+        scorer = Scorer.load(model)
+        found = measures(scorer, unseen_rows(Dataset.open(data)), changed)
+    for measure in found:
+        typer.echo(measure.sentence)
+    if any(measure.share < measure.asked for measure in found):
+        raise typer.Exit(1)
 
 
 def _conclude(sentences: list[str], page: Path) -> None:

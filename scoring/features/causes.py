@@ -145,6 +145,36 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
 # What sums others up by a rule of ours: it counts, and others of its cause are told.
 INDICES = frozenset({"application__EXT_SOURCES_FILLED"})
 
+# What everybody reads as worse above what is usual, or below it, though models are free to learn
+# otherwise: nobody is told that an income above the usual one cost them the loan.
+WORSE_ABOVE = frozenset(
+    {
+        "application__CREDIT_TO_GOODS", "application__RATE_LISTED",
+        "application__PAYMENTS_TO_CREDIT", "application__CREDIT_TO_INCOME",
+        "application__ANNUITY_TO_INCOME", "combined__INSTALMENTS_TO_INCOME", "OWN_CAR_AGE",
+        # Days are below zero: a shorter time is above the usual one.
+        "DAYS_EMPLOYED", "application__NOT_EMPLOYED", "REGION_RATING_CLIENT_W_CITY",
+        "REG_CITY_NOT_LIVE_CITY", "REG_CITY_NOT_WORK_CITY", "application__MOVES",
+        "AMT_REQ_CREDIT_BUREAU_QRT", "AMT_REQ_CREDIT_BUREAU_YEAR",
+        "application__ENQUIRIES_RECENT", "bureau__DAYS_CREDIT__12m__count",
+        "bureau__SHARE__12m__total", "bureau__DAYS_CREDIT__active__max",
+        "previous__DAYS_DECISION__all__max", "bureau__IS_ACTIVE__all__mean",
+        "bureau__AMT_ANNUITY__active__mean", "previous__IS_CANCELED__all__mean",
+        "previous__YEARLY_RATE__all__mean", "card__CNT_DRAWINGS_ATM_CURRENT__12m__mean",
+        "card__ATM_TO_LIMIT__12m__max", "pos_cash__LOAN_REMAINING_TO_PLANNED__last__mean",
+        "loan__REMAINING_TO_CREDIT__last__mean", "previous__AMT_ANNUITY__running__sum",
+    }
+)  # fmt: skip
+WORSE_BELOW = frozenset(
+    {
+        "application__EXT_SOURCES_KNOWN", "AMT_INCOME_TOTAL", "application__INCOME_PER_MEMBER",
+        "FLAG_PHONE", "application__DOCUMENTS", "previous__RATE_DOWN_PAYMENT__all__mean",
+        "pos_cash__LOAN_COMPLETED__all__mean", "loan__PAID_TO_CREDIT__last__mean",
+        "installments__DAYS_EARLY__all__mean", "card__PAID_TO_MINIMUM__all__mean",
+        "card__PAID_TO_BALANCE__all__mean",
+    }
+)  # fmt: skip
+
 # Categories that say sex or age in other words.
 UNTOLD_VALUES = frozenset({"Maternity leave", "Pensioner"})
 

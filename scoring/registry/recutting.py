@@ -18,8 +18,9 @@ from scoring.registry.mlflow_registry import CHAMPION, Registry, RegistryError
 from scoring.reports.card.fields import check_complete
 from scoring.reports.card.making import recut as recut_card
 from scoring.serving.costs import Costs
-from scoring.serving.families.base import Floats, Labels
-from scoring.serving.scorer import Scorer
+from scoring.serving.families.base import Labels
+from scoring.serving.profiles import usual_values
+from scoring.serving.scorer import Scorer, encode
 
 
 def register_recut(
@@ -43,7 +44,7 @@ def register_recut(
     rows = held_out_rows(dataset)
     features = pl.concat(build_features(part) for part in rows)
     target = pl.concat(part["application"] for part in rows)["TARGET"].to_numpy()
-    scorer = _recut(base, costs, target, base.predict(features))
+    scorer = recut(base, costs, features, target)
     card = recut_card(card, scorer, features, target, created)
     check_complete(card)
     with registry.run(
@@ -53,8 +54,22 @@ def register_recut(
         return approval.register_with_card(registry, scorer, card, dataset.manifest)
 
 
-def _recut(base: Scorer, costs: Costs, target: Labels, pds: Floats) -> Scorer:
-    """The same model with other costs, by outcomes and PDs of applicants it has not seen."""
+def recut(base: Scorer, costs: Costs, features: pl.DataFrame, target: Labels) -> Scorer:
+    """The same model with other costs.
+
+    Parameters
+    ----------
+    base : Scorer
+        The model.
+    costs : Costs
+        What mistakes cost from now on.
+    features : polars.DataFrame
+        Of applicants that the model has not seen, as `build_features` gives them.
+    target : numpy.ndarray of shape (applicants,)
+        Their outcomes.
+    """
+    matrix = encode(features, base.features)
+    pds = base.pds(matrix)
     training = {
         **base.lineage.get("training", {}),
         "cost_false_negative": costs.false_negative,
@@ -78,8 +93,11 @@ def _recut(base: Scorer, costs: Costs, target: Labels, pds: Floats) -> Scorer:
         return scorer
     # As many as the profile is of, in the shares of those who were kept from training.
     known = base.profile.applicants / max(pds.size, 1)
+    taken = scorer.decide(pds)
     decisions: dict[str, int] = {
-        decision: int(np.round(count * known))
-        for decision, count in Counter(scorer.decide(pds)).items()
+        decision: int(np.round(count * known)) for decision, count in Counter(taken).items()
     }
-    return replace(scorer, profile=replace(base.profile, decisions=decisions))
+    levels = {feature.name: feature.levels for feature in base.features}
+    accepted = matrix[[decision == "accept" for decision in taken]]
+    profile = replace(base.profile, decisions=decisions, usual=usual_values(levels, accepted))
+    return replace(scorer, profile=profile)

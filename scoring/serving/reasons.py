@@ -17,6 +17,8 @@ from scoring.features.causes import (
     NEVER,
     PROTECTED_CAUSE,
     UNTOLD_VALUES,
+    WORSE_ABOVE,
+    WORSE_BELOW,
     cause_of,
 )
 from scoring.features.directions import DIRECTIONS
@@ -164,7 +166,10 @@ class Causes:
 
     @cached_property
     def _directions(self) -> list[int]:
-        return [DIRECTIONS.get(feature.name, 0) for feature in self.features]
+        names = [feature.name for feature in self.features]
+        return [
+            DIRECTIONS.get(name, (name in WORSE_ABOVE) - (name in WORSE_BELOW)) for name in names
+        ]
 
     @cached_property
     def _missing(self) -> Floats:
@@ -181,7 +186,7 @@ class Causes:
         return [known.get(feature.name) for feature in self.features]
 
     @cached_property
-    def _usual_row(self) -> Floats:
+    def usual_row(self) -> Floats:
         """The usual values as the model reads them."""
         pairs = zip(self.features, self.usual, strict=True)
         return np.array(
@@ -258,7 +263,7 @@ class Causes:
         """Of which causes the usual values raise the PD themselves."""
         if self.profile is None or not self.profile.usual:
             return np.zeros(len(_CAUSES), np.bool_)
-        contributions, _ = self.explain(self._usual_row[np.newaxis])
+        contributions, _ = self.explain(self.usual_row[np.newaxis])
         raises: Flags = self.totals(contributions)[0] > 0.0
         return raises
 
@@ -273,7 +278,7 @@ class Causes:
         for start in range(0, rows.size, _MOST_ROWS):
             some, causes = rows[start : start + _MOST_ROWS], places[start : start + _MOST_ROWS]
             usual = self._cause_of == causes[:, np.newaxis]
-            after = self.pds(np.where(usual, self._usual_row, scored.values[some]))
+            after = self.pds(np.where(usual, self.usual_row, scored.values[some]))
             tried[some, causes] = after >= scored.pds[some]
         return tried
 
@@ -283,8 +288,7 @@ class Causes:
         raised = [i for _, i in sorted((-added, i) for added, i in pairs if added > 0.0)]
         chosen = next((i for i in raised if self._speaks(i, values.item(i))), None)
         if chosen is None:
-            # The first that may be told at all.
-            chosen = min(raised, key=lambda i: not _may_be_told(*self._told(i, values.item(i))))
+            chosen = min(raised, key=lambda i: self._doubts(i, values.item(i)))
         feature, value = self._told(chosen, values.item(chosen))
         return Reason(
             cause=_CAUSES[place],
@@ -298,14 +302,16 @@ class Causes:
     def _speaks(self, i: int, value: float) -> bool:
         """Tell whether a value says by itself what raised the PD."""
         feature, told = self._told(i, value)
-        usual = self.usual[i]
         if told is None:
             return feature not in NEVER and bool(self._missing[i] < 0.5)
-        # Nobody is told that what is better than usual was held against them.
+        return not any(self._doubts(i, value)) and not read_alike(feature, told, self.usual[i])
+
+    def _doubts(self, i: int, value: float) -> tuple[bool, bool]:
+        """Why a value is not told if another can be: it may not be, or is better than usual."""
+        feature, told = self._told(i, value)
+        usual = self.usual[i]
         better = isinstance(usual, float) and self._directions[i] * (value - usual) < 0
-        if better or not _may_be_told(feature, told):
-            return False
-        return not read_alike(feature, told, usual)
+        return feature in INDICES or told in UNTOLD_VALUES, better
 
     def _nothing_known(self, place: int, values: Floats) -> bool:
         """Tell whether all is missing of a cause that can be."""
@@ -315,7 +321,3 @@ class Causes:
     def _told(self, i: int, value: float) -> tuple[str, Value]:
         feature = self.features[i]
         return feature.name, value_of(feature.levels, value)
-
-
-def _may_be_told(feature: str, value: Value) -> bool:
-    return feature not in INDICES and value not in UNTOLD_VALUES

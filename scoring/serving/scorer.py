@@ -425,6 +425,7 @@ class Scorer:
         ScorerError
             If a PD is no probability, or is not what its contributions add up to.
         """
+        self._check_profile()
         nothing, noughts = np.full(len(layout().names), np.nan), np.zeros(len(layout().names))
         scored = self.score(np.array([nothing, noughts], dtype=np.float32))
         self.decide(scored.pds)
@@ -432,9 +433,18 @@ class Scorer:
         totals = scored.contributions.sum(axis=1) + scored.base
         if not np.allclose(Calibration().probability(totals), scored.pds, rtol=0.0, atol=1e-6):
             raise ScorerError("the contributions do not add up to the probability")
-        own = [*((one.name, one.levels) for one in self.features), (PD, ())]
-        profile = self.profile
-        if profile and [(name, one.levels) for name, one in profile.columns.items()] != own:
+
+    def _check_profile(self) -> None:
+        if self.profile is None:
+            return
+        levels = {one.name: one.levels for one in self.features}
+        columns = [(name, one.levels) for name, one in self.profile.columns.items()]
+        fits = all(
+            name in levels and (value in levels[name] if levels[name] else type(value) is not str)
+            for name, value in self.profile.usual.items()
+            if value is not None
+        )
+        if columns != [*levels.items(), (PD, ())] or not fits:
             raise ScorerError("the profile is of other features than the model")
 
     def _description(self) -> dict[str, Any]:

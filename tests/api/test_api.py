@@ -31,6 +31,7 @@ from api.decisions import example
 from api.settings import SettingsError
 from scoring.data.dataset import Dataset, Population
 from scoring.features.vectors import layout
+from scoring.features.wording.reasons import cause_text, reason_text
 from scoring.serving.batch import example_requests, score
 from scoring.serving.scorer import Scorer
 from tests.helpers import serving
@@ -105,13 +106,13 @@ def test_answers_for_real_rows_equal_batch_scores_to_the_last_bit(
 
 @pytest.fixture(scope="module")
 def carrying(
-    worded_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+    banded_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[FlaskClient, Scorer]]:
     """A client of an app whose model has texts and a wide refer band."""
     folder = tmp_path_factory.mktemp("carrying")
-    worded_scorer.save(folder / "champion")
+    banded_scorer.save(folder / "champion")
     with serving.running_app(serving.settings(folder / "champion", folder)) as app:
-        yield app.test_client(), worded_scorer
+        yield app.test_client(), banded_scorer
 
 
 def test_answers_of_a_model_that_refers_equal_batch_scores_to_the_last_bit(
@@ -133,7 +134,13 @@ def test_an_answer_tells_reasons_in_words_and_the_band(
     assert answer["refer_band"] == list(scorer.refer_band)
     assert answer["reasons"]
     for reason in answer["reasons"]:
-        assert reason["texts"] == dict(scorer.texts[reason["feature"]])
+        told = (reason[name] for name in ("cause", "feature", "value", "usual"))
+        cause, feature, value, usual = told
+        assert scorer.profile is not None
+        assert usual == scorer.profile.usual[feature]
+        for language, words in reason["texts"].items():
+            missing = cause_text(cause, language) not in words
+            assert missing or words == reason_text(cause, feature, value, usual, language)
     _schema(document, "Answer").validate(answer)
     decision = document["components"]["schemas"]["Answer"]["properties"]["decision"]
     assert decision["enum"] == ["accept", "refer", "refuse"]

@@ -34,7 +34,7 @@ def evidence() -> Evidence:
             "reasons": [reason],
             "model": {"name": "credit-scoring", "version": "1", "role": "champion"},
         },
-        contributions=[
+        causes=[
             {"text": "Âge de la voiture", "contribution": 0.25},
             {"text": "Revenu", "contribution": -0.5},
         ],

@@ -101,10 +101,12 @@ def test_a_third_language_is_one_more_folder(tmp_path: Path) -> None:
         "scoring",
         tmp_path,
         "import json\n"
-        "from scoring.features.wording import LANGUAGES, reason_text, texts\n"
+        "from scoring.features.wording import LANGUAGES, describe\n"
+        "from scoring.features.wording.reasons import reason_text\n"
         "feature = 'installments__AMT_SHORT__180d__mean'\n"
-        "print(json.dumps([LANGUAGES, texts([feature])[feature],"
-        "reason_text(feature, 1234567, 'de')]))\n",
+        "texts = {language: describe(feature, language) for language in LANGUAGES}\n"
+        "reason = reason_text('late_payments_here', feature, 1234567.0, 0.0, 'de')\n"
+        "print(json.dumps([LANGUAGES, texts, reason]))\n",
     )
     languages, texts, reason = said
     assert languages == ["de", "en", "fr"]
@@ -114,7 +116,10 @@ def test_a_third_language_is_one_more_folder(tmp_path: Path) -> None:
         == "Average amount left unpaid on instalments due in the last 180 days"
     )
     assert texts["fr"].startswith("Montant moyen resté impayé sur les échéances des 180 derniers")
-    assert reason == f"{texts['en']}: 1.234.567"
+    assert reason == (
+        "Late payments on earlier loans with us: 1.234.567 left unpaid of an instalment of the "
+        "last 180 days, on average; usual: 0"
+    )
 
 
 def test_the_page_takes_up_a_third_language_too(tmp_path: Path) -> None:

@@ -92,14 +92,14 @@ def test_a_model_is_known_by_its_manifest_and_noticed_when_a_file_changes(
 
 
 def test_what_is_fetched_outlives_its_folder(
-    folder_source: FolderSource, folders: dict[Alias, Path], worded_scorer: Scorer
+    folder_source: FolderSource, folders: dict[Alias, Path], banded_scorer: Scorer
 ) -> None:
-    worded_scorer.save(folders["champion"])
+    banded_scorer.save(folders["champion"])
     found = folder_source.find("champion")
     assert found is not None
     with folder_source.fetched("champion", found) as copy:
         shutil.rmtree(folders["champion"])
-        assert Scorer.load(copy) == worded_scorer
+        assert Scorer.load(copy) == banded_scorer
     assert not copy.exists()
 
 
@@ -291,9 +291,9 @@ def test_an_alias_or_a_model_that_is_not_there_is_not_found(
 
 
 def test_files_that_are_kept_behind_the_server_are_fetched_through_it(
-    server: Server, worded_scorer: Scorer, tmp_path: Path
+    server: Server, banded_scorer: Scorer, tmp_path: Path
 ) -> None:
-    own = registered_through(server, worded_scorer, "from-elsewhere", tmp_path / "scorer")
+    own = registered_through(server, banded_scorer, "from-elsewhere", tmp_path / "scorer")
     source = RegistrySource(f"{server.url}/", own.name, tmp_path / "cache")
     assert fetch(source, "champion") == own
 

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from flask.testing import FlaskClient
 
+from scoring.features.wording import describe
 from scoring.modelling.examples import Examples
 from scoring.modelling.fit import with_explanations
 from scoring.serving.scorer import Scorer
@@ -46,7 +47,7 @@ def test_every_feature_is_told_the_most_important_first(
     assert sum(importance) == pytest.approx(1.0)
     assert {one["feature"] for one in told["features"]} == {f.name for f in explained.features}
     for one in told["features"]:
-        assert one["text"] == explained.texts.get(one["feature"], {}).get(language, one["feature"])
+        assert one["text"] == describe(one["feature"], language)
     kinds = {feature.name: bool(feature.levels) for feature in explained.features}
     assert all((one["kind"] == "category") == kinds[one["feature"]] for one in told["features"])
 

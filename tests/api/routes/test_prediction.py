@@ -140,7 +140,7 @@ def test_a_decision_is_explained_after_another_feature_came(
         features=to_bytes(from_bytes(recorded.features)[::-1]),
     )
     explained = explain(old, scorer, models.layouts, language)
-    assert explained["contributions"] == usual["contributions"]
+    assert explained["causes"] == usual["causes"]
     # One that the model reads was computed otherwise.
     name = scorer.features[0].name
     changed = replace(turned, definitions={**own.definitions, name: "0"})

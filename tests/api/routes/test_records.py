@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -15,6 +16,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.decisions import example
+from api.decisions.answers import Reason
+from scoring.features.causes import cause_of
+from scoring.features.wording import describe
+from scoring.features.wording.reasons import cause_text
 from scoring.serving.scorer import Scorer
 from scoring.store import Override
 from scoring.store.outcomes import Outcomes
@@ -66,25 +71,29 @@ def test_there_is_no_decision_of_another_id(client: FlaskClient, number: str, re
      ("de, fr;q=0.3", "fr")],
 )  # fmt: skip
 def test_contributions_add_up_and_are_told_in_the_callers_language(
-    client: FlaskClient, answer: dict[str, Any], folder: Path, accepted: str, language: str
+    client: FlaskClient, answer: dict[str, Any], accepted: str, language: str
 ) -> None:
     response = client.get(
         f"/predictions/{answer['id']}/explanation", headers={"Accept-Language": accepted}
     )
     told = response.json
     assert response.headers["Content-Language"] == told["language"] == language
-    total = told["base"] + sum(one["contribution"] for one in told["contributions"])
+    total = told["base"] + sum(one["contribution"] for one in told["causes"])
     pd = answer["probability_of_default"]
     assert total == pytest.approx(told["logit"], abs=1e-9)
     assert told["logit"] == pytest.approx(math.log(pd / (1 - pd)), abs=1e-9)
     assert told["probability_of_default"] == pd
-    texts = Scorer.load(folder).texts
-    for one in told["contributions"]:
-        assert one["text"] == texts.get(one["feature"], {}).get(language, one["feature"])
-    raised = [one for one in told["contributions"] if one["contribution"] > 0]
-    assert [one["feature"] for one in raised[:4]] == [
-        reason["feature"] for reason in answer["reasons"]
-    ]
+    for cause in told["causes"]:
+        assert cause["text"] == cause_text(cause["cause"], language)
+        added = [one["contribution"] for one in cause["features"]]
+        assert cause["contribution"] == pytest.approx(sum(added))
+        assert added == sorted(added, key=lambda size: -abs(size))
+        for one in cause["features"]:
+            assert one["text"] == describe(one["feature"], language)
+            assert cause_of(one["feature"]) == cause["cause"]
+    sizes = {cause["cause"]: cause["contribution"] for cause in told["causes"]}
+    for reason in answer["reasons"]:
+        assert sizes[reason["cause"]] == reason["contribution"]
 
 
 def test_a_decision_of_an_earlier_model_is_explained_with_that_model(
@@ -321,3 +330,19 @@ def test_a_wrong_outcome_is_named(client: FlaskClient, changes: dict[str, Any]) 
 @pytest.mark.parametrize("outcomes", [[], [outcome(NOBODY)] * 1001])
 def test_none_or_too_many_outcomes_are_refused(client: FlaskClient, outcomes: object) -> None:
     assert client.post("/outcomes", json={"outcomes": outcomes}).status_code == 422
+
+
+def test_a_decision_of_before_causes_keeps_its_reasons_by_feature(
+    client: FlaskClient, answer: dict[str, Any], folder: Path
+) -> None:
+    before = {"feature": "AMT_CREDIT", "value": 450000.0, "contribution": 0.1, "texts": {"en": "A"}}
+    with sqlite3.connect(folder.parent / "store" / "scoring.db") as connection:
+        connection.execute(
+            "UPDATE predictions SET reasons = ? WHERE id = ?",
+            (json.dumps([before]), answer["id"]),
+        )
+    told = client.get(f"/predictions/{answer['id']}").json
+    assert told is not None
+    assert told["reasons"] == [before]
+    (reason,) = (Reason.model_validate(one) for one in told["reasons"])
+    assert (reason.cause, reason.usual) == (None, None)

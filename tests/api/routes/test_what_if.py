@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 
 from api.decisions import example
 from scoring.data.dataset import Dataset
+from scoring.features.wording import describe
+from scoring.features.wording.reasons import cause_text
 from scoring.serving.batch import example_requests
-from scoring.serving.scorer import Scorer
 from tests.helpers import serving
 
 PROBLEM = "application/problem+json"
@@ -39,7 +40,7 @@ def test_unchanged_rows_get_the_answer_of_a_decision(client: FlaskClient, sample
         for name in ("probability_of_default", "cutoff", "refer_band", "decision", "reasons"):
             assert supposed[name] == decided[name]
         explained = client.get(f"/predictions/{decided['id']}/explanation").json
-        for name in ("base", "logit", "contributions"):
+        for name in ("base", "logit", "causes"):
             assert supposed[name] == explained[name]
 
 
@@ -55,15 +56,17 @@ def test_a_changed_value_changes_the_answer(client: FlaskClient) -> None:
     changed["application"] |= {"EXT_SOURCE_2": 0.9, "EXT_SOURCE_3": 0.9}
     before, after = asked(client, copy.deepcopy(example.REQUEST)), asked(client, changed)
     assert after["probability_of_default"] < before["probability_of_default"]
-    assert after["contributions"] != before["contributions"]
+    assert after["causes"] != before["causes"]
 
 
-def test_texts_are_in_the_callers_language(client: FlaskClient, scorer: Scorer) -> None:
+def test_texts_are_in_the_callers_language(client: FlaskClient) -> None:
     for language in ("en", "fr"):
-        told = asked(client, copy.deepcopy(example.REQUEST), language)["contributions"]
-        assert [one["text"] for one in told] == [
-            scorer.texts.get(one["feature"], {}).get(language, one["feature"]) for one in told
+        causes = asked(client, copy.deepcopy(example.REQUEST), language)["causes"]
+        assert [one["text"] for one in causes] == [
+            cause_text(one["cause"], language) for one in causes
         ]
+        told = [one for cause in causes for one in cause["features"]]
+        assert [one["text"] for one in told] == [describe(one["feature"], language) for one in told]
 
 
 @pytest.mark.parametrize(

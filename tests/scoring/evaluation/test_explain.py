@@ -137,7 +137,8 @@ def test_one_applicants_parts_add_up_to_the_logit_of_the_pd(
     assert len(found.steps) == min(top, len(found.steps) + found.others)
     strength = [abs(step.contribution) for step in found.steps]
     assert strength == sorted(strength, reverse=True)
-    assert all(step.value == sample_features[row, step.feature] for step in found.steps)
+    told = {reason.cause: reason for reason in scorer.reasons(sample_features[row])[0]}
+    assert all(step.reason == told.get(step.cause) for step in found.steps)
 
 
 def test_each_decision_has_its_most_typical_applicant(

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import scoring.language
 from scoring.data.tables import TABLES, empty_frame
 from scoring.features import build_features, wording
+from scoring.features.causes import CAUSES, PROTECTED_CAUSE, cause_of
 from scoring.features.wording import (
     LANGUAGES,
     Language,
@@ -24,13 +25,13 @@ from scoring.features.wording import (
     application,
     describe,
     history,
-    reason_text,
-    texts,
+    reasons,
     unit_text,
     value_text,
     values,
 )
 from scoring.features.wording.grammar import de, numbered, with_article
+from scoring.features.wording.reasons import Value, read_alike, reason_text
 from scoring.features.wording.values import UNITS, number
 from scoring.language import catalogue
 
@@ -172,21 +173,110 @@ def test_values_are_said(feature: str, value: float | str | None, en: str, fr: s
     assert value_text(feature, value, "fr") == fr
 
 
-def test_a_reason_is_about_the_feature_and_its_value() -> None:
-    assert reason_text("AMT_CREDIT", 450_000.0, "en") == "Amount of the loan asked for: 450,000"
-    assert reason_text("EXT_SOURCE_2", 0.0812, "fr") == (
-        "Note de la source externe n° 2\u00a0: "
-        "0,081 (0\u00a0le\u00a0plus\u00a0risqué,\u00a01\u00a0le\u00a0plus\u00a0sûr)"
-    )
+@pytest.mark.parametrize(
+    ("cause", "feature", "value", "usual", "en", "fr"),
+    [
+        (
+            "loan_asked", "AMT_CREDIT", 450_000.0, 270_000.0,
+            "The loan asked for: 450,000 asked for; usual: 270,000",
+            "Le crédit demandé\u00a0: 450\u202f000 demandés\u00a0; "
+            "habituellement\u00a0: 270\u202f000",
+        ),
+        (
+            "external_scores", "EXT_SOURCE_2", 0.0812, 0.6,
+            "External credit scores: 0.081 from source 2, where 0 is the riskiest and 1 the "
+            "safest; usual: 0.6",
+            "Notes de crédit externes\u00a0: 0,081 de la source n° 2, où 0 est le plus risqué et "
+            "1 le plus sûr\u00a0; habituellement\u00a0: 0,6",
+        ),
+        (
+            "external_scores", "EXT_SOURCE_2", None, 0.6,
+            "External credit scores: none from source 2 is known",
+            "Notes de crédit externes\u00a0: aucune de la source n° 2 n'est connue",
+        ),
+        (
+            "loan_asked", "AMT_ANNUITY", None, 25_000.0,
+            "The loan asked for (instalment of the loan asked for): not known; usual: 25,000",
+            "Le crédit demandé (mensualité du crédit demandé)\u00a0: information absente\u00a0; "
+            "habituellement\u00a0: 25\u202f000",
+        ),
+        (
+            "work_and_education", "DAYS_EMPLOYED", -400.0, -2000.0,
+            "Work and education: 13\u00a0months in the current employment; usual: 5.5\u00a0years",
+            "Emploi et études\u00a0: 13\u00a0mois dans l'emploi actuel\u00a0; "
+            "habituellement\u00a0: 5,5\u00a0ans",
+        ),
+        (
+            "housing_and_property", "FLAG_OWN_CAR", "N", "Y",
+            "Housing and property: no car; usual: a car",
+            "Logement et biens\u00a0: pas de voiture\u00a0; habituellement\u00a0: une voiture",
+        ),
+        (
+            "work_and_education", "NAME_EDUCATION_TYPE", "Lower secondary", "Higher education",
+            "Work and education (education): lower secondary; usual: higher education",
+            "Emploi et études (niveau d'études)\u00a0: premier cycle du secondaire\u00a0; "
+            "habituellement\u00a0: études supérieures",
+        ),
+        (
+            "late_payments_here", "card__LATE_MONTH__all__max", -3.0, None,
+            "Late payments on earlier loans with us: last late with the card 3\u00a0months ago; "
+            "usual: never",
+            "Retards de paiement sur les crédits antérieurs chez nous\u00a0: dernier retard de la "
+            "carte il y a 3\u00a0mois\u00a0; habituellement\u00a0: jamais",
+        ),
+        (
+            "address_and_building", "APARTMENTS_AVG", 0.02, 0.09,
+            "Address and building: a building with fewer flats than usual",
+            "Adresse et immeuble\u00a0: un immeuble avec moins de logements que d'habitude",
+        ),
+        (
+            "loan_asked", "AMT_CREDIT", 450_000.0, 450_000.4,
+            "The loan asked for: 450,000 asked for",
+            "Le crédit demandé\u00a0: 450\u202f000 demandés",
+        ),
+        (
+            "loan_asked", "AMT_CREDIT", 450_000.0, None,
+            "The loan asked for: 450,000 asked for",
+            "Le crédit demandé\u00a0: 450\u202f000 demandés",
+        ),
+    ],
+)  # fmt: skip
+def test_a_reason_is_a_sentence_of_cause_value_and_what_is_usual(
+    cause: str, feature: str, value: Value, usual: Value, en: str, fr: str
+) -> None:
+    assert reason_text(cause, feature, value, usual, "en") == en
+    assert reason_text(cause, feature, value, usual, "fr") == fr
+
+
+def test_values_that_are_said_alike_read_alike() -> None:
+    assert read_alike("AMT_CREDIT", 450_000.0, 450_000.4)
+    assert read_alike("NAME_HOUSING_TYPE", None, None)
+    assert not read_alike("AMT_CREDIT", 450_000.0, 451_000.0)
+    assert not read_alike("AMT_CREDIT", 450_000.0, None)
+
+
+def test_every_cause_and_every_feature_that_is_told_has_words() -> None:
+    told = {name for cause in CAUSES if cause != PROTECTED_CAUSE for name in CAUSES[cause]}
+    for language in LANGUAGES:
+        words = catalogue(language, "causes")
+        assert words["title"].keys() == CAUSES.keys()
+        assert words["missing"].keys() < CAUSES.keys()
+        assert words["unknown"].keys() < told
+        ways = [set(words[way]) for way in ("told", "label", "flag", "compared")]
+        assert set.union(*ways) == told
+        assert sum(map(len, ways)) == len(told)
 
 
 @given(st.sampled_from(FEATURES), st.floats(-1e12, 1e12), st.sampled_from(LANGUAGES))
 def test_any_value_of_any_feature_is_one_line_of_words(
     feature: str, value: float, language: Language
 ) -> None:
-    said = reason_text(feature, value, language)
+    said = value_text(feature, value, language)
     assert "\n" not in said
-    assert not re.search(r"nan|inf\b|e[+-]\d", said.split(":")[-1])
+    assert not re.search(r"nan|inf\b|e[+-]\d", said)
+    reason = reason_text(cause_of(feature), feature, value, -value, language)
+    assert "\n" not in reason
+    assert not re.search(r"[_{}]|nan\b|\binf\b|e[+-]\d", reason)
 
 
 @given(st.floats(-1e12, 1e12, allow_subnormal=False))
@@ -210,11 +300,9 @@ def test_every_category_has_words(language: Language) -> None:
     assert {level for level in levels if numbered(words, level) is None} == set()
 
 
-def test_texts_are_plain_strings_by_language() -> None:
-    said = texts(["AMT_CREDIT"])
-    assert said == {
-        "AMT_CREDIT": {"en": "Amount of the loan asked for", "fr": "Montant du crédit demandé"}
-    }
+def test_features_and_units_are_said_by_language() -> None:
+    assert describe("AMT_CREDIT", "en") == "Amount of the loan asked for"
+    assert describe("AMT_CREDIT", "fr") == "Montant du crédit demandé"
     assert unit_text("DAYS_LAST_PHONE_CHANGE", "fr") == "jours par rapport à la demande"
     assert unit_text("CNT_CHILDREN", "en") == ""
 
@@ -261,7 +349,7 @@ def test_all_words_are_of_features_or_columns(monkeypatch: pytest.MonkeyPatch) -
         kind = SCHEMA[feature]
         levels = list(kind.categories) if isinstance(kind, pl.Enum) else []
         for value in (*levels, None, 0.0, 1.0, 3.0, -3.0, -300.0, 2_000.0):
-            reason_text(feature, value, "en")
+            value_text.__wrapped__(feature, value, "en")
     for column in TABLES["application"].columns:
         if column.name != "TARGET":
             unit_text(column.name, "en")
@@ -273,15 +361,16 @@ def test_all_words_are_of_features_or_columns(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    found = doctest.testmod(wording)
-    assert found.attempted >= 3
-    assert found.failed == 0
+    for module, examples in ((wording, 2), (reasons, 1)):
+        found = doctest.testmod(module)
+        assert found.attempted >= examples
+        assert found.failed == 0
 
 
 def test_words_are_found_without_the_packages_of_training() -> None:
     code = (
-        "import sys; from scoring.features.wording import texts; texts(['AMT_CREDIT']); "
-        "print(sorted({'babel', 'matplotlib', 'pandas', 'sklearn'} & set(sys.modules)))"
+        "import sys; from scoring.features.wording import describe; describe('AMT_CREDIT'); "
+        "print(sorted({'matplotlib', 'pandas', 'sklearn'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -95,9 +95,9 @@ def test_pds_decisions_and_reasons_are_those_on_record(store: Store, scorer: Sco
     assert found.comparison.applicants == (800, 240)
     share = sum(one.decision == "refuse" for one in decisions) / 240
     assert found.comparison.refused.current == pytest.approx(share)
-    told = [one["feature"] for row in decisions for one in json.loads(row.reasons)]
+    told = [one["cause"] for row in decisions for one in json.loads(row.reasons)]
     first = found.comparison.reasons.row(0, named=True)
-    assert first["current"] == pytest.approx(told.count(first["feature"]) / 240)
+    assert first["current"] == pytest.approx(told.count(first["cause"]) / 240)
     pds = np.array([one.pd for one in decisions])
     row = found.comparison.pd
     assert scorer.profile is not None
@@ -177,7 +177,11 @@ def _without(scorer: Scorer, name: str, levels: tuple[str, ...]) -> Profile:
     fewer = replace(
         column, levels=levels, counts=column.counts[:bins], defaults=column.defaults[:bins]
     )
-    return replace(scorer.profile, columns={**scorer.profile.columns, name: fewer})
+    return replace(
+        scorer.profile,
+        columns={**scorer.profile.columns, name: fewer},
+        usual={**scorer.profile.usual, name: levels[0]},
+    )
 
 
 def test_a_window_without_decisions_is_silence(store: Store) -> None:

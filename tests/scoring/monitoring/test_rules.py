@@ -38,7 +38,7 @@ def comparison(
     *columns: dict[str, Any], pd: dict[str, float] | None = None, **changes: Any
 ) -> Comparison:
     reasons = pl.DataFrame(
-        {"feature": ["a"], "reference": [0.3], "current": [0.3], "p_adjusted": [1.0]}
+        {"cause": ["a"], "reference": [0.3], "current": [0.3], "p_adjusted": [1.0]}
     )
     usual = Comparison(
         columns=pl.DataFrame([*columns, column(PD, None, **(pd or {}))]),
@@ -162,7 +162,7 @@ def test_the_pd_and_decisions_have_to_be_certain_and_far() -> None:
 def test_reasons_that_are_told_to_others_are_an_alert() -> None:
     reasons = pl.DataFrame(
         {
-            "feature": ["a", "b"],
+            "cause": ["a", "b"],
             "reference": [0.3, 0.1],
             "current": [0.1, 0.3],
             "p_adjusted": [1e-6, 0.2],

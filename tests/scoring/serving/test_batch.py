@@ -119,14 +119,14 @@ def test_scores_are_those_of_the_scorer(
     assert {"accept", "refuse"} <= set(found["decision"])
 
 
-def test_scores_need_no_other_applicant(sample: Dataset, worded_scorer: Scorer) -> None:
-    found = score(sample, worded_scorer, "test")
+def test_scores_need_no_other_applicant(sample: Dataset, banded_scorer: Scorer) -> None:
+    found = score(sample, banded_scorer, "test")
     features = build_features(collected(sample.frames("test")))
-    pds = worded_scorer.predict(features)
+    pds = banded_scorer.predict(features)
     assert found["probability_of_default"].to_numpy().tobytes() == pds.tobytes()
     assert set(found["decision"]) == {"accept", "refer", "refuse"}
     alone = pl.concat(
-        score_one(worded_scorer, collected(sample.frames()), applicant)
+        score_one(banded_scorer, collected(sample.frames()), applicant)
         for applicant in found["SK_ID_CURR"].gather_every(20)
     )
     expected = found.gather_every(20)["probability_of_default"]

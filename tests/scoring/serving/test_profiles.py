@@ -139,7 +139,7 @@ def test_importance_and_reasons_come_from_applicants_that_were_explained(
     assert profile.importance.keys() == profile.columns.keys() - {PD}
     assert profile.explained == 300
     few = sample_examples.frame.head(300)
-    told = [reason.feature for own in scorer.reasons(few) for reason in own]
+    told = [reason.cause for own in scorer.reasons(few) for reason in own]
     assert profile.reasons == {name: told.count(name) for name in set(told)}
 
 

@@ -32,17 +32,17 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_kept_model_comes_back_as_it_was(
-    store: Store, worded_scorer: Scorer, tmp_path: Path
+    store: Store, banded_scorer: Scorer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
-    worded_scorer.save(folder)
+    banded_scorer.save(folder)
     digest = digest_of(folder)
     assert store.models.restore(digest, tmp_path / "before") is None
     store.models.archive(digest, "credit-scoring", "3", folder)
     found = store.models.restore(digest, tmp_path / "some" / "place")
     assert found == tmp_path / "some" / "place"
     assert files_of(found) == files_of(folder)
-    assert Scorer.load(found).version == worded_scorer.version
+    assert Scorer.load(found).version == banded_scorer.version
     # Once is enough: the folder is not even looked at again.
     shutil.rmtree(folder)
     store.models.archive(digest, "credit-scoring", "3", folder)

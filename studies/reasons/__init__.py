@@ -1,0 +1,1 @@
+"""What the reasons of a model are worth, measured on applicants whom it has not seen."""
