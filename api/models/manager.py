@@ -17,12 +17,12 @@ from polars.exceptions import PanicException
 from api.http import metrics
 from api.http.problems import ProblemError
 from api.models.archive import ModelArchive
-from api.models.routing import Experience, LiveModel, Route, route
+from api.models.routing import LiveModel, Route, route
 from api.models.sources import Alias, FoundModel, ModelSource, SourceError
 from scoring.errors import ScoringError
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
-from scoring.store import Policy, Store, StoreError
+from scoring.store import Experience, Policy, Store, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -323,8 +323,7 @@ class ModelManager:
         """Add up costs by digest, for all models in units of one refused good applicant."""
         since = datetime.now(UTC) - _MEMORY
         loss = costs.false_negative / costs.false_positive
-        realised = self._store.outcomes.realised(since, loss)
-        return {digest: Experience(*summaries) for digest, summaries in realised.items()}
+        return self._store.outcomes.realised(since, loss)
 
 
 class _Complaints:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scoring.serving.scorer import Scorer
-from scoring.store import CostSummary, Policy, RefusalSummary
+from scoring.store import CostSummary, Experience, Policy
 
 # A model with fewer known outcomes is not judged by them yet.
 LEAST_OUTCOMES = 30
@@ -48,22 +48,6 @@ class Route:
     model: LiveModel
     why: str
     shadows: tuple[LiveModel, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Experience:
-    """What a model's answers have turned out to cost.
-
-    Attributes
-    ----------
-    known : CostSummary
-        Of those whose outcome is known, in units of one refused good applicant.
-    refusals : RefusalSummary
-        Of those who were refused, so that nobody will know; an estimate.
-    """
-
-    known: CostSummary
-    refusals: RefusalSummary
 
 
 def route(

@@ -95,16 +95,10 @@ class Decisions(Repository):
 
         Parameters
         ----------
-        since, until : datetime, optional
+        since, until
             From a time on, and before one.
-        applicant : str, optional
-            As `Pseudonyms.applicant` gives it.
-        caller : str, optional
-            Who asked for them.
-        limit : int, optional
-            The most that are read.
-        newest_first : bool
-            Whether the order is turned round.
+        applicant, caller
+            On whom, as `Pseudonyms.applicant` gives it, and who asked for them.
         """
         column = predictions.c
         asked = (
@@ -129,8 +123,7 @@ class Decisions(Repository):
     def note_read(self, caller: str, what: str, applicant: str, number: str | None = None) -> None:
         """Record that a caller looked, by an operation, at an applicant or another's decision."""
         row = {"caller": caller, "what": what, "applicant": applicant, "prediction_id": number}
-        with self._database.writing() as connection:
-            connection.execute(insert(reads), [{"at": datetime.now(UTC), **row}])
+        self._insert(insert(reads), [{"at": datetime.now(UTC), **row}])
 
     def _page(self, query: Select[Any]) -> list[Prediction]:
         with self._database.reading() as connection:

@@ -62,8 +62,7 @@ class Models(Repository):
             "digest": digest, "name": name, "version": version, "archived_at": now,
             "content": pack(folder, digest),
         }  # fmt: skip
-        with self._database.writing() as connection:
-            connection.execute(_ONCE[connection.dialect.name], [row])
+        self._insert(_ONCE, [row])
 
     def restore(self, digest: str, into: Path) -> Path | None:
         """Write a kept model's directory out; None if it is not kept.
@@ -73,26 +72,19 @@ class Models(Repository):
         StoreError
             If what is kept is damaged, or cannot be written.
         """
-        query = select(archives.c.content).where(archives.c.digest == digest)
-        with self._database.reading() as connection:
-            content = connection.execute(query).scalar()
-        if content is None:
-            return None
-        unpack(content, digest, into)
-        return into
+        for (content,) in self._rows(select(archives.c.content).where(archives.c.digest == digest)):
+            unpack(content, digest, into)
+            return into
+        return None
 
     def keep_layout(self, digest: str, content: str) -> None:
         """Keep what stands where in stored features, once, by its digest."""
-        row = {"digest": digest, "content": content}
-        with self._database.writing() as connection:
-            connection.execute(_LAYOUT_ONCE[connection.dialect.name], [row])
+        self._insert(_LAYOUT_ONCE, [{"digest": digest, "content": content}])
 
     def layout(self, digest: str) -> str | None:
         """Return what `keep_layout` was given; None if it is not kept."""
-        query = select(layouts.c.content).where(layouts.c.digest == digest)
-        with self._database.reading() as connection:
-            content: str | None = connection.execute(query).scalar()
-        return content
+        rows = self._rows(select(layouts.c.content).where(layouts.c.digest == digest))
+        return rows[0].content if rows else None
 
     def usage(self, digest: str) -> ModelUsage:
         """Return what the model of a digest has decided."""
@@ -121,22 +113,19 @@ class Models(Repository):
 
     def add_event(self, event: ModelEvent) -> None:
         """Record what happened to a model or to the policy."""
-        with self._database.writing() as connection:
-            connection.execute(insert(events), [asdict(event)])
+        self._insert(insert(events), [asdict(event)])
 
     def events(self, limit: int = 100) -> list[ModelEvent]:
         """Return the last events, the newest first."""
         query = select(*(events.c[name] for name in ModelEvent.__dataclass_fields__))
-        with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(events.c.number.desc()).limit(limit))
-            return [ModelEvent(*row) for row in rows]
+        rows = self._rows(query.order_by(events.c.number.desc()).limit(limit))
+        return [ModelEvent(*row) for row in rows]
 
     def count_events(self, since: datetime, until: datetime) -> dict[str, int]:
         """Return how often each kind of event was recorded from a time on and before another."""
         between = events.c.at >= since, events.c.at < until
         query = select(events.c.kind, func.count()).where(*between).group_by(events.c.kind)
-        with self._database.reading() as connection:
-            return {kind: int(count) for kind, count in connection.execute(query)}
+        return {kind: int(count) for kind, count in self._rows(query)}
 
     def policy(self) -> Policy:
         """Return how models are used: what was set last, or the default."""

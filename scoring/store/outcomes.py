@@ -7,20 +7,11 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    ScalarSelect,
-    Select,
-    case,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, case, func, insert, select
 
 from scoring.store.database import Repository
 from scoring.store.engine import chunks, replacing
-from scoring.store.records import CostSummary, Outcome, Override, RefusalSummary
+from scoring.store.records import CostSummary, Experience, Outcome, Override, RefusalSummary
 from scoring.store.schema import Row, outcome_history, outcomes, overrides, predictions
 
 _REPLACING = replacing(outcomes)
@@ -79,24 +70,18 @@ class Outcomes(Repository):
             return override
         query = select(predictions.c.applicant).where(predictions.c.id == override.prediction_id)
         applicant = connection.execute(query).scalar_one()
-        return replace(
-            override,
-            actor=pseudonyms.text(override.actor, applicant),
-            motive=pseudonyms.text(override.motive, applicant),
+        actor, motive = (
+            pseudonyms.text(text, applicant) for text in (override.actor, override.motive)
         )
+        return replace(override, actor=actor, motive=motive)
 
     def overrides(self, prediction_id: str) -> list[Override]:
         """Return the overrides of a decision, the oldest first; the last one stands."""
         columns = (overrides.c[name] for name in Override.__dataclass_fields__)
         query = select(*columns).where(overrides.c.prediction_id == prediction_id)
-        with self._database.reading() as connection:
-            return [
-                Override(*row) for row in connection.execute(query.order_by(overrides.c.number))
-            ]
+        return [Override(*row) for row in self._rows(query.order_by(overrides.c.number))]
 
-    def realised(
-        self, since: datetime, false_negative: float
-    ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
+    def realised(self, since: datetime, false_negative: float) -> dict[str, Experience]:
         """Return what each model's loans since a time cost, and whom it refused, by its digest.
 
         Of an applicant's decisions by one model for one caller the last counts, or the last with
@@ -104,9 +89,8 @@ class Outcomes(Repository):
         whatever the number of its requests: whoever only asks moves nothing.
         """
         callers: dict[str, list[Sequence[float]]] = {}
-        with self._database.reading() as connection:
-            for digest, *row in connection.execute(_realised(since)):
-                callers.setdefault(digest, []).append(row)
+        for digest, *row in self._rows(_realised(since)):
+            callers.setdefault(digest, []).append(row)
         return {digest: _together(rows, false_negative) for digest, rows in callers.items()}
 
 
@@ -174,9 +158,7 @@ def _realised(since: datetime) -> Select[Any]:
     return query.group_by(last.c.model_digest, last.c.caller)
 
 
-def _together(
-    callers: Sequence[Sequence[float]], cost: float
-) -> tuple[CostSummary, RefusalSummary]:
+def _together(callers: Sequence[Sequence[float]], cost: float) -> Experience:
     """A row a caller; while no outcome is known, each request counts alike."""
     known, defaults = (int(sum(row[i] for row in callers)) for i in (4, 5))
     heard = [row for row in callers if row[4] or not known]
@@ -186,7 +168,7 @@ def _together(
         sum(weight * row[i] for weight, row in zip(weights, heard, strict=True)) for i in (1, 2, 3)
     )
     costs = CostSummary(known, defaults * cost, defaults * cost * cost)
-    return costs, RefusalSummary(decided, *sums)
+    return Experience(costs, RefusalSummary(decided, *sums))
 
 
 def granted() -> ColumnElement[bool]:

@@ -7,17 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    Table,
-    and_,
-    delete,
-    func,
-    select,
-    union,
-)
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, func, select, union
 
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS, PAUSE_SECONDS
@@ -56,9 +46,9 @@ class Retention(Repository):
 
         Parameters
         ----------
-        older_than : timedelta
+        older_than
             How long everything is kept.
-        now : datetime, optional
+        now
             What time it is; by default what the clock says, if records bear it out.
 
         Returns
@@ -107,9 +97,8 @@ class Retention(Repository):
         """Delete those who were materialised before a time, and on whom no decision is left."""
         decided = select(predictions.c.id).where(predictions.c.applicant == applicants.c.applicant)
         old = applicants.c.materialized_at < before
-        with self._database.reading(LONG_SECONDS) as connection:
-            query = select(applicants.c.applicant).where(old, ~decided.exists())
-            names = connection.execute(query).scalars().all()
+        query = select(applicants.c.applicant).where(old, ~decided.exists())
+        names = [row.applicant for row in self._rows(query, LONG_SECONDS)]
         counts = Counter({applicants.name: 0})
         for some in chunks(names):
             # They may have been materialised again meanwhile.

@@ -40,12 +40,7 @@ Times = npt.NDArray[np.datetime64]
 class Headlines:
     """The decisions of a window, in the order of time, a column each.
 
-    Attributes
-    ----------
-    ids, digests, decisions : numpy.ndarray of bytes of shape (decisions,)
-        The decision's id, the model that answered, what it answered.
-    pds, milliseconds : numpy.ndarray of shape (decisions,)
-        The probability of default; from the request's arrival to the end of scoring.
+    The texts are bytes; milliseconds are from the request's arrival to the end of scoring.
     """
 
     ids: Texts
@@ -80,14 +75,7 @@ class Detail(NamedTuple):
 class Settled:
     """Decisions and what came of them, a column each; the last override counts as the decision.
 
-    Attributes
-    ----------
-    at : numpy.ndarray of datetime64 of shape (decisions,)
-        When they were taken, in UTC.
-    pds : numpy.ndarray of shape (decisions,)
-        The probability of default.
-    refused, defaulted : numpy.ndarray of bool of shape (decisions,)
-        What was decided, and what happened.
+    When they were taken, in UTC; the PD; whether they were refusals, and defaulted.
     """
 
     at: Times
@@ -183,8 +171,8 @@ class Windows(Repository):
             .join(predictions, predictions.c.id == outcomes.c.prediction_id)
             .where(outcomes.c.observed_at < until, not_(granted()))
         )
-        with self._database.reading() as connection:
-            return connection.execute(query).scalar_one()
+        ((count,),) = self._rows(query)
+        return int(count)
 
     def settled(self, digest: str, since: datetime | None, until: datetime) -> Settled:
         """Return a model's loans whose outcome was observed from a time on and before another."""
