@@ -57,12 +57,8 @@ class Gate:
     def client(self) -> Client:
         """Tell who makes the current request.
 
-        Raises
-        ------
-        ProblemError
-            401 without a valid key where one is needed, 429 if that happens too often.
-        StoreError
-            If a key cannot be looked up.
+        Raises ProblemError 401 without a valid key where one is needed, 429 if that happens too
+        often, and StoreError if a key cannot be looked up.
         """
         text = _sent_key()
         if text is None:

@@ -16,16 +16,9 @@ _USUAL = "en"
 
 
 def json_answer(document: object, status: int = 200, *, language: str | None = None) -> Response:
-    """Answer with a JSON document.
+    """Answer with a JSON document, of what orjson can write.
 
-    Parameters
-    ----------
-    document : object
-        What orjson can write.
-    status : int
-        The HTTP status.
-    language : str, optional
-        The language of its texts, where that depends on who asks: the answer's headers say it.
+    Where the language of its texts depends on who asks, the answer's headers say it.
     """
     response = Response(orjson.dumps(document), status, content_type=JSON)
     if language is not None:

@@ -40,13 +40,7 @@ _serving: dict[str, Gauge] = {}
 
 
 def observe_predictions(made: Collection[tuple[str, str, float, str]]) -> None:
-    """Count decisions that were recorded in one transaction.
-
-    Parameters
-    ----------
-    made : collection of tuple
-        For each decision the role and version of the model, the PD and the decision.
-    """
+    """Count decisions recorded in one transaction: role, version, PD and decision of each."""
     if made:
         BATCH_SIZE.observe(len(made))
     for role, version, pd, decision in made:

@@ -31,9 +31,7 @@ _COLUMNS = {
 
 def near_miss(document: object, *, batch: bool = False) -> FieldError | None:
     """Find the one change that mends a refused body, of one applicant or a batch."""
-    for pointer, detail in _mends(document, batch):
-        return FieldError(pointer=pointer, detail=detail)
-    return None
+    return next((FieldError(*mend) for mend in _mends(document, batch)), None)
 
 
 def _mends(document: object, batch: bool) -> Mends:

@@ -41,6 +41,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: cs_..."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+KEYS: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
 
 
 def _header(name: str, description: str, **schema: object) -> dict[str, Any]:
@@ -71,52 +72,31 @@ _HEADERS = "x-headers"
 def resource(
     name: str, tag: str = "", description: str = "", *, keyed: bool = True
 ) -> APIBlueprint:
-    """Make the blueprint of a module of `api.routes`.
+    """Make the blueprint of a module of `api.routes`, whose operations are named as their views.
 
-    Parameters
-    ----------
-    name : str
-        The blueprint's name.
-    tag, description : str
-        Under which heading the document has its operations.
-    keyed : bool
-        Whether they take an API key.
+    The document has them under the heading `tag`; `keyed` says whether they take an API key.
     """
     return APIBlueprint(
         name,
         __name__,
         abp_tags=[Tag(name=tag, description=description)] if tag else None,
-        abp_security=[{"bearer": []}, {"header": []}] if keyed else None,
+        abp_security=KEYS if keyed else None,
+        operation_id_callback=lambda *, name, **_: name,
     )
 
 
 def operation(*headers: dict[str, Any], body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Describe what an endpoint reads itself: headers, and a body.
-
-    Returns
-    -------
-    dict
-        The `openapi_extensions` of its decorator.
-    """
+    """Describe the headers and body that an endpoint reads, as its `openapi_extensions`."""
     return {_HEADERS: list(headers)} | ({"requestBody": body} if body else {})
 
 
 class Application(OpenAPI):
     """A Flask app whose OpenAPI document says what the app does, and no more.
 
-    Parameters
-    ----------
-    import_name : str
-        As Flask's.
-    version : str
-        The API's version.
-    row_limit : int
-        The most rows a history table of a request may have.
-    batch_limit : int
-        The most applicants of a batch.
+    The limits are the most rows of a history table, and the most applicants of a batch.
     """
 
-    def __init__(self, import_name: str, *, version: str, row_limit: int, batch_limit: int) -> None:
+    def __init__(self, import_name: str, version: str, row_limit: int, batch_limit: int) -> None:
         super().__init__(
             import_name,
             info=Info(title="Credit scoring", version=version, description=_DESCRIPTION),
@@ -172,7 +152,7 @@ class Application(OpenAPI):
 def _refused_parameters(failure: ValidationError) -> Response:
     """Answer parameters of an address that cannot be: numbers out of range and the like."""
     errors = [
-        FieldError(pointer=f"/{'/'.join(map(str, error['loc']))}"[:200], detail=error["msg"])
+        FieldError(f"/{'/'.join(map(str, error['loc']))}"[:200], error["msg"])
         for error in failure.errors(include_url=False, include_context=False, include_input=False)
     ]
     detail = "A parameter of the address is wrong; errors says which."
@@ -185,15 +165,7 @@ def body_of(model: type[Body]) -> dict[str, Any]:
 
 
 def rows_body(content: dict[str, Any], *, number: bool = False) -> dict[str, Any]:
-    """Describe the request body of an endpoint that takes an applicant's rows.
-
-    Parameters
-    ----------
-    content : dict
-        Its examples.
-    number : bool
-        Whether it takes the number of a known applicant alone, too.
-    """
+    """Describe a request body of an applicant's rows, or with `number` of a known one's number."""
     return {
         "required": True,
         "description": "One applicant's rows, with Kaggle's own column names",
@@ -216,19 +188,7 @@ def batch_body(example: list[dict[str, Any]]) -> dict[str, Any]:
 def problem(
     status: int, description: str, detail: str, errors: Sequence[FieldError] = ()
 ) -> dict[str, Any]:
-    """Describe a response that is a problem document.
-
-    Parameters
-    ----------
-    status : int
-        Its HTTP status.
-    description : str
-        When it is given.
-    detail : str
-        The example's detail.
-    errors : sequence of FieldError
-        The example's wrong fields.
-    """
+    """Describe a response that is a problem document: when it is given, and an example."""
     content = {
         "schema": _reference(Problem.__name__),
         "example": ProblemError(status, detail, errors).document(),
@@ -265,8 +225,8 @@ BAD_ROWS: dict[str | int, Any] = BAD_BODY | {
         "One field is wrong; errors says which and why.",
         [
             FieldError(
-                pointer="/bureau/3/AMT_CREDIT_SUM",
-                detail='AMT_CREDIT_SUM must be a number from -10000000000 to 10000000000, not "12"',
+                "/bureau/3/AMT_CREDIT_SUM",
+                'AMT_CREDIT_SUM must be a number from -10000000000 to 10000000000, not "12"',
             )
         ],
     ),

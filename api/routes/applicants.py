@@ -64,7 +64,6 @@ class Decisions(BaseModel):
 
 @blueprint.get(
     "/applicants/<int:id>",
-    operation_id="applicant",
     summary="What the service knows of an applicant",
     responses={200: KnownApplicant, 404: NOT_FOUND, 422: _WRONG, 503: STORE_AWAY},
 )
@@ -99,12 +98,11 @@ def applicant(path: ApplicantPath) -> Response:
 
 @blueprint.get(
     "/applicants/<int:id>/predictions",
-    operation_id="applicant_predictions",
     summary="What was decided on an applicant",
     responses={200: Decisions, 404: NOT_FOUND, 422: _WRONG, 503: STORE_AWAY},
 )
 @scope("score", "read")
-def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
+def applicant_predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
     """The decisions on record for an applicant, the newest first.
 
     Without the scope read those of the same key; with it all, and a look at others' is recorded.

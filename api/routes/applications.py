@@ -51,7 +51,6 @@ class Applications(BaseModel):
 
 @blueprint.post(
     "/applications/read",
-    operation_id="read_applications",
     summary="Read a CSV file of up to 5,000 applications, deciding nothing",
     responses={200: Applications, 413: BAD_BODY[413], 415: BAD_BODY[415], 422: BAD_BODY[422]},
     openapi_extensions=operation(body=_BODY),

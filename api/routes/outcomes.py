@@ -62,7 +62,6 @@ class Recorded(BaseModel):
 
 @blueprint.post(
     "/outcomes",
-    operation_id="outcomes",
     summary="Say what happened later",
     responses={201: Recorded, **BAD_BODY, 503: STORE_AWAY},
     openapi_extensions=operation(body=body_of(OutcomesBody)),
@@ -108,12 +107,12 @@ def _wrong(
         here, decision = f"/outcomes/{place}", decisions.get(outcome.prediction_id)
         if decision is None or not may_see(decision.caller):
             detail = "there is no decision of that id"
-            yield FieldError(pointer=f"{here}/prediction_id", detail=detail)
+            yield FieldError(f"{here}/prediction_id", detail)
             continue
         if not decision.at - _SKEW <= outcome.observed_at <= now + _SKEW:
             detail = f"must lie between the decision ({decision.at.isoformat()}) and now"
-            yield FieldError(pointer=f"{here}/observed_at", detail=detail)
+            yield FieldError(f"{here}/observed_at", detail)
         there, first = seen.setdefault(outcome.prediction_id, (here, outcome))
         if first != outcome:
-            yield FieldError(pointer=there, detail=f"{here} says otherwise of the same decision")
-            yield FieldError(pointer=here, detail=f"{there} says otherwise of the same decision")
+            yield FieldError(there, f"{here} says otherwise of the same decision")
+            yield FieldError(here, f"{there} says otherwise of the same decision")

@@ -80,7 +80,6 @@ class Batch(BaseModel):
 
 @blueprint.post(
     "/predict",
-    operation_id="predict",
     summary="Decide on an application from Kaggle's rows, or on a known applicant",
     responses={200: Answer, **BAD_ROWS, 404: _UNKNOWN, 409: _STALE, 503: NOT_READY},
     openapi_extensions=operation(IDEMPOTENCY, body=rows_body({"examples": _EXAMPLES}, number=True)),
@@ -105,7 +104,6 @@ def predict() -> Response:
 
 @blueprint.post(
     "/predict/batch",
-    operation_id="predict_batch",
     summary="Decide on up to 1,000 applicants",
     responses={200: Batch, **BAD_ROWS, 503: NOT_READY},
     openapi_extensions=operation(IDEMPOTENCY, body=batch_body([_ALONE, _BY_NUMBER])),

@@ -100,7 +100,6 @@ class OverrideBody(Body):
 
 @blueprint.get(
     "/predictions/<string:id>",
-    operation_id="prediction",
     summary="A decision as it was recorded",
     responses={200: Record, 404: NOT_FOUND, 503: STORE_AWAY},
 )
@@ -117,7 +116,6 @@ def prediction(path: PredictionPath) -> Response:
 
 @blueprint.get(
     "/predictions/<string:id>/explanation",
-    operation_id="explanation",
     summary="Every contribution to the probability",
     responses={
         200: Explanation,
@@ -149,7 +147,6 @@ def explanation(path: PredictionPath) -> Response:
 
 @blueprint.post(
     "/predictions/<string:id>/override",
-    operation_id="override",
     summary="Decide otherwise",
     responses={
         201: Record,

@@ -47,7 +47,6 @@ class Supposition(BaseModel):
 
 @blueprint.post(
     "/what-if",
-    operation_id="what_if",
     summary="See what changed rows would mean, deciding nothing",
     responses={200: Supposition, **BAD_ROWS, 503: NOT_READY},
     openapi_extensions=operation(LANGUAGE, body=rows_body({"example": example.REQUEST})),
