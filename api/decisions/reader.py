@@ -44,13 +44,7 @@ def _names(table_name: str) -> tuple[str, ...]:
 
 
 class ApplicantReader:
-    """Reads applicants from request bodies.
-
-    Parameters
-    ----------
-    row_limit : int
-        The most rows a history table may have.
-    """
+    """Reads applicants from request bodies, with so many rows a history table at most."""
 
     def __init__(self, row_limit: int) -> None:
         self.row_limit = row_limit
@@ -63,20 +57,14 @@ class ApplicantReader:
     def parse(self, body: bytes) -> object:
         """Parse the JSON of a body, which has no more in it than an applicant may have.
 
-        Raises
-        ------
-        ProblemError
-            400 if it is not JSON in UTF-8, 422 if it has.
+        Raises ProblemError 400 if it is not JSON in UTF-8, 422 if it has.
         """
         return parse(body, self._most_items)
 
     def read_any(self, body: bytes) -> Applicant:
         """Read a body that has an applicant's rows, or the number of a known applicant alone.
 
-        Raises
-        ------
-        ProblemError
-            As `parse` and `read` do.
+        Raises ProblemError as `parse` and `read` do.
         """
         document = self.parse(body)
         number = known_number(document)
@@ -85,10 +73,7 @@ class ApplicantReader:
     def read(self, document: object) -> Applicant:
         """Check the JSON of a body that has an applicant's rows.
 
-        Raises
-        ------
-        ProblemError
-            422 if its fields are not an applicant's.
+        Raises ProblemError 422 if its fields are not an applicant's.
         """
         unknown: list[str] = []
         rows = self._check(document, unknown)
@@ -164,10 +149,7 @@ class ApplicantReader:
 def known_number(document: object) -> int | None:
     """Read the number of a body that names an applicant by SK_ID_CURR alone, None if it does not.
 
-    Raises
-    ------
-    ProblemError
-        422 if what it names cannot be an applicant's number, or more is said.
+    Raises ProblemError 422 if what it names cannot be an applicant's number, or more is said.
     """
     if not isinstance(document, dict) or _APPLICANT not in document or "application" in document:
         return None

@@ -78,13 +78,9 @@ class SourceError(ScoringError):
 class FoundModel(NamedTuple):
     """A model that a source has.
 
-    Attributes
-    ----------
-    digest : str
-        SHA-256 of its manifest; empty where there are files and no manifest.
-    state : str
-        Changes whenever something of it does: what was broken may have been mended. For a
-        registry it is the version.
+    Its digest is the SHA-256 of its manifest, empty where there are files and no manifest. Its
+    state changes whenever something of it does, for what was broken may have been mended: for a
+    registry it is the version.
     """
 
     digest: str
@@ -95,13 +91,7 @@ class ModelSource(Protocol):
     """Where models come from."""
 
     def find(self, alias: Alias) -> FoundModel | None:
-        """Tell which model has an alias, None if none has it.
-
-        Raises
-        ------
-        SourceError
-            If nobody can tell at the moment.
-        """
+        """Tell which model has an alias, None if none has; SourceError if nobody can tell now."""
 
     def remembered(self, alias: Alias) -> FoundModel | None:
         """Tell which model had an alias when it was fetched last, for when nobody can tell."""
@@ -109,23 +99,13 @@ class ModelSource(Protocol):
     def fetched(self, alias: Alias, model: FoundModel) -> AbstractContextManager[Path]:
         """Give a folder with a model that was found, unchanged until the context ends.
 
-        Raises
-        ------
-        SourceError
-            If it cannot be had now, or is another one now.
-        ScorerError
-            If it is not what was registered.
+        Raises SourceError if it cannot be had now, or is another one now, and ScorerError if it is
+        not what was registered.
         """
 
 
 class FolderSource:
-    """Folders that `python -m scoring export` writes, one an alias.
-
-    Parameters
-    ----------
-    folders : mapping of str to Path
-        By alias.
-    """
+    """Folders that `python -m scoring export` writes, one an alias."""
 
     def __init__(self, folders: Mapping[Alias, Path]) -> None:
         self._folders = folders
@@ -182,12 +162,12 @@ class RegistrySource:
 
     Parameters
     ----------
-    uri : str
+    uri
         Its address, with `user:password@` before the host where it asks for them. Nothing else
         is ever fetched: neither what a model's description names nor where a redirection leads.
-    name : str
+    name
         The registered model.
-    cache : Path
+    cache
         A folder where models are kept by digest, shared by the workers.
 
     Raises
@@ -262,11 +242,8 @@ class RegistrySource:
                 self._forget_others(folder)
         yield folder
         # Only a start without the registry needs the note.
-        with suppress(OSError, FilesError), staged_file(self._note(alias)) as note:
+        with suppress(OSError, FilesError), staged_file(self._cache / f"{alias}.json") as note:
             note.write_text(json.dumps(model._asdict()), encoding="utf-8")
-
-    def _note(self, alias: Alias) -> Path:
-        return self._cache / f"{alias}.json"
 
     def _has(self, digest: str) -> bool:
         """Tell whether the very model is in the cache, and whole."""
@@ -446,13 +423,7 @@ def _read(response: HTTPResponse, address: str, until: float, largest: int) -> b
 
 
 def _names(manifest: bytes) -> list[str]:
-    """List the files that a manifest names.
-
-    Raises
-    ------
-    ScorerError
-        If it is none, or names anything but plain files of a model.
-    """
+    """List the files that a manifest names; ScorerError if any is no plain file of a model."""
     try:
         names = [str(name) for name in read_json(manifest)["files"]]
     except (ValueError, KeyError, TypeError) as error:
@@ -478,13 +449,7 @@ def _state(handle: int) -> str:
 
 
 def _copy(folder: Path, copy: Path) -> str:
-    """Copy a folder as it is at one moment, and tell its digest.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it was replaced meanwhile.
-    """
+    """Copy a folder as it is at one moment, and tell its digest."""
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
     with held(folder) as handle:
