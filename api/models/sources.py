@@ -15,12 +15,12 @@ import time
 import urllib.parse
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from itertools import islice
 from pathlib import Path
 from threading import Timer
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from scoring.errors import ScoringError
 from scoring.files import FilesError, staged_file
@@ -87,23 +87,6 @@ class FoundModel(NamedTuple):
     state: str
 
 
-class ModelSource(Protocol):
-    """Where models come from."""
-
-    def find(self, alias: Alias) -> FoundModel | None:
-        """Tell which model has an alias, None if none has; SourceError if nobody can tell now."""
-
-    def remembered(self, alias: Alias) -> FoundModel | None:
-        """Tell which model had an alias when it was fetched last, for when nobody can tell."""
-
-    def fetched(self, alias: Alias, model: FoundModel) -> AbstractContextManager[Path]:
-        """Give a folder with a model that was found, unchanged until the context ends.
-
-        Raises SourceError if it cannot be had now, or is another one now, and ScorerError if it is
-        not what was registered.
-        """
-
-
 class FolderSource:
     """Folders that `python -m scoring export` writes, one an alias."""
 
@@ -112,7 +95,11 @@ class FolderSource:
         self._last: dict[Alias, FoundModel] = {}
 
     def find(self, alias: Alias) -> FoundModel | None:
-        """As `ModelSource.find`; the manifest is read only if a file's state has changed."""
+        """Find the model that has an alias, None if none has it.
+
+        The manifest is read only if a file's state has changed. Raises SourceError if nobody can
+        tell at the moment.
+        """
         folder = self._folders[alias]
         looks = _LOOKS if alias in self._last else 1
         try:
@@ -133,13 +120,17 @@ class FolderSource:
         return model
 
     def remembered(self, alias: Alias) -> FoundModel | None:
-        """None: a folder can always tell."""
+        """Find the model that an alias had last, for when nobody can tell: a folder always can."""
         del alias
         return None
 
     @contextmanager
     def fetched(self, alias: Alias, model: FoundModel) -> Iterator[Path]:
-        """As `ModelSource.fetched`: a copy, since an export may replace the folder meanwhile."""
+        """Give a folder with a model that was found, unchanged until the context ends.
+
+        It is a copy, since an export may replace the folder meanwhile. Raises SourceError if the
+        model cannot be had now, or is another one now, and ScorerError if it is not what it was.
+        """
         folder = self._folders[alias]
         with tempfile.TemporaryDirectory() as own:
             copy = Path(own) / "model"
@@ -194,7 +185,7 @@ class RegistrySource:
         self._cache = cache
 
     def find(self, alias: Alias) -> FoundModel | None:
-        """As `ModelSource.find`: what the registry noted of the version's manifest."""
+        """As `FolderSource.find`: what the registry noted of the version's manifest."""
         query = urllib.parse.urlencode({"name": self._name, "alias": alias})
         path = f"{_API}/registered-models/alias?{query}"
         try:
@@ -217,7 +208,7 @@ class RegistrySource:
         return model
 
     def remembered(self, alias: Alias) -> FoundModel | None:
-        """As `ModelSource.remembered`, if it is still in the cache."""
+        """Find the model that an alias had last, if it is still in the cache."""
         try:
             with held(self._cache) as handle:
                 digest, state = read_json(read_file(f"{alias}.json", handle)).values()
@@ -229,7 +220,7 @@ class RegistrySource:
 
     @contextmanager
     def fetched(self, alias: Alias, model: FoundModel) -> Iterator[Path]:
-        """As `ModelSource.fetched`: from the cache, downloaded if it is not whole there."""
+        """As `FolderSource.fetched`: from the cache, downloaded if it is not whole there."""
         folder = self._cache / model.digest
         with _readable(self._cache):
             self._cache.mkdir(parents=True, exist_ok=True)
@@ -359,6 +350,9 @@ class RegistrySource:
             finally:
                 cut.cancel()
                 connection.close()
+
+
+ModelSource = FolderSource | RegistrySource
 
 
 class _MissingError(SourceError):

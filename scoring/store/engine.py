@@ -55,14 +55,9 @@ T = TypeVar("T")
 
 
 def normalised(text: str) -> URL:
-    """The address of a database, with the driver that is installed.
+    """The address of a database, with the driver that is installed; `postgres://` is Heroku's.
 
-    Heroku's `postgres://` stands for PostgreSQL.
-
-    Raises
-    ------
-    StoreError
-        If it is no address of SQLite or PostgreSQL.
+    Raises StoreError if it is no address of SQLite or PostgreSQL.
     """
     try:
         url = make_url(text)
@@ -208,8 +203,8 @@ def emptied_journal(engine: Engine) -> bool:
     try:
         cursor = connection.cursor()
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        told = cursor.fetchone()
-        return told is not None and not told[0]
+        busy = cursor.fetchone()
+        return busy is not None and not busy[0]
     finally:
         connection.close()
 
@@ -217,10 +212,7 @@ def emptied_journal(engine: Engine) -> bool:
 def make_folder(url: URL) -> None:
     """Make the folder of a SQLite file; nobody but its owner may look into it.
 
-    Raises
-    ------
-    StoreUnavailableError
-        If it cannot be made.
+    Raises StoreUnavailableError if it cannot be made.
     """
     if url.get_backend_name() == "sqlite" and url.database:
         try:
@@ -268,33 +260,29 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
 def understood(url: URL) -> Iterator[None]:
     """Raise a database's errors as the store's.
 
-    Raises
-    ------
-    StoreUnavailableError
-        If it may work later.
-    StoreError
-        If it will not: the tables are not those of this code, or a row does not fit into them.
+    StoreUnavailableError if it may work later, and StoreError if it will not: the tables are not
+    those of this code, or a row does not fit into them.
     """
     try:
         yield
     except PoolTimeoutError as error:
         raise StoreSilentError(f"the store is busy: {error}") from error
     except DBAPIError as error:
-        told, at = _told(error), url.render_as_string(hide_password=True)
+        said, at = _first_line(error), url.render_as_string(hide_password=True)
         if _not_migrated(error):
             raise StoreError(
-                f"the tables of the store {at} are not those of this code ({told}): run "
+                f"the tables of the store {at} are not those of this code ({said}): run "
                 "`python -m scoring migrate`"
             ) from error
         if isinstance(error, IntegrityError | DataError | ProgrammingError):
-            raise StoreError(f"the store {at} does not take it: {told}") from error
+            raise StoreError(f"the store {at} does not take it: {said}") from error
         # What a server says itself has a code.
         answered = getattr(error.orig, "sqlstate", None) is not None
         kind = StoreUnavailableError if answered else StoreSilentError
-        raise kind(f"the store {at} cannot be used: {told}") from error
+        raise kind(f"the store {at} cannot be used: {said}") from error
 
 
-def _told(error: DBAPIError) -> str:
+def _first_line(error: DBAPIError) -> str:
     """The first line of what a database says: the others may quote a row."""
     return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
 
@@ -302,4 +290,4 @@ def _told(error: DBAPIError) -> str:
 def _not_migrated(error: DBAPIError) -> bool:
     code = getattr(error.orig, "sqlstate", None)
     words = str(error.orig) if code is None else ""
-    return code in _NOT_MIGRATED_CODES or any(one in words for one in _NOT_MIGRATED_WORDS)
+    return code in _NOT_MIGRATED_CODES or any(said in words for said in _NOT_MIGRATED_WORDS)

@@ -34,12 +34,7 @@ def upgrade(connection: Connection) -> None:
     """Migrate to the newest revision, in the connection's transaction.
 
     Those who come at the same time wait for each other: SQLite has one writer, and PostgreSQL a
-    lock.
-
-    Raises
-    ------
-    StoreError
-        If the tables are those of newer code.
+    lock. Raises StoreError if the tables are those of newer code.
     """
     from alembic import command
     from alembic.config import Config

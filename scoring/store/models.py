@@ -181,10 +181,7 @@ def _policy(connection: Connection) -> Policy:
 def pack(folder: Path, digest: str) -> bytes:
     """A model's directory as a compressed archive, the same bytes for the same files.
 
-    Raises
-    ------
-    StoreError
-        If it is not the whole model whose manifest has that SHA-256.
+    Raises StoreError if it is not the whole model whose manifest has that SHA-256.
     """
     try:
         files = {
@@ -207,13 +204,8 @@ def pack(folder: Path, digest: str) -> bytes:
 def unpack(content: bytes, digest: str, into: Path) -> None:
     """Write an archive's files into a new folder, whole or not at all.
 
-    Raises
-    ------
-    StoreError
-        If it is damaged, holds anything but files with plain names, is not the model of the
-        digest, or cannot be written.
-    FilesError
-        If the folder holds other things.
+    Raises StoreError if it is damaged, holds anything but files with plain names, is not the model
+    of the digest, or cannot be written, and FilesError if the folder holds other things.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:

@@ -111,12 +111,7 @@ def _check_clock(connection: Connection, clock: datetime, before: datetime) -> N
     """See that records bear the clock out: to one that jumps forward everything looks old.
 
     Where something was recorded between one and two weeks ago, the clock has not jumped lately by
-    more than that.
-
-    Raises
-    ------
-    StoreError
-        If decisions would be deleted, and nothing was.
+    more than that. Raises StoreError if decisions would be deleted, and nothing was.
     """
     oldest = connection.execute(select(func.min(predictions.c.at))).scalar()
     if oldest is None or oldest >= before:

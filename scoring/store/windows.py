@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
@@ -54,10 +54,7 @@ class Headlines:
         own = self.digests == digest.encode()
         if own.all():
             return self
-        return Headlines(
-            self.ids[own], self.digests[own], self.decisions[own], self.pds[own],
-            self.milliseconds[own],
-        )  # fmt: skip
+        return Headlines(*(getattr(self, column.name)[own] for column in fields(self)))
 
 
 class Detail(NamedTuple):
@@ -146,8 +143,7 @@ class Windows(Repository):
         rows: dict[str, bytes] = {}
         with self._database.reading(LONG_SECONDS) as connection:
             for some in chunks(numbers):
-                found = connection.execute(query.where(predictions.c.id.in_(some)))
-                rows.update((number, kept) for number, kept in found)
+                rows |= dict(connection.execute(query.where(predictions.c.id.in_(some))).tuples())
         return rows
 
     def labelled(self, until: datetime) -> list[Labelled]:
@@ -161,7 +157,7 @@ class Windows(Repository):
         )
         with self._database.reading(LONG_SECONDS) as connection:
             last = {row.applicant: Labelled._make(row) for row in _in_order(connection, query)}
-        return sorted(last.values(), key=lambda one: (one.at, one.id))
+        return sorted(last.values(), key=lambda labelled: (labelled.at, labelled.id))
 
     def labelled_refusals(self, until: datetime) -> int:
         """Count the outcomes of applicants who got no loan, so that nobody learns from them."""
