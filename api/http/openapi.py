@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flask import Response
@@ -186,56 +188,26 @@ def batch_body(example: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def problem(
-    status: int, description: str, detail: str, errors: Sequence[FieldError] = ()
+    status: int, description: str, detail: str, errors: Sequence[Mapping[str, str]] = ()
 ) -> dict[str, Any]:
     """Describe a response that is a problem document: when it is given, and an example."""
-    content = {
-        "schema": _reference(Problem.__name__),
-        "example": ProblemError(status, detail, errors).document(),
-    }
+    example = ProblemError(status, detail, [FieldError(**error) for error in errors])
+    content = {"schema": _reference(Problem.__name__), "example": example.document()}
     return {"description": description, "content": {MEDIA_TYPE: content}}
 
 
-NOT_READY = problem(
-    503,
-    "There is no model to answer, or the store cannot be used",
-    "No model can be loaded; the service's log says why. Try again later.",
-)
-STORE_AWAY = problem(
-    503,
-    "The store cannot be used",
-    "The store of decisions cannot be used at the moment. Try again later.",
-)
-NOT_FOUND = problem(404, "There is none", "There is no decision of that id.")
-BAD_BODY: dict[str | int, Any] = {
-    400: problem(400, "The body is not JSON in UTF-8", "The body is not JSON in UTF-8 (RFC 8259)."),
-    413: problem(413, "The body is too large", "The body is larger than 10,485,760 bytes."),
-    415: problem(415, "It is not said to be JSON", "Send the body as application/json, in UTF-8."),
-    422: problem(422, "A field is wrong", "One field is wrong; errors says which and why."),
-}
-BAD_ROWS: dict[str | int, Any] = BAD_BODY | {
-    400: problem(
-        400,
-        "The body is not JSON in UTF-8, or the Idempotency-Key cannot be one",
-        "The body is not JSON in UTF-8 (RFC 8259): unexpected end of data.",
-    ),
-    422: problem(
-        422,
-        "The JSON is not an applicant, or the Idempotency-Key was used for another request",
-        "One field is wrong; errors says which and why.",
-        [
-            FieldError(
-                "/bureau/3/AMT_CREDIT_SUM",
-                'AMT_CREDIT_SUM must be a number from -10000000000 to 10000000000, not "12"',
-            )
-        ],
-    ),
-}
-_REFUSALS = {
-    "401": problem(401, "There is no valid API key", "Send a key: Authorization: Bearer cs_..."),
-    "403": problem(403, "The key's scopes are others", "This key has no scope admin."),
-    "429": problem(429, "The caller asks too often", "Too many requests. Try again in 12 seconds."),
-}
+def _documented(name: str) -> dict[str | int, Any]:
+    """Describe the problems that `problems.toml` has under a name, by status."""
+    return {each["status"]: problem(**each) for each in _PROBLEMS[name]}
+
+
+_PROBLEMS = tomllib.loads(Path(__file__).with_name("problems.toml").read_text("utf-8"))
+NOT_READY = _documented("not_ready")[503]
+STORE_AWAY = _documented("store_away")[503]
+NOT_FOUND = _documented("not_found")[404]
+BAD_BODY = _documented("bad_body")
+BAD_ROWS = BAD_BODY | _documented("bad_rows")
+_REFUSALS = {str(status): refusal for status, refusal in _documented("refusals").items()}
 
 
 def _request_schemas(row_limit: int, batch_limit: int) -> dict[str, Any]:

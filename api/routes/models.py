@@ -9,20 +9,10 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from api.decisions.answers import ReadyModel, ReferBand, facts_of
+from api.http import openapi
 from api.http.access import scope
 from api.http.answers import asked_language, fields_of, json_answer
 from api.http.bodies import Body, Motive, Text, read_model, seen_numbers
-from api.http.openapi import (
-    BAD_BODY,
-    IF_MATCH,
-    LANGUAGE,
-    NOT_READY,
-    STORE_AWAY,
-    body_of,
-    operation,
-    problem,
-    resource,
-)
 from api.http.problems import ProblemError
 from api.models.routing import LiveModel
 from api.service import current_service
@@ -31,7 +21,7 @@ from scoring.serving.profiles import Column
 from scoring.serving.scorer import Feature, Scorer
 from scoring.store import Policy, StoreChangedError, Strategy
 
-blueprint = resource("administration", "administration", "Models and how they are used")
+blueprint = openapi.resource("administration", "administration", "Models and how they are used")
 
 _STALE = "The policy was changed meanwhile: nothing is changed. GET /policy tells what it is now."
 
@@ -78,7 +68,7 @@ class PolicyBody(Body):
 @blueprint.get(
     "/model",
     summary="The models in the service",
-    responses={200: Models, 503: NOT_READY},
+    responses={200: Models, 503: openapi.NOT_READY},
 )
 @scope("score")
 def model() -> Response:
@@ -92,7 +82,7 @@ def model() -> Response:
 @blueprint.get(
     "/policy",
     summary="How models are used",
-    responses={200: PolicyAnswer, 503: STORE_AWAY},
+    responses={200: PolicyAnswer, 503: openapi.STORE_AWAY},
 )
 @scope("admin")
 def policy() -> Response:
@@ -108,11 +98,11 @@ def policy() -> Response:
     summary="Change how models are used",
     responses={
         200: PolicyAnswer,
-        412: problem(412, "The policy is not the one of If-Match any more", _STALE),
-        **BAD_BODY,
-        503: STORE_AWAY,
+        412: openapi.problem(412, "The policy is not the one of If-Match any more", _STALE),
+        **openapi.BAD_BODY,
+        503: openapi.STORE_AWAY,
     },
-    openapi_extensions=operation(IF_MATCH, body=body_of(PolicyBody)),
+    openapi_extensions=openapi.operation(openapi.IF_MATCH, body=openapi.body_of(PolicyBody)),
 )
 @scope("admin")
 def set_policy() -> Response:
@@ -208,8 +198,8 @@ class FeaturePath(BaseModel):
 @blueprint.get(
     "/model/features",
     summary="What the champion looks at",
-    responses={200: Features, 503: NOT_READY},
-    openapi_extensions=operation(LANGUAGE),
+    responses={200: Features, 503: openapi.NOT_READY},
+    openapi_extensions=openapi.operation(openapi.LANGUAGE),
 )
 @scope("score")
 def model_features() -> Response:
@@ -227,14 +217,14 @@ def model_features() -> Response:
     summary="How applicants are distributed in a feature",
     responses={
         200: Distribution,
-        404: problem(
+        404: openapi.problem(
             404,
             "The champion has no such feature, or keeps no distributions",
             "The model has no feature 'AMT_CREDT'; did you mean AMT_CREDIT?",
         ),
-        503: NOT_READY,
+        503: openapi.NOT_READY,
     },
-    openapi_extensions=operation(LANGUAGE),
+    openapi_extensions=openapi.operation(openapi.LANGUAGE),
 )
 @scope("score")
 def model_feature(path: FeaturePath) -> Response:

@@ -14,30 +14,21 @@ from pydantic import BaseModel, Field
 from api.decisions import example
 from api.decisions.answers import Answer, answer_of
 from api.decisions.requests import Caller, DecisionRequest
+from api.http import openapi
 from api.http.access import current_client, scope
 from api.http.answers import JSON, json_answer
 from api.http.bodies import JSON_LINES, digest_of, idempotency_key, read_body, split
-from api.http.openapi import (
-    BAD_ROWS,
-    IDEMPOTENCY,
-    NOT_READY,
-    batch_body,
-    operation,
-    problem,
-    resource,
-    rows_body,
-)
 from api.http.problems import Problem, ProblemError
 from api.service import current_service
 from scoring.store import Prediction
 
-blueprint = resource("prediction", "prediction", "Decisions on applications")
+blueprint = openapi.resource("prediction", "prediction", "Decisions on applications")
 
 # So many applicants of a batch are decided together, and others may come in between.
 _CHUNK = 32
 
-_UNKNOWN = problem(404, "Nobody is known by that number", "No applicant 100002 is known.")
-_STALE = problem(
+_UNKNOWN = openapi.problem(404, "Nobody is known by that number", "No applicant 100002 is known.")
+_STALE = openapi.problem(
     409,
     "What is stored of the applicant is damaged, or of another version than this service's",
     "The features of applicant 100002 are of version 1 and this service scores version 2. "
@@ -81,8 +72,10 @@ class Batch(BaseModel):
 @blueprint.post(
     "/predict",
     summary="Decide on an application from Kaggle's rows, or on a known applicant",
-    responses={200: Answer, **BAD_ROWS, 404: _UNKNOWN, 409: _STALE, 503: NOT_READY},
-    openapi_extensions=operation(IDEMPOTENCY, body=rows_body({"examples": _EXAMPLES}, number=True)),
+    responses={200: Answer, **openapi.BAD_ROWS, 404: _UNKNOWN, 409: _STALE, 503: openapi.NOT_READY},
+    openapi_extensions=openapi.operation(
+        openapi.IDEMPOTENCY, body=openapi.rows_body({"examples": _EXAMPLES}, number=True)
+    ),
 )
 @scope("score")
 def predict() -> Response:
@@ -105,8 +98,10 @@ def predict() -> Response:
 @blueprint.post(
     "/predict/batch",
     summary="Decide on up to 1,000 applicants",
-    responses={200: Batch, **BAD_ROWS, 503: NOT_READY},
-    openapi_extensions=operation(IDEMPOTENCY, body=batch_body([_ALONE, _BY_NUMBER])),
+    responses={200: Batch, **openapi.BAD_ROWS, 503: openapi.NOT_READY},
+    openapi_extensions=openapi.operation(
+        openapi.IDEMPOTENCY, body=openapi.batch_body([_ALONE, _BY_NUMBER])
+    ),
 )
 @scope("score")
 def predict_batch() -> Response:

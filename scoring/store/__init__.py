@@ -45,36 +45,11 @@ from scoring.store.windows import Windows
 
 
 class Store(Database):
-    """The database of a service: its tables are reached by subject.
+    """The database of a service: its tables are reached by subject, an attribute each.
 
     Every method that reaches the database raises `StoreUnavailableError` where it cannot be used
-    at the moment, and `StoreError` where its tables are not those of this code.
-
-    Parameters
-    ----------
-    url, pseudonym_key : str
-        As for `Database`.
-
-    Attributes
-    ----------
-    decisions : Decisions
-        Decisions recorded and read back, and who looked at them.
-    windows : Windows
-        Many decisions at a time, for monitoring and retraining.
-    outcomes : Outcomes
-        What happened after decisions, officers' overrides, and what decisions cost.
-    applicants : Applicants
-        Applicants who can be decided on by number.
-    models : Models
-        Models kept whole, what happened to them, and the policy by which they are used.
-    alerts, reports : Alerts, Reports
-        What monitoring found.
-    keys : Keys
-        The callers' API keys.
-    privacy : Privacy
-        All about one person: told, erased, put under a pseudonym.
-    retention : Retention
-        What is deleted once it is old.
+    at the moment, and `StoreError` where its tables are not those of this code. `url` and
+    `pseudonym_key` are as for `Database`.
     """
 
     def __init__(self, url: str, pseudonym_key: str | None = None) -> None:
