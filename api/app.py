@@ -1,7 +1,5 @@
 """The Flask app, put together from its parts."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from api import service

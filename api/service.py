@@ -1,7 +1,5 @@
 """The parts of the running service, as the endpoints find them."""
 
-from __future__ import annotations
-
 import copy
 import logging
 import math

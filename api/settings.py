@@ -1,7 +1,5 @@
 """What can be set about the API, from environment variables."""
 
-from __future__ import annotations
-
 import math
 import os
 import re
@@ -10,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
 
 from scoring.serving.caution import LEAST_KNOWN
 
@@ -63,7 +62,7 @@ class Settings:
     log_level: str = "INFO"
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Read the settings; an empty variable is as good as none.
 
         Raises

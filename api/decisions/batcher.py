@@ -1,7 +1,5 @@
 """Work that costs little more for many than for one, done for all that wait at the same time."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The features of applicants: computed from their rows, or looked up by their number."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The body of a request, read and checked: one applicant's rows, or number."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice

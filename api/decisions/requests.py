@@ -1,7 +1,5 @@
 """What is asked: an applicant to decide on, and who asks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from scoring.data.requests import Rows

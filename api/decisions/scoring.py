@@ -1,7 +1,5 @@
 """What models make of applicants: probabilities, decisions and reasons."""
 
-from __future__ import annotations
-
 import logging
 from collections import defaultdict
 from collections.abc import Sequence

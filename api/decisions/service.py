@@ -13,8 +13,6 @@ the same time are worked on together. Nothing leaves before it is recorded: an a
 has is in the store.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar

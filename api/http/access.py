@@ -1,7 +1,5 @@
 """Who may ask what: API keys with scopes."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import time

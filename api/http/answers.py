@@ -1,7 +1,5 @@
 """Answers as JSON, and the language that they are in."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import orjson

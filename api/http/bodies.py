@@ -1,7 +1,5 @@
 """Bodies, headers and parameters of requests, checked before anything is done with them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """How often one caller may ask."""
 
-from __future__ import annotations
-
 import math
 import re
 import time

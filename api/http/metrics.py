@@ -4,8 +4,6 @@ Gunicorn's settings give each worker files of its own for its figures, so that w
 asked can add up all. Without those settings, as in a single process, the figures are in memory.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection
 

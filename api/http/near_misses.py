@@ -1,7 +1,5 @@
 """Refused bodies that are nearly right: one sentence that says the mend, in place of many."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from itertools import islice
 

@@ -1,7 +1,5 @@
 """The OpenAPI 3.1 document and its page, made from the tables and from the answers' models."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Errors as RFC 9457 problem documents: what is wrong, where, and nothing of our insides."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

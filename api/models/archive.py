@@ -1,7 +1,5 @@
 """Models and their events, on their way to the store, and models out of it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

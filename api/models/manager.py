@@ -1,7 +1,5 @@
 """The models in service: watched, checked, warmed and swapped while requests go on."""
 
-from __future__ import annotations
-
 import logging
 import random
 import time

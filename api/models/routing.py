@@ -1,7 +1,5 @@
 """Which model answers an applicant, and which are only scored along."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import random

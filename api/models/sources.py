@@ -1,7 +1,5 @@
 """Where models come from: folders that are exported to, or an MLflow server's aliases."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """GET /applicants/{id}: who the service knows, and what was decided on them."""
 
-from __future__ import annotations
-
 import zlib
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """POST /applications/read: a file of applications in, their rows out, ready for a batch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """GET /model, what it looks at, and the policy by which models answer."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """GET /alerts and /monitoring: what monitoring has found, and whether it still does."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal

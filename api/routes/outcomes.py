@@ -1,7 +1,5 @@
 """POST /outcomes: what happened later to those who were decided on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated

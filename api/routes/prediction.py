@@ -1,7 +1,5 @@
 """POST /predict and /predict/batch: applicants in, decisions with their reasons out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus

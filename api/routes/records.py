@@ -1,7 +1,5 @@
 """What was decided: GET /predictions/{id}, its explanation, and an officer's override."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime

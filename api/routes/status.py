@@ -1,7 +1,5 @@
 """GET /health, /ready and /metrics: the state of the service."""
 
-from __future__ import annotations
-
 import os
 from typing import Literal
 

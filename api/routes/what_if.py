@@ -1,7 +1,5 @@
 """POST /what-if: what the champion would make of an applicant, without deciding anything."""
 
-from __future__ import annotations
-
 import orjson
 from flask import Response
 from pydantic import BaseModel, Field

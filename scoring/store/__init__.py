@@ -1,7 +1,5 @@
 """The database: what was asked, what was decided, and what happened later."""
 
-from __future__ import annotations
-
 from scoring.store.alerts import Alerts, Reports
 from scoring.store.alerts import Reminders as Reminders
 from scoring.store.applicants import Applicants

@@ -1,7 +1,5 @@
 """What monitoring found: alerts, kept while they last and sent once, and the newest reports."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass

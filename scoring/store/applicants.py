@@ -1,7 +1,5 @@
 """Applicants whom the service can decide on by number, with their features."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """One database: its address, its transactions, and the state of its tables."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Decisions: recorded many at a time, each once, and read back."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

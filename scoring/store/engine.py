@@ -1,7 +1,5 @@
 """Connections to SQLite and PostgreSQL, and what their errors mean."""
 
-from __future__ import annotations
-
 import math
 import os
 import sqlite3

@@ -1,7 +1,5 @@
 """API keys: shown once, stored as hashes, compared in constant time."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

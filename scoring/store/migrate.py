@@ -1,7 +1,5 @@
 """The store's tables brought up to this code's."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from sqlalchemy import Connection, text

@@ -1,7 +1,5 @@
 """Models that answered: kept whole, how they are used, and what happened to them."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

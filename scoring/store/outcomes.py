@@ -1,7 +1,5 @@
 """What came after decisions: outcomes, overrides, and what they cost."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """All that is on record about one person: told, erased, or put under a pseudonym."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 import zlib

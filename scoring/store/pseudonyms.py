@@ -1,7 +1,5 @@
 """Applicants' numbers, and what they could be found out from, as keyed hashes."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

@@ -1,7 +1,5 @@
 """What the store holds, as the rest of the code sees it."""
 
-from __future__ import annotations
-
 import secrets
 import time
 import uuid

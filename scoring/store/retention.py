@@ -1,7 +1,5 @@
 """What is kept no longer than it has to be."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta

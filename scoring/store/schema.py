@@ -1,7 +1,5 @@
 """The tables of the store."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Many recorded decisions at a time, as columns: what monitoring looks at."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
@@ -49,12 +47,12 @@ class Headlines:
     pds: Floats
     milliseconds: Floats
 
-    def of_model(self, digest: str) -> Headlines:
+    def of_model(self, digest: str) -> Self:
         """Those of one model."""
         own = self.digests == digest.encode()
         if own.all():
             return self
-        return Headlines(*(getattr(self, column.name)[own] for column in fields(self)))
+        return type(self)(*(getattr(self, column.name)[own] for column in fields(self)))
 
 
 class Detail(NamedTuple):
@@ -95,7 +93,7 @@ class Settled:
         )
 
     @classmethod
-    def joined(cls, parts: Sequence[Settled]) -> Self:
+    def joined(cls, parts: Sequence[Self]) -> Self:
         """Those of all parts, in their order."""
         names = ("at", "pds", "refused", "defaulted")
         # Without any, the columns have their types all the same.
