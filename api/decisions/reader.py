@@ -17,6 +17,7 @@ from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 from scoring.data.values import Misunderstood, misunderstood, misunderstood_json, nearest_name
 
 _APPLICANT = "SK_ID_CURR"
+_NUMBER = SchemaValidator(checker(APPLICATION[_APPLICANT]))
 # Enough to mend a request by; more would only cost time and room.
 _MOST_ERRORS = 50
 _MOST_HINTS = 5
@@ -141,7 +142,11 @@ class ApplicantReader:
         except ValidationError as failure:
             for error in failure.errors(include_url=False, include_context=False):
                 column = str(error["loc"][0])
-                yield FieldError(f"{place}/{column}", _value_detail(TABLES[name][column], row))
+                given = row.get(column)
+                detail = f"{column} is required"
+                if given is not None:
+                    detail = expectation(TABLES[name][column], given)
+                yield FieldError(f"{place}/{column}", detail)
 
 
 def known_number(document: object) -> int | None:
@@ -154,15 +159,10 @@ def known_number(document: object) -> int | None:
     _refuse(_unknown_names(document, (_APPLICANT,), ""), document)
     column = APPLICATION[_APPLICANT]
     try:
-        return int(_number_check().validate_python(document[_APPLICANT]))
+        return int(_NUMBER.validate_python(document[_APPLICANT]))
     except ValidationError:
         detail = expectation(column, document[_APPLICANT])
         raise wrong_fields([near_miss(document) or FieldError(f"/{_APPLICANT}", detail)]) from None
-
-
-@cache
-def _number_check() -> SchemaValidator:
-    return SchemaValidator(checker(APPLICATION[_APPLICANT]))
 
 
 def _body_schema() -> CoreSchema:
@@ -225,12 +225,6 @@ def _unknown_name(name: str, known: tuple[str, ...], place: str) -> FieldError:
     nearest = nearest_name(name, known)
     hint = f"; did you mean {nearest}?" if nearest else ""
     return FieldError(f"{place}/{pointer_part(name)}", f"unknown field{hint}")
-
-
-def _value_detail(column: Column, row: Row) -> str:
-    if row.get(column.name) is None:
-        return f"{column.name} is required"
-    return expectation(column, row[column.name])
 
 
 def _relation_errors(rows: Rows, applicant: int) -> Iterator[FieldError]:

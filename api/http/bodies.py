@@ -1,6 +1,5 @@
 """Bodies, headers and parameters of requests, checked before anything is done with them."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -220,8 +219,3 @@ def seen_numbers() -> frozenset[int] | None:
     # Proxies that compress answers make their tags weak; a number is exact all the same.
     tags = request.if_match.as_set(include_weak=True)
     return frozenset(int(tag) for tag in tags if _NUMBER.fullmatch(tag))
-
-
-def digest_of(body: bytes) -> str:
-    """Compute the SHA-256 of a body."""
-    return hashlib.sha256(body).hexdigest()

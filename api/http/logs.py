@@ -122,4 +122,4 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def _masked(text: str) -> str:
-    return _LONG_NUMBER.sub(lambda found: found["left"] or "#", text)
+    return _LONG_NUMBER.sub(lambda number: number["left"] or "#", text)

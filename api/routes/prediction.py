@@ -1,5 +1,6 @@
 """POST /predict and /predict/batch: applicants in, decisions with their reasons out."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from api.decisions.requests import Caller, DecisionRequest
 from api.http import openapi
 from api.http.access import current_client, scope
 from api.http.answers import JSON, json_answer
-from api.http.bodies import JSON_LINES, digest_of, idempotency_key, read_body, split
+from api.http.bodies import JSON_LINES, idempotency_key, read_body, split
 from api.http.problems import Problem, ProblemError
 from api.service import current_service
 from scoring.store import Prediction
@@ -85,7 +86,7 @@ def predict() -> Response:
     same Idempotency-Key, the same request gets the first answer.
     """
     key, body = idempotency_key(), read_body(JSON)
-    caller = caller_of(key, digest_of(body))
+    caller = caller_of(key, body)
     first = None if key is None else _first_answer(caller, key)
     service = current_service()
     request = DecisionRequest(service.reader.read_any(body), caller)
@@ -113,7 +114,7 @@ def predict_batch() -> Response:
     key, body = idempotency_key(), read_body(JSON, JSON_LINES)
     lines = request.mimetype == JSON_LINES
     applicants = split(body, settings.batch_limit, lines=lines)
-    caller = caller_of(None, digest_of(body))
+    caller = caller_of(None, body)
     if key is not None:
         # Whichever of its applicants were decided on, a batch of that key is this very one.
         _first_answer(caller, *(_own_key(key, index) for index in range(settings.batch_limit)))
@@ -171,8 +172,9 @@ def _own_key(key: str, index: int) -> str:
     return f"{key}\t{index}"
 
 
-def caller_of(key: str | None, digest: str) -> Caller:
+def caller_of(key: str | None = None, body: bytes = b"") -> Caller:
     """Describe who makes the current request, with its Idempotency-Key and its body's SHA-256."""
+    digest = hashlib.sha256(body).hexdigest()
     return Caller(current_client().id, g.request_id, key, digest, g.arrived)
 
 

@@ -61,7 +61,7 @@ def what_if() -> Response:
     # Without a model there is nothing to read rows for.
     service.models.champion()
     applicant = service.reader.read(service.reader.parse(read_body(JSON)))
-    supposed = service.decisions.suppose(DecisionRequest(applicant, caller_of(None, "")))
+    supposed = service.decisions.suppose(DecisionRequest(applicant, caller_of()))
     score = supposed.score
     explained = contributions_of(score.model.scorer, score.scored, language)
     # Whoever may see what is stored looks at the applicant, which is recorded.

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy import Column, Connection, Engine, Insert, Row, Select, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -50,6 +50,7 @@ _NOT_MIGRATED_WORDS = ("no such table", "no such column", "has no column")
 _CHUNK = 500
 
 T = TypeVar("T")
+Columns = TypeVarTuple("Columns")
 
 
 def normalised(text: str) -> URL:
@@ -252,6 +253,14 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """Some values at a time: a statement takes so many."""
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
+
+
+def chosen(
+    connection: Connection, query: Select[*Columns], column: Column[Any], values: Sequence[object]
+) -> Iterator[Row[*Columns]]:
+    """Rows of a query in which a column has one of some values, asked for some at a time."""
+    for some in chunks(values):
+        yield from connection.execute(query.where(column.in_(some)))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, case, func, insert, select
 
 from scoring.store.database import Repository
-from scoring.store.engine import chunks, replacing
+from scoring.store.engine import chosen, replacing
 from scoring.store.records import CostSummary, Experience, Outcome, Override, RefusalSummary
 from scoring.store.schema import Row, outcome_history, outcomes, overrides, predictions
 
@@ -25,7 +25,7 @@ class Outcomes(Repository):
         The one observed last counts, and of these the one recorded last; every other that was
         ever told is in the history.
         """
-        numbers = sorted({one.prediction_id for one in new})
+        numbers = sorted({outcome.prediction_id for outcome in new})
         with self._database.writing() as connection:
             _lock(connection, numbers)
             known = _outcomes_of(connection, numbers)
@@ -34,7 +34,7 @@ class Outcomes(Repository):
             if history:
                 connection.execute(insert(outcome_history), history)
             if changed:
-                rows = [asdict(one) for one in changed]
+                rows = list(map(asdict, changed))
                 connection.execute(_REPLACING[connection.dialect.name], rows)
         return count
 
@@ -99,20 +99,15 @@ def _lock(connection: Connection, numbers: Sequence[str]) -> None:
     """
     if connection.dialect.name != "postgresql":
         return
-    query = select(predictions.c.id).order_by(predictions.c.id)
-    for some in chunks(numbers):
-        # Those who refer to a prediction, as by overrides, are not kept waiting.
-        locked = query.where(predictions.c.id.in_(some)).with_for_update(key_share=True)
-        connection.execute(locked)
+    # Those who refer to a prediction, as by overrides, are not kept waiting.
+    locked = select(predictions.c.id).order_by(predictions.c.id).with_for_update(key_share=True)
+    for _ in chosen(connection, locked, predictions.c.id, numbers):
+        pass
 
 
 def _outcomes_of(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
-    known = {}
-    for some in chunks(numbers):
-        query = select(outcomes).where(outcomes.c.prediction_id.in_(some))
-        for row in connection.execute(query).mappings():
-            known[row["prediction_id"]] = Outcome(**row)
-    return known
+    rows = chosen(connection, select(outcomes), outcomes.c.prediction_id, numbers)
+    return {row.prediction_id: Outcome(**row._mapping) for row in rows}
 
 
 def _merged(
@@ -120,13 +115,13 @@ def _merged(
 ) -> tuple[dict[str, Outcome], list[Row], int]:
     """The outcome that counts of each decision, the others, and how many said something new."""
     latest, history, count = dict(known), list[Row](), 0
-    for one in new:
-        before = latest.get(one.prediction_id)
+    for outcome in new:
+        before = latest.get(outcome.prediction_id)
         if before is None:
-            latest[one.prediction_id] = one
-        elif (before.defaulted, before.observed_at) != (one.defaulted, one.observed_at):
-            both = sorted((before, one), key=lambda own: (own.observed_at, own.recorded_at))
-            earlier, latest[one.prediction_id] = both
+            latest[outcome.prediction_id] = outcome
+        elif (before.defaulted, before.observed_at) != (outcome.defaulted, outcome.observed_at):
+            both = sorted((before, outcome), key=lambda each: (each.observed_at, each.recorded_at))
+            earlier, latest[outcome.prediction_id] = both
             history.append({name: getattr(earlier, name) for name in _HISTORY})
         else:
             continue

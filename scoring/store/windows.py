@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Result, Select, func, not_, select
 
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS
-from scoring.store.engine import chunks
+from scoring.store.engine import chosen, chunks
 from scoring.store.outcomes import granted, latest_override
 from scoring.store.pseudonyms import ERASED
 from scoring.store.records import Labelled
@@ -138,11 +138,9 @@ class Windows(Repository):
         """Return the rows kept with some decisions, by id; those without are left out."""
         kept = predictions.c.rows.is_not(None)
         query = select(predictions.c.id, predictions.c.rows).where(kept)
-        rows: dict[str, bytes] = {}
         with self._database.reading(LONG_SECONDS) as connection:
-            for some in chunks(numbers):
-                rows |= dict(connection.execute(query.where(predictions.c.id.in_(some))).tuples())
-        return rows
+            rows = chosen(connection, query, predictions.c.id, numbers)
+            return {row.id: row.rows for row in rows}
 
     def labelled(self, until: datetime) -> list[Labelled]:
         """Return each applicant's last loan whose outcome was observed before a time, by time."""
