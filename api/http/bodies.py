@@ -1,25 +1,28 @@
-"""Bodies, headers and parameters of requests, checked before anything is done with them."""
+"""Bodies and headers of requests, checked before anything is done with them, and of answers."""
 
 import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice, pairwise
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import orjson
-from flask import request
+from flask import Response, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.http.answers import JSON
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, ProblemError, pointer_part
 from scoring.data.values import nearest_name
 from scoring.free_text import LEAST_MOTIVE, readable
+from scoring.language import LANGUAGES
 
+JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
+# Where the caller has no wish that we can meet.
+_USUAL = "en"
 
 _UNICODE = ("utf-8", "utf8")
 # What may be sent as an Idempotency-Key: printable, and short enough to be kept with each answer.
@@ -219,3 +222,26 @@ def seen_numbers() -> frozenset[int] | None:
     # Proxies that compress answers make their tags weak; a number is exact all the same.
     tags = request.if_match.as_set(include_weak=True)
     return frozenset(int(tag) for tag in tags if _NUMBER.fullmatch(tag))
+
+
+def json_answer(document: object, status: int = 200, *, language: str | None = None) -> Response:
+    """Answer with a JSON document, of what orjson can write.
+
+    Where the language of its texts depends on who asks, the answer's headers say it.
+    """
+    response = Response(orjson.dumps(document), status, content_type=JSON)
+    if language is not None:
+        response.headers["Content-Language"] = language
+        response.vary.add("Accept-Language")
+    return response
+
+
+def fields_of(model: type[BaseModel], source: object) -> dict[str, Any]:
+    """Take the fields that an answer's model documents from an object that has them all."""
+    return {name: getattr(source, name) for name in model.model_fields}
+
+
+def asked_language() -> str:
+    """Choose the language that the caller likes best among ours: fr-CA counts as fr."""
+    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
+    return next((tag for tag in wanted if tag in LANGUAGES), _USUAL)

@@ -15,8 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.decisions.column_checks import json_schema
 from api.decisions.reader import accepted_columns, must_be_given
-from api.http.answers import JSON
-from api.http.bodies import JSON_LINES, KEY_PATTERN, Body
+from api.http.bodies import JSON, JSON_LINES, KEY_PATTERN, Body
 from api.http.problems import MEDIA_TYPE, FieldError, Problem, ProblemError, answer
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Table
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.answers import Answer, answer_of
 from api.http.access import current_client, scope, sees_all
-from api.http.answers import json_answer
+from api.http.bodies import json_answer
 from api.http.openapi import NOT_FOUND, STORE_AWAY, problem, resource
 from api.http.problems import ProblemError
 from api.routes.records import note_read

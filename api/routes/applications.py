@@ -11,8 +11,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.reader import accepted_columns
 from api.http.access import scope
-from api.http.answers import json_answer
-from api.http.bodies import read_body
+from api.http.bodies import json_answer, read_body
 from api.http.openapi import BAD_BODY, operation, resource
 from api.http.problems import ProblemError
 from api.service import current_service

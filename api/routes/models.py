@@ -9,8 +9,16 @@ from pydantic import BaseModel, Field
 from api.decisions.answers import ReadyModel, ReferBand, facts_of
 from api.http import openapi
 from api.http.access import scope
-from api.http.answers import asked_language, fields_of, json_answer
-from api.http.bodies import Body, Motive, Text, read_model, seen_numbers
+from api.http.bodies import (
+    Body,
+    Motive,
+    Text,
+    asked_language,
+    fields_of,
+    json_answer,
+    read_model,
+    seen_numbers,
+)
 from api.http.problems import ProblemError
 from api.models.routing import LiveModel
 from api.service import current_service

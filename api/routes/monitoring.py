@@ -9,7 +9,7 @@ from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.access import scope
-from api.http.answers import json_answer
+from api.http.bodies import json_answer
 from api.http.openapi import STORE_AWAY, problem, resource
 from api.http.problems import ProblemError
 from api.service import current_service

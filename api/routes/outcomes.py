@@ -8,8 +8,7 @@ from flask import Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from api.http.access import current_client, may_see, scope
-from api.http.answers import json_answer
-from api.http.bodies import Body, Text, read_model
+from api.http.bodies import Body, Text, json_answer, read_model
 from api.http.openapi import BAD_BODY, STORE_AWAY, body_of, operation, resource
 from api.http.problems import FieldError, ProblemError
 from api.service import current_service

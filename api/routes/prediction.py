@@ -15,8 +15,7 @@ from api.decisions.answers import Answer, answer_of
 from api.decisions.requests import Caller, DecisionRequest
 from api.http import openapi
 from api.http.access import current_client, scope
-from api.http.answers import JSON, json_answer
-from api.http.bodies import JSON_LINES, idempotency_key, read_body, split
+from api.http.bodies import JSON, JSON_LINES, idempotency_key, json_answer, read_body, split
 from api.http.problems import Problem, ProblemError
 from api.service import current_service
 from scoring.store import Prediction

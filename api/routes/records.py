@@ -13,8 +13,7 @@ from api.decisions.answers import Answer, answer_of
 from api.decisions.explanation import Contribution, explain, withhold_values
 from api.http import openapi
 from api.http.access import current_client, may_see, scope, sees_all
-from api.http.answers import asked_language, fields_of, json_answer
-from api.http.bodies import Body, Motive, Text, read_model
+from api.http.bodies import Body, Motive, Text, asked_language, fields_of, json_answer, read_model
 from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.serving.costs import Decision

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from api.decisions import example
 from api.decisions.answers import ReadyModel, facts_of
 from api.http.access import scope
-from api.http.answers import json_answer
+from api.http.bodies import json_answer
 from api.http.openapi import KEYS, NOT_READY, resource
 from api.service import current_service
 

@@ -10,8 +10,7 @@ from api.decisions.explanation import Contribution, contributions_of, withhold_v
 from api.decisions.requests import DecisionRequest
 from api.http import limits
 from api.http.access import current_client, scope
-from api.http.answers import JSON, asked_language, json_answer
-from api.http.bodies import read_body
+from api.http.bodies import JSON, asked_language, json_answer, read_body
 from api.http.openapi import BAD_ROWS, LANGUAGE, NOT_READY, operation, resource, rows_body
 from api.routes.prediction import caller_of
 from api.service import current_service

@@ -65,12 +65,8 @@ class Database:
     def reading(self, seconds: float = USUAL_SECONDS) -> AbstractContextManager[Connection]:
         """Open a transaction that reads, and give it up after some seconds.
 
-        Raises
-        ------
-        StoreUnavailableError
-            If the database cannot be used at the moment.
-        StoreError
-            If its tables are not those of this code, or the key of pseudonyms is not theirs.
+        Raises StoreUnavailableError if the database cannot be used at the moment, StoreError if its
+        tables are not those of this code, or the key of pseudonyms is not theirs.
         """
         self._check_key()
         return self._transaction(seconds, write=False)
@@ -136,10 +132,8 @@ class Database:
     def overwrite_deleted(self) -> None:
         """Overwrite what was deleted, as far as it is in files of our own.
 
-        Raises
-        ------
-        StoreUnavailableError
-            If somebody reads for so long that the journal cannot be cut off.
+        Raises StoreUnavailableError if somebody reads for so long that the journal cannot be cut
+        off.
         """
         with understood(self._url):
             if self.embedded and not emptied_journal(self._engine):

@@ -141,17 +141,10 @@ class Models(Repository):
         why: str,
         expected: Collection[int] | None = None,
     ) -> Policy:
-        """Change fields of the policy, and no others; who and why stays on record.
+        """Change fields of the policy, and no others; return it as it is from then on.
 
-        Returns
-        -------
-        Policy
-            As it is from then on.
-
-        Raises
-        ------
-        StoreChangedError
-            If the policy has none of the numbers that are expected.
+        Who changed it and why stays on record. Raises StoreChangedError if the policy has none of
+        the numbers that are expected.
         """
         with self._database.writing() as connection:
             one_writer(connection, policies)

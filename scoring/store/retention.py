@@ -51,7 +51,7 @@ class Retention(Repository):
 
         Returns
         -------
-        dict of str to int
+        dict
             How many rows were deleted, by table.
 
         Raises
