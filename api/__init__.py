@@ -13,13 +13,11 @@ __all__ = ["Settings", "create_app"]
 
 
 def create_app(settings: Settings | None = None, patience: float = 60.0) -> Application:
-    """Make the Flask app.
+    """Make the Flask app, by default with the settings in the environment.
 
     Parameters
     ----------
-    settings : Settings, optional
-        Default: from the environment.
-    patience : float
+    patience
         How long to wait, in seconds, until the models that there are have been loaded. They are
         loaded all the same when it is over; until then there are no decisions.
 

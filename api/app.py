@@ -1,7 +1,5 @@
 """The Flask app, put together from its parts."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from api import service
@@ -21,39 +19,19 @@ _ROUTES = (
     "reviews",
     "applicants",
     "outcomes",
-    "policy",
-    "model_features",
-    "alerts",
+    "models",
     "monitoring",
-    "metrics",
-    "key",
     "status",
 )
 
 
 def make(settings: Settings, patience: float) -> Application:
-    """Make the Flask app, and watch the models.
+    """Make the Flask app, and watch the models; wait for them so many seconds at most.
 
-    Parameters
-    ----------
-    settings : Settings
-        What was set.
-    patience : float
-        How long to wait for the models, in seconds.
-
-    Raises
-    ------
-    SettingsError
-        If the rate limit cannot be understood.
-    StoreError
-        If the database's address cannot be.
+    Raises SettingsError if a rate limit cannot be understood, StoreError if the database's address
+    cannot be.
     """
-    app = Application(
-        __name__,
-        version=VERSION,
-        row_limit=settings.row_limit,
-        batch_limit=settings.batch_limit,
-    )
+    app = Application(__name__, VERSION, settings.row_limit, settings.batch_limit)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     logs.init_app(app, settings)
     problems.init_app(app)

@@ -3,8 +3,6 @@
 # The name is the one that gunicorn gives its own.
 # ruff: noqa: N999
 
-from __future__ import annotations
-
 import fcntl
 import gc
 import os

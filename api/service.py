@@ -1,7 +1,5 @@
 """The parts of the running service, as the endpoints find them."""
 
-from __future__ import annotations
-
 import copy
 import logging
 import math
@@ -37,25 +35,7 @@ _STALE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything that a request may need.
-
-    Attributes
-    ----------
-    settings : Settings
-        What was set.
-    reader : ApplicantReader
-        Reads and checks rows.
-    store : Store
-        The database.
-    models : ModelManager
-        The models in service.
-    decisions : DecisionService
-        Decides on applicants.
-    archived : ArchivedModels
-        Models that answered once, for explanations.
-    check_store : callable
-        Raises StoreError where decisions cannot be recorded.
-    """
+    """All that a request may need; `check_store` raises where decisions cannot be recorded."""
 
     settings: Settings
     reader: ApplicantReader

@@ -1,7 +1,5 @@
 """What can be set about the API, from environment variables."""
 
-from __future__ import annotations
-
 import math
 import os
 import re
@@ -10,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
 
 from scoring.free_text import readable
 from scoring.serving.bounds import USUAL, Bounds
@@ -29,91 +28,56 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The API's settings.
-
-    Attributes
-    ----------
-    host, port : str, int
-        Where it listens (HOST, PORT).
-    model_dir, challenger_dir : Path
-        The folders of the model that answers and of its rival (MODEL_DIR, CHALLENGER_DIR).
-    mlflow_uri : str
-        An MLflow server whose aliases are watched instead of the folders (MODEL_REGISTRY).
-    model_cache : Path
-        Where models from that server are kept (MODEL_CACHE).
-    poll_seconds : float
-        How often models and policy are looked at (POLL_SECONDS).
-    database_url : str
-        The store (DATABASE_URL).
-    pseudonym_key : str or None
-        With it applicants' numbers are stored as keyed hashes only (PSEUDONYM_KEY).
-    require_keys : bool
-        Whether callers on loopback need an API key (REQUIRE_KEYS); all others always do.
-    rate_limit : str
-        What one caller may ask, such as "600/minute" (RATE_LIMIT).
-    what_if_limit : str
-        The same of suppositions, through which a model can be copied (WHAT_IF_LIMIT).
-    workers, threads : int
-        Processes that share these limits, threads in each (WEB_CONCURRENCY, GTHREADS).
-    body_limit, batch_body_limit : int
-        The largest request bodies that are read, in bytes (BODY_LIMIT, BATCH_BODY_LIMIT).
-    row_limit : int
-        The most rows a history table of one applicant may have (ROWS_PER_TABLE).
-    batch_limit : int
-        The most applicants of one batch (BATCH_LIMIT).
-    least_known : float
-        Below which known share of what the model leans on nobody is accepted without an officer,
-        from 0 to 1 (LEAST_KNOWN).
-    offers : Bounds
-        What is agreed on (OFFER_LEAST_AMOUNT, OFFER_STEP, OFFER_ROUNDING, OFFER_LONGEST_TERM,
-        OFFER_LARGEST_INSTALMENT).
-    address_limit : int
-        The most connections of an address that may be slow at a time (CONNECTIONS_PER_ADDRESS).
-    cors_origins : frozenset of str
-        Other origins whose pages may ask in a browser (CORS_ORIGINS).
-    lender_name, lender_address : str
-        Who grants loans, and where, the lines parted by semicolons; notices tell it (LENDER_NAME,
-        LENDER_ADDRESS).
-    credit_bureau : str
-        Who reports loans elsewhere, and where to have that corrected (CREDIT_BUREAU).
-    contest_days, review_days : int
-        For how long a decision can be contested, and until when a person then decides, in days
-        (CONTEST_DAYS, REVIEW_DAYS).
-    log_level : str
-        The least level that is logged (LOG_LEVEL).
-    """
+    """The API's settings, each from the environment variable of its name or as a comment says."""
 
     host: str = "127.0.0.1"
     port: int = 8000
+    # The folders of the model that answers and of its rival, or (MODEL_REGISTRY) an MLflow server
+    # whose aliases are watched instead, and where models from it are kept.
     model_dir: Path = Path("mlruns/champion")
     challenger_dir: Path = Path("mlruns/challenger")
     mlflow_uri: str = ""
     model_cache: Path = Path("data/models")
+    # How often models and policy are looked at.
     poll_seconds: float = 2.0
     database_url: str = "sqlite:///data/scoring.db"
+    # With it applicants' numbers are stored as keyed hashes only.
     pseudonym_key: str | None = None
+    # Whether callers on loopback need an API key; all others always do.
     require_keys: bool = False
+    # What one caller may ask, and the same of suppositions, through which a model can be copied.
     rate_limit: str = "6000/minute"
     what_if_limit: str = "600/hour"
+    # Processes that share these limits (WEB_CONCURRENCY), and threads in each (GTHREADS).
     workers: int = 1
     threads: int = 16
+    # The largest request bodies that are read, in bytes.
     body_limit: int = 10 * 1024 * 1024
     batch_body_limit: int = 64 * 1024 * 1024
+    # The most rows of a history table of one applicant (ROWS_PER_TABLE), and applicants of a batch.
     row_limit: int = 10_000
     batch_limit: int = 1_000
+    # Below which known share of what the model leans on nobody is accepted without an officer.
     least_known: float = LEAST_KNOWN
+    # What may be agreed on in the place of the loan that was asked for: OFFER_LEAST_AMOUNT,
+    # OFFER_STEP, OFFER_ROUNDING, OFFER_LONGEST_TERM, OFFER_LARGEST_INSTALMENT.
     offers: Bounds = USUAL
+    # The most connections of an address that may be slow at a time (CONNECTIONS_PER_ADDRESS).
     address_limit: int = 64
+    # Other origins whose pages may ask in a browser.
     cors_origins: frozenset[str] = frozenset()
+    # Who grants loans, and where, the lines parted by semicolons; notices tell it.
     lender_name: str = ""
     lender_address: str = ""
+    # Who reports loans elsewhere, and where to have that corrected.
     credit_bureau: str = ""
+    # For how long a decision can be contested, and until when a person then decides.
     contest_days: int = 60
     review_days: int = 30
     log_level: str = "INFO"
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Read the settings; an empty variable is as good as none.
 
         Raises

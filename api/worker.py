@@ -5,8 +5,6 @@ them. Here one loop keeps a connection until its request has come as a whole; a 
 from memory, and the loop sends what the client does not take at once.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import selectors

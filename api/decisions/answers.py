@@ -130,15 +130,7 @@ class Answer(BaseModel):
 
 
 def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str, Any]:
-    """Make the answer of a recorded decision.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        As the store has it.
-    applicant : int, optional
-        SK_ID_CURR, where the caller has just said it.
-    """
+    """Make the answer of a recorded decision; the caller may have said the applicant's number."""
     key = prediction.applicant
     return {
         "id": prediction.id,
@@ -174,16 +166,9 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
 def warnings_of(
     misunderstood: str | None, *, withheld: bool, by_number: bool = False
 ) -> orjson.Fragment:
-    """Make the warnings of an answer.
+    """Make the warnings of an answer from what was not understood, JSON as it is stored.
 
-    Parameters
-    ----------
-    misunderstood : str or None
-        JSON, what was not understood, as it is stored.
-    withheld : bool
-        Whether stored values are left out.
-    by_number : bool
-        Whether the application is stored too, and not the caller's own.
+    Stored values are `withheld`; where the decision was `by_number` the application's are, too.
     """
     if misunderstood is None or not withheld:
         return orjson.Fragment(misunderstood or "[]")

@@ -1,7 +1,5 @@
 """Work that costs little more for many than for one, done for all that wait at the same time."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +20,11 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Calls a function for many threads at once.
+    """Calls a function for many threads at once, with `most` items at a time.
 
     Whoever gets the turn serves everybody who waits by then ("flat combining", Hendler, Incze,
     Shavit and Tzafrir, 2010): no thread of its own has to be started, stopped or watched, and a
     caller that is alone waits for nobody.
-
-    Parameters
-    ----------
-    work : callable
-        From a list of items to the list of their results, in order.
-    most : int
-        The most items of one call.
     """
 
     def __init__(self, work: Callable[[list[Item]], list[Result]], most: int) -> None:
@@ -45,10 +36,7 @@ class Batcher(Generic[Item, Result]):
     def __call__(self, items: Sequence[Item]) -> list[Result]:
         """Work on the items, and return their results in order.
 
-        Raises
-        ------
-        Exception
-            What `work` raised for one of them; an item whose neighbour fails is worked on alone.
+        Raises what `work` raised for one of them; an item whose neighbour fails is worked on alone.
         """
         waiting = [_Waiting[Item, Result](item) for item in items]
         self._queue.extend(waiting)

@@ -3,8 +3,6 @@
 All three come from `scoring.data.tables`, so that the three cannot disagree with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Any

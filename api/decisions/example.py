@@ -3,8 +3,6 @@
 The documentation shows all, and a model's first run is on the applicant.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The features of applicants: computed from their rows, or looked up by their number."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Sequence
@@ -30,10 +28,7 @@ def add_histories(
 ) -> list[DecisionRequest | ProblemError]:
     """Add the stored credit history where a request says nothing of any, or all stored rows.
 
-    Raises
-    ------
-    StoreUnavailableError
-        If the store cannot be asked.
+    Raises StoreUnavailableError if the store cannot be asked.
     """
     numbers = [request.applicant.id for request in requests if request.applicant.history is None]
     stored = store.applicants.of(numbers, rows=True) if numbers else {}
@@ -64,17 +59,7 @@ def add_features(
 ) -> list[Featured | ProblemError]:
     """Look up the features that were not computed from rows.
 
-    Parameters
-    ----------
-    requests : sequence of (DecisionRequest, numpy.ndarray or None)
-        With the features of those who came with rows.
-    store : Store
-        The database.
-
-    Raises
-    ------
-    StoreUnavailableError
-        If the store cannot be asked.
+    Raises StoreUnavailableError if the store cannot be asked.
     """
     numbers = [request.applicant.id for request, vector in requests if vector is None]
     stored = _stored(numbers, store) if numbers else {}

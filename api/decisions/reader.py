@@ -1,7 +1,5 @@
 """The body of a request, read and checked: one applicant's rows, or number."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -13,15 +11,16 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_sch
 from api.decisions.column_checks import Unknown, checker, expectation, reader
 from api.decisions.counter_offers import take_origin
 from api.decisions.requests import Applicant, has_history
-from api.http.bodies import parse
+from api.http.bodies import parse, wrong_fields
 from api.http.near_misses import near_miss
-from api.http.problems import FieldError, ProblemError, pointer_part
+from api.http.problems import FieldError, pointer_part
 from scoring.data.requests import Row, Rows
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 from scoring.data.values import Misunderstood, misunderstood, misunderstood_json, nearest_name
 from scoring.store import Store
 
 _APPLICANT = "SK_ID_CURR"
+_NUMBER = SchemaValidator(checker(APPLICATION[_APPLICANT]))
 # Enough to mend a request by; more would only cost time and room.
 _MOST_ERRORS = 50
 _MOST_HINTS = 5
@@ -69,14 +68,9 @@ def unused_number(store: Store) -> int:
 
 
 class ApplicantReader:
-    """Reads applicants from request bodies.
+    """Reads applicants from request bodies, with so many rows a history table at most.
 
-    Parameters
-    ----------
-    row_limit : int
-        The most rows a history table may have.
-    new_number : callable
-        Gives a number to an applicant who has none.
+    `new_number` gives a number to an applicant who has none.
     """
 
     def __init__(self, row_limit: int, new_number: Callable[[], int] = random_number) -> None:
@@ -91,20 +85,14 @@ class ApplicantReader:
     def parse(self, body: bytes) -> object:
         """Parse the JSON of a body, which has no more in it than an applicant may have.
 
-        Raises
-        ------
-        ProblemError
-            400 if it is not JSON in UTF-8, 422 if it has.
+        Raises ProblemError 400 if it is not JSON in UTF-8, 422 if it has.
         """
         return parse(body, self._most_items)
 
     def read_any(self, body: bytes) -> Applicant:
         """Read a body that has an applicant's rows, or the number of a known applicant alone.
 
-        Raises
-        ------
-        ProblemError
-            As `parse` and `read` do.
+        Raises ProblemError as `parse` and `read` do.
         """
         return self._read_any(self.parse(body))
 
@@ -121,10 +109,7 @@ class ApplicantReader:
     def read(self, document: object) -> Applicant:
         """Check the JSON of a body that has an applicant's rows.
 
-        Raises
-        ------
-        ProblemError
-            422 if its fields are not an applicant's.
+        Raises ProblemError 422 if its fields are not an applicant's.
         """
         unknown: list[str] = []
         rows = self._check(document, unknown)
@@ -164,11 +149,11 @@ class ApplicantReader:
 
     def _errors(self, document: object) -> Iterator[FieldError]:
         if not isinstance(document, dict):
-            yield FieldError(pointer="", detail='the body must be an object with an "application"')
+            yield FieldError("", 'the body must be an object with an "application"')
             return
         yield from _unknown_names(document, tuple(TABLES), "")
         if "application" not in document:
-            yield FieldError(pointer="/application", detail="application is required")
+            yield FieldError("/application", "application is required")
         for name in (known for known in TABLES if known in document):
             yield from self._table_errors(name, document[name])
 
@@ -177,17 +162,17 @@ class ApplicantReader:
             yield from self._row_errors(name, rows, "/application")
         elif not isinstance(rows, list):
             detail = f"{name} must be a list of rows; leave it out where there are none"
-            yield FieldError(pointer=f"/{name}", detail=detail)
+            yield FieldError(f"/{name}", detail)
         elif len(rows) > self.row_limit:
             detail = f"{name} has {len(rows):,} rows; at most {self.row_limit:,} are taken"
-            yield FieldError(pointer=f"/{name}", detail=detail)
+            yield FieldError(f"/{name}", detail)
         else:
             for index, row in enumerate(rows):
                 yield from self._row_errors(name, row, f"/{name}/{index}")
 
     def _row_errors(self, name: str, row: object, place: str) -> Iterator[FieldError]:
         if not isinstance(row, dict):
-            yield FieldError(pointer=place, detail="must be an object of column names and values")
+            yield FieldError(place, "must be an object of column names and values")
             return
         yield from _unknown_names(row, _names(name), place)
         try:
@@ -196,35 +181,27 @@ class ApplicantReader:
         except ValidationError as failure:
             for error in failure.errors(include_url=False, include_context=False):
                 column = str(error["loc"][0])
-                yield FieldError(
-                    pointer=f"{place}/{column}",
-                    detail=_value_detail(TABLES[name][column], row),
-                )
+                given = row.get(column)
+                detail = f"{column} is required"
+                if given is not None:
+                    detail = expectation(TABLES[name][column], given)
+                yield FieldError(f"{place}/{column}", detail)
 
 
 def known_number(document: object) -> int | None:
     """Read the number of a body that names an applicant by SK_ID_CURR alone, None if it does not.
 
-    Raises
-    ------
-    ProblemError
-        422 if what it names cannot be an applicant's number, or more is said.
+    Raises ProblemError 422 if what it names cannot be an applicant's number, or more is said.
     """
     if not isinstance(document, dict) or _APPLICANT not in document or "application" in document:
         return None
     _refuse(_unknown_names(document, (_APPLICANT,), ""), document)
     column = APPLICATION[_APPLICANT]
     try:
-        return int(_number_check().validate_python(document[_APPLICANT]))
+        return int(_NUMBER.validate_python(document[_APPLICANT]))
     except ValidationError:
         detail = expectation(column, document[_APPLICANT])
-        error = near_miss(document) or FieldError(pointer=f"/{_APPLICANT}", detail=detail)
-        raise ProblemError(422, "One field is wrong; errors says which and why.", [error]) from None
-
-
-@cache
-def _number_check() -> SchemaValidator:
-    return SchemaValidator(checker(APPLICATION[_APPLICANT]))
+        raise wrong_fields([near_miss(document) or FieldError(f"/{_APPLICANT}", detail)]) from None
 
 
 def _body_schema() -> CoreSchema:
@@ -267,9 +244,7 @@ def _refuse(errors: Iterator[FieldError], document: object = None) -> None:
     if shown and (mend := near_miss(document)):
         shown = [mend]
     if shown:
-        several = "One field is" if len(shown) == 1 else f"{len(shown)} fields are"
-        more = " (there may be more)" if len(shown) == _MOST_ERRORS else ""
-        raise ProblemError(422, f"{several} wrong{more}; errors says which and why.", shown)
+        raise wrong_fields(shown, " (there may be more)" if len(shown) == _MOST_ERRORS else "")
 
 
 def _unknown_names(
@@ -282,19 +257,13 @@ def _unknown_names(
 def _unknown_name(name: str, known: tuple[str, ...], place: str) -> FieldError:
     if place == "/application" and name == "TARGET":
         detail = "TARGET is what is asked: leave it out"
-        return FieldError(pointer="/application/TARGET", detail=detail)
+        return FieldError("/application/TARGET", detail)
     if len(name) > _LONGEST_NAME:
         detail = f"unknown field of {len(name):,} characters: {name[:_LONGEST_NAME]}..."
-        return FieldError(pointer=place, detail=detail)
+        return FieldError(place, detail)
     nearest = nearest_name(name, known)
     hint = f"; did you mean {nearest}?" if nearest else ""
-    return FieldError(pointer=f"{place}/{pointer_part(name)}", detail=f"unknown field{hint}")
-
-
-def _value_detail(column: Column, row: Row) -> str:
-    if row.get(column.name) is None:
-        return f"{column.name} is required"
-    return expectation(column, row[column.name])
+    return FieldError(f"{place}/{pointer_part(name)}", f"unknown field{hint}")
 
 
 def _relation_errors(rows: Rows, applicant: int) -> Iterator[FieldError]:
@@ -314,8 +283,8 @@ def _belonging_errors(table: Table, rows: Sequence[Row], applicant: int) -> Iter
             row[_APPLICANT] = applicant
         elif given != applicant:
             yield FieldError(
-                pointer=f"/{table.name}/{index}/{_APPLICANT}",
-                detail=f"the row belongs to applicant {given}, the application to {applicant}",
+                f"/{table.name}/{index}/{_APPLICANT}",
+                f"the row belongs to applicant {given}, the application to {applicant}",
             )
 
 
@@ -327,8 +296,8 @@ def _duplicate_errors(table: Table, rows: Sequence[Row]) -> Iterator[FieldError]
         if earlier != index:
             named = ", ".join(f"{name} {value}" for name, value in zip(table.key, key, strict=True))
             yield FieldError(
-                pointer=f"/{table.name}/{index}/{table.key[-1]}",
-                detail=f"row {earlier} has the same {named}: keep one of the two",
+                f"/{table.name}/{index}/{table.key[-1]}",
+                f"row {earlier} has the same {named}: keep one of the two",
             )
 
 
@@ -337,6 +306,6 @@ def _orphan_errors(bureau: Sequence[Row], balances: Sequence[Row]) -> Iterator[F
     for index, row in enumerate(balances):
         if row["SK_ID_BUREAU"] not in credits_:
             yield FieldError(
-                pointer=f"/bureau_balance/{index}/SK_ID_BUREAU",
-                detail=f"no row of bureau has SK_ID_BUREAU {row['SK_ID_BUREAU']}",
+                f"/bureau_balance/{index}/SK_ID_BUREAU",
+                f"no row of bureau has SK_ID_BUREAU {row['SK_ID_BUREAU']}",
             )

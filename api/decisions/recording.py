@@ -29,20 +29,9 @@ def record_of(
     settled: tuple[Decision, tuple[ReferReason, ...]],
     store: Store,
 ) -> Prediction:
-    """Make the record of a decision.
+    """Make the record of a decision from what models made of an applicant, by digest.
 
-    Parameters
-    ----------
-    featured : Featured
-        The request, with the applicant's features.
-    route : Route
-        Which model answers, and which were scored along.
-    scores : mapping of str to ModelScore
-        What they make of the applicant, by digest.
-    settled : (Decision, tuple of ReferReason)
-        What was decided, and why an officer decides if one does.
-    store : Store
-        Where the record will be: it says under which number and key.
+    The store says under which number and key the record will be.
     """
     applicant, caller = featured.request.applicant, featured.request.caller
     origin = featured.request.origin
@@ -82,9 +71,7 @@ def record_of(
         history=applicant.history,
         refer_reasons=" ".join(refer_reasons) or None,
         counter_offer_to=origin.id if origin else None,
-        shadows=tuple(
-            _shadow(scores[shadow.digest]) for shadow in route.shadows if shadow.digest in scores
-        ),
+        shadows=_shadows(route, scores),
     )
 
 
@@ -99,10 +86,9 @@ def _stored_rows(applicant: Applicant, store: Store) -> tuple[bytes | None, str]
     return zlib.compress(body, _COMPRESSION), hashlib.sha256(body).hexdigest()
 
 
-def _shadow(score: ModelScore) -> ShadowScore:
-    return ShadowScore(
-        model_digest=score.model.digest,
-        model_version=score.model.scorer.version,
-        pd=score.pd,
-        decision=score.decision,
+def _shadows(route: Route, scores: Mapping[str, ModelScore]) -> tuple[ShadowScore, ...]:
+    along = (scores[model.digest] for model in route.shadows if model.digest in scores)
+    return tuple(
+        ShadowScore(score.model.digest, score.model.scorer.version, score.pd, score.decision)
+        for score in along
     )

@@ -1,7 +1,5 @@
 """What is asked: an applicant to decide on, and who asks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from scoring.data.requests import Rows
@@ -12,18 +10,9 @@ from scoring.store import Prediction
 class Applicant:
     """One applicant, with checked rows or known to the store by number.
 
-    Attributes
-    ----------
-    id : int
-        SK_ID_CURR.
-    rows : mapping of str to list of dict
-        Rows by table name; every row has its SK_ID_CURR where its table has the column. Empty
-        where the applicant is named by number alone.
-    misunderstood : str or None
-        JSON, the values of the rows that were taken for missing; None if there are none.
-    history : str or None
-        Whose credit history the rows have: "sent", "stored" or "none". None where the request
-        says nothing of any: the store is asked for it.
+    Every row has its SK_ID_CURR where its table has the column. `misunderstood` is JSON, the values
+    of the rows that were taken for missing. The history that the rows have is "sent", "stored" or
+    "none"; None where the request says nothing of any: the store is asked for it.
     """
 
     id: int
@@ -39,20 +28,9 @@ class Applicant:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what makes a repeated request known.
+    """Who asks, an API key's id or "loopback", and what makes a repeated request known.
 
-    Attributes
-    ----------
-    id : str
-        The id of the API key, or "loopback".
-    request_id : str
-        The id of the HTTP request.
-    idempotency_key : str or None
-        As the caller sent it.
-    request_sha256 : str
-        The digest of the request's body.
-    arrived : float
-        When the request came, by `time.perf_counter`.
+    `arrived` is when the request came, by `time.perf_counter`.
     """
 
     id: str

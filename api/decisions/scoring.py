@@ -1,7 +1,5 @@
 """What models make of applicants: probabilities, decisions and reasons."""
 
-from __future__ import annotations
-
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,22 +19,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ModelScore:
-    """What one model makes of one applicant.
+    """What one model makes of one applicant, who stands in a row of all whom it scored together.
 
-    Attributes
-    ----------
-    model : LiveModel
-        The model.
-    scored : Scored
-        The scores of all applicants whom it scored together.
-    row : int
-        The applicant's place among them.
-    pd : float
-        The probability of default.
-    decision : Decision
-        What the probability alone means.
-    known : float or None
-        The share of what the model leans on that is known of the applicant.
+    The decision is what the PD alone means; `known` is the share of what the model leans on that
+    is known of the applicant.
     """
 
     model: LiveModel
@@ -53,19 +39,9 @@ class ModelScore:
 
 
 def score(model: LiveModel, vectors: Vectors) -> list[ModelScore]:
-    """Score applicants with a model.
+    """Score applicants, a row of features each, with a model.
 
-    Parameters
-    ----------
-    model : LiveModel
-        The model.
-    vectors : numpy.ndarray of shape (applicants, columns)
-        Their features.
-
-    Raises
-    ------
-    ScorerError
-        If a PD is no probability: nobody is accepted on it.
+    Raises ScorerError if a PD is no probability: nobody is accepted on it.
     """
     scored = model.scorer.score(vectors)
     decisions = model.scorer.decide(scored.pds)
@@ -81,16 +57,8 @@ def score_by_routes(
 ) -> list[dict[str, ModelScore]]:
     """Score each applicant with the models of their route, each model once for all its applicants.
 
-    Returns
-    -------
-    list of dict of str to ModelScore
-        For each applicant the scores by the model's digest. A shadow model that fails has none: it
-        never keeps an answer back.
-
-    Raises
-    ------
-    Exception
-        Whatever a model that answers breaks.
+    Returns each applicant's scores by the model's digest. A shadow model that fails has none, so
+    that it never keeps an answer back; what a model that answers breaks is raised.
     """
     places: dict[str, list[int]] = defaultdict(list)
     models: dict[str, LiveModel] = {}

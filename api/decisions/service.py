@@ -13,8 +13,6 @@ the same time are worked on together. Nothing leaves before it is recorded: an a
 has is in the store.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -62,14 +60,8 @@ class Supposition(NamedTuple):
 class DecisionService:
     """Decides on applicants with the models in service, and records it in a store.
 
-    Parameters
-    ----------
-    models : ModelManager
-        The models.
-    store : Store
-        Where decisions go, and where applicants known by number come from.
-    least_known : float
-        Below which known share of what a model leans on nobody is accepted without an officer.
+    Below `least_known`, the share of what a model leans on that is known, nobody is accepted
+    without an officer.
     """
 
     def __init__(
@@ -88,23 +80,11 @@ class DecisionService:
     ) -> list[Prediction | ProblemError]:
         """Decide on applicants, and record the decisions.
 
-        Parameters
-        ----------
-        requests : sequence of DecisionRequest or ProblemError
-            Problems, as of applicants that could not be read, stay in their places.
+        Problems, as of applicants that could not be read, stay in their places. Where a caller's
+        idempotency key was used before, its result is the prediction of that time.
 
-        Returns
-        -------
-        list of Prediction or ProblemError
-            In the order of the requests. Where a caller's idempotency key was used before, the
-            prediction of that time.
-
-        Raises
-        ------
-        ProblemError
-            503 if there is no model.
-        StoreUnavailableError
-            If there is no store to ask for a history.
+        Raises ProblemError 503 if there is no model, StoreUnavailableError if there is no store to
+        ask for a history.
         """
         # Without a model there is nothing to compute features for.
         self._models.champion()
@@ -117,12 +97,7 @@ class DecisionService:
     def suppose(self, request: DecisionRequest) -> Supposition:
         """Tell what the champion would decide on an applicant with rows; nothing is recorded.
 
-        Raises
-        ------
-        ProblemError
-            503 if there is no model, 409 if the stored history is damaged.
-        StoreUnavailableError
-            If there is no store to ask for a history.
+        Raises as `decide` does, and ProblemError 409 if the stored history is damaged.
         """
         champion = self._models.champion()
         applicant = self._completed(request)

@@ -1,12 +1,10 @@
 """Who may ask what: API keys with scopes."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from threading import Lock
 from typing import ParamSpec, TypeVar, cast
@@ -33,16 +31,8 @@ _FORWARDED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who calls: an API key, or somebody on the same machine."""
-
-    id: str
-    name: str
-    scopes: frozenset[str]
-
-
-_LOOPBACK = Client("loopback", "loopback", frozenset(SCOPES))
+# Somebody on the same machine, without a key.
+_LOOPBACK = ApiKey("loopback", "loopback", frozenset(SCOPES), datetime.min)
 
 
 class Gate:
@@ -54,15 +44,11 @@ class Gate:
         self._trusted: dict[str, tuple[float, ApiKey]] = {}
         self._lock = Lock()
 
-    def client(self) -> Client:
+    def client(self) -> ApiKey:
         """Tell who makes the current request.
 
-        Raises
-        ------
-        ProblemError
-            401 without a valid key where one is needed, 429 if that happens too often.
-        StoreError
-            If a key cannot be looked up.
+        Raises ProblemError 401 without a valid key where one is needed, 429 if that happens too
+        often, and StoreError if a key cannot be looked up.
         """
         text = _sent_key()
         if text is None:
@@ -72,7 +58,7 @@ class Gate:
         key = self._verified(text)
         if key is None:
             raise _unauthorized("This API key is not valid: it may be mistyped, or revoked.")
-        return Client(key.id, key.name, key.scopes)
+        return key
 
     def _verified(self, text: str) -> ApiKey | None:
         # The key itself does not stay in memory.
@@ -118,11 +104,11 @@ def scope(*names: Scope) -> Callable[[Callable[P, T]], Callable[P, T]]:
     return guard
 
 
-def current_client() -> Client:
+def current_client() -> ApiKey:
     """Tell who makes the current request; ProblemError 401 without a valid key."""
     if "client" not in g:
         g.client = cast("Gate", current_app.extensions["gate"]).client()
-    return cast("Client", g.client)
+    return cast("ApiKey", g.client)
 
 
 def _is_local() -> bool:

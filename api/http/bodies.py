@@ -1,29 +1,29 @@
-"""Bodies, headers and parameters of requests, checked before anything is done with them."""
+"""Bodies and headers of requests, checked before anything is done with them, and of answers."""
 
-from __future__ import annotations
-
-import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice, pairwise
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import orjson
-from flask import request
+from flask import Response, request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.http.answers import JSON
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, ProblemError, pointer_part
 from scoring.data.values import nearest_name
 from scoring.free_text import LEAST_MOTIVE, readable
+from scoring.language import LANGUAGES
 
+JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
+# Where the caller has no wish that we can meet.
+_USUAL = "en"
 
 _UNICODE = ("utf-8", "utf8")
 # What may be sent as an Idempotency-Key: printable, and short enough to be kept with each answer.
@@ -85,12 +85,8 @@ class Body(BaseModel):
 def read_body(*accepted: str) -> bytes:
     """Read the body of the request.
 
-    Raises
-    ------
-    ProblemError
-        415 if it is said to be something that is not accepted.
-    RequestEntityTooLarge
-        If it is larger than the request may be.
+    Raises ProblemError 415 if it is said to be something that is not accepted, and
+    RequestEntityTooLarge if it is larger than the request may be.
     """
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype not in accepted or (JSON in accepted and charset not in _UNICODE):
@@ -107,10 +103,8 @@ def read_body(*accepted: str) -> bytes:
 def parse(body: bytes, most: int = _MOST_ITEMS) -> object:
     """Parse the JSON of a body.
 
-    Raises
-    ------
-    ProblemError
-        400 if it is not JSON in UTF-8, 422 if it has more commas and brackets than `most`.
+    Raises ProblemError 400 if it is not JSON in UTF-8, 422 if it has more commas and brackets than
+    `most`.
     """
     # An item of two bytes would take some sixty in memory.
     if sum(map(body.count, (b",", b"[", b"{"))) > most:
@@ -126,7 +120,7 @@ def parse(body: bytes, most: int = _MOST_ITEMS) -> object:
 def _not_finite(value: object, place: str = "", depth: int = 0) -> Iterator[FieldError]:
     """Find the fields that are NaN or infinite, as deep as an applicant's can lie."""
     if isinstance(value, float) and not np.isfinite(value):
-        yield FieldError(pointer=place, detail="NaN and infinity are no JSON: send null")
+        yield FieldError(place, "NaN and infinity are no JSON: send null")
     elif isinstance(value, dict | list) and depth < _DEEPEST:
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _not_finite(inner, f"{place}/{pointer_part(str(name))}", depth + 1)
@@ -135,10 +129,7 @@ def _not_finite(value: object, place: str = "", depth: int = 0) -> Iterator[Fiel
 def split(body: bytes, most: int, *, lines: bool) -> list[bytes]:
     """Split a body into its lines, or the items of its array, each to be parsed by itself.
 
-    Raises
-    ------
-    ProblemError
-        400 or 422 if the body is no array, 422 if it has more than `most`.
+    Raises ProblemError 400 or 422 if the body is no array, 422 if it has more than `most`.
     """
     if lines:
         parts = body.split(b"\n", 2 * most)
@@ -189,10 +180,8 @@ def _commas(body: bytes, most: int) -> list[int]:
 def read_model(model: type[BodyT], largest: int = _LARGEST_MODEL) -> BodyT:
     """Read the body as one of the documented models, of at most `largest` bytes.
 
-    Raises
-    ------
-    ProblemError
-        400 or 415 as for `parse` and `read_body`, 422 if its fields are not the model's.
+    Raises ProblemError 400 or 415 as `parse` and `read_body` do, 422 if its fields are not the
+    model's.
     """
     request.max_content_length = min(largest, request.max_content_length or largest)
     body = read_body(JSON)
@@ -206,18 +195,21 @@ def read_model(model: type[BodyT], largest: int = _LARGEST_MODEL) -> BodyT:
             _field_error(model, [str(part) for part in error["loc"]], error["type"], error["msg"])
             for error in failure.errors(include_url=False, include_context=False)[:50]
         ]
-        several = "One field is" if len(errors) == 1 else f"{len(errors)} fields are"
-        detail = f"{several} wrong; errors says which and why."
-        raise ProblemError(422, detail, errors) from None
+        raise wrong_fields(errors) from None
+
+
+def wrong_fields(errors: Sequence[FieldError], more: str = "") -> ProblemError:
+    """Make the problem of a body some of whose fields are wrong."""
+    several = "One field is" if len(errors) == 1 else f"{len(errors)} fields are"
+    return ProblemError(422, f"{several} wrong{more}; errors says which and why.", errors)
 
 
 def _field_error(model: type[BaseModel], place: list[str], kind: str, message: str) -> FieldError:
-    parts = [pointer_part(part) for part in place]
     detail = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
         nearest = nearest_name(place[-1], tuple(model.model_fields))
         detail = "unknown field" + (f"; did you mean {nearest}?" if nearest else "")
-    return FieldError(pointer="".join(f"/{part}" for part in parts), detail=detail)
+    return FieldError("".join(f"/{pointer_part(part)}" for part in place), detail)
 
 
 def _not_json(why: str, body: bytes = b"") -> ProblemError:
@@ -232,10 +224,7 @@ def _not_json(why: str, body: bytes = b"") -> ProblemError:
 def idempotency_key() -> str | None:
     """Read the key with which the caller makes repeated requests known, None if there is none.
 
-    Raises
-    ------
-    ProblemError
-        400 if it cannot be a key.
+    Raises ProblemError 400 if it cannot be a key.
     """
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _KEY.fullmatch(key):
@@ -255,6 +244,24 @@ def seen_numbers() -> frozenset[int] | None:
     return frozenset(int(tag) for tag in tags if _NUMBER.fullmatch(tag))
 
 
-def digest_of(body: bytes) -> str:
-    """Compute the SHA-256 of a body."""
-    return hashlib.sha256(body).hexdigest()
+def json_answer(document: object, status: int = 200, *, language: str | None = None) -> Response:
+    """Answer with a JSON document, of what orjson can write.
+
+    Where the language of its texts depends on who asks, the answer's headers say it.
+    """
+    response = Response(orjson.dumps(document), status, content_type=JSON)
+    if language is not None:
+        response.headers["Content-Language"] = language
+        response.vary.add("Accept-Language")
+    return response
+
+
+def fields_of(model: type[BaseModel], source: object) -> dict[str, Any]:
+    """Take the fields that an answer's model documents from an object that has them all."""
+    return {name: getattr(source, name) for name in model.model_fields}
+
+
+def asked_language() -> str:
+    """Choose the language that the caller likes best among ours: fr-CA counts as fr."""
+    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
+    return next((tag for tag in wanted if tag in LANGUAGES), _USUAL)

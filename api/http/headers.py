@@ -1,7 +1,5 @@
 """Headers that keep browsers from doing what nobody meant."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from functools import partial

@@ -1,7 +1,5 @@
 """How often one caller may ask."""
 
-from __future__ import annotations
-
 import math
 import re
 import time
@@ -27,36 +25,23 @@ class Limiter:
     start a thread for nearly every request to let go of them, which costs more than all else that
     is done around a request.
 
-    Parameters
-    ----------
-    limit : str
-        What all workers together allow, such as "600/minute".
-    workers : int
-        How many processes share the limit.
-    name : str
-        The variable that sets the limit.
-
-    Raises
-    ------
-    SettingsError
-        If the limit cannot be understood.
+    Raises SettingsError if the limit, which the variable `name` sets, is not like "600/minute".
     """
 
     def __init__(self, limit: str, workers: int, name: str = "RATE_LIMIT") -> None:
-        amount, self._window = _parsed(limit, name)
-        self._most = max(1, amount // workers)
+        form = _FORM.fullmatch(limit)
+        if form is None:
+            raise SettingsError(
+                f"{name} must be like 600/minute, per {', '.join(_SECONDS)}, not {limit!r}"
+            )
+        self._window = _SECONDS[form[2]]
+        self._most = max(1, int(form[1]) // workers)
         self._limit = limit
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = Lock()
 
     def spend(self, caller: str) -> None:
-        """Count one request of a caller; one that is refused does not count.
-
-        Raises
-        ------
-        ProblemError
-            429 if it is one too many.
-        """
+        """Count one request of a caller; refuse one too many, uncounted (ProblemError 429)."""
         with self._lock:
             now = time.monotonic()
             times = self._of(caller)
@@ -92,21 +77,5 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def spend(caller: str, limiter: str = "limiter") -> None:
-    """Count one request of a caller of the current app, by one of the app's limiters.
-
-    Raises
-    ------
-    ProblemError
-        429 if it is one too many.
-    """
+    """Count one request of a caller of the current app, as `Limiter.spend` does."""
     cast("Limiter", current_app.extensions[limiter]).spend(caller)
-
-
-def _parsed(text: str, name: str) -> tuple[int, int]:
-    """Parse a limit into a number of requests and the seconds of its window."""
-    limit = _FORM.fullmatch(text)
-    if limit is None:
-        raise SettingsError(
-            f"{name} must be like 600/minute, per {', '.join(_SECONDS)}, not {text!r}"
-        )
-    return int(limit[1]), _SECONDS[limit[2]]

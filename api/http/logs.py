@@ -81,8 +81,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 def asked() -> tuple[str, str]:
     """Tell the method and route template of the current request.
 
-    Never the path itself, which may hold an applicant's number; and whatever somebody sends, there
-    are few of either.
+    Never the path itself, which may hold an applicant's number; there are few of either.
     """
     method = request.method if request.method in _METHODS else "other"
     return method, request.url_rule.rule if request.url_rule else "unknown"
@@ -123,4 +122,4 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def _masked(text: str) -> str:
-    return _LONG_NUMBER.sub(lambda found: found["left"] or "#", text)
+    return _LONG_NUMBER.sub(lambda number: number["left"] or "#", text)

@@ -4,8 +4,6 @@ Gunicorn's settings give each worker files of its own for its figures, so that w
 asked can add up all. Without those settings, as in a single process, the figures are in memory.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection
 
@@ -40,13 +38,7 @@ _serving: dict[str, Gauge] = {}
 
 
 def observe_predictions(made: Collection[tuple[str, str, float, str]]) -> None:
-    """Count decisions that were recorded in one transaction.
-
-    Parameters
-    ----------
-    made : collection of tuple
-        For each decision the role and version of the model, the PD and the decision.
-    """
+    """Count decisions recorded in one transaction: role, version, PD and decision of each."""
     if made:
         BATCH_SIZE.observe(len(made))
     for role, version, pd, decision in made:

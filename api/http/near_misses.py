@@ -1,7 +1,5 @@
 """Refused bodies that are nearly right: one sentence that says the mend, in place of many."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
@@ -31,9 +29,7 @@ _COLUMNS = {
 
 def near_miss(document: object, *, batch: bool = False) -> FieldError | None:
     """Find the one change that mends a refused body, of one applicant or a batch."""
-    for pointer, detail in _mends(document, batch):
-        return FieldError(pointer=pointer, detail=detail)
-    return None
+    return next((FieldError(*mend) for mend in _mends(document, batch)), None)
 
 
 def _mends(document: object, batch: bool) -> Mends:

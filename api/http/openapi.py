@@ -1,8 +1,8 @@
 """The OpenAPI 3.1 document and its page, made from the tables and from the answers' models."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flask import Response, redirect, url_for
@@ -17,8 +17,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from api.decisions.column_checks import in_words, json_schema
 from api.decisions.counter_offers import COUNTER_OFFER_TO, ID_PATTERN
 from api.decisions.reader import accepted_columns, must_be_given
-from api.http.answers import JSON
-from api.http.bodies import JSON_LINES, KEY_PATTERN, Body
+from api.http.bodies import JSON, JSON_LINES, KEY_PATTERN, Body
 from api.http.problems import MEDIA_TYPE, FieldError, Problem, ProblemError, answer
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 
@@ -47,6 +46,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: cs_..."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+KEYS: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
 
 
 def _header(name: str, description: str, **schema: object) -> dict[str, Any]:
@@ -77,52 +77,31 @@ _HEADERS = "x-headers"
 def resource(
     name: str, tag: str = "", description: str = "", *, keyed: bool = True
 ) -> APIBlueprint:
-    """Make the blueprint of a module of `api.routes`.
+    """Make the blueprint of a module of `api.routes`, whose operations are named as their views.
 
-    Parameters
-    ----------
-    name : str
-        The blueprint's name.
-    tag, description : str
-        Under which heading the document has its operations.
-    keyed : bool
-        Whether they take an API key.
+    The document has them under the heading `tag`; `keyed` says whether they take an API key.
     """
     return APIBlueprint(
         name,
         __name__,
         abp_tags=[Tag(name=tag, description=description)] if tag else None,
-        abp_security=[{"bearer": []}, {"header": []}] if keyed else None,
+        abp_security=KEYS if keyed else None,
+        operation_id_callback=lambda *, name, **_: name,
     )
 
 
 def operation(*headers: dict[str, Any], body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Describe what an endpoint reads itself: headers, and a body.
-
-    Returns
-    -------
-    dict
-        The `openapi_extensions` of its decorator.
-    """
+    """Describe the headers and body that an endpoint reads, as its `openapi_extensions`."""
     return {_HEADERS: list(headers)} | ({"requestBody": body} if body else {})
 
 
 class Application(OpenAPI):
     """A Flask app whose OpenAPI document says what the app does, and no more.
 
-    Parameters
-    ----------
-    import_name : str
-        As Flask's.
-    version : str
-        The API's version.
-    row_limit : int
-        The most rows a history table of a request may have.
-    batch_limit : int
-        The most applicants of a batch.
+    The limits are the most rows of a history table, and the most applicants of a batch.
     """
 
-    def __init__(self, import_name: str, *, version: str, row_limit: int, batch_limit: int) -> None:
+    def __init__(self, import_name: str, version: str, row_limit: int, batch_limit: int) -> None:
         super().__init__(
             import_name,
             info=Info(title="Credit scoring", version=version, description=_DESCRIPTION),
@@ -184,7 +163,7 @@ def _to_the_reference() -> WerkzeugResponse:
 def _refused_parameters(failure: ValidationError) -> Response:
     """Answer parameters of an address that cannot be: numbers out of range and the like."""
     errors = [
-        FieldError(pointer=f"/{'/'.join(map(str, error['loc']))}"[:200], detail=error["msg"])
+        FieldError(f"/{'/'.join(map(str, error['loc']))}"[:200], error["msg"])
         for error in failure.errors(include_url=False, include_context=False, include_input=False)
     ]
     detail = "A parameter of the address is wrong; errors says which."
@@ -197,14 +176,9 @@ def body_of(model: type[Body]) -> dict[str, Any]:
 
 
 def rows_body(content: dict[str, Any], *, of: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Describe the request body of an endpoint that takes an applicant's rows.
+    """Describe a request body of an applicant's rows, or of what a schema says besides.
 
-    Parameters
-    ----------
-    content : dict
-        Its examples.
-    of : dict, optional
-        The schema, where it takes more than rows: `KNOWN_OR_SENT` or `DECIDED`.
+    That is `KNOWN_OR_SENT` or `DECIDED`.
     """
     return {
         "required": True,
@@ -226,68 +200,26 @@ def batch_body(example: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def problem(
-    status: int, description: str, detail: str, errors: Sequence[FieldError] = ()
+    status: int, description: str, detail: str, errors: Sequence[Mapping[str, str]] = ()
 ) -> dict[str, Any]:
-    """Describe a response that is a problem document.
-
-    Parameters
-    ----------
-    status : int
-        Its HTTP status.
-    description : str
-        When it is given.
-    detail : str
-        The example's detail.
-    errors : sequence of FieldError
-        The example's wrong fields.
-    """
-    content = {
-        "schema": _reference(Problem.__name__),
-        "example": ProblemError(status, detail, errors).document(),
-    }
+    """Describe a response that is a problem document: when it is given, and an example."""
+    example = ProblemError(status, detail, [FieldError(**error) for error in errors])
+    content = {"schema": _reference(Problem.__name__), "example": example.document()}
     return {"description": description, "content": {MEDIA_TYPE: content}}
 
 
-NOT_READY = problem(
-    503,
-    "There is no model to answer, or the store cannot be used",
-    "No model can be loaded; the service's log says why. Try again later.",
-)
-STORE_AWAY = problem(
-    503,
-    "The store cannot be used",
-    "The store of decisions cannot be used at the moment. Try again later.",
-)
-NOT_FOUND = problem(404, "There is none", "There is no decision of that id.")
-BAD_BODY: dict[str | int, Any] = {
-    400: problem(400, "The body is not JSON in UTF-8", "The body is not JSON in UTF-8 (RFC 8259)."),
-    413: problem(413, "The body is too large", "The body is larger than 10,485,760 bytes."),
-    415: problem(415, "It is not said to be JSON", "Send the body as application/json, in UTF-8."),
-    422: problem(422, "A field is wrong", "One field is wrong; errors says which and why."),
-}
-BAD_ROWS: dict[str | int, Any] = BAD_BODY | {
-    400: problem(
-        400,
-        "The body is not JSON in UTF-8, or the Idempotency-Key cannot be one",
-        "The body is not JSON in UTF-8 (RFC 8259): unexpected end of data.",
-    ),
-    422: problem(
-        422,
-        "The JSON is not an applicant, or the Idempotency-Key was used for another request",
-        "One field is wrong; errors says which and why.",
-        [
-            FieldError(
-                pointer="/bureau/3/AMT_CREDIT_SUM",
-                detail='AMT_CREDIT_SUM must be a number from -10000000000 to 10000000000, not "12"',
-            )
-        ],
-    ),
-}
-_REFUSALS = {
-    "401": problem(401, "There is no valid API key", "Send a key: Authorization: Bearer cs_..."),
-    "403": problem(403, "The key's scopes are others", "This key has no scope admin."),
-    "429": problem(429, "The caller asks too often", "Too many requests. Try again in 12 seconds."),
-}
+def _documented(name: str) -> dict[str | int, Any]:
+    """Describe the problems that `problems.toml` has under a name, by status."""
+    return {each["status"]: problem(**each) for each in _PROBLEMS[name]}
+
+
+_PROBLEMS = tomllib.loads(Path(__file__).with_name("problems.toml").read_text("utf-8"))
+NOT_READY = _documented("not_ready")[503]
+STORE_AWAY = _documented("store_away")[503]
+NOT_FOUND = _documented("not_found")[404]
+BAD_BODY = _documented("bad_body")
+BAD_ROWS = BAD_BODY | _documented("bad_rows")
+_REFUSALS = {str(status): refusal for status, refusal in _documented("refusals").items()}
 
 
 def _request_schemas(row_limit: int, batch_limit: int) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """Errors as RFC 9457 problem documents: what is wrong, where, and nothing of our insides."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from flask import Flask, Response, request
 from pydantic import BaseModel, Field
+from pydantic.dataclasses import dataclass
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-class FieldError(BaseModel):
+@dataclass(frozen=True, slots=True)
+class FieldError:
     """One wrong field of a request."""
 
     pointer: str = Field(description="Where it is in the body, as a JSON pointer (RFC 6901)")
@@ -40,16 +41,8 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """A request that is answered with a problem document.
 
-    Parameters
-    ----------
-    status : int
-        The HTTP status, 400 or above.
-    detail : str
-        What is wrong and what to do about it, in words for the caller.
-    errors : sequence of FieldError
-        The wrong fields.
-    headers : mapping
-        Headers that go with the status, such as Retry-After.
+    Its status is 400 or above, the detail is in words for the caller; headers go with the status,
+    such as Retry-After.
     """
 
     def __init__(
@@ -65,14 +58,13 @@ class ProblemError(Exception):
 
     def document(self) -> dict[str, Any]:
         """Make the problem document; a list of errors is there only where there are any."""
-        errors = [error.model_dump() for error in self.errors]
-        return {
+        document = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
-            **({"errors": errors} if errors else {}),
         }
+        return document | ({"errors": list(map(asdict, self.errors))} if self.errors else {})
 
 
 def pointer_part(name: str) -> str:

@@ -1,7 +1,5 @@
 """Models and their events, on their way to the store, and models out of it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket
@@ -38,11 +36,6 @@ class ModelArchive:
     """Archives models, so that their decisions can be replayed, and records events.
 
     Both wait while the store is away.
-
-    Parameters
-    ----------
-    store : Store
-        Where both go.
     """
 
     def __init__(self, store: Store) -> None:
@@ -55,10 +48,7 @@ class ModelArchive:
     def keep(self, digest: str, scorer: Scorer, folder: Path) -> None:
         """Copy a model's directory for the archive; it may go away when this returns.
 
-        Raises
-        ------
-        OSError
-            If there is no room for a copy that waits.
+        Raises OSError if there is no room for a copy that waits.
         """
         with self._changing:
             if digest in self._copies:
@@ -88,12 +78,8 @@ class ModelArchive:
     def flush(self) -> None:
         """Give the store what waits; for one thread at a time.
 
-        Raises
-        ------
-        StoreError
-            If it does not take it; what is left waits on.
-        OSError
-            If a waiting copy cannot be read.
+        Raises StoreError if it does not take it, OSError if a waiting copy cannot be read; what is
+        left waits on.
         """
         for digest, copy in list(self._copies.items()):
             self._store.models.keep_layout(layout().digest, layout().text)
@@ -110,15 +96,7 @@ class ModelArchive:
 
 
 class ArchivedModels:
-    """Models by digest: those that are live, and earlier ones out of the store.
-
-    Parameters
-    ----------
-    live : callable
-        Gives the models that are in service.
-    store : Store
-        Where the others are.
-    """
+    """Models by digest: those that are live, and earlier ones out of the store."""
 
     def __init__(self, live: Callable[[], Iterable[LiveModel]], store: Store) -> None:
         self._live = live
@@ -143,12 +121,8 @@ class ArchivedModels:
     def get(self, digest: str) -> Scorer:
         """Find the model with a digest.
 
-        Raises
-        ------
-        ProblemError
-            410 if nobody has it any more.
-        ScorerError
-            If the stored one is not what was archived.
+        Raises ProblemError 410 if nobody has it any more, ScorerError if the stored one is not
+        what was archived.
         """
         for model in self._live():
             if model.digest == digest:

@@ -1,7 +1,5 @@
 """The models in service: watched, checked, warmed and swapped while requests go on."""
 
-from __future__ import annotations
-
 import logging
 import random
 import time
@@ -17,12 +15,11 @@ from polars.exceptions import PanicException
 from api.http import metrics
 from api.http.problems import ProblemError
 from api.models.archive import ModelArchive
-from api.models.routing import Experience, LiveModel, Route, route
+from api.models.routing import LiveModel, Route, route
 from api.models.sources import Alias, FoundModel, ModelSource, SourceError
 from scoring.errors import ScoringError
-from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
-from scoring.store import Policy, Store, StoreError
+from scoring.store import Experience, Policy, Store, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -70,15 +67,13 @@ class ModelManager:
 
     Parameters
     ----------
-    source : ModelSource
-        Where models come from.
-    store : Store
-        Where they are archived, and where the policy and outcomes are.
-    warm : callable
+    source, store
+        Where models come from; where they are archived, and where policy and outcomes are.
+    warm
         Scores somebody, and so proves a model; raises what it likes if it cannot.
-    poll_seconds : float
+    poll_seconds
         The time between two looks.
-    rng : random.Random, optional
+    rng
         The bandit's dice, where they have to fall the same each time.
     """
 
@@ -117,13 +112,7 @@ class ModelManager:
         self._stopped = Event()
 
     def champion(self) -> LiveModel:
-        """Return the model that answers by default.
-
-        Raises
-        ------
-        ProblemError
-            503 while there is none.
-        """
+        """Return the model that answers by default; ProblemError 503 while there is none."""
         return self._state.champion()
 
     def live(self) -> tuple[LiveModel, ...]:
@@ -137,13 +126,7 @@ class ModelManager:
         return self._state.policy
 
     def route(self, applicant: int) -> Route:
-        """Choose the model that answers an applicant.
-
-        Raises
-        ------
-        ProblemError
-            503 while there is none.
-        """
+        """Choose the model that answers an applicant; ProblemError 503 while there is none."""
         state = self._state
         return route(
             applicant,
@@ -308,8 +291,11 @@ class ModelManager:
             return
         if start < self._experience_due:
             return
+        costs = state.models["champion"].scorer.costs
+        # For all models in units of one refused good applicant.
+        loss = costs.false_negative / costs.false_positive
         try:
-            experience = self._experience(state.models["champion"].scorer.costs)
+            experience = self._store.outcomes.realised(datetime.now(UTC) - _MEMORY, loss)
         except StoreError as error:
             self._complaints.tell("costs", f"what decisions cost cannot be read: {error}")
             return
@@ -318,13 +304,6 @@ class ModelManager:
         self._complaints.settle("costs")
         taken = time.monotonic() - start
         self._experience_due = start + max(_EXPERIENCE_SECONDS, taken / _EXPERIENCE_SHARE)
-
-    def _experience(self, costs: Costs) -> dict[str, Experience]:
-        """Add up costs by digest, for all models in units of one refused good applicant."""
-        since = datetime.now(UTC) - _MEMORY
-        loss = costs.false_negative / costs.false_positive
-        realised = self._store.outcomes.realised(since, loss)
-        return {digest: Experience(*summaries) for digest, summaries in realised.items()}
 
 
 class _Complaints:

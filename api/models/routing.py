@@ -1,7 +1,5 @@
 """Which model answers an applicant, and which are only scored along."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import random
@@ -9,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scoring.serving.scorer import Scorer
-from scoring.store import CostSummary, Policy, RefusalSummary
+from scoring.store import CostSummary, Experience, Policy
 
 # A model with fewer known outcomes is not judged by them yet.
 LEAST_OUTCOMES = 30
@@ -24,17 +22,7 @@ _SALT = "credit-scoring split"
 
 @dataclass(frozen=True, slots=True)
 class LiveModel:
-    """A model that is in service.
-
-    Attributes
-    ----------
-    scorer : Scorer
-        The model.
-    digest : str
-        SHA-256 of its manifest.
-    role : str
-        champion or challenger.
-    """
+    """A model in service as champion or challenger; the digest is its manifest's SHA-256."""
 
     scorer: Scorer
     digest: str
@@ -50,22 +38,6 @@ class Route:
     shadows: tuple[LiveModel, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Experience:
-    """What a model's answers have turned out to cost.
-
-    Attributes
-    ----------
-    known : CostSummary
-        Of those whose outcome is known, in units of one refused good applicant.
-    refusals : RefusalSummary
-        Of those who were refused, so that nobody will know; an estimate.
-    """
-
-    known: CostSummary
-    refusals: RefusalSummary
-
-
 def route(
     applicant: int,
     champion: LiveModel,
@@ -76,19 +48,9 @@ def route(
 ) -> Route:
     """Choose the model that answers an applicant.
 
-    Parameters
-    ----------
-    applicant : int
-        SK_ID_CURR; in a split the same applicant always meets the same model.
-    champion, challenger : LiveModel
-        The models; without a challenger, or with one that is the champion's twin, the champion
-        answers everything.
-    policy : Policy
-        How models are used.
-    experience : mapping of str to Experience
-        What each model's answers turned out to cost, by digest; the bandit's memory.
-    rng : random.Random
-        The bandit's dice.
+    In a split the same applicant always meets the same model. Without a challenger, or with one
+    that is the champion's twin, the champion answers everything. The bandit throws its dice by
+    what each model's answers turned out to cost, by digest.
     """
     if policy.strategy == "champion":
         return Route(champion, "champion")
@@ -121,15 +83,13 @@ def _drawn(
     have outcomes enough, the challenger gets its share of a split.
     """
     mine, other = experience.get(champion.digest), experience.get(challenger.digest)
-    if mine is None or other is None or not (_is_enough(mine) and _is_enough(other)):
+    if not (mine and other) or (
+        min(mine.known.applicants, other.known.applicants) < LEAST_OUTCOMES
+    ):
         chosen = challenger if rng.random() < policy.challenger_share else champion
         return Route(chosen, "bandit: first trials")
     cheaper = draw_cost(other, rng) < draw_cost(mine, rng)
     return Route(challenger if cheaper else champion, "bandit")
-
-
-def _is_enough(experience: Experience) -> bool:
-    return experience.known.applicants >= LEAST_OUTCOMES
 
 
 def draw_cost(experience: Experience, rng: random.Random) -> float:

@@ -1,7 +1,5 @@
 """Where models come from: folders that are exported to, or an MLflow server's aliases."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json
@@ -15,12 +13,12 @@ import time
 import urllib.parse
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from itertools import islice
 from pathlib import Path
 from threading import Timer
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from scoring.errors import ScoringError
 from scoring.files import FilesError, staged_file
@@ -78,61 +76,28 @@ class SourceError(ScoringError):
 class FoundModel(NamedTuple):
     """A model that a source has.
 
-    Attributes
-    ----------
-    digest : str
-        SHA-256 of its manifest; empty where there are files and no manifest.
-    state : str
-        Changes whenever something of it does: what was broken may have been mended. For a
-        registry it is the version.
+    Its digest is the SHA-256 of its manifest, empty where there are files and no manifest. Its
+    state changes whenever something of it does, for what was broken may have been mended: for a
+    registry it is the version.
     """
 
     digest: str
     state: str
 
 
-class ModelSource(Protocol):
-    """Where models come from."""
-
-    def find(self, alias: Alias) -> FoundModel | None:
-        """Tell which model has an alias, None if none has it.
-
-        Raises
-        ------
-        SourceError
-            If nobody can tell at the moment.
-        """
-
-    def remembered(self, alias: Alias) -> FoundModel | None:
-        """Tell which model had an alias when it was fetched last, for when nobody can tell."""
-
-    def fetched(self, alias: Alias, model: FoundModel) -> AbstractContextManager[Path]:
-        """Give a folder with a model that was found, unchanged until the context ends.
-
-        Raises
-        ------
-        SourceError
-            If it cannot be had now, or is another one now.
-        ScorerError
-            If it is not what was registered.
-        """
-
-
 class FolderSource:
-    """Folders that `python -m scoring export` writes, one an alias.
-
-    Parameters
-    ----------
-    folders : mapping of str to Path
-        By alias.
-    """
+    """Folders that `python -m scoring export` writes, one an alias."""
 
     def __init__(self, folders: Mapping[Alias, Path]) -> None:
         self._folders = folders
         self._last: dict[Alias, FoundModel] = {}
 
     def find(self, alias: Alias) -> FoundModel | None:
-        """As `ModelSource.find`; the manifest is read only if a file's state has changed."""
+        """Find the model that has an alias, None if none has it.
+
+        The manifest is read only if a file's state has changed. Raises SourceError if nobody can
+        tell at the moment.
+        """
         folder = self._folders[alias]
         looks = _LOOKS if alias in self._last else 1
         try:
@@ -153,13 +118,17 @@ class FolderSource:
         return model
 
     def remembered(self, alias: Alias) -> FoundModel | None:
-        """None: a folder can always tell."""
+        """Find the model that an alias had last, for when nobody can tell: a folder always can."""
         del alias
         return None
 
     @contextmanager
     def fetched(self, alias: Alias, model: FoundModel) -> Iterator[Path]:
-        """As `ModelSource.fetched`: a copy, since an export may replace the folder meanwhile."""
+        """Give a folder with a model that was found, unchanged until the context ends.
+
+        It is a copy, since an export may replace the folder meanwhile. Raises SourceError if the
+        model cannot be had now, or is another one now, and ScorerError if it is not what it was.
+        """
         folder = self._folders[alias]
         with tempfile.TemporaryDirectory() as own:
             copy = Path(own) / "model"
@@ -182,12 +151,12 @@ class RegistrySource:
 
     Parameters
     ----------
-    uri : str
+    uri
         Its address, with `user:password@` before the host where it asks for them. Nothing else
         is ever fetched: neither what a model's description names nor where a redirection leads.
-    name : str
+    name
         The registered model.
-    cache : Path
+    cache
         A folder where models are kept by digest, shared by the workers.
 
     Raises
@@ -214,7 +183,7 @@ class RegistrySource:
         self._cache = cache
 
     def find(self, alias: Alias) -> FoundModel | None:
-        """As `ModelSource.find`: what the registry noted of the version's manifest."""
+        """As `FolderSource.find`: what the registry noted of the version's manifest."""
         query = urllib.parse.urlencode({"name": self._name, "alias": alias})
         path = f"{_API}/registered-models/alias?{query}"
         try:
@@ -237,7 +206,7 @@ class RegistrySource:
         return model
 
     def remembered(self, alias: Alias) -> FoundModel | None:
-        """As `ModelSource.remembered`, if it is still in the cache."""
+        """Find the model that an alias had last, if it is still in the cache."""
         try:
             with held(self._cache) as handle:
                 digest, state = read_json(read_file(f"{alias}.json", handle)).values()
@@ -249,7 +218,7 @@ class RegistrySource:
 
     @contextmanager
     def fetched(self, alias: Alias, model: FoundModel) -> Iterator[Path]:
-        """As `ModelSource.fetched`: from the cache, downloaded if it is not whole there."""
+        """As `FolderSource.fetched`: from the cache, downloaded if it is not whole there."""
         folder = self._cache / model.digest
         with _readable(self._cache):
             self._cache.mkdir(parents=True, exist_ok=True)
@@ -262,11 +231,8 @@ class RegistrySource:
                 self._forget_others(folder)
         yield folder
         # Only a start without the registry needs the note.
-        with suppress(OSError, FilesError), staged_file(self._note(alias)) as note:
+        with suppress(OSError, FilesError), staged_file(self._cache / f"{alias}.json") as note:
             note.write_text(json.dumps(model._asdict()), encoding="utf-8")
-
-    def _note(self, alias: Alias) -> Path:
-        return self._cache / f"{alias}.json"
 
     def _has(self, digest: str) -> bool:
         """Tell whether the very model is in the cache, and whole."""
@@ -384,6 +350,9 @@ class RegistrySource:
                 connection.close()
 
 
+ModelSource = FolderSource | RegistrySource
+
+
 class _MissingError(SourceError):
     """There is nothing of that name."""
 
@@ -446,13 +415,7 @@ def _read(response: HTTPResponse, address: str, until: float, largest: int) -> b
 
 
 def _names(manifest: bytes) -> list[str]:
-    """List the files that a manifest names.
-
-    Raises
-    ------
-    ScorerError
-        If it is none, or names anything but plain files of a model.
-    """
+    """List the files that a manifest names; ScorerError if any is no plain file of a model."""
     try:
         names = [str(name) for name in read_json(manifest)["files"]]
     except (ValueError, KeyError, TypeError) as error:
@@ -478,13 +441,7 @@ def _state(handle: int) -> str:
 
 
 def _copy(folder: Path, copy: Path) -> str:
-    """Copy a folder as it is at one moment, and tell its digest.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it was replaced meanwhile.
-    """
+    """Copy a folder as it is at one moment, and tell its digest."""
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
     with held(folder) as handle:

@@ -1,7 +1,5 @@
 """GET /applicants/{id}: who the service knows, and what was decided on them."""
 
-from __future__ import annotations
-
 import zlib
 from datetime import datetime
 from typing import Any
@@ -12,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.answers import Answer, answer_of
 from api.http.access import current_client, scope, sees_all
-from api.http.answers import json_answer
+from api.http.bodies import json_answer
 from api.http.openapi import NOT_FOUND, STORE_AWAY, problem, resource
 from api.http.problems import ProblemError
 from api.routes.records import note_read
@@ -64,7 +62,6 @@ class Decisions(BaseModel):
 
 @blueprint.get(
     "/applicants/<int:id>",
-    operation_id="applicant",
     summary="What the service knows of an applicant",
     responses={200: KnownApplicant, 404: NOT_FOUND, 422: _WRONG, 503: STORE_AWAY},
 )
@@ -99,12 +96,11 @@ def applicant(path: ApplicantPath) -> Response:
 
 @blueprint.get(
     "/applicants/<int:id>/predictions",
-    operation_id="applicant_predictions",
     summary="What was decided on an applicant",
     responses={200: Decisions, 404: NOT_FOUND, 422: _WRONG, 503: STORE_AWAY},
 )
 @scope("score", "read")
-def predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
+def applicant_predictions(path: ApplicantPath, query: HistoryQuery) -> Response:
     """The decisions on record for an applicant, the newest first.
 
     Without the scope read those of the same key; with it all, and a look at others' is recorded.

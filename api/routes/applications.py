@@ -1,7 +1,5 @@
 """POST /applications/read: a file of applications in, their rows out, ready for a batch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +11,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.reader import accepted_columns
 from api.http.access import scope
-from api.http.answers import json_answer
-from api.http.bodies import read_body
+from api.http.bodies import json_answer, read_body
 from api.http.openapi import BAD_BODY, operation, resource
 from api.http.problems import ProblemError
 from api.service import current_service
@@ -51,7 +48,6 @@ class Applications(BaseModel):
 
 @blueprint.post(
     "/applications/read",
-    operation_id="read_applications",
     summary="Read a CSV file of up to 5,000 applications, deciding nothing",
     responses={200: Applications, 413: BAD_BODY[413], 415: BAD_BODY[415], 422: BAD_BODY[422]},
     openapi_extensions=operation(body=_BODY),

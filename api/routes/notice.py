@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions.notice import History, notice_of, render
 from api.http.access import scope
-from api.http.answers import asked_language
+from api.http.bodies import asked_language
 from api.http.openapi import LANGUAGE, NOT_FOUND, STORE_AWAY, operation, problem, resource
 from api.routes.records import PredictionPath, find_decision
 from api.service import current_service
@@ -40,7 +40,6 @@ class NoticeQuery(BaseModel):
 
 @blueprint.get(
     "/predictions/<string:id>/notice",
-    operation_id="notice",
     summary="The notice of a decision, for the applicant",
     responses={200: _NOTICE, 404: NOT_FOUND, 410: _ERASED, 422: _WRONG, 503: STORE_AWAY},
     openapi_extensions=operation(LANGUAGE),

@@ -13,8 +13,7 @@ from api.decisions.answers import ReadyModel, Warned, facts_of, warnings_of
 from api.decisions.requests import DecisionRequest
 from api.http import limits
 from api.http.access import current_client, scope, sees_all
-from api.http.answers import JSON, json_answer
-from api.http.bodies import read_body
+from api.http.bodies import JSON, json_answer, read_body
 from api.http.openapi import BAD_ROWS, KNOWN_OR_SENT, NOT_READY, operation, resource, rows_body
 from api.http.problems import ProblemError
 from api.routes.prediction import STALE, UNKNOWN, caller_of
@@ -86,7 +85,6 @@ class Offers(BaseModel):
 
 @blueprint.post(
     "/offers",
-    operation_id="offers",
     summary="Find the nearest loans that would be accepted, deciding nothing",
     responses={200: Offers, **BAD_ROWS, 404: UNKNOWN, 409: STALE, 503: NOT_READY},
     openapi_extensions=operation(body=rows_body({"example": example.REQUEST}, of=KNOWN_OR_SENT)),
@@ -113,7 +111,7 @@ def offers() -> Response:
         note_read("offers", service.store.pseudonyms.applicant(applicant.id))
         # All its rows are looked up, not its features alone.
         applicant = replace(applicant, history=None)
-    request = DecisionRequest(applicant, caller_of(None, ""))
+    request = DecisionRequest(applicant, caller_of())
     applicant, model, offered = service.decisions.offer(request, service.settings.offers)
     withheld = applicant.history == "stored" and not sees_all()
     return json_answer(

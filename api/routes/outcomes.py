@@ -1,7 +1,5 @@
 """POST /outcomes: what happened later to those who were decided on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -9,8 +7,7 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from api.http.access import current_client, may_see, scope
-from api.http.answers import json_answer
-from api.http.bodies import SKEW, Body, Moment, Text, read_model
+from api.http.bodies import SKEW, Body, Moment, Text, json_answer, read_model
 from api.http.openapi import BAD_BODY, STORE_AWAY, body_of, operation, resource
 from api.http.problems import FieldError, ProblemError
 from api.service import current_service
@@ -51,7 +48,6 @@ class Recorded(BaseModel):
 
 @blueprint.post(
     "/outcomes",
-    operation_id="outcomes",
     summary="Say what happened later",
     responses={201: Recorded, **BAD_BODY, 503: STORE_AWAY},
     openapi_extensions=operation(body=body_of(OutcomesBody)),
@@ -97,12 +93,12 @@ def _wrong(
         here, decision = f"/outcomes/{place}", decisions.get(outcome.prediction_id)
         if decision is None or not may_see(decision.caller):
             detail = "there is no decision of that id"
-            yield FieldError(pointer=f"{here}/prediction_id", detail=detail)
+            yield FieldError(f"{here}/prediction_id", detail)
             continue
         if not decision.at - SKEW <= outcome.observed_at <= now + SKEW:
             detail = f"must lie between the decision ({decision.at.isoformat()}) and now"
-            yield FieldError(pointer=f"{here}/observed_at", detail=detail)
+            yield FieldError(f"{here}/observed_at", detail)
         there, first = seen.setdefault(outcome.prediction_id, (here, outcome))
         if first != outcome:
-            yield FieldError(pointer=there, detail=f"{here} says otherwise of the same decision")
-            yield FieldError(pointer=here, detail=f"{there} says otherwise of the same decision")
+            yield FieldError(there, f"{here} says otherwise of the same decision")
+            yield FieldError(here, f"{there} says otherwise of the same decision")

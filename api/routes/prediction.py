@@ -1,7 +1,6 @@
 """POST /predict and /predict/batch: applicants in, decisions with their reasons out."""
 
-from __future__ import annotations
-
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
@@ -15,31 +14,20 @@ from api.decisions import example
 from api.decisions.answers import Answer, answer_of
 from api.decisions.counter_offers import wrong
 from api.decisions.requests import Applicant, Caller, DecisionRequest
+from api.http import openapi
 from api.http.access import current_client, may_see, scope
-from api.http.answers import JSON, json_answer
-from api.http.bodies import JSON_LINES, digest_of, idempotency_key, read_body, split
-from api.http.openapi import (
-    BAD_ROWS,
-    DECIDED,
-    IDEMPOTENCY,
-    NOT_READY,
-    batch_body,
-    operation,
-    problem,
-    resource,
-    rows_body,
-)
+from api.http.bodies import JSON, JSON_LINES, idempotency_key, json_answer, read_body, split
 from api.http.problems import Problem, ProblemError
 from api.service import current_service
 from scoring.store import Prediction
 
-blueprint = resource("prediction", "prediction", "Decisions on applications")
+blueprint = openapi.resource("prediction", "prediction", "Decisions on applications")
 
 # So many applicants of a batch are decided together, and others may come in between.
 _CHUNK = 32
 
-UNKNOWN = problem(404, "Nobody is known by that number", "No applicant 100002 is known.")
-STALE = problem(
+UNKNOWN = openapi.problem(404, "Nobody is known by that number", "No applicant 100002 is known.")
+STALE = openapi.problem(
     409,
     "What is stored of the applicant is damaged, or of another version than this service's",
     "The features of applicant 100002 are of version 1 and this service scores version 2. "
@@ -82,10 +70,12 @@ class Batch(BaseModel):
 
 @blueprint.post(
     "/predict",
-    operation_id="predict",
     summary="Decide on an application from Kaggle's rows, or on a known applicant",
-    responses={200: Answer, **BAD_ROWS, 404: UNKNOWN, 409: STALE, 503: NOT_READY},
-    openapi_extensions=operation(IDEMPOTENCY, body=rows_body({"examples": _EXAMPLES}, of=DECIDED)),
+    responses={200: Answer, **openapi.BAD_ROWS, 404: UNKNOWN, 409: STALE, 503: openapi.NOT_READY},
+    openapi_extensions=openapi.operation(
+        openapi.IDEMPOTENCY,
+        body=openapi.rows_body({"examples": _EXAMPLES}, of=openapi.DECIDED),
+    ),
 )
 @scope("score")
 def predict() -> Response:
@@ -99,7 +89,7 @@ def predict() -> Response:
     same Idempotency-Key, the same request gets the first answer.
     """
     key, body = idempotency_key(), read_body(JSON)
-    caller = caller_of(key, digest_of(body))
+    caller = caller_of(key, body)
     first = None if key is None else _first_answer(caller, key)
     service = current_service()
     applicant, origin = service.reader.read_decided(body)
@@ -112,10 +102,11 @@ def predict() -> Response:
 
 @blueprint.post(
     "/predict/batch",
-    operation_id="predict_batch",
     summary="Decide on up to 1,000 applicants",
-    responses={200: Batch, **BAD_ROWS, 503: NOT_READY},
-    openapi_extensions=operation(IDEMPOTENCY, body=batch_body([_ALONE, _BY_NUMBER])),
+    responses={200: Batch, **openapi.BAD_ROWS, 503: openapi.NOT_READY},
+    openapi_extensions=openapi.operation(
+        openapi.IDEMPOTENCY, body=openapi.batch_body([_ALONE, _BY_NUMBER])
+    ),
 )
 @scope("score")
 def predict_batch() -> Response:
@@ -129,7 +120,7 @@ def predict_batch() -> Response:
     key, body = idempotency_key(), read_body(JSON, JSON_LINES)
     lines = request.mimetype == JSON_LINES
     applicants = split(body, settings.batch_limit, lines=lines)
-    caller = caller_of(None, digest_of(body))
+    caller = caller_of(None, body)
     if key is not None:
         # Whichever of its applicants were decided on, a batch of that key is this very one.
         _first_answer(caller, *(_own_key(key, index) for index in range(settings.batch_limit)))
@@ -196,8 +187,9 @@ def _own_key(key: str, index: int) -> str:
     return f"{key}\t{index}"
 
 
-def caller_of(key: str | None, digest: str) -> Caller:
+def caller_of(key: str | None = None, body: bytes = b"") -> Caller:
     """Describe who makes the current request, with its Idempotency-Key and its body's SHA-256."""
+    digest = hashlib.sha256(body).hexdigest()
     return Caller(current_client().id, g.request_id, key, digest, g.arrived)
 
 

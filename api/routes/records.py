@@ -1,7 +1,5 @@
 """What was decided: GET /predictions/{id}, its explanation, and an officer's override."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,27 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.decisions import example
 from api.decisions.answers import Answer, answer_of
 from api.decisions.explanation import CauseContribution, explain, withhold_values
+from api.http import openapi
 from api.http.access import current_client, may_see, scope, sees_all
-from api.http.answers import asked_language, fields_of, json_answer
-from api.http.bodies import Body, Motive, Text, read_model
-from api.http.openapi import (
-    BAD_BODY,
-    IF_MATCH,
-    LANGUAGE,
-    NOT_FOUND,
-    STORE_AWAY,
-    body_of,
-    operation,
-    problem,
-    resource,
-)
+from api.http.bodies import Body, Motive, Text, asked_language, fields_of, json_answer, read_model
 from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.store import Override, Prediction
 
-blueprint = resource("records", "records", "What was decided, and what came of it")
+blueprint = openapi.resource("records", "records", "What was decided, and what came of it")
 
 # Each has a motive of up to 2,000 characters; there were more before they were bounded.
 MOST_OVERRIDES = 20
@@ -44,7 +31,9 @@ NOT_SEEN = (
 )
 
 
-_WRONG_QUERY = problem(422, "A parameter cannot be used", "A parameter of the address is wrong.")
+_WRONG_QUERY = openapi.problem(
+    422, "A parameter cannot be used", "A parameter of the address is wrong."
+)
 
 
 class OverrideAnswer(BaseModel):
@@ -133,12 +122,11 @@ class OverrideBody(Body):
 
 @blueprint.get(
     "/predictions",
-    operation_id="referred_predictions",
     summary="What waits for an officer's decision",
-    responses={200: Referred, 422: _WRONG_QUERY, 503: STORE_AWAY},
+    responses={200: Referred, 422: _WRONG_QUERY, 503: openapi.STORE_AWAY},
 )
 @scope("score", "read")
-def referred(query: ReferredQuery) -> Response:
+def referred_predictions(query: ReferredQuery) -> Response:
     """Decisions that were referred and that nobody has overridden since, the oldest first.
 
     Without the scope read those of the same key; with it all, and a look at others' is recorded.
@@ -155,9 +143,8 @@ def referred(query: ReferredQuery) -> Response:
 
 @blueprint.get(
     "/predictions/<string:id>",
-    operation_id="prediction",
     summary="A decision as it was recorded",
-    responses={200: Record, 404: NOT_FOUND, 503: STORE_AWAY},
+    responses={200: Record, 404: openapi.NOT_FOUND, 503: openapi.STORE_AWAY},
 )
 @scope("score", "read")
 def prediction(path: PredictionPath) -> Response:
@@ -172,19 +159,18 @@ def prediction(path: PredictionPath) -> Response:
 
 @blueprint.get(
     "/predictions/<string:id>/explanation",
-    operation_id="explanation",
     summary="Every contribution to the probability",
     responses={
         200: Explanation,
-        404: NOT_FOUND,
-        410: problem(
+        404: openapi.NOT_FOUND,
+        410: openapi.problem(
             410,
             "The decision's model or its version of the features is not kept any more",
             "The model of this decision is not kept any more.",
         ),
-        503: STORE_AWAY,
+        503: openapi.STORE_AWAY,
     },
-    openapi_extensions=operation(LANGUAGE),
+    openapi_extensions=openapi.operation(openapi.LANGUAGE),
 )
 @scope("score", "read")
 def explanation(path: PredictionPath) -> Response:
@@ -204,18 +190,17 @@ def explanation(path: PredictionPath) -> Response:
 
 @blueprint.post(
     "/predictions/<string:id>/override",
-    operation_id="override",
     summary="Decide otherwise",
     responses={
         201: Record,
-        **BAD_BODY,
-        404: NOT_FOUND,
-        409: problem(409, "The decision has too many overrides", _TOO_MANY),
-        412: problem(412, "The decision is not as If-Match says", NOT_SEEN),
-        428: problem(428, "There is an override, and no If-Match", NOT_SEEN),
-        503: STORE_AWAY,
+        **openapi.BAD_BODY,
+        404: openapi.NOT_FOUND,
+        409: openapi.problem(409, "The decision has too many overrides", _TOO_MANY),
+        412: openapi.problem(412, "The decision is not as If-Match says", NOT_SEEN),
+        428: openapi.problem(428, "There is an override, and no If-Match", NOT_SEEN),
+        503: openapi.STORE_AWAY,
     },
-    openapi_extensions=operation(IF_MATCH, body=body_of(OverrideBody)),
+    openapi_extensions=openapi.operation(openapi.IF_MATCH, body=openapi.body_of(OverrideBody)),
 )
 @scope("outcome")
 def override(path: PredictionPath) -> Response:

@@ -11,8 +11,7 @@ from flask import Response, request
 from pydantic import BaseModel, Field
 
 from api.http.access import current_client, scope, sees_all
-from api.http.answers import json_answer
-from api.http.bodies import SKEW, Body, Letter, Moment, Motive, Text, read_model
+from api.http.bodies import SKEW, Body, Letter, Moment, Motive, Text, json_answer, read_model
 from api.http.openapi import (
     BAD_BODY,
     IF_MATCH,
@@ -120,7 +119,6 @@ class RulingBody(Body):
 
 @blueprint.post(
     "/predictions/<string:id>/reviews",
-    operation_id="contest",
     summary="Record that an applicant contests a decision",
     responses={
         201: ReviewAnswer,
@@ -161,7 +159,6 @@ def contest(path: PredictionPath) -> Response:
 
 @blueprint.get(
     "/predictions/<string:id>/reviews",
-    operation_id="prediction_reviews",
     summary="The reviews of a decision",
     responses={200: ReviewList, 404: NOT_FOUND, 503: STORE_AWAY},
 )
@@ -174,7 +171,6 @@ def prediction_reviews(path: PredictionPath) -> Response:
 
 @blueprint.get(
     "/reviews",
-    operation_id="reviews",
     summary="What officers have to decide on",
     responses={
         200: ReviewList,
@@ -194,7 +190,6 @@ def reviews(query: ReviewsQuery) -> Response:
 
 @blueprint.get(
     "/reviews/<string:id>",
-    operation_id="review",
     summary="A review with its words",
     responses={200: ReviewAnswer, 404: _NONE, 503: STORE_AWAY},
 )
@@ -209,7 +204,6 @@ def review(path: ReviewPath) -> Response:
 
 @blueprint.put(
     "/reviews/<string:id>/assignee",
-    operation_id="assign_review",
     summary="Say who is to decide on a review",
     responses={
         200: ReviewAnswer,
@@ -219,7 +213,7 @@ def review(path: ReviewPath) -> Response:
     openapi_extensions=operation(IF_MATCH, body=body_of(AssigneeBody)),
 )
 @scope("outcome")
-def assign(path: ReviewPath) -> Response:
+def assign_review(path: ReviewPath) -> Response:
     """Assign a review that is open, in the place of who had it; with If-Match as it was seen."""
     body, seen = read_model(AssigneeBody), _find(path.id)
     if request.if_match and not request.if_match.contains(_answer(seen).get_etag()[0] or ""):
@@ -232,7 +226,6 @@ def assign(path: ReviewPath) -> Response:
 
 @blueprint.post(
     "/reviews/<string:id>/decision",
-    operation_id="decide_review",
     summary="Decide on a review",
     responses={
         201: ReviewAnswer,
@@ -243,7 +236,7 @@ def assign(path: ReviewPath) -> Response:
     openapi_extensions=operation(IF_MATCH, body=body_of(RulingBody)),
 )
 @scope("outcome")
-def decide(path: ReviewPath) -> Response:
+def decide_review(path: ReviewPath) -> Response:
     """A person keeps the decision or overrides it, once; of two at the same time one does.
 
     If-Match is the ETag of the decision, as for POST /predictions/{id}/override.

@@ -1,7 +1,5 @@
 """POST /what-if: what the champion would make of an applicant, without deciding anything."""
 
-from __future__ import annotations
-
 import orjson
 from flask import Response
 from pydantic import BaseModel, Field
@@ -12,8 +10,7 @@ from api.decisions.explanation import CauseContribution, contributions_of, withh
 from api.decisions.requests import DecisionRequest
 from api.http import limits
 from api.http.access import current_client, scope
-from api.http.answers import JSON, asked_language, json_answer
-from api.http.bodies import read_body
+from api.http.bodies import JSON, asked_language, json_answer, read_body
 from api.http.openapi import BAD_ROWS, LANGUAGE, NOT_READY, operation, resource, rows_body
 from api.routes.prediction import caller_of
 from api.service import current_service
@@ -47,7 +44,6 @@ class Supposition(BaseModel):
 
 @blueprint.post(
     "/what-if",
-    operation_id="what_if",
     summary="See what changed rows would mean, deciding nothing",
     responses={200: Supposition, **BAD_ROWS, 503: NOT_READY},
     openapi_extensions=operation(LANGUAGE, body=rows_body({"example": example.REQUEST})),
@@ -64,7 +60,7 @@ def what_if() -> Response:
     # Without a model there is nothing to read rows for.
     service.models.champion()
     applicant = service.reader.read(service.reader.parse(read_body(JSON)))
-    supposed = service.decisions.suppose(DecisionRequest(applicant, caller_of(None, "")))
+    supposed = service.decisions.suppose(DecisionRequest(applicant, caller_of()))
     score = supposed.score
     explained = contributions_of(score.model.scorer, score.scored, language)
     # Whoever may see what is stored looks at the applicant, which is recorded.

@@ -1,7 +1,5 @@
 """Migrate the database in DATABASE_URL: a platform's step before a new release starts."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -1,7 +1,6 @@
-"""Alerts: kept while they last, sent once, and closed when they are not found any more."""
+"""What monitoring found: alerts, kept while they last and sent once, and the newest reports."""
 
-from __future__ import annotations
-
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -10,25 +9,18 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from scoring.store.database import Repository
-from scoring.store.engine import one_writer
-from scoring.store.records import Alert, AlertRecord
-from scoring.store.schema import alerts
+from scoring.store.engine import one_writer, replacing
+from scoring.store.records import Alert, AlertRecord, Report
+from scoring.store.schema import alerts, reports
 
 _GRAVITY = {None: 0, "warning": 1, "critical": 2}
+_REPLACING = replacing(reports)
 _FIELDS = tuple(Alert.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
 class Reminders:
-    """How often the same alert is sent.
-
-    Attributes
-    ----------
-    remind_after : timedelta
-        An alert that lasts is sent again after so long.
-    reopen_within : timedelta
-        One that was closed no longer ago goes on when it is found again, and is not new.
-    """
+    """How often the same alert is sent: when it lasts, or comes back soon after it was closed."""
 
     remind_after: timedelta = timedelta(days=7)
     reopen_within: timedelta = timedelta(days=3)
@@ -48,16 +40,12 @@ class Alerts(Repository):
 
         Parameters
         ----------
-        found : sequence of Alert
-            At most one of a rule and a model.
-        judged : mapping of str to collection of str
+        found
+            At most one alert of a rule and a model.
+        judged
             Of every model looked at, by digest, the rules that had enough to judge. Open alerts
             of these rules that are not found are closed; so are those of all other models, if any
             model was looked at. What is about none has the empty digest.
-        at : datetime
-            When the look was.
-        reminders : Reminders, optional
-            How often the same alert is sent.
 
         Returns
         -------
@@ -70,12 +58,12 @@ class Alerts(Repository):
         with self._database.writing() as connection:
             # Two looks at once would each find an alert new.
             one_writer(connection, alerts)
-            latest = {
-                (row["model_digest"], row["rule"]): row
-                for row in connection.execute(query).mappings()
-            }
-            kept = [_kept(connection, one, latest.get(_key(one)), at, reminders) for one in found]
-            _close(connection, latest.values(), {_key(one) for one in found}, judged, at)
+            rows = connection.execute(query).mappings().all()
+            latest = {(row["model_digest"], row["rule"]): row for row in rows}
+            kept = [
+                _kept(connection, alert, latest.get(_key(alert)), at, reminders) for alert in found
+            ]
+            _close(connection, latest.values(), {_key(alert) for alert in found}, judged, at)
         return [_record(row) for row in kept if _is_news(row, at, reminders)]
 
     def mark_sent(self, numbers: Collection[int], at: datetime) -> None:
@@ -93,22 +81,36 @@ class Alerts(Repository):
         query = select(alerts).order_by(alerts.c.last_at.desc(), alerts.c.number.desc())
         if open_only:
             query = query.where(alerts.c.closed_at.is_(None))
-        with self._database.reading() as connection:
-            rows = connection.execute(query.limit(limit)).mappings().all()
-        return [_record(dict(row)) for row in rows]
+        return [_record(dict(row._mapping)) for row in self._rows(query.limit(limit))]
 
 
-def _key(one: Alert) -> tuple[str, str]:
-    return one.model_digest, one.rule
+class Reports(Repository):
+    """The newest report of each kind."""
+
+    def keep(self, report: Report) -> None:
+        """Keep a report in the place of the last one of its kind."""
+        values, page = zlib.compress(report.values), zlib.compress(report.page)
+        row = {"kind": report.kind, "at": report.at, "values": values, "page": page}
+        self._insert(_REPLACING, [row])
+
+    def find(self, kind: str) -> Report | None:
+        """Return the newest report of a kind, None if there never was one."""
+        for _, at, values, page in self._rows(select(reports).where(reports.c.kind == kind)):
+            return Report(kind, at, zlib.decompress(values), zlib.decompress(page))
+        return None
+
+
+def _key(alert: Alert) -> tuple[str, str]:
+    return alert.model_digest, alert.rule
 
 
 def _kept(
-    connection: Connection, one: Alert, last: RowMapping | None, at: datetime, reminders: Reminders
+    connection: Connection, alert: Alert, last: RowMapping | None, at: datetime, often: Reminders
 ) -> dict[str, Any]:
     """The row of an alert, whether it goes on or is new."""
-    values = {**asdict(one), "subjects": list(one.subjects), "last_at": at, "closed_at": None}
+    values = {**asdict(alert), "subjects": list(alert.subjects), "last_at": at, "closed_at": None}
     closed = last["closed_at"] if last else None
-    if last is None or (closed is not None and at - closed > reminders.reopen_within):
+    if last is None or (closed is not None and at - closed > often.reopen_within):
         values |= {"first_at": at, "times": 1, "told_subjects": []}
         made = connection.execute(insert(alerts).returning(alerts.c.number), [values])
         return {**values, "number": made.scalar_one(), "told_at": None, "told_severity": None}

@@ -1,10 +1,7 @@
 """Applicants whom the service can decide on by number, with their features."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 from sqlalchemy import bindparam, insert, select
 
@@ -30,19 +27,17 @@ class Applicants(Repository):
         """Keep applicants to be decided on by number, in the place of those of before."""
         pseudonyms = self._database.pseudonyms
         kept = {
-            pseudonyms.applicant(one.applicant): replace(
-                one, rows=pseudonyms.body(one.rows, one.applicant)
-            )
-            for one in new
+            (name := pseudonyms.applicant(known.applicant)): {
+                **{column: getattr(known, column) for column in _COLUMNS},
+                "applicant": name,
+                "rows": pseudonyms.body(known.rows, known.applicant),
+            }
+            for known in new
         }
         # Two who replaced the same ones in different orders would wait for each other for ever.
-        rows = [
-            {"applicant": name, **{column: getattr(kept[name], column) for column in _COLUMNS}}
-            for name in sorted(kept)
-        ]
-        with self._database.writing(LONG_SECONDS) as connection:
-            if rows:
-                connection.execute(_REPLACING[connection.dialect.name], rows)
+        rows = [kept[name] for name in sorted(kept)]
+        if rows:
+            self._insert(_REPLACING, rows, LONG_SECONDS)
 
     def find(self, sk_id_curr: int) -> OnlineApplicant | None:
         """Return an applicant by number, None where it is not known."""
@@ -71,8 +66,7 @@ class Applicants(Repository):
 
     def stand_ins(self) -> dict[str, int]:
         """Return the numbers that stand for pseudonyms in data that models learn from."""
-        with self._database.reading() as connection:
-            return {row.applicant: row.number for row in connection.execute(select(stand_ins))}
+        return {row.applicant: row.number for row in self._rows(select(stand_ins))}
 
     def assign_stand_ins(self, names: Collection[str], taken: Collection[int]) -> dict[str, int]:
         """Return those of some pseudonyms; new ones get a number, and keep it.

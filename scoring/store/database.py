@@ -1,14 +1,13 @@
 """One database: its address, its transactions, and the state of its tables."""
 
-from __future__ import annotations
-
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Insert, Row, Select, text
 
 from scoring.store.deadlines import USUAL_SECONDS, Breaker, within
 from scoring.store.engine import connect, emptied_journal, make_folder, normalised, understood
@@ -24,16 +23,11 @@ class Database:
 
     Parameters
     ----------
-    url : str
+    url
         `sqlite:///FILE` or PostgreSQL's.
-    pseudonym_key : str, optional
+    pseudonym_key
         With it applicants' numbers, and what they could be found out from, are kept as keyed
         hashes only.
-
-    Attributes
-    ----------
-    pseudonyms : Pseudonyms
-        How applicants' numbers are kept.
 
     Raises
     ------
@@ -71,12 +65,8 @@ class Database:
     def reading(self, seconds: float = USUAL_SECONDS) -> AbstractContextManager[Connection]:
         """Open a transaction that reads, and give it up after some seconds.
 
-        Raises
-        ------
-        StoreUnavailableError
-            If the database cannot be used at the moment.
-        StoreError
-            If its tables are not those of this code, or the key of pseudonyms is not theirs.
+        Raises StoreUnavailableError if the database cannot be used at the moment, StoreError if its
+        tables are not those of this code, or the key of pseudonyms is not theirs.
         """
         self._check_key()
         return self._transaction(seconds, write=False)
@@ -142,10 +132,8 @@ class Database:
     def overwrite_deleted(self) -> None:
         """Overwrite what was deleted, as far as it is in files of our own.
 
-        Raises
-        ------
-        StoreUnavailableError
-            If somebody reads for so long that the journal cannot be cut off.
+        Raises StoreUnavailableError if somebody reads for so long that the journal cannot be cut
+        off.
         """
         with understood(self._url):
             if self.embedded and not emptied_journal(self._engine):
@@ -160,3 +148,21 @@ class Repository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def _rows(
+        self, query: Select[Any], seconds: float = USUAL_SECONDS
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """All rows of a query, in a transaction of its own."""
+        with self._database.reading(seconds) as connection:
+            return connection.execute(query).all()
+
+    def _insert(
+        self,
+        statement: Insert | Mapping[str, Insert],
+        rows: Sequence[Mapping[str, Any]],
+        seconds: float = USUAL_SECONDS,
+    ) -> None:
+        """Insert rows in a transaction of its own, by one statement or the database's own."""
+        with self._database.writing(seconds) as connection:
+            own = statement if isinstance(statement, Insert) else statement[connection.dialect.name]
+            connection.execute(own, rows)

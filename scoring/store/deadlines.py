@@ -1,7 +1,5 @@
 """How long a database is waited for: each use has a deadline, and silence is not met twice."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Decisions: recorded many at a time, each once, and read back."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, insert, select, tuple_
 
 from scoring.store.database import Repository
-from scoring.store.engine import chunks, insert_once
+from scoring.store.engine import chosen, insert_once
 from scoring.store.pseudonyms import ERASED
 from scoring.store.records import Decided, Prediction, ShadowScore
 from scoring.store.schema import overrides, predictions, reads, shadows
@@ -44,18 +42,18 @@ class Decisions(Repository):
         """
         if not new:
             return []
-        keyed = [one for one in new if one.idempotency_key is not None]
-        plain = [_row(one) for one in new if one.idempotency_key is None]
+        keyed = [decision for decision in new if decision.idempotency_key is not None]
+        plain = [_row(decision) for decision in new if decision.idempotency_key is None]
         with self._database.writing() as connection:
             if plain:
                 connection.execute(_ALWAYS, plain)
             first = _record_once(connection, keyed) if keyed else {}
-            kept = [first.get(_key(one), one) for one in new]
+            kept = [first.get(_key(decision), decision) for decision in new]
             scored = [
-                {"prediction_id": one.id, **asdict(shadow)}
-                for one, own in zip(kept, new, strict=True)
-                if one is own
-                for shadow in one.shadows
+                {"prediction_id": decision.id, **asdict(shadow)}
+                for decision, asked in zip(kept, new, strict=True)
+                if decision is asked
+                for shadow in decision.shadows
             ]
             if scored:
                 connection.execute(_SHADOWS, scored)
@@ -75,12 +73,10 @@ class Decisions(Repository):
     def decided_on(self, numbers: Sequence[str]) -> dict[str, Decided]:
         """Return on whom, when and for whom it was decided, by those ids that are decisions."""
         wanted = select(predictions.c.id, *(predictions.c[name] for name in Decided._fields))
-        decided: dict[str, Decided] = {}
+        ids = [number for number in numbers if _ID.fullmatch(number)]
         with self._database.reading() as connection:
-            for some in chunks([number for number in numbers if _ID.fullmatch(number)]):
-                rows = connection.execute(wanted.where(predictions.c.id.in_(some)))
-                decided |= {number: Decided(*rest) for number, *rest in rows}
-        return decided
+            rows = chosen(connection, wanted, predictions.c.id, ids)
+            return {number: Decided(*rest) for number, *rest in rows}
 
     def search(
         self,
@@ -97,18 +93,12 @@ class Decisions(Repository):
 
         Parameters
         ----------
-        since, until : datetime, optional
+        since, until
             From a time on, and before one.
-        applicant : str, optional
-            As `Pseudonyms.applicant` gives it.
-        caller : str, optional
-            Who asked for them.
-        counter_offer_to : str, optional
+        applicant, caller
+            On whom, as `Pseudonyms.applicant` gives it, and who asked for them.
+        counter_offer_to
             The decision in the place of whose loan theirs were offered.
-        limit : int, optional
-            The most that are read.
-        newest_first : bool
-            Whether the order is turned round.
         """
         column = predictions.c
         asked = (
@@ -157,8 +147,7 @@ class Decisions(Repository):
     def note_read(self, caller: str, what: str, applicant: str, number: str | None = None) -> None:
         """Record that a caller looked, by an operation, at an applicant or another's decision."""
         row = {"caller": caller, "what": what, "applicant": applicant, "prediction_id": number}
-        with self._database.writing() as connection:
-            connection.execute(insert(reads), [{"at": datetime.now(UTC), **row}])
+        self._insert(insert(reads), [{"at": datetime.now(UTC), **row}])
 
     def _page(self, query: Select[Any]) -> list[Prediction]:
         with self._database.reading() as connection:
@@ -168,13 +157,13 @@ class Decisions(Repository):
 def _record_once(connection: Connection, keyed: Sequence[Prediction]) -> Mapping[_Key, Prediction]:
     """Insert those whose key is new; what stands for each key that was not, by key."""
     by_key: dict[_Key, Prediction] = {}
-    for one in keyed:
-        by_key.setdefault(_key(one), one)
+    for decision in keyed:
+        by_key.setdefault(_key(decision), decision)
     # Two that insert the same keys in different orders would wait for each other for ever.
     ordered = [by_key[key] for key in sorted(by_key, key=str)]
     inserted = connection.execute(
         _ONCE[connection.dialect.name],
-        [_row(one) for one in ordered],
+        list(map(_row, ordered)),
         execution_options={"preserve_rowcount": True},
     ).rowcount
     if inserted < len(ordered):
@@ -186,12 +175,12 @@ def _record_once(connection: Connection, keyed: Sequence[Prediction]) -> Mapping
     return by_key
 
 
-def _key(one: Prediction) -> _Key:
-    return one.caller, one.idempotency_key
+def _key(decision: Prediction) -> _Key:
+    return decision.caller, decision.idempotency_key
 
 
-def _row(one: Prediction) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in _COLUMNS}
+def _row(decision: Prediction) -> dict[str, Any]:
+    return {name: getattr(decision, name) for name in _COLUMNS}
 
 
 def _beyond(last: Prediction, *, newest_first: bool) -> ColumnElement[bool]:

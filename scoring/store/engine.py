@@ -1,7 +1,5 @@
 """Connections to SQLite and PostgreSQL, and what their errors mean."""
 
-from __future__ import annotations
-
 import math
 import os
 import sqlite3
@@ -9,9 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy import Column, Connection, Engine, Insert, Row, Select, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -52,17 +50,13 @@ _NOT_MIGRATED_WORDS = ("no such table", "no such column", "has no column")
 _CHUNK = 500
 
 T = TypeVar("T")
+Columns = TypeVarTuple("Columns")
 
 
 def normalised(text: str) -> URL:
-    """The address of a database, with the driver that is installed.
+    """The address of a database, with the driver that is installed; `postgres://` is Heroku's.
 
-    Heroku's `postgres://` stands for PostgreSQL.
-
-    Raises
-    ------
-    StoreError
-        If it is no address of SQLite or PostgreSQL.
+    Raises StoreError if it is no address of SQLite or PostgreSQL.
     """
     try:
         url = make_url(text)
@@ -208,8 +202,8 @@ def emptied_journal(engine: Engine) -> bool:
     try:
         cursor = connection.cursor()
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        told = cursor.fetchone()
-        return told is not None and not told[0]
+        busy = cursor.fetchone()
+        return busy is not None and not busy[0]
     finally:
         connection.close()
 
@@ -217,10 +211,7 @@ def emptied_journal(engine: Engine) -> bool:
 def make_folder(url: URL) -> None:
     """Make the folder of a SQLite file; nobody but its owner may look into it.
 
-    Raises
-    ------
-    StoreUnavailableError
-        If it cannot be made.
+    Raises StoreUnavailableError if it cannot be made.
     """
     if url.get_backend_name() == "sqlite" and url.database:
         try:
@@ -264,37 +255,41 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
         yield values[start : start + _CHUNK]
 
 
+def chosen(
+    connection: Connection, query: Select[*Columns], column: Column[Any], values: Sequence[object]
+) -> Iterator[Row[*Columns]]:
+    """Rows of a query in which a column has one of some values, asked for some at a time."""
+    for some in chunks(values):
+        yield from connection.execute(query.where(column.in_(some)))
+
+
 @contextmanager
 def understood(url: URL) -> Iterator[None]:
     """Raise a database's errors as the store's.
 
-    Raises
-    ------
-    StoreUnavailableError
-        If it may work later.
-    StoreError
-        If it will not: the tables are not those of this code, or a row does not fit into them.
+    StoreUnavailableError if it may work later, and StoreError if it will not: the tables are not
+    those of this code, or a row does not fit into them.
     """
     try:
         yield
     except PoolTimeoutError as error:
         raise StoreSilentError(f"the store is busy: {error}") from error
     except DBAPIError as error:
-        told, at = _told(error), url.render_as_string(hide_password=True)
+        said, at = _first_line(error), url.render_as_string(hide_password=True)
         if _not_migrated(error):
             raise StoreError(
-                f"the tables of the store {at} are not those of this code ({told}): run "
+                f"the tables of the store {at} are not those of this code ({said}): run "
                 "`python -m scoring migrate`"
             ) from error
         if isinstance(error, IntegrityError | DataError | ProgrammingError):
-            raise StoreError(f"the store {at} does not take it: {told}") from error
+            raise StoreError(f"the store {at} does not take it: {said}") from error
         # What a server says itself has a code.
         answered = getattr(error.orig, "sqlstate", None) is not None
         kind = StoreUnavailableError if answered else StoreSilentError
-        raise kind(f"the store {at} cannot be used: {told}") from error
+        raise kind(f"the store {at} cannot be used: {said}") from error
 
 
-def _told(error: DBAPIError) -> str:
+def _first_line(error: DBAPIError) -> str:
     """The first line of what a database says: the others may quote a row."""
     return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
 
@@ -302,4 +297,4 @@ def _told(error: DBAPIError) -> str:
 def _not_migrated(error: DBAPIError) -> bool:
     code = getattr(error.orig, "sqlstate", None)
     words = str(error.orig) if code is None else ""
-    return code in _NOT_MIGRATED_CODES or any(one in words for one in _NOT_MIGRATED_WORDS)
+    return code in _NOT_MIGRATED_CODES or any(said in words for said in _NOT_MIGRATED_WORDS)

@@ -1,7 +1,5 @@
 """What can go wrong with the store."""
 
-from __future__ import annotations
-
 from scoring.errors import ScoringError
 
 

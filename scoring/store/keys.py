@@ -1,7 +1,5 @@
 """API keys: shown once, stored as hashes, compared in constant time."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re
@@ -40,16 +38,14 @@ class Keys(Repository):
         key = ApiKey(secrets.token_hex(6), _name(name), _scopes(scopes), datetime.now(UTC))
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         row = {**asdict(key), "scopes": sorted(key.scopes), "secret_sha256": _digest(secret)}
-        with self._database.writing() as connection:
-            connection.execute(insert(api_keys), [row])
+        self._insert(insert(api_keys), [row])
         return key, f"cs_{key.id}_{secret}"
 
     def verify(self, text: str) -> ApiKey | None:
         """Return the API key that a text is; None if it is none, or revoked."""
         parts = _FORM.fullmatch(text)
         number, secret = parts.groups() if parts else ("", "")
-        with self._database.reading() as connection:
-            row = connection.execute(select(api_keys).where(api_keys.c.id == number)).first()
+        row = next(iter(self._rows(select(api_keys).where(api_keys.c.id == number))), None)
         expected = row.secret_sha256 if row else _NOBODY
         right = hmac.compare_digest(_digest(secret), expected)
         return _key(row) if row and right and row.revoked_at is None else None
@@ -77,8 +73,7 @@ class Keys(Repository):
     def all(self) -> list[ApiKey]:
         """Return all API keys, the oldest first."""
         query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
-        with self._database.reading() as connection:
-            return [_key(row) for row in connection.execute(query)]
+        return [_key(row) for row in self._rows(query)]
 
 
 def _name(text: str) -> str:

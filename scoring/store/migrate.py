@@ -1,7 +1,5 @@
 """The store's tables brought up to this code's."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -34,12 +32,7 @@ def upgrade(connection: Connection) -> None:
     """Migrate to the newest revision, in the connection's transaction.
 
     Those who come at the same time wait for each other: SQLite has one writer, and PostgreSQL a
-    lock.
-
-    Raises
-    ------
-    StoreError
-        If the tables are those of newer code.
+    lock. Raises StoreError if the tables are those of newer code.
     """
     from alembic import command
     from alembic.config import Config

@@ -1,7 +1,5 @@
 """Models that answered: kept whole, how they are used, and what happened to them."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io
@@ -62,8 +60,7 @@ class Models(Repository):
             "digest": digest, "name": name, "version": version, "archived_at": now,
             "content": pack(folder, digest),
         }  # fmt: skip
-        with self._database.writing() as connection:
-            connection.execute(_ONCE[connection.dialect.name], [row])
+        self._insert(_ONCE, [row])
 
     def restore(self, digest: str, into: Path) -> Path | None:
         """Write a kept model's directory out; None if it is not kept.
@@ -73,26 +70,19 @@ class Models(Repository):
         StoreError
             If what is kept is damaged, or cannot be written.
         """
-        query = select(archives.c.content).where(archives.c.digest == digest)
-        with self._database.reading() as connection:
-            content = connection.execute(query).scalar()
-        if content is None:
-            return None
-        unpack(content, digest, into)
-        return into
+        for (content,) in self._rows(select(archives.c.content).where(archives.c.digest == digest)):
+            unpack(content, digest, into)
+            return into
+        return None
 
     def keep_layout(self, digest: str, content: str) -> None:
         """Keep what stands where in stored features, once, by its digest."""
-        row = {"digest": digest, "content": content}
-        with self._database.writing() as connection:
-            connection.execute(_LAYOUT_ONCE[connection.dialect.name], [row])
+        self._insert(_LAYOUT_ONCE, [{"digest": digest, "content": content}])
 
     def layout(self, digest: str) -> str | None:
         """Return what `keep_layout` was given; None if it is not kept."""
-        query = select(layouts.c.content).where(layouts.c.digest == digest)
-        with self._database.reading() as connection:
-            content: str | None = connection.execute(query).scalar()
-        return content
+        rows = self._rows(select(layouts.c.content).where(layouts.c.digest == digest))
+        return rows[0].content if rows else None
 
     def usage(self, digest: str) -> ModelUsage:
         """Return what the model of a digest has decided."""
@@ -121,22 +111,19 @@ class Models(Repository):
 
     def add_event(self, event: ModelEvent) -> None:
         """Record what happened to a model or to the policy."""
-        with self._database.writing() as connection:
-            connection.execute(insert(events), [asdict(event)])
+        self._insert(insert(events), [asdict(event)])
 
     def events(self, limit: int = 100) -> list[ModelEvent]:
         """Return the last events, the newest first."""
         query = select(*(events.c[name] for name in ModelEvent.__dataclass_fields__))
-        with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(events.c.number.desc()).limit(limit))
-            return [ModelEvent(*row) for row in rows]
+        rows = self._rows(query.order_by(events.c.number.desc()).limit(limit))
+        return [ModelEvent(*row) for row in rows]
 
     def count_events(self, since: datetime, until: datetime) -> dict[str, int]:
         """Return how often each kind of event was recorded from a time on and before another."""
         between = events.c.at >= since, events.c.at < until
         query = select(events.c.kind, func.count()).where(*between).group_by(events.c.kind)
-        with self._database.reading() as connection:
-            return {kind: int(count) for kind, count in connection.execute(query)}
+        return {kind: int(count) for kind, count in self._rows(query)}
 
     def policy(self) -> Policy:
         """Return how models are used: what was set last, or the default."""
@@ -154,17 +141,10 @@ class Models(Repository):
         why: str,
         expected: Collection[int] | None = None,
     ) -> Policy:
-        """Change fields of the policy, and no others; who and why stays on record.
+        """Change fields of the policy, and no others; return it as it is from then on.
 
-        Returns
-        -------
-        Policy
-            As it is from then on.
-
-        Raises
-        ------
-        StoreChangedError
-            If the policy has none of the numbers that are expected.
+        Who changed it and why stays on record. Raises StoreChangedError if the policy has none of
+        the numbers that are expected.
         """
         with self._database.writing() as connection:
             one_writer(connection, policies)
@@ -192,10 +172,7 @@ def _policy(connection: Connection) -> Policy:
 def pack(folder: Path, digest: str) -> bytes:
     """A model's directory as a compressed archive, the same bytes for the same files.
 
-    Raises
-    ------
-    StoreError
-        If it is not the whole model whose manifest has that SHA-256.
+    Raises StoreError if it is not the whole model whose manifest has that SHA-256.
     """
     try:
         files = {
@@ -218,13 +195,8 @@ def pack(folder: Path, digest: str) -> bytes:
 def unpack(content: bytes, digest: str, into: Path) -> None:
     """Write an archive's files into a new folder, whole or not at all.
 
-    Raises
-    ------
-    StoreError
-        If it is damaged, holds anything but files with plain names, is not the model of the
-        digest, or cannot be written.
-    FilesError
-        If the folder holds other things.
+    Raises StoreError if it is damaged, holds anything but files with plain names, is not the model
+    of the digest, or cannot be written, and FilesError if the folder holds other things.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:

@@ -1,27 +1,16 @@
 """What came after decisions: outcomes, overrides, and what they cost."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    ScalarSelect,
-    Select,
-    case,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, case, func, insert, select
 
 from scoring.store.database import Repository
-from scoring.store.engine import chunks, replacing
+from scoring.store.engine import chosen, replacing
 from scoring.store.pseudonyms import Pseudonyms
-from scoring.store.records import CostSummary, Outcome, Override, RefusalSummary
+from scoring.store.records import CostSummary, Experience, Outcome, Override, RefusalSummary
 from scoring.store.schema import Row, outcome_history, outcomes, overrides, predictions
 
 _REPLACING = replacing(outcomes)
@@ -37,7 +26,7 @@ class Outcomes(Repository):
         The one observed last counts, and of these the one recorded last; every other that was
         ever told is in the history.
         """
-        numbers = sorted({one.prediction_id for one in new})
+        numbers = sorted({outcome.prediction_id for outcome in new})
         with self._database.writing() as connection:
             lock_decisions(connection, numbers)
             known = _outcomes_of(connection, numbers)
@@ -46,7 +35,7 @@ class Outcomes(Repository):
             if history:
                 connection.execute(insert(outcome_history), history)
             if changed:
-                rows = [asdict(one) for one in changed]
+                rows = list(map(asdict, changed))
                 connection.execute(_REPLACING[connection.dialect.name], rows)
         return count
 
@@ -76,14 +65,9 @@ class Outcomes(Repository):
         """Return the overrides of a decision, the oldest first; the last one stands."""
         columns = (overrides.c[name] for name in Override.__dataclass_fields__)
         query = select(*columns).where(overrides.c.prediction_id == prediction_id)
-        with self._database.reading() as connection:
-            return [
-                Override(*row) for row in connection.execute(query.order_by(overrides.c.number))
-            ]
+        return [Override(*row) for row in self._rows(query.order_by(overrides.c.number))]
 
-    def realised(
-        self, since: datetime, false_negative: float
-    ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
+    def realised(self, since: datetime, false_negative: float) -> dict[str, Experience]:
         """Return what each model's loans since a time cost, and whom it refused, by its digest.
 
         Of an applicant's decisions by one model for one caller the last counts, or the last with
@@ -91,9 +75,8 @@ class Outcomes(Repository):
         whatever the number of its requests: whoever only asks moves nothing.
         """
         callers: dict[str, list[Sequence[float]]] = {}
-        with self._database.reading() as connection:
-            for digest, *row in connection.execute(_realised(since)):
-                callers.setdefault(digest, []).append(row)
+        for digest, *row in self._rows(_realised(since)):
+            callers.setdefault(digest, []).append(row)
         return {digest: _together(rows, false_negative) for digest, rows in callers.items()}
 
 
@@ -128,20 +111,15 @@ def lock_decisions(connection: Connection, numbers: Sequence[str]) -> None:
     """
     if connection.dialect.name != "postgresql":
         return
-    query = select(predictions.c.id).order_by(predictions.c.id)
-    for some in chunks(numbers):
-        # Those who refer to a prediction, as by overrides, are not kept waiting.
-        locked = query.where(predictions.c.id.in_(some)).with_for_update(key_share=True)
-        connection.execute(locked)
+    # Those who refer to a prediction, as by overrides, are not kept waiting.
+    locked = select(predictions.c.id).order_by(predictions.c.id).with_for_update(key_share=True)
+    for _ in chosen(connection, locked, predictions.c.id, numbers):
+        pass
 
 
 def _outcomes_of(connection: Connection, numbers: Sequence[str]) -> dict[str, Outcome]:
-    known = {}
-    for some in chunks(numbers):
-        query = select(outcomes).where(outcomes.c.prediction_id.in_(some))
-        for row in connection.execute(query).mappings():
-            known[row["prediction_id"]] = Outcome(**row)
-    return known
+    rows = chosen(connection, select(outcomes), outcomes.c.prediction_id, numbers)
+    return {row.prediction_id: Outcome(**row._mapping) for row in rows}
 
 
 def _merged(
@@ -149,13 +127,13 @@ def _merged(
 ) -> tuple[dict[str, Outcome], list[Row], int]:
     """The outcome that counts of each decision, the others, and how many said something new."""
     latest, history, count = dict(known), list[Row](), 0
-    for one in new:
-        before = latest.get(one.prediction_id)
+    for outcome in new:
+        before = latest.get(outcome.prediction_id)
         if before is None:
-            latest[one.prediction_id] = one
-        elif (before.defaulted, before.observed_at) != (one.defaulted, one.observed_at):
-            both = sorted((before, one), key=lambda own: (own.observed_at, own.recorded_at))
-            earlier, latest[one.prediction_id] = both
+            latest[outcome.prediction_id] = outcome
+        elif (before.defaulted, before.observed_at) != (outcome.defaulted, outcome.observed_at):
+            both = sorted((before, outcome), key=lambda each: (each.observed_at, each.recorded_at))
+            earlier, latest[outcome.prediction_id] = both
             history.append({name: getattr(earlier, name) for name in _HISTORY})
         else:
             continue
@@ -185,9 +163,7 @@ def _realised(since: datetime) -> Select[Any]:
     return query.group_by(last.c.model_digest, last.c.caller)
 
 
-def _together(
-    callers: Sequence[Sequence[float]], cost: float
-) -> tuple[CostSummary, RefusalSummary]:
+def _together(callers: Sequence[Sequence[float]], cost: float) -> Experience:
     """A row a caller; while no outcome is known, each request counts alike."""
     known, defaults = (int(sum(row[i] for row in callers)) for i in (4, 5))
     heard = [row for row in callers if row[4] or not known]
@@ -197,7 +173,7 @@ def _together(
         sum(weight * row[i] for weight, row in zip(weights, heard, strict=True)) for i in (1, 2, 3)
     )
     costs = CostSummary(known, defaults * cost, defaults * cost * cost)
-    return costs, RefusalSummary(decided, *sums)
+    return Experience(costs, RefusalSummary(decided, *sums))
 
 
 def granted() -> ColumnElement[bool]:

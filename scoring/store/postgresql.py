@@ -1,9 +1,7 @@
 """Connections to PostgreSQL that give up a server that says nothing."""
 
-from __future__ import annotations
-
 import math
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg.abc import RV, PQGen
@@ -21,7 +19,7 @@ class PatientConnection(psycopg.Connection[Any]):
     """
 
     @classmethod
-    def connect(cls, *words: Any, **options: Any) -> PatientConnection:
+    def connect(cls, *words: Any, **options: Any) -> Self:
         """Connect, if there is time left."""
         if left() <= 0.0:
             raise psycopg.OperationalError(_SILENCE)

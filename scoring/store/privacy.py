@@ -1,7 +1,5 @@
 """All that is on record about one person: told, erased, or put under a pseudonym."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 import zlib
@@ -86,9 +84,8 @@ class Privacy(Repository):
     def numbers_of(self, sk_id_curr: int) -> list[int]:
         """Return what an applicant is known by in data that models learn from."""
         own = stand_ins.c.applicant.in_(self._names(sk_id_curr))
-        with self._database.reading() as connection:
-            standing = connection.execute(select(stand_ins.c.number).where(own)).scalars().all()
-        return [sk_id_curr, *standing]
+        standing = self._rows(select(stand_ins.c.number).where(own))
+        return [sk_id_curr, *(row.number for row in standing)]
 
     def pseudonymise(self) -> int:
         """Put decisions and applicants of before under pseudonyms; how many there were.

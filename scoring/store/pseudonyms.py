@@ -1,7 +1,5 @@
 """Applicants' numbers, and what they could be found out from, as keyed hashes."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re
@@ -31,15 +29,10 @@ _COMPRESSION = 1
 class Pseudonyms:
     """How numbers are kept: under a key as hashes, without one as they are.
 
-    Parameters
-    ----------
-    key : str or None
-        At least 32 characters that nobody can guess.
-
     Raises
     ------
     StoreError
-        If it can be guessed.
+        If the key can be guessed: it takes at least 32 characters, drawn at random.
     """
 
     def __init__(self, key: str | None) -> None:
@@ -84,7 +77,10 @@ class Pseudonyms:
 
     def text(self, text: str, applicant: str) -> str:
         """What somebody wrote about an applicant, whose number is replaced wherever it stands."""
-        hidden = lambda one: applicant if self.applicant(int(one[0])) == applicant else one[0]  # noqa: E731
+
+        def hidden(number: re.Match[str]) -> str:
+            return applicant if self.applicant(int(number[0])) == applicant else number[0]
+
         return _DIGITS.sub(hidden, text) if self.hide else text
 
     def _hash(self, text: str) -> str:
@@ -94,10 +90,7 @@ class Pseudonyms:
 def check_key(connection: Connection, pseudonyms: Pseudonyms) -> None:
     """See that the key is the one of before, and note it where there was none.
 
-    Raises
-    ------
-    StoreError
-        If it is another: everybody would get a second pseudonym.
+    Raises StoreError if it is another: everybody would get a second pseudonym.
     """
     fingerprint = pseudonyms.concealed("the key itself")
     known = connection.execute(select(pseudonym_keys.c.fingerprint)).scalars().all()

@@ -1,7 +1,5 @@
 """What the store holds, as the rest of the code sees it."""
 
-from __future__ import annotations
-
 import secrets
 import time
 import uuid
@@ -32,59 +30,37 @@ class Prediction:
 
     Attributes
     ----------
-    id : str
+    id
         A UUID that grows with time (`new_id`).
-    at : datetime
-        When it was taken.
-    applicant : str
+    applicant
         As `Pseudonyms.applicant` gives it.
-    source : str
+    source
         "rows" if they came with the request, "id" if the store had the applicant's features.
-    rows : bytes or None
-        zlib of the request's checked rows (`scoring.data.requests.body_of`).
-    rows_sha256 : str
-        SHA-256 of those rows; empty where there are none.
-    features : bytes
-        As `scoring.features.vectors.to_bytes` gives them.
-    feature_set_version : str
-        The version of their definitions.
-    model_name, model_version, model_digest : str
-        The model that answered; the digest is the SHA-256 of its manifest.
-    role : str
-        "champion" or "challenger": what it was then.
-    why : str
-        Why it was this model that answered.
-    pd, cutoff, refer_low, refer_high : float
-        The probability of default, and what it was held against.
-    model_decision : str
-        What the probability means.
-    decision : str
-        What was answered: the same, or "refer" while everything is referred.
-    reasons : str
-        JSON, as answered.
-    caller : str
+    rows, rows_sha256
+        The request's checked rows (`scoring.data.requests.body_of`), compressed with zlib, and
+        their SHA-256: None and empty where the applicant was named by number.
+    features, feature_set_version
+        As `scoring.features.vectors.to_bytes` gives them, and the version of their definitions.
+    role, why
+        Whether the model was "champion" or "challenger", and why it was the one that answered.
+    model_decision, decision
+        What the PD means, and what was answered: "refer" where an officer decides.
+    reasons, misunderstood
+        JSON: the reasons as answered, and what was taken for missing because nobody knows what it
+        says.
+    caller
         The API key's id, or "loopback".
-    request_id : str
-        Of the HTTP request.
-    idempotency_key : str or None
-        As the caller sent it.
-    request_sha256 : str
-        Of the request's body.
-    milliseconds : float
+    milliseconds
         From the request's arrival to the end of scoring.
-    misunderstood : str or None
-        JSON, what was taken for missing because nobody knows what it says; None if nothing was.
-    known : float or None
+    known
         The share of what the model leans on that was known, from 0 to 1.
-    history : str or None
+    history
         Whose credit history was used: "sent" with the request, "stored" with the applicant, or
         "none".
-    refer_reasons : str or None
+    refer_reasons
         Why an officer decides, parted by blanks; None where the decision is not "refer".
-    counter_offer_to : str or None
+    counter_offer_to
         The decision on the same applicant in the place of whose loan this one was offered.
-    shadows : tuple of ShadowScore
-        Models that were scored along.
     """
 
     id: str
@@ -129,13 +105,7 @@ class Decided(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """A decision whose outcome is known: the former's fields as `Prediction` has them.
-
-    Attributes
-    ----------
-    asked, reported : str
-        The callers that asked for the decision and told its outcome.
-    """
+    """A decision whose outcome is known; who asked for it, and who reported the outcome."""
 
     id: str
     at: datetime
@@ -252,19 +222,7 @@ class ModelEvent:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """The decisions of one model that are on record.
-
-    Attributes
-    ----------
-    decided, settled : int
-        How many it took, and how many of them have an outcome.
-    first, last : datetime or None
-        When the first and the last of them was; None without any.
-    by_role : mapping of str to int
-        How many as the champion and as the challenger.
-    scored_along : int
-        How many applicants it scored while another model answered.
-    """
+    """The decisions of one model that are on record, and the applicants that it scored along."""
 
     decided: int
     first: datetime | None
@@ -276,19 +234,15 @@ class ModelUsage:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How models are used.
+    """How models are used; the number says which change it is, 0 before the first.
 
     Attributes
     ----------
-    strategy : str
-        champion: it alone; shadow: the challenger is scored along; split: it answers a share;
-        bandit: whoever has turned out to cost less.
-    challenger_share : float
-        From 0 to 1.
-    refer_all : bool
+    strategy
+        champion: it alone; shadow: the challenger is scored along; split: it answers a share, from
+        0 to 1; bandit: whoever has turned out to cost less.
+    refer_all
         Whether every application goes to an officer.
-    number : int
-        Which change it is, 0 before the first.
     """
 
     strategy: Strategy = "champion"
@@ -303,25 +257,17 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a rule has to say of one model in one window.
+    """What a rule has to say of one model in one window, from `since` until `until`.
 
     Attributes
     ----------
-    rule : str
-        Which rule; one model has at most one alert of a rule at a time.
-    severity : str
+    severity
         "warning": look at it within days; "critical": now.
-    model_version, model_digest : str
+    model_version, model_digest
         The model, as decisions name it; empty where the service as a whole is meant.
-    since, until : datetime
-        The window.
-    figure, threshold : float
-        What was found, and the size from which on it is told with this severity.
-    message : str
-        What was found, in a sentence.
-    advice : str
-        What to do about it.
-    subjects : tuple of str
+    figure, threshold
+        What was measured, and the size from which on it is reported with this severity.
+    subjects
         The features that it is about, the worst first; none where it is about the whole.
     """
 
@@ -340,19 +286,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertRecord:
-    """An alert as it is kept: the last word of its rule, and how long it has lasted.
-
-    Attributes
-    ----------
-    number, times : int
-        Its place on record, and in how many looks it was found.
-    alert : Alert
-        As it was found last.
-    first_at, last_at : datetime
-        When it was found first and last.
-    told_at, closed_at : datetime or None
-        When it was sent last, and since when it is not found any more.
-    """
+    """An alert as it was found last, in how many looks it was found, and when it was sent last."""
 
     number: int
     alert: Alert
@@ -375,17 +309,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class OnlineApplicant:
-    """An applicant whom the service can decide on by number.
+    """An applicant whom the service can decide on by SK_ID_CURR.
 
     Attributes
     ----------
-    applicant : int
-        SK_ID_CURR.
-    feature_set_version, features, misunderstood : str, bytes, str or None
+    feature_set_version, features, misunderstood
         As in `Prediction`.
-    rows : bytes
+    rows
         zlib of the body that POST /predict takes; empty where they were not asked for.
-    dataset : str
+    dataset
         The digest of the dataset that it was made of, at `materialized_at`.
     """
 
@@ -424,11 +356,11 @@ class RefusalSummary:
 
     Attributes
     ----------
-    decided : int
+    decided
         All applicants that it decided on.
-    refused : float
+    refused
         Those of them who got no loan; by the weights of those who asked.
-    lost, lost_of_squares : float
+    lost, lost_of_squares
         The sum over the refused of 1 - PD, which is the part of a good applicant that was lost
         with each if the model's probabilities are right; and of its squares.
     """
@@ -437,6 +369,13 @@ class RefusalSummary:
     refused: float
     lost: float
     lost_of_squares: float
+
+
+class Experience(NamedTuple):
+    """What a model's decisions have cost, in units of one refused good applicant."""
+
+    known: CostSummary
+    refusals: RefusalSummary
 
 
 def new_id() -> str:

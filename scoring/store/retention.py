@@ -1,23 +1,11 @@
 """What is kept no longer than it has to be."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    Table,
-    and_,
-    delete,
-    func,
-    select,
-    union,
-)
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, func, select, union
 
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS, PAUSE_SECONDS
@@ -57,14 +45,14 @@ class Retention(Repository):
 
         Parameters
         ----------
-        older_than : timedelta
+        older_than
             How long everything is kept.
-        now : datetime, optional
+        now
             What time it is; by default what the clock says, if records bear it out.
 
         Returns
         -------
-        dict of str to int
+        dict
             How many rows were deleted, by table.
 
         Raises
@@ -108,9 +96,8 @@ class Retention(Repository):
         """Delete those who were materialised before a time, and on whom no decision is left."""
         decided = select(predictions.c.id).where(predictions.c.applicant == applicants.c.applicant)
         old = applicants.c.materialized_at < before
-        with self._database.reading(LONG_SECONDS) as connection:
-            query = select(applicants.c.applicant).where(old, ~decided.exists())
-            names = connection.execute(query).scalars().all()
+        query = select(applicants.c.applicant).where(old, ~decided.exists())
+        names = [row.applicant for row in self._rows(query, LONG_SECONDS)]
         counts = Counter({applicants.name: 0})
         for some in chunks(names):
             # They may have been materialised again meanwhile.
@@ -123,12 +110,7 @@ def _check_clock(connection: Connection, clock: datetime, before: datetime) -> N
     """See that records bear the clock out: to one that jumps forward everything looks old.
 
     Where something was recorded between one and two weeks ago, the clock has not jumped lately by
-    more than that.
-
-    Raises
-    ------
-    StoreError
-        If decisions would be deleted, and nothing was.
+    more than that. Raises StoreError if decisions would be deleted, and nothing was.
     """
     oldest = connection.execute(select(func.min(predictions.c.at))).scalar()
     if oldest is None or oldest >= before:

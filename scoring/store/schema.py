@@ -1,55 +1,36 @@
 """The tables of the store."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    text,
-)
+import sqlalchemy as sa
 
 
-class Moment(TypeDecorator[datetime]):
+class Moment(sa.TypeDecorator[datetime]):
     """A time in UTC: SQLite keeps no time zones."""
 
-    impl = DateTime(timezone=True)
+    impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """Turn an aware time into UTC."""
         del dialect
         return value and value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """Say of a stored time that it is in UTC, as it was when it was stored."""
         del dialect
         return value and value.replace(tzinfo=UTC)
 
 
-_ID = String(36)
-_DIGEST = String(64)
+_ID = sa.String(36)
+_DIGEST = sa.String(64)
 # All that monitoring and the bandit read of every decision: the rows themselves are a hundred
 # times as long.
 _READ = ("at", "id", "model_digest", "decision", "pd", "milliseconds", "model_decision",
          "applicant", "caller")  # fmt: skip
 
-metadata = MetaData(
+metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_name)s",
         "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -58,240 +39,242 @@ metadata = MetaData(
     }
 )
 
-predictions = Table(
+predictions = sa.Table(
     "predictions",
     metadata,
-    Column("id", _ID, primary_key=True),
-    Column("at", Moment, nullable=False),
-    Column("applicant", String(80), nullable=False),
-    Column("source", String(8), nullable=False),
-    Column("rows", LargeBinary),
-    Column("rows_sha256", _DIGEST, nullable=False),
-    Column("features", LargeBinary, nullable=False),
-    Column("feature_set_version", String(16), nullable=False),
-    Column("model_name", String(200), nullable=False),
-    Column("model_version", String(40), nullable=False),
-    Column("model_digest", _DIGEST, nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("why", String(40), nullable=False),
-    Column("pd", Float(53), nullable=False),
-    Column("cutoff", Float(53), nullable=False),
-    Column("refer_low", Float(53), nullable=False),
-    Column("refer_high", Float(53), nullable=False),
-    Column("model_decision", String(8), nullable=False),
-    Column("decision", String(8), nullable=False),
-    Column("reasons", Text, nullable=False),
-    Column("caller", String(40), nullable=False),
-    Column("request_id", String(64), nullable=False),
-    Column("idempotency_key", String(220)),
-    Column("request_sha256", _DIGEST, nullable=False),
-    Column("milliseconds", Float(53), nullable=False),
-    Column("misunderstood", Text),
-    Column("known", Float(53)),
-    Column("history", String(8)),
-    Column("refer_reasons", String(80)),
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("applicant", sa.String(80), nullable=False),
+    sa.Column("source", sa.String(8), nullable=False),
+    sa.Column("rows", sa.LargeBinary),
+    sa.Column("rows_sha256", _DIGEST, nullable=False),
+    sa.Column("features", sa.LargeBinary, nullable=False),
+    sa.Column("feature_set_version", sa.String(16), nullable=False),
+    sa.Column("model_name", sa.String(200), nullable=False),
+    sa.Column("model_version", sa.String(40), nullable=False),
+    sa.Column("model_digest", _DIGEST, nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("why", sa.String(40), nullable=False),
+    sa.Column("pd", sa.Float(53), nullable=False),
+    sa.Column("cutoff", sa.Float(53), nullable=False),
+    sa.Column("refer_low", sa.Float(53), nullable=False),
+    sa.Column("refer_high", sa.Float(53), nullable=False),
+    sa.Column("model_decision", sa.String(8), nullable=False),
+    sa.Column("decision", sa.String(8), nullable=False),
+    sa.Column("reasons", sa.Text, nullable=False),
+    sa.Column("caller", sa.String(40), nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("idempotency_key", sa.String(220)),
+    sa.Column("request_sha256", _DIGEST, nullable=False),
+    sa.Column("milliseconds", sa.Float(53), nullable=False),
+    sa.Column("misunderstood", sa.Text),
+    sa.Column("known", sa.Float(53)),
+    sa.Column("history", sa.String(8)),
+    sa.Column("refer_reasons", sa.String(80)),
+    sa.Index("ix_predictions_at", *_READ),
+    sa.Index("ix_predictions_applicant", "applicant", "at"),
+    sa.Index("uq_predictions_caller", "caller", "idempotency_key", unique=True),
     # No foreign key: the decision that it answers may be purged before it.
-    Column("counter_offer_to", _ID),
-    Index("ix_predictions_at", *_READ),
-    Index("ix_predictions_applicant", "applicant", "at"),
-    Index("uq_predictions_caller", "caller", "idempotency_key", unique=True),
-    Index(
+    sa.Column("counter_offer_to", _ID),
+    sa.Index(
         "ix_predictions_counter_offer_to",
         "counter_offer_to",
-        sqlite_where=text("counter_offer_to IS NOT NULL"),
-        postgresql_where=text("counter_offer_to IS NOT NULL"),
+        sqlite_where=sa.text("counter_offer_to IS NOT NULL"),
+        postgresql_where=sa.text("counter_offer_to IS NOT NULL"),
     ),
 )
 
-shadows = Table(
+shadows = sa.Table(
     "shadows",
     metadata,
-    Column("prediction_id", _ID, ForeignKey("predictions.id"), primary_key=True),
-    Column("model_digest", _DIGEST, primary_key=True),
-    Column("model_version", String(40), nullable=False),
-    Column("pd", Float(53), nullable=False),
-    Column("decision", String(8), nullable=False),
+    sa.Column("prediction_id", _ID, sa.ForeignKey("predictions.id"), primary_key=True),
+    sa.Column("model_digest", _DIGEST, primary_key=True),
+    sa.Column("model_version", sa.String(40), nullable=False),
+    sa.Column("pd", sa.Float(53), nullable=False),
+    sa.Column("decision", sa.String(8), nullable=False),
 )
 
-outcomes = Table(
+outcomes = sa.Table(
     "outcomes",
     metadata,
-    Column("prediction_id", _ID, ForeignKey("predictions.id"), primary_key=True),
-    Column("applicant", String(80), nullable=False),
-    Column("defaulted", Boolean, nullable=False),
-    Column("observed_at", Moment, nullable=False, index=True),
-    Column("recorded_at", Moment, nullable=False),
-    Column("caller", String(40), nullable=False),
+    sa.Column("prediction_id", _ID, sa.ForeignKey("predictions.id"), primary_key=True),
+    sa.Column("applicant", sa.String(80), nullable=False),
+    sa.Column("defaulted", sa.Boolean, nullable=False),
+    sa.Column("observed_at", Moment, nullable=False, index=True),
+    sa.Column("recorded_at", Moment, nullable=False),
+    sa.Column("caller", sa.String(40), nullable=False),
 )
 
 # What was said of a prediction before it was corrected.
-outcome_history = Table(
+outcome_history = sa.Table(
     "outcome_history",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("prediction_id", _ID, ForeignKey("predictions.id"), nullable=False, index=True),
-    Column("defaulted", Boolean, nullable=False),
-    Column("observed_at", Moment, nullable=False),
-    Column("recorded_at", Moment, nullable=False),
-    Column("caller", String(40), nullable=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("prediction_id", _ID, sa.ForeignKey("predictions.id"), nullable=False, index=True),
+    sa.Column("defaulted", sa.Boolean, nullable=False),
+    sa.Column("observed_at", Moment, nullable=False),
+    sa.Column("recorded_at", Moment, nullable=False),
+    sa.Column("caller", sa.String(40), nullable=False),
 )
 
-overrides = Table(
+overrides = sa.Table(
     "overrides",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("prediction_id", _ID, ForeignKey("predictions.id"), nullable=False, index=True),
-    Column("decision", String(8), nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("motive", Text, nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("caller", String(40), nullable=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("prediction_id", _ID, sa.ForeignKey("predictions.id"), nullable=False, index=True),
+    sa.Column("decision", sa.String(8), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("motive", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("caller", sa.String(40), nullable=False),
 )
 
-reviews = Table(
+reviews = sa.Table(
     "reviews",
     metadata,
-    Column("id", _ID, primary_key=True),
-    Column("prediction_id", _ID, ForeignKey("predictions.id"), nullable=False, index=True),
-    Column("received_at", Moment, nullable=False),
-    Column("due_at", Moment, nullable=False, index=True),
-    Column("words", Text, nullable=False),
-    Column("caller", String(40), nullable=False),
-    Column("assignee", Text),
-    Column("decision", String(8)),
-    Column("overturned", Boolean),
-    Column("actor", Text),
-    Column("motive", Text),
-    Column("decided_at", Moment),
-    Column("decided_by", String(40)),
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("prediction_id", _ID, sa.ForeignKey("predictions.id"), nullable=False, index=True),
+    sa.Column("received_at", Moment, nullable=False),
+    sa.Column("due_at", Moment, nullable=False, index=True),
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("caller", sa.String(40), nullable=False),
+    sa.Column("assignee", sa.Text),
+    sa.Column("decision", sa.String(8)),
+    sa.Column("overturned", sa.Boolean),
+    sa.Column("actor", sa.Text),
+    sa.Column("motive", sa.Text),
+    sa.Column("decided_at", Moment),
+    sa.Column("decided_by", sa.String(40)),
 )
 
 # All that is deleted with a decision.
 HANGING_ON = (shadows, overrides, outcomes, outcome_history, reviews)
 
 # No foreign key: who looked stays known for as long as events do.
-reads = Table(
+reads = sa.Table(
     "reads",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("at", Moment, nullable=False, index=True),
-    Column("caller", String(40), nullable=False),
-    Column("what", String(40), nullable=False),
-    Column("applicant", String(80), nullable=False, index=True),
-    Column("prediction_id", _ID),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", Moment, nullable=False, index=True),
+    sa.Column("caller", sa.String(40), nullable=False),
+    sa.Column("what", sa.String(40), nullable=False),
+    sa.Column("applicant", sa.String(80), nullable=False, index=True),
+    sa.Column("prediction_id", _ID),
 )
 
 # What stands where in stored features, by its digest.
-layouts = Table(
+layouts = sa.Table(
     "layouts",
     metadata,
-    Column("digest", String(16), primary_key=True),
-    Column("content", Text, nullable=False),
+    sa.Column("digest", sa.String(16), primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),
 )
 
-archives = Table(
+archives = sa.Table(
     "archives",
     metadata,
-    Column("digest", _DIGEST, primary_key=True),
-    Column("name", String(200), nullable=False),
-    Column("version", String(40), nullable=False),
-    Column("archived_at", Moment, nullable=False),
-    Column("content", LargeBinary, nullable=False),
+    sa.Column("digest", _DIGEST, primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("version", sa.String(40), nullable=False),
+    sa.Column("archived_at", Moment, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
 )
 
-events = Table(
+events = sa.Table(
     "events",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("at", Moment, nullable=False, index=True),
-    Column("kind", String(40), nullable=False),
-    Column("model_digest", _DIGEST),
-    Column("model_version", String(40)),
-    Column("role", String(16)),
-    Column("detail", Text, nullable=False),
-    Column("worker", String(80), nullable=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", Moment, nullable=False, index=True),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("model_digest", _DIGEST),
+    sa.Column("model_version", sa.String(40)),
+    sa.Column("role", sa.String(16)),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("worker", sa.String(80), nullable=False),
 )
 
-policies = Table(
+policies = sa.Table(
     "policies",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("at", Moment, nullable=False),
-    Column("strategy", String(16), nullable=False),
-    Column("challenger_share", Float(53), nullable=False),
-    Column("refer_all", Boolean, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("why", Text, nullable=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("strategy", sa.String(16), nullable=False),
+    sa.Column("challenger_share", sa.Float(53), nullable=False),
+    sa.Column("refer_all", sa.Boolean, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
 )
 
 # One row from the look that found an alert to the one that does not any more.
-alerts = Table(
+alerts = sa.Table(
     "alerts",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("rule", String(40), nullable=False),
-    Column("severity", String(16), nullable=False),
-    Column("model_version", String(40), nullable=False),
-    Column("model_digest", _DIGEST, nullable=False),
-    Column("since", Moment, nullable=False),
-    Column("until", Moment, nullable=False),
-    Column("figure", Float(53), nullable=False),
-    Column("threshold", Float(53), nullable=False),
-    Column("message", Text, nullable=False),
-    Column("advice", Text, nullable=False),
-    Column("subjects", JSON, nullable=False),
-    Column("first_at", Moment, nullable=False),
-    Column("last_at", Moment, nullable=False),
-    Column("times", Integer, nullable=False),
-    Column("told_at", Moment),
-    Column("told_severity", String(16)),
-    Column("told_subjects", JSON, nullable=False),
-    Column("closed_at", Moment),
-    Index("ix_alerts_model_digest", "model_digest", "rule"),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("rule", sa.String(40), nullable=False),
+    sa.Column("severity", sa.String(16), nullable=False),
+    sa.Column("model_version", sa.String(40), nullable=False),
+    sa.Column("model_digest", _DIGEST, nullable=False),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("until", Moment, nullable=False),
+    sa.Column("figure", sa.Float(53), nullable=False),
+    sa.Column("threshold", sa.Float(53), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("advice", sa.Text, nullable=False),
+    sa.Column("subjects", sa.JSON, nullable=False),
+    sa.Column("first_at", Moment, nullable=False),
+    sa.Column("last_at", Moment, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("told_at", Moment),
+    sa.Column("told_severity", sa.String(16)),
+    sa.Column("told_subjects", sa.JSON, nullable=False),
+    sa.Column("closed_at", Moment),
+    sa.Index("ix_alerts_model_digest", "model_digest", "rule"),
 )
 
-reports = Table(
+reports = sa.Table(
     "reports",
     metadata,
-    Column("kind", String(40), primary_key=True),
-    Column("at", Moment, nullable=False),
-    Column("values", LargeBinary, nullable=False),
-    Column("page", LargeBinary, nullable=False),
+    sa.Column("kind", sa.String(40), primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("values", sa.LargeBinary, nullable=False),
+    sa.Column("page", sa.LargeBinary, nullable=False),
 )
 
-applicants = Table(
+applicants = sa.Table(
     "applicants",
     metadata,
-    Column("applicant", String(80), primary_key=True),
-    Column("feature_set_version", String(16), nullable=False),
-    Column("features", LargeBinary, nullable=False),
-    Column("rows", LargeBinary, nullable=False),
-    Column("dataset", _DIGEST, nullable=False),
-    Column("materialized_at", Moment, nullable=False),
-    Column("misunderstood", Text),
+    sa.Column("applicant", sa.String(80), primary_key=True),
+    sa.Column("feature_set_version", sa.String(16), nullable=False),
+    sa.Column("features", sa.LargeBinary, nullable=False),
+    sa.Column("rows", sa.LargeBinary, nullable=False),
+    sa.Column("dataset", _DIGEST, nullable=False),
+    sa.Column("materialized_at", Moment, nullable=False),
+    sa.Column("misunderstood", sa.Text),
 )
 
 # By what the key of pseudonyms is known again.
-pseudonym_keys = Table("pseudonym_keys", metadata, Column("fingerprint", _DIGEST, primary_key=True))
-
-# The numbers by which pseudonyms are known in the data that models learn from.
-stand_ins = Table(
-    "stand_ins",
-    metadata,
-    Column("applicant", String(80), primary_key=True),
-    Column("number", Integer, nullable=False),
-    Index("uq_stand_ins_number", "number", unique=True),
+pseudonym_keys = sa.Table(
+    "pseudonym_keys", metadata, sa.Column("fingerprint", _DIGEST, primary_key=True)
 )
 
-api_keys = Table(
+# The numbers by which pseudonyms are known in the data that models learn from.
+stand_ins = sa.Table(
+    "stand_ins",
+    metadata,
+    sa.Column("applicant", sa.String(80), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Index("uq_stand_ins_number", "number", unique=True),
+)
+
+api_keys = sa.Table(
     "api_keys",
     metadata,
-    Column("id", String(16), primary_key=True),
-    Column("name", String(200), nullable=False),
-    Column("scopes", JSON, nullable=False),
-    Column("secret_sha256", _DIGEST, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("revoked_at", Moment),
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("secret_sha256", _DIGEST, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("revoked_at", Moment),
 )
 
 Row = dict[str, Any]

@@ -1,9 +1,7 @@
 """Many recorded decisions at a time, as columns: what monitoring looks at."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
@@ -13,7 +11,7 @@ from sqlalchemy import Connection, Result, Select, func, not_, select
 
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS
-from scoring.store.engine import chunks
+from scoring.store.engine import chosen, chunks
 from scoring.store.outcomes import granted, latest_override
 from scoring.store.pseudonyms import ERASED
 from scoring.store.records import Labelled
@@ -40,12 +38,7 @@ Times = npt.NDArray[np.datetime64]
 class Headlines:
     """The decisions of a window, in the order of time, a column each.
 
-    Attributes
-    ----------
-    ids, digests, decisions : numpy.ndarray of bytes of shape (decisions,)
-        The decision's id, the model that answered, what it answered.
-    pds, milliseconds : numpy.ndarray of shape (decisions,)
-        The probability of default; from the request's arrival to the end of scoring.
+    The texts are bytes; milliseconds are from the request's arrival to the end of scoring.
     """
 
     ids: Texts
@@ -54,15 +47,12 @@ class Headlines:
     pds: Floats
     milliseconds: Floats
 
-    def of_model(self, digest: str) -> Headlines:
+    def of_model(self, digest: str) -> Self:
         """Those of one model."""
         own = self.digests == digest.encode()
         if own.all():
             return self
-        return Headlines(
-            self.ids[own], self.digests[own], self.decisions[own], self.pds[own],
-            self.milliseconds[own],
-        )  # fmt: skip
+        return type(self)(*(getattr(self, column.name)[own] for column in fields(self)))
 
 
 class Detail(NamedTuple):
@@ -80,14 +70,7 @@ class Detail(NamedTuple):
 class Settled:
     """Decisions and what came of them, a column each; the last override counts as the decision.
 
-    Attributes
-    ----------
-    at : numpy.ndarray of datetime64 of shape (decisions,)
-        When they were taken, in UTC.
-    pds : numpy.ndarray of shape (decisions,)
-        The probability of default.
-    refused, defaulted : numpy.ndarray of bool of shape (decisions,)
-        What was decided, and what happened.
+    When they were taken, in UTC; the PD; whether they were refusals, and defaulted.
     """
 
     at: Times
@@ -110,7 +93,7 @@ class Settled:
         )
 
     @classmethod
-    def joined(cls, parts: Sequence[Settled]) -> Self:
+    def joined(cls, parts: Sequence[Self]) -> Self:
         """Those of all parts, in their order."""
         names = ("at", "pds", "refused", "defaulted")
         # Without any, the columns have their types all the same.
@@ -155,12 +138,9 @@ class Windows(Repository):
         """Return the rows kept with some decisions, by id; those without are left out."""
         kept = predictions.c.rows.is_not(None)
         query = select(predictions.c.id, predictions.c.rows).where(kept)
-        rows: dict[str, bytes] = {}
         with self._database.reading(LONG_SECONDS) as connection:
-            for some in chunks(numbers):
-                found = connection.execute(query.where(predictions.c.id.in_(some)))
-                rows.update((number, kept) for number, kept in found)
-        return rows
+            rows = chosen(connection, query, predictions.c.id, numbers)
+            return {row.id: row.rows for row in rows}
 
     def labelled(self, until: datetime) -> list[Labelled]:
         """Return each applicant's last loan whose outcome was observed before a time, by time."""
@@ -173,7 +153,7 @@ class Windows(Repository):
         )
         with self._database.reading(LONG_SECONDS) as connection:
             last = {row.applicant: Labelled._make(row) for row in _in_order(connection, query)}
-        return sorted(last.values(), key=lambda one: (one.at, one.id))
+        return sorted(last.values(), key=lambda labelled: (labelled.at, labelled.id))
 
     def labelled_refusals(self, until: datetime) -> int:
         """Count the outcomes of applicants who got no loan, so that nobody learns from them."""
@@ -183,8 +163,8 @@ class Windows(Repository):
             .join(predictions, predictions.c.id == outcomes.c.prediction_id)
             .where(outcomes.c.observed_at < until, not_(granted()))
         )
-        with self._database.reading() as connection:
-            return connection.execute(query).scalar_one()
+        ((count,),) = self._rows(query)
+        return int(count)
 
     def settled(self, digest: str, since: datetime | None, until: datetime) -> Settled:
         """Return a model's loans whose outcome was observed from a time on and before another."""

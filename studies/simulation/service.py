@@ -16,12 +16,11 @@ from api.models.sources import Alias, FolderSource
 from scoring.features.vectors import Vectors, layout, to_bytes
 from scoring.serving.scorer import Scorer
 from scoring.store import (
-    CostSummary,
+    Experience,
     OnlineApplicant,
     Outcome,
     Policy,
     Prediction,
-    RefusalSummary,
     Store,
     Strategy,
 )
@@ -61,9 +60,7 @@ class _DatedDecisions(Decisions):
 class _DatedOutcomes(Outcomes):
     _database: DatedStore
 
-    def realised(
-        self, since: datetime, false_negative: float
-    ) -> dict[str, tuple[CostSummary, RefusalSummary]]:
+    def realised(self, since: datetime, false_negative: float) -> dict[str, Experience]:
         """Return what each model's decisions have cost, as far back from today as asked."""
         back = datetime.now(UTC) - since
         return super().realised(self._database.today - back, false_negative)

@@ -1,7 +1,5 @@
 """How Alembic reaches the database: through the connection that `migrate` holds."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from alembic import context

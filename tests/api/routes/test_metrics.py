@@ -21,7 +21,7 @@ from api import Settings
 from api.decisions import example
 from api.http import access, limits, logs, metrics, problems
 from api.http.openapi import Application
-from api.routes.metrics import blueprint
+from api.routes.status import blueprint
 from scoring.store import Store
 from tests.helpers import serving
 from tests.helpers.waiting import eventually

@@ -92,18 +92,3 @@ def test_tables_of_newer_code_are_left_alone(store: Store, engine: Engine) -> No
         store.check()
     assert store.decisions.find(made.id) == made
     engine.dispose()
-
-
-def test_every_migration_can_be_taken_back(store: Store, engine: Engine) -> None:
-    from alembic import command
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.connect() as connection, connection.begin():
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-    with engine.connect() as connection:
-        assert inspect(connection).get_table_names() == ["alembic_version"]
-    engine.dispose()
-    store.migrate()
-    store.check()

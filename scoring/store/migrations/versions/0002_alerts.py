@@ -1,21 +1,17 @@
 """Make the table of alerts."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Make it."""
     op.create_table(
         "alerts",
-        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=True, primary_key=True),
         sa.Column("rule", sa.String(length=40), nullable=False),
         sa.Column("severity", sa.String(length=16), nullable=False),
         sa.Column("model_version", sa.String(length=40), nullable=False),
@@ -34,11 +30,5 @@ def upgrade() -> None:
         sa.Column("told_severity", sa.String(length=16), nullable=True),
         sa.Column("told_subjects", sa.JSON(), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_alerts")),
     )
     op.create_index("ix_alerts_model_digest", "alerts", ["model_digest", "rule"])
-
-
-def downgrade() -> None:
-    """Drop it."""
-    op.drop_table("alerts")

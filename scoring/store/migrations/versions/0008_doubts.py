@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -16,10 +14,3 @@ def upgrade() -> None:
     op.add_column("predictions", sa.Column("known", sa.Float(53)))
     op.add_column("predictions", sa.Column("history", sa.String(8)))
     op.add_column("predictions", sa.Column("refer_reasons", sa.String(80)))
-
-
-def downgrade() -> None:
-    """Drop them again."""
-    for name in ("misunderstood", "known", "history", "refer_reasons"):
-        op.drop_column("predictions", name)
-    op.drop_column("applicants", "misunderstood")

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0009"
 down_revision = "0008"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -16,8 +14,3 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=16), primary_key=True),
         sa.Column("content", sa.Text, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Drop it again."""
-    op.drop_table("layouts")

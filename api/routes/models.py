@@ -1,0 +1,278 @@
+"""GET /model, what it looks at, and the policy by which models answer."""
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from flask import Response
+from pydantic import BaseModel, Field
+
+from api.decisions.answers import ReadyModel, ReferBand, facts_of
+from api.http import openapi
+from api.http.access import scope
+from api.http.bodies import (
+    Body,
+    Motive,
+    Text,
+    asked_language,
+    fields_of,
+    json_answer,
+    read_model,
+    seen_numbers,
+)
+from api.http.problems import ProblemError
+from api.models.routing import LiveModel
+from api.service import current_service
+from scoring.data.values import nearest_name
+from scoring.features.wording import describe
+from scoring.language import text
+from scoring.serving.profiles import PD, Column
+from scoring.serving.scorer import Feature, Scorer
+from scoring.store import Policy, StoreChangedError, Strategy
+
+blueprint = openapi.resource("administration", "administration", "Models and how they are used")
+
+_STALE = "The policy was changed meanwhile: nothing is changed. GET /policy tells what it is now."
+
+
+class ModelFacts(ReadyModel):
+    """A model that is in the service."""
+
+    role: Literal["champion", "challenger"]
+    cutoff: float
+    refer_band: ReferBand
+    costs: dict[str, float] = Field(description="What a wrong decision costs, by kind")
+    features: int = Field(description="How many features it reads")
+    lineage: dict[str, Any] = Field(description="Where it comes from: data, figures, parameters")
+
+
+class Models(BaseModel):
+    """The models that are in the service."""
+
+    champion: ModelFacts
+    challenger: ModelFacts | None
+
+
+class PolicyAnswer(BaseModel):
+    """How models are used."""
+
+    strategy: Strategy = Field(
+        description="champion: it alone; shadow: the challenger is scored and recorded, never "
+        "answered; split: it answers a share of the applicants; bandit: whoever costs less"
+    )
+    challenger_share: float = Field(ge=0, le=1, description="Of a split, and of first trials")
+    refer_all: bool = Field(description="Whether every application goes to an officer")
+
+
+class PolicyBody(Body):
+    """A change of how models are used; what is left out stays."""
+
+    strategy: Strategy | None = None
+    challenger_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    refer_all: bool | None = None
+    actor: Text = Field(description="Who changes it")
+    motive: Motive = Field(description="Why; it is kept")
+
+
+@blueprint.get(
+    "/model",
+    summary="The models in the service",
+    responses={200: Models, 503: openapi.NOT_READY},
+)
+@scope("score")
+def model() -> Response:
+    """Champion and challenger, where they come from, and what they were measured to do."""
+    models = current_service().models
+    models.champion()
+    facts = {model.role: _facts(model) for model in models.live()}
+    return json_answer({"challenger": None, **facts})
+
+
+@blueprint.get(
+    "/policy",
+    summary="How models are used",
+    responses={200: PolicyAnswer, 503: openapi.STORE_AWAY},
+)
+@scope("admin")
+def policy() -> Response:
+    """The policy as the store has it; every process follows it within some seconds.
+
+    Its ETag, sent back as If-Match, lets a change be made to this policy only.
+    """
+    return _policy_answer(current_service().store.models.policy())
+
+
+@blueprint.put(
+    "/policy",
+    summary="Change how models are used",
+    responses={
+        200: PolicyAnswer,
+        412: openapi.problem(412, "The policy is not the one of If-Match any more", _STALE),
+        **openapi.BAD_BODY,
+        503: openapi.STORE_AWAY,
+    },
+    openapi_extensions=openapi.operation(openapi.IF_MATCH, body=openapi.body_of(PolicyBody)),
+)
+@scope("admin")
+def set_policy() -> Response:
+    """Change the strategy or the share, or refer everything; who and why is kept.
+
+    What is left out stays as it is, whoever changes it at the same time: without If-Match,
+    refer_all alone can be set at any time.
+    """
+    body = read_model(PolicyBody)
+    service, expected = current_service(), seen_numbers()
+    changes = body.model_dump(exclude_none=True, exclude={"actor", "motive"})
+    try:
+        changed = service.store.models.change_policy(changes, body.actor, body.motive, expected)
+    except StoreChangedError:
+        raise ProblemError(412, _STALE) from None
+    service.models.refresh_policy()
+    return _policy_answer(changed)
+
+
+def _facts(model: LiveModel) -> dict[str, Any]:
+    scorer = model.scorer
+    return {
+        **facts_of(model),
+        "role": model.role,
+        "cutoff": scorer.cutoff,
+        "refer_band": list(scorer.refer_band),
+        "costs": asdict(scorer.costs),
+        "features": len(scorer.features),
+        "lineage": dict(scorer.lineage),
+    }
+
+
+def _policy_answer(policy: Policy) -> Response:
+    response = json_answer(fields_of(PolicyAnswer, policy))
+    response.set_etag(str(policy.number))
+    return response
+
+
+# How many of so few defaulted would tell what became of one of them.
+_LEAST_TOLD = 10
+
+Kind = Literal["number", "category"]
+
+
+class FeatureFacts(BaseModel):
+    """A feature of the champion."""
+
+    feature: str
+    text: str = Field(description="What it means, in the language of the answer")
+    kind: Kind
+    importance: float | None = Field(
+        description="Its part of all mean absolute contributions; null: not known"
+    )
+
+
+class Features(BaseModel):
+    """All that the champion looks at."""
+
+    model: ReadyModel
+    features: list[FeatureFacts] = Field(description="The most important first")
+
+
+class Counts(BaseModel):
+    """How many applicants have which values."""
+
+    edges: list[float] = Field(
+        description="Of a number: bin i is above edges[i - 1] and up to edges[i]"
+    )
+    levels: list[str] = Field(description="Of a category: bin i is levels[i]")
+    counts: list[int] = Field(description="Applicants in each bin: one bin more than edges")
+    missing: int = Field(description="Applicants without a value")
+    low: float | None = Field(description="The smallest number")
+    high: float | None = Field(description="The largest number")
+    applicants: int
+
+
+class Distribution(Counts, FeatureFacts):
+    """How the applicants that the champion learnt from are distributed, in counts."""
+
+    defaults: list[int | None] | None = Field(
+        description=f"How many of them defaulted; null in bins of fewer than {_LEAST_TOLD}, and "
+        "where the model does not know"
+    )
+    missing_defaults: int | None
+
+
+class FeaturePath(BaseModel):
+    """Which feature."""
+
+    feature: str = Field(description="Its name, as explanations have it")
+
+
+@blueprint.get(
+    "/model/features",
+    summary="What the champion looks at",
+    responses={200: Features, 503: openapi.NOT_READY},
+    openapi_extensions=openapi.operation(openapi.LANGUAGE),
+)
+@scope("score")
+def model_features() -> Response:
+    """Every feature in words, with its importance; in French or English."""
+    champion, language = current_service().models.champion(), asked_language()
+    facts = [
+        _feature_facts(champion.scorer, feature, language) for feature in champion.scorer.features
+    ]
+    facts.sort(key=lambda feature: -(feature["importance"] or 0.0))
+    return json_answer({"model": facts_of(champion), "features": facts}, language=language)
+
+
+@blueprint.get(
+    "/model/features/<string:feature>",
+    summary="How applicants are distributed in a feature",
+    responses={
+        200: Distribution,
+        404: openapi.problem(
+            404,
+            "The champion has no such feature, or keeps no distributions",
+            "The model has no feature 'AMT_CREDT'; did you mean AMT_CREDIT?",
+        ),
+        503: openapi.NOT_READY,
+    },
+    openapi_extensions=openapi.operation(openapi.LANGUAGE),
+)
+@scope("score")
+def model_feature(path: FeaturePath) -> Response:
+    """The applicants that the champion learnt from, by bins, with their defaults.
+
+    `probability_of_default` is theirs by models that had not seen them: who is like an applicant
+    in the eyes of the model.
+    """
+    scorer, language = current_service().models.champion().scorer, asked_language()
+    by_name = {feature.name: feature for feature in (*scorer.features, Feature(PD))}
+    if path.feature not in by_name:
+        nearest = nearest_name(path.feature, tuple(by_name))
+        mend = f"; did you mean {nearest}?" if nearest else "."
+        raise ProblemError(404, f"The model has no feature {path.feature[:80]!r}{mend}")
+    if scorer.profile is None:
+        raise ProblemError(404, "This model keeps no distributions: train it anew.")
+    facts = _feature_facts(scorer, by_name[path.feature], language)
+    column = scorer.profile.columns[path.feature]
+    counts = fields_of(Counts, column)
+    return json_answer({**facts, **counts, **_defaults(column)}, language=language)
+
+
+def _feature_facts(scorer: Scorer, feature: Feature, language: str) -> dict[str, Any]:
+    importance = scorer.profile.importance if scorer.profile else {}
+    return {
+        "feature": feature.name,
+        "text": text(language, "units.pd")
+        if feature.name == PD
+        else describe(feature.name, language),
+        "kind": "category" if feature.levels else "number",
+        "importance": importance.get(feature.name),
+    }
+
+
+def _defaults(column: Column) -> dict[str, Any]:
+    if not column.defaults:
+        return {"defaults": None, "missing_defaults": None}
+    enough = [
+        defaults if count >= _LEAST_TOLD else None
+        for count, defaults in zip(column.counts, column.defaults, strict=True)
+    ]
+    of_missing = column.missing_defaults if column.missing >= _LEAST_TOLD else None
+    return {"defaults": enough, "missing_defaults": of_missing}
