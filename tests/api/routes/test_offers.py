@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 
 from api.decisions import example
 from scoring.data.dataset import Dataset
@@ -156,8 +157,14 @@ def check_by_brute_force(model: Scorer, body: Body, offers: list[Body]) -> None:
         assert offer["distance"] == min(own_kind)
 
 
-def test_an_offer_says_what_changes_and_what_it_costs(offered: tuple[Body, Body]) -> None:
+def test_an_offer_says_what_changes_and_what_it_costs(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
     body, answer = offered
+    document = client.get("/docs/openapi.json").json
+    schema = Draft202012Validator({**document, "$ref": "#/components/schemas/Offers"})
+    schema.validate(answer)
+    schema.validate(offers_to(client, copy.deepcopy(example.REQUEST)))
     assert answer["outcome"] == "offers"
     assert answer["history"] == "sent"
     assert 1 <= len(answer["offers"]) <= 3
