@@ -338,6 +338,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         "/model/features",
         "/model/features/{feature}",
         "/what-if",
+        "/offers",
         "/model",
         "/policy",
         "/metrics",

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 
 from api.decisions import example
 from scoring.data.dataset import Dataset
@@ -69,7 +70,9 @@ def folder(
 
 @pytest.fixture(scope="module")
 def client(folder: Path, sample: Dataset) -> Iterator[FlaskClient]:
-    with serving.running_app(serving.settings(folder, folder.parent / "store")) as app:
+    with serving.running_app(
+        serving.settings(folder, folder.parent / "store", what_if_limit="9999/hour")
+    ) as app:
         materialize(sample, app.extensions["service"].store)
         yield app.test_client()
 
@@ -154,8 +157,14 @@ def check_by_brute_force(model: Scorer, body: Body, offers: list[Body]) -> None:
         assert offer["distance"] == min(own_kind)
 
 
-def test_an_offer_says_what_changes_and_what_it_costs(offered: tuple[Body, Body]) -> None:
+def test_an_offer_says_what_changes_and_what_it_costs(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
     body, answer = offered
+    document = client.get("/docs/openapi.json").json
+    schema = Draft202012Validator({**document, "$ref": "#/components/schemas/Offers"})
+    schema.validate(answer)
+    schema.validate(offers_to(client, copy.deepcopy(example.REQUEST)))
     assert answer["outcome"] == "offers"
     assert answer["history"] == "sent"
     assert 1 <= len(answer["offers"]) <= 3
@@ -239,6 +248,24 @@ def test_where_an_officer_has_to_decide_nothing_is_offered(
 def test_what_is_no_application_is_refused(client: FlaskClient, body: Any) -> None:
     response = client.post("/offers", json=body)
     assert (response.status_code, response.content_type) == (422, PROBLEM)
+
+
+@pytest.mark.parametrize("credit", [0.0, 0.001, 0.5, 45_000.0, 1e10])
+@pytest.mark.parametrize("goods", [None, 0.0, 0.001, 45_000.0, 1e10])
+@pytest.mark.parametrize("annuity", [None, 0.0, 1e-9, 2_500.0, 1e10])
+def test_no_amount_is_too_much(
+    client: FlaskClient, credit: float, goods: float | None, annuity: float | None
+) -> None:
+    body = copy.deepcopy(example.REQUEST)
+    amounts = dict(zip(LOAN, (credit, goods, annuity), strict=True))
+    body["application"] |= amounts
+    for offer in offers_to(client, body)["offers"]:
+        for name, value in changed(body, offer)["application"].items():
+            assert (
+                value == body["application"][name]
+                or (name == "AMT_ANNUITY" and value > 0.0)
+                or 0.0 < value < amounts[name]
+            )
 
 
 def test_offers_count_against_the_limit_of_suppositions(folder: Path, tmp_path: Path) -> None:
