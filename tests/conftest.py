@@ -11,6 +11,9 @@ from pathlib import Path
 # LightGBM's threads would otherwise spin while they wait, which takes minutes where the cores
 # are shared with others. OpenMP reads this when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# So would OpenBLAS's: beside a second worker a regression on a few hundred rows takes ten times the
+# work with two threads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # As the API sets it: of so few rows a second thread only costs. A test of the features has more.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
