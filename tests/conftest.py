@@ -48,6 +48,37 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
+# Whole files go to the workers in this order, the rest after them: one that takes a minute and
+# comes last would leave the other worker without work.
+LONGEST = (
+    "tests/api/test_resilience.py",
+    "tests/dashboard/test_journeys.py",
+    "tests/api/models/test_sources.py",
+    "tests/api/test_worker.py",
+    "tests/api/test_fuzz.py",
+    "tests/test_line.py",
+    "tests/dashboard/test_page.py",
+    "tests/scoring/registry/retraining/test_retraining.py",
+    "tests/api/routes/test_metrics.py",
+    "tests/scoring/registry/test_half_done.py",
+    "tests/scoring/registry/test_approval.py",
+    "tests/test_pythons.py",
+    "tests/scoring/serving/test_bundle.py",
+    "tests/scoring/data/synthetic/test_synthetic.py",
+    "tests/studies/test_simulation.py",
+    "tests/studies/test_power.py",
+    "tests/scoring/store/test_engine.py",
+    "tests/api/http/test_logs.py",
+    "tests/test_workflows.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first."""
+    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With FORBID_SKIPS set, as in CI, a test that was skipped fails the run.
 
