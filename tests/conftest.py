@@ -11,6 +11,9 @@ from pathlib import Path
 # LightGBM's threads would otherwise spin while they wait, which takes minutes where the cores
 # are shared with others. OpenMP reads this when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# So would OpenBLAS's: beside a second worker a regression on a few hundred rows takes ten times the
+# work with two threads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # As the API sets it: of so few rows a second thread only costs. A test of the features has more.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
@@ -43,6 +46,37 @@ SHARED = ROOT.parent / "shared"
 # The same cases every time; HYPOTHESIS_PROFILE=default looks for others.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+# Whole files go to the workers in this order, the rest after them: one that takes a minute and
+# comes last would leave the other worker without work.
+LONGEST = (
+    "tests/api/test_resilience.py",
+    "tests/dashboard/test_journeys.py",
+    "tests/api/models/test_sources.py",
+    "tests/api/test_worker.py",
+    "tests/api/test_fuzz.py",
+    "tests/test_line.py",
+    "tests/dashboard/test_page.py",
+    "tests/scoring/registry/retraining/test_retraining.py",
+    "tests/api/routes/test_metrics.py",
+    "tests/scoring/registry/test_half_done.py",
+    "tests/scoring/registry/test_approval.py",
+    "tests/test_pythons.py",
+    "tests/scoring/serving/test_bundle.py",
+    "tests/scoring/data/synthetic/test_synthetic.py",
+    "tests/studies/test_simulation.py",
+    "tests/studies/test_power.py",
+    "tests/scoring/store/test_engine.py",
+    "tests/api/http/test_logs.py",
+    "tests/test_workflows.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first."""
+    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

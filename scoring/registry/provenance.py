@@ -14,6 +14,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Self, cast
@@ -153,7 +154,9 @@ def kept_manifest(registry: Registry, version: str) -> Manifest | None:
         ) from error
 
 
-def _packages() -> dict[str, str]:
+@cache
+def _packages() -> Mapping[str, str]:
+    # Once a process: to read what a few hundred packages say takes half a second.
     # Of two of a name the first one on the path is imported; what pip left broken has no name.
     versions = {
         item.name.lower(): item.version for item in reversed([*distributions()]) if item.name

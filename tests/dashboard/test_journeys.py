@@ -45,7 +45,9 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("no browser is installed: apt-get install chromium")
     with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        # Without a graphics card its emulation draws what the browser draws as well by itself.
+        options = ["--no-sandbox", "--disable-gpu"]
+        found = play.chromium.launch(executable_path=program, args=options)
         yield found
         found.close()
 
@@ -86,7 +88,7 @@ def language(request: pytest.FixtureRequest) -> Language:
 @pytest.fixture
 def page(browser: Browser, address: str, language: Language) -> Iterator[Page]:
     """The page in a language; it asks nobody on the internet for anything."""
-    opened = browser.new_page(viewport=WIDE, locale=language)
+    opened = browser.new_page(viewport=WIDE, locale=language, reduced_motion="reduce")
     opened.set_default_timeout(60_000)
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))

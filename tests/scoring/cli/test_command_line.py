@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from scoring.__main__ import app
 from scoring.data.dataset import Dataset
@@ -21,7 +21,8 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def scoring(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def started(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """What a command does in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "scoring", *map(str, words)],
         cwd=serving.ROOT,
@@ -31,8 +32,13 @@ def scoring(*words: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def scoring(*words: str | Path) -> Result:
+    """The same in this process, which has imported what takes long."""
+    return CliRunner().invoke(app, [str(word) for word in words], prog_name="python -m scoring")
+
+
 def test_help_names_every_command() -> None:
-    told = scoring("--help").stdout
+    told = started("--help").stdout
     assert [name for name in COMMANDS if f" {name} " not in told] == []
 
 
@@ -55,15 +61,15 @@ def test_help_starts_without_the_heavy_libraries() -> None:
 def test_features_predict_and_examples(sample: Dataset, small_model: Path, tmp_path: Path) -> None:
     folder = sample.folder
     applicants = sample.rows("application_train") + sample.rows("application_test")
-    assert scoring("features", folder, "--out", tmp_path / "f.parquet").returncode == 0
+    assert scoring("features", folder, "--out", tmp_path / "f.parquet").exit_code == 0
     features = pl.read_parquet(tmp_path / "f.parquet")
     assert features.height == applicants
     assert "TARGET" not in features.columns
-    done = scoring("predict", folder, "--model", small_model, "--out", tmp_path / "p.parquet")
-    assert done.returncode == 0
+    predicted = started("predict", folder, "--model", small_model, "--out", tmp_path / "p.parquet")
+    assert predicted.returncode == 0
     assert pl.read_parquet(tmp_path / "p.parquet").height == applicants
     done = scoring("examples", folder, "--out", tmp_path / "examples", "--number", "5")
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert len(list((tmp_path / "examples").glob("*.json"))) == 5
 
 
@@ -80,6 +86,14 @@ def test_what_a_user_can_mend_is_told_in_a_line(
 ) -> None:
     placed = [str(tmp_path / word) if word in {"nowhere", "f.parquet"} else word for word in words]
     done = scoring(*placed)
-    assert done.returncode == 1
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
     assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_process_that_is_refused_something_ends_with_1_and_no_traceback(tmp_path: Path) -> None:
+    done = started("features", tmp_path / "nowhere", "--out", tmp_path / "f.parquet")
+    assert done.returncode == 1
+    assert "nowhere is no dataset" in done.stderr
     assert "Traceback" not in done.stderr

@@ -11,7 +11,15 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from scoring.errors import ScoringError
-from scoring.modelling.candidates import Candidate, Fitted, dummy, first_values, fit, random_forest
+from scoring.modelling.candidates import (
+    Candidate,
+    Fitted,
+    dummy,
+    first_values,
+    fit,
+    log_odds,
+    random_forest,
+)
 from scoring.modelling.resampling import RESAMPLINGS, Resampling
 from scoring.modelling.validation import parts_of
 from scoring.serving.families.linear import LinearModel
@@ -171,3 +179,8 @@ def test_what_there_is_not_is_told_by_name() -> None:
         Candidate.of("forest")
     with pytest.raises(ScoringError, match="trees has no parameter 'depth'"):
         Candidate.of("trees", depth=3)
+
+
+def test_log_odds_stay_finite() -> None:
+    assert log_odds([0.5]) == pytest.approx([0.0])
+    assert np.isfinite(log_odds([0.0, 1.0])).all()

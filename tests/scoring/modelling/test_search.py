@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -141,9 +142,27 @@ def search(folds: Folds) -> Refine:
     return run
 
 
-def test_a_search_tries_the_default_first_and_is_recorded(search: Refine, tmp_path: Path) -> None:
-    found = search(tmp_path, 4)
-    assert found.table["trial"].to_list() == list(range(4))
+@dataclass(frozen=True)
+class Kept:
+    """A search of five trials, and the folder that it left."""
+
+    search: Search
+    folder: Path
+
+    def copy(self, folder: Path) -> Path:
+        """Copy the folder, for a test that goes on in it."""
+        return Path(shutil.copytree(self.folder, folder / "copy"))
+
+
+@pytest.fixture(scope="module")
+def five(search: Refine, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    folder = tmp_path_factory.mktemp("five")
+    return Kept(search(folder, 5), folder)
+
+
+def test_a_search_tries_the_default_first_and_is_recorded(five: Kept) -> None:
+    found = five.search
+    assert found.table["trial"].to_list() == list(range(5))
     first = found.table.row(0, named=True)
     defaults = BoostedTrees.defaults
     proposed = {name: first[name] for name in defaults if name in first}
@@ -167,38 +186,39 @@ def test_every_family_can_be_searched(folds: Folds, family: str, tmp_path: Path)
 
 
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
-    search: Refine, tmp_path: Path
+    search: Refine, five: Kept, tmp_path: Path
 ) -> None:
-    at_once = search(tmp_path / "one", 5)
-    search(tmp_path / "two", 2)
-    continued = search(tmp_path / "two", 5)
-    assert_frame_equal(continued.table, at_once.table)
-    assert continued.best.parameters == at_once.best.parameters
+    search(tmp_path, 2)
+    continued = search(tmp_path, 5)
+    assert_frame_equal(continued.table, five.search.table)
+    assert continued.best.parameters == five.search.best.parameters
     # Nothing is left to do.
-    again = search(tmp_path / "two", 5)
-    assert_frame_equal(again.table, at_once.table)
+    again = search(tmp_path, 5)
+    assert_frame_equal(again.table, five.search.table)
 
 
 def test_a_search_that_was_killed_in_a_trial_begins_it_again(
-    search: Refine, tmp_path: Path
+    search: Refine, five: Kept, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="Record does not exist"):
         search(tmp_path / "killed", 0)
     storage = f"sqlite:///{tmp_path / 'killed' / 'search.db'}"
     (name,) = optuna.get_all_study_names(storage)
     optuna.load_study(study_name=name, storage=storage).ask()
-    assert_frame_equal(search(tmp_path / "killed", 2).table, search(tmp_path / "new", 2).table)
+    assert_frame_equal(search(tmp_path / "killed", 2).table, five.search.table.head(2))
 
 
-def test_another_seed_or_other_data_make_another_search(search: Refine, tmp_path: Path) -> None:
-    first = search(tmp_path, 3)
-    other_seed = search(tmp_path, 3, seed=1)
-    assert first.table.row(2) != other_seed.table.row(2)
-    assert search(tmp_path, 2, data="e").table.height == 2
+def test_another_seed_or_other_data_make_another_search(
+    search: Refine, five: Kept, tmp_path: Path
+) -> None:
+    folder = five.copy(tmp_path)
+    other_seed = search(folder, 3, seed=1)
+    assert five.search.table.row(2) != other_seed.table.row(2)
+    assert search(folder, 2, data="e").table.height == 2
 
 
-def test_a_trial_that_starts_badly_is_given_up(search: Refine, tmp_path: Path) -> None:
-    table = search(tmp_path, 10).table
+def test_a_trial_that_starts_badly_is_given_up(search: Refine, five: Kept, tmp_path: Path) -> None:
+    table = search(five.copy(tmp_path), 10).table
     given_up, whole = table.filter("pruned"), table.filter(~pl.col("pruned"))
     assert given_up.height > 0
     assert given_up["objective"].is_finite().all()
