@@ -6,12 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from scoring.modelling.configuration import candidate_of
 
 from scoring.modelling.calibration import calibrate
 from scoring.modelling.candidates import Candidate, dummy, fit
 from scoring.modelling.examples import Examples, TrainingError
-from scoring.modelling.fit import fit_scorer, lineage
+from scoring.modelling.fit import candidate_of, fit_scorer, lineage
 from scoring.modelling.validation import Validation, cross_validate, parts_of
 from scoring.serving.costs import Costs
 from scoring.serving.families import families
