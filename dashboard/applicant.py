@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import decision, history, known, offers, override, review, what_if
 from dashboard.client import ApiError
-from dashboard.context import Page, beside, failures_told, show_failure
+from dashboard.context import Page, beside, failures_told, plain, show_failure
 from dashboard.form import DAYS_A_YEAR, NUMBER, Field, ask_application
 from dashboard.samples import history_rows, parsed, sample_files
 
@@ -215,8 +215,9 @@ def _show_card(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -
         facts["known"] = page.percent(answer["known"])
     with st.container(border=True), beside():
         for name, fact in facts.items():
-            tip = page.say("known_help") if name == "known" else None
-            st.metric(page.say(name), fact, width="content", help=tip)
+            with st.container(width="content", gap=None):
+                st.caption(page.say(name), help=page.say("known_help") if name == "known" else None)
+                st.markdown(f"**{plain(fact)}**")
 
 
 def _years(page: Page, days: object) -> str:

@@ -73,6 +73,11 @@ def as_typed(text: str, longest: int = 300) -> str:
     return f"`{text[:longest].replace('`', chr(39))}`"
 
 
+def plain(text: str) -> str:
+    """Take the meaning from signs that Markdown would read."""
+    return "".join(f"\\{sign}" if sign in "\\`*_[]<>$#~|:" else sign for sign in text)
+
+
 def beside() -> DeltaGenerator:
     """A place where figures stand side by side, as many as there is room for."""
     return st.container(horizontal=True, gap="medium")

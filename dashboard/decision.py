@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.bins import Bins, bins_of
 from dashboard.charts import distribution, scale, waterfall
-from dashboard.context import Page, as_typed, failures_told
+from dashboard.context import Page, as_typed, failures_told, plain
 
 _ICONS = {
     "accept": ":material/check_circle:",
@@ -111,12 +111,7 @@ def show_reasons(page: Page, answer: Mapping[str, Any]) -> None:
     if not sentences:
         st.write(page.say("no_reasons"))
         return
-    st.markdown("\n".join(f"{place}. {_plain(text)}" for place, text in enumerate(sentences, 1)))
-
-
-def _plain(text: str) -> str:
-    """Take the meaning from signs that Markdown would read."""
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>$#~|:" else sign for sign in text)
+    st.markdown("\n".join(f"{place}. {plain(text)}" for place, text in enumerate(sentences, 1)))
 
 
 def show_steps(page: Page, answer: Mapping[str, Any], explained: Mapping[str, Any]) -> None:
@@ -172,6 +167,7 @@ def show_similar(page: Page, answer: Mapping[str, Any], explained: Mapping[str, 
         format_func=lambda name: str(features[name]["text"]),
         max_selections=6,
         key="compared",
+        placeholder=page.say("choose"),
     )
     for name in chosen:
         step = features[name]

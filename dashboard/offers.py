@@ -48,6 +48,7 @@ def _show_offer(page: Page, offer: Mapping[str, Any]) -> None:
                 page.number(column["offered"]),
                 change,
                 delta_color="off",
+                delta_arrow="off",
                 width="content",
             )
         if offer["payments"] is not None:

@@ -48,6 +48,7 @@ def _show_reviews(page: Page, reviews: Sequence[Mapping[str, Any]]) -> None:
         None,
         lambda number: page.moment(by_id[number]["due_at"]),
         key="queue_review",
+        placeholder=page.say("choose"),
     )
     if chosen:
         show_review(page, chosen)
@@ -74,6 +75,7 @@ def _show_referred(page: Page, referred: Sequence[Mapping[str, Any]]) -> None:
         None,
         lambda number: f"{by_id[number]['applicant']} · {page.moment(by_id[number]['at'])}",
         key="queue_referred",
+        placeholder=page.say("choose"),
     )
     if chosen:
         record = page.api.record(chosen)

@@ -237,15 +237,17 @@ class Profile:
             else Column.of_numbers(matrix[:, i])
             for i, (name, levels) in enumerate(features.items())
         }
+        scored = Column.of_numbers(pds)
         if defaulted is not None:
             columns = {
                 name: column.with_outcomes(matrix[:, i], defaulted)
                 for i, (name, column) in enumerate(columns.items())
             }
+            scored = scored.with_outcomes(pds, defaulted)
         taken = list(decisions)
         accepted = matrix[[decision == "accept" for decision in taken]]
         return cls(
-            {**columns, PD: Column.of_numbers(pds)},
+            {**columns, PD: scored},
             dict(Counter(taken)),
             usual=usual_values(features, accepted),
         )
