@@ -184,7 +184,7 @@ def _ask_number(page: Page, field: Field, label: str, value: Any, key: str) -> f
         step=1 if field.whole else None,
         format=_format(field, known),
         key=key,
-        help=f"{field.name}{page.say('unit', unit=field.unit) if field.unit else ''}",
+        help=f"{field.name} {page.say('unit', unit=field.unit) if field.unit else ''}".strip(),
         placeholder=page.say("number_invented" if invented else "unknown"),
     )
 

@@ -439,13 +439,18 @@ class Scorer:
             return
         levels = {one.name: one.levels for one in self.features}
         columns = [(name, one.levels) for name, one in self.profile.columns.items()]
-        fits = all(
-            name in levels and (value in levels[name] if levels[name] else type(value) is not str)
+        own = [*levels.items(), (PD, ())]
+        strange = [name for name, *_ in set(columns) ^ set(own)]
+        strange += [
+            name
             for name, value in self.profile.usual.items()
-            if value is not None
-        )
-        if columns != [*levels.items(), (PD, ())] or not fits:
-            raise ScorerError("the profile is of other features than the model")
+            if name not in levels
+            or (value is not None and levels[name] and value not in levels[name])
+            or (isinstance(value, str) and not levels[name])
+        ]
+        if strange or columns != own:
+            named = min(strange, default="their order")
+            raise ScorerError(f"the profile is of other features than the model: {named}")
 
     def _description(self) -> dict[str, Any]:
         return {

@@ -319,6 +319,8 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/predict",
         "/predict/batch",
+        "/key",
+        "/predictions",
         "/predictions/{id}",
         "/predictions/{id}/explanation",
         "/predictions/{id}/override",

@@ -39,11 +39,7 @@ LENDER = {
 def refusing(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that refuses whoever it can."""
     folder = tmp_path_factory.mktemp("refusing") / "champion"
-    texts = {
-        feature.name: {"en": f"about {feature.name}", "fr": f"à propos de {feature.name}"}
-        for feature in scorer.features
-    }
-    replace(scorer, cutoff=1e-6, refer_band=(1e-6, 1e-6), texts=texts).save(folder)
+    replace(scorer, cutoff=1e-6, refer_band=(1e-6, 1e-6)).save(folder)
     return folder
 
 

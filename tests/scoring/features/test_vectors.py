@@ -81,7 +81,7 @@ def test_vectors_are_scored_as_frames_are(scorer: Scorer, sample_features: pl.Da
 def test_steps_add_up_to_the_logit(scorer: Scorer, sample_features: pl.DataFrame) -> None:
     scored = scorer.score(pack(sample_features.head(10)))
     for row in range(10):
-        steps = scorer.steps_of(scored, row)
+        steps = scorer.causes.steps(scored, row)
         total = scored.base + sum(step.contribution for step in steps)
         assert total == pytest.approx(np.log(scored.pds[row] / (1 - scored.pds[row])), abs=1e-9)
         sizes = [abs(step.contribution) for step in steps]

@@ -350,6 +350,7 @@ def test_all_words_are_of_features_or_columns(monkeypatch: pytest.MonkeyPatch) -
         levels = list(kind.categories) if isinstance(kind, pl.Enum) else []
         for value in (*levels, None, 0.0, 1.0, 3.0, -3.0, -300.0, 2_000.0):
             value_text.__wrapped__(feature, value, "en")
+    noted["units"]["pd"]
     for column in TABLES["application"].columns:
         if column.name != "TARGET":
             unit_text(column.name, "en")
