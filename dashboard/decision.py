@@ -100,8 +100,12 @@ def _show_basis(page: Page, answer: Mapping[str, Any]) -> None:
 
 
 def reason_sentences(page: Page, answer: Mapping[str, Any]) -> list[str]:
-    """Read the reasons in the page's language; one of a decision of long ago may have no words."""
-    return [reason["texts"].get(page.language) or reason["feature"] for reason in answer["reasons"]]
+    """Read the reasons in the page's language, or in another one where that is newer than they."""
+    return [
+        reason["texts"].get(page.language)
+        or next(iter(reason["texts"].values()), reason["feature"])
+        for reason in answer["reasons"]
+    ]
 
 
 def show_reasons(page: Page, answer: Mapping[str, Any]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -155,10 +155,7 @@ def _decision(history: History, words: _Words) -> Iterator[str]:
 
 def _reasons(history: History, words: _Words) -> Section:
     prediction = history.prediction
-    reasons = [
-        reason["texts"].get(words.language) or reason["feature"]
-        for reason in orjson.loads(prediction.reasons)
-    ]
+    reasons = [_told(reason, words.language) for reason in orjson.loads(prediction.reasons)]
     # What the model made of an application is no reason for what a person decided otherwise.
     refused = history.in_force == prediction.decision == "refuse"
     low, high = prediction.refer_low, prediction.refer_high
@@ -168,6 +165,12 @@ def _reasons(history: History, words: _Words) -> Section:
         tuple(reasons),
         (probability,) if reasons else (words("reasons.none"), probability),
     )
+
+
+def _told(reason: Mapping[str, Any], language: str) -> str:
+    """Read a reason in a language, or in another one where that is newer than the record."""
+    texts: Mapping[str, str] = reason["texts"]
+    return texts.get(language) or next(iter(texts.values()), reason["feature"])
 
 
 def _data(prediction: Prediction, layouts: Layouts, settings: Settings, words: _Words) -> Section:

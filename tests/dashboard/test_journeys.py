@@ -175,7 +175,7 @@ def test_a_changed_value_changes_the_answer_and_nothing_is_recorded(
     go_to(page, texts["what_if_tab"])
     recorded = len(list(service.store.decisions.search()))
     credit = page.get_by_role("spinbutton").first
-    credit.fill("45000")
+    credit.fill("3000000")
     credit.press("Enter")
     page.get_by_text(texts["reasons_after"]).wait_for()
     settled(page)
@@ -256,7 +256,8 @@ def test_a_form_is_decided_on_as_it_is_and_the_next_one_begins_empty(
     other = "English" if language == "fr" else "Français"
     page.get_by_text(other, exact=True).click()
     page.get_by_text(TEXTS["en" if language == "fr" else "fr"]["begin_empty"]).wait_for()
-    expect(credit).to_have_value("555.00")
+    words = describe("AMT_CREDIT", "en" if language == "fr" else "fr")
+    expect(page.get_by_role("spinbutton", name=words)).to_have_value("555.00")
 
 
 def test_those_in_charge_see_what_was_found_and_change_the_policy(

@@ -97,7 +97,8 @@ def test_a_refusal_says_why_on_what_and_how_to_contest_it(
 ) -> None:
     assert answer["decision"] == "refuse"
     made, text = datetime.fromisoformat(answer["at"]), text_of(client, answer["id"], language)
-    reasons = [f"- {reason['texts'][language]}" for reason in answer["reasons"]]
+    sentences = [" ".join(reason["texts"][language].split()) for reason in answer["reasons"]]
+    reasons = [f"- {sentence}" for sentence in sentences]
     until = made + timedelta(days=40)
     wanted = (
         *reasons, refused, source, answer["id"], str(answer["applicant"]),
@@ -196,9 +197,10 @@ def test_a_pseudonym_is_told_to_nobody(refusing: Path, tmp_path: Path) -> None:
 
 
 def test_reasons_in_whatever_form_are_told_by_their_sentence(client: FlaskClient) -> None:
-    """A reason of a cause, and one that nobody has put into words."""
+    """A reason of a cause, one in another language, and one that nobody has put into words."""
     reasons = [
         {"cause": "late", "texts": {"en": "Late payments: 5 of 12", "fr": "Retards : 5 sur 12"}},
+        {"cause": "debts", "texts": {"fr": "Dettes : 3"}},
         {"feature": "nobody_named_it", "texts": {}},
     ]
     made: Any = client.post("/predict", json=copy.deepcopy(example.REQUEST)).json
@@ -207,7 +209,7 @@ def test_reasons_in_whatever_form_are_told_by_their_sentence(client: FlaskClient
     assert kept is not None
     number = new_id()
     store.decisions.record([replace(kept, id=number, reasons=orjson.dumps(reasons).decode())])
-    assert "- Late payments: 5 of 12 - nobody_named_it" in text_of(client, number)
+    assert "- Late payments: 5 of 12 - Dettes : 3 - nobody_named_it" in text_of(client, number)
     assert "- Retards : 5 sur 12" in text_of(client, number, "fr")
 
 
