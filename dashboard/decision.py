@@ -103,7 +103,7 @@ def reason_sentences(page: Page, answer: Mapping[str, Any]) -> list[str]:
     """Read the reasons in the page's language, or in another one where that is newer than they."""
     return [
         reason["texts"].get(page.language)
-        or next(iter(reason["texts"].values()), reason["feature"])
+        or next(iter(reason["texts"].values()), reason.get("feature", ""))
         for reason in answer["reasons"]
     ]
 

@@ -170,7 +170,7 @@ def _reasons(history: History, words: _Words) -> Section:
 def _told(reason: Mapping[str, Any], language: str) -> str:
     """Read a reason in a language, or in another one where that is newer than the record."""
     texts: Mapping[str, str] = reason["texts"]
-    return texts.get(language) or next(iter(texts.values()), reason["feature"])
+    return texts.get(language) or next(iter(texts.values()), reason.get("feature", ""))
 
 
 def _data(prediction: Prediction, layouts: Layouts, settings: Settings, words: _Words) -> Section:
