@@ -260,6 +260,32 @@ def test_a_form_is_decided_on_as_it_is_and_the_next_one_begins_empty(
     expect(page.get_by_role("spinbutton", name=words)).to_have_value("555.00")
 
 
+def test_a_first_application_is_entered_from_nothing(
+    page: Page, service: serving.Service, language: Language
+) -> None:
+    texts = TEXTS[language]
+    page.get_by_text(texts["source_form"], exact=True).click()
+    page.get_by_text(texts["required_group"]).wait_for()
+    settled(page)
+    looked_at(page, "form", language)
+    kind = describe("NAME_CONTRACT_TYPE", language)
+    page.get_by_role("combobox", name=kind).click()
+    page.get_by_role("option").first.click()
+    for column, typed in (
+        ("AMT_INCOME_TOTAL", "135000"), ("AMT_CREDIT", "450000"), ("DAYS_BIRTH", "34"),
+        ("AMT_ANNUITY", "24750"), ("DAYS_EMPLOYED", "2.5"), ("EXT_SOURCE_2", "0.42"),
+    ):  # fmt: skip
+        page.get_by_role("spinbutton", name=describe(column, language)).fill(typed)
+    page.get_by_role("button", name=texts["ask"]).click()
+    page.get_by_role("button", name=texts["form_another"]).wait_for()
+    settled(page)
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
+    (sent,) = rows_of(newest.rows or b"", int(newest.applicant))["application"]
+    assert (sent["DAYS_BIRTH"], sent["DAYS_EMPLOYED"]) == (-12_418, -913)
+    assert int(newest.applicant) >= 1_000_000_000
+    expect(page.get_by_text(texts["reasons_heading"])).to_be_visible()
+
+
 def test_those_in_charge_see_what_was_found_and_change_the_policy(
     page: Page, service: serving.Service, language: Language, tmp_path: Path
 ) -> None:

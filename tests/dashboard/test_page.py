@@ -411,6 +411,74 @@ def test_an_officer_decides_otherwise(service: Service) -> None:
     assert newest.id in page.dataframe[0].value["id"].to_list()
 
 
+def press(page: AppTest, text: str, language: str = "en") -> AppTest:
+    """Press the first button of a text."""
+    label = TEXTS[language][text]
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_loan_that_would_be_accepted_is_taken_and_decided_on(
+    service: Service, sample: Dataset, language: Any
+) -> None:
+    asked_for = (
+        (number, requests.post(f"{service.url}/offers", json={"SK_ID_CURR": number}, timeout=60))
+        for number in serving.applicants(sample, 200)
+    )
+    number = next(own for own, found in asked_for if found.json()["outcome"] == "offers")
+    page = opened(language, "number")
+    page.text_input(key="number").set_value(str(number)).run()
+    page = page.button(key="ask").click().run()
+    origin = _decision(service)
+    page = press(in_detail(page, "offers", language), "take_offer", language)
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
+    assert (newest.applicant, newest.decision) == (str(number), "accept")
+    assert newest.counter_offer_to == origin
+    assert f"**{TEXTS[language]['accept']}.**" in words(page)
+    assert TEXTS[language]["counter_offer"].format(id=origin) in words(page)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_review_is_opened_taken_on_and_decided(service: Service, language: Any) -> None:
+    texts = TEXTS[language]
+    page = asked(language)
+    page.text_input(key="actor").set_value("C. Martin").run()
+    page = in_detail(page, "review", language)
+    page = press(page, "contest_send", language)
+    assert texts["contest_empty"] in words(page)
+    page.text_area(key="contest_words_0").set_value("My income has risen since.")
+    page = press(page, "contest_send", language)
+    assert texts["contest_kept"] in words(page)
+    assert "My income has risen since." in words(page)
+    (waiting,) = service.store.reviews.of(_decision(service))
+    queued = words(at_tab(page, "queue", language))
+    assert waiting.prediction_id in page.dataframe[0].value.iloc[:, -1].to_list()
+    assert texts["queue_referred"].partition("(")[0] in queued
+    page = in_detail(at_tab(page, "applicant", language), "review", language)
+    page = press(page, "review_take", language)
+    assert texts["review_assigned"].format(who="C. Martin") in words(page)
+    page = press(page, "ruling_send", language)
+    assert texts["who_and_why"] in words(page)
+    page.radio(key=f"ruling_decision_{waiting.id}").set_value("refuse")
+    page.text_area(key=f"ruling_motive_{waiting.id}").set_value("The papers do not show it.")
+    page = press(page, "ruling_send", language)
+    assert texts["ruling_kept"] in words(page)
+    (decided,) = service.store.reviews.of(waiting.prediction_id)
+    assert (decided.decision, decided.actor) == ("refuse", "C. Martin")
+    assert decided.motive == "The papers do not show it."
+
+
+def test_who_may_not_change_the_policy_is_not_asked_to(
+    environment: Environment, keyed: Service
+) -> None:
+    environment.setenv("API_URL", keyed.url)
+    page = at_tab(with_key(opened(), keyed, "score", "read"), "model")
+    assert TEXTS["en"]["champion"] in words(page)
+    assert TEXTS["en"]["policy"] not in words(page)
+    page = at_tab(with_key(page, keyed, "score", "admin"), "model")
+    assert TEXTS["en"]["policy"] in words(page)
+
+
 def test_another_applicant_does_not_keep_the_answer() -> None:
     page = asked()
     assert page.dataframe
