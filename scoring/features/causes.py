@@ -30,11 +30,9 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         "application__TERM_LISTED", "application__RATE_LISTED", "application__RATE_OFF_LIST",
         "application__PAYMENTS_TO_CREDIT",
     ),
-    "income_and_instalments": (
+    "income_and_work": (
         "AMT_INCOME_TOTAL", "application__CREDIT_TO_INCOME", "application__ANNUITY_TO_INCOME",
         "application__INCOME_PER_MEMBER", "combined__INSTALMENTS_TO_INCOME",
-    ),
-    "work_and_education": (
         "NAME_INCOME_TYPE", "NAME_EDUCATION_TYPE", "OCCUPATION_TYPE", "ORGANIZATION_TYPE",
         "DAYS_EMPLOYED", "application__NOT_EMPLOYED",
     ),
@@ -108,6 +106,12 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         "combined__AMT_ANNUITY__over__installments__AMT_INSTALMENT__all__max",
         "combined__AMT_ANNUITY__over__previous__AMT_ANNUITY__approved__max",
         "combined__AMT_CREDIT__over__previous__AMT_CREDIT__approved__mean",
+        "previous__AMT_ANNUITY__running__sum", "previous__CNT_PAYMENT__running__mean",
+        "previous__DAYS_LAST_DUE_1ST_VERSION__all__max", "previous__DAYS_ENDED_EARLY__all__mean",
+        "pos_cash__FUTURE_TO_TOTAL__all__mean", "pos_cash__LOAN_REMAINING_TO_PLANNED__last__mean",
+        "pos_cash__LOAN_COMPLETED__all__mean", "loan__REMAINING_DEBT__running__sum",
+        "loan__REMAINING_TO_CREDIT__last__mean", "loan__PAID_TO_CREDIT__last__mean",
+        "combined__loan__REMAINING_DEBT__running__sum__over__AMT_INCOME_TOTAL",
     ),
     "late_payments_here": (
         "pos_cash__SK_DPD__12m__mean", "pos_cash__IS_LATE__all__mean",
@@ -119,14 +123,6 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         "installments__PAID_TO_DUE__all__total", "card__SK_DPD__12m__mean",
         "card__IS_LATE_TOLERATED__all__mean", "card__LATE_MONTH__all__max",
         "loan__EVER_LATE__running__mean",
-    ),
-    "loans_running_here": (
-        "previous__AMT_ANNUITY__running__sum", "previous__CNT_PAYMENT__running__mean",
-        "previous__DAYS_LAST_DUE_1ST_VERSION__all__max", "previous__DAYS_ENDED_EARLY__all__mean",
-        "pos_cash__FUTURE_TO_TOTAL__all__mean", "pos_cash__LOAN_REMAINING_TO_PLANNED__last__mean",
-        "pos_cash__LOAN_COMPLETED__all__mean", "loan__REMAINING_DEBT__running__sum",
-        "loan__REMAINING_TO_CREDIT__last__mean", "loan__PAID_TO_CREDIT__last__mean",
-        "combined__loan__REMAINING_DEBT__running__sum__over__AMT_INCOME_TOTAL",
     ),
     "card_use": (
         "card__MONTHS_BALANCE__all__count", "card__AMT_BALANCE__last3__mean",

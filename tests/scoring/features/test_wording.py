@@ -201,9 +201,10 @@ def test_values_are_said(feature: str, value: float | str | None, en: str, fr: s
             "habituellement\u00a0: 25\u202f000",
         ),
         (
-            "work_and_education", "DAYS_EMPLOYED", -400.0, -2000.0,
-            "Work and education: 13\u00a0months in the current employment; usual: 5.5\u00a0years",
-            "Emploi et études\u00a0: 13\u00a0mois dans l'emploi actuel\u00a0; "
+            "income_and_work", "DAYS_EMPLOYED", -400.0, -2000.0,
+            "Income, work and education: 13\u00a0months in the current employment; "
+            "usual: 5.5\u00a0years",
+            "Revenu, emploi et études\u00a0: 13\u00a0mois dans l'emploi actuel\u00a0; "
             "habituellement\u00a0: 5,5\u00a0ans",
         ),
         (
@@ -212,9 +213,9 @@ def test_values_are_said(feature: str, value: float | str | None, en: str, fr: s
             "Logement et biens\u00a0: pas de voiture\u00a0; habituellement\u00a0: une voiture",
         ),
         (
-            "work_and_education", "NAME_EDUCATION_TYPE", "Lower secondary", "Higher education",
-            "Work and education (education): lower secondary; usual: higher education",
-            "Emploi et études (niveau d'études)\u00a0: premier cycle du secondaire\u00a0; "
+            "income_and_work", "NAME_EDUCATION_TYPE", "Lower secondary", "Higher education",
+            "Income, work and education (education): lower secondary; usual: higher education",
+            "Revenu, emploi et études (niveau d'études)\u00a0: premier cycle du secondaire\u00a0; "
             "habituellement\u00a0: études supérieures",
         ),
         (

@@ -201,7 +201,7 @@ def test_next_to_nothing_is_not_told() -> None:
 
 def test_equal_causes_are_told_in_their_order() -> None:
     added = {"DEF_30_CNT_SOCIAL_CIRCLE": 0.5, "AMT_INCOME_TOTAL": 0.5, "AMT_CREDIT": 0.5}
-    order = ["loan_asked", "income_and_instalments", "social_circle"]
+    order = ["loan_asked", "income_and_work", "social_circle"]
     assert [one.cause for one in told(causes(), added)] == order
 
 
@@ -214,7 +214,7 @@ def test_protected_attributes_count_and_are_not_told() -> None:
 
 def test_what_is_no_worse_than_usual_is_no_reason() -> None:
     added = {"DAYS_EMPLOYED": 0.5, "AMT_CREDIT": 0.5}
-    both = ["loan_asked", "work_and_education"]
+    both = ["loan_asked", "income_and_work"]
     assert [one.cause for one in told(causes(unhelpful), added)] == both
     assert [one.cause for one in told(causes(helpful, ["DAYS_EMPLOYED"]), added)] == both
     asked = causes(unhelpful, ["DAYS_EMPLOYED"])
