@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import known
 from dashboard.charts import vintages
 from dashboard.client import ApiError
-from dashboard.context import Page, beside, failures_told
+from dashboard.context import Page, beside, failures_told, plain
 
 _DRIFTED = 15
 _SHARES = ("accepted", "referred", "refused")
@@ -66,9 +66,10 @@ def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
         whom = about if alert["model_version"] else page.say("about_service")
         box(
             f"**{page.say(alert['severity'])}** ({whom}){page.say('colon')} "
-            f"{alert['message']} {alert['advice']}",
+            f"{alert['title']}. {alert['advice']}",
             icon=_ICONS[alert["severity"]],
         )
+        st.caption(plain(alert["message"]))
 
 
 def _show_model(page: Page, model: Mapping[str, Any]) -> None:
@@ -120,8 +121,7 @@ def _show_drift(page: Page, comparison: Mapping[str, Any]) -> None:
 def _show_estimate(page: Page, estimate: Mapping[str, Any]) -> None:
     with beside():
         for name, figure in estimate.items():
-            told = page.number(figure["value"], 3)
-            st.metric(page.say(f"figure_{name}"), told, width="content")
+            st.metric(page.say(f"figure_{name}"), page.figure(figure["value"]), width="content")
     st.caption(page.say("estimated"))
 
 
@@ -132,9 +132,9 @@ def _show_performance(page: Page, performance: Mapping[str, Any]) -> None:
     page.table(
         {
             "figure": page.say(f"figure_{name}"),
-            "realised": page.number(figure["value"], 3),
-            "interval": " – ".join(page.number(figure[end], 3) for end in ("low", "high")),
-            "promised": page.number(promised[name], 3) if name in promised else "",
+            "realised": page.figure(figure["value"]),
+            "interval": " – ".join(page.figure(figure[end]) for end in ("low", "high")),
+            "promised": page.figure(promised[name]) if name in promised else "",
         }
         for name, figure in performance["figures"].items()
     )

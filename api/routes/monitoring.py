@@ -9,10 +9,11 @@ from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.access import scope
-from api.http.bodies import json_answer
-from api.http.openapi import STORE_AWAY, problem, resource
+from api.http.bodies import asked_language, json_answer
+from api.http.openapi import LANGUAGE, STORE_AWAY, operation, problem, resource
 from api.http.problems import ProblemError
 from api.service import current_service
+from scoring.language import catalogue
 from scoring.store import Report
 
 blueprint = resource("monitoring", "alerts", "What monitoring has found")
@@ -35,8 +36,9 @@ class AlertFacts(BaseModel):
     number: int
     rule: str = Field(description="Which rule; a model has one open alert of a rule at most")
     severity: Literal["warning", "critical"]
-    message: str = Field(description="What was found")
-    advice: str = Field(description="What to do about it")
+    title: str = Field(description="What the rule is about, in the language of the answer")
+    message: str = Field(description="What was found, in English")
+    advice: str = Field(description="What to do about it, in the language of the answer")
     figure: float = Field(description="The size of what was found")
     threshold: float = Field(description="From where on it is told with this severity")
     subjects: list[str] = Field(description="The features that it is about, the worst first")
@@ -61,13 +63,23 @@ class Alerts(BaseModel):
     "/alerts",
     summary="What monitoring has found",
     responses={200: Alerts, 422: _WRONG, 503: STORE_AWAY},
+    openapi_extensions=operation(LANGUAGE),
 )
 @scope("admin")
 def alerts(query: AlertsQuery) -> Response:
     """The alerts that `python -m scoring monitor` has kept; the open ones if no other are asked."""
     kept = current_service().store.alerts.latest(query.limit, open_only=query.state == "open")
     records: list[dict[str, Any]] = [asdict(record) for record in kept]
-    return json_answer({"alerts": [record.pop("alert") | record for record in records]})
+    language = asked_language()
+    told = [_in_words(record.pop("alert"), language) | record for record in records]
+    return json_answer({"alerts": told}, language=language)
+
+
+def _in_words(alert: dict[str, Any], language: str) -> dict[str, Any]:
+    """Say an alert in a language; one of a rule of long ago in the words of its day."""
+    words, rule = catalogue(language, "monitoring"), alert["rule"]
+    title = words["rules"].get(rule, rule)
+    return {**alert, "title": title, "advice": words["advice"].get(rule, alert["advice"])}
 
 
 _KIND = "monitoring"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from scoring.language import text
 from scoring.store import Alert, Store
 from tests.helpers import serving
 
@@ -46,8 +47,11 @@ def key(client: FlaskClient, scope: str) -> dict[str, str]:
     return {"X-API-Key": store.keys.add("on-call", [scope])[1]}
 
 
-def test_open_alerts_are_told_with_all_that_is_known(client: FlaskClient) -> None:
-    answer = client.get("/alerts", headers=key(client, "admin"))
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_open_alerts_are_told_with_all_that_is_known(client: FlaskClient, language: str) -> None:
+    headers = {**key(client, "admin"), "Accept-Language": language}
+    answer = client.get("/alerts", headers=headers)
+    assert answer.headers["Content-Language"] == language
     assert answer.status_code == 200
     (told,) = answer.json["alerts"]
     number = told.pop("number")
@@ -56,7 +60,8 @@ def test_open_alerts_are_told_with_all_that_is_known(client: FlaskClient) -> Non
         "rule": "missingness",
         "severity": "critical",
         "message": FOUND.message,
-        "advice": FOUND.advice,
+        "title": text(language, "monitoring.rules.missingness"),
+        "advice": text(language, "monitoring.advice.missingness"),
         "figure": 0.6,
         "threshold": 0.5,
         "subjects": ["EXT_SOURCE_3"],
@@ -98,6 +103,6 @@ def test_only_those_who_administer_are_told(client: FlaskClient, scope: str) -> 
 def test_the_document_describes_it(client: FlaskClient) -> None:
     document = client.get("/docs/openapi.json").json
     operation = document["paths"]["/alerts"]["get"]
-    assert {one["name"] for one in operation["parameters"]} == {"state", "limit"}
+    assert {one["name"] for one in operation["parameters"]} == {"state", "limit", "Accept-Language"}
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/Alerts"}
