@@ -19,10 +19,11 @@ from scoring.store import ERASED, Override, Prediction, Review
 
 # Where features come from, by how their names begin; the rest is of the application itself.
 _SOURCES = {
-    "EXT_SOURCE": "scores", "bureau": "bureau", "previous__": "previous", "card__": "payments",
+    "EXT_SOURCE": "scores", "bureau": "bureau", "AMT_REQ_": "bureau", "OBS_": "circle",
+    "DEF_": "circle", "previous__": "previous", "card__": "payments",
     "installments__": "payments", "pos_cash__": "payments",
 }  # fmt: skip
-_OF_OTHERS = frozenset({"scores", "bureau"})
+_OF_OTHERS = frozenset({"scores", "bureau", "circle"})
 
 
 class Section(NamedTuple):

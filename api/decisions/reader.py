@@ -116,6 +116,7 @@ class ApplicantReader:
         misread = tuple(_take_out(rows)) if unknown else ()
         application = rows.pop("application")
         if application.get(_APPLICANT) is None:
+            _refuse(_numbered_rows(rows))
             application[_APPLICANT] = self._new_number()
         rows = {"application": [application], **rows}
         _refuse(_relation_errors(rows, application[_APPLICANT]))
@@ -264,6 +265,17 @@ def _unknown_name(name: str, known: tuple[str, ...], place: str) -> FieldError:
     nearest = nearest_name(name, known)
     hint = f"; did you mean {nearest}?" if nearest else ""
     return FieldError(f"{place}/{pointer_part(name)}", f"unknown field{hint}")
+
+
+def _numbered_rows(rows: Rows) -> Iterator[FieldError]:
+    """Check that no history says a number where the application says none."""
+    for name, own in rows.items():
+        for index, row in enumerate(own):
+            if row.get(_APPLICANT) is not None:
+                detail = (
+                    f"the row belongs to applicant {row[_APPLICANT]}, the application to nobody"
+                )
+                yield FieldError(f"/{name}/{index}/{_APPLICANT}", detail)
 
 
 def _relation_errors(rows: Rows, applicant: int) -> Iterator[FieldError]:

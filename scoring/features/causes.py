@@ -173,6 +173,12 @@ WORSE_BELOW = frozenset(
 
 # Categories that say sex or age in other words.
 UNTOLD_VALUES = frozenset({"Maternity leave", "Pensioner"})
+# Who has no current employment is mostly retired: the first says so, the second has no value then.
+SAYS_RETIRED = frozenset({"application__NOT_EMPLOYED"})
+UNTOLD_MISSING = frozenset({"DAYS_EMPLOYED"})
+
+# Numbers that are there even where nothing is known of their cause.
+COUNTS_OF_KNOWN = frozenset({"application__EXT_SOURCES_KNOWN", "application__EXT_SOURCES_FILLED"})
 
 # Without a value it never happened, which is no gap in what is known.
 NEVER = frozenset(

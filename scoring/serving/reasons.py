@@ -13,9 +13,12 @@ import orjson
 
 from scoring.features.causes import (
     CAUSES,
+    COUNTS_OF_KNOWN,
     INDICES,
     NEVER,
     PROTECTED_CAUSE,
+    SAYS_RETIRED,
+    UNTOLD_MISSING,
     UNTOLD_VALUES,
     WORSE_ABOVE,
     WORSE_BELOW,
@@ -296,14 +299,16 @@ class Causes:
             feature=feature,
             value=value,
             usual=self.usual[chosen],
-            nothing_known=value is None and self._nothing_known(place, values),
+            nothing_known=(value is None or feature in COUNTS_OF_KNOWN)
+            and self._nothing_known(place, values),
         )
 
     def _speaks(self, i: int, value: float) -> bool:
         """Tell whether a value says by itself what raised the PD."""
         feature, told = self._told(i, value)
         if told is None:
-            return feature not in NEVER and bool(self._missing[i] < 0.5)
+            told_as_missing = feature not in NEVER and feature not in UNTOLD_MISSING
+            return told_as_missing and bool(self._missing[i] < 0.5)
         return not any(self._doubts(i, value)) and not read_alike(feature, told, self.usual[i])
 
     def _doubts(self, i: int, value: float) -> tuple[bool, bool]:
@@ -311,7 +316,8 @@ class Causes:
         feature, told = self._told(i, value)
         usual = self.usual[i]
         better = isinstance(usual, float) and self._directions[i] * (value - usual) < 0
-        return feature in INDICES or told in UNTOLD_VALUES, better
+        private = told in UNTOLD_VALUES or (told is None and feature in UNTOLD_MISSING)
+        return private or feature in INDICES | SAYS_RETIRED, better
 
     def _nothing_known(self, place: int, values: Floats) -> bool:
         """Tell whether all is missing of a cause that can be."""

@@ -138,6 +138,12 @@ def test_an_application_without_a_number_gets_one(body: dict[str, Any], absent: 
     assert application["SK_ID_CURR"] == 1_234_567_890
 
 
+def test_rows_with_a_number_need_an_application_with_one(body: dict[str, Any]) -> None:
+    del body["application"]["SK_ID_CURR"]
+    body["bureau"][0]["SK_ID_CURR"] = 100_002
+    assert "100002" in read_errors(body)["/bureau/0/SK_ID_CURR"]
+
+
 def test_an_invented_number_is_of_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     known, decided, free = 1_000_000_001, 1_000_000_002, 1_000_000_003
     drawn = iter([known, decided, free])

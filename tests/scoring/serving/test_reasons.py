@@ -255,6 +255,8 @@ def test_a_cause_of_which_nothing_is_known_says_so() -> None:
     (reason,) = told(own, {"EXT_SOURCE_1": 0.3}, **missing)
     assert reason.value is None
     assert reason.texts["en"] == "No external credit score is known"
+    (counted,) = told(own, {"application__EXT_SOURCES_FILLED": 0.3}, **missing)
+    assert counted.texts["en"] == "No external credit score is known"
     (some,) = told(own, {"EXT_SOURCE_1": 0.3}, EXT_SOURCE_1=math.nan)
     assert some.texts["en"] == "External credit scores: none from source 1 is known"
 
