@@ -29,15 +29,15 @@ def interactions(url: str, applicant: int, rounds: int) -> dict[str, tuple[float
     with _environment({"API_URL": url, "API_TIMEOUT": "30"}):
         page = AppTest.from_file(str(_APP), default_timeout=60).run()
         page.text_input(key="number").set_value(str(applicant)).run()
-        values = cycle((0.2, 0.4, 0.6))
+        values = cycle((90_000.0, 180_000.0, 270_000.0))
         steps: dict[str, Callable[[], AppTest]] = {
             "find an applicant by number": lambda: (
                 page.text_input(key="number").set_value(str(applicant)).run()
             ),
             "decide, with reasons": lambda: page.button(key="ask").click().run(),
-            "compare with others": lambda: _at(page, _WITHIN, "comparison_tab"),
+            "compare with others": lambda: _at(page, _WITHIN, "similar_tab"),
             "what if: open": lambda: _at(page, _WITHIN, "what_if_tab"),
-            "what if: another value": lambda: _score(page).set_value(next(values)).run(),
+            "what if: another value": lambda: _credit(page).set_value(next(values)).run(),
             "earlier decisions": lambda: _at(page, _WITHIN, "history_tab"),
             "monitoring": lambda: _at(page, _BESIDE, "monitoring_tab"),
             "model": lambda: _at(page, _BESIDE, "model_tab"),
@@ -45,9 +45,9 @@ def interactions(url: str, applicant: int, rounds: int) -> dict[str, tuple[float
         return {name: _timed(step, rounds) for name, step in steps.items()}
 
 
-def _score(page: AppTest) -> NumberInput:
-    """Find the field of a score on the tab of suppositions; its key names the decision."""
-    return next(field for field in page.number_input if str(field.key).endswith("_EXT_SOURCE_3"))
+def _credit(page: AppTest) -> NumberInput:
+    """Find the field of the amount on the tab of suppositions; its key names the decision."""
+    return next(field for field in page.number_input if str(field.key).endswith("_AMT_CREDIT"))
 
 
 def _at(page: AppTest, key: str, tab: str) -> AppTest:
