@@ -34,7 +34,8 @@ def show_in_force(page: Page, answer: Mapping[str, Any], record: Mapping[str, An
     _BOXES[decision](f"**{page.say(decision)}.** {by}", icon=_ICONS[decision])
     # Plain text, in which lines stay lines and signs stay signs.
     st.text(page.say("motive_was", motive=last["motive"]))
-    st.caption(page.say("model_view", view=in_words(page, answer)))
+    view = f"{page.say(answer['decision'])}. {_why(page, answer)}"
+    st.caption(page.say("model_view", view=view))
     _show_basis(page, answer)
     _show_scale(page, answer, "scale")
 
@@ -48,11 +49,6 @@ def show_verdict(page: Page, answer: Mapping[str, Any], key: str = "scale") -> N
     _BOXES[decision](f"**{page.say(decision)}.** {_why(page, answer)}", icon=_ICONS[decision])
     _show_basis(page, answer)
     _show_scale(page, answer, key)
-
-
-def in_words(page: Page, answer: Mapping[str, Any]) -> str:
-    """Say what the model decided, and why."""
-    return f"{page.say(answer['decision'])}. {_why(page, answer)}"
 
 
 def _figures(page: Page, answer: Mapping[str, Any]) -> dict[str, str]:

@@ -41,16 +41,8 @@ def _show_reviews(page: Page, reviews: Sequence[Mapping[str, Any]]) -> None:
         }
         for review in reviews
     )
-    by_id = {review["id"]: review for review in reviews}
-    chosen = st.selectbox(
-        page.say("queue_open"),
-        list(by_id),
-        None,
-        lambda number: page.moment(by_id[number]["due_at"]),
-        key="queue_review",
-        placeholder=page.say("choose"),
-    )
-    if chosen:
+    due = {review["id"]: page.moment(review["due_at"]) for review in reviews}
+    if chosen := _chosen(page, due, "queue_review"):
         show_review(page, chosen)
 
 
@@ -68,17 +60,21 @@ def _show_referred(page: Page, referred: Sequence[Mapping[str, Any]]) -> None:
         }
         for waiting in referred
     )
-    by_id = {waiting["id"]: waiting for waiting in referred}
-    chosen = st.selectbox(
-        page.say("queue_open"),
-        list(by_id),
-        None,
-        lambda number: f"{by_id[number]['applicant']} · {page.moment(by_id[number]['at'])}",
-        key="queue_referred",
-        placeholder=page.say("choose"),
-    )
-    if chosen:
+    who = {one["id"]: f"{one['applicant']} · {page.moment(one['at'])}" for one in referred}
+    if chosen := _chosen(page, who, "queue_referred"):
         record = page.api.record(chosen)
         decision.show_in_force(page, record, record)
         decision.show_reasons(page, record)
         override.show(page, record)
+
+
+def _chosen(page: Page, labels: Mapping[str, str], key: str) -> str | None:
+    """Let one of those that wait be looked into; None while none is chosen."""
+    return st.selectbox(
+        page.say("queue_open"),
+        list(labels),
+        None,
+        labels.__getitem__,
+        key=key,
+        placeholder=page.say("choose"),
+    )
