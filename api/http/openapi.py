@@ -217,6 +217,7 @@ _PROBLEMS = tomllib.loads(Path(__file__).with_name("problems.toml").read_text("u
 NOT_READY = _documented("not_ready")[503]
 STORE_AWAY = _documented("store_away")[503]
 NOT_FOUND = _documented("not_found")[404]
+WRONG_QUERY = _documented("wrong_query")[422]
 BAD_BODY = _documented("bad_body")
 BAD_ROWS = BAD_BODY | _documented("bad_rows")
 _REFUSALS = {str(status): refusal for status, refusal in _documented("refusals").items()}

@@ -10,15 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.access import scope
 from api.http.bodies import asked_language, json_answer
-from api.http.openapi import LANGUAGE, STORE_AWAY, operation, problem, resource
+from api.http.openapi import LANGUAGE, STORE_AWAY, WRONG_QUERY, operation, problem, resource
 from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.language import catalogue
 from scoring.store import Report
 
 blueprint = resource("monitoring", "alerts", "What monitoring has found")
-
-_WRONG = problem(422, "A parameter cannot be used", "A parameter of the address is wrong.")
 
 
 class AlertsQuery(BaseModel):
@@ -62,7 +60,7 @@ class Alerts(BaseModel):
 @blueprint.get(
     "/alerts",
     summary="What monitoring has found",
-    responses={200: Alerts, 422: _WRONG, 503: STORE_AWAY},
+    responses={200: Alerts, 422: WRONG_QUERY, 503: STORE_AWAY},
     openapi_extensions=operation(LANGUAGE),
 )
 @scope("admin")

@@ -31,11 +31,6 @@ NOT_SEEN = (
 )
 
 
-_WRONG_QUERY = openapi.problem(
-    422, "A parameter cannot be used", "A parameter of the address is wrong."
-)
-
-
 class OverrideAnswer(BaseModel):
     """An officer's own decision."""
 
@@ -123,7 +118,7 @@ class OverrideBody(Body):
 @blueprint.get(
     "/predictions",
     summary="What waits for an officer's decision",
-    responses={200: Referred, 422: _WRONG_QUERY, 503: openapi.STORE_AWAY},
+    responses={200: Referred, 422: openapi.WRONG_QUERY, 503: openapi.STORE_AWAY},
 )
 @scope("score", "read")
 def referred_predictions(query: ReferredQuery) -> Response:

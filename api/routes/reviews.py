@@ -17,6 +17,7 @@ from api.http.openapi import (
     IF_MATCH,
     NOT_FOUND,
     STORE_AWAY,
+    WRONG_QUERY,
     body_of,
     operation,
     problem,
@@ -175,7 +176,7 @@ def prediction_reviews(path: PredictionPath) -> Response:
     responses={
         200: ReviewList,
         404: problem(404, "`after` is no review", _UNKNOWN),
-        422: problem(422, "A parameter cannot be used", "A parameter of the address is wrong."),
+        422: WRONG_QUERY,
         503: STORE_AWAY,
     },
 )
