@@ -304,8 +304,10 @@ class RegistrySource:
             if old != folder:
                 _remove(old)
         for left in self._cache.glob(f"{_STAGED}*"):
-            if left.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
-                _remove(left)
+            # Its worker may be done with it at any moment, and remove it without the lock.
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                    _remove(left)
 
     def _file(self, model: FoundModel, path: str, until: float, largest: int) -> bytes:
         query = urllib.parse.urlencode({"name": self._name, "version": model.state, "path": path})

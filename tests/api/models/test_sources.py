@@ -339,6 +339,17 @@ def test_a_damaged_copy_is_fetched_anew(server: Server, challenger: Scorer, tmp_
     assert fetch(source, "challenger") == challenger
 
 
+def test_a_download_that_is_gone_when_it_is_looked_at_is_passed_over(
+    server: Server, challenger: Scorer, tmp_path: Path
+) -> None:
+    gone = tmp_path / "cache" / ".download-gone"
+    gone.parent.mkdir()
+    gone.symlink_to(tmp_path / "nowhere")
+    assert fetch(RegistrySource(server.url, MODEL_NAME, tmp_path / "cache"), "challenger") == (
+        challenger
+    )
+
+
 def test_workers_that_start_at_once_all_get_the_whole_model(
     server: Server, challenger: Scorer, tmp_path: Path
 ) -> None:
