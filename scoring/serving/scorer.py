@@ -274,8 +274,9 @@ class Scorer:
 
     def score_matrix(self, matrix: Floats) -> Scored:
         """What `score` gives, of features that are encoded already."""
-        contributions, base = self._contributions(matrix)
-        return Scored(matrix, self.pds(matrix), contributions, base)
+        scores, explanations = self.model.explained(matrix)
+        contributions, base = self._calibrated(explanations)
+        return Scored(matrix, self.calibration.probability(scores), contributions, base)
 
     @cached_property
     def _places(self) -> list[int]:
@@ -345,8 +346,11 @@ class Scorer:
         return self._contributions(encode(features, self.features))
 
     def _contributions(self, matrix: Floats) -> Explanations:
+        return self._calibrated(self.model.contributions(matrix))
+
+    def _calibrated(self, explanations: Explanations) -> Explanations:
         slope, intercept = self.calibration.slope, self.calibration.intercept
-        contributions, base = self.model.contributions(matrix)
+        contributions, base = explanations
         return Explanations(contributions * slope, base * slope + intercept)
 
     def reasons(self, features: pl.DataFrame) -> list[list[Reason]]:

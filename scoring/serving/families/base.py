@@ -43,6 +43,13 @@ class Explanations(NamedTuple):
     base: float
 
 
+class Explained(NamedTuple):
+    """Scores of rows, of shape (applicants,), and what adds up to them."""
+
+    scores: Floats
+    explanations: Explanations
+
+
 class Model(ABC):
     """A fitted model: log-odds of default of applicants, and what each feature adds to them.
 
@@ -92,6 +99,10 @@ class Model(ABC):
     @abstractmethod
     def contributions(self, matrix: Floats) -> Explanations:
         """What each feature adds to the score of each row; likewise the same bits alone."""
+
+    def explained(self, matrix: Floats) -> Explained:
+        """`raw_scores` and `contributions`, for a family that has work in common done once."""
+        return Explained(self.raw_scores(matrix), self.contributions(matrix))
 
     @abstractmethod
     def gains(self) -> Floats:

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from scoring.serving.families.base import Explanations, Feature, Floats, Labels, Model, Parameters
+from scoring.serving.families.base import (
+    Explained,
+    Explanations,
+    Feature,
+    Floats,
+    Labels,
+    Model,
+    Parameters,
+)
 from scoring.serving.strict_json import bounded, read_json, write_json
 
 if TYPE_CHECKING:
@@ -48,6 +56,15 @@ class Category(NamedTuple):
     missing: float
 
 
+class _Codes(NamedTuple):
+    """Where each category is, how many levels it has, and where its own begin in what is added."""
+
+    places: npt.NDArray[np.intp]
+    levels: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
+    added: Floats
+
+
 @dataclass(frozen=True)
 class LinearModel(Model):
     """A linear model; the intercept is the mean score of the training rows, in log-odds.
@@ -68,9 +85,11 @@ class LinearModel(Model):
     categories: Mapping[str, Category]
 
     def raw_scores(self, matrix: Floats) -> Floats:
-        values, base = self.contributions(matrix)
-        scores: Floats = values.sum(axis=1) + base
-        return scores
+        return self.explained(matrix).scores
+
+    def explained(self, matrix: Floats) -> Explained:
+        values, base = explanations = self.contributions(matrix)
+        return Explained(values.sum(axis=1) + base, explanations)
 
     def contributions(self, matrix: Floats) -> Explanations:
         values = np.empty(matrix.shape)
@@ -78,10 +97,12 @@ class LinearModel(Model):
         if places.size:
             standard = _standardised(matrix[:, places], table[0], table[1], self.clip)
             values[:, places] = (standard - table[2]) * table[3]
-        for place, added in self._added:
-            codes = matrix[:, place]
-            known = (codes >= 0) & (codes < added.size - 1)
-            values[:, place] = added[np.where(known, codes, added.size - 1).astype(np.intp)]
+        own = self._codes
+        codes = matrix[:, own.places]
+        known = (codes >= 0) & (codes < own.levels)
+        values[:, own.places] = own.added[
+            own.starts + np.where(known, codes, own.levels).astype(int)
+        ]
         return Explanations(values, self.intercept)
 
     @cached_property
@@ -90,6 +111,17 @@ class LinearModel(Model):
         places = [i for i, feature in enumerate(self.features) if not feature.levels]
         rows = [self.numbers[self.features[i].name] for i in places]
         return np.array(places, dtype=np.intp), np.array(rows).reshape(-1, 4).T.copy()
+
+    @cached_property
+    def _codes(self) -> _Codes:
+        """What `_added` says, in one table."""
+        levels = np.array([added.size - 1 for _, added in self._added], np.intp)
+        return _Codes(
+            places=np.array([place for place, _ in self._added], np.intp),
+            levels=levels,
+            starts=np.cumsum(levels + 1) - levels - 1,
+            added=np.concatenate([added for _, added in self._added] or [np.empty(0)]),
+        )
 
     @cached_property
     def _added(self) -> list[tuple[int, Floats]]:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from scoring.serving.families.base import Explanations, Feature, Floats, Labels, Model, Parameters
+from scoring.serving.families.base import (
+    Explained,
+    Explanations,
+    Feature,
+    Floats,
+    Labels,
+    Model,
+    Parameters,
+)
 from scoring.serving.families.linear import LinearModel
 from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.strict_json import bounded, read_json, write_json
@@ -70,12 +78,16 @@ class SumModel(Model):
         return replace(self, weights=tuple(weights.tolist()))
 
     def contributions(self, matrix: Floats) -> Explanations:
-        values, base = np.zeros(matrix.shape), 0.0
+        return self.explained(matrix).explanations
+
+    def explained(self, matrix: Floats) -> Explained:
+        scores, values, base = np.zeros(len(matrix)), np.zeros(matrix.shape), 0.0
         for weight, member in zip(self.weights, self.members, strict=True):
-            own = member.contributions(matrix)
-            values += weight * own.contributions
-            base += weight * own.base
-        return Explanations(values, base)
+            own, explanations = member.explained(matrix)
+            scores += weight * own
+            values += weight * explanations.contributions
+            base += weight * explanations.base
+        return Explained(scores, Explanations(values, base))
 
     def gains(self) -> Floats:
         total = np.zeros(len(self.features))
