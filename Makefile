@@ -115,8 +115,12 @@ $(STAMPS)/online: $(STAMPS)/tables
 	@touch $@
 
 .PHONY: test
-test: $(INSTALLED) ## install what is needed and run the tests
+test: $(INSTALLED) ## install what is needed and run the tests of the parts
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: test-system
+test-system: $(INSTALLED) ## tests of whole servers, browsers, other Pythons, what is killed or frozen
+	@$(BIN)/python -m pytest -m "system and not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: fuzz
 fuzz: $(INSTALLED) ## spoil files at random, 2,000 times: read alike, or refused in words

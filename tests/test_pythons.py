@@ -11,6 +11,8 @@ import pytest
 
 from tests.helpers import serving
 
+pytestmark = pytest.mark.system
+
 ROOT = serving.ROOT
 TAKEN = ("3.12", "3.13")
 # What the first words of the README make of a clone, in small: applicants, a model, a decision.

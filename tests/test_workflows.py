@@ -70,6 +70,7 @@ def test_bash_understands_every_step(workflow: Path) -> None:
         assert (done.returncode, done.stderr) == (0, ""), name
 
 
+@pytest.mark.system
 def test_the_report_of_a_run_is_where_the_next_one_finds_it(
     checkout: Path, small_model: Path
 ) -> None:

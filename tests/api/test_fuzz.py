@@ -12,6 +12,8 @@ import pytest
 
 from tests.helpers import serving
 
+pytestmark = pytest.mark.system
+
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",

@@ -33,6 +33,8 @@ from tests.helpers.receivers import dripping
 from tests.helpers.serving import body_of, workers_of
 from tests.helpers.waiting import eventually
 
+pytestmark = pytest.mark.system
+
 
 def short_and_long(short: int, long: int) -> Any:
     """Run a test with a short number always, and with a long one where slow tests are wanted."""

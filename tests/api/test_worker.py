@@ -18,6 +18,8 @@ from api.decisions import example
 from scoring.store import Store
 from tests.helpers import serving
 
+pytestmark = pytest.mark.system
+
 PROBLEM = "application/problem+json"
 BODY = json.dumps(example.REQUEST).encode()
 # A request's deadline is 10 s; three times that on a machine that is busy.

@@ -35,6 +35,8 @@ from scoring.data.requests import rows_of
 from scoring.features.wording import describe
 from tests.helpers import serving
 
+pytestmark = pytest.mark.system
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 2400}, {"width": 390, "height": 3200}
 

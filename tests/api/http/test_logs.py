@@ -200,6 +200,7 @@ def send_raw(url: str, text: bytes) -> bytes:
         return connection.recv(10_000)
 
 
+@pytest.mark.system
 def test_a_servers_whole_log_is_json_and_names_nobody(small_model: Path, tmp_path: Path) -> None:
     body = copy.deepcopy(example.REQUEST)
     body["application"]["SK_ID_CURR"] = APPLICANT

@@ -207,6 +207,7 @@ def predict(url: str, number: int) -> int:
     return requests.post(f"{url}/predict", json=body, timeout=60).status_code
 
 
+@pytest.mark.system
 def test_figures_of_all_workers_are_added_up_and_go_with_the_server(
     small_model: Path, tmp_path: Path
 ) -> None:
@@ -238,6 +239,7 @@ def test_figures_of_all_workers_are_added_up_and_go_with_the_server(
     assert not folder.exists()
 
 
+@pytest.mark.system
 def test_a_server_starts_from_nothing_and_removes_what_a_killed_one_left(
     small_model: Path, tmp_path: Path
 ) -> None:

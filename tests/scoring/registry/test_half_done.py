@@ -23,6 +23,8 @@ from scoring.serving.scorer import Scorer
 from tests.helpers import serving
 from tests.helpers.cards import filled_card
 
+pytestmark = pytest.mark.system
+
 # Ends itself before each of the calls that are asked for of all those that leave something behind,
 # in a process of its own; without any before every one, until one process comes to its end.
 KILLED = """

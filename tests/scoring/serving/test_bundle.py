@@ -69,6 +69,7 @@ def test_what_is_installed_is_small(binaries: Path) -> None:
     assert compressed < LARGEST_MEGABYTES * 1_000_000
 
 
+@pytest.mark.system
 def test_the_procfile_runs_against_postgresql(
     folder: Path, binaries: Path, postgres_url: str, tmp_path: Path
 ) -> None:

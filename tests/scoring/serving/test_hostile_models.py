@@ -232,6 +232,7 @@ def test_a_shadow_that_fails_in_any_way_touches_no_answer(
         assert sum(1 for _ in service.store.decisions.search()) == before
 
 
+@pytest.mark.system
 def test_a_server_outlives_every_hostile_model_and_says_why(
     small_model: Path, scorer: Scorer, tmp_path: Path
 ) -> None:

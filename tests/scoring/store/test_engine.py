@@ -132,6 +132,7 @@ def test_a_server_that_comes_back_is_used_again(own_postgres: Server, how: signa
     store.close()
 
 
+@pytest.mark.system
 def test_a_frozen_server_is_given_up_and_used_again(own_postgres: Server) -> None:
     store = Store(own_postgres.url())
     store.migrate()
