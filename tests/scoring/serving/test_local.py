@@ -28,13 +28,11 @@ def command(small_model: Path, tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def server(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, cwd=serving.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    yield process
-    if process.poll() is None:
+    ) as process:
+        yield process
         process.kill()
-    process.wait()
 
 
 def until_told(process: subprocess.Popen[str]) -> str:
