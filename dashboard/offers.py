@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.context import Page, beside, failures_told
+from dashboard.context import Page, beside, failures_told, plain
 
 
 def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -40,17 +40,9 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
 
 def _show_offer(page: Page, offer: Mapping[str, Any]) -> None:
     st.markdown(f"**{offer['texts'][page.language]}**")
+    said = [f"- {plain(changed['texts'][page.language])}" for changed in offer["changed"]]
+    st.markdown("\n".join(said))
     with beside():
-        for column in offer["columns"]:
-            change = page.number(column["offered"] - column["asked"], 0)
-            st.metric(
-                column["texts"][page.language],
-                page.number(column["offered"]),
-                change,
-                delta_color="off",
-                delta_arrow="off",
-                width="content",
-            )
         if offer["payments"] is not None:
             st.metric(page.say("payments"), page.number(offer["payments"]), width="content")
         if offer["cost_of_credit"] is not None:
@@ -61,6 +53,5 @@ def _show_offer(page: Page, offer: Mapping[str, Any]) -> None:
 
 def _taken(rows: Mapping[str, Any], offer: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Change the loan in the applicant's rows, naming the decision that it is offered after."""
-    changed = {column["column"]: column["offered"] for column in offer["columns"]}
-    application = {**rows["application"], **changed}
+    application = {**rows["application"], **offer["columns"]}
     return {**rows, "application": application, "counter_offer_to": origin}

@@ -32,7 +32,7 @@ from api.models.manager import ModelManager
 from api.models.routing import LiveModel
 from scoring.data.requests import Rows
 from scoring.features.vectors import Vectors
-from scoring.serving.bounds import Bounds
+from scoring.serving.bounds import USUAL, Bounds
 from scoring.serving.caution import LEAST_KNOWN, ReferReason, settle
 from scoring.serving.costs import Decision
 from scoring.serving.offers import Offered, Settled, find_offers
@@ -61,15 +61,20 @@ class DecisionService:
     """Decides on applicants with the models in service, and records it in a store.
 
     Below `least_known`, the share of what a model leans on that is known, nobody is accepted
-    without an officer.
+    without an officer. `bounds` are those of other loans that are offered.
     """
 
     def __init__(
-        self, models: ModelManager, store: Store, least_known: float = LEAST_KNOWN
+        self,
+        models: ModelManager,
+        store: Store,
+        least_known: float = LEAST_KNOWN,
+        bounds: Bounds = USUAL,
     ) -> None:
         self._models = models
         self._store = store
         self._least_known = least_known
+        self._bounds = bounds
         self._compute_features = Batcher[Rows, Vectors](compute_features, _MOST_FEATURES)
         self._decide_together = Batcher[
             tuple[DecisionRequest, Vectors | None], Prediction | ProblemError
@@ -90,7 +95,8 @@ class DecisionService:
         self._models.champion()
         completed = _but_problems(requests, lambda sound: add_histories(sound, self._store))
         fitting = _but_problems(
-            completed, lambda sound: [checked(request, self._store) for request in sound]
+            completed,
+            lambda sound: [checked(one, self._store, self._offered_to) for one in sound],
         )
         return _but_problems(fitting, self._decide)
 
@@ -105,9 +111,7 @@ class DecisionService:
         settled = self._settle(applicant, model_score.decision, model_score.known)
         return Supposition(applicant, model_score, *settled)
 
-    def offer(
-        self, request: DecisionRequest, bounds: Bounds
-    ) -> tuple[Applicant, LiveModel, Offered]:
+    def offer(self, request: DecisionRequest) -> tuple[Applicant, LiveModel, Offered]:
         """Look for loans that `decide` would accept now in the place of the one asked for.
 
         Raises
@@ -116,9 +120,19 @@ class DecisionService:
             As `suppose` does, and 404 if the number is not known.
         """
         model = self._models.route(request.applicant.id).model
-        applicant, refer_all = self._completed(request), self._models.policy.refer_all
-        settled = partial(self._settle, applicant, refer_all=refer_all)
-        return applicant, model, find_offers(model.scorer, applicant.rows, bounds, settled)
+        applicant = self._completed(request)
+        return applicant, model, self._offered(applicant, model)
+
+    def _offered_to(self, applicant: Applicant) -> list[Offered]:
+        """Look for what may be offered now; under a bandit any model in service may be drawn."""
+        bandit = self._models.policy.strategy == "bandit"
+        drawn = (self._models.route(applicant.id).model,)
+        models = self._models.live() if bandit else drawn
+        return [self._offered(applicant, model) for model in models]
+
+    def _offered(self, applicant: Applicant, model: LiveModel) -> Offered:
+        settled = partial(self._settle, applicant, refer_all=self._models.policy.refer_all)
+        return find_offers(model.scorer, applicant.rows, self._bounds, settled)
 
     def _completed(self, request: DecisionRequest) -> Applicant:
         (completed,) = add_histories([request], self._store)

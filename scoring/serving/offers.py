@@ -1,8 +1,10 @@
 """Other loans that an applicant could be offered: the nearest on a grid that would be accepted.
 
-Only the loan changes, within what its lender agrees on: less is lent (for cheaper goods, or for the
-same goods with a down payment), it is repaid in another number of instalments, or both. The yearly
-rate stays that of the loan asked for.
+Only the loan changes, within what its lender agrees on: less is lent, it is repaid in another
+number of instalments, or both. The yearly rate stays that of the loan asked for. Nothing is paid
+down: applications are for cash and revolving loans (`tables.toml`), whose AMT_GOODS_PRICE is no
+price but the sum applied for. It goes with the amount; what the credit adds to it stays in
+proportion.
 """
 
 from __future__ import annotations
@@ -10,19 +12,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import le
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import polars as pl
 
 from scoring.data.requests import Rows, frames_of
 from scoring.features.implied_rates import TERMS, implied
 from scoring.features.vectors import Vectors, compute
+from scoring.formats import number
+from scoring.language import text
 from scoring.serving.bounds import Bounds
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.serving.scorer import Scorer
 
-Change = Literal["smaller", "down_payment", "fewer_instalments", "more_instalments"]
+Change = Literal["smaller", "fewer_instalments", "more_instalments"]
 # offers: there are some; accepted: none is needed; officer: doubts about the applicant keep back
 # what the model accepts; none: the model accepts nothing on the grid.
 Outcome = Literal["offers", "accepted", "officer", "none"]
@@ -30,10 +34,12 @@ Settled = tuple[Decision, tuple[ReferReason, ...]]
 
 # What can be agreed on; all else says who the applicant is.
 LOAN = ("AMT_CREDIT", "AMT_GOODS_PRICE", "AMT_ANNUITY")
+# What tells a loan from another, in the order in which it is said.
+Term = Literal["AMT_CREDIT", "AMT_GOODS_PRICE", "added", "AMT_ANNUITY", "payments"]
 MOST_OFFERS = 3
 # Half as many instalments again are as far away as a quarter of the amount.
 _TERM_WEIGHT = 0.5
-# What instalments, and credits that follow a price, are whole multiples of.
+# What instalments and credits are whole multiples of.
 _COIN = 0.5
 _MONTHS_A_YEAR = 12.0
 
@@ -61,6 +67,20 @@ class Loan(NamedTuple):
     def columns(self) -> dict[str, float | None]:
         """What an application for it says."""
         return dict(zip(LOAN, self[: len(LOAN)], strict=True))
+
+    @property
+    def added(self) -> float | None:
+        """What is lent beyond the sum applied for, such as insurance and fees."""
+        if self.goods is None or self.credit < self.goods:
+            return None
+        return round(self.credit - self.goods, 2)
+
+    def differences(self, other: Loan) -> dict[Term, tuple[float | None, float | None]]:
+        """All terms that are others in another loan, with both values."""
+        own, others = ({**loan.columns, "added": loan.added, "payments": loan.payments}
+                       for loan in (self, other))  # fmt: skip
+        return {name: (own[name], others[name]) for name in get_args(Term)
+                if own[name] != others[name]}  # fmt: skip
 
     @property
     def cost_of_credit(self) -> float | None:
@@ -184,6 +204,17 @@ def given_up(asked: Loan, other: Loan) -> tuple[float, float, float]:
     return 1.0 - other.credit / asked.credit, term, larger
 
 
+def difference_text(term: Term, asked: float | None, offered: float | None, language: str) -> str:
+    """Say in a sentence what a term is in the place of what was asked for."""
+    unknown = text(language, "offers.unknown")
+    values = {"asked": asked, "offered": offered}
+    said = {
+        name: unknown if value is None else number(value, language)
+        for name, value in values.items()
+    }
+    return text(language, f"offers.changed.{term}", **said)
+
+
 def vectors_of(rows: Rows, loans: Sequence[Loan]) -> Vectors:
     """The features of an applicant with each of some loans, as requests for them would have them.
 
@@ -232,17 +263,13 @@ def _changes(change: Change | None, payments: int | None, asked: int | None) -> 
 
 
 def _amounts(asked: Loan, bounds: Bounds) -> Iterator[tuple[Change | None, float, float | None]]:
-    """What may be lent, for goods of which price."""
+    """What may be lent, and the sum applied for with it."""
     yield None, asked.credit, asked.goods
-    price = asked.goods or asked.credit
-    for lower in _lower(price, bounds):
-        credit = round(asked.credit * lower / price / _COIN) * _COIN
+    whole = asked.goods or asked.credit
+    for lower in _lower(whole, bounds):
+        credit = round(asked.credit * lower / whole / _COIN) * _COIN
         if 0.0 < credit < asked.credit:
             yield "smaller", credit, asked.goods and lower
-    if asked.goods and asked.payments:
-        for lower in _lower(asked.credit, bounds):
-            if lower < asked.goods:
-                yield "down_payment", lower, asked.goods
 
 
 def _lower(amount: float, bounds: Bounds) -> list[float]:
