@@ -32,13 +32,13 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
         st.write(found["texts"][page.language])
         for place, offer in enumerate(found["offers"]):
             with st.container(border=True):
-                _show_offer(page, offer)
+                _show_offer(page, offer, answer["cutoff"])
                 if st.button(page.say("take_offer"), key=f"offer_{answer['id']}_{place}"):
                     return _taken(rows, offer, answer["id"])
     return None
 
 
-def _show_offer(page: Page, offer: Mapping[str, Any]) -> None:
+def _show_offer(page: Page, offer: Mapping[str, Any], cutoff: float) -> None:
     st.markdown(f"**{offer['texts'][page.language]}**")
     said = [f"- {plain(changed['texts'][page.language])}" for changed in offer["changed"]]
     st.markdown("\n".join(said))
@@ -48,7 +48,8 @@ def _show_offer(page: Page, offer: Mapping[str, Any]) -> None:
         if offer["cost_of_credit"] is not None:
             cost = page.number(round(offer["cost_of_credit"]))
             st.metric(page.say("cost_of_credit"), cost, width="content")
-        st.metric(page.say("pd"), page.percent(offer["probability_of_default"]), width="content")
+        pd, _ = page.percents(offer["probability_of_default"], cutoff)
+        st.metric(page.say("pd"), pd, width="content")
 
 
 def _taken(rows: Mapping[str, Any], offer: Mapping[str, Any], origin: str) -> dict[str, Any]:

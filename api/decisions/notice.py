@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from api.decisions.answers import reasons_of
 from api.http.problems import ProblemError
-from api.settings import Settings
+from api.settings import Settings, Terms
 from scoring.features.vectors import Layouts, VectorError, from_bytes, layout
-from scoring.formats import filled
+from scoring.formats import filled, percents
 from scoring.language import text
+from scoring.serving.offers import LOAN, Loan, difference_text
 from scoring.store import ERASED, Override, Prediction, Review
 
 # Where features come from, by how their names begin; the rest is of the application itself.
@@ -46,9 +48,13 @@ class Notice(NamedTuple):
 
 
 class History(NamedTuple):
-    """A decision with the overrides and reviews since, the oldest first."""
+    """A decision with the overrides and reviews since, the oldest first.
+
+    `origin` is the decision that it is a counter-offer to, if that is one and still on record.
+    """
 
     prediction: Prediction
+    origin: Prediction | None
     overrides: Sequence[Override]
     reviews: Sequence[Review]
 
@@ -64,7 +70,7 @@ class History(NamedTuple):
 
 
 def notice_of(history: History, layouts: Layouts, settings: Settings, language: str) -> Notice:
-    """Write the notice of a decision, from the record alone but for the lender's settings.
+    """Write the notice of a decision from the record.
 
     Parameters
     ----------
@@ -73,7 +79,7 @@ def notice_of(history: History, layouts: Layouts, settings: Settings, language: 
     layouts : Layouts
         What stands where in recorded features.
     settings : Settings
-        Who the lender is, and the terms for contesting.
+        Its terms stand in for those of decisions from before terms were recorded.
     language : str
         One of `scoring.language.LANGUAGES`.
 
@@ -85,16 +91,18 @@ def notice_of(history: History, layouts: Layouts, settings: Settings, language: 
     prediction, words = history.prediction, _Words(language)
     if prediction.applicant == ERASED:
         raise ProblemError(410, "What this decision was taken on has been erased.")
+    terms = settings.terms_of(prediction.terms)
     sections = (
         Section("", (), tuple(_decision(history, words))),
+        *_loan(history, layouts, words),
         _reasons(history, words),
-        _data(prediction, layouts, settings, words),
-        _review(history, settings, words),
+        _data(prediction, layouts, terms, words),
+        _review(history, terms, words),
     )
     return Notice(
         language,
         words("title"),
-        tuple(_lender(settings, words)),
+        tuple(_lender(terms, words)),
         tuple(_facts(prediction, words)),
         words(f"decision.{history.in_force}"),
         sections,
@@ -128,9 +136,9 @@ class _Words:
         return filled(text(self.language, f"notice.{key}"), self.language, values)
 
 
-def _lender(settings: Settings, words: _Words) -> Iterator[str]:
-    yield settings.lender_name or words("lender.no_name")
-    lines = [line.strip() for line in settings.lender_address.split(";") if line.strip()]
+def _lender(terms: Terms, words: _Words) -> Iterator[str]:
+    yield terms.lender_name or words("lender.no_name")
+    lines = [line.strip() for line in terms.lender_address.split(";") if line.strip()]
     yield from lines or [words("lender.no_address")]
 
 
@@ -144,23 +152,54 @@ def _facts(prediction: Prediction, words: _Words) -> Iterator[tuple[str, str]]:
 
 def _decision(history: History, words: _Words) -> Iterator[str]:
     """Say who decided when, and, where a person did, why."""
-    at = history.prediction.at
     if history.overrides:
-        last, word = history.overrides[-1], words(f"decision.words.{history.prediction.decision}")
-        yield words("decision.person", at=last.at, assessed=at, word=word)
+        *earlier, last = history.overrides
+        before = earlier[-1] if earlier else history.prediction
+        word = words(f"decision.words.{before.decision}")
+        after = "decision.after_person" if earlier else "decision.after_program"
+        yield words(after, at=last.at, before=before.at, word=word)
         yield words("decision.motive", motive=last.motive)
     else:
         referred = history.in_force == "refer"
-        yield words("decision.referred" if referred else "decision.automatic", at=at)
+        kind = "decision.referred" if referred else "decision.automatic"
+        yield words(kind, at=history.prediction.at)
+
+
+def _loan(history: History, layouts: Layouts, words: _Words) -> Iterator[Section]:
+    """Say of a counter-offer in what its loan differs from the one that was asked for."""
+    number = history.prediction.counter_offer_to
+    if number is None:
+        return
+    asked, offered = (
+        decision and _loan_of(decision, layouts)
+        for decision in (history.origin, history.prediction)
+    )
+    differences = asked.differences(offered) if asked and offered else {}
+    items = tuple(
+        difference_text(term, *both, words.language) for term, both in differences.items()
+    )
+    sentences = () if items else (words("loan.unknown"),)
+    yield Section(words("loan.title", reference=number), items, sentences)
+
+
+def _loan_of(prediction: Prediction, layouts: Layouts) -> Loan | None:
+    """Read the loan that was decided on out of the features, which every decision has."""
+    values = _known_values(prediction, layouts)
+    if LOAN[0] not in values:
+        return None
+    kinds, kind = layout().levels["NAME_CONTRACT_TYPE"], values["NAME_CONTRACT_TYPE"]
+    return Loan.asked({**values, "NAME_CONTRACT_TYPE": kinds[int(kind)]})
 
 
 def _reasons(history: History, words: _Words) -> Section:
     prediction = history.prediction
-    reasons = [_told(reason, words.language) for reason in orjson.loads(prediction.reasons)]
+    reasons = [reason["texts"][words.language] for reason in reasons_of(prediction)]
     # What the model made of an application is no reason for what a person decided otherwise.
     refused = history.in_force == prediction.decision == "refuse"
-    low, high = prediction.refer_low, prediction.refer_high
-    probability = words("reasons.probability", pd=prediction.pd, low=low, high=high)
+    shares = (prediction.pd, prediction.refer_low, prediction.refer_high)
+    pd, low, high = percents(shares, words.language)
+    band = "reasons.cutoff" if low == high else "reasons.band"
+    probability = words("reasons.probability", pd=pd) + " " + words(band, low=low, high=high)
     return Section(
         words("reasons.title" if refused else "reasons.assessment"),
         tuple(reasons),
@@ -168,13 +207,7 @@ def _reasons(history: History, words: _Words) -> Section:
     )
 
 
-def _told(reason: Mapping[str, Any], language: str) -> str:
-    """Read a reason in a language, or in another one where that is newer than the record."""
-    texts: Mapping[str, str] = reason["texts"]
-    return texts.get(language) or next(iter(texts.values()), reason.get("feature", ""))
-
-
-def _data(prediction: Prediction, layouts: Layouts, settings: Settings, words: _Words) -> Section:
+def _data(prediction: Prediction, layouts: Layouts, terms: Terms, words: _Words) -> Section:
     sources = _sources(prediction, layouts)
     sentences = [] if sources else [words("data.unknown")]
     if prediction.misunderstood:
@@ -182,7 +215,7 @@ def _data(prediction: Prediction, layouts: Layouts, settings: Settings, words: _
         sentences.append(words("data.misunderstood", count=count))
     sentences.append(words("data.correct"))
     if _OF_OTHERS.intersection(sources):
-        bureau = settings.credit_bureau
+        bureau = terms.credit_bureau
         named = words("data.bureau", bureau=bureau) if bureau else words("data.no_bureau")
         sentences.append(named)
     items = tuple(words(f"data.sources.{source}") for source in sources)
@@ -191,12 +224,9 @@ def _data(prediction: Prediction, layouts: Layouts, settings: Settings, words: _
 
 def _sources(prediction: Prediction, layouts: Layouts) -> list[str]:
     """Which sources gave any value, the application first; none if that cannot be read."""
-    try:
-        made = layouts.of(prediction.feature_set_version)
-        values = from_bytes(prediction.features, made)
-    except VectorError:
+    known = _known_values(prediction, layouts)
+    if not known:
         return []
-    known = [name for name, value in zip(layout().names, values, strict=True) if value == value]
     given = (
         source
         for start, source in _SOURCES.items()
@@ -205,10 +235,20 @@ def _sources(prediction: Prediction, layouts: Layouts) -> list[str]:
     return list(dict.fromkeys(["application", *given]))
 
 
-def _review(history: History, settings: Settings, words: _Words) -> Section:
+def _known_values(prediction: Prediction, layouts: Layouts) -> dict[str, float]:
+    """Read the features that a decision was taken on and that are known; none if it cannot be."""
+    try:
+        made = layouts.of(prediction.feature_set_version)
+        values = from_bytes(prediction.features, made).tolist()
+    except VectorError:
+        return {}
+    return {name: v for name, v in zip(layout().names, values, strict=True) if v == v}
+
+
+def _review(history: History, terms: Terms, words: _Words) -> Section:
     """Tell how to contest the decision, and what came of it where the applicant has done so."""
-    until = history.at + timedelta(days=settings.contest_days)
-    number, days = history.prediction.id, settings.review_days
+    until = history.at + timedelta(days=terms.contest_days)
+    number, days = history.prediction.id, terms.review_days
     sentences = [words("review.right", until=until, reference=number, days=days)]
     if history.reviews:
         last = history.reviews[-1]
@@ -222,4 +262,6 @@ def _review(history: History, settings: Settings, words: _Words) -> Section:
                 motive=last.motive,
             )
         )
+    if history.prediction.terms is None:
+        sentences.append(words("review.of_today"))
     return Section(words("review.title"), (), tuple(sentences))

@@ -111,8 +111,12 @@ class ApplicantReader:
             return self._read_any(document), None
         origin = find(number)
         application = cast("dict[str, Any]", document).get("application")
-        known = origin.applicant.isdigit() and isinstance(application, dict)
-        if known and application.get(_APPLICANT) is None:
+        if (
+            isinstance(application, dict)
+            and application.get(_APPLICANT) is None
+            # A pseudonym does not tell it.
+            and origin.applicant.isdigit()
+        ):
             application[_APPLICANT] = int(origin.applicant)
         return self._read_any(document), origin
 

@@ -19,6 +19,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import orjson
 
 from api.decisions.batcher import Batcher
 from api.decisions.counter_offers import checked
@@ -30,10 +31,10 @@ from api.http import metrics
 from api.http.problems import ProblemError, unavailable
 from api.models.manager import ModelManager
 from api.models.routing import LiveModel
+from api.settings import Settings
 from scoring.data.requests import Rows
 from scoring.features.vectors import Vectors
-from scoring.serving.bounds import USUAL, Bounds
-from scoring.serving.caution import LEAST_KNOWN, ReferReason, settle
+from scoring.serving.caution import ReferReason, settle
 from scoring.serving.costs import Decision
 from scoring.serving.offers import Offered, Settled, find_offers
 from scoring.store import Prediction, Store, StoreUnavailableError
@@ -58,23 +59,13 @@ class Supposition(NamedTuple):
 
 
 class DecisionService:
-    """Decides on applicants with the models in service, and records it in a store.
+    """Decides on applicants with the models in service, and records it in a store."""
 
-    Below `least_known`, the share of what a model leans on that is known, nobody is accepted
-    without an officer. `bounds` are those of other loans that are offered.
-    """
-
-    def __init__(
-        self,
-        models: ModelManager,
-        store: Store,
-        least_known: float = LEAST_KNOWN,
-        bounds: Bounds = USUAL,
-    ) -> None:
+    def __init__(self, models: ModelManager, store: Store, settings: Settings) -> None:
         self._models = models
         self._store = store
-        self._least_known = least_known
-        self._bounds = bounds
+        self._settings = settings
+        self._terms = orjson.dumps(settings.terms._asdict()).decode()
         self._compute_features = Batcher[Rows, Vectors](compute_features, _MOST_FEATURES)
         self._decide_together = Batcher[
             tuple[DecisionRequest, Vectors | None], Prediction | ProblemError
@@ -132,7 +123,7 @@ class DecisionService:
 
     def _offered(self, applicant: Applicant, model: LiveModel) -> Offered:
         settled = partial(self._settle, applicant, refer_all=self._models.policy.refer_all)
-        return find_offers(model.scorer, applicant.rows, self._bounds, settled)
+        return find_offers(model.scorer, applicant.rows, self._settings.offers, settled)
 
     def _completed(self, request: DecisionRequest) -> Applicant:
         (completed,) = add_histories([request], self._store)
@@ -168,7 +159,7 @@ class DecisionService:
             for item, own in zip(featured, answering, strict=True)
         ]
         records = [
-            record_of(*item, self._store)
+            record_of(*item, self._terms, self._store)
             for item in zip(featured, routes, scores, settled, strict=True)
         ]
         recorded = self._store.decisions.record(records)
@@ -188,7 +179,7 @@ class DecisionService:
             decision,
             known,
             understood=applicant.misunderstood is None,
-            least_known=self._least_known,
+            least_known=self._settings.least_known,
             refer_all=refer_all,
         )
 
