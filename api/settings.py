@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import orjson
 
@@ -22,30 +22,11 @@ _ORIGINS = r"(([a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?)(\s*,\
 _NAMED = "origins such as https://bank.example, with commas between: no path, and * never"
 
 _MOST_DAYS = 3_650
+_TERMS = ("lender_name", "lender_address", "credit_bureau", "contest_days", "review_days")
 
 
 class SettingsError(ValueError):
     """An environment variable that cannot be used."""
-
-
-class Terms(NamedTuple):
-    """Who lends, and for how long a decision can be contested: kept with each decision.
-
-    Attributes
-    ----------
-    lender_name, lender_address : str
-        Who grants loans, and where, the lines parted by semicolons.
-    credit_bureau : str
-        Who reports loans elsewhere, and where to have that corrected.
-    contest_days, review_days : int
-        For how many days a decision can be contested, and within how many a person then decides.
-    """
-
-    lender_name: str
-    lender_address: str
-    credit_bureau: str
-    contest_days: int
-    review_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +69,24 @@ class Settings:
     address_limit: int = 64
     # Other origins whose pages may ask in a browser.
     cors_origins: frozenset[str] = frozenset()
-    # The `terms` of decisions.
+    # Who grants loans, and where, the lines parted by semicolons; notices tell it.
     lender_name: str = ""
     lender_address: str = ""
+    # Who reports loans elsewhere, and where to have that corrected.
     credit_bureau: str = ""
+    # For how long a decision can be contested, and until when a person then decides.
     contest_days: int = 60
     review_days: int = 30
     log_level: str = "INFO"
 
     @property
-    def terms(self) -> Terms:
-        """The terms of decisions that are taken now."""
-        return Terms(*(getattr(self, name) for name in Terms._fields))
+    def terms(self) -> str:
+        """What notices say of the lender and its terms, as JSON: kept with each decision."""
+        return orjson.dumps({name: getattr(self, name) for name in _TERMS}).decode()
 
-    def terms_of(self, recorded: str | None) -> Terms:
-        """Read the terms that are recorded with a decision; those of today where none are."""
-        return Terms(**orjson.loads(recorded)) if recorded else self.terms
+    def as_of(self, terms: str | None) -> Self:
+        """Put `terms` that were kept in the place of today's; where there are none those hold."""
+        return replace(self, **orjson.loads(terms or "{}"))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -248,25 +248,21 @@ def _asked(page: Page, body: bytes) -> dict[str, Any] | ApiError:
 
 
 def _show_outcome(page: Page, outcome: Outcome, answer: dict[str, Any]) -> None:
-    """Show who it is and what was decided, or that this was erased meanwhile."""
+    """Show who it is and what was decided, or that the applicant was erased meanwhile."""
     record = page.api.record(answer["id"])
     if record["applicant"] == _ERASED:
-        _forget(outcome, record)
+        # Nothing is kept but what remains on record.
+        for name in ("rows", "typed", "draft"):
+            st.session_state.pop(name, None)
+        if looked_at := st.session_state.get("looked_at"):
+            st.session_state["looked_at"] = looked_at[0], {"rows": {}}
+        st.session_state["outcome"] = Outcome(outcome.body, {}, record)
         decision.show_erased(page, record)
         return
     _show_card(page, outcome.rows, answer)
     if isinstance(outcome.rows.get("application"), dict):
         st.session_state["rows"] = outcome.rows, answer.get("history")
     _show_decision(page, outcome, answer, record)
-
-
-def _forget(outcome: Outcome, record: dict[str, Any]) -> None:
-    """Keep nothing of an applicant who was erased but what remains on record."""
-    for name in ("rows", "typed", "draft"):
-        st.session_state.pop(name, None)
-    if looked_at := st.session_state.get("looked_at"):
-        st.session_state["looked_at"] = looked_at[0], {"rows": {}}
-    st.session_state["outcome"] = Outcome(outcome.body, {}, record)
 
 
 def _show_decision(

@@ -29,10 +29,7 @@ def show(page: Page, rows: Mapping[str, Any]) -> None:
 def _row(page: Page, record: Mapping[str, Any]) -> dict[str, str]:
     pd, cutoff = page.percents(record["probability_of_default"], record["cutoff"])
     return {
-        "when": page.moment(record["at"]),
-        "decision": page.say(record["decision"]),
-        "pd": pd,
-        "cutoff_row": cutoff,
-        "version": record["model"]["version"],
+        "when": page.moment(record["at"]), "decision": page.say(record["decision"]),
+        "pd": pd, "cutoff_row": cutoff, "version": record["model"]["version"],
         "identity": record["id"],
-    }
+    }  # fmt: skip

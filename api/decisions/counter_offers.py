@@ -41,14 +41,7 @@ def checked(
 ) -> DecisionRequest | ProblemError:
     """Return the request, or a problem if it is for no loan that is offered after its origin.
 
-    Parameters
-    ----------
-    request : DecisionRequest
-        With the decision that it is a counter-offer to, if it is one.
-    store : Store
-        Where that decision's rows are.
-    offered_to : callable of (Applicant)
-        What is offered now to an applicant, by each model that may answer.
+    `offered_to` looks for what is offered now to an applicant, by each model that may answer.
 
     Raises
     ------

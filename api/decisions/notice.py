@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from api.decisions.answers import reasons_of
 from api.http.problems import ProblemError
-from api.settings import Settings, Terms
+from api.settings import Settings
 from scoring.features.vectors import Layouts, VectorError, from_bytes, layout
 from scoring.formats import filled, percents
 from scoring.language import text
@@ -34,17 +32,6 @@ class Section(NamedTuple):
     title: str
     items: tuple[str, ...]
     sentences: tuple[str, ...]
-
-
-class Notice(NamedTuple):
-    """All that a notice says, in one language."""
-
-    language: str
-    title: str
-    lender: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    decision: str
-    sections: tuple[Section, ...]
 
 
 class History(NamedTuple):
@@ -69,7 +56,9 @@ class History(NamedTuple):
         return self.overrides[-1].at if self.overrides else self.prediction.at
 
 
-def notice_of(history: History, layouts: Layouts, settings: Settings, language: str) -> Notice:
+def notice_of(
+    history: History, layouts: Layouts, settings: Settings, language: str
+) -> dict[str, Any]:
     """Write the notice of a decision from the record.
 
     Parameters
@@ -83,6 +72,11 @@ def notice_of(history: History, layouts: Layouts, settings: Settings, language: 
     language : str
         One of `scoring.language.LANGUAGES`.
 
+    Returns
+    -------
+    dict
+        What the templates take.
+
     Raises
     ------
     ProblemError
@@ -91,7 +85,7 @@ def notice_of(history: History, layouts: Layouts, settings: Settings, language: 
     prediction, words = history.prediction, _Words(language)
     if prediction.applicant == ERASED:
         raise ProblemError(410, "What this decision was taken on has been erased.")
-    terms = settings.terms_of(prediction.terms)
+    terms = settings.as_of(prediction.terms)
     sections = (
         Section("", (), tuple(_decision(history, words))),
         *_loan(history, layouts, words),
@@ -99,31 +93,14 @@ def notice_of(history: History, layouts: Layouts, settings: Settings, language: 
         _data(prediction, layouts, terms, words),
         _review(history, terms, words),
     )
-    return Notice(
-        language,
-        words("title"),
-        tuple(_lender(terms, words)),
-        tuple(_facts(prediction, words)),
-        words(f"decision.{history.in_force}"),
-        sections,
-    )
-
-
-def render(notice: Notice, form: Literal["html", "txt"]) -> str:
-    """Write a notice as a page that loads nothing and prints on a sheet of A4, or as text."""
-    return _templates().get_template(f"notice.{form}.jinja").render(notice=notice)
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("api"),
-        autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    return {
+        "language": language,
+        "title": words("title"),
+        "lender": [*_lender(terms, words)],
+        "facts": [*_facts(prediction, words)],
+        "decision": words(f"decision.{history.in_force}"),
+        "sections": sections,
+    }
 
 
 class _Words:
@@ -136,7 +113,7 @@ class _Words:
         return filled(text(self.language, f"notice.{key}"), self.language, values)
 
 
-def _lender(terms: Terms, words: _Words) -> Iterator[str]:
+def _lender(terms: Settings, words: _Words) -> Iterator[str]:
     yield terms.lender_name or words("lender.no_name")
     lines = [line.strip() for line in terms.lender_address.split(";") if line.strip()]
     yield from lines or [words("lender.no_address")]
@@ -207,7 +184,7 @@ def _reasons(history: History, words: _Words) -> Section:
     )
 
 
-def _data(prediction: Prediction, layouts: Layouts, terms: Terms, words: _Words) -> Section:
+def _data(prediction: Prediction, layouts: Layouts, terms: Settings, words: _Words) -> Section:
     sources = _sources(prediction, layouts)
     sentences = [] if sources else [words("data.unknown")]
     if prediction.misunderstood:
@@ -245,7 +222,7 @@ def _known_values(prediction: Prediction, layouts: Layouts) -> dict[str, float]:
     return {name: v for name, v in zip(layout().names, values, strict=True) if v == v}
 
 
-def _review(history: History, terms: Terms, words: _Words) -> Section:
+def _review(history: History, terms: Settings, words: _Words) -> Section:
     """Tell how to contest the decision, and what came of it where the applicant has done so."""
     until = history.at + timedelta(days=terms.contest_days)
     number, days = history.prediction.id, terms.review_days

@@ -32,7 +32,7 @@ def record_of(
 ) -> Prediction:
     """Make the record of a decision from what models made of an applicant, by digest.
 
-    `terms` are the service's `Settings.terms` as JSON. The store says under which number and key
+    `terms` are `Settings.terms`. The store says under which number and key
     the record will be.
     """
     applicant, caller = featured.request.applicant, featured.request.caller

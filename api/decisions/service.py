@@ -19,7 +19,6 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import orjson
 
 from api.decisions.batcher import Batcher
 from api.decisions.counter_offers import checked
@@ -65,7 +64,6 @@ class DecisionService:
         self._models = models
         self._store = store
         self._settings = settings
-        self._terms = orjson.dumps(settings.terms._asdict()).decode()
         self._compute_features = Batcher[Rows, Vectors](compute_features, _MOST_FEATURES)
         self._decide_together = Batcher[
             tuple[DecisionRequest, Vectors | None], Prediction | ProblemError
@@ -159,7 +157,7 @@ class DecisionService:
             for item, own in zip(featured, answering, strict=True)
         ]
         records = [
-            record_of(*item, self._terms, self._store)
+            record_of(*item, self._settings.terms, self._store)
             for item in zip(featured, routes, scores, settled, strict=True)
         ]
         recorded = self._store.decisions.record(records)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response, render_template, request
 from pydantic import BaseModel, Field
 
-from api.decisions.notice import History, notice_of, render
+from api.decisions.notice import History, notice_of
 from api.http.access import scope
 from api.http.bodies import asked_language
 from api.http.openapi import LANGUAGE, NOT_FOUND, STORE_AWAY, operation, problem, resource
@@ -59,7 +59,7 @@ def notice(path: PredictionPath, query: NoticeQuery) -> Response:
     history = History(prediction, origin, overrides, reviews)
     written = notice_of(history, service.archived.layouts, service.settings, language)
     kind = request.accept_mimetypes.best_match((_HTML, _TEXT), _HTML)
-    body = render(written, "txt" if kind == _TEXT else "html")
+    body = render_template(f"notice.{'txt' if kind == _TEXT else 'html'}.jinja", notice=written)
     response = Response(body, content_type=f"{kind}; charset=utf-8")
     response.headers["Content-Language"] = language
     response.vary.update(("Accept", "Accept-Language"))

@@ -148,8 +148,7 @@ def contest(path: PredictionPath) -> Response:
         error = FieldError(pointer="/received_at", detail=detail)
         raise ProblemError(422, "One field is wrong; errors says which and why.", [error])
     # What the applicant was promised.
-    terms = service.settings.terms_of(prediction.terms)
-    due = received + timedelta(days=terms.review_days)
+    due = received + timedelta(days=service.settings.as_of(prediction.terms).review_days)
     caller, words = current_client().id, body.words
     new = Review(new_id(), prediction.id, received, due, words, caller)
     kept = service.store.reviews.receive(new)

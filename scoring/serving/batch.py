@@ -115,26 +115,14 @@ def write_parquet(frame: pl.DataFrame, out: Path) -> None:
 def score(
     dataset: Dataset, scorer: Scorer, *populations: Population, reasons: str | None = None
 ) -> pl.DataFrame:
-    """Score every applicant of a dataset.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Where the rows are.
-    scorer : Scorer
-        The model.
-    *populations : {"train", "test"}
-        Whose applications; all there are by default.
-    reasons : str, optional
-        The language in which reasons are told, which takes several times as long.
+    """Score every applicant of a dataset; `reasons` says in which language to tell them, if any.
 
     Returns
     -------
     polars.DataFrame
         SK_ID_CURR, probability_of_default, decision, the share that was known of what the model
         leans on (null where it does not say), where there was something that was not understood,
-        and `reason_1` and so on, the strongest first, null where there are fewer; a row an
-        applicant.
+        and reason_1 and so on, the strongest first, null where there are fewer; a row an applicant.
     """
     if reasons is not None:
         # A language that there is not is told before the work.
@@ -173,13 +161,13 @@ def _scored(
 
 
 def _reasons(matrix: Floats, scorer: Scorer, language: str) -> pl.DataFrame:
-    """The reasons of applicants in columns, those of the strongest causes first."""
-    names = [f"reason_{place}" for place in range(1, REASONS + 1)]
-    told = scorer.reasons_of(scorer.score_matrix(matrix))
-    rows = [
-        dict(zip(names, (reason.text(language) for reason in own), strict=False)) for own in told
+    """The reasons of applicants in columns."""
+    told = [
+        [reason.text(language) for reason in own] + [None] * (REASONS - len(own))
+        for own in scorer.reasons_of(scorer.score_matrix(matrix))
     ]
-    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String))
+    names = [f"reason_{place}" for place in range(1, REASONS + 1)]
+    return pl.DataFrame(told, dict.fromkeys(names, pl.String), orient="row")
 
 
 def example_requests(dataset: Dataset, ids: Sequence[int]) -> Iterator[dict[str, Any]]:

@@ -69,18 +69,19 @@ class Loan(NamedTuple):
         return dict(zip(LOAN, self[: len(LOAN)], strict=True))
 
     @property
-    def added(self) -> float | None:
-        """What is lent beyond the sum applied for, such as insurance and fees."""
-        if self.goods is None or self.credit < self.goods:
-            return None
-        return round(self.credit - self.goods, 2)
+    def terms(self) -> dict[Term, float | None]:
+        """What tells it from another loan; `added` is lent beyond the sum applied for."""
+        above = None if self.goods is None or self.credit < self.goods else self.credit - self.goods
+        added = None if above is None else round(above, 2)
+        values = (self.credit, self.goods, added, self.instalment, self.payments)
+        return dict(zip(get_args(Term), values, strict=True))
 
     def differences(self, other: Loan) -> dict[Term, tuple[float | None, float | None]]:
         """All terms that are others in another loan, with both values."""
-        own, others = ({**loan.columns, "added": loan.added, "payments": loan.payments}
-                       for loan in (self, other))  # fmt: skip
-        return {name: (own[name], others[name]) for name in get_args(Term)
-                if own[name] != others[name]}  # fmt: skip
+        others = other.terms
+        return {
+            term: (own, others[term]) for term, own in self.terms.items() if own != others[term]
+        }
 
     @property
     def cost_of_credit(self) -> float | None:
@@ -173,17 +174,16 @@ def candidates(asked: Loan, bounds: Bounds) -> list[Candidate]:
         return []
     largest = bounds.largest_instalment * (asked.instalment or 0.0)
     grid = [
-        (loan, changes)
-        for change, credit, goods in _amounts(asked, bounds)
+        loan
+        for credit, goods in _amounts(asked, bounds)
         for payments in _terms(asked, bounds)
-        if (changes := frozenset(_changes(change, payments, asked.payments)))
-        and ((loan := _repaid(asked, credit, goods, payments)).instalment or 0.0) <= largest
+        if ((loan := _repaid(asked, credit, goods, payments)).instalment or 0.0) <= largest
     ]
-    payments_read, _ = _implied([loan for loan, _ in grid])
+    payments_read, _ = _implied(grid)
     return [
         Candidate(loan, changes, given_up(asked, loan))
-        for (loan, changes), read in zip(grid, payments_read, strict=True)
-        if loan.payments in (None, read)
+        for loan, read in zip(grid, payments_read, strict=True)
+        if loan.payments in (None, read) and (changes := frozenset(_changes(asked, loan)))
     ]
 
 
@@ -206,12 +206,8 @@ def given_up(asked: Loan, other: Loan) -> tuple[float, float, float]:
 
 def difference_text(term: Term, asked: float | None, offered: float | None, language: str) -> str:
     """Say in a sentence what a term is in the place of what was asked for."""
-    unknown = text(language, "offers.unknown")
-    values = {"asked": asked, "offered": offered}
-    said = {
-        name: unknown if value is None else number(value, language)
-        for name, value in values.items()
-    }
+    unknown, values = text(language, "offers.unknown"), {"asked": asked, "offered": offered}
+    said = {name: unknown if v is None else number(v, language) for name, v in values.items()}
     return text(language, f"offers.changed.{term}", **said)
 
 
@@ -255,29 +251,23 @@ def nearest(grid: Sequence[Candidate], pds: Sequence[float], accepted: Iterable[
     return list(chosen.values())[:MOST_OFFERS]
 
 
-def _changes(change: Change | None, payments: int | None, asked: int | None) -> Iterator[Change]:
-    if change:
-        yield change
-    if payments != asked:
-        yield "more_instalments" if (payments or 0) > (asked or 0) else "fewer_instalments"
+def _changes(asked: Loan, loan: Loan) -> Iterator[Change]:
+    if loan.credit < asked.credit:
+        yield "smaller"
+    if asked.payments and loan.payments and loan.payments != asked.payments:
+        yield "more_instalments" if loan.payments > asked.payments else "fewer_instalments"
 
 
-def _amounts(asked: Loan, bounds: Bounds) -> Iterator[tuple[Change | None, float, float | None]]:
-    """What may be lent, and the sum applied for with it."""
-    yield None, asked.credit, asked.goods
-    whole = asked.goods or asked.credit
-    for lower in _lower(whole, bounds):
-        credit = round(asked.credit * lower / whole / _COIN) * _COIN
-        if 0.0 < credit < asked.credit:
-            yield "smaller", credit, asked.goods and lower
-
-
-def _lower(amount: float, bounds: Bounds) -> list[float]:
-    """Round amounts below one, each once, the largest first."""
+def _amounts(asked: Loan, bounds: Bounds) -> Iterator[tuple[float, float | None]]:
+    """What may be lent, and the sum applied for with it: round sums, the largest first."""
+    yield asked.credit, asked.goods
+    whole, unit = asked.goods or asked.credit, bounds.rounding
     steps = range(1, round((1.0 - bounds.least_amount) / bounds.step) + 1)
-    unit, least = bounds.rounding, bounds.least_amount * amount
-    near = (round(amount * (1.0 - bounds.step * step) / unit) * unit for step in steps)
-    return [lower for lower in dict.fromkeys(near) if least <= lower < amount]
+    near = (round(whole * (1.0 - bounds.step * step) / unit) * unit for step in steps)
+    for lower in dict.fromkeys(near):
+        credit = round(asked.credit * lower / whole / _COIN) * _COIN
+        if bounds.least_amount * whole <= lower < whole and 0.0 < credit < asked.credit:
+            yield credit, asked.goods and lower
 
 
 def _terms(asked: Loan, bounds: Bounds) -> list[int | None]:
