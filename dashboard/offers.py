@@ -32,13 +32,13 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
         st.write(found["texts"][page.language])
         for place, offer in enumerate(found["offers"]):
             with st.container(border=True):
-                _show_offer(page, offer, answer["cutoff"])
+                _show_offer(page, offer, answer["refer_band"][0])
                 if st.button(page.say("take_offer"), key=f"offer_{answer['id']}_{place}"):
                     return _taken(rows, offer, answer["id"])
     return None
 
 
-def _show_offer(page: Page, offer: Mapping[str, Any], cutoff: float) -> None:
+def _show_offer(page: Page, offer: Mapping[str, Any], limit: float) -> None:
     st.markdown(f"**{offer['texts'][page.language]}**")
     said = [f"- {plain(changed['texts'][page.language])}" for changed in offer["changed"]]
     st.markdown("\n".join(said))
@@ -48,7 +48,7 @@ def _show_offer(page: Page, offer: Mapping[str, Any], cutoff: float) -> None:
         if offer["cost_of_credit"] is not None:
             cost = page.number(round(offer["cost_of_credit"]))
             st.metric(page.say("cost_of_credit"), cost, width="content")
-        pd, _ = page.percents(offer["probability_of_default"], cutoff)
+        pd, _ = page.percents(offer["probability_of_default"], limit)
         st.metric(page.say("pd"), pd, width="content")
 
 

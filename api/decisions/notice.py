@@ -144,19 +144,15 @@ def _decision(history: History, words: _Words) -> Iterator[str]:
 
 def _loan(history: History, layouts: Layouts, words: _Words) -> Iterator[Section]:
     """Say of a counter-offer in what its loan differs from the one that was asked for."""
-    number = history.prediction.counter_offer_to
-    if number is None:
+    if (number := history.prediction.counter_offer_to) is None:
         return
-    asked, offered = (
-        decision and _loan_of(decision, layouts)
-        for decision in (history.origin, history.prediction)
-    )
+    decisions = (history.origin, history.prediction)
+    asked, offered = (decision and _loan_of(decision, layouts) for decision in decisions)
     differences = asked.differences(offered) if asked and offered else {}
-    items = tuple(
-        difference_text(term, *both, words.language) for term, both in differences.items()
-    )
-    sentences = () if items else (words("loan.unknown"),)
-    yield Section(words("loan.title", reference=number), items, sentences)
+    said = (difference_text(term, *both, words.language) for term, both in differences.items())
+    unknown = () if differences else (words("loan.unknown"),)
+    origin = words("loan.origin", reference=number)
+    yield Section(words("loan.title"), tuple(said), (origin, *unknown))
 
 
 def _loan_of(prediction: Prediction, layouts: Layouts) -> Loan | None:

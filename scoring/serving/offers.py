@@ -206,9 +206,14 @@ def given_up(asked: Loan, other: Loan) -> tuple[float, float, float]:
 
 def difference_text(term: Term, asked: float | None, offered: float | None, language: str) -> str:
     """Say in a sentence what a term is in the place of what was asked for."""
-    unknown, values = text(language, "offers.unknown"), {"asked": asked, "offered": offered}
-    said = {name: unknown if v is None else number(v, language) for name, v in values.items()}
+    said = {"asked": _written(asked, language), "offered": _written(offered, language)}
     return text(language, f"offers.changed.{term}", **said)
+
+
+def _written(value: float | None, language: str) -> str:
+    if value is None:
+        return text(language, "offers.unknown")
+    return number(value, language, 0 if value == round(value) else 2)
 
 
 def vectors_of(rows: Rows, loans: Sequence[Loan]) -> Vectors:

@@ -236,14 +236,14 @@ def test_a_counter_offer_says_what_is_otherwise(
     ).json
     number = recorded_with(client, made["id"], counter_offer_to=answer["id"])
     text, french = text_of(client, number), text_of(client, number, "fr")
-    assert f"IN THE PLACE OF THAT OF THE APPLICATION {answer['id'].upper()}" in text
+    assert f"in the place of the loan of the application {answer['id']}." in text
     for name in names:
         for language, told in (("en", text), ("fr", french)):
             said = (formats.number(value[name], language) for value in (smaller, application))
             assert [own for own in said if re.sub(r"\s+", " ", own) not in told] == []
     assert "Amount of the loan:" in text
     assert "Montant du crédit :" in french
-    assert "IN THE PLACE OF" not in text_of(client, made["id"])
+    assert "in the place of" not in text_of(client, made["id"])
     orphan = recorded_with(client, made["id"], counter_offer_to=NOBODY)
     assert "is not on record any more" in text_of(client, orphan)
 
