@@ -37,13 +37,7 @@ def percent(share: float, language: Language, decimals: int = 1) -> str:
 
 
 def percents(shares: Sequence[float], language: Language) -> list[str]:
-    """Format shares that are held against each other: different ones never read alike.
-
-    Examples
-    --------
-    >>> percents((0.08104, 0.081), "en")
-    ['8.104%', '8.100%']
-    """
+    """Format shares that are held against each other: different ones never read alike."""
     written = ([percent(share, language, places) for share in shares] for places in range(1, 18))
     apart = (texts for texts in written if len({*texts}) == len({*shares}))
     # What is still nearer is next to nothing, and written as it is stored.

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from api.decisions.requests import Applicant, DecisionRequest
+from api.http.bodies import wrong_fields
 from api.http.problems import FieldError, ProblemError
 from scoring.data.requests import UNREADABLE, body_of
 from scoring.serving.offers import LOAN, Offered
@@ -88,8 +89,7 @@ def _not_offered(application: Mapping[str, Any], offered: Iterable[Offered]) -> 
 
 def wrong(detail: str) -> ProblemError:
     """Say what is wrong with the decision that is named."""
-    error = FieldError(pointer=f"/{COUNTER_OFFER_TO}", detail=detail)
-    return ProblemError(422, "One field is wrong; errors says which and why.", [error])
+    return wrong_fields([FieldError(pointer=f"/{COUNTER_OFFER_TO}", detail=detail)])
 
 
 def _rows_of(origin: Prediction, number: int, store: Store) -> dict[str, Any] | None:

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from api.decisions.answers import reasons_of
-from api.http.problems import ProblemError
 from api.settings import Settings
 from scoring.features.vectors import Layouts, VectorError, from_bytes, layout
 from scoring.formats import filled, percents
 from scoring.language import text
 from scoring.serving.offers import LOAN, Loan, difference_text
-from scoring.store import ERASED, Override, Prediction, Review
+from scoring.store import Override, Prediction, Review
 
 # Where features come from, by how their names begin; the rest is of the application itself.
 _SOURCES = {
@@ -76,15 +75,8 @@ def notice_of(
     -------
     dict
         What the templates take.
-
-    Raises
-    ------
-    ProblemError
-        410 if the decision was erased.
     """
     prediction, words = history.prediction, _Words(language)
-    if prediction.applicant == ERASED:
-        raise ProblemError(410, "What this decision was taken on has been erased.")
     terms = settings.as_of(prediction.terms)
     sections = (
         Section("", (), tuple(_decision(history, words))),

@@ -101,9 +101,7 @@ class ApplicantReader:
     ) -> tuple[Applicant, Prediction | None]:
         """Read the same with the decision that it is a counter-offer to, if any.
 
-        Its record says the applicant's number where the application does not.
-
-        Raises ProblemError as `read_any` and `find` do, which looks up the decision of an id.
+        `find` looks up a decision, whose record says the number where the application does not.
         """
         document = self.parse(body)
         number = take_origin(document)
@@ -111,13 +109,10 @@ class ApplicantReader:
             return self._read_any(document), None
         origin = find(number)
         application = cast("dict[str, Any]", document).get("application")
-        if (
-            isinstance(application, dict)
-            and application.get(_APPLICANT) is None
-            # A pseudonym does not tell it.
-            and origin.applicant.isdigit()
-        ):
-            application[_APPLICANT] = int(origin.applicant)
+        # A pseudonym does not tell it.
+        if isinstance(application, dict) and origin.applicant.isdigit():
+            given = application.get(_APPLICANT)
+            application[_APPLICANT] = int(origin.applicant) if given is None else given
         return self._read_any(document), origin
 
     def _read_any(self, document: object) -> Applicant:

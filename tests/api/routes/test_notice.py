@@ -326,6 +326,12 @@ def test_what_cannot_be_told_is_a_problem(client: FlaskClient, answer: dict[str,
     store_of(client).privacy.erase(answer["applicant"])
     erased = client.get(f"/predictions/{answer['id']}/notice")
     assert (erased.status_code, erased.content_type) == (410, PROBLEM)
+    # Nothing is left that could be decided otherwise, or contested.
+    other = {"decision": "accept", "actor": "C. Martin", "motive": "A new contract."}
+    for path, body in (("override", other), ("reviews", {"words": "I can pay."})):
+        response = client.post(f"/predictions/{answer['id']}/{path}", json=body)
+        assert (response.status_code, response.content_type) == (410, PROBLEM)
+    assert client.get(f"/predictions/{answer['id']}/explanation").status_code == 410
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
