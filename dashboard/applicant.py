@@ -302,12 +302,11 @@ def _show_detail(page: Page, name: str, outcome: Outcome, record: dict[str, Any]
 
 def _show_offers(page: Page, outcome: Outcome, record: dict[str, Any]) -> None:
     """Show what would be accepted; a loan that is taken is decided on, and shown next."""
-    taken = offers.show(page, outcome.rows, record)
-    if taken is None:
+    rows = offers.show(page, outcome.rows, record)
+    if rows is None:
         return
-    answer = _asked(page, json.dumps(taken).encode())
+    answer = _asked(page, json.dumps({**rows, "counter_offer_to": record["id"]}).encode())
     if isinstance(answer, ApiError):
         raise answer
-    rows = {name: value for name, value in taken.items() if name != "counter_offer_to"}
     st.session_state["outcome"] = Outcome(outcome.body, rows, answer)
     st.rerun()

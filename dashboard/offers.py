@@ -25,7 +25,7 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
     Returns
     -------
     dict or None
-        A request for the loan that was taken; None while none is.
+        The rows with the loan that was taken; None while none is.
     """
     with failures_told(page), st.spinner(page.say("searching")):
         found = page.api.offers(rows)
@@ -34,7 +34,7 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
             with st.container(border=True):
                 _show_offer(page, offer, answer["refer_band"][0])
                 if st.button(page.say("take_offer"), key=f"offer_{answer['id']}_{place}"):
-                    return _taken(rows, offer, answer["id"])
+                    return {**rows, "application": {**rows["application"], **offer["columns"]}}
     return None
 
 
@@ -50,9 +50,3 @@ def _show_offer(page: Page, offer: Mapping[str, Any], limit: float) -> None:
             st.metric(page.say("cost_of_credit"), cost, width="content")
         pd, _ = page.percents(offer["probability_of_default"], limit)
         st.metric(page.say("pd"), pd, width="content")
-
-
-def _taken(rows: Mapping[str, Any], offer: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Change the loan in the applicant's rows, naming the decision that it is offered after."""
-    application = {**rows["application"], **offer["columns"]}
-    return {**rows, "application": application, "counter_offer_to": origin}
