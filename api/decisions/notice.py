@@ -22,6 +22,7 @@ _SOURCES = {
     "DEF_": "circle", "previous__": "previous", "card__": "payments",
     "installments__": "payments", "pos_cash__": "payments",
 }  # fmt: skip
+_KIND = "NAME_CONTRACT_TYPE"
 _OF_OTHERS = frozenset({"scores", "bureau", "circle"})
 
 
@@ -58,7 +59,7 @@ class History(NamedTuple):
 def notice_of(
     history: History, layouts: Layouts, settings: Settings, language: str
 ) -> dict[str, Any]:
-    """Write the notice of a decision from the record.
+    """Write the notice of a decision from the record, as the templates take it.
 
     Parameters
     ----------
@@ -70,11 +71,6 @@ def notice_of(
         Its terms stand in for those of decisions from before terms were recorded.
     language : str
         One of `scoring.language.LANGUAGES`.
-
-    Returns
-    -------
-    dict
-        What the templates take.
     """
     prediction, words = history.prediction, _Words(language)
     terms = settings.as_of(prediction.terms)
@@ -149,11 +145,10 @@ def _loan(history: History, layouts: Layouts, words: _Words) -> Iterator[Section
 
 def _loan_of(prediction: Prediction, layouts: Layouts) -> Loan | None:
     """Read the loan that was decided on out of the features, which every decision has."""
-    values = _known_values(prediction, layouts)
-    if LOAN[0] not in values:
+    values, kinds = _known_values(prediction, layouts), layout().levels[_KIND]
+    if not {LOAN[0], _KIND} <= values.keys():
         return None
-    kinds, kind = layout().levels["NAME_CONTRACT_TYPE"], values["NAME_CONTRACT_TYPE"]
-    return Loan.asked({**values, "NAME_CONTRACT_TYPE": kinds[int(kind)]})
+    return Loan.asked({**values, _KIND: kinds[int(values[_KIND])]})
 
 
 def _reasons(history: History, words: _Words) -> Section:
