@@ -32,6 +32,8 @@ def make(settings: Settings, patience: float) -> Application:
     cannot be.
     """
     app = Application(__name__, VERSION, settings.row_limit, settings.batch_limit)
+    # Of a text every line break counts.
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     logs.init_app(app, settings)
     problems.init_app(app)

@@ -108,7 +108,7 @@ def init_app(app: Flask, settings: Settings, patience: float) -> Service:
         reader,
         store,
         models,
-        DecisionService(models, store, settings.least_known),
+        DecisionService(models, store, settings),
         ArchivedModels(models.live, store),
         _Recently(partial(_prepare, store)),
     )

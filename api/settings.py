@@ -10,6 +10,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
+import orjson
+
 from scoring.free_text import readable
 from scoring.serving.bounds import USUAL, Bounds
 from scoring.serving.caution import LEAST_KNOWN
@@ -20,6 +22,7 @@ _ORIGINS = r"(([a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?)(\s*,\
 _NAMED = "origins such as https://bank.example, with commas between: no path, and * never"
 
 _MOST_DAYS = 3_650
+_TERMS = ("lender_name", "lender_address", "credit_bureau", "contest_days", "review_days")
 
 
 class SettingsError(ValueError):
@@ -75,6 +78,15 @@ class Settings:
     contest_days: int = 60
     review_days: int = 30
     log_level: str = "INFO"
+
+    @property
+    def terms(self) -> str:
+        """What notices say of the lender and its terms, as JSON: kept with each decision."""
+        return orjson.dumps({name: getattr(self, name) for name in _TERMS}).decode()
+
+    def as_of(self, terms: str | None) -> Self:
+        """Put `terms` that were kept in the place of today's; where there are none those hold."""
+        return replace(self, **orjson.loads(terms or "{}"))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -15,6 +15,8 @@ from dashboard.form import DAYS_A_YEAR, NUMBER, Field, ask_application
 from dashboard.samples import history_rows, parsed, sample_files
 
 _SOURCES = ("number", "file", "form")
+# What stands in the place of an applicant who was erased.
+_ERASED = "erased"
 _DETAILS = ("steps", "offers", "what_if", "similar", "review", "history")
 
 
@@ -69,8 +71,7 @@ def show(page: Page) -> None:
         elif isinstance(outcome.answer, ApiError):
             show_failure(page, outcome.answer)
         else:
-            _show_card(page, outcome.rows, outcome.answer)
-            _show_decision(page, outcome, outcome.answer)
+            _show_outcome(page, outcome, outcome.answer)
 
 
 def _choose(page: Page) -> Chosen | None:
@@ -246,11 +247,28 @@ def _asked(page: Page, body: bytes) -> dict[str, Any] | ApiError:
         return error
 
 
-def _show_decision(page: Page, outcome: Outcome, answer: dict[str, Any]) -> None:
-    """Show the decision in force, its reasons in sentences, and then all the rest."""
+def _show_outcome(page: Page, outcome: Outcome, answer: dict[str, Any]) -> None:
+    """Show who it is and what was decided, or that the applicant was erased meanwhile."""
+    record = page.api.record(answer["id"])
+    if record["applicant"] == _ERASED:
+        # Nothing is kept but what remains on record.
+        for name in ("rows", "typed", "draft"):
+            st.session_state.pop(name, None)
+        if looked_at := st.session_state.get("looked_at"):
+            st.session_state["looked_at"] = looked_at[0], {"rows": {}}
+        st.session_state["outcome"] = Outcome(outcome.body, {}, record)
+        decision.show_erased(page, record)
+        return
+    _show_card(page, outcome.rows, answer)
     if isinstance(outcome.rows.get("application"), dict):
         st.session_state["rows"] = outcome.rows, answer.get("history")
-    record = page.api.record(answer["id"])
+    _show_decision(page, outcome, answer, record)
+
+
+def _show_decision(
+    page: Page, outcome: Outcome, answer: dict[str, Any], record: dict[str, Any]
+) -> None:
+    """Show the decision in force, its reasons in sentences, and then all the rest."""
     decision.show_in_force(page, answer, record)
     if origin := answer.get("counter_offer_to"):
         st.caption(page.say("counter_offer", id=origin))
@@ -284,12 +302,11 @@ def _show_detail(page: Page, name: str, outcome: Outcome, record: dict[str, Any]
 
 def _show_offers(page: Page, outcome: Outcome, record: dict[str, Any]) -> None:
     """Show what would be accepted; a loan that is taken is decided on, and shown next."""
-    taken = offers.show(page, outcome.rows, record)
-    if taken is None:
+    rows = offers.show(page, outcome.rows, record)
+    if rows is None:
         return
-    answer = _asked(page, json.dumps(taken).encode())
+    answer = _asked(page, json.dumps({**rows, "counter_offer_to": record["id"]}).encode())
     if isinstance(answer, ApiError):
         raise answer
-    rows = {name: value for name, value in taken.items() if name != "counter_offer_to"}
     st.session_state["outcome"] = Outcome(outcome.body, rows, answer)
     st.rerun()

@@ -17,7 +17,7 @@ import streamlit as st
 from dashboard import known
 from dashboard.client import ApiError
 from dashboard.context import Page, as_typed, beside, failures_told, show_failure
-from dashboard.decision import misunderstood, reason_sentences, refer_reasons
+from dashboard.decision import misunderstood, refer_reasons
 from dashboard.texts import separators
 
 _CHUNK = 100
@@ -144,7 +144,7 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
     return {
         **{name: answer[name] for name in COLUMNS if name in answer},
         "SK_ID_CURR": number,
-        "reasons": " · ".join(reason_sentences(page, answer)),
+        "reasons": " · ".join(reason["texts"][page.language] for reason in answer["reasons"]),
         "not_understood": "; ".join(misunderstood(answer)),
         "refer_reasons": "; ".join(refer_reasons(page, answer)),
     }

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.bins import Bins
-from dashboard.texts import Language, percent, signed
+from dashboard.texts import Language, percent, percents, signed
 
 BLUE, YELLOW, ORANGE, DEEP_BLUE, INK = "#56B4E9", "#F0E442", "#E69F00", "#0072B2", "#1A1A1A"
 
@@ -50,6 +50,7 @@ def scale(
         (low, high, YELLOW, texts["officer_zone"]),
         (high, end, ORANGE, texts["refused_zone"]),
     )
+    said, allowed = percents((pd, cutoff), language)
     figure = go.Figure()
     for start, stop, colour, name in zones:
         if stop > start:
@@ -58,16 +59,16 @@ def scale(
                 name=name, hoverinfo="skip", marker_line={"color": INK, "width": 1},
             )  # fmt: skip
     figure.add_annotation(
-        x=pd, y=0.45, text=f"<b>{percent(pd, language)}</b>", font={"size": 20, "color": INK},
+        x=pd, y=0.45, text=f"<b>{said}</b>", font={"size": 20, "color": INK},
         showarrow=False, yanchor="bottom",
     )  # fmt: skip
     figure.add_scatter(
         x=[pd], y=[""], mode="markers",
         marker={"symbol": "diamond", "size": 18, "color": INK}, showlegend=False, cliponaxis=False,
-        hovertemplate=f"{texts['gauge']} {percent(pd, language)}<extra></extra>",
+        hovertemplate=f"{texts['gauge']} {said}<extra></extra>",
     )  # fmt: skip
     marks = {0.0: percent(0, language), end: percent(end, language)}
-    marks[cutoff] = f"{texts['cutoff']}<br>{percent(cutoff, language)}"
+    marks[cutoff] = f"{texts['cutoff']}<br>{allowed}"
     figure.update_xaxes(range=[0, end], tickvals=list(marks), ticktext=list(marks.values()))
     figure.update_yaxes(visible=False, range=[-0.5, 1.0])
     legend = {"orientation": "h", "y": -0.55, "x": 0}
@@ -102,14 +103,17 @@ def waterfall(
     base : float
         The log-odds of the average applicant.
     cutoff : (float, str)
-        The PD above which an application is refused, and what it is called.
+        The PD above which an application is refused, and its name.
     language : Language
         How numbers are written.
     """
     reached = [100 * _probability(logit) for logit in accumulate(contributions, initial=base)]
     points = [after - before for before, after in pairwise(reached)]
     names = [ends[0], *labels, ends[1]]
-    first, last = (percent(pd / 100, language) for pd in (reached[0], reached[-1]))
+    limit = 100 * cutoff[0]
+    # The last step reaches the PD but for rounding.
+    shares = [round(value / 100, 12) for value in (reached[0], reached[-1], limit)]
+    first, last, allowed = percents(shares, language)
     figure = go.Figure(
         go.Waterfall(
             orientation="h",
@@ -128,11 +132,10 @@ def waterfall(
         )
     )
     height = _named_above(figure, names) + 60
-    limit, called = 100 * cutoff[0], cutoff[1]
     figure.add_vline(limit, line={"color": INK, "dash": "dash"})
     figure.add_annotation(
-        x=limit, y=1, yref="paper", yanchor="bottom", text=called, showarrow=False,
-        font={"color": INK},
+        x=limit, y=1, yref="paper", yanchor="bottom", text=f"{cutoff[1]} {allowed}",
+        showarrow=False, font={"color": INK},
     )  # fmt: skip
     most = max(*reached, limit)
     figure.update_xaxes(range=[0, 1.2 * most], ticksuffix=" %")

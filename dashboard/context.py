@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.client import Api, ApiError
 from dashboard.settings import Settings
-from dashboard.texts import TEXTS, Language, moment, number, percent, separators, signed
+from dashboard.texts import TEXTS, Language, moment, number, percent, percents, separators, signed
 
 
 class Page(NamedTuple):
@@ -35,6 +35,10 @@ class Page(NamedTuple):
     def percent(self, share: float) -> str:
         """A share as the language writes it."""
         return percent(share, self.language)
+
+    def percents(self, *shares: float) -> list[str]:
+        """Shares that are held against each other: different ones never read alike."""
+        return percents(shares, self.language)
 
     def number(self, value: float, decimals: int | None = None) -> str:
         """A number as the language writes it."""

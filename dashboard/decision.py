@@ -51,9 +51,17 @@ def show_verdict(page: Page, answer: Mapping[str, Any], key: str = "scale") -> N
     _show_scale(page, answer, key)
 
 
+def show_erased(page: Page, record: Mapping[str, Any]) -> None:
+    """Say what remains of a decision whose applicant was erased."""
+    decided, when = page.say(record["final_decision"]), page.moment(record["at"])
+    remains = page.say("erased", decision=decided, when=when, **_figures(page, record))
+    st.info(remains, icon=":material/person_off:")
+    st.caption(page.say("model_said", id=record["id"], **record["model"]))
+
+
 def _figures(page: Page, answer: Mapping[str, Any]) -> dict[str, str]:
-    figures = (answer[_PD], answer["cutoff"], *answer["refer_band"])
-    return dict(zip(("pd", "cutoff", "low", "high"), map(page.percent, figures), strict=True))
+    figures = page.percents(answer[_PD], answer["cutoff"], *answer["refer_band"])
+    return dict(zip(("pd", "cutoff", "low", "high"), figures, strict=True))
 
 
 def _why(page: Page, answer: Mapping[str, Any]) -> str:
@@ -68,8 +76,7 @@ def _show_scale(page: Page, answer: Mapping[str, Any], key: str) -> None:
 
 def refer_reasons(page: Page, answer: Mapping[str, Any]) -> list[str]:
     """Say why an officer has to decide."""
-    low, high = map(page.percent, answer["refer_band"])
-    figures = {"known": page.percent(answer.get("known") or 0.0), "low": low, "high": high}
+    figures = {"known": page.percent(answer.get("known") or 0.0), **_figures(page, answer)}
     return [page.say(f"because_{why}", **figures) for why in answer.get("refer_reasons", ())]
 
 
@@ -95,18 +102,9 @@ def _show_basis(page: Page, answer: Mapping[str, Any]) -> None:
         )
 
 
-def reason_sentences(page: Page, answer: Mapping[str, Any]) -> list[str]:
-    """Read the reasons in the page's language, or in another one where that is newer than they."""
-    return [
-        reason["texts"].get(page.language)
-        or next(iter(reason["texts"].values()), reason.get("feature", ""))
-        for reason in answer["reasons"]
-    ]
-
-
 def show_reasons(page: Page, answer: Mapping[str, Any]) -> None:
     """Say the principal reasons, each in a sentence."""
-    sentences = reason_sentences(page, answer)
+    sentences = [reason["texts"][page.language] for reason in answer["reasons"]]
     st.subheader(page.say("reasons_heading"))
     if not sentences:
         st.write(page.say("no_reasons"))
@@ -127,7 +125,7 @@ def show_steps(page: Page, answer: Mapping[str, Any], explained: Mapping[str, An
         labels.append(page.say("other_steps", count=len(rest)))
         steps.append(sum(cause["contribution"] for cause in rest))
     ends = page.say("average_applicant"), page.say("this_applicant")
-    cutoff = answer["cutoff"], f"{page.say('cutoff')} {page.percent(answer['cutoff'])}"
+    cutoff = answer["cutoff"], page.say("cutoff")
     figure = waterfall(labels, steps, ends, explained["base"], cutoff, page.language)
     st.write(page.say("steps_intro"))
     page.chart(figure, page.say("reasons_alt", strongest=labels[0]))

@@ -23,14 +23,13 @@ def show(page: Page, rows: Mapping[str, Any]) -> None:
     if not past["decisions"]:
         st.write(page.say("no_earlier"))
         return
-    page.table(
-        {
-            "when": page.moment(record["at"]),
-            "decision": page.say(record["decision"]),
-            "pd": page.percent(record["probability_of_default"]),
-            "cutoff_row": page.percent(record["cutoff"]),
-            "version": record["model"]["version"],
-            "identity": record["id"],
-        }
-        for record in past["decisions"]
-    )
+    page.table(_row(page, record) for record in past["decisions"])
+
+
+def _row(page: Page, record: Mapping[str, Any]) -> dict[str, str]:
+    pd, cutoff = page.percents(record["probability_of_default"], record["cutoff"])
+    return {
+        "when": page.moment(record["at"]), "decision": page.say(record["decision"]),
+        "pd": pd, "cutoff_row": cutoff, "version": record["model"]["version"],
+        "identity": record["id"],
+    }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.context import Page, beside, failures_told
+from dashboard.context import Page, beside, failures_told, plain
 
 
 def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -25,42 +25,28 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
     Returns
     -------
     dict or None
-        A request for the loan that was taken; None while none is.
+        The rows with the loan that was taken; None while none is.
     """
     with failures_told(page), st.spinner(page.say("searching")):
         found = page.api.offers(rows)
         st.write(found["texts"][page.language])
         for place, offer in enumerate(found["offers"]):
             with st.container(border=True):
-                _show_offer(page, offer)
+                _show_offer(page, offer, answer["refer_band"][0])
                 if st.button(page.say("take_offer"), key=f"offer_{answer['id']}_{place}"):
-                    return _taken(rows, offer, answer["id"])
+                    return {**rows, "application": {**rows["application"], **offer["columns"]}}
     return None
 
 
-def _show_offer(page: Page, offer: Mapping[str, Any]) -> None:
+def _show_offer(page: Page, offer: Mapping[str, Any], limit: float) -> None:
     st.markdown(f"**{offer['texts'][page.language]}**")
+    said = [f"- {plain(changed['texts'][page.language])}" for changed in offer["changed"]]
+    st.markdown("\n".join(said))
     with beside():
-        for column in offer["columns"]:
-            change = page.number(column["offered"] - column["asked"], 0)
-            st.metric(
-                column["texts"][page.language],
-                page.number(column["offered"]),
-                change,
-                delta_color="off",
-                delta_arrow="off",
-                width="content",
-            )
         if offer["payments"] is not None:
             st.metric(page.say("payments"), page.number(offer["payments"]), width="content")
         if offer["cost_of_credit"] is not None:
             cost = page.number(round(offer["cost_of_credit"]))
             st.metric(page.say("cost_of_credit"), cost, width="content")
-        st.metric(page.say("pd"), page.percent(offer["probability_of_default"]), width="content")
-
-
-def _taken(rows: Mapping[str, Any], offer: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Change the loan in the applicant's rows, naming the decision that it is offered after."""
-    changed = {column["column"]: column["offered"] for column in offer["columns"]}
-    application = {**rows["application"], **changed}
-    return {**rows, "application": application, "counter_offer_to": origin}
+        pd, _ = page.percents(offer["probability_of_default"], limit)
+        st.metric(page.say("pd"), pd, width="content")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +23,7 @@ TEXTS: dict[Language, dict[str, str]] = {
 LANGUAGES: dict[Language, str] = {name: texts["language"] for name, texts in TEXTS.items()}
 
 
-def percent(share: float, language: Language) -> str:
+def percent(share: float, language: Language, decimals: int = 1) -> str:
     """Format a share as people write it: 7.1% in English, 7,1 % in French.
 
     Examples
@@ -30,8 +31,17 @@ def percent(share: float, language: Language) -> str:
     >>> percent(0.0714, "en")
     '7.1%'
     """
-    pattern = Locale.parse(language).percent_formats[None].pattern.replace("0", "0.0")
+    digits = "0." + "0" * decimals
+    pattern = Locale.parse(language).percent_formats[None].pattern.replace("0", digits)
     return numbers.format_percent(share, pattern, locale=language)
+
+
+def percents(shares: Sequence[float], language: Language) -> list[str]:
+    """Format shares that are held against each other: different ones never read alike."""
+    written = ([percent(share, language, places) for share in shares] for places in range(1, 18))
+    apart = (texts for texts in written if len({*texts}) == len({*shares}))
+    # What is still nearer is next to nothing, and written as it is stored.
+    return next(apart, [str(share) for share in shares])
 
 
 def number(value: float, language: Language, decimals: int | None = None) -> str:

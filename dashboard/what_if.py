@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import known
 from dashboard.context import Page, beside, failures_told
-from dashboard.decision import reason_sentences, show_verdict
+from dashboard.decision import show_verdict
 from dashboard.form import Field, ask
 
 # The loan can change; the applicant cannot.
@@ -45,10 +45,11 @@ def _changed(
 
 def _show_difference(page: Page, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     show_verdict(page, after, "scale_after")
+    answers = {"before": before, "after": after}
+    shares = [answer["probability_of_default"] for answer in answers.values()]
     with beside():
-        for name, answer in (("before", before), ("after", after)):
-            said = page.percent(answer["probability_of_default"])
+        for (name, answer), said in zip(answers.items(), page.percents(*shares), strict=True):
             st.metric(page.say(name), f"{said} · {page.say(answer['decision'])}", width="content")
     st.write(page.say("reasons_after"))
-    for sentence in reason_sentences(page, after):
-        st.text(sentence)
+    for reason in after["reasons"]:
+        st.text(reason["texts"][page.language])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from numbers import Real
@@ -40,6 +40,20 @@ def percent(share: float, language: str, decimals: int = 1) -> str:
     pattern = locale.percent_formats[None].pattern
     pattern = pattern.replace("0", "0." + "0" * decimals if decimals else "0")
     return _signs(numbers.format_percent(share, _parsed(pattern), locale=locale), locale)
+
+
+def percents(shares: Sequence[float], language: str) -> list[str]:
+    """Format shares that are held against each other: different ones never read alike.
+
+    Examples
+    --------
+    >>> percents((0.08104, 0.081, 0.095), "en")
+    ['8.104%', '8.100%', '9.500%']
+    """
+    written = ([percent(share, language, places) for share in shares] for places in range(1, 18))
+    apart = (texts for texts in written if len({*texts}) == len({*shares}))
+    # What is still nearer is next to nothing, and written as it is stored.
+    return next(apart, [str(share) for share in shares])
 
 
 @cache

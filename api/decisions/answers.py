@@ -13,6 +13,7 @@ from api.http.access import sees_all
 from api.models.routing import LiveModel
 from api.service import current_service
 from scoring.features.vectors import layout
+from scoring.language import LANGUAGES
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.serving.reasons import REASONS
@@ -150,7 +151,7 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
         "known": prediction.known,
         "history": prediction.history,
         "counter_offer_to": prediction.counter_offer_to,
-        "reasons": orjson.Fragment(prediction.reasons),
+        "reasons": reasons_of(prediction),
         "model": {
             "name": prediction.model_name,
             "version": prediction.model_version,
@@ -161,6 +162,19 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
             "demonstration": current_service().archived.demonstrates(prediction.model_digest),
         },
     }
+
+
+def reasons_of(prediction: Prediction) -> list[dict[str, Any]]:
+    """Read recorded reasons, each with a sentence in every language.
+
+    In a language that is newer than the record it is that of another one, or the feature's name.
+    """
+    reasons: list[dict[str, Any]] = orjson.loads(prediction.reasons)
+    for reason in reasons:
+        texts = reason["texts"]
+        other = next(iter(texts.values()), reason.get("feature", ""))
+        reason["texts"] = dict.fromkeys(LANGUAGES, other) | texts
+    return reasons
 
 
 def warnings_of(

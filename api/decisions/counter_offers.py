@@ -1,17 +1,19 @@
-"""Counter-offers: decisions on another loan than an earlier one, on the same applicant."""
+"""Counter-offers: decisions on loans that are offered in the place of an earlier one's."""
 
 from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
 
-from api.decisions.requests import DecisionRequest
+from api.decisions.requests import Applicant, DecisionRequest
+from api.http.bodies import wrong_fields
 from api.http.problems import FieldError, ProblemError
 from scoring.data.requests import UNREADABLE, body_of
-from scoring.serving.offers import LOAN
+from scoring.serving.offers import LOAN, Offered
 from scoring.store import Prediction, Store
 
 COUNTER_OFFER_TO = "counter_offer_to"
@@ -35,8 +37,12 @@ def take_origin(document: object) -> str | None:
     return number
 
 
-def checked(request: DecisionRequest, store: Store) -> DecisionRequest | ProblemError:
-    """Return the request, or a problem if more than the loan differs from its origin's.
+def checked(
+    request: DecisionRequest, store: Store, offered_to: Callable[[Applicant], Iterable[Offered]]
+) -> DecisionRequest | ProblemError:
+    """Return the request, or a problem if it is for no loan that is offered after its origin.
+
+    `offered_to` looks for what is offered now to an applicant, by each model that may answer.
 
     Raises
     ------
@@ -58,13 +64,32 @@ def checked(request: DecisionRequest, store: Store) -> DecisionRequest | Problem
     others = [name for name in different if name not in LOAN][:_MOST_NAMES]
     if others:
         return wrong(f"only {', '.join(LOAN)} may differ, not {', '.join(others)}")
-    return request if different else wrong("is a decision on this very loan")
+    if not different:
+        return wrong("is a decision on this very loan")
+    (application,) = applicant.rows["application"]
+    asked = {**application, **{name: before.get(name) for name in LOAN}}
+    rows = {**applicant.rows, "application": [asked]}
+    offered = offered_to(Applicant(applicant.id, rows, origin.misunderstood, applicant.history))
+    return _not_offered(application, offered) or request
+
+
+def _not_offered(application: Mapping[str, Any], offered: Iterable[Offered]) -> ProblemError | None:
+    """Say in what a loan differs from the one most like it that is offered; None if it is one."""
+    loans = [candidate.loan.columns for own in offered for candidate, _ in own.offers]
+    differing = [
+        [name for name, value in loan.items() if value != application.get(name)] for loan in loans
+    ]
+    if not differing:
+        return wrong("no loan is offered now in the place of that one's: POST /offers says why")
+    if fewest := min(differing, key=len):
+        names = ", ".join(fewest)
+        return wrong(f"no loan with this {names} is offered now: take `columns` from POST /offers")
+    return None
 
 
 def wrong(detail: str) -> ProblemError:
     """Say what is wrong with the decision that is named."""
-    error = FieldError(pointer=f"/{COUNTER_OFFER_TO}", detail=detail)
-    return ProblemError(422, "One field is wrong; errors says which and why.", [error])
+    return wrong_fields([FieldError(pointer=f"/{COUNTER_OFFER_TO}", detail=detail)])
 
 
 def _rows_of(origin: Prediction, number: int, store: Store) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from scoring.features.vectors import Layouts, VectorError, from_bytes
 from scoring.features.wording import describe, value_text
 from scoring.features.wording.reasons import cause_text
 from scoring.serving.scorer import Scored, Scorer
-from scoring.store import ERASED, Prediction
+from scoring.store import Prediction
 
 
 class Contribution(BaseModel):
@@ -51,10 +51,8 @@ def explain(
     Raises
     ------
     ProblemError
-        410 if it was erased, or a feature that the model reads is computed otherwise by now.
+        410 if a feature that the model reads is computed otherwise by now.
     """
-    if prediction.applicant == ERASED:
-        raise ProblemError(410, "What this decision was taken on has been erased.")
     try:
         made = layouts.of(prediction.feature_set_version)
     except VectorError as error:

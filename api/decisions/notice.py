@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from api.http.problems import ProblemError
+from api.decisions.answers import reasons_of
 from api.settings import Settings
 from scoring.features.vectors import Layouts, VectorError, from_bytes, layout
-from scoring.formats import filled
+from scoring.formats import filled, percents
 from scoring.language import text
-from scoring.store import ERASED, Override, Prediction, Review
+from scoring.serving.offers import LOAN, Loan, difference_text
+from scoring.store import Override, Prediction, Review
 
 # Where features come from, by how their names begin; the rest is of the application itself.
 _SOURCES = {
@@ -23,6 +22,7 @@ _SOURCES = {
     "DEF_": "circle", "previous__": "previous", "card__": "payments",
     "installments__": "payments", "pos_cash__": "payments",
 }  # fmt: skip
+_KIND = "NAME_CONTRACT_TYPE"
 _OF_OTHERS = frozenset({"scores", "bureau", "circle"})
 
 
@@ -34,21 +34,14 @@ class Section(NamedTuple):
     sentences: tuple[str, ...]
 
 
-class Notice(NamedTuple):
-    """All that a notice says, in one language."""
-
-    language: str
-    title: str
-    lender: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    decision: str
-    sections: tuple[Section, ...]
-
-
 class History(NamedTuple):
-    """A decision with the overrides and reviews since, the oldest first."""
+    """A decision with the overrides and reviews since, the oldest first.
+
+    `origin` is the decision that it is a counter-offer to, if that is one and still on record.
+    """
 
     prediction: Prediction
+    origin: Prediction | None
     overrides: Sequence[Override]
     reviews: Sequence[Review]
 
@@ -63,8 +56,10 @@ class History(NamedTuple):
         return self.overrides[-1].at if self.overrides else self.prediction.at
 
 
-def notice_of(history: History, layouts: Layouts, settings: Settings, language: str) -> Notice:
-    """Write the notice of a decision, from the record alone but for the lender's settings.
+def notice_of(
+    history: History, layouts: Layouts, settings: Settings, language: str
+) -> dict[str, Any]:
+    """Write the notice of a decision from the record, as the templates take it.
 
     Parameters
     ----------
@@ -73,49 +68,27 @@ def notice_of(history: History, layouts: Layouts, settings: Settings, language: 
     layouts : Layouts
         What stands where in recorded features.
     settings : Settings
-        Who the lender is, and the terms for contesting.
+        Its terms stand in for those of decisions from before terms were recorded.
     language : str
         One of `scoring.language.LANGUAGES`.
-
-    Raises
-    ------
-    ProblemError
-        410 if the decision was erased.
     """
     prediction, words = history.prediction, _Words(language)
-    if prediction.applicant == ERASED:
-        raise ProblemError(410, "What this decision was taken on has been erased.")
+    terms = settings.as_of(prediction.terms)
     sections = (
         Section("", (), tuple(_decision(history, words))),
+        *_loan(history, layouts, words),
         _reasons(history, words),
-        _data(prediction, layouts, settings, words),
-        _review(history, settings, words),
+        _data(prediction, layouts, terms, words),
+        _review(history, terms, words),
     )
-    return Notice(
-        language,
-        words("title"),
-        tuple(_lender(settings, words)),
-        tuple(_facts(prediction, words)),
-        words(f"decision.{history.in_force}"),
-        sections,
-    )
-
-
-def render(notice: Notice, form: Literal["html", "txt"]) -> str:
-    """Write a notice as a page that loads nothing and prints on a sheet of A4, or as text."""
-    return _templates().get_template(f"notice.{form}.jinja").render(notice=notice)
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("api"),
-        autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    return {
+        "language": language,
+        "title": words("title"),
+        "lender": [*_lender(terms, words)],
+        "facts": [*_facts(prediction, words)],
+        "decision": words(f"decision.{history.in_force}"),
+        "sections": sections,
+    }
 
 
 class _Words:
@@ -128,9 +101,9 @@ class _Words:
         return filled(text(self.language, f"notice.{key}"), self.language, values)
 
 
-def _lender(settings: Settings, words: _Words) -> Iterator[str]:
-    yield settings.lender_name or words("lender.no_name")
-    lines = [line.strip() for line in settings.lender_address.split(";") if line.strip()]
+def _lender(terms: Settings, words: _Words) -> Iterator[str]:
+    yield terms.lender_name or words("lender.no_name")
+    lines = [line.strip() for line in terms.lender_address.split(";") if line.strip()]
     yield from lines or [words("lender.no_address")]
 
 
@@ -144,23 +117,49 @@ def _facts(prediction: Prediction, words: _Words) -> Iterator[tuple[str, str]]:
 
 def _decision(history: History, words: _Words) -> Iterator[str]:
     """Say who decided when, and, where a person did, why."""
-    at = history.prediction.at
     if history.overrides:
-        last, word = history.overrides[-1], words(f"decision.words.{history.prediction.decision}")
-        yield words("decision.person", at=last.at, assessed=at, word=word)
+        *earlier, last = history.overrides
+        before = earlier[-1] if earlier else history.prediction
+        word = words(f"decision.words.{before.decision}")
+        after = "decision.after_person" if earlier else "decision.after_program"
+        yield words(after, at=last.at, before=before.at, word=word)
         yield words("decision.motive", motive=last.motive)
     else:
         referred = history.in_force == "refer"
-        yield words("decision.referred" if referred else "decision.automatic", at=at)
+        kind = "decision.referred" if referred else "decision.automatic"
+        yield words(kind, at=history.prediction.at)
+
+
+def _loan(history: History, layouts: Layouts, words: _Words) -> Iterator[Section]:
+    """Say of a counter-offer in what its loan differs from the one that was asked for."""
+    if (number := history.prediction.counter_offer_to) is None:
+        return
+    decisions = (history.origin, history.prediction)
+    asked, offered = (decision and _loan_of(decision, layouts) for decision in decisions)
+    differences = asked.differences(offered) if asked and offered else {}
+    said = (difference_text(term, *both, words.language) for term, both in differences.items())
+    unknown = () if differences else (words("loan.unknown"),)
+    origin = words("loan.origin", reference=number)
+    yield Section(words("loan.title"), tuple(said), (origin, *unknown))
+
+
+def _loan_of(prediction: Prediction, layouts: Layouts) -> Loan | None:
+    """Read the loan that was decided on out of the features, which every decision has."""
+    values, kinds = _known_values(prediction, layouts), layout().levels[_KIND]
+    if not {LOAN[0], _KIND} <= values.keys():
+        return None
+    return Loan.asked({**values, _KIND: kinds[int(values[_KIND])]})
 
 
 def _reasons(history: History, words: _Words) -> Section:
     prediction = history.prediction
-    reasons = [_told(reason, words.language) for reason in orjson.loads(prediction.reasons)]
+    reasons = [reason["texts"][words.language] for reason in reasons_of(prediction)]
     # What the model made of an application is no reason for what a person decided otherwise.
     refused = history.in_force == prediction.decision == "refuse"
-    low, high = prediction.refer_low, prediction.refer_high
-    probability = words("reasons.probability", pd=prediction.pd, low=low, high=high)
+    shares = (prediction.pd, prediction.refer_low, prediction.refer_high)
+    pd, low, high = percents(shares, words.language)
+    band = "reasons.cutoff" if low == high else "reasons.band"
+    probability = words("reasons.probability", pd=pd) + " " + words(band, low=low, high=high)
     return Section(
         words("reasons.title" if refused else "reasons.assessment"),
         tuple(reasons),
@@ -168,13 +167,7 @@ def _reasons(history: History, words: _Words) -> Section:
     )
 
 
-def _told(reason: Mapping[str, Any], language: str) -> str:
-    """Read a reason in a language, or in another one where that is newer than the record."""
-    texts: Mapping[str, str] = reason["texts"]
-    return texts.get(language) or next(iter(texts.values()), reason.get("feature", ""))
-
-
-def _data(prediction: Prediction, layouts: Layouts, settings: Settings, words: _Words) -> Section:
+def _data(prediction: Prediction, layouts: Layouts, terms: Settings, words: _Words) -> Section:
     sources = _sources(prediction, layouts)
     sentences = [] if sources else [words("data.unknown")]
     if prediction.misunderstood:
@@ -182,7 +175,7 @@ def _data(prediction: Prediction, layouts: Layouts, settings: Settings, words: _
         sentences.append(words("data.misunderstood", count=count))
     sentences.append(words("data.correct"))
     if _OF_OTHERS.intersection(sources):
-        bureau = settings.credit_bureau
+        bureau = terms.credit_bureau
         named = words("data.bureau", bureau=bureau) if bureau else words("data.no_bureau")
         sentences.append(named)
     items = tuple(words(f"data.sources.{source}") for source in sources)
@@ -191,12 +184,9 @@ def _data(prediction: Prediction, layouts: Layouts, settings: Settings, words: _
 
 def _sources(prediction: Prediction, layouts: Layouts) -> list[str]:
     """Which sources gave any value, the application first; none if that cannot be read."""
-    try:
-        made = layouts.of(prediction.feature_set_version)
-        values = from_bytes(prediction.features, made)
-    except VectorError:
+    known = _known_values(prediction, layouts)
+    if not known:
         return []
-    known = [name for name, value in zip(layout().names, values, strict=True) if value == value]
     given = (
         source
         for start, source in _SOURCES.items()
@@ -205,10 +195,20 @@ def _sources(prediction: Prediction, layouts: Layouts) -> list[str]:
     return list(dict.fromkeys(["application", *given]))
 
 
-def _review(history: History, settings: Settings, words: _Words) -> Section:
+def _known_values(prediction: Prediction, layouts: Layouts) -> dict[str, float]:
+    """Read the features that a decision was taken on and that are known; none if it cannot be."""
+    try:
+        made = layouts.of(prediction.feature_set_version)
+        values = from_bytes(prediction.features, made).tolist()
+    except VectorError:
+        return {}
+    return {name: v for name, v in zip(layout().names, values, strict=True) if v == v}
+
+
+def _review(history: History, terms: Settings, words: _Words) -> Section:
     """Tell how to contest the decision, and what came of it where the applicant has done so."""
-    until = history.at + timedelta(days=settings.contest_days)
-    number, days = history.prediction.id, settings.review_days
+    until = history.at + timedelta(days=terms.contest_days)
+    number, days = history.prediction.id, terms.review_days
     sentences = [words("review.right", until=until, reference=number, days=days)]
     if history.reviews:
         last = history.reviews[-1]
@@ -222,4 +222,6 @@ def _review(history: History, settings: Settings, words: _Words) -> Section:
                 motive=last.motive,
             )
         )
+    if history.prediction.terms is None:
+        sentences.append(words("review.of_today"))
     return Section(words("review.title"), (), tuple(sentences))

@@ -17,7 +17,7 @@ from api.http.problems import FieldError, pointer_part
 from scoring.data.requests import Row, Rows
 from scoring.data.tables import APPLICATION, HISTORY, TABLES, Column, Table
 from scoring.data.values import Misunderstood, misunderstood, misunderstood_json, nearest_name
-from scoring.store import Store
+from scoring.store import Prediction, Store
 
 _APPLICANT = "SK_ID_CURR"
 _NUMBER = SchemaValidator(checker(APPLICATION[_APPLICANT]))
@@ -96,10 +96,23 @@ class ApplicantReader:
         """
         return self._read_any(self.parse(body))
 
-    def read_decided(self, body: bytes) -> tuple[Applicant, str | None]:
-        """Read the same with the id of the decision that it is a counter-offer to, if any."""
+    def read_decided(
+        self, body: bytes, find: Callable[[str], Prediction]
+    ) -> tuple[Applicant, Prediction | None]:
+        """Read the same with the decision that it is a counter-offer to, if any.
+
+        `find` looks up a decision, whose record says the number where the application does not.
+        """
         document = self.parse(body)
-        origin = take_origin(document)
+        number = take_origin(document)
+        if number is None:
+            return self._read_any(document), None
+        origin = find(number)
+        application = cast("dict[str, Any]", document).get("application")
+        # A pseudonym does not tell it.
+        if isinstance(application, dict) and origin.applicant.isdigit():
+            given = application.get(_APPLICANT)
+            application[_APPLICANT] = int(origin.applicant) if given is None else given
         return self._read_any(document), origin
 
     def _read_any(self, document: object) -> Applicant:

@@ -27,11 +27,13 @@ def record_of(
     route: Route,
     scores: Mapping[str, ModelScore],
     settled: tuple[Decision, tuple[ReferReason, ...]],
+    terms: str,
     store: Store,
 ) -> Prediction:
     """Make the record of a decision from what models made of an applicant, by digest.
 
-    The store says under which number and key the record will be.
+    `terms` are `Settings.terms`. The store says under which number and key
+    the record will be.
     """
     applicant, caller = featured.request.applicant, featured.request.caller
     origin = featured.request.origin
@@ -71,6 +73,7 @@ def record_of(
         history=applicant.history,
         refer_reasons=" ".join(refer_reasons) or None,
         counter_offer_to=origin.id if origin else None,
+        terms=terms,
         shadows=_shadows(route, scores),
     )
 

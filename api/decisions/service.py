@@ -30,10 +30,10 @@ from api.http import metrics
 from api.http.problems import ProblemError, unavailable
 from api.models.manager import ModelManager
 from api.models.routing import LiveModel
+from api.settings import Settings
 from scoring.data.requests import Rows
 from scoring.features.vectors import Vectors
-from scoring.serving.bounds import Bounds
-from scoring.serving.caution import LEAST_KNOWN, ReferReason, settle
+from scoring.serving.caution import ReferReason, settle
 from scoring.serving.costs import Decision
 from scoring.serving.offers import Offered, Settled, find_offers
 from scoring.store import Prediction, Store, StoreUnavailableError
@@ -58,18 +58,12 @@ class Supposition(NamedTuple):
 
 
 class DecisionService:
-    """Decides on applicants with the models in service, and records it in a store.
+    """Decides on applicants with the models in service, and records it in a store."""
 
-    Below `least_known`, the share of what a model leans on that is known, nobody is accepted
-    without an officer.
-    """
-
-    def __init__(
-        self, models: ModelManager, store: Store, least_known: float = LEAST_KNOWN
-    ) -> None:
+    def __init__(self, models: ModelManager, store: Store, settings: Settings) -> None:
         self._models = models
         self._store = store
-        self._least_known = least_known
+        self._settings = settings
         self._compute_features = Batcher[Rows, Vectors](compute_features, _MOST_FEATURES)
         self._decide_together = Batcher[
             tuple[DecisionRequest, Vectors | None], Prediction | ProblemError
@@ -90,7 +84,8 @@ class DecisionService:
         self._models.champion()
         completed = _but_problems(requests, lambda sound: add_histories(sound, self._store))
         fitting = _but_problems(
-            completed, lambda sound: [checked(request, self._store) for request in sound]
+            completed,
+            lambda sound: [checked(one, self._store, self._offered_to) for one in sound],
         )
         return _but_problems(fitting, self._decide)
 
@@ -105,9 +100,7 @@ class DecisionService:
         settled = self._settle(applicant, model_score.decision, model_score.known)
         return Supposition(applicant, model_score, *settled)
 
-    def offer(
-        self, request: DecisionRequest, bounds: Bounds
-    ) -> tuple[Applicant, LiveModel, Offered]:
+    def offer(self, request: DecisionRequest) -> tuple[Applicant, LiveModel, Offered]:
         """Look for loans that `decide` would accept now in the place of the one asked for.
 
         Raises
@@ -116,9 +109,19 @@ class DecisionService:
             As `suppose` does, and 404 if the number is not known.
         """
         model = self._models.route(request.applicant.id).model
-        applicant, refer_all = self._completed(request), self._models.policy.refer_all
-        settled = partial(self._settle, applicant, refer_all=refer_all)
-        return applicant, model, find_offers(model.scorer, applicant.rows, bounds, settled)
+        applicant = self._completed(request)
+        return applicant, model, self._offered(applicant, model)
+
+    def _offered_to(self, applicant: Applicant) -> list[Offered]:
+        """Look for what may be offered now; under a bandit any model in service may be drawn."""
+        bandit = self._models.policy.strategy == "bandit"
+        drawn = (self._models.route(applicant.id).model,)
+        models = self._models.live() if bandit else drawn
+        return [self._offered(applicant, model) for model in models]
+
+    def _offered(self, applicant: Applicant, model: LiveModel) -> Offered:
+        settled = partial(self._settle, applicant, refer_all=self._models.policy.refer_all)
+        return find_offers(model.scorer, applicant.rows, self._settings.offers, settled)
 
     def _completed(self, request: DecisionRequest) -> Applicant:
         (completed,) = add_histories([request], self._store)
@@ -154,7 +157,7 @@ class DecisionService:
             for item, own in zip(featured, answering, strict=True)
         ]
         records = [
-            record_of(*item, self._store)
+            record_of(*item, self._settings.terms, self._store)
             for item in zip(featured, routes, scores, settled, strict=True)
         ]
         recorded = self._store.decisions.record(records)
@@ -174,7 +177,7 @@ class DecisionService:
             decision,
             known,
             understood=applicant.misunderstood is None,
-            least_known=self._least_known,
+            least_known=self._settings.least_known,
             refer_all=refer_all,
         )
 

@@ -22,7 +22,17 @@ from api.service import current_service
 from scoring.language import LANGUAGES, text
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
-from scoring.serving.offers import MOST_OFFERS, Candidate, Change, Judged, Loan, Outcome
+from scoring.serving.offers import (
+    LOAN,
+    MOST_OFFERS,
+    Candidate,
+    Change,
+    Judged,
+    Loan,
+    Outcome,
+    Term,
+    difference_text,
+)
 
 blueprint = resource("offers", "prediction", "Decisions on applications")
 
@@ -41,12 +51,15 @@ class Terms(BaseModel):
     decision: Decision = Field(description="What POST /predict would decide")
 
 
-class ChangedColumn(BaseModel):
-    """A column of the application with another value."""
+class Changed(BaseModel):
+    """What is otherwise than in the loan asked for."""
 
-    column: Literal["AMT_CREDIT", "AMT_GOODS_PRICE", "AMT_ANNUITY"]
-    asked: float
-    offered: float = Field(description="What to send to POST /predict")
+    term: Term = Field(
+        description="A column of the application; payments: the number of monthly instalments; "
+        "added: what AMT_CREDIT has beyond AMT_GOODS_PRICE, such as insurance and fees"
+    )
+    asked: float | None
+    offered: float | None
     texts: Texts
 
 
@@ -59,10 +72,11 @@ class Offer(Terms):
         description="The share of the amount that is not lent, half of the relative change in the "
         "number of instalments, and the share by which an instalment is larger, added up"
     )
-    down_payment: float | None = Field(
-        description="What is paid of the goods' price at once; null without a down payment"
+    changed: list[Changed] = Field(description="All that is otherwise, with both values")
+    columns: dict[str, float] = Field(
+        description="What to send to POST /predict, in the application, in the place of what was "
+        "asked for"
     )
-    columns: list[ChangedColumn]
 
 
 class Offers(BaseModel):
@@ -93,8 +107,8 @@ class Offers(BaseModel):
 def offers() -> Response:
     """At most three loans, of different kinds, that POST /predict would accept now.
 
-    Only the loan changes: its amount (with cheaper goods or a down payment) and its instalments,
-    at the same yearly rate. Nothing is recorded. Send rows as to POST /predict, or SK_ID_CURR
+    Only the loan changes: its amount and its instalments, at the same yearly rate. Nothing is
+    recorded. Send rows as to POST /predict, or SK_ID_CURR
     alone with a key that has the scope read: the answer tells stored amounts, and who looked is
     recorded. It counts against the limit of POST /what-if. To decide on an offer, send the
     application with its `columns` and `counter_offer_to` to POST /predict.
@@ -112,7 +126,7 @@ def offers() -> Response:
         # All its rows are looked up, not its features alone.
         applicant = replace(applicant, history=None)
     request = DecisionRequest(applicant, caller_of())
-    applicant, model, offered = service.decisions.offer(request, service.settings.offers)
+    applicant, model, offered = service.decisions.offer(request)
     withheld = applicant.history == "stored" and not sees_all()
     return json_answer(
         {
@@ -129,26 +143,21 @@ def offers() -> Response:
 
 
 def _offer(asked: Loan, candidate: Candidate, judged: Judged) -> dict[str, Any]:
-    loan = candidate.loan
     changes = [change for change in get_args(Change) if change in candidate.changes]
-    paid = (loan.goods or 0.0) - loan.credit if "down_payment" in changes else None
+    differences = asked.differences(candidate.loan)
     return {
-        **_terms(loan, judged),
+        **_terms(candidate.loan, judged),
         "changes": changes,
         "texts": _texts(*(f"changes.{change}" for change in changes)),
         "distance": candidate.distance,
-        "down_payment": paid,
-        "columns": [
-            {
-                "column": name,
-                "asked": before,
-                "offered": loan.columns[name],
-                "texts": _texts(f"columns.{name}"),
-            }
-            for name, before in asked.columns.items()
-            if loan.columns[name] != before
-        ],
+        "changed": [_changed(term, *values) for term, values in differences.items()],
+        "columns": {name: differences[name][1] for name in LOAN if name in differences},
     }
+
+
+def _changed(term: Term, asked: float | None, offered: float | None) -> dict[str, Any]:
+    said = {own: difference_text(term, asked, offered, own) for own in LANGUAGES}
+    return {"term": term, "asked": asked, "offered": offered, "texts": said}
 
 
 def _terms(loan: Loan, judged: Judged) -> dict[str, Any]:

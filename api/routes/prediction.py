@@ -84,17 +84,18 @@ def predict() -> Response:
     Send rows (histories may be left out or empty, columns that are not required left out or
     null, and history rows need not repeat SK_ID_CURR; an application without one gets a number
     that nobody has), or SK_ID_CURR alone for an applicant that the service knows. Whoever takes
-    another loan than the one that was decided on names that decision in `counter_offer_to`: the
-    loan alone may differ. The decision is recorded before it is answered; sent again with the
-    same Idempotency-Key, the same request gets the first answer.
+    another loan than the one that was decided on names that decision in `counter_offer_to`: it has
+    to be one that POST /offers tells now, and all else as it was. The decision is recorded before
+    it is answered; sent again with the same Idempotency-Key, the same request gets the first
+    answer.
     """
     key, body = idempotency_key(), read_body(JSON)
     caller = caller_of(key, body)
     first = None if key is None else _first_answer(caller, key)
     service = current_service()
-    applicant, origin = service.reader.read_decided(body)
+    applicant, origin = service.reader.read_decided(body, _origin_of)
     if first is None:
-        request = DecisionRequest(applicant, caller, _origin_of(origin))
+        request = DecisionRequest(applicant, caller, origin)
         (result,) = service.decisions.decide([request])
         first = _checked(result, caller)
     return json_answer(_answer(first, applicant))
@@ -176,8 +177,8 @@ def _request_of(body: bytes, caller: Caller, key: str | None) -> DecisionRequest
     if len(body) > largest:
         return ProblemError(413, f"The applicant is larger than {largest:,} bytes.")
     try:
-        applicant, origin = service.reader.read_decided(body)
-        return DecisionRequest(applicant, replace(caller, idempotency_key=key), _origin_of(origin))
+        applicant, origin = service.reader.read_decided(body, _origin_of)
+        return DecisionRequest(applicant, replace(caller, idempotency_key=key), origin)
     except ProblemError as problem:
         return problem
 
@@ -193,7 +194,7 @@ def caller_of(key: str | None = None, body: bytes = b"") -> Caller:
     return Caller(current_client().id, g.request_id, key, digest, g.arrived)
 
 
-def _origin_of(number: str | None) -> Prediction | None:
+def _origin_of(number: str) -> Prediction:
     """Look up the decision that a request is a counter-offer to.
 
     Raises
@@ -201,8 +202,6 @@ def _origin_of(number: str | None) -> Prediction | None:
     ProblemError
         422 if it is not on record, or not for the current client to see.
     """
-    if number is None:
-        return None
     origin = current_service().store.decisions.find(number)
     if origin is None or not may_see(origin.caller):
         raise wrong("there is no decision of that id")

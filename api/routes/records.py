@@ -18,13 +18,15 @@ from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
-from scoring.store import Override, Prediction
+from scoring.store import ERASED, Override, Prediction
 
 blueprint = openapi.resource("records", "records", "What was decided, and what came of it")
 
 # Each has a motive of up to 2,000 characters; there were more before they were bounded.
 MOST_OVERRIDES = 20
 _TOO_MANY = f"There are {MOST_OVERRIDES} overrides of this decision: no more are taken."
+_ERASED = "What this decision was taken on has been erased."
+ERASED_PROBLEM = openapi.problem(410, "The applicant was erased", _ERASED)
 NOT_SEEN = (
     "Somebody else has decided otherwise, or the outcome is known. Read GET /predictions/{id}; to "
     "decide all the same, send its ETag as If-Match."
@@ -173,7 +175,7 @@ def explanation(path: PredictionPath) -> Response:
 
     In French or English, as Accept-Language prefers. Whose are explained is as for the decision.
     """
-    prediction, language = find_decision(path.id, "explanation"), asked_language()
+    prediction, language = find_kept(path.id, "explanation"), asked_language()
     archived = current_service().archived
     scorer = archived.get(prediction.model_digest)
     explained = explain(prediction, scorer, archived.layouts, language)
@@ -191,6 +193,7 @@ def explanation(path: PredictionPath) -> Response:
         **openapi.BAD_BODY,
         404: openapi.NOT_FOUND,
         409: openapi.problem(409, "The decision has too many overrides", _TOO_MANY),
+        410: ERASED_PROBLEM,
         412: openapi.problem(412, "The decision is not as If-Match says", NOT_SEEN),
         428: openapi.problem(428, "There is an override, and no If-Match", NOT_SEEN),
         503: openapi.STORE_AWAY,
@@ -205,7 +208,7 @@ def override(path: PredictionPath) -> Response:
     scope read a key overrides what it decided itself.
     """
     body = read_model(OverrideBody)
-    prediction, store, caller = find_decision(path.id), current_service().store, current_client().id
+    prediction, store, caller = find_kept(path.id), current_service().store, current_client().id
     known, now = store.outcomes.overrides(prediction.id), datetime.now(UTC)
     new = Override(prediction.id, body.decision, body.actor, body.motive, now, caller)
     # The same sent again, since its answer was lost, is recorded once.
@@ -232,6 +235,14 @@ def find_decision(number: str, what: str | None = None) -> Prediction:
         raise ProblemError(404, "There is no decision of that id.")
     if what is not None and prediction.caller != current_client().id:
         note_read(what, prediction.applicant, prediction.id)
+    return prediction
+
+
+def find_kept(number: str, what: str | None = None) -> Prediction:
+    """Look up as `find_decision` does; ProblemError 410 if the applicant was erased."""
+    prediction = find_decision(number, what)
+    if prediction.applicant == ERASED:
+        raise ProblemError(410, _ERASED)
     return prediction
 
 

@@ -11,7 +11,17 @@ from flask import Response, request
 from pydantic import BaseModel, Field
 
 from api.http.access import current_client, scope, sees_all
-from api.http.bodies import SKEW, Body, Letter, Moment, Motive, Text, json_answer, read_model
+from api.http.bodies import (
+    SKEW,
+    Body,
+    Letter,
+    Moment,
+    Motive,
+    Text,
+    json_answer,
+    read_model,
+    wrong_fields,
+)
 from api.http.openapi import (
     BAD_BODY,
     IF_MATCH,
@@ -24,9 +34,17 @@ from api.http.openapi import (
     resource,
 )
 from api.http.problems import FieldError, ProblemError
-from api.routes.records import NOT_SEEN, PredictionPath, check_seen, find_decision, record_answer
+from api.routes.records import (
+    ERASED_PROBLEM,
+    NOT_SEEN,
+    PredictionPath,
+    check_seen,
+    find_decision,
+    find_kept,
+    record_answer,
+)
 from api.service import current_service
-from scoring.store import ERASED, Override, Review, ReviewState, StoreChangedError, new_id
+from scoring.store import Override, Review, ReviewState, StoreChangedError, new_id
 
 blueprint = resource("reviews", "reviews", "Decisions that applicants contest")
 
@@ -126,7 +144,7 @@ class RulingBody(Body):
         **BAD_BODY,
         404: NOT_FOUND,
         409: problem(409, "It is contested already", _UNDER_REVIEW),
-        410: problem(410, "The applicant was erased", "This decision's applicant was erased."),
+        410: ERASED_PROBLEM,
         503: STORE_AWAY,
     },
     openapi_extensions=operation(body=body_of(ContestBody)),
@@ -139,15 +157,13 @@ def contest(path: PredictionPath) -> Response:
     Without the scope read a key contests what it decided itself.
     """
     body, now = read_model(ContestBody), datetime.now(UTC)
-    prediction, service = find_decision(path.id), current_service()
-    if prediction.applicant == ERASED:
-        raise ProblemError(410, "This decision's applicant was erased.")
+    prediction, service = find_kept(path.id), current_service()
     received = body.received_at or now
     if not prediction.at - SKEW <= received <= now + SKEW:
         detail = f"must lie between the decision ({prediction.at.isoformat()}) and now"
-        error = FieldError(pointer="/received_at", detail=detail)
-        raise ProblemError(422, "One field is wrong; errors says which and why.", [error])
-    due = received + timedelta(days=service.settings.review_days)
+        raise wrong_fields([FieldError(pointer="/received_at", detail=detail)])
+    # What the applicant was promised.
+    due = received + timedelta(days=service.settings.as_of(prediction.terms).review_days)
     caller, words = current_client().id, body.words
     new = Review(new_id(), prediction.id, received, due, words, caller)
     kept = service.store.reviews.receive(new)

@@ -29,6 +29,7 @@ from scoring.cli.options import (
     SeedOption,
     WhyOption,
 )
+from scoring.language import LANGUAGES
 from scoring.serving.costs import FALSE_NEGATIVE, FALSE_POSITIVE
 
 if TYPE_CHECKING:
@@ -308,8 +309,15 @@ def predict(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     model: ModelOption = CHAMPION,
+    reasons: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(LANGUAGES),
+            help="Also write the reasons, in this language: takes several times as long.",
+        ),
+    ] = None,
 ) -> None:
-    """Score every applicant of a dataset: probability of default and decision."""
+    """Score every applicant of a dataset: probability of default, decision, perhaps reasons."""
     from scoring.data.dataset import Dataset
     from scoring.files import check_file
     from scoring.serving.batch import PARQUET, score, write_parquet
@@ -318,7 +326,7 @@ def predict(
     with messages() as console, console.status("scoring"):
         check_file(out, PARQUET)
         scorer = Scorer.load(model)
-        scored = score(Dataset.open(dataset), scorer)
+        scored = score(Dataset.open(dataset), scorer, reasons=reasons)
         write_parquet(scored, out)
     refused = scored.filter(decision="refuse").height / scored.height
     doubted = scored["not_understood"].str.len_bytes().gt(0).sum()

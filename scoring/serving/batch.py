@@ -14,7 +14,10 @@ from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 from scoring.data.values import Misunderstood, put_back
 from scoring.features import build_features
 from scoring.files import check_file, staged_file, staged_folder
+from scoring.language import catalogue
 from scoring.serving.caution import settle
+from scoring.serving.families.base import Floats
+from scoring.serving.reasons import REASONS
 from scoring.serving.scorer import Scorer, encode
 
 # Applicants whose features are computed at once: bounds the memory whatever the portfolio.
@@ -109,24 +112,33 @@ def write_parquet(frame: pl.DataFrame, out: Path) -> None:
         frame.write_parquet(staged, compression="lz4", statistics=False)
 
 
-def score(dataset: Dataset, scorer: Scorer, *populations: Population) -> pl.DataFrame:
-    """Score every applicant of a dataset.
+def score(
+    dataset: Dataset, scorer: Scorer, *populations: Population, reasons: str | None = None
+) -> pl.DataFrame:
+    """Score every applicant of a dataset; `reasons` says in which language to tell them, if any.
 
     Returns
     -------
     polars.DataFrame
         SK_ID_CURR, probability_of_default, decision, the share that was known of what the model
-        leans on (null where it does not say), and where there was something that was not
-        understood; a row an applicant.
+        leans on (null where it does not say), where there was something that was not understood,
+        and reason_1 and so on, the strongest first, null where there are fewer; a row an applicant.
     """
+    if reasons is not None:
+        # A language that there is not is told before the work.
+        catalogue(reasons, "causes")
     unknown = dataset.misunderstood()
     return pl.concat(
-        _scored(features, scorer, unknown) for features in feature_batches(dataset, *populations)
+        _scored(features, scorer, unknown, reasons)
+        for features in feature_batches(dataset, *populations)
     )
 
 
 def _scored(
-    features: pl.DataFrame, scorer: Scorer, unknown: Mapping[int, tuple[Misunderstood, ...]]
+    features: pl.DataFrame,
+    scorer: Scorer,
+    unknown: Mapping[int, tuple[Misunderstood, ...]],
+    language: str | None,
 ) -> pl.DataFrame:
     matrix = encode(features, scorer.features)
     pds, known = scorer.pds(matrix), scorer.known(matrix)
@@ -138,13 +150,24 @@ def _scored(
         settle(decision, share, understood=not pointers)[0]
         for decision, share, pointers in zip(scorer.decide(pds), known, told, strict=True)
     ]
-    return features.select(
+    scored = features.select(
         "SK_ID_CURR",
         probability_of_default=pl.Series(pds),
         decision=pl.Series(decisions, dtype=pl.String),
         known=pl.Series(known, dtype=pl.Float64),
         not_understood=pl.Series(told, dtype=pl.String),
     )
+    return scored if language is None else scored.hstack(_reasons(matrix, scorer, language))
+
+
+def _reasons(matrix: Floats, scorer: Scorer, language: str) -> pl.DataFrame:
+    """The reasons of applicants in columns."""
+    told = [
+        [reason.text(language) for reason in own] + [None] * (REASONS - len(own))
+        for own in scorer.reasons_of(scorer.score_matrix(matrix))
+    ]
+    names = [f"reason_{place}" for place in range(1, REASONS + 1)]
+    return pl.DataFrame(told, dict.fromkeys(names, pl.String), orient="row")
 
 
 def example_requests(dataset: Dataset, ids: Sequence[int]) -> Iterator[dict[str, Any]]:

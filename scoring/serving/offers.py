@@ -1,8 +1,10 @@
 """Other loans that an applicant could be offered: the nearest on a grid that would be accepted.
 
-Only the loan changes, within what its lender agrees on: less is lent (for cheaper goods, or for the
-same goods with a down payment), it is repaid in another number of instalments, or both. The yearly
-rate stays that of the loan asked for.
+Only the loan changes, within what its lender agrees on: less is lent, it is repaid in another
+number of instalments, or both. The yearly rate stays that of the loan asked for. Nothing is paid
+down: applications are for cash and revolving loans (`tables.toml`), whose AMT_GOODS_PRICE is no
+price but the sum applied for. It goes with the amount; what the credit adds to it stays in
+proportion.
 """
 
 from __future__ import annotations
@@ -10,19 +12,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import le
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import polars as pl
 
 from scoring.data.requests import Rows, frames_of
 from scoring.features.implied_rates import TERMS, implied
 from scoring.features.vectors import Vectors, compute
+from scoring.formats import number
+from scoring.language import text
 from scoring.serving.bounds import Bounds
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
 from scoring.serving.scorer import Scorer
 
-Change = Literal["smaller", "down_payment", "fewer_instalments", "more_instalments"]
+Change = Literal["smaller", "fewer_instalments", "more_instalments"]
 # offers: there are some; accepted: none is needed; officer: doubts about the applicant keep back
 # what the model accepts; none: the model accepts nothing on the grid.
 Outcome = Literal["offers", "accepted", "officer", "none"]
@@ -30,10 +34,12 @@ Settled = tuple[Decision, tuple[ReferReason, ...]]
 
 # What can be agreed on; all else says who the applicant is.
 LOAN = ("AMT_CREDIT", "AMT_GOODS_PRICE", "AMT_ANNUITY")
+# What tells a loan from another, in the order in which it is said.
+Term = Literal["AMT_CREDIT", "AMT_GOODS_PRICE", "added", "AMT_ANNUITY", "payments"]
 MOST_OFFERS = 3
 # Half as many instalments again are as far away as a quarter of the amount.
 _TERM_WEIGHT = 0.5
-# What instalments, and credits that follow a price, are whole multiples of.
+# What instalments and credits are whole multiples of.
 _COIN = 0.5
 _MONTHS_A_YEAR = 12.0
 
@@ -61,6 +67,21 @@ class Loan(NamedTuple):
     def columns(self) -> dict[str, float | None]:
         """What an application for it says."""
         return dict(zip(LOAN, self[: len(LOAN)], strict=True))
+
+    @property
+    def terms(self) -> dict[Term, float | None]:
+        """What tells it from another loan; `added` is lent beyond the sum applied for."""
+        above = None if self.goods is None or self.credit < self.goods else self.credit - self.goods
+        added = None if above is None else round(above, 2)
+        values = (self.credit, self.goods, added, self.instalment, self.payments)
+        return dict(zip(get_args(Term), values, strict=True))
+
+    def differences(self, other: Loan) -> dict[Term, tuple[float | None, float | None]]:
+        """All terms that are others in another loan, with both values."""
+        others = other.terms
+        return {
+            term: (own, others[term]) for term, own in self.terms.items() if own != others[term]
+        }
 
     @property
     def cost_of_credit(self) -> float | None:
@@ -153,17 +174,16 @@ def candidates(asked: Loan, bounds: Bounds) -> list[Candidate]:
         return []
     largest = bounds.largest_instalment * (asked.instalment or 0.0)
     grid = [
-        (loan, changes)
-        for change, credit, goods in _amounts(asked, bounds)
+        loan
+        for credit, goods in _amounts(asked, bounds)
         for payments in _terms(asked, bounds)
-        if (changes := frozenset(_changes(change, payments, asked.payments)))
-        and ((loan := _repaid(asked, credit, goods, payments)).instalment or 0.0) <= largest
+        if ((loan := _repaid(asked, credit, goods, payments)).instalment or 0.0) <= largest
     ]
-    payments_read, _ = _implied([loan for loan, _ in grid])
+    payments_read, _ = _implied(grid)
     return [
         Candidate(loan, changes, given_up(asked, loan))
-        for (loan, changes), read in zip(grid, payments_read, strict=True)
-        if loan.payments in (None, read)
+        for loan, read in zip(grid, payments_read, strict=True)
+        if loan.payments in (None, read) and (changes := frozenset(_changes(asked, loan)))
     ]
 
 
@@ -182,6 +202,18 @@ def given_up(asked: Loan, other: Loan) -> tuple[float, float, float]:
     if asked.instalment and other.instalment:
         larger = max(0.0, other.instalment / asked.instalment - 1.0)
     return 1.0 - other.credit / asked.credit, term, larger
+
+
+def difference_text(term: Term, asked: float | None, offered: float | None, language: str) -> str:
+    """Say in a sentence what a term is in the place of what was asked for."""
+    said = {"asked": _written(asked, language), "offered": _written(offered, language)}
+    return text(language, f"offers.changed.{term}", **said)
+
+
+def _written(value: float | None, language: str) -> str:
+    if value is None:
+        return text(language, "offers.unknown")
+    return number(value, language, 0 if value == round(value) else 2)
 
 
 def vectors_of(rows: Rows, loans: Sequence[Loan]) -> Vectors:
@@ -224,33 +256,23 @@ def nearest(grid: Sequence[Candidate], pds: Sequence[float], accepted: Iterable[
     return list(chosen.values())[:MOST_OFFERS]
 
 
-def _changes(change: Change | None, payments: int | None, asked: int | None) -> Iterator[Change]:
-    if change:
-        yield change
-    if payments != asked:
-        yield "more_instalments" if (payments or 0) > (asked or 0) else "fewer_instalments"
+def _changes(asked: Loan, loan: Loan) -> Iterator[Change]:
+    if loan.credit < asked.credit:
+        yield "smaller"
+    if asked.payments and loan.payments and loan.payments != asked.payments:
+        yield "more_instalments" if loan.payments > asked.payments else "fewer_instalments"
 
 
-def _amounts(asked: Loan, bounds: Bounds) -> Iterator[tuple[Change | None, float, float | None]]:
-    """What may be lent, for goods of which price."""
-    yield None, asked.credit, asked.goods
-    price = asked.goods or asked.credit
-    for lower in _lower(price, bounds):
-        credit = round(asked.credit * lower / price / _COIN) * _COIN
-        if 0.0 < credit < asked.credit:
-            yield "smaller", credit, asked.goods and lower
-    if asked.goods and asked.payments:
-        for lower in _lower(asked.credit, bounds):
-            if lower < asked.goods:
-                yield "down_payment", lower, asked.goods
-
-
-def _lower(amount: float, bounds: Bounds) -> list[float]:
-    """Round amounts below one, each once, the largest first."""
+def _amounts(asked: Loan, bounds: Bounds) -> Iterator[tuple[float, float | None]]:
+    """What may be lent, and the sum applied for with it: round sums, the largest first."""
+    yield asked.credit, asked.goods
+    whole, unit = asked.goods or asked.credit, bounds.rounding
     steps = range(1, round((1.0 - bounds.least_amount) / bounds.step) + 1)
-    unit, least = bounds.rounding, bounds.least_amount * amount
-    near = (round(amount * (1.0 - bounds.step * step) / unit) * unit for step in steps)
-    return [lower for lower in dict.fromkeys(near) if least <= lower < amount]
+    near = (round(whole * (1.0 - bounds.step * step) / unit) * unit for step in steps)
+    for lower in dict.fromkeys(near):
+        credit = round(asked.credit * lower / whole / _COIN) * _COIN
+        if bounds.least_amount * whole <= lower < whole and 0.0 < credit < asked.credit:
+            yield credit, asked.goods and lower
 
 
 def _terms(asked: Loan, bounds: Bounds) -> list[int | None]:

@@ -61,6 +61,8 @@ class Prediction:
         Why an officer decides, parted by blanks; None where the decision is not "refer".
     counter_offer_to
         The decision on the same applicant in the place of whose loan this one was offered.
+    terms
+        JSON: who lends, and for how long the decision can be contested, as it was that day.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Prediction:
     history: str | None = None
     refer_reasons: str | None = None
     counter_offer_to: str | None = None
+    terms: str | None = None
     shadows: tuple[ShadowScore, ...] = ()
 
 

@@ -82,6 +82,7 @@ predictions = sa.Table(
         sqlite_where=sa.text("counter_offer_to IS NOT NULL"),
         postgresql_where=sa.text("counter_offer_to IS NOT NULL"),
     ),
+    sa.Column("terms", sa.Text),
 )
 
 shadows = sa.Table(

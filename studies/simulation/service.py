@@ -13,6 +13,7 @@ from api.decisions.requests import Applicant, Caller, DecisionRequest
 from api.decisions.service import DecisionService
 from api.models.manager import ModelManager
 from api.models.sources import Alias, FolderSource
+from api.settings import Settings
 from scoring.features.vectors import Vectors, layout, to_bytes
 from scoring.serving.scorer import Scorer
 from scoring.store import (
@@ -87,7 +88,7 @@ class Service:
             poll_seconds=1.0,
             rng=random.Random(seed),  # noqa: S311 - dice, not secrets
         )
-        self._decisions = DecisionService(self._models, self.store)
+        self._decisions = DecisionService(self._models, self.store, Settings())
 
     def serve(self, alias: Alias, scorer: Scorer | None) -> None:
         """Take a model into service; None takes a challenger out of it."""

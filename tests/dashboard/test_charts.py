@@ -44,7 +44,7 @@ def plain(value: float) -> str:
 def test_a_step_has_its_whole_name_and_its_signed_value() -> None:
     figure = waterfall([LONG, "b"], [-0.441, 0.2], ("from", "to"), -2.0, (0.09, "seuil"), "fr")
     said = [note.text.replace("<br>", " ") for note in figure.layout.annotations]
-    assert said == ["from", LONG, "b", "to", "seuil"]
+    assert said == ["from", LONG, "b", "to", f"seuil {percent(0.09, 'fr')}"]
     # 1 / (1 + e^2) = 11.92%, 1 / (1 + e^2.441) = 8.01%, 1 / (1 + e^2.241) = 9.61%.
     assert list(figure.data[0].text) == [
         percent(0.1192, "fr"), "−3,9", "+1,6", percent(0.0961, "fr"),

@@ -1,4 +1,4 @@
-"""The page as people use it: five journeys in a browser, against a real API and a real page.
+"""The page as people use it: journeys in a browser, against a real API and a real page.
 
 With SCREENSHOTS set to a folder, each journey leaves its pictures there: `make screenshots`.
 """
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
@@ -286,6 +287,35 @@ def test_a_first_application_is_entered_from_nothing(
     assert (sent["DAYS_BIRTH"], sent["DAYS_EMPLOYED"]) == (-12_418, -913)
     assert int(newest.applicant) >= 1_000_000_000
     expect(page.get_by_text(texts["reasons_heading"])).to_be_visible()
+
+
+def test_of_a_person_who_is_erased_the_page_shows_what_remains(
+    page: Page, service: serving.Service, sample: Dataset, language: Language, tmp_path: Path
+) -> None:
+    texts = TEXTS[language]
+    number = serving.applicants(sample, 40)[-1 if language == "fr" else -2]
+    decide_on(page, number, texts)
+    (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
+    go_to(page, texts["review_tab"])
+    page.get_by_role("textbox", name=texts["contest_words"]).fill("My income has risen.")
+    page.get_by_role("button", name=texts["contest_send"]).click()
+    page.get_by_text(texts["contest_kept"]).wait_for()
+    command = ["person", str(number), "erase", "--yes"]
+    options = ["--database", service.store.url, "--mlruns", str(tmp_path)]
+    assert CliRunner().invoke(command_line, command + options).exit_code == 0
+    for tab in ("queue_tab", "applicant_tab"):
+        go_to(page, texts[tab])
+    remains = page.get_by_test_id("stAlert").filter(has_text=texts["erased"][:40])
+    assert texts[newest.decision] in remains.inner_text()
+    expect(page.get_by_test_id("stAlert")).to_have_count(1)
+    for gone in ("reasons_heading", "offers_tab", "review_tab", "override"):
+        expect(page.get_by_text(texts[gone], exact=True)).to_have_count(0)
+    looked_at(page, "erased", language)
+    assert service.store.reviews.of(newest.id) == []
+    notice = requests.get(f"{service.url}/predictions/{newest.id}/notice", timeout=30)
+    assert (notice.status_code, "erased" in notice.json()["detail"]) == (410, True)
+    offers = requests.post(f"{service.url}/offers", json={"SK_ID_CURR": number}, timeout=30)
+    assert offers.status_code == 404
 
 
 def test_those_in_charge_see_what_was_found_and_change_the_policy(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dashboard import texts
-from dashboard.texts import TEXTS, number, percent, signed
+from dashboard.texts import TEXTS, number, percent, percents, signed
 
 FOLDER = Path(texts.__file__).parent
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py"))
@@ -52,3 +52,14 @@ def test_the_examples_hold() -> None:
     results = doctest.testmod(texts)
     assert results.attempted >= 4
     assert results.failed == 0
+
+
+def test_shares_that_are_held_against_each_other_never_read_alike() -> None:
+    from scoring import formats
+
+    for language in ("en", "fr"):
+        for shares in ((0.0811, 0.0809), (0.08104, 0.081, 0.095), (1 / 11, 1 / 11), (1e-300, 0.0)):
+            written = percents(shares, language)
+            assert len({*written}) == len({*shares})
+            assert written == formats.percents(shares, language)
+    assert percents((0.0811, 0.09), "en") == ["8.1%", "9.0%"]

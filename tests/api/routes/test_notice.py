@@ -18,6 +18,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.decisions import example
+from scoring import formats
 from scoring.serving.scorer import Scorer
 from scoring.store import Override, Review, Store, new_id
 from tests.helpers import serving
@@ -149,6 +150,104 @@ def test_an_override_comes_first_with_its_reason_and_the_program_is_told_apart(
     assert "PRINCIPAL REASONS" not in text
 
 
+def test_who_was_overridden_is_said(client: FlaskClient, answer: dict[str, Any]) -> None:
+    overridden(client, answer["id"], "accept", "Permanent contract.")
+    assert "The computer program had refused the application" in text_of(client, answer["id"])
+    store = store_of(client)
+    again = replace(
+        store.outcomes.overrides(answer["id"])[0], decision="refuse", at=datetime.now(UTC)
+    )
+    assert store.outcomes.override(again, seen=1)
+    english, french = (text_of(client, answer["id"], language) for language in ("en", "fr"))
+    assert "Before, a person had accepted the application" in english
+    assert "Auparavant, une personne avait accepté la demande" in french
+    assert "computer program had" not in english
+    assert "programme informatique avait" not in french
+
+
+def recorded_with(client: FlaskClient, number: str, **changes: Any) -> str:
+    """The id of another decision on record that differs from one in some fields."""
+    kept = store_of(client).decisions.find(number)
+    assert kept is not None
+    other = replace(kept, id=new_id(), **changes)
+    store_of(client).decisions.record([other])
+    return other.id
+
+
+@pytest.mark.parametrize(
+    ("language", "pds", "said"),
+    [
+        ("en", (0.08104, 0.081, 0.095), ("at 8.104%", "below 8.100%", "above 9.500%")),
+        ("fr", (0.08104, 0.081, 0.095), ("à 8,104 %", "de 8,100 %", "de 9,500 %")),
+        ("en", (0.08118, 0.08116, 0.08116), ("at 8.118%", "up to 8.116% and refuses those above")),
+        ("en", (0.3, 0.081, 0.095), ("at 30.0%", "below 8.1%", "above 9.5%")),
+    ],
+)
+def test_what_is_held_against_each_other_never_reads_alike(
+    client: FlaskClient,
+    answer: dict[str, Any],
+    language: str,
+    pds: tuple[float, float, float],
+    said: tuple[str, ...],
+) -> None:
+    names = ("pd", "refer_low", "refer_high")
+    number = recorded_with(client, answer["id"], **dict(zip(names, pds, strict=True)))
+    text = text_of(client, number, language).replace("\u202f", " ").replace("\xa0", " ")
+    assert [part for part in said if part not in text] == []
+
+
+def test_an_old_notice_tells_the_lender_of_its_day(
+    client: FlaskClient, answer: dict[str, Any], refusing: Path, tmp_path: Path
+) -> None:
+    text = text_of(client, answer["id"])
+    database = client.application.extensions["service"].settings.database_url
+    other = {
+        "lender_name": "Another",
+        "contest_days": 1,
+        "review_days": 1,
+        "database_url": database,
+    }
+    with serving.running_app(serving.settings(refusing, tmp_path, **other)) as app:
+        later = app.test_client()
+        assert text_of(later, answer["id"]) == text
+        words = {"words": "I can pay."}
+        review = later.post(f"/predictions/{answer['id']}/reviews", json=words).json or {}
+        days = datetime.fromisoformat(review["due_at"]) - datetime.fromisoformat(
+            review["received_at"]
+        )
+        assert days == timedelta(days=20)
+        # What was decided before lenders were kept says what holds today, and that it does.
+        of_before = recorded_with(client, answer["id"], terms=None)
+        english, french = (text_of(later, of_before, language) for language in ("en", "fr"))
+    assert english.startswith("Another ")
+    assert "what stands here is as of today" in english
+    assert "ce qui figure ici est d'aujourd'hui" in french
+    assert "as of today" not in text
+
+
+def test_a_counter_offer_says_what_is_otherwise(
+    client: FlaskClient, answer: dict[str, Any]
+) -> None:
+    application = copy.deepcopy(example.REQUEST["application"])
+    names = ("AMT_CREDIT", "AMT_GOODS_PRICE", "AMT_ANNUITY")
+    smaller = {name: application[name] / 2 for name in names}
+    made: Any = client.post(
+        "/predict", json={**example.REQUEST, "application": application | smaller}
+    ).json
+    number = recorded_with(client, made["id"], counter_offer_to=answer["id"])
+    text, french = text_of(client, number), text_of(client, number, "fr")
+    assert f"in the place of the loan of the application {answer['id']}." in text
+    for name in names:
+        for language, told in (("en", text), ("fr", french)):
+            said = (formats.number(value[name], language) for value in (smaller, application))
+            assert [own for own in said if re.sub(r"\s+", " ", own) not in told] == []
+    assert "Amount of the loan:" in text
+    assert "Montant du crédit :" in french
+    assert "in the place of" not in text_of(client, made["id"])
+    orphan = recorded_with(client, made["id"], counter_offer_to=NOBODY)
+    assert "is not on record any more" in text_of(client, orphan)
+
+
 def test_a_review_is_told_as_it_stands(client: FlaskClient, answer: dict[str, Any]) -> None:
     store, now = store_of(client), datetime.now(UTC)
     due = now + timedelta(days=20)
@@ -211,6 +310,10 @@ def test_reasons_in_whatever_form_are_told_by_their_sentence(client: FlaskClient
     store.decisions.record([replace(kept, id=number, reasons=orjson.dumps(reasons).decode())])
     assert "- Late payments: 5 of 12 - Dettes : 3 - nobody_named_it" in text_of(client, number)
     assert "- Retards : 5 sur 12" in text_of(client, number, "fr")
+    told = client.get(f"/predictions/{number}").json or {}
+    assert [reason["texts"]["en"] for reason in told["reasons"]] == [
+        "Late payments: 5 of 12", "Dettes : 3", "nobody_named_it",
+    ]  # fmt: skip
 
 
 def test_what_cannot_be_told_is_a_problem(client: FlaskClient, answer: dict[str, Any]) -> None:
@@ -223,6 +326,12 @@ def test_what_cannot_be_told_is_a_problem(client: FlaskClient, answer: dict[str,
     store_of(client).privacy.erase(answer["applicant"])
     erased = client.get(f"/predictions/{answer['id']}/notice")
     assert (erased.status_code, erased.content_type) == (410, PROBLEM)
+    # Nothing is left that could be decided otherwise, or contested.
+    other = {"decision": "accept", "actor": "C. Martin", "motive": "A new contract."}
+    for path, body in (("override", other), ("reviews", {"words": "I can pay."})):
+        response = client.post(f"/predictions/{answer['id']}/{path}", json=body)
+        assert (response.status_code, response.content_type) == (410, PROBLEM)
+    assert client.get(f"/predictions/{answer['id']}/explanation").status_code == 410
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 
 from scoring.__main__ import app
 from scoring.data.dataset import Dataset
+from scoring.language import LANGUAGES
+from scoring.serving.batch import example_requests
 from tests.helpers import serving
 
 COMMANDS = (
@@ -71,6 +73,26 @@ def test_features_predict_and_examples(sample: Dataset, small_model: Path, tmp_p
     done = scoring("examples", folder, "--out", tmp_path / "examples", "--number", "5")
     assert done.exit_code == 0
     assert len(list((tmp_path / "examples").glob("*.json"))) == 5
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_reasons_of_a_portfolio_are_those_that_the_api_answers(
+    sample: Dataset, small_model: Path, tmp_path: Path, language: str
+) -> None:
+    out = tmp_path / "p.parquet"
+    options = ("--model", small_model, "--out", out, "--reasons", language)
+    assert scoring("predict", sample.folder, *options).exit_code == 0
+    told = pl.read_parquet(out)
+    columns = [name for name in told.columns if name.startswith("reason_")]
+    assert columns == ["reason_1", "reason_2", "reason_3", "reason_4"]
+    by_number = {row[0]: row[1:] for row in told.select("SK_ID_CURR", *columns).rows()}
+    numbers = serving.applicants(sample, 40)
+    with serving.running_app(serving.settings(small_model, tmp_path)) as api:
+        for number, body in zip(numbers, example_requests(sample, numbers), strict=True):
+            answer = api.test_client().post("/predict", json=body).json or {}
+            sentences = [reason["texts"][language] for reason in answer["reasons"]]
+            assert [text for text in by_number[number] if text is not None] == sentences
+    assert scoring("predict", sample.folder, *options[:-1], "de").exit_code == 1
 
 
 @pytest.mark.parametrize(

@@ -90,10 +90,9 @@ def test_without_a_term_only_the_amount_changes(change: dict[str, Any]) -> None:
             assert 0.0 <= (loan.instalment or 0.0) - exact < 0.5
 
 
-def test_without_a_price_nothing_is_paid_down() -> None:
+def test_without_the_sum_applied_for_the_credit_alone_is_smaller() -> None:
     grid = candidates(Loan.asked(CASH | {"AMT_GOODS_PRICE": None}), Bounds())
-    assert all("down_payment" not in candidate.changes for candidate in grid)
-    assert all(candidate.loan.goods is None for candidate in grid)
+    assert all(candidate.loan.goods is candidate.loan.terms["added"] is None for candidate in grid)
     assert any("smaller" in candidate.changes for candidate in grid)
 
 
@@ -119,11 +118,9 @@ def test_every_candidate_is_what_a_lender_would_agree_on(
         assert loan.instalment % 0.5 == 0
         if "smaller" in changes:
             assert loan.goods % bounds.rounding == 0
+            # What the credit adds to the sum applied for falls with it, and never to nothing.
             assert loan.credit == pytest.approx(asked.credit * loan.goods / asked.goods, abs=0.5)
-        elif "down_payment" in changes:
-            assert loan.goods == asked.goods
-            assert loan.credit < loan.goods
-            assert loan.credit % bounds.rounding == 0
+            assert (loan.terms["added"] is None) == (asked.terms["added"] is None)
         else:
             assert (loan.credit, loan.goods) == (asked.credit, asked.goods)
         assert ("more_instalments" in changes) == ((loan.payments or 0) > (asked.payments or 0))
