@@ -8,7 +8,6 @@ default is the sum of what its features add.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 
 from scoring.errors import ScoringError
 
@@ -171,11 +170,24 @@ WORSE_BELOW = frozenset(
     }
 )  # fmt: skip
 
-# Categories that say sex or age in other words.
-UNTOLD_VALUES = frozenset({"Maternity leave", "Pensioner"})
-# Who has no current employment is mostly retired: the first says so, the second has no value then.
-SAYS_RETIRED = frozenset({"application__NOT_EMPLOYED"})
-UNTOLD_MISSING = frozenset({"DAYS_EMPLOYED"})
+# Values that say age or sex in other words: a pension, maternity leave, and no employment, which is
+# mostly retirement. The principal reasons have to be told and these never may: they count with the
+# protected attributes, and their cause is told for what else it adds, or not at all.
+SAYS_AGE: Mapping[str, frozenset[str | float | None]] = {
+    "NAME_INCOME_TYPE": frozenset({"Maternity leave", "Pensioner"}),
+    "application__NOT_EMPLOYED": frozenset({1.0}),
+    "DAYS_EMPLOYED": frozenset({None}),
+    "ORGANIZATION_TYPE": frozenset({None}),
+}
+# What is missing beside one of these says it too.
+SAYS_AGE_BESIDE = frozenset({"OCCUPATION_TYPE"})
+
+# Where none of these tables has a row for an applicant, all their features say one thing: they
+# count under one cause, so that an absence is told once.
+ABSENCES: Mapping[str, frozenset[str]] = {
+    "history_elsewhere": frozenset({"bureau", "bureau_balance"}),
+    "earlier_loans_here": frozenset({"previous", "pos_cash", "installments", "card", "loan"}),
+}
 
 # Numbers that are there even where nothing is known of their cause.
 COUNTS_OF_KNOWN = frozenset({"application__EXT_SOURCES_KNOWN", "application__EXT_SOURCES_FILLED"})
@@ -192,6 +204,9 @@ NEVER = frozenset(
 )
 
 
+_BY_FEATURE = {feature: cause for cause, features in CAUSES.items() for feature in features}
+
+
 class CauseError(ScoringError):
     """A feature belongs to no cause."""
 
@@ -205,13 +220,8 @@ def cause_of(feature: str) -> str:
         If it belongs to none.
     """
     try:
-        return _by_feature()[feature]
+        return _BY_FEATURE[feature]
     except KeyError:
         raise CauseError(
             f"the feature {feature!r} belongs to no cause: add it to scoring/features/causes.py"
         ) from None
-
-
-@cache
-def _by_feature() -> Mapping[str, str]:
-    return {feature: cause for cause, features in CAUSES.items() for feature in features}
