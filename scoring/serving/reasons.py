@@ -20,11 +20,9 @@ from scoring.features.causes import (
     PROTECTED_CAUSE,
     SAYS_AGE,
     SAYS_AGE_BESIDE,
-    WORSE_ABOVE,
-    WORSE_BELOW,
     cause_of,
 )
-from scoring.features.directions import DIRECTIONS
+from scoring.features.directions import DIRECTIONS, WORSE_ABOVE, WORSE_BELOW
 from scoring.features.wording.reasons import Value, nothing_known_text, read_alike, reason_text
 from scoring.language import LANGUAGES
 from scoring.serving.families.base import Explanations, Feature, Floats
@@ -132,13 +130,9 @@ def reasons_json(reasons: Sequence[Reason]) -> bytes:
 
 def facts_of(reason: Reason) -> dict[str, Value]:
     """What a reason says apart from words, which can be put better later."""
-    return {
-        "cause": reason.cause,
-        "contribution": reason.contribution,
-        "feature": reason.feature,
-        "value": reason.value,
-        "usual": reason.usual,
-    }
+    facts = reason._asdict()
+    del facts["nothing_known"]
+    return facts
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,10 @@ from scoring.features.causes import (
     PROTECTED_CAUSE,
     SAYS_AGE,
     SAYS_AGE_BESIDE,
-    WORSE_ABOVE,
-    WORSE_BELOW,
     CauseError,
     cause_of,
 )
-from scoring.features.directions import DIRECTIONS
+from scoring.features.directions import DIRECTIONS, WORSE_ABOVE, WORSE_BELOW
 from scoring.features.vectors import layout
 
 
@@ -44,5 +42,5 @@ def test_exceptions_are_of_features_that_there_are() -> None:
 
 def test_a_feature_without_a_cause_is_named_with_the_mend() -> None:
     assert cause_of("AMT_CREDIT") == "loan_asked"
-    with pytest.raises(CauseError, match=r"'SHOE_SIZE'.*causes\.py"):
+    with pytest.raises(CauseError, match=r"'SHOE_SIZE'.*causes\.toml"):
         cause_of("SHOE_SIZE")

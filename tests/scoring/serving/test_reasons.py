@@ -274,7 +274,7 @@ def test_a_usual_value_that_says_age_is_not_told() -> None:
     own = replace(own, profile=pensioners)
     (reason,) = told(own, {"NAME_INCOME_TYPE": 0.3}, NAME_INCOME_TYPE=0.0)
     assert (reason.value, reason.usual) == ("Working", None)
-    assert reason.texts["en"].endswith("(source of income): working")
+    assert reason.texts["en"].endswith("(source of income): employee")
 
 
 def test_no_real_applicant_is_told_a_value_that_says_age(
