@@ -32,6 +32,8 @@ from scoring.serving.profiles import Profile, value_of
 # a cause that adds next to nothing is no reason.
 REASONS = 4
 LEAST_SHARE = 0.05
+# The least part that a value adds which is told though the rest of its cause is better than usual.
+ALONE_SHARE = 0.1
 
 _CAUSES = tuple(CAUSES)
 _PROTECTED = _CAUSES.index(PROTECTED_CAUSE)
@@ -236,14 +238,17 @@ class Causes:
         places = np.tile(self._cause_of, (len(values), 1))
         for place, own, gaps in self._absences:
             absent = np.isnan(values[:, gaps]).all(axis=1)
-            places[np.ix_(absent, own)] = place
+            if absent.any():
+                places[np.ix_(absent, own)] = place
         columns, codes = self._age_values
-        ages = _comparable(values[:, columns]) == _comparable(codes)
-        rows, pairs = np.nonzero(ages)
-        places[rows, columns[pairs]] = _PROTECTED
-        beside = self._age_beside
-        rows, pairs = np.nonzero(np.isnan(values[:, beside]) & ages.any(axis=1, keepdims=True))
-        places[rows, beside[pairs]] = _PROTECTED
+        read = values[:, columns]
+        ages = (read == codes) | (np.isnan(read) & np.isnan(codes))
+        if ages.any():
+            rows, pairs = np.nonzero(ages)
+            places[rows, columns[pairs]] = _PROTECTED
+            beside = self._age_beside
+            rows, pairs = np.nonzero(np.isnan(values[:, beside]) & ages.any(axis=1, keepdims=True))
+            places[rows, beside[pairs]] = _PROTECTED
         return places
 
     def totals(self, scored: Scored) -> Floats:
@@ -302,36 +307,33 @@ class Causes:
 
     def _principal(self, scored: Scored, places: Places, totals: Floats) -> list[list[int]]:
         """The causes that are told, by their places: the strongest that could be put right."""
-        least = LEAST_SHARE * totals.clip(0.0).sum(axis=1, keepdims=True)
-        raised = (totals > 0.0) & (totals >= least)
+        whole = totals.clip(0.0).sum(axis=1, keepdims=True)
+        raised = (totals > 0.0) & (totals >= LEAST_SHARE * whole)
         raised[:, _PROTECTED] = False
-        raised &= ~self._no_help(scored, places, raised, least)
+        raised &= ~self._no_help(scored, places, raised, ALONE_SHARE * whole)
         # A stable sort: equal contributions keep the order of the causes.
         order = np.argsort(-np.where(raised, totals, 0.0), axis=1, kind="stable")[:, :REASONS]
         return [
             [place for place in own.tolist() if raised[row, place]] for row, own in enumerate(order)
         ]
 
-    def _no_help(self, scored: Scored, places: Places, raised: Flags, least: Floats) -> Flags:
+    def _no_help(self, scored: Scored, places: Places, raised: Flags, alone: Floats) -> Flags:
         """Whether a cause's values are no worse than the usual ones: with those the PD stays.
 
         What a cause adds is held against the average applicant, whose occupation is a bit of
         everything, and the usual one may be riskier. Only where it is, it has to be tried: with
-        all the usual values of the cause, and with those alone of features that raised the PD as
-        much as a cause has to. Who is worse than usual in one of these is told so, though the
-        rest of the cause may be better than usual.
+        all the usual values of the cause, and with those of the values that add enough alone. Who
+        has been employed for three months is told so, though the occupation is better than usual.
         """
         tried = raised & self._usual_raises
-        rows, causes = np.nonzero(tried)
-        for start in range(0, rows.size, _MOST_ROWS):
-            some, cause = rows[start : start + _MOST_ROWS], causes[start : start + _MOST_ROWS]
-            every = places[some] == cause[:, np.newaxis]
-            large = every & (scored.contributions[some] >= least[some])
-            after = [
-                self.pds(np.where(usual, self.usual_row, scored.values[some]))
-                for usual in (every, large)
-            ]
-            tried[some, cause] = np.minimum(*after) >= scored.pds[some]
+        for least in (np.full_like(alone, -np.inf), alone):
+            rows, causes = np.nonzero(tried)
+            for start in range(0, rows.size, _MOST_ROWS):
+                some, cause = rows[start : start + _MOST_ROWS], causes[start : start + _MOST_ROWS]
+                usual = places[some] == cause[:, np.newaxis]
+                usual &= scored.contributions[some] >= least[some]
+                after = self.pds(np.where(usual, self.usual_row, scored.values[some]))
+                tried[some, cause] = after >= scored.pds[some]
         return tried
 
     def _reason(
@@ -390,8 +392,3 @@ def _as_read(feature: Feature, value: Value) -> float:
     if value is None:
         return np.nan
     return feature.levels.index(str(value)) if feature.levels else float(value)
-
-
-def _comparable(values: Floats) -> Floats:
-    """Values of which those that are missing equal each other."""
-    return np.nan_to_num(values, nan=np.inf)
