@@ -2,7 +2,8 @@
 
 An applicant is told causes, never features: the average and the lowest of the same scores are one
 thing to know, and putting it right is one thing to do. What a cause adds to the log-odds of
-default is the sum of what its features add.
+default is the sum of what its features add. Of one applicant a value may count under another cause
+than its feature's, if it says age or that a table has no row.
 """
 
 from __future__ import annotations

@@ -221,7 +221,8 @@ class Causes:
         """What the usual values add, all together; less than any value where there are none."""
         if self.profile is None or not self.profile.usual:
             return np.full(len(self.features), -np.inf)
-        return self.explain(self.usual_row[np.newaxis]).contributions[0]
+        adds: Floats = self.explain(self.usual_row[np.newaxis]).contributions[0]
+        return adds
 
     @cached_property
     def _usual_raises(self) -> Flags:

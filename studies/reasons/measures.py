@@ -119,7 +119,7 @@ def _of_contributions(
     yield _share("told at least 60% of what raised the PD", told >= 0.6 * raised, 0.99)
     totals[:, list(CAUSES).index(PROTECTED_CAUSE)] = 0.0
     principal = [
-        bool(own) and np.count_nonzero(row > own[-1].contribution) < len(own)
+        bool(own) and int(np.count_nonzero(row > own[-1].contribution)) < len(own)
         for row, own in zip(totals, reasons, strict=True)
     ]
     yield _share("told no cause while a larger one is left out", principal, 0.95)
