@@ -15,6 +15,8 @@ _LISTS: Mapping[str, list[str]] = tomllib.loads(
 )
 RAISES_PD = frozenset(_LISTS["raises_pd"])
 LOWERS_PD = frozenset(_LISTS["lowers_pd"])
+WORSE_ABOVE = frozenset(_LISTS["worse_above"])
+WORSE_BELOW = frozenset(_LISTS["worse_below"])
 
 # 1 where a model's score may only rise with the feature, -1 where it may only fall.
 DIRECTIONS: Mapping[str, int] = dict.fromkeys(RAISES_PD, 1) | dict.fromkeys(LOWERS_PD, -1)

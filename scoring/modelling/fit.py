@@ -84,7 +84,7 @@ def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:
     if scorer.profile is None:
         raise TrainingError("the model has no profile: fit it with fit_scorer")
     scored = scorer.score_matrix(encode(unseen, scorer.features))
-    told = scorer.causes.told(scored)
+    told = scorer.causes.principal(scored)
     return replace(scorer, profile=scorer.profile.explained_by(told, scored.contributions))
 
 

@@ -12,19 +12,17 @@ import numpy.typing as npt
 import orjson
 
 from scoring.features.causes import (
+    ABSENCES,
     CAUSES,
     COUNTS_OF_KNOWN,
     INDICES,
     NEVER,
     PROTECTED_CAUSE,
-    SAYS_RETIRED,
-    UNTOLD_MISSING,
-    UNTOLD_VALUES,
-    WORSE_ABOVE,
-    WORSE_BELOW,
+    SAYS_AGE,
+    SAYS_AGE_BESIDE,
     cause_of,
 )
-from scoring.features.directions import DIRECTIONS
+from scoring.features.directions import DIRECTIONS, WORSE_ABOVE, WORSE_BELOW
 from scoring.features.wording.reasons import Value, nothing_known_text, read_alike, reason_text
 from scoring.language import LANGUAGES
 from scoring.serving.families.base import Explanations, Feature, Floats
@@ -34,14 +32,17 @@ from scoring.serving.profiles import Profile, value_of
 # a cause that adds next to nothing is no reason.
 REASONS = 4
 LEAST_SHARE = 0.05
+# The least part that a value adds which is told though the rest of its cause is better than usual.
+ALONE_SHARE = 0.1
 
 _CAUSES = tuple(CAUSES)
-_MAY_BE_TOLD = np.array([cause != PROTECTED_CAUSE for cause in _CAUSES])
+_PROTECTED = _CAUSES.index(PROTECTED_CAUSE)
 # Values put in the place of others that the model scores at a time.
 _MOST_ROWS = 20_000
 
 
 Flags = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +132,9 @@ def reasons_json(reasons: Sequence[Reason]) -> bytes:
 
 def facts_of(reason: Reason) -> dict[str, Value]:
     """What a reason says apart from words, which can be put better later."""
-    return {
-        "cause": reason.cause,
-        "contribution": reason.contribution,
-        "feature": reason.feature,
-        "value": reason.value,
-        "usual": reason.usual,
-    }
+    facts = reason._asdict()
+    del facts["nothing_known"]
+    return facts
 
 
 @dataclass(frozen=True)
@@ -160,18 +157,44 @@ class Causes:
     pds: Callable[[Floats], Floats]
 
     @cached_property
-    def _cause_of(self) -> npt.NDArray[np.intp]:
-        return np.array([_CAUSES.index(cause_of(one.name)) for one in self.features], np.intp)
+    def _names(self) -> list[str]:
+        return [feature.name for feature in self.features]
 
     @cached_property
-    def _features_of(self) -> list[npt.NDArray[np.intp]]:
-        return [np.flatnonzero(self._cause_of == place) for place in range(len(_CAUSES))]
+    def _cause_of(self) -> Places:
+        return np.array([_CAUSES.index(cause_of(name)) for name in self._names], np.intp)
+
+    @cached_property
+    def _absences(self) -> list[tuple[int, Places, Places]]:
+        """Of tables that may have no row: the cause then, their features, those that miss then."""
+        parts = [frozenset(name.split("__")) for name in self._names]
+        absences = []
+        for cause, tables in ABSENCES.items():
+            own = np.flatnonzero([bool(tables & names) for names in parts])
+            if (gaps := own[self._missing[own] > 0]).size:
+                absences.append((_CAUSES.index(cause), own, gaps))
+        return absences
+
+    @cached_property
+    def _age_values(self) -> tuple[Places, Floats]:
+        """The values that say age as the model reads them, after the places of their features."""
+        pairs = [
+            (i, _as_read(feature, value))
+            for i, feature in enumerate(self.features)
+            for value in SAYS_AGE.get(feature.name, ())
+            if value is None or not feature.levels or value in feature.levels
+        ]
+        return np.array([i for i, _ in pairs], np.intp), np.array([value for _, value in pairs])
+
+    @cached_property
+    def _age_beside(self) -> Places:
+        return np.flatnonzero([name in SAYS_AGE_BESIDE for name in self._names])
 
     @cached_property
     def _directions(self) -> list[int]:
-        names = [feature.name for feature in self.features]
         return [
-            DIRECTIONS.get(name, (name in WORSE_ABOVE) - (name in WORSE_BELOW)) for name in names
+            DIRECTIONS.get(name, (name in WORSE_ABOVE) - (name in WORSE_BELOW))
+            for name in self._names
         ]
 
     @cached_property
@@ -179,56 +202,88 @@ class Causes:
         """Which share of the training applicants has no value of each feature."""
         if self.profile is None:
             return np.zeros(len(self.features))
-        columns = [self.profile.columns[feature.name] for feature in self.features]
-        return np.array([one.missing / max(one.applicants, 1) for one in columns])
+        columns = [self.profile.columns[name] for name in self._names]
+        return np.array([column.missing / max(column.applicants, 1) for column in columns])
 
     @cached_property
     def usual(self) -> list[Value]:
         """The usual value of each feature among accepted applicants; None where there is none."""
         known = {} if self.profile is None else self.profile.usual
-        return [known.get(feature.name) for feature in self.features]
+        return [known.get(name) for name in self._names]
 
     @cached_property
     def usual_row(self) -> Floats:
         """The usual values as the model reads them."""
-        pairs = zip(self.features, self.usual, strict=True)
-        return np.array(
-            [
-                np.nan if usual is None else one.levels.index(str(usual)) if one.levels else usual
-                for one, usual in pairs
-            ],
-            np.float64,
-        )
+        return np.array(list(map(_as_read, self.features, self.usual)))
 
-    def totals(self, contributions: Floats) -> Floats:
+    @cached_property
+    def _usual_adds(self) -> Floats:
+        """What the usual values add, all together; less than any value where there are none."""
+        if self.profile is None or not self.profile.usual:
+            return np.full(len(self.features), -np.inf)
+        adds: Floats = self.explain(self.usual_row[np.newaxis]).contributions[0]
+        return adds
+
+    @cached_property
+    def _usual_raises(self) -> Flags:
+        """Of which causes the usual values raise the PD themselves."""
+        raises: Flags = np.bincount(self._cause_of, self._usual_adds, len(_CAUSES)) > 0.0
+        return raises
+
+    def places(self, values: Floats) -> Places:
+        """Find the cause that each value counts under, by its place among the causes.
+
+        It is that of its feature, unless the feature's tables have no row for the applicant, or
+        the value says age.
+        """
+        places = np.tile(self._cause_of, (len(values), 1))
+        for place, own, gaps in self._absences:
+            absent = np.isnan(values[:, gaps]).all(axis=1)
+            if absent.any():
+                places[np.ix_(absent, own)] = place
+        columns, codes = self._age_values
+        read = values[:, columns]
+        ages = (read == codes) | (np.isnan(read) & np.isnan(codes))
+        if ages.any():
+            rows, pairs = np.nonzero(ages)
+            places[rows, columns[pairs]] = _PROTECTED
+            beside = self._age_beside
+            rows, pairs = np.nonzero(np.isnan(values[:, beside]) & ages.any(axis=1, keepdims=True))
+            places[rows, beside[pairs]] = _PROTECTED
+        return places
+
+    def totals(self, scored: Scored) -> Floats:
         """What each cause adds, of shape (applicants, causes), from what each feature does.
 
         Summed one by one in the order of the features, so that it does not depend on who else is
         scored.
         """
-        totals = np.empty((len(contributions), len(_CAUSES)))
-        for row, own in enumerate(contributions):
-            totals[row] = np.bincount(self._cause_of, own, len(_CAUSES))
-        return totals
+        return _totals(self.places(scored.values), scored.contributions)
 
-    def told(self, scored: Scored) -> list[list[str]]:
+    def principal(self, scored: Scored) -> list[list[str]]:
         """The causes that each applicant is told, the strongest first."""
+        places = self.places(scored.values)
         return [
-            [_CAUSES[place] for place in places]
-            for places in self._principal(scored, self.totals(scored.contributions))
+            [_CAUSES[place] for place in own]
+            for own in self._principal(scored, places, _totals(places, scored.contributions))
         ]
 
     def reasons(self, scored: Scored) -> list[list[Reason]]:
         """The reasons of each applicant, the strongest first."""
-        totals = self.totals(scored.contributions)
+        places = self.places(scored.values)
+        totals = _totals(places, scored.contributions)
         return [
             [
                 self._reason(
-                    place, totals[row, place], scored.values[row], scored.contributions[row]
+                    place,
+                    totals.item(row, place),
+                    np.flatnonzero(places[row] == place),
+                    scored.values[row],
+                    scored.contributions[row],
                 )
-                for place in places
+                for place in own
             ]
-            for row, places in enumerate(self._principal(scored, totals))
+            for row, own in enumerate(self._principal(scored, places, totals))
         ]
 
     def steps(self, scored: Scored, row: int = 0) -> list[CauseSteps]:
@@ -238,92 +293,103 @@ class Causes:
         logit of the PD. What adds nothing is left out.
         """
         values, contributions = scored.values[row], scored.contributions[row]
-        totals = self.totals(contributions[np.newaxis])[0]
+        places = self.places(values[np.newaxis])
+        totals = _totals(places, contributions[np.newaxis])[0]
         by_cause: list[list[Step]] = [[] for _ in _CAUSES]
         for i in np.argsort(-np.abs(contributions), kind="stable").tolist():
             if contributions[i] != 0.0:
-                step = Step(*self._told(i, values.item(i)), contributions.item(i))
-                by_cause[self._cause_of[i]].append(step)
+                step = Step(self._names[i], self._value(i, values.item(i)), contributions.item(i))
+                by_cause[places[0, i]].append(step)
         return [
             CauseSteps(_CAUSES[place], float(totals[place]), tuple(by_cause[place]))
             for place in np.argsort(-np.abs(totals), kind="stable").tolist()
             if by_cause[place]
         ]
 
-    def _principal(self, scored: Scored, totals: Floats) -> list[list[int]]:
+    def _principal(self, scored: Scored, places: Places, totals: Floats) -> list[list[int]]:
         """The causes that are told, by their places: the strongest that could be put right."""
-        least = LEAST_SHARE * totals.clip(0.0).sum(axis=1, keepdims=True)
-        told = (totals > 0.0) & (totals >= least) & _MAY_BE_TOLD
-        told &= ~self._no_help(scored, told)
+        whole = totals.clip(0.0).sum(axis=1, keepdims=True)
+        raised = (totals > 0.0) & (totals >= LEAST_SHARE * whole)
+        raised[:, _PROTECTED] = False
+        raised &= ~self._no_help(scored, places, raised, ALONE_SHARE * whole)
         # A stable sort: equal contributions keep the order of the causes.
-        order = np.argsort(-np.where(told, totals, 0.0), axis=1, kind="stable")[:, :REASONS]
+        order = np.argsort(-np.where(raised, totals, 0.0), axis=1, kind="stable")[:, :REASONS]
         return [
-            [place for place in own.tolist() if told[row, place]] for row, own in enumerate(order)
+            [place for place in own.tolist() if raised[row, place]] for row, own in enumerate(order)
         ]
 
-    @cached_property
-    def _usual_raises(self) -> Flags:
-        """Of which causes the usual values raise the PD themselves."""
-        if self.profile is None or not self.profile.usual:
-            return np.zeros(len(_CAUSES), np.bool_)
-        contributions, _ = self.explain(self.usual_row[np.newaxis])
-        raises: Flags = self.totals(contributions)[0] > 0.0
-        return raises
-
-    def _no_help(self, scored: Scored, told: Flags) -> Flags:
+    def _no_help(self, scored: Scored, places: Places, raised: Flags, alone: Floats) -> Flags:
         """Whether a cause's values are no worse than the usual ones: with those the PD stays.
 
         What a cause adds is held against the average applicant, whose occupation is a bit of
-        everything, and the usual one may be riskier. Only where it is, it has to be tried.
+        everything, and the usual one may be riskier. Only where it is, it has to be tried: with
+        all the usual values of the cause, and with those of the values that add enough alone. Who
+        has been employed for three months is told so, though the occupation is better than usual.
         """
-        tried = told & self._usual_raises
-        rows, places = np.nonzero(tried)
-        for start in range(0, rows.size, _MOST_ROWS):
-            some, causes = rows[start : start + _MOST_ROWS], places[start : start + _MOST_ROWS]
-            usual = self._cause_of == causes[:, np.newaxis]
-            after = self.pds(np.where(usual, self.usual_row, scored.values[some]))
-            tried[some, causes] = after >= scored.pds[some]
+        tried = raised & self._usual_raises
+        for least in (np.full_like(alone, -np.inf), alone):
+            rows, causes = np.nonzero(tried)
+            for start in range(0, rows.size, _MOST_ROWS):
+                some, cause = rows[start : start + _MOST_ROWS], causes[start : start + _MOST_ROWS]
+                usual = places[some] == cause[:, np.newaxis]
+                usual &= scored.contributions[some] >= least[some]
+                after = self.pds(np.where(usual, self.usual_row, scored.values[some]))
+                tried[some, cause] = after >= scored.pds[some]
         return tried
 
-    def _reason(self, place: int, total: float, values: Floats, contributions: Floats) -> Reason:
-        own = self._features_of[place]
-        pairs = zip(contributions[own].tolist(), own.tolist(), strict=True)
-        raised = [i for _, i in sorted((-added, i) for added, i in pairs if added > 0.0)]
-        chosen = next((i for i in raised if self._speaks(i, values.item(i))), None)
-        if chosen is None:
-            chosen = min(raised, key=lambda i: self._doubts(i, values.item(i)))
-        feature, value = self._told(chosen, values.item(chosen))
+    def _reason(
+        self, place: int, total: float, own: Places, values: Floats, contributions: Floats
+    ) -> Reason:
+        i = self._told_by(own, values, contributions)
+        feature, value, usual = self._names[i], self._value(i, values.item(i)), self.usual[i]
+        unknown = np.isnan(values[own][self._missing[own] > 0]).all()
         return Reason(
             cause=_CAUSES[place],
-            contribution=float(total),
+            contribution=total,
             feature=feature,
             value=value,
-            usual=self.usual[chosen],
-            nothing_known=(value is None or feature in COUNTS_OF_KNOWN)
-            and self._nothing_known(place, values),
+            usual=None if usual in SAYS_AGE.get(feature, ()) else usual,
+            nothing_known=bool(unknown) and (value is None or feature in COUNTS_OF_KNOWN),
         )
 
-    def _speaks(self, i: int, value: float) -> bool:
+    def _told_by(self, own: Places, values: Floats, contributions: Floats) -> int:
+        """Choose of a cause's features the one that raised the PD most and says so."""
+        raised = own[contributions[own] > 0.0]
+        by_size = raised[np.argsort(-contributions[raised], kind="stable")].tolist()
+        speaking = (i for i in by_size if self._speaks(i, values.item(i), contributions.item(i)))
+        chosen = next(speaking, None)
+        if chosen is None:
+            chosen = min(by_size, key=lambda i: self._doubts(i, values.item(i)))
+        return int(chosen)
+
+    def _speaks(self, i: int, value: float, added: float) -> bool:
         """Tell whether a value says by itself what raised the PD."""
-        feature, told = self._told(i, value)
-        if told is None:
-            told_as_missing = feature not in NEVER and feature not in UNTOLD_MISSING
-            return told_as_missing and bool(self._missing[i] < 0.5)
-        return not any(self._doubts(i, value)) and not read_alike(feature, told, self.usual[i])
+        feature, said = self._names[i], self._value(i, value)
+        if said is None:
+            return feature not in NEVER and bool(self._missing[i] < 0.5)
+        if added <= self._usual_adds[i] or any(self._doubts(i, value)):
+            return False
+        return not read_alike(feature, said, self.usual[i])
 
     def _doubts(self, i: int, value: float) -> tuple[bool, bool]:
-        """Why a value is not told if another can be: it may not be, or is better than usual."""
-        feature, told = self._told(i, value)
+        """Why a value is not told if another can be: an index, or better than usual."""
         usual = self.usual[i]
         better = isinstance(usual, float) and self._directions[i] * (value - usual) < 0
-        private = told in UNTOLD_VALUES or (told is None and feature in UNTOLD_MISSING)
-        return private or feature in INDICES | SAYS_RETIRED, better
+        return self._names[i] in INDICES, better
 
-    def _nothing_known(self, place: int, values: Floats) -> bool:
-        """Tell whether all is missing of a cause that can be."""
-        own = self._features_of[place]
-        return bool(np.isnan(values[own][self._missing[own] > 0]).all())
+    def _value(self, i: int, value: float) -> Value:
+        return value_of(self.features[i].levels, value)
 
-    def _told(self, i: int, value: float) -> tuple[str, Value]:
-        feature = self.features[i]
-        return feature.name, value_of(feature.levels, value)
+
+def _totals(places: Places, contributions: Floats) -> Floats:
+    totals = np.empty((len(contributions), len(_CAUSES)))
+    for row, own in enumerate(contributions):
+        totals[row] = np.bincount(places[row], own, len(_CAUSES))
+    return totals
+
+
+def _as_read(feature: Feature, value: Value) -> float:
+    """A value as the model reads it: a number, a category's code, NaN where there is none."""
+    if value is None:
+        return np.nan
+    return feature.levels.index(str(value)) if feature.levels else float(value)

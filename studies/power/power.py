@@ -101,7 +101,7 @@ def scored(scorer: Scorer, features: pl.DataFrame, defaulted: npt.ArrayLike) -> 
     matrix = encode(features, scorer.features)
     pds = scorer.pds(matrix)
     reasons = np.empty(features.height, dtype=object)
-    reasons[:] = [tuple(causes) for causes in scorer.causes.told(scorer.score_matrix(matrix))]
+    reasons[:] = [tuple(causes) for causes in scorer.causes.principal(scorer.score_matrix(matrix))]
     return Population(
         matrix,
         pds,

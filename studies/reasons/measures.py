@@ -13,7 +13,7 @@ import polars as pl
 from scoring.data.dataset import Dataset
 from scoring.data.tables import TABLES, Column, Frames
 from scoring.features import build_features
-from scoring.features.causes import CAUSES, INDICES, cause_of
+from scoring.features.causes import CAUSES, INDICES, PROTECTED_CAUSE, SAYS_AGE
 from scoring.registry.holdout import held_out_rows
 from scoring.serving.batch import row_batches
 from scoring.serving.reasons import LEAST_SHARE, Reason, Scored
@@ -106,14 +106,23 @@ def _of_told(reasons: Sequence[Sequence[Reason]]) -> Iterator[Measure]:
         for reason in told
     ]
     yield _share("sentences without index, name or code", plain, 1.0)
+    lawful = [reason.value not in SAYS_AGE.get(reason.feature, ()) for reason in told]
+    yield _share("sentences without a value that says age", lawful, 1.0)
 
 
 def _of_contributions(
     scorer: Scorer, scored: Scored, reasons: Sequence[Sequence[Reason]]
 ) -> Iterator[Measure]:
-    raised = scorer.causes.totals(scored.contributions).clip(0.0).sum(axis=1)
+    totals = scorer.causes.totals(scored)
+    raised = totals.clip(0.0).sum(axis=1)
     told = np.array([sum(reason.contribution for reason in own) for own in reasons])
     yield _share("told at least 60% of what raised the PD", told >= 0.6 * raised, 0.99)
+    totals[:, list(CAUSES).index(PROTECTED_CAUSE)] = 0.0
+    principal = [
+        bool(own) and int(np.count_nonzero(row > own[-1].contribution)) < len(own)
+        for row, own in zip(totals, reasons, strict=True)
+    ]
+    yield _share("told no cause while a larger one is left out", principal, 0.95)
     least = [
         reason.contribution >= LEAST_SHARE * whole
         for own, whole in zip(reasons, raised, strict=True)
@@ -126,12 +135,12 @@ def _of_usual_values(
     scorer: Scorer, scored: Scored, reasons: Sequence[Sequence[Reason]]
 ) -> Measure:
     """Put each reason's features to their usual values."""
-    causes = np.array([cause_of(feature.name) for feature in scorer.features])
+    places = scorer.causes.places(scored.values)
     lower: list[bool] = []
-    for cause in CAUSES:
+    for place, cause in enumerate(CAUSES):
         rows = [row for row, own in enumerate(reasons) if cause in (one.cause for one in own)]
         if rows:
-            usual = np.where(causes == cause, scorer.causes.usual_row, scored.values[rows])
+            usual = np.where(places[rows] == place, scorer.causes.usual_row, scored.values[rows])
             lower += (scorer.pds(usual) < scored.pds[rows]).tolist()
     return _share("reasons that lower the PD when put to the usual values", lower, 0.99)
 
@@ -159,7 +168,7 @@ def _of_small_changes(scorer: Scorer, refused: Sequence[Rows], most: int) -> Mea
 
 def _causes(scorer: Scorer, rows: Rows) -> dict[int, list[str]]:
     features = build_features(rows)
-    told = scorer.causes.told(scorer.score_matrix(encode(features, scorer.features)))
+    told = scorer.causes.principal(scorer.score_matrix(encode(features, scorer.features)))
     return dict(zip(features["SK_ID_CURR"].to_list(), told, strict=True))
 
 

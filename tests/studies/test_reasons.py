@@ -24,7 +24,7 @@ def found(scorer: Scorer, parts: list[Rows]) -> list[Measure]:
 
 
 def test_all_measures_are_met(found: list[Measure]) -> None:
-    assert len(found) == 7
+    assert len(found) == 9
     for measure in found:
         assert measure.number > 20, measure.name
         # The sample's model is of sixty trees, which small changes of a value can cross.
@@ -50,5 +50,5 @@ def test_the_command_prints_each_measure(sample: Dataset, small_model: Path) -> 
     arguments = ["reasons", "--model", str(small_model), "--data", str(sample.folder)]
     run = CliRunner().invoke(app, [*arguments, "--changed", "2"])
     assert run.exit_code in (0, 1), run.output
-    assert len(run.stdout.splitlines()) == 7
+    assert len(run.stdout.splitlines()) == 9
     assert (run.exit_code == 1) == ("MISSED" in run.stdout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scoring.features.causes import NEVER
 from scoring.features.wording import describe, value_text
-from scoring.features.wording.grammar import inside
+from scoring.features.wording.grammar import inside, numbered
 from scoring.language import LANGUAGES, catalogue
 
 Value = float | str | None
@@ -74,7 +74,10 @@ def read_alike(feature: str, value: Value, usual: Value) -> bool:
 def _said(feature: str, value: Value, language: str) -> str:
     words = catalogue(language, "causes")
     if value is None:
-        return str(words["pattern"]["never" if feature in NEVER else "unknown"])
+        missing = words["pattern"]["never" if feature in NEVER else "unknown"]
+        return str(words["unknown"].get(feature, missing))
     if feature in words["flag"]:
         return str(words["flag"][feature]["yes" if value in _YES else "no"])
+    if isinstance(value, str) and (kind := numbered(words["category"], value)):
+        return kind
     return value_text(feature, value, language, ends=False)

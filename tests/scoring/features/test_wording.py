@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import polars as pl
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 import scoring.language
 from scoring.data.tables import TABLES, empty_frame
-from scoring.features import build_features, wording
+from scoring.features import PROTECTED, build_features, wording
 from scoring.features.causes import CAUSES, PROTECTED_CAUSE, cause_of
+from scoring.features.vectors import layout
 from scoring.features.wording import (
     LANGUAGES,
     Language,
@@ -214,9 +216,23 @@ def test_values_are_said(feature: str, value: float | str | None, en: str, fr: s
         ),
         (
             "income_and_work", "NAME_EDUCATION_TYPE", "Lower secondary", "Higher education",
-            "Income, work and education (education): lower secondary; usual: higher education",
-            "Revenu, emploi et études (niveau d'études)\u00a0: premier cycle du secondaire\u00a0; "
+            "Income, work and education (education): lower secondary school; "
+            "usual: higher education",
+            "Revenu, emploi et études (niveau d'études)\u00a0: collège\u00a0; "
             "habituellement\u00a0: études supérieures",
+        ),
+        (
+            "income_and_work", "ORGANIZATION_TYPE", "Trade: type 7", "Business Entity Type 3",
+            "Income, work and education (kind of employer): trade; usual: company",
+            "Revenu, emploi et études (secteur de l'employeur)\u00a0: commerce\u00a0; "
+            "habituellement\u00a0: entreprise",
+        ),
+        (
+            "refusals", "previous__YEARLY_RATE__refused__mean", 0.5, None,
+            "Earlier applications refused or cut: refused applications were at a yearly rate of "
+            "50% on average; usual: no application refused",
+            "Demandes antérieures refusées ou réduites\u00a0: demandes refusées à un taux annuel "
+            "de 50\u00a0% en moyenne\u00a0; habituellement\u00a0: aucune demande refusée",
         ),
         (
             "late_payments_here", "card__LATE_MONTH__all__max", -3.0, None,
@@ -252,8 +268,22 @@ def test_a_reason_is_a_sentence_of_cause_value_and_what_is_usual(
 def test_values_that_are_said_alike_read_alike() -> None:
     assert read_alike("AMT_CREDIT", 450_000.0, 450_000.4)
     assert read_alike("NAME_HOUSING_TYPE", None, None)
+    # Other types of the lender's list, which an applicant does not know.
+    assert read_alike("ORGANIZATION_TYPE", "Trade: type 7", "Trade: type 2")
+    assert not read_alike("ORGANIZATION_TYPE", "Trade: type 7", "Industry: type 7")
     assert not read_alike("AMT_CREDIT", 450_000.0, 451_000.0)
     assert not read_alike("AMT_CREDIT", 450_000.0, None)
+
+
+def test_no_reason_tells_a_category_by_a_number_or_as_kaggle_writes_it() -> None:
+    levels = {name: own for name, own in layout().levels.items() if name not in PROTECTED}
+    assert len(levels) > 5
+    for feature, language in product(levels, LANGUAGES):
+        for level in levels[feature]:
+            told = reason_text(cause_of(feature), feature, level, None, language)
+            said = told.partition(":")[2].strip()
+            assert said != level, said
+            assert not re.search(r"\d|/|XNA|^[yn]$", said), said
 
 
 def test_every_cause_and_every_feature_that_is_told_has_words() -> None:

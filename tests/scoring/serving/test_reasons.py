@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.features.causes import CAUSES, INDICES, PROTECTED_CAUSE, UNTOLD_VALUES, cause_of
+from scoring.data.dataset import Dataset
+from scoring.features import build_features
+from scoring.features.causes import (
+    ABSENCES,
+    CAUSES,
+    INDICES,
+    PROTECTED_CAUSE,
+    SAYS_AGE,
+    SAYS_AGE_BESIDE,
+    cause_of,
+)
 from scoring.serving.families.base import Explanations, Feature, Floats
 from scoring.serving.profiles import PD, Column, Profile
 from scoring.serving.reasons import (
@@ -23,6 +33,7 @@ from scoring.serving.reasons import (
     Causes,
     Reason,
     Scored,
+    Step,
     reasons_json,
 )
 from scoring.serving.scorer import Scorer, encode
@@ -31,14 +42,18 @@ NAMES = (
     "EXT_SOURCE_1", "application__EXT_SOURCES_MIN", "application__EXT_SOURCES_FILLED",
     "AMT_CREDIT", "AMT_ANNUITY", "NAME_INCOME_TYPE", "DAYS_EMPLOYED", "card__LATE_MONTH__all__max",
     "AMT_INCOME_TOTAL", "FLAG_OWN_CAR", "DEF_30_CNT_SOCIAL_CIRCLE", "DAYS_BIRTH",
+    "OCCUPATION_TYPE", "bureau__DEBT_TO_CREDIT__all__mean", "bureau__IS_ACTIVE__all__mean",
+    "bureau_balance__LATE_MONTHS__all__share", "bureau__DAYS_CREDIT__all__min",
 )  # fmt: skip
 INCOMES = ("Working", "Pensioner")
-USUAL = {
+USUAL: dict[str, float | str | None] = {
     "EXT_SOURCE_1": 0.5, "application__EXT_SOURCES_MIN": 0.4,
     "application__EXT_SOURCES_FILLED": 1.6, "AMT_CREDIT": 300_000.0, "AMT_ANNUITY": 20_000.0,
     "NAME_INCOME_TYPE": "Working", "DAYS_EMPLOYED": -2_000.0, "card__LATE_MONTH__all__max": None,
     "AMT_INCOME_TOTAL": 150_000.0, "FLAG_OWN_CAR": "N", "DEF_30_CNT_SOCIAL_CIRCLE": 0.0,
-    "DAYS_BIRTH": -15_000.0,
+    "DAYS_BIRTH": -15_000.0, "OCCUPATION_TYPE": "Laborers",
+    "bureau__DEBT_TO_CREDIT__all__mean": 0.3, "bureau__IS_ACTIVE__all__mean": 0.4,
+    "bureau_balance__LATE_MONTHS__all__share": 0.0, "bureau__DAYS_CREDIT__all__min": -2_000.0,
 }  # fmt: skip
 # An applicant of whom every value is other than usual.
 VALUES = {
@@ -46,9 +61,16 @@ VALUES = {
     "application__EXT_SOURCES_FILLED": 1.1, "AMT_CREDIT": 900_000.0, "AMT_ANNUITY": 70_000.0,
     "NAME_INCOME_TYPE": 1.0, "DAYS_EMPLOYED": -100.0, "card__LATE_MONTH__all__max": -3.0,
     "AMT_INCOME_TOTAL": 50_000.0, "FLAG_OWN_CAR": 1.0, "DEF_30_CNT_SOCIAL_CIRCLE": 3.0,
-    "DAYS_BIRTH": -8_000.0,
+    "DAYS_BIRTH": -8_000.0, "OCCUPATION_TYPE": 1.0,
+    "bureau__DEBT_TO_CREDIT__all__mean": 0.9, "bureau__IS_ACTIVE__all__mean": 0.8,
+    "bureau_balance__LATE_MONTHS__all__share": 0.2, "bureau__DAYS_CREDIT__all__min": -100.0,
 }  # fmt: skip
-LEVELS = {"NAME_INCOME_TYPE": INCOMES, "FLAG_OWN_CAR": ("N", "Y")}
+OCCUPATIONS = ("Laborers", "Drivers")
+LEVELS = {
+    "NAME_INCOME_TYPE": INCOMES,
+    "FLAG_OWN_CAR": ("N", "Y"),
+    "OCCUPATION_TYPE": OCCUPATIONS,
+}
 FEATURES = tuple(Feature(name, LEVELS.get(name, ())) for name in NAMES)
 
 
@@ -69,13 +91,18 @@ def helpful(rows: Floats) -> Floats:
     return np.zeros(len(rows))
 
 
-def causes(pds: object = helpful, raises: Sequence[str] = (), **missing: int) -> Causes:
-    """Causes of a model of whose usual values some raise the PD."""
+def causes(
+    pds: object = helpful,
+    raises: Sequence[str] = (),
+    missing: Mapping[str, int] | None = None,
+    **gaps: int,
+) -> Causes:
+    """Causes of a model of whose usual values some raise the PD, and of which some are missing."""
 
     def explain(rows: Floats) -> Explanations:
         return Explanations(np.array([[float(name in raises) for name in NAMES]] * len(rows)), 0.0)
 
-    return Causes(FEATURES, profile(**missing), explain, pds)  # type: ignore[arg-type]
+    return Causes(FEATURES, profile(**(missing or gaps)), explain, pds)  # type: ignore[arg-type]
 
 
 def scored(added: Mapping[str, float], **changed: float) -> Scored:
@@ -93,11 +120,25 @@ def told(own: Causes, added: Mapping[str, float], **changed: float) -> list[Reas
     return reasons
 
 
+def says_age(step: Step | Reason) -> bool:
+    beside = step.value is None and step.feature in SAYS_AGE_BESIDE
+    return beside or step.value in SAYS_AGE.get(step.feature, ())
+
+
+def counts_under(step: Step, cause: str) -> bool:
+    """Whether a step is of the cause of its feature, or of an absence or age by its value."""
+    absent = step.value is None and any(
+        table in step.feature.split("__") for table in ABSENCES.get(cause, ())
+    )
+    own = cause_of(step.feature) == cause and step.value not in SAYS_AGE.get(step.feature, ())
+    return own or absent or (cause == PROTECTED_CAUSE and says_age(step))
+
+
 def test_causes_and_base_add_up_to_the_logit_of_the_pd(
     scorer: Scorer, sample_features: pl.DataFrame
 ) -> None:
     found = scorer.score_matrix(encode(sample_features, scorer.features))
-    totals = scorer.causes.totals(found.contributions)
+    totals = scorer.causes.totals(found)
     assert totals.shape == (sample_features.height, len(CAUSES))
     logits = np.log(found.pds / (1 - found.pds))
     assert totals.sum(axis=1) + found.base == pytest.approx(logits, abs=1e-9)
@@ -106,7 +147,7 @@ def test_causes_and_base_add_up_to_the_logit_of_the_pd(
         assert sum(one.contribution for one in steps) + found.base == pytest.approx(logits[row])
         for one in steps:
             assert one.contribution == pytest.approx(sum(s.contribution for s in one.steps))
-            assert all(cause_of(step.feature) == one.cause for step in one.steps)
+            assert all(counts_under(step, one.cause) for step in one.steps)
 
 
 def test_reasons_are_the_causes_that_raised_the_pd_most(
@@ -114,7 +155,7 @@ def test_reasons_are_the_causes_that_raised_the_pd_most(
 ) -> None:
     matrix = encode(sample_features, scorer.features)
     found = scorer.score_matrix(matrix)
-    totals = scorer.causes.totals(found.contributions)
+    totals = scorer.causes.totals(found)
     places = {cause: place for place, cause in enumerate(CAUSES)}
     names = [feature.name for feature in scorer.features]
     lengths = set()
@@ -127,7 +168,9 @@ def test_reasons_are_the_causes_that_raised_the_pd_most(
         for reason in reasons:
             assert reason.contribution == totals[row, places[reason.cause]]
             assert reason.contribution >= LEAST_SHARE * raised > 0
-            assert cause_of(reason.feature) == reason.cause != PROTECTED_CAUSE
+            absent = reason.nothing_known and reason.cause in ABSENCES
+            assert reason.cause == cause_of(reason.feature) or absent
+            assert reason.cause != PROTECTED_CAUSE
             assert found.contributions[row, names.index(reason.feature)] > 0
             value = sample_features[row, reason.feature]
             assert reason.value == (np.float32(value) if isinstance(value, float) else value)
@@ -143,7 +186,7 @@ def test_an_applicant_alone_is_told_what_one_among_many_is(
     assert [scorer.reasons(sample_features[row])[0] for row in range(30)] == together[:30]
     found = scorer.score_matrix(encode(sample_features, scorer.features))
     assert scorer.reasons_of(found.alone(7)) == [together[7]]
-    assert scorer.causes.told(found) == [[one.cause for one in own] for own in together]
+    assert scorer.causes.principal(found) == [[one.cause for one in own] for own in together]
 
 
 def test_putting_a_reason_right_lowers_the_pd(
@@ -184,7 +227,7 @@ def test_any_contributions_give_few_reasons_that_count(
 ) -> None:
     own = causes(pds)
     reasons = told(own, added)
-    totals = dict(zip(CAUSES, own.totals(scored(added).contributions)[0], strict=True))
+    totals = dict(zip(CAUSES, own.totals(scored(added))[0], strict=True))
     raised = sum(max(total, 0.0) for total in totals.values())
     expected = [
         cause for cause, total in sorted(totals.items(), key=lambda item: -item[1])
@@ -212,6 +255,72 @@ def test_protected_attributes_count_and_are_not_told() -> None:
     assert [one.cause for one in steps] == [PROTECTED_CAUSE, "loan_asked", "social_circle"]
 
 
+def test_a_value_that_says_age_counts_as_age_and_is_not_told() -> None:
+    retired = {"DAYS_EMPLOYED": math.nan, "OCCUPATION_TYPE": math.nan}
+    added = {"NAME_INCOME_TYPE": 1.0, "DAYS_EMPLOYED": 0.5, "OCCUPATION_TYPE": 0.4}
+    # All of the cause that raised the PD says age: it is no reason.
+    assert told(causes(), added | {"AMT_CREDIT": 0.5}, **retired)[0].cause == "loan_asked"
+    assert len(told(causes(), added | {"AMT_CREDIT": 0.5}, **retired)) == 1
+    (steps,) = causes().steps(scored(added, **retired))
+    assert steps.cause == PROTECTED_CAUSE
+    assert steps.contribution == pytest.approx(1.9)
+    # The cause is told for what else it adds, however little beside them.
+    (income,) = told(causes(), added | {"AMT_INCOME_TOTAL": 0.2}, **retired)
+    assert (income.feature, income.contribution) == ("AMT_INCOME_TOTAL", 0.2)
+    # With an employment a missing occupation says nothing of age.
+    employed = {"NAME_INCOME_TYPE": 0.0, "OCCUPATION_TYPE": math.nan}
+    (occupation,) = told(causes(), {"OCCUPATION_TYPE": 0.4}, **employed)
+    assert occupation.texts["en"].endswith("the occupation is not known")
+
+
+def test_a_usual_value_that_says_age_is_not_told() -> None:
+    own = causes()
+    assert own.profile is not None
+    pensioners = replace(own.profile, usual=USUAL | {"NAME_INCOME_TYPE": "Pensioner"})
+    own = replace(own, profile=pensioners)
+    (reason,) = told(own, {"NAME_INCOME_TYPE": 0.3}, NAME_INCOME_TYPE=0.0)
+    assert (reason.value, reason.usual) == ("Working", None)
+    assert reason.texts["en"].endswith("(source of income): employee")
+
+
+def test_no_real_applicant_is_told_a_value_that_says_age(
+    scorer: Scorer, real_dataset: Dataset
+) -> None:
+    features = build_features(real_dataset.frames("train")).collect()
+    refused = features.filter(pl.Series(scorer.decide(scorer.predict(features))) == "refuse")
+    found = scorer.score_matrix(encode(refused, scorer.features))
+    # Whatever a model makes of them: its own contributions, and such as blame all alike.
+    blamed = replace(found, contributions=np.full_like(found.contributions, 0.01))
+    reasons = [one for each in (found, blamed) for own in scorer.reasons_of(each) for one in own]
+    assert len(reasons) > 1_000
+    retired = refused["application__NOT_EMPLOYED"].to_numpy() == 1.0
+    assert retired.sum() > 50
+    for row in np.flatnonzero(retired).tolist():
+        for each in (found, blamed):
+            (own,) = scorer.reasons_of(each.alone(row))
+            assert not any(says_age(one) for one in own)
+    for one in reasons:
+        assert one.value not in SAYS_AGE.get(one.feature, ()), one
+        assert "pension" not in one.texts["en"]
+
+
+def test_an_absence_is_told_once() -> None:
+    elsewhere = [name for name in NAMES if name.startswith("bureau")]
+    added = dict.fromkeys(elsewhere, 0.1)
+    # Something is known: three causes.
+    own = causes(missing=dict.fromkeys(elsewhere, 3))
+    assert len(told(own, added)) == 3
+    nothing = dict.fromkeys(elsewhere, math.nan)
+    (reason,) = told(own, added, **nothing)
+    assert (reason.cause, reason.value) == ("history_elsewhere", None)
+    assert reason.contribution == pytest.approx(0.4)
+    assert reason.texts["en"] == "No loan with another lender is known"
+    (steps,) = own.steps(scored(added, **nothing))
+    assert {step.feature for step in steps.steps} == set(elsewhere)
+    # All training applicants had such rows: that none has a value is no absence.
+    assert len(told(causes(), added, **nothing)) == 3
+
+
 def test_what_is_no_worse_than_usual_is_no_reason() -> None:
     added = {"DAYS_EMPLOYED": 0.5, "AMT_CREDIT": 0.5}
     both = ["loan_asked", "income_and_work"]
@@ -219,6 +328,26 @@ def test_what_is_no_worse_than_usual_is_no_reason() -> None:
     assert [one.cause for one in told(causes(helpful, ["DAYS_EMPLOYED"]), added)] == both
     asked = causes(unhelpful, ["DAYS_EMPLOYED"])
     assert [one.cause for one in told(asked, added)] == ["loan_asked"]
+
+
+def test_who_is_worse_than_usual_in_one_thing_is_told_it() -> None:
+    """Though the rest of the cause is better than usual, so that all usual values do not help."""
+    job = NAMES.index("DAYS_EMPLOYED"), NAMES.index("OCCUPATION_TYPE")
+
+    def pds(rows: Floats) -> Floats:
+        # The usual length of employment helps, the usual occupation undoes it.
+        helped, undone = rows[:, job[0]] == -2_000.0, rows[:, job[1]] == 0.0
+        return np.where(undone, 0.6, np.where(helped, 0.3, 0.5))
+
+    added = {"DAYS_EMPLOYED": 0.4, "OCCUPATION_TYPE": -0.2, "AMT_CREDIT": 0.5}
+    own = causes(pds, ["OCCUPATION_TYPE"])
+    reasons = told(own, added, NAME_INCOME_TYPE=0.0)
+    assert [(one.cause, one.feature) for one in reasons][1] == ("income_and_work", "DAYS_EMPLOYED")
+    # A small part of what raised the PD is no reason by itself.
+    few = added | {"DAYS_EMPLOYED": 0.02, "AMT_INCOME_TOTAL": 0.21, "OCCUPATION_TYPE": 0.0}
+    assert [
+        one.cause for one in told(own, few, AMT_INCOME_TOTAL=150_000.0, NAME_INCOME_TYPE=0.0)
+    ] == ["loan_asked"]
 
 
 def test_the_feature_that_weighs_most_is_told_if_it_says_something() -> None:
@@ -244,7 +373,7 @@ def test_the_feature_that_weighs_most_is_told_if_it_says_something() -> None:
     # An index, and what says age.
     assert feature({"application__EXT_SOURCES_FILLED": 0.2, "EXT_SOURCE_1": 0.1}) == "EXT_SOURCE_1"
     work = {"NAME_INCOME_TYPE": 0.2, "DAYS_EMPLOYED": 0.1}
-    assert INCOMES[1] in UNTOLD_VALUES
+    assert INCOMES[1] in SAYS_AGE["NAME_INCOME_TYPE"]
     assert feature(work) == "DAYS_EMPLOYED"
     assert feature(work, DAYS_EMPLOYED=-2_000.0) == "DAYS_EMPLOYED"
 
