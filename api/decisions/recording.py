@@ -62,7 +62,7 @@ def record_of(
         refer_high=high,
         model_decision=score.decision,
         decision=decision,
-        reasons=score.reasons().decode(),
+        reasons=score.reasons.decode(),
         caller=caller.id,
         request_id=caller.request_id,
         idempotency_key=None if key is None else concealed(key),

@@ -75,7 +75,7 @@ def what_if() -> Response:
             "decision": supposed.decision,
             "refer_reasons": supposed.refer_reasons,
             "known": score.known,
-            "reasons": orjson.Fragment(score.reasons()),
+            "reasons": orjson.Fragment(score.reasons),
             "warnings": warnings_of(supposed.applicant.misunderstood, withheld=stored),
             "model": facts_of(score.model),
             **explained,

@@ -59,6 +59,8 @@ NEVER = frozenset(
     }
 )
 
+# Likewise nothing is unknown of a car where there is none.
+NONE_OWNED = frozenset({"OWN_CAR_AGE"})
 
 _BY_FEATURE = {feature: cause for cause, features in CAUSES.items() for feature in features}
 

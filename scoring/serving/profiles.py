@@ -15,13 +15,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scoring.features.causes import NEVER
+from scoring.features.causes import NEVER, NONE_OWNED
 
 # The PD among the columns of a profile.
 PD = "probability_of_default"
@@ -376,8 +377,8 @@ def usual_values(
     Returns
     -------
     dict of str to float, str or None
-        None where none of them has a value, or, if that means that something never happened, most
-        have none.
+        None where none of them has a value, or, if that means that something never happened or is
+        not owned, most have none.
     """
     return {
         name: _most_usual(name, levels, matrix[:, i])
@@ -387,7 +388,7 @@ def usual_values(
 
 def _most_usual(name: str, levels: Sequence[str], values: Numbers) -> float | str | None:
     known = values[~np.isnan(values)]
-    if known.size == 0 or (name in NEVER and 2 * known.size < values.size):
+    if known.size == 0 or (name in NEVER | NONE_OWNED and 2 * known.size < values.size):
         return None
     if levels:
         return levels[int(np.bincount(known.astype(np.intp)).argmax())]
@@ -402,7 +403,12 @@ def value_of(levels: Sequence[str], value: float) -> float | str | None:
     """
     if math.isnan(value):
         return None
-    return levels[int(value)] if levels else float(str(np.float32(value)))
+    return levels[int(value)] if levels else _shortest(value)
+
+
+@lru_cache(4096)
+def _shortest(value: float) -> float:
+    return float(str(np.float32(value)))
 
 
 def _usual(value: object) -> float | str | None:
