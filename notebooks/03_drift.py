@@ -48,7 +48,7 @@ from scoring.reports import plots
 from scoring.serving.profiles import PD
 from scoring.serving.scorer import Scorer
 
-pl.Config(tbl_cols=-1, tbl_rows=40, fmt_str_lengths=70, float_precision=3)
+pl.Config(tbl_cols=-1, tbl_rows=40, fmt_str_lengths=120, float_precision=3)
 pl.Config(tbl_hide_dataframe_shape=True)
 dataset = Dataset.open(Path(DATASET))
 scorer = Scorer.load(Path(MODEL))
