@@ -220,7 +220,7 @@ def association(column: pl.Series) -> dict[str, object]:
     counts = levels.select("defaults", pl.col("applicants") - pl.col("defaults")).to_numpy()
     test = chi2_contingency(counts)
     beyond_chance = test.statistic / target.size - (levels.height - 1) / (target.size - 1)
-    sure = levels.filter(pl.col("applicants") >= 100)
+    sure = levels.filter(pl.col("applicants") >= 30)
     return {
         "category": column.name, "levels": levels.height, "p": test.pvalue,
         "Cramér's V": np.sqrt(max(beyond_chance, 0.0)),
@@ -234,7 +234,7 @@ associated = pl.DataFrame(
 )
 associated = associated.with_columns(p=holm(associated["p"])).sort("Cramér's V", descending=True)
 certain = associated.filter(pl.col("p") < 0.01)["category"]
-print(f"{len(certain)} of {associated.height} surely matter (p < 0.01): {', '.join(certain)}")
+print(f"{len(certain)} of {associated.height} surely matter (p < 0.01): {', '.join(certain) or 'none'}")
 associated
 
 # %% [markdown]
@@ -555,7 +555,7 @@ plots.transforms(applications, "AMT_INCOME_TOTAL", "yearly income (currency)")
 # %%
 amounts = applications.select("AMT_INCOME_TOTAL", "AMT_CREDIT", "AMT_ANNUITY", "AMT_GOODS_PRICE")
 amounts = amounts.drop_nulls()
-ranker = QuantileTransformer(output_distribution="normal", random_state=0)
+ranker = QuantileTransformer(n_quantiles=200, output_distribution="normal", random_state=0)
 pl.DataFrame(
     {
         "amount": amounts.columns,
