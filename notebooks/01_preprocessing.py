@@ -234,7 +234,7 @@ associated = pl.DataFrame(
 )
 associated = associated.with_columns(p=holm(associated["p"])).sort("Cramér's V", descending=True)
 certain = associated.filter(pl.col("p") < 0.01)["category"]
-print(f"{len(certain)} of {associated.height} surely matter (p < 0.01): {', '.join(certain) or 'none'}")
+print(f"{len(certain)} of {associated.height} with p < 0.01: {', '.join(certain) or 'none'}")
 associated
 
 # %% [markdown]

@@ -223,8 +223,10 @@ register_stattest(ours, by_our_limits)
 # The preset compares the columns. Beside it, of the leading numbers and categories: are as many
 # missing as in the reference, and are there values that the reference does not have?
 
-
 # %% tags=["evidently"]
+leading = watched[:4]
+
+
 def outside(known: pl.Series) -> OutRangeValueCount | OutListValueCount:
     """A test of values that the reference does not have: few, as for alerts."""
     tests = {"tests": [], "share_tests": [lte(alerts.outside.warning)]}
@@ -235,7 +237,6 @@ def outside(known: pl.Series) -> OutRangeValueCount | OutListValueCount:
     return OutListValueCount(column=known.name, values=levels, **tests)
 
 
-leading = watched[:4]
 near = eq(Reference(absolute=limits.large_missing))
 one_column = math.floor(1000 / len(watched)) / 1000
 drift_report = Report(
