@@ -124,8 +124,10 @@ pl.DataFrame([sizes(name) for name in frames])
 # %%
 applications.select(applications.columns[:8]).head()
 
-
 # %%
+print(f"{applications.height:,} applicants, {applications.width} columns")
+
+
 def described(table: pl.DataFrame) -> pl.DataFrame:
     """Say of each column its type, what is missing and its values."""
     return pl.DataFrame(
@@ -159,7 +161,6 @@ print(
     f"a model that accepts everybody is right for {1 - overall:.1%} of them, and useless"
 )
 
-
 # %% [markdown]
 # ### Default rate by segment
 #
@@ -167,8 +168,18 @@ print(
 # so segments of fewer than thirty are not drawn. Age and sex are looked at here, and left out of
 # the models below.
 
-
 # %%
+age = (applications["DAYS_BIRTH"] // -3652.5 * 10).cast(pl.Int32)
+segments = {
+    "education": applications["NAME_EDUCATION_TYPE"],
+    "income from": applications["NAME_INCOME_TYPE"],
+    "occupation": applications["OCCUPATION_TYPE"],
+    "housing": applications["NAME_HOUSING_TYPE"],
+    "age, from": age.cast(pl.String),
+    "sex": applications["CODE_GENDER"],
+}
+
+
 def by_level(column: pl.Series) -> pl.DataFrame:
     """The default rate of each level, with its interval and the number of applicants."""
     table = (
@@ -181,15 +192,6 @@ def by_level(column: pl.Series) -> pl.DataFrame:
     return table.with_columns(rate=rate, rate_low=low, rate_high=high).sort("rate")
 
 
-age = (applications["DAYS_BIRTH"] // -3652.5 * 10).cast(pl.Int32)
-segments = {
-    "education": applications["NAME_EDUCATION_TYPE"],
-    "income from": applications["NAME_INCOME_TYPE"],
-    "occupation": applications["OCCUPATION_TYPE"],
-    "housing": applications["NAME_HOUSING_TYPE"],
-    "age, from": age.cast(pl.String),
-    "sex": applications["CODE_GENDER"],
-}
 by_segment = {
     name: by_level(column).filter(pl.col("applicants") >= 30) for name, column in segments.items()
 }
@@ -206,14 +208,15 @@ for axis, (name, table) in zip(axes.flat, by_segment.items(), strict=True):
 figure.suptitle("Default rate by segment, applicants in brackets (dotted: all)")
 finished(figure)
 
-
 # %% [markdown]
 # Which categories separate best? Cramér's V goes from 0 (they say nothing) to 1 (they say all),
 # here less what chance alone gives many levels; chi-square says how likely so much would be by
 # chance, and Holm's method adjusts it for the number of columns that were tried.
 
-
 # %%
+categories = applications.select(cs.string())
+
+
 def association(column: pl.Series) -> dict[str, object]:
     """Cramér's V of a category with the target, and the lowest and highest rate of its levels."""
     levels = by_level(column)
@@ -228,7 +231,6 @@ def association(column: pl.Series) -> dict[str, object]:
     }  # fmt: skip
 
 
-categories = applications.select(cs.string())
 associated = pl.DataFrame(
     [association(column) for column in categories if column.drop_nulls().n_unique() > 1]
 )
@@ -487,8 +489,11 @@ before.hstack(after)
 # - naive: the rate of the level among all training rows, the applicant included;
 # - out of fold (scikit-learn's `TargetEncoder`): the rate among the other folds.
 
-
 # %%
+draws = np.random.default_rng(0).integers(0, target.size // 5, target.size)
+drawn = pl.Series("drawn at random", draws).cast(pl.String)
+
+
 def target_encodings(name: str, learn: pl.DataFrame, check: pl.DataFrame) -> dict[str, object]:
     """AUC of a category as default rate: on the rows that gave the rates, and on others."""
     filled = [part.select(pl.col(name).fill_null("(no value)")) for part in (learn, check)]
@@ -505,8 +510,6 @@ def target_encodings(name: str, learn: pl.DataFrame, check: pl.DataFrame) -> dic
     }
 
 
-draws = np.random.default_rng(0).integers(0, target.size // 5, target.size)
-drawn = pl.Series("drawn at random", draws).cast(pl.String)
 parts = [part.with_columns(drawn[part["index"]]) for part in (learn, check)]
 encodings = pl.DataFrame(
     [target_encodings(name, *parts) for name in ("ORGANIZATION_TYPE", "drawn at random")]
@@ -520,8 +523,7 @@ Markdown(
     f"naively, and {nonsense['other rows']:.2f} on other rows: the difference is leakage, and a "
     f"model would have believed it. Out of fold it has {nonsense['out of fold, own rows']:.2f}. "
     f"The real column has {real['naive, own rows']:.2f} naively and {real['other rows']:.2f} on "
-    "other rows. "
-    "The fewer applicants a level has, the more is leakage."
+    "other rows. The fewer applicants a level has, the more is leakage."
 )
 
 # %% [markdown]
@@ -662,15 +664,16 @@ print(f"{removed:,} place-holders among {loans.height:,} loans")
 # **2. Make whole numbers.** Sums of floats depend on the order of the rows; sums of whole numbers
 # do not, so one applicant alone gets the same bits as in a batch. Amounts become thousandths.
 
-
 # %%
+debt, credit = pl.col("AMT_CREDIT_SUM_DEBT"), pl.col("AMT_CREDIT_SUM")
+months_left = pl.col("END").clip(30.0)
+
+
 def thousandths(amount: pl.Expr) -> pl.Expr:
     """An amount as a whole number."""
     return (amount * 1000).round().cast(pl.Int64)
 
 
-debt, credit = pl.col("AMT_CREDIT_SUM_DEBT"), pl.col("AMT_CREDIT_SUM")
-months_left = pl.col("END").clip(30.0)
 loans = loans.with_columns(
     DEBT=thousandths(debt),
     CREDIT=thousandths(credit),
@@ -681,15 +684,17 @@ loans = loans.with_columns(
 # **3. Filter and aggregate.** Which loans, which function: all of them, those still active, those
 # of the last twelve months.
 
-
 # %%
+grouped = loans.group_by("SK_ID_CURR")
+
+
 def total(name: str) -> pl.Expr:
     """The sum over the active loans that have a value, as an amount again; none where none has."""
     values = pl.col(name).filter(active)
     return pl.when(values.count() > 0).then(values.sum() * 1e-3)
 
 
-by_applicant = loans.group_by("SK_ID_CURR").agg(
+by_applicant = grouped.agg(
     number=pl.len().cast(pl.Float64),
     recent=recent.sum().cast(pl.Float64),
     oldest=pl.col("DAYS_CREDIT").min(),
@@ -849,8 +854,11 @@ if separated:
 # %% [markdown]
 # How the first of them differ:
 
-
 # %%
+leaders = [name for name, _ in separated.top] if separated else []
+numeric = [name for name in leaders if known[name].dtype.is_numeric()][:4]
+
+
 def histograms(axis: plt.Axes, name: str) -> None:
     """A feature of the training applicants and of the test ones; the ends hold what is beyond."""
     low, high = known[name].quantile(0.01), known[name].quantile(0.99)
@@ -867,7 +875,6 @@ def histograms(axis: plt.Axes, name: str) -> None:
 
 
 if separated:
-    numeric = [name for name, _ in separated.top if known[name].dtype.is_numeric()][:4]
     figure, axes = plt.subplots(1, len(numeric), figsize=(14, 2.9), squeeze=False)
     for axis, name in zip(axes.flat, numeric, strict=True):
         histograms(axis, name)
