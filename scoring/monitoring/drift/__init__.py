@@ -1,11 +1,11 @@
 """Drift: today's applicants compared with those the model learnt from.
 
 study.py says who is compared with whom and compares every column, verdict.py puts into words what
-that means, checks.py lets Evidently report and test the columns that matter most, and page.py makes
-one HTML file of it all.
+that means, checks.py reads the reports that notebook 3 lets Evidently make of the columns that
+matter most, and page.py makes one HTML file of it all.
 """
 
-from scoring.monitoring.drift.checks import Checks, check
+from scoring.monitoring.drift.checks import Checks
 from scoring.monitoring.drift.page import figures, metrics, save
 from scoring.monitoring.drift.study import (
     HISTORIES,
@@ -24,7 +24,6 @@ __all__ = [
     "DriftError",
     "DriftVerdict",
     "Study",
-    "check",
     "conclusion",
     "figures",
     "metrics",

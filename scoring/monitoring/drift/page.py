@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
 
 import polars as pl
 from evidently.core.report import Snapshot
 from matplotlib.figure import Figure
 
-from scoring.features.wording import Language
 from scoring.files import staged_file
+from scoring.language import LANGUAGES
 from scoring.monitoring.drift.checks import Checks
 from scoring.monitoring.drift.study import Study
-from scoring.monitoring.drift.verdict import conclusion, meaning_of, verdict
+from scoring.monitoring.drift.verdict import conclusion, headline, meaning_of, verdict
 from scoring.reports import document, plots
 from scoring.reports.document import Block, Marked, Paragraph, Picture, Section, Table
 from scoring.reports.words import Words
 from scoring.serving.profiles import PD
 
-# Columns drawn: the most changed in one plot, the most important with their bins in another.
-_CHANGED = 20
+# The most important columns, whose bins are drawn.
 _DRAWN = 12
 
 
@@ -36,10 +34,9 @@ def save(study: Study, checks: Checks, html: Path) -> None:
 
 def figures(study: Study) -> dict[str, Figure]:
     """The report's plots, by file name."""
-    changed = study.comparison.columns.head(_CHANGED)
     pds = {"reference": study.reference[PD].to_numpy(), "current": study.current[PD].to_numpy()}
     return {
-        "drift.png": plots.drift(changed, study.limits.large_psi),
+        "drift.png": plots.drift(study.comparison.columns, study.limits.moderate_psi),
         "pds.png": plots.pd_distributions(pds, study.scorer.cutoff),
         "columns.png": plots.binned(study.before, study.after, study.top[:_DRAWN]),
     }
@@ -89,8 +86,14 @@ def _html(study: Study, checks: Checks) -> str:
         _dashboard(words(f"page.dashboards.{name}"), shot)
         for name, shot in checks.snapshots.items()
     ]
-    sections = _sections(study, checks, words)
-    return document.html(title, sections, template="drift.html.jinja", dashboards=dashboards)
+    return document.html(
+        title,
+        _sections(study, checks, words),
+        template="drift.html.jinja",
+        dashboards=dashboards,
+        effect=verdict(study).effect,
+        headlines={language: headline(study, language) for language in LANGUAGES},
+    )
 
 
 def _dashboard(title: str, snapshot: Snapshot) -> dict[str, str]:
@@ -113,7 +116,7 @@ def _between(text: str, first: str, last: str) -> str:
 
 
 def _sections(study: Study, checks: Checks, words: Words) -> Iterable[Section]:
-    for language in get_args(Language):
+    for language in LANGUAGES:
         heading = Words("drift", language)("page.conclusion")
         yield Section(heading, (Marked(conclusion(study, language)),), language)
     for name, figure in figures(study).items():

@@ -60,6 +60,19 @@ def verdict(study: Study) -> DriftVerdict:
     return DriftVerdict(drifted.height > 0, effect, drifted.height, large)
 
 
+def headline(study: Study, language: Language = "en") -> str:
+    """Say in one line as Markdown whether there is drift that counts, with the leading figures."""
+    words, judged = Words("drift", language), verdict(study)
+    return words(
+        "conclusion.headline",
+        verdict=words(f"verdict.{judged.effect}"),
+        n=judged.drifted,
+        comparison=study.comparison,
+        all=study.comparison.columns.height,
+        pd_psi=study.comparison.pd["psi"],
+    )
+
+
 def conclusion(study: Study, language: Language = "en") -> str:
     """What a study means, as Markdown in a language."""
     words = Words("drift", language)

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from scipy.stats import norm, rankdata
 
 from scoring.evaluation.segments import UNKNOWN
-from scoring.features.wording import WordingError, describe
 from scoring.features.wording.values import category
 from scoring.reports.plots.style import (
     BLUE,
@@ -24,6 +23,7 @@ from scoring.reports.plots.style import (
     gridded,
     intervals,
     rows,
+    titled,
 )
 from scoring.serving.scorer import Floats
 
@@ -80,12 +80,12 @@ def transforms(applications: pl.DataFrame, column: str, title: str) -> Figure:
 def default_rates(examples: pl.DataFrame, titles: Mapping[str, str], groups: int = 5) -> Figure:
     """Draw the default rate along some features, by their axis titles, in groups of equal size.
 
-    Applicants without a value are left out.
+    Applicants without a value are left out; those of one value stay together.
     """
     figure, axes = plt.subplots(1, len(titles), figsize=(14, 3.2), sharey=True)
     overall = float(examples["TARGET"].to_numpy().mean())
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
-        group = (pl.col(name).rank("ordinal") - 1) * groups // pl.len()
+        group = (pl.col(name).rank("average") - 1) * groups // pl.len()
         rates = (
             examples.drop_nulls(name)
             .group_by(group.alias("group"))
@@ -129,18 +129,10 @@ def _segment_names(table: pl.DataFrame) -> list[str]:
     """The column in words before its first segment, and each segment with its size."""
     names, before = [], None
     for column, segment, number in table.select("column", "segment", "n").iter_rows():
-        head = f"{_titled(column)}:  " if column != before else ""
+        head = f"{titled(column)}:  " if column != before else ""
         names.append(f"{head}{segment} ({number:,})")
         before = column
     return names
-
-
-def _titled(column: str) -> str:
-    try:
-        return describe(column)
-    except WordingError:
-        # Segments may be made of columns that are no features.
-        return column
 
 
 def fairness(table: pl.DataFrame, share: float = 0.8) -> Figure:

@@ -11,43 +11,62 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scoring.features.wording import describe
 from scoring.reports.plots.style import (
     BLUE,
     GREEN,
     GREY,
     ORANGE,
-    YELLOW,
     finished,
+    gridded,
+    rows,
+    titled,
     wrapped,
 )
-from scoring.serving.profiles import PD, Column, Profile
+from scoring.serving.profiles import Column, Profile
 from scoring.serving.scorer import Floats
 
 # Panels side by side.
 _ACROSS = 3
-_LEVELS = {"large": ORANGE, "moderate": YELLOW, "none": BLUE}
+# Bars in a panel.
+_BARS = 12
 
 
 def drift(table: pl.DataFrame, limit: float) -> Figure:
-    """Draw PSI and change in missingness of each column, side by side.
+    """Draw the columns whose values moved most, by PSI, and those whose missing values did.
 
-    The table has column, psi, missing_reference and missing_current; a level, if it has one,
-    colours the bars. The limit is the PSI from which a column counts as drifted.
+    The table has column, psi, missing_reference and missing_current. The limit is the PSI from
+    which a column counts as drifted.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 0.28 * table.height + 1.2), sharey=True)
-    levels = table["level"] if "level" in table.columns else ["none"] * table.height
-    colors = [_LEVELS[level] for level in levels]
-    left.barh(table["column"], table["psi"].fill_null(0.0), color=colors)
-    left.axvline(limit, color=GREY, linestyle="--", label=f"limit {limit}")
-    left.invert_yaxis()
-    left.set(xlabel="population stability index (no unit)", title="Values")
-    left.legend()
-    change = (table["missing_current"] - table["missing_reference"]) * 100
-    right.barh(table["column"], change, color=GREEN)
-    right.axvline(0, color=GREY, linewidth=1)
-    right.set(xlabel="change in missing values (points of %)", title="Missing values")
+    change = (pl.col("missing_current") - pl.col("missing_reference")) * 100
+    values = _largest(table, pl.col("psi").fill_null(0.0), least=0.005)
+    missing = _largest(table, change, least=0.5)
+    heights = [max(part.height, 1) for part in (values, missing)]
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(10, 0.3 * sum(heights) + 2), height_ratios=heights
+    )
+    _bars(upper, values, [ORANGE if size >= limit else BLUE for size in values["size"]])
+    upper.axvline(limit, color=GREY, linestyle="--", label=f"limit {limit:g}")
+    upper.legend(fontsize=8)
+    upper.set(xlabel="population stability index (no unit)", title="Values that moved most")
+    _bars(lower, missing, GREEN)
+    lower.axvline(0, color=GREY, linewidth=1)
+    lower.set(
+        xlabel="missing values, change in points of %", title="Missing values that moved most"
+    )
     return finished(figure)
+
+
+def _largest(table: pl.DataFrame, size: pl.Expr, least: float) -> pl.DataFrame:
+    sizes = table.select("column", size=size).filter(pl.col("size").abs() >= least)
+    return sizes.sort(pl.col("size").abs(), descending=True).head(_BARS)
+
+
+def _bars(axis: Axes, table: pl.DataFrame, color: str | list[str]) -> None:
+    """A bar a column, by its name in words."""
+    places = rows(axis, [wrapped(titled(name), 64) for name in table["column"]])
+    axis.barh(places, table["size"], color=color)
+    axis.tick_params(axis="y", labelsize=8)
+    gridded(axis)
 
 
 def vintages(table: pl.DataFrame) -> Figure:
@@ -83,7 +102,7 @@ def binned(before: Profile, after: Profile, columns: Sequence[str]) -> Figure:
     )
     for axis, name in zip(axes.flat, columns, strict=False):
         _bins(axis, before.columns[name], after.columns[name])
-        axis.set_title(wrapped(_said(name), 38), fontsize=8)
+        axis.set_title(wrapped(titled(name), 38), fontsize=8)
     for axis in axes.flat[len(columns) :]:
         axis.axis("off")
     axes[0][0].legend(fontsize=7)
@@ -104,13 +123,9 @@ def _bins(axis: Axes, before: Column, after: Column) -> None:
     axis.tick_params(axis="y", labelsize=7)
 
 
-def _said(column: str) -> str:
-    return "probability of default" if column == PD else describe(column)
-
-
 def pd_distributions(pds: Mapping[str, Floats], cutoff: float) -> Figure:
     """Distribution of the PD in two or more populations, and the cut-off."""
-    figure, axis = plt.subplots(figsize=(8, 3.4))
+    figure, axis = plt.subplots(figsize=(10, 3.4))
     bins = np.linspace(0.0, 0.5, 51).tolist()
     for (name, values), color in zip(pds.items(), (BLUE, ORANGE, GREEN), strict=False):
         share = np.full(values.size, 100 / values.size)

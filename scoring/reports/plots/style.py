@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from scoring.features.wording import WordingError, describe
+from scoring.serving.profiles import PD
 from scoring.serving.scorer import Floats
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
@@ -61,6 +63,16 @@ def wrapped(words: str, width: int = 46) -> str:
     """Words on as many lines as they need; no-break spaces do not break."""
     lines = textwrap.wrap(words, width, break_long_words=False)
     return "\n".join(lines)
+
+
+def titled(column: str) -> str:
+    """Say in words what a column holds, or its own name where it is no feature."""
+    if column == PD:
+        return "Probability of default"
+    try:
+        return describe(column)
+    except WordingError:
+        return column
 
 
 def rows(axis: Axes, labels: Sequence[str]) -> Floats:

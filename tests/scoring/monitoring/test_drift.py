@@ -26,6 +26,7 @@ from scoring.monitoring.drift import HISTORIES, Checks, DriftError, Study
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import PD
 from scoring.serving.scorer import Scorer
+from tests.helpers.notebooks import evidently_checks
 
 NOBODY = pl.DataFrame(schema={"SK_ID_CURR": pl.Int32, PD: pl.Float64})
 LIMITS = Limits()
@@ -51,7 +52,7 @@ def calm(scored: pl.DataFrame, resample: pl.DataFrame, scorer: Scorer) -> Study:
 
 @pytest.fixture(scope="module")
 def calm_checks(calm: Study) -> Checks:
-    return drift.check(calm)
+    return evidently_checks(calm)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def storm(scored: pl.DataFrame, resample: pl.DataFrame, scorer: Scorer) -> Study
 
 @pytest.fixture(scope="module")
 def storm_checks(storm: Study) -> Checks:
-    return drift.check(storm)
+    return evidently_checks(storm)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +204,7 @@ def test_a_ranking_that_is_lost_matters_though_no_column_moved(
     assert before is not None
     assert after is not None
     assert f"AUC {before.value:.3f}" in drift.conclusion(found)
-    tests = drift.check(found).tests.filter(subject="classification")
+    tests = evidently_checks(found).tests.filter(subject="classification")
     assert tests.filter(~pl.col("passed"))["test"].str.contains("RocAuc").any()
 
 
@@ -232,7 +233,7 @@ def test_classification_is_that_of_its_definition(calm: Study, calm_checks: Chec
 
 def test_without_any_outcome_there_is_no_classification(storm: Study, scorer: Scorer) -> None:
     blind = drift.study(storm.reference.drop("TARGET"), storm.current, scorer, top=1)
-    checks = drift.check(blind)
+    checks = evidently_checks(blind)
     assert checks.labelled == "neither"
     assert checks.quality == {}
     assert set(checks.tests["subject"]) == {"drift"}
@@ -249,10 +250,40 @@ def test_two_hundred_new_applicants_are_enough_to_be_looked_at(
     assert f"{after:.0%} of the current ones have (`{HISTORIES['bureau_balance']}`)" in (
         drift.conclusion(found)
     )
-    assert drift.check(found).labelled == "reference"
+    assert evidently_checks(found).labelled == "reference"
+
+
+def test_evidently_says_what_the_verdict_says(
+    calm: Study, storm: Study, calm_checks: Checks, storm_checks: Checks
+) -> None:
+    for study, checks in ((calm, calm_checks), (storm, storm_checks)):
+        tests = checks.tests.filter(subject="drift")
+        (of_all,) = tests.filter(pl.col("test").str.starts_with("Share of Drifted"))["passed"]
+        assert of_all is not drift.verdict(study).drift
+        each = tests.filter(pl.col("test").str.starts_with("Value Drift"))
+        changed = set(study.comparison.drifted["column"])
+        assert set(each.filter(~pl.col("passed"))["column"]) == changed & set(each["column"])
+        assert changed <= set(each["column"]) | {"EXT_SOURCE_2"}
 
 
 # The report.
+
+
+def test_one_coloured_verdict_stands_on_top_in_both_languages(
+    storm_report: Path, storm: Study
+) -> None:
+    text = storm_report.read_text(encoding="utf-8")
+    assert text.count('<div class="verdict ') == 1
+    assert '<div class="verdict verdict-serious">' in text
+    top = text[text.index("<h1>") : text.index("<h2>")]
+    assert "<strong>Serious drift.</strong>" in top
+    assert "<strong>Une dérive grave.</strong>" in top
+    assert f"{storm.comparison.drifted.height} of {storm.comparison.columns.height}" in top
+
+
+def test_the_conclusion_is_on_the_page_in_both_languages(storm_report: Path) -> None:
+    text = storm_report.read_text(encoding="utf-8")
+    assert text.index("Is there drift?") < text.index("Y a-t-il une dérive ?")
 
 
 def test_the_report_is_whole_and_small(storm_report: Path, storm: Study) -> None:
@@ -302,6 +333,8 @@ const forbidden = [];
 addEventListener("securitypolicyviolation", (event) => forbidden.push(event.blockedURI));
 setInterval(() => {
   const fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
+  document.body.dataset.cut = [...document.querySelectorAll(".dashboards .MuiCard-root")].filter(
+    (card) => card.getBoundingClientRect().right > innerWidth).length;
   document.body.dataset.outside = [...fetched, ...forbidden].filter(
     (name) => !name.startsWith("data:") && !name.startsWith("blob:")).join(" ");
 }, 100);
@@ -332,6 +365,7 @@ def test_a_browser_without_network_shows_the_charts(storm_report: Path, tmp_path
     assert len(re.findall(r'<figure role="img"[^>]*><svg ', drawn)) == 3
     assert "Share of Drifted Columns" in drawn
     assert 'data-outside=""' in drawn
+    assert 'data-cut="0"' in drawn
 
 
 def test_a_page_that_asks_outside_would_be_noticed(tmp_path: Path) -> None:
@@ -388,7 +422,7 @@ def test_a_random_split_of_real_training_applicants_shows_no_drift(
     found = drift.study(shuffled.head(2_500), shuffled.tail(-2_500), scorer, top=3)
     assert drift.verdict(found) == drift.DriftVerdict(False, "none", 0, 0)
     assert "0 of" in drift.conclusion(found)
-    assert drift.check(found).tests["passed"].all()
+    assert evidently_checks(found).tests["passed"].all()
 
 
 # The populations.

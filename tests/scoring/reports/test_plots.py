@@ -219,5 +219,16 @@ def test_plots_of_drift(scorer: Scorer, sample_features: pl.DataFrame) -> None:
         }
     )
     assert "stability index" in shown(plots.drift(drifted, 0.2))[0]
+    moved = pl.DataFrame(
+        {
+            "column": ["AMT_CREDIT", "EXT_SOURCE_2", "calm"],
+            "psi": [0.1, 0.3, 0.001],
+            "missing_reference": [0.0, 0.2, 0.0],
+            "missing_current": [0.3, 0.1, 0.0],
+        }
+    )
+    values, missing = plots.drift(moved, 0.2).axes
+    assert ticks(values) == [describe("EXT_SOURCE_2"), describe("AMT_CREDIT")]
+    assert ticks(missing) == [describe("AMT_CREDIT"), describe("EXT_SOURCE_2")]
     pds = scorer.predict(sample_features)
     assert "applicants (%)" in shown(plots.pd_distributions({"a": pds, "b": pds}, 0.09))[1]
