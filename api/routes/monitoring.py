@@ -84,7 +84,6 @@ def _in_words(alert: dict[str, Any], language: str) -> dict[str, Any]:
     return {**alert, "title": title, "message": message, "advice": advice}
 
 
-_KIND = "monitoring"
 _NEVER = "Nobody has looked yet: `python -m scoring monitor` does."
 _NOT_YET = problem(404, "Nobody has looked yet", _NEVER)
 
@@ -119,9 +118,10 @@ def monitoring() -> Response:
 @blueprint.get(
     "/monitoring/report",
     summary="The same as a page",
+    openapi_extensions=operation(LANGUAGE),
     responses={
         200: {
-            "description": "One page of HTML that loads nothing",
+            "description": "One page of HTML that loads nothing, in the language asked",
             "content": {"text/html": {"schema": {"type": "string"}}},
         },
         404: _NOT_YET,
@@ -131,11 +131,17 @@ def monitoring() -> Response:
 @scope("admin")
 def monitoring_report() -> Response:
     """The report of the last `python -m scoring monitor`."""
-    return Response(_newest().page, content_type="text/html; charset=utf-8")
+    language = asked_language()
+    headers = {"Content-Language": language}
+    return Response(
+        _newest(language).page, content_type="text/html; charset=utf-8", headers=headers
+    )
 
 
-def _newest() -> Report:
-    report = current_service().store.reports.find(_KIND)
+def _newest(language: str = "en") -> Report:
+    """The last report; one of before there was one a language is in English."""
+    reports = current_service().store.reports
+    report = reports.find(f"monitoring_{language}") or reports.find("monitoring")
     if report is None:
         raise ProblemError(404, _NEVER)
     return report

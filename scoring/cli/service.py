@@ -118,6 +118,7 @@ def _look(
     store: Store, since: datetime, until: datetime, out: Path, metrics: str | None
 ) -> tuple[list[Findings], list[Alert]]:
     from scoring.files import write_file
+    from scoring.language import LANGUAGES
     from scoring.monitoring import page
     from scoring.monitoring.alerts import notify, senders_of
     from scoring.monitoring.monitor import COUNTED, counted, look, since_last
@@ -133,10 +134,12 @@ def _look(
     assessments = [assess(own, thresholds) for own in findings]
     alerts = [alert for own in assessments for alert in own.alerts]
     values = json.dumps(page.values(findings, alerts) | {COUNTED: number}, indent=1)
-    html, now = page.html(findings, alerts), datetime.now(UTC)
-    write_file(out / "monitoring.html", html)
+    now = datetime.now(UTC)
+    write_file(out / "monitoring.html", page.html(findings, alerts))
     write_file(out / "monitoring.json", values)
-    store.reports.keep(Report("monitoring", now, values.encode(), html.encode()))
+    for language in LANGUAGES:
+        html = page.html(findings, alerts, language).encode()
+        store.reports.keep(Report(f"monitoring_{language}", now, values.encode(), html))
     notify(store, assessments, senders, now)
     return findings, alerts
 

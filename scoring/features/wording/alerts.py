@@ -35,9 +35,9 @@ def alert_text(rule: str, facts: Mapping[str, Any] | None, message: str, languag
         for name, value in facts.items()
     }
     if sizes := values.pop("sizes", None):
-        titles = catalogue(language, "causes")["title"] if rule == "reason_mix" else {}
+        causes = catalogue(language, "causes")["title"]
         values["named"] = ", ".join(
-            words(f"sizes.{rule}", name=titles.get(name, name), size=size)
+            words(f"sizes.{rule}", name=causes.get(name, name), size=size)
             for name, size in sizes.items()
         )
         values["more"] = words("terms.more", count=facts["more"]) if facts["more"] else ""

@@ -18,7 +18,7 @@ from scoring.reports.plots.decisions import (
     reliability,
     score_distribution,
 )
-from scoring.reports.plots.drift import binned, drift, pd_distributions, vintages
+from scoring.reports.plots.drift import binned, column_text, drift, pd_distributions, vintages
 from scoring.reports.plots.explanation import (
     beeswarm,
     dependence,
@@ -30,6 +30,7 @@ from scoring.reports.plots.style import png, svg
 __all__ = [
     "beeswarm",
     "binned",
+    "column_text",
     "cost_ratios",
     "costs",
     "cutoff_choice",

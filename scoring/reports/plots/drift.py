@@ -11,7 +11,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scoring.features.wording import describe
+from scoring.features.wording import WordingError, describe
 from scoring.reports.plots.style import (
     BLUE,
     GREEN,
@@ -19,8 +19,10 @@ from scoring.reports.plots.style import (
     ORANGE,
     YELLOW,
     finished,
+    rows,
     wrapped,
 )
+from scoring.reports.words import Words
 from scoring.serving.profiles import PD, Column, Profile
 from scoring.serving.scorer import Floats
 
@@ -29,61 +31,67 @@ _ACROSS = 3
 _LEVELS = {"large": ORANGE, "moderate": YELLOW, "none": BLUE}
 
 
-def drift(table: pl.DataFrame, limit: float) -> Figure:
+def drift(table: pl.DataFrame, limit: float, language: str = "en") -> Figure:
     """Draw PSI and change in missingness of each column, side by side.
 
     The table has column, psi, missing_reference and missing_current; a level, if it has one,
     colours the bars. The limit is the PSI from which a column counts as drifted.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 0.28 * table.height + 1.2), sharey=True)
+    words = Words("plots", language)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 0.36 * table.height + 1.2), sharey=True)
+    places = rows(left, [wrapped(column_text(name, language), 52) for name in table["column"]])
     levels = table["level"] if "level" in table.columns else ["none"] * table.height
     colors = [_LEVELS[level] for level in levels]
-    left.barh(table["column"], table["psi"].fill_null(0.0), color=colors)
-    left.axvline(limit, color=GREY, linestyle="--", label=f"limit {limit}")
-    left.invert_yaxis()
-    left.set(xlabel="population stability index (no unit)", title="Values")
+    left.barh(places, table["psi"].fill_null(0.0), color=colors)
+    left.axvline(limit, color=GREY, linestyle="--", label=words("drift.limit", limit=limit))
+    left.set(xlabel=words("drift.psi"), title=words("drift.values"))
+    left.tick_params(axis="y", labelsize=8)
     left.legend()
     change = (table["missing_current"] - table["missing_reference"]) * 100
-    right.barh(table["column"], change, color=GREEN)
+    right.barh(places, change, color=GREEN)
     right.axvline(0, color=GREY, linewidth=1)
-    right.set(xlabel="change in missing values (points of %)", title="Missing values")
+    right.set(xlabel=words("drift.change"), title=words("drift.missing"))
+    for axis in (left, right):
+        axis.xaxis.set_major_formatter(words.ticks)
     return finished(figure)
 
 
-def vintages(table: pl.DataFrame) -> Figure:
+def vintages(table: pl.DataFrame, language: str = "en") -> Figure:
     """Draw default rates by month of decision with their intervals, and what the PDs expected.
 
     The table is that of `scoring.monitoring.cohorts.by_vintage`.
     """
+    words = Words("plots", language)
     figure, axis = plt.subplots(figsize=(10, 3.2))
     months = np.arange(table.height)
     axis.hlines(
         table["expected"] * 100, months - 0.3, months + 0.3, color=ORANGE, linewidth=3,
-        label="expected by the PDs",
+        label=words("vintages.expected"),
     )  # fmt: skip
     observed = table["default_rate"]
     axis.errorbar(
-        months, observed * 100, fmt="o", color=BLUE, capsize=3, label="observed (95% interval)",
+        months, observed * 100, fmt="o", color=BLUE, capsize=3, label=words("vintages.observed"),
         yerr=[(observed - table["rate_low"]) * 100, (table["rate_high"] - observed) * 100],
     )  # fmt: skip
     # Labels of many months would run into each other.
     apart = 1 + table.height // 12
     axis.set_xticks(months[::apart], table["vintage"].dt.strftime("%Y-%m")[::apart].to_list())
     axis.set_ylim(bottom=0)
-    axis.set(xlabel="month of decision", ylabel="default rate (%)")
+    axis.yaxis.set_major_formatter(words.ticks)
+    axis.set(xlabel=words("vintages.month"), ylabel=words("vintages.rate"))
     axis.legend(fontsize=9)
     return finished(figure)
 
 
 def binned(before: Profile, after: Profile, columns: Sequence[str]) -> Figure:
     """Draw the shares of two populations in the bins of some columns, a panel a column."""
-    rows = math.ceil(len(columns) / _ACROSS)
+    lines = math.ceil(len(columns) / _ACROSS)
     figure, axes = plt.subplots(
-        rows, _ACROSS, figsize=(11, 2.3 * rows + 0.6), sharey=False, squeeze=False
+        lines, _ACROSS, figsize=(11, 2.3 * lines + 0.6), sharey=False, squeeze=False
     )
     for axis, name in zip(axes.flat, columns, strict=False):
         _bins(axis, before.columns[name], after.columns[name])
-        axis.set_title(wrapped(_said(name), 38), fontsize=8)
+        axis.set_title(wrapped(column_text(name), 38), fontsize=8)
     for axis in axes.flat[len(columns) :]:
         axis.axis("off")
     axes[0][0].legend(fontsize=7)
@@ -104,8 +112,14 @@ def _bins(axis: Axes, before: Column, after: Column) -> None:
     axis.tick_params(axis="y", labelsize=7)
 
 
-def _said(column: str) -> str:
-    return "probability of default" if column == PD else describe(column)
+def column_text(column: str, language: str = "en") -> str:
+    """Name a column of a comparison: the PD, or a feature; by its own name where it has no other."""
+    if column == PD:
+        return Words("plots", language)("drift.pd")
+    try:
+        return describe(column, language)
+    except WordingError:
+        return column
 
 
 def pd_distributions(pds: Mapping[str, Floats], cutoff: float) -> Figure:
