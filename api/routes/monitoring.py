@@ -132,10 +132,9 @@ def monitoring() -> Response:
 def monitoring_report() -> Response:
     """The report of the last `python -m scoring monitor`."""
     language = asked_language()
-    headers = {"Content-Language": language}
-    return Response(
-        _newest(language).page, content_type="text/html; charset=utf-8", headers=headers
-    )
+    answer = Response(_newest(language).page, content_type="text/html; charset=utf-8")
+    answer.headers["Content-Language"] = language
+    return answer
 
 
 def _newest(language: str = "en") -> Report:

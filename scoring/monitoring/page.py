@@ -37,7 +37,7 @@ _LARGE_PSI = Limits().large_psi
 
 
 def html(models: Sequence[Findings], alerts: Sequence[Alert], *languages: str) -> str:
-    """Write the page in some languages, by default in all: what is wrong first, then the figures."""
+    """Write the page in some languages, by default all: what is wrong first, then the figures."""
     pages = [_page(models, alerts, Words("monitoring", name)) for name in languages or READ_IN]
     return document.in_languages(pages)
 
@@ -109,7 +109,7 @@ def _service(service: Service, words: Words) -> Section:
     }
     others = [
         (
-            words("service.events", kind=words.named("service.kinds", kind)),
+            words("service.events", kind=words.named("kinds", kind)),
             words.written(count, ","),
         )
         for kind, count in sorted(service.events.items())

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from scipy.stats import norm, rankdata
 
 from scoring.evaluation.segments import UNKNOWN
-from scoring.features.wording import WordingError, describe
 from scoring.features.wording.values import category
+from scoring.reports.plots.drift import column_text
 from scoring.reports.plots.style import (
     BLUE,
     GREEN,
@@ -129,18 +129,10 @@ def _segment_names(table: pl.DataFrame) -> list[str]:
     """The column in words before its first segment, and each segment with its size."""
     names, before = [], None
     for column, segment, number in table.select("column", "segment", "n").iter_rows():
-        head = f"{_titled(column)}:  " if column != before else ""
+        head = f"{column_text(column)}:  " if column != before else ""
         names.append(f"{head}{segment} ({number:,})")
         before = column
     return names
-
-
-def _titled(column: str) -> str:
-    try:
-        return describe(column)
-    except WordingError:
-        # Segments may be made of columns that are no features.
-        return column
 
 
 def fairness(table: pl.DataFrame, share: float = 0.8) -> Figure:

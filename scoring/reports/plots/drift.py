@@ -113,7 +113,7 @@ def _bins(axis: Axes, before: Column, after: Column) -> None:
 
 
 def column_text(column: str, language: str = "en") -> str:
-    """Name a column of a comparison: the PD, or a feature; by its own name where it has no other."""
+    """Name a column of a comparison in words: the PD, a feature; by its own name if it has none."""
     if column == PD:
         return Words("plots", language)("drift.pd")
     try:
