@@ -117,13 +117,13 @@ def monitor(
 def _look(
     store: Store, since: datetime, until: datetime, out: Path, metrics: str | None
 ) -> tuple[list[Findings], list[Alert]]:
-    from scoring.files import write_file
     from scoring.language import LANGUAGES
     from scoring.monitoring import page
     from scoring.monitoring.alerts import notify, senders_of
     from scoring.monitoring.monitor import COUNTED, counted, look, since_last
     from scoring.monitoring.rules import assess
     from scoring.monitoring.thresholds import Thresholds
+    from scoring.reports.overview import publish
     from scoring.store import Report
 
     # What is wrong with settings is told before anything is done.
@@ -135,8 +135,7 @@ def _look(
     alerts = [alert for own in assessments for alert in own.alerts]
     values = json.dumps(page.values(findings, alerts) | {COUNTED: number}, indent=1)
     now = datetime.now(UTC)
-    write_file(out / "monitoring.html", page.html(findings, alerts))
-    write_file(out / "monitoring.json", values)
+    publish(out, {"monitoring.json": values, "monitoring.html": page.html(findings, alerts)})
     for language in LANGUAGES:
         html = page.html(findings, alerts, language).encode()
         store.reports.keep(Report(f"monitoring_{language}", now, values.encode(), html))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, NamedTuple, Self
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from scoring.errors import ScoringError
 
 NOT_APPROVED = "not yet approved"
+# Who promotes without a person: what they promote nobody has approved.
+AUTOMATIC = ("the modelling notebook", "python -m scoring retrain")
 
 
 class CardError(ScoringError):
@@ -197,10 +199,14 @@ class Approval:
 
 @dataclass(frozen=True)
 class Card:
-    """A model card; every field has to be filled."""
+    """A model card; every field has to be filled.
+
+    `curves` are points to draw on held-out applicants: roc (false positives, true positives),
+    reliability (mean PD, default rate, its interval) and cost (cut-off, cost an applicant); a card
+    of before they were kept has none.
+    """
 
     identity: Identity
-    summary_fr: str
     use: Use
     data: Data
     features: Features
@@ -214,6 +220,9 @@ class Card:
     monitoring: tuple[str, ...]
     packages: Mapping[str, str]
     approval: Approval
+    curves: Mapping[str, tuple[tuple[float, ...], ...]] = field(
+        default_factory=dict, metadata={"may_lack": True}
+    )
 
     def dump(self) -> str:
         """As JSON: the same card gives the same bytes."""
@@ -243,6 +252,8 @@ def missing(value: object, path: str = "") -> Iterator[str]:
     """
     if is_dataclass(value):
         for item in fields(value):
+            if item.metadata.get("may_lack") and getattr(value, item.name) == {}:
+                continue
             yield from missing(getattr(value, item.name), f"{path}.{item.name}".lstrip("."))
     elif isinstance(value, Mapping | tuple) and value:
         for name, item in _items(value):
