@@ -42,7 +42,7 @@ HeldOutOption = Annotated[
 ]
 VersionOption = Annotated[str | None, typer.Option("--version", help="The champion by default.")]
 
-_VERSION_HEADER = ("version", "alias", "registered", "AUC", "cost", "data", "by", "why")
+_VERSION_HEADER = ("version", "alias", "registered", "AUC", "cost", "data")
 _EVENT_HEADER = ("", "when", "what", "version", "before", "by", "why")
 
 
@@ -83,7 +83,7 @@ def train(
         Registry(mlruns)
         with stages(console) as report:
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
-        with console.status("registering"):
+            report("registering", 0, None)
             registry = settled(mlruns)
             DataVersions.beside(registry.folder).keep(dataset)
             scorer = track(registry, run, _today())
@@ -99,7 +99,7 @@ def _show_training(run: Run) -> None:
     """Print what was compared, what was chosen, and the figures on the held-out applicants."""
     from scoring.modelling.validation import compare
 
-    shown = ("auc_train", "auc", "ks", "brier", "log_loss", "business_cost", "fit_seconds")
+    shown = ("auc_train", "auc", "ks", "brier", "business_cost", "fit_seconds")
     tables = (
         ("candidate", "Families, on applicants not seen in training", run.families),
         ("resampling", "Remedies for imbalance", run.remedies),
@@ -350,14 +350,13 @@ def _gate_row(gate: Gate) -> tuple[str, ...]:
 
 def _version_row(item: Registered) -> tuple[str, ...]:
     figures = (_cell(item.figures.get(name, "")) for name in ("auc", "business_cost"))
-    motive = (item.event.by, item.event.why) if item.event else ("", "")
     data = f"{item.source} {item.dataset[:12]}".strip()
-    return item.version, ", ".join(item.aliases), item.registered, *figures, data, *motive
+    return item.version, ", ".join(item.aliases), item.registered[:16], *figures, data
 
 
 def _event_row(event: Event) -> tuple[str, ...]:
     action = f"{event.action}, forced" if event.forced else event.action
-    known = (str(event.number), event.at, action, event.version, event.previous or "")
+    known = (str(event.number), event.at[:16], action, event.version, event.previous or "")
     return *known, event.by, event.why
 
 

@@ -166,6 +166,9 @@ def serve(
     requests: Annotated[
         Path, typer.Option(help="The folder of request bodies that the page offers.")
     ] = Path("data/examples"),
+    log: Annotated[Path, typer.Option(help="The file that both write to.")] = Path(
+        "data/serve.log"
+    ),
 ) -> None:
     """Start the API and the Streamlit page; Ctrl-C or SIGTERM stops both."""
     from scoring.serving.local import run, servers
@@ -177,18 +180,19 @@ def serve(
         example = next(iter(sorted(requests.glob("*.json"))), requests / "APPLICANT.json")
         typer.echo(f"\n  API    {url}   (documentation: {url}/docs)")
         typer.echo(f"  page   http://127.0.0.1:{dashboard_port}")
+        typer.echo(f"  log    {log}")
         typer.echo(
-            "  keys   where the API asks for them, each officer's own:\n         python -m scoring "
+            "  keys   where the API asks for them, each officer's own:\n    python -m scoring "
             "keys add NAME --scope score --scope read --scope outcome\n"
         )
         typer.echo(
-            f"  curl -X POST {url}/predict -H 'Content-Type: application/json' "
-            f"-d @{example}\n\n  Ctrl-C stops both.\n"
+            f"  curl -X POST {url}/predict \\\n    -H 'Content-Type: application/json' \\\n"
+            f"    -d @{example}\n\n  Ctrl-C stops both.\n"
         )
 
     with messages():
         _catch_up(model)
-        run(chosen, tell)
+        run(chosen, tell, log)
 
 
 def bundle(
