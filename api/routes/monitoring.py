@@ -138,7 +138,7 @@ def monitoring_report() -> Response:
 
 
 def _newest(language: str = "en") -> Report:
-    """The last report; one of before there was one a language is in English."""
+    """The last report: the one of a language where there is one, else the English one."""
     reports = current_service().store.reports
     report = reports.find(f"monitoring_{language}") or reports.find("monitoring")
     if report is None:

@@ -137,8 +137,9 @@ def _look(
     now = datetime.now(UTC)
     publish(out, {"monitoring.json": values, "monitoring.html": page.html(findings, alerts)})
     for language in LANGUAGES:
+        kind = "monitoring" if language == "en" else f"monitoring_{language}"
         html = page.html(findings, alerts, language).encode()
-        store.reports.keep(Report(f"monitoring_{language}", now, values.encode(), html))
+        store.reports.keep(Report(kind, now, values.encode(), html))
     notify(store, assessments, senders, now)
     return findings, alerts
 
