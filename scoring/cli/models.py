@@ -211,7 +211,7 @@ def promote(
             return
         with console.status("scoring the held-out applicants"):
             verdict = approval.judged(registry, Dataset.open(data), version)
-        show(("", "gate", "figure", "bound", "in words"), map(_gate_row, verdict.gates))
+        show(("", "gate", "in words"), map(_gate_row, verdict.gates))
         event = approval.promote(
             registry, verdict, by, why, force=force, export=export, reports=reports
         )
@@ -345,7 +345,7 @@ def _today() -> str:
 
 def _gate_row(gate: Gate) -> tuple[str, ...]:
     outcome = "refused" if not gate.passed else "alert" if gate.alert else "passed"
-    return outcome, gate.name, _cell(gate.figure), _cell(gate.bound), gate.sentence
+    return outcome, gate.name, gate.sentence
 
 
 def _version_row(item: Registered) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ report writes it anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,41 +103,19 @@ def markdown_html(source: Path) -> str:
 
 def _front(reports: Path, words: Words) -> dict[str, Any]:
     """What the page says in a language: the run and its figures, and the reports by part."""
+    parts = {
+        part: [(entry, (reports / entry.file).is_file()) for entry in entries]
+        for part, entries in _PARTS.items()
+    }
+    front = {"words": words, "parts": parts, "card": None}
     try:
         card = Card.parse((reports / CARD).read_text("utf-8"))
     except (OSError, CardError):
-        card = None
-    return {
-        "words": words,
+        return front
+    return front | {
         "card": card,
-        "created": card and date.fromisoformat(card.identity.created),
-        "figures": tuple(_figures(card, words)) if card else (),
-        "parts": {
-            part: [(entry, (reports / entry.file).is_file()) for entry in entries]
-            for part, entries in _PARTS.items()
-        },
+        "created": date.fromisoformat(card.identity.created),
+        "holdout": {figure.name: figure for figure in card.holdout},
+        "gap": min(card.fairness.ratios, key=lambda ratio: ratio.ratio.value),
+        "groups": Words("card", words.language),
     }
-
-
-def _figures(card: Card, words: Words) -> Iterator[tuple[str, str, str]]:
-    """Five figures of the model: each with what it is, and what to hold it against."""
-    known, rule = {figure.name: figure for figure in card.holdout}, card.deciding
-    everybody = card.curves["cost"][-1][-1] if card.curves else card.data.default_rate
-    worst = min(card.fairness.ratios, key=lambda ratio: ratio.ratio.value)
-    groups = Words("card", words.language)
-    facts = {
-        "auc": (known.get("auc"), {}),
-        "business_cost": (known.get("business_cost"), {"everybody": everybody}),
-        "cutoff": (rule.cutoff, {"ratio": round(rule.false_negative / rule.false_positive, 1)}),
-        "ece": (known.get("ece"), {}),
-        "fairness": (
-            worst.ratio,
-            {name: groups.named("groups", getattr(worst, name)) for name in ("least", "most")},
-        ),
-    }
-    for name, (figure, others) in facts.items():
-        if figure is not None:
-            yield tuple(
-                words(f"figures.{name}.{part}", figure=figure, **others)
-                for part in ("value", "title", "says")
-            )

@@ -16,7 +16,6 @@ from scoring.reports.card.fields import (
     Identity,
     Method,
     Ratio,
-    Use,
 )
 
 
@@ -24,7 +23,6 @@ def filled_card(name: str = "credit-scoring", version: str = "1") -> Card:
     """A complete card of some version, with values that tests recognise."""
     return Card(
         identity=Identity(name, version, "7", "2026-11-22", "the risk team"),
-        use=Use("It estimates the PD.", "credit officers", ("prices", "other countries")),
         data=Data("synthetic", "ab" * 32, 10_000, 0.0802, 8_000, 2_000, "a hash below 0.2"),
         features=Features(911, {"application": 120, "bureau": 791}, ("CODE_GENDER",)),
         method=Method(
@@ -32,7 +30,6 @@ def filled_card(name: str = "credit-scoring", version: str = "1") -> Card:
             {"num_leaves": 16},
             "none",
             "by gain",
-            "Platt scaling",
             41,
             "The best trial is chosen.",
             (Family("dummy", 0.5, 0.8, 0.07, False), Family("lightgbm", 0.76, 0.5, 0.06, True)),
@@ -60,8 +57,6 @@ def filled_card(name: str = "credit-scoring", version: str = "1") -> Card:
             "Leaving protected attributes out costs 0.001 of AUC.",
         ),
         drivers=(Driver("application__EXT_SOURCES_MEAN", "external scores", 0.3),),
-        limits=("Selective labels.",),
-        monitoring=("Drift, monthly.",),
         packages={"lightgbm": "4.7.0"},
         approval=Approval(),
         curves={

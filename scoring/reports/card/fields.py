@@ -87,15 +87,6 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Use:
-    """What the model is for, and what it is not for."""
-
-    purpose: str
-    users: str
-    out_of_scope: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Data:
     """What it was trained and measured on.
 
@@ -129,7 +120,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Method:
-    """How it was made: the remedy for imbalance, the features kept, how scores became PDs.
+    """How it was made: the remedy for imbalance and the features kept.
 
     Of all families, from the simplest to the most complex, so many configurations were tried; the
     choice says why this one.
@@ -139,7 +130,6 @@ class Method:
     parameters: Mapping[str, float | int | str | bool]
     resampling: str
     selection: str
-    calibration: str
     configurations: int
     choice: str
     families: tuple[Family, ...]
@@ -207,7 +197,6 @@ class Card:
     """
 
     identity: Identity
-    use: Use
     data: Data
     features: Features
     method: Method
@@ -216,8 +205,6 @@ class Card:
     deciding: Deciding
     fairness: Fairness
     drivers: tuple[Driver, ...]
-    limits: tuple[str, ...]
-    monitoring: tuple[str, ...]
     packages: Mapping[str, str]
     approval: Approval
     curves: Mapping[str, tuple[tuple[float, ...], ...]] = field(

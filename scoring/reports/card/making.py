@@ -34,7 +34,6 @@ from scoring.reports.card.fields import (
     Identity,
     Method,
     Ratio,
-    Use,
 )
 from scoring.reports.words import Words
 from scoring.serving.costs import Costs
@@ -152,7 +151,6 @@ def _method(run: Run) -> Method:
         parameters=dict(candidate.parameters),
         resampling=candidate.resampling,
         selection=_WORDS("making.all_features" if kept is None else "making.selection", kept=kept),
-        calibration=_WORDS("making.calibration"),
         configurations=run.configurations,
         choice=run.choice.sentence,
         families=tuple(_family(item, candidate.name) for item in run.families),
@@ -180,10 +178,8 @@ def described(
     pds = scorer.predict(features)
     figures = intervals(target, pds, scorer.cutoff, scorer.costs, seed=seed)
     data = background.data
-    kind = "synthetic" if data.source == "synthetic" else "real"
     return Card(
         identity=Identity(scorer.name, scorer.version, scorer.feature_set_version, created, owner),
-        use=Use(_WORDS("use.purpose"), _WORDS("use.users"), _WORDS.lines("use.out_of_scope")),
         data=data,
         features=_features(scorer),
         method=background.method,
@@ -192,8 +188,6 @@ def described(
         deciding=_deciding(scorer, features, target, pds, seed),
         fairness=_fairness(scorer, features, target, pds, background, seed),
         drivers=_drivers(scorer, features),
-        limits=(_WORDS(f"limits.{kind}"), *_WORDS.lines("limits.always")),
-        monitoring=_WORDS.lines("monitoring.always"),
         packages=background.packages,
         approval=Approval(),
         curves=_curves(target, pds, scorer.costs),

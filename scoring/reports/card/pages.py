@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cache
-from typing import Any
+from collections.abc import Iterator
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -65,10 +63,11 @@ def sections(card: Card, language: str = "en") -> list[Section]:
     """Return what a card says, in reading order; a `CardError` if a field is empty."""
     check_complete(card)
     words = Words("card", language)
+    limit = words(f"limits.{'synthetic' if card.data.source == 'synthetic' else 'real'}")
     return [
         _summary(card, words),
         _identity(card, words),
-        _use(card, words),
+        _use(words),
         _data(card, words),
         _features(card, words),
         _method(card, words),
@@ -76,35 +75,17 @@ def sections(card: Card, language: str = "en") -> list[Section]:
         _deciding(card, words),
         _fairness(card, words),
         _drivers(card, words),
-        Section(words("limits.title"), (_bullets(card.limits, words),)),
-        Section(words("monitoring.title"), (_bullets(card.monitoring, words),)),
+        Section(words("limits.title"), (Bullets((limit, *words.lines("limits.always"))),)),
+        Section(words("monitoring.title"), (Bullets(words.lines("monitoring.always")),)),
         _approval(card, words),
         Section(words("packages.title"), (words.table("packages", card.packages.items()),)),
     ]
 
 
-def _bullets(sentences: Iterable[str], words: Words) -> Bullets:
-    return Bullets(tuple(_in_words(sentence, words) for sentence in sentences))
-
-
 def _in_words(sentence: str, words: Words) -> str:
-    """Say in the page's language what a card keeps in English, as far as the catalogue has it."""
-    own = dict(zip(_sentences("en"), _sentences(words.language), strict=True))
-    return own.get(sentence, sentence)
-
-
-@cache
-def _sentences(language: str) -> tuple[str, ...]:
-    """All sentences of the card's catalogue, in an order that is the same in every language."""
-
-    def leaves(part: Any) -> Iterator[str]:
-        if isinstance(part, str):
-            yield part
-        else:
-            for _, inner in sorted(part.items() if isinstance(part, dict) else enumerate(part)):
-                yield from leaves(inner)
-
-    return tuple(leaves(catalogue(language, "card")))
+    """Say in the page's language what a card keeps in English, where the catalogue has it."""
+    known = catalogue("en", "card")["making"]
+    return next((words(f"making.{key}") for key in known if known[key] == sentence), sentence)
 
 
 def _summary(card: Card, words: Words) -> Section:
@@ -156,13 +137,12 @@ def _identity(card: Card, words: Words) -> Section:
     return Section(words("model.title"), (words.pairs("model", known),))
 
 
-def _use(card: Card, words: Words) -> Section:
-    use = card.use
+def _use(words: Words) -> Section:
     blocks = (
-        Paragraph(_in_words(use.purpose, words)),
-        Paragraph(words("use.for_whom", users=_in_words(use.users, words))),
+        Paragraph(words("use.purpose")),
+        Paragraph(words("use.for_whom")),
         Paragraph(words("use.not_for")),
-        _bullets(use.out_of_scope, words),
+        Bullets(words.lines("use.out_of_scope")),
     )
     return Section(words("use.title"), blocks)
 
@@ -205,6 +185,7 @@ def _method(card: Card, words: Words) -> Section:
         for family in method.families
     )
     parameters = ((name, str(value)) for name, value in method.parameters.items())
+    known["calibration"] = words("making.calibration")
     blocks = (
         words.pairs("method", known),
         words.table("method.families", families),

@@ -138,7 +138,7 @@ def test_both_views_tell_every_field() -> None:
     card = filled_card()
     page, text = Page(html(card, "en")).text, markdown(card)
     told = [
-        "the risk team", "2026-11-22", "This model estimates", "It estimates the PD", "prices",
+        "the risk team", "2026-11-22", "This model estimates", "accept, refer or", "prices",
         "ab" * 32, "10,000", "8,000", "2,000", "8.0%", "a hash below 0.2", "911", "CODE_GENDER",
         "lightgbm (chosen)", "num_leaves", "by gain",
         "The best trial is chosen", "Platt scaling", "41", "0.7512", "0.7201",
@@ -146,7 +146,7 @@ def test_both_views_tell_every_field() -> None:
         "sex: female", "72.0% (70.0% to 74.0%)", "0.6120", "0.5700", "broken: alert",
         "Unknown (1)", "1.0% (−1.0% to 3.0%)", "0.830", "costs 0.001",
         "application__EXT_SOURCES_MEAN", "Average external score", "Selective labels",
-        "Drift, monthly", "4.7.0", "Nobody yet.",
+        "Monthly: drift", "4.7.0", "Nobody yet.",
     ]  # fmt: skip
     assert [word for word in told if word not in text] == []
     assert [word for word in told if word not in page] == []
@@ -256,6 +256,8 @@ def test_json_gives_the_card_back() -> None:
     assert again == card
     assert again.dump() == text
     assert isinstance(again.holdout[0], Figure)
+    # A card of before may hold what is in the catalogue since.
+    assert Card.parse(json.dumps(json.loads(text) | {"summary_fr": "...", "limits": ["-"]})) == card
     assert json.loads(text)["identity"] == dataclasses.asdict(card.identity)
 
 
@@ -322,13 +324,13 @@ def test_the_card_tells_sample_applicants_from_real_ones_and_what_is_used(
     background: Background,
 ) -> None:  # fmt: skip
     card = made(scorer)
-    assert "invented" in card.limits[0]
+    assert "Trained on sample applicants, invented from" in markdown(card)
     assert "fictifs" in markdown(card)
     assert "Ni le sexe, ni l'âge" in markdown(card)
     assert "Par âge, les" in markdown(card)
     real = replace(background, data=replace(background.data, source="home-credit"))
     card = described(scorer, sample_examples.frame, sample_examples.target, real, "2026-11-22")
-    assert "Kaggle" in card.limits[0]
+    assert "Trained on the rows of Kaggle's" in html(card, "en").replace("&#39;", "'")
     assert "fictifs" not in markdown(card)
 
 
