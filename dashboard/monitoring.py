@@ -63,10 +63,9 @@ def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
         whom = about if alert["model_version"] else page.say("about_service")
         box(
             f"**{page.say(alert['severity'])}** ({whom}){page.say('colon')} "
-            f"{alert['title']}. {alert['advice']}",
+            f"{plain(alert['message'])} {alert['advice']}",
             icon=_ICONS[alert["severity"]],
         )
-        st.caption(plain(alert["message"]))
 
 
 def _show_model(page: Page, model: Mapping[str, Any]) -> None:

@@ -277,7 +277,7 @@ def background() -> Background:
     return Background(
         data=Data("synthetic", "0" * 64, 800, 0.08, 640, 160, "a hash below 0.2"),
         method=Method(
-            "lightgbm", {"num_leaves": 16}, "none", "none", "Platt scaling", 3,
+            "lightgbm", {"num_leaves": 16}, "none", "none", 3,
             "It is the only one.", (Family("dummy", 0.5, 0.8, 0.07, True),),
         ),
         cross_validation={"auc": 0.7}, proxy_auc=Figure("auc", 0.8, 0.75, 0.85),
