@@ -48,7 +48,7 @@ class Words:
         names: Any = self._part(key)
         return str(names.get(name, name.replace("_", " ")))
 
-    def ticks(self, value: float, _place: int) -> str:
+    def ticks(self, value: float, _place: float) -> str:
         """Write the numbers along an axis of a plot."""
         return number(value, self.language, at_most=3)
 

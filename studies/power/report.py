@@ -85,7 +85,7 @@ def write(result: Study, folder: Path) -> None:
         "needed": applicants_needed(result.table).to_dicts(),
         "table": result.table.to_dicts(),
     }
-    files = {
+    files: dict[str, str | bytes] = {
         "power.png": png(power_curves(result.table, POWER)),
         "power.json": json.dumps(figures, indent=1) + "\n",
         "power.html": _page(result),

@@ -77,7 +77,7 @@ def write(
     """
     months, total = by_month(courses), summary(courses)
     figure = picture(months)
-    files = {
+    files: dict[str, str | bytes] = {
         f"{_NAME}.png": png(figure, _DPI),
         f"{_NAME}.json": _json(months, total, settings, about),
         f"{_NAME}.html": page(total, months, svg(figure), settings, about),

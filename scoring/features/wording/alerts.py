@@ -30,7 +30,7 @@ def alert_text(rule: str, facts: Mapping[str, Any] | None, message: str, languag
     def words(key: str, **values: object) -> str:
         return filled(text(language, f"monitoring.{key}"), language, values)
 
-    values = {
+    values: dict[str, Any] = {
         name: words(f"terms.{value}") if isinstance(value, str) else value
         for name, value in facts.items()
     }

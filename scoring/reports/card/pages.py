@@ -20,7 +20,7 @@ from scoring.reports.card.fields import (
     Ratio,
     check_complete,
 )
-from scoring.reports.document import READ_IN, Bullets, Paragraph, Picture, Section
+from scoring.reports.document import READ_IN, Block, Bullets, Paragraph, Picture, Section
 from scoring.reports.words import Words
 
 # Of the strongest features, how many the summary tells.
@@ -203,7 +203,7 @@ def _performance(card: Card, words: Words) -> Section:
         (words.named("figures", name), words.written(value, ".4f"))
         for name, value in card.cross_validation.items()
     )
-    blocks = (
+    blocks: tuple[Block, ...] = (
         *_picture("performance.ranking", plots.card_ranking(card.curves, words.language), words),
         *_picture(
             "performance.calibration", plots.card_calibration(card.curves, words.language), words
@@ -214,7 +214,7 @@ def _performance(card: Card, words: Words) -> Section:
     return Section(words("performance.title"), blocks)
 
 
-def _picture(key: str, figure: Figure | None, words: Words) -> Iterator[Picture]:
+def _picture(key: str, figure: Figure | None, words: Words) -> Iterator[Block]:
     if figure is not None:
         yield Picture(plots.svg(figure), words(f"{key}.picture"))
 
@@ -224,7 +224,7 @@ def _deciding(card: Card, words: Words) -> Section:
     band = words("decision.no_band")
     if rule.refer_low < rule.refer_high:
         band = words("decision.band", rule=rule)
-    blocks = (
+    blocks: tuple[Block, ...] = (
         Paragraph(words("decision.rule", rule=rule)),
         Paragraph(band),
         *_picture("decision", plots.card_costs(card.curves, rule.cutoff, words.language), words),
@@ -244,7 +244,7 @@ def _fairness(card: Card, words: Words) -> Section:
     )
     figure = plots.fairness(rates.with_columns(small=False), language=words.language)
     small = _in_words(fairness.small_groups, words)
-    blocks = (
+    blocks: tuple[Block, ...] = (
         *_picture("fairness", figure, words),
         words.table("fairness.groups", (_group(group, words) for group in fairness.groups)),
         Paragraph(words("fairness.small_groups", groups=small)),
