@@ -27,6 +27,7 @@ from bench.page import interactions
 from bench.profile import stages
 from scoring.data.dataset import Dataset
 from scoring.files import check_file, write_file
+from scoring.reports.overview import refresh
 from scoring.serving.batch import example_requests
 from scoring.serving.materialize import materialize
 from scoring.store import Store
@@ -143,6 +144,7 @@ def main(
         ]
     text = "\n\n".join([_TITLE, *sections]) + "\n"
     write_file(out, text, _TITLE.encode())
+    refresh(out.parent)
     typer.echo(text)
 
 

@@ -8,7 +8,6 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -225,32 +224,6 @@ def shares(labels: Sequence[str], values: Sequence[float], axis: str) -> go.Figu
     height = _named_above(figure, labels) + 60
     figure.update_xaxes(title=axis, rangemode="tozero", ticksuffix=" %")
     figure.update_layout(height=height, margin=_MARGIN)
-    return _dressed(figure)
-
-
-def vintages(table: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
-    """Default rate by month of decision, with its interval, beside the one that was expected."""
-    months = [row["vintage"][:7] for row in table]
-    rates, low, high = (
-        [100 * row[name] for row in table] for name in ("default_rate", "rate_low", "rate_high")
-    )
-    figure = go.Figure()
-    figure.add_scatter(
-        x=months, y=rates, name=texts["observed"], mode="lines+markers",
-        line={"color": DEEP_BLUE}, marker={"symbol": "circle", "size": 9},
-        error_y={
-            "array": [top - rate for top, rate in zip(high, rates, strict=True)],
-            "arrayminus": [rate - bottom for bottom, rate in zip(low, rates, strict=True)],
-        },
-    )  # fmt: skip
-    figure.add_scatter(
-        x=months, y=[100 * row["expected"] for row in table], name=texts["expected"],
-        mode="lines+markers", line={"color": ORANGE, "dash": "dash"},
-        marker={"symbol": "diamond", "size": 9},
-    )  # fmt: skip
-    figure.update_xaxes(title=texts["month"], type="category")
-    figure.update_yaxes(title=texts["rate_axis"], ticksuffix=" %", rangemode="tozero")
-    figure.update_layout(height=340, margin=_MARGIN, legend={"orientation": "h", "y": 1.15})
     return _dressed(figure)
 
 

@@ -44,10 +44,6 @@ class Page(NamedTuple):
         """A number as the language writes it."""
         return number(value, self.language, decimals)
 
-    def figure(self, value: float | None) -> str:
-        """A measure with three decimals; of too few applicants there is none."""
-        return self.say("unknown") if value is None else self.number(value, 3)
-
     def signed(self, value: float, decimals: int = 2) -> str:
         """A difference."""
         return signed(value, self.language, decimals)

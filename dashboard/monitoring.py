@@ -1,4 +1,4 @@
-"""What monitoring has found: alerts, drift, realised cost, and the whole report."""
+"""What monitoring has found: the verdict, the alerts, how decisions moved, and the whole report."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import known
-from dashboard.charts import vintages
 from dashboard.client import ApiError
 from dashboard.context import Page, beside, failures_told, plain
 
-_DRIFTED = 15
 _SHARES = ("accepted", "referred", "refused")
 _ICONS = {"critical": ":material/error:", "warning": ":material/warning:"}
 
@@ -66,10 +63,9 @@ def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
         whom = about if alert["model_version"] else page.say("about_service")
         box(
             f"**{page.say(alert['severity'])}** ({whom}){page.say('colon')} "
-            f"{alert['title']}. {alert['advice']}",
+            f"{plain(alert['message'])} {alert['advice']}",
             icon=_ICONS[alert["severity"]],
         )
-        st.caption(plain(alert["message"]))
 
 
 def _show_model(page: Page, model: Mapping[str, Any]) -> None:
@@ -77,12 +73,6 @@ def _show_model(page: Page, model: Mapping[str, Any]) -> None:
     st.header(page.say("model_decided", version=model["model_version"], decisions=decisions))
     if model["comparison"] is not None:
         _show_drift(page, model["comparison"])
-    if model["performance"] is None:
-        st.write(page.say("no_outcomes"))
-        if model["estimate"] is not None:
-            _show_estimate(page, model["estimate"])
-    else:
-        _show_performance(page, model["performance"])
 
 
 def _show_drift(page: Page, comparison: Mapping[str, Any]) -> None:
@@ -102,43 +92,3 @@ def _show_drift(page: Page, comparison: Mapping[str, Any]) -> None:
                 delta_arrow="off",
                 width="content",
             )
-    most = [one for one in comparison["columns"] if one["level"] not in (None, "none")][:_DRIFTED]
-    st.write(page.say("drifted" if most else "nothing_drifted", count=len(most)))
-    if most:
-        texts = known.labels(page.api)
-        page.table(
-            {
-                "feature": texts.get(column["column"], column["column"]),
-                "psi": None if column["psi"] is None else round(column["psi"], 3),
-                "importance": page.percent(column["importance"] or 0.0),
-                "missing_before": page.percent(column["missing_reference"]),
-                "missing_now": page.percent(column["missing_current"]),
-            }
-            for column in most
-        )
-
-
-def _show_estimate(page: Page, estimate: Mapping[str, Any]) -> None:
-    with beside():
-        for name, figure in estimate.items():
-            st.metric(page.say(f"figure_{name}"), page.figure(figure["value"]), width="content")
-    st.caption(page.say("estimated"))
-
-
-def _show_performance(page: Page, performance: Mapping[str, Any]) -> None:
-    known_outcomes = {name: page.number(performance[name]) for name in ("labelled", "defaults")}
-    st.write(page.say("outcomes_known", **known_outcomes))
-    promised = performance["promised"]
-    page.table(
-        {
-            "figure": page.say(f"figure_{name}"),
-            "realised": page.figure(figure["value"]),
-            "interval": " – ".join(page.figure(figure[end]) for end in ("low", "high")),
-            "promised": page.figure(promised[name]) if name in promised else "",
-        }
-        for name, figure in performance["figures"].items()
-    )
-    if table := performance["by_vintage"]:
-        page.chart(vintages(table, page.texts), page.say("vintages_alt"))
-        with st.expander(page.say("as_table", what=page.say("month"))):
-            st.dataframe(table, hide_index=True)

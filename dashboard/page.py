@@ -60,10 +60,13 @@ def _key_of_tabs(page: Page, names: list[str]) -> str:
 
 
 def _sidebar(settings: Settings) -> Page:
+    # The reports link to the page in the language that they are read in.
+    asked, known = st.query_params.get("lang"), list(LANGUAGES)
     with st.sidebar:
         language: Language = st.radio(
             " / ".join(texts["choose_language"] for texts in TEXTS.values()),
-            list(LANGUAGES),
+            known,
+            index=known.index(asked) if asked in known else 0,
             format_func=LANGUAGES.__getitem__,
             key="language",
         )

@@ -18,6 +18,7 @@ from presentation.names import names_of
 from scoring.cli.console import messages
 from scoring.files import staged_file
 from scoring.formats import written
+from scoring.reports.overview import refresh
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = Path("reports/screenshots/decision_fr_1280.png")
@@ -61,6 +62,7 @@ def slides(
         deck = build(figures, evidence, ROOT / PICTURE, author, on)
         with staged_file(out) as staged:
             deck.save(staged)
+        refresh(out.parent)
     typer.echo(f"{len(deck)} slides for {deck.seconds // 60} minutes in {out}")
 
 

@@ -13,6 +13,7 @@ from api.http.bodies import asked_language, json_answer
 from api.http.openapi import LANGUAGE, STORE_AWAY, WRONG_QUERY, operation, problem, resource
 from api.http.problems import ProblemError
 from api.service import current_service
+from scoring.features.wording.alerts import alert_text
 from scoring.language import catalogue
 from scoring.store import Report
 
@@ -35,7 +36,9 @@ class AlertFacts(BaseModel):
     rule: str = Field(description="Which rule; a model has one open alert of a rule at most")
     severity: Literal["warning", "critical"]
     title: str = Field(description="What the rule is about, in the language of the answer")
-    message: str = Field(description="What was found, in English")
+    message: str = Field(
+        description="What was found, in the language of the answer; long ago: in English"
+    )
     advice: str = Field(description="What to do about it, in the language of the answer")
     figure: float = Field(description="The size of what was found")
     threshold: float = Field(description="From where on it is told with this severity")
@@ -76,11 +79,11 @@ def alerts(query: AlertsQuery) -> Response:
 def _in_words(alert: dict[str, Any], language: str) -> dict[str, Any]:
     """Say an alert in a language; one of a rule of long ago in the words of its day."""
     words, rule = catalogue(language, "monitoring"), alert["rule"]
-    title = words["rules"].get(rule, rule)
-    return {**alert, "title": title, "advice": words["advice"].get(rule, alert["advice"])}
+    title, advice = words["rules"].get(rule, rule), words["advice"].get(rule, alert["advice"])
+    message = alert_text(rule, alert.pop("facts"), alert["message"], language)
+    return {**alert, "title": title, "message": message, "advice": advice}
 
 
-_KIND = "monitoring"
 _NEVER = "Nobody has looked yet: `python -m scoring monitor` does."
 _NOT_YET = problem(404, "Nobody has looked yet", _NEVER)
 
@@ -115,9 +118,10 @@ def monitoring() -> Response:
 @blueprint.get(
     "/monitoring/report",
     summary="The same as a page",
+    openapi_extensions=operation(LANGUAGE),
     responses={
         200: {
-            "description": "One page of HTML that loads nothing",
+            "description": "One page of HTML that loads nothing, in the language asked",
             "content": {"text/html": {"schema": {"type": "string"}}},
         },
         404: _NOT_YET,
@@ -127,11 +131,16 @@ def monitoring() -> Response:
 @scope("admin")
 def monitoring_report() -> Response:
     """The report of the last `python -m scoring monitor`."""
-    return Response(_newest().page, content_type="text/html; charset=utf-8")
+    language = asked_language()
+    answer = Response(_newest(language).page, content_type="text/html; charset=utf-8")
+    answer.headers["Content-Language"] = language
+    return answer
 
 
-def _newest() -> Report:
-    report = current_service().store.reports.find(_KIND)
+def _newest(language: str = "en") -> Report:
+    """The last report: the one of a language where there is one, else the English one."""
+    reports = current_service().store.reports
+    report = reports.find(f"monitoring_{language}") or reports.find("monitoring")
     if report is None:
         raise ProblemError(404, _NEVER)
     return report

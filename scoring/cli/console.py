@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+_MINUTE = 60.0
 _MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
 
 
@@ -58,31 +61,71 @@ def _of_mlflow() -> tuple[type[Exception], ...]:
 
 
 def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table, wide where nobody's screen is the measure."""
-    from rich.box import SIMPLE
+    """Print a table that fits the screen, and 80 columns where there is none."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*header, box=SIMPLE)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in header:
+        # A digest on two lines can be copied, one that is cut cannot.
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    screen = Console()
-    (screen if screen.is_terminal else Console(width=200)).print(table)
+    Console().print(table)
 
 
 @contextmanager
 def stages(console: Console | None = None) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show a bar while something takes long; yields what moves it (total None: not known)."""
+    """Tell how far something is that takes long; yields what is told (total None: not known).
+
+    On a terminal it is a bar, elsewhere a line a stage, and a line a minute.
+    """
     from rich.console import Console
+
+    screen = console or Console(stderr=True)
+    with (_bar if screen.is_terminal else _lines)(screen) as report:
+        yield report
+
+
+@contextmanager
+def _bar(screen: Console) -> Iterator[Callable[[str, int, int | None], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
-    screen = console or Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as bar:
         task = bar.add_task("reading", total=None)
+        yield lambda stage, done, total: bar.update(
+            task, description=stage, completed=done, total=total
+        )
 
-        def report(stage: str, done: int, total: int | None) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
 
+@contextmanager
+def _lines(screen: Console) -> Iterator[Callable[[str, int, int | None], None]]:
+    began, ended, state = time.monotonic(), threading.Event(), ["reading", ""]
+
+    def tell() -> None:
+        minutes, seconds = divmod(round(time.monotonic() - began), 60)
+        screen.print(
+            f"{minutes:3d}:{seconds:02d}  {state[0]:<22}{state[1]}".rstrip(), highlight=False
+        )
+
+    def report(stage: str, done: int, total: int | None) -> None:
+        news = stage != state[0]
+        counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+        state[:] = stage, counted if done else ""
+        if news:
+            tell()
+
+    def every_minute() -> None:
+        while not ended.wait(_MINUTE):
+            tell()
+
+    thread = threading.Thread(target=every_minute, daemon=True)
+    thread.start()
+    try:
         yield report
+    finally:
+        ended.set()
+        thread.join()

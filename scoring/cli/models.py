@@ -43,7 +43,7 @@ HeldOutOption = Annotated[
 ]
 VersionOption = Annotated[str | None, typer.Option("--version", help="The champion by default.")]
 
-_VERSION_HEADER = ("version", "alias", "registered", "AUC", "cost", "data", "by", "why")
+_VERSION_HEADER = ("version", "alias", "registered", "AUC", "cost", "data")
 _EVENT_HEADER = ("", "when", "what", "version", "before", "by", "why")
 
 
@@ -84,7 +84,7 @@ def train(
         Registry(mlruns)
         with stages(console) as report:
             run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
-        with console.status("registering"):
+            report("registering", 0, None)
             registry = settled(mlruns)
             DataVersions.beside(registry.folder).keep(dataset)
             scorer = track(registry, run, _today())
@@ -100,7 +100,7 @@ def _show_training(run: Run) -> None:
     """Print what was compared, what was chosen, and the figures on the held-out applicants."""
     from scoring.modelling.validation import compare
 
-    shown = ("auc_train", "auc", "ks", "brier", "log_loss", "business_cost", "fit_seconds")
+    shown = ("auc_train", "auc", "ks", "brier", "business_cost", "fit_seconds")
     tables = (
         ("candidate", "Families, on applicants not seen in training", run.families),
         ("resampling", "Remedies for imbalance", run.remedies),
@@ -212,7 +212,7 @@ def promote(
             return
         with console.status("scoring the held-out applicants"):
             verdict = approval.judged(registry, Dataset.open(data), version)
-        show(("", "gate", "figure", "bound", "in words"), map(_gate_row, verdict.gates))
+        show(("", "gate", "in words"), map(_gate_row, verdict.gates))
         event = approval.promote(
             registry, verdict, by, why, force=force, export=export, reports=reports
         )
@@ -353,19 +353,18 @@ def _today() -> str:
 
 def _gate_row(gate: Gate) -> tuple[str, ...]:
     outcome = "refused" if not gate.passed else "alert" if gate.alert else "passed"
-    return outcome, gate.name, _cell(gate.figure), _cell(gate.bound), gate.sentence
+    return outcome, gate.name, gate.sentence
 
 
 def _version_row(item: Registered) -> tuple[str, ...]:
     figures = (_cell(item.figures.get(name, "")) for name in ("auc", "business_cost"))
-    motive = (item.event.by, item.event.why) if item.event else ("", "")
     data = f"{item.source} {item.dataset[:12]}".strip()
-    return item.version, ", ".join(item.aliases), item.registered, *figures, data, *motive
+    return item.version, ", ".join(item.aliases), item.registered[:16], *figures, data
 
 
 def _event_row(event: Event) -> tuple[str, ...]:
     action = f"{event.action}, forced" if event.forced else event.action
-    known = (str(event.number), event.at, action, event.version, event.previous or "")
+    known = (str(event.number), event.at[:16], action, event.version, event.previous or "")
     return *known, event.by, event.why
 
 

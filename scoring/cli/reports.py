@@ -25,6 +25,7 @@ def notebook(
     """Run a notebook from top to bottom and write it with its outputs."""
     from scoring.errors import ScoringError
     from scoring.reports.notebooks import execute, keep
+    from scoring.reports.overview import refresh
 
     with messages():
         if wrong := [text for text in parameter if "=" not in text]:
@@ -33,6 +34,8 @@ def notebook(
         execute(source, out, {name: _value(text) for name, text in pairs})
         if in_place:
             keep(out, source)
+        if out.parent.name == "notebooks":
+            refresh(out.parent.parent)
 
 
 def overview(

@@ -124,11 +124,11 @@ def _nothing_to_learn() -> Iterator[None]:
 def _write(result: Attempt, reports: Path) -> None:
     import json
 
-    from scoring.files import write_file
     from scoring.registry.retraining import report
+    from scoring.reports.overview import publish
 
-    write_file(reports / "retraining.html", report.html(result))
-    write_file(reports / "retraining.json", json.dumps(report.values(result), indent=1))
+    values = json.dumps(report.values(result), indent=1)
+    publish(reports, {"retraining.html": report.html(result), "retraining.json": values})
 
 
 def _show(result: Attempt, reports: Path) -> None:

@@ -117,12 +117,13 @@ def monitor(
 def _look(
     store: Store, since: datetime, until: datetime, out: Path, metrics: str | None
 ) -> tuple[list[Findings], list[Alert]]:
-    from scoring.files import write_file
+    from scoring.language import LANGUAGES
     from scoring.monitoring import page
     from scoring.monitoring.alerts import notify, senders_of
     from scoring.monitoring.monitor import COUNTED, counted, look, since_last
     from scoring.monitoring.rules import assess
     from scoring.monitoring.thresholds import Thresholds
+    from scoring.reports.overview import publish
     from scoring.store import Report
 
     # What is wrong with settings is told before anything is done.
@@ -133,10 +134,12 @@ def _look(
     assessments = [assess(own, thresholds) for own in findings]
     alerts = [alert for own in assessments for alert in own.alerts]
     values = json.dumps(page.values(findings, alerts) | {COUNTED: number}, indent=1)
-    html, now = page.html(findings, alerts), datetime.now(UTC)
-    write_file(out / "monitoring.html", html)
-    write_file(out / "monitoring.json", values)
-    store.reports.keep(Report("monitoring", now, values.encode(), html.encode()))
+    now = datetime.now(UTC)
+    publish(out, {"monitoring.json": values, "monitoring.html": page.html(findings, alerts)})
+    for language in LANGUAGES:
+        kind = "monitoring" if language == "en" else f"monitoring_{language}"
+        html = page.html(findings, alerts, language).encode()
+        store.reports.keep(Report(kind, now, values.encode(), html))
     notify(store, assessments, senders, now)
     return findings, alerts
 
@@ -164,6 +167,9 @@ def serve(
     requests: Annotated[
         Path, typer.Option(help="The folder of request bodies that the page offers.")
     ] = Path("data/examples"),
+    log: Annotated[Path, typer.Option(help="The file that both write to.")] = Path(
+        "data/serve.log"
+    ),
 ) -> None:
     """Start the API and the Streamlit page; Ctrl-C or SIGTERM stops both."""
     from scoring.serving.local import run, servers
@@ -175,18 +181,19 @@ def serve(
         example = next(iter(sorted(requests.glob("*.json"))), requests / "APPLICANT.json")
         typer.echo(f"\n  API    {url}   (documentation: {url}/docs)")
         typer.echo(f"  page   http://127.0.0.1:{dashboard_port}")
+        typer.echo(f"  log    {log}")
         typer.echo(
-            "  keys   where the API asks for them, each officer's own:\n         python -m scoring "
+            "  keys   where the API asks for them, each officer's own:\n    python -m scoring "
             "keys add NAME --scope score --scope read --scope outcome\n"
         )
         typer.echo(
-            f"  curl -X POST {url}/predict -H 'Content-Type: application/json' "
-            f"-d @{example}\n\n  Ctrl-C stops both.\n"
+            f"  curl -X POST {url}/predict \\\n    -H 'Content-Type: application/json' \\\n"
+            f"    -d @{example}\n\n  Ctrl-C stops both.\n"
         )
 
     with messages():
         _catch_up(model)
-        run(chosen, tell)
+        run(chosen, tell, log)
 
 
 def bundle(

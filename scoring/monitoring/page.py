@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import polars as pl
 
 from scoring.evaluation.comparison import Comparison, Limits
-from scoring.features.wording.reasons import cause_text
-from scoring.language import LANGUAGES
+from scoring.features.wording.alerts import alert_text
 from scoring.monitoring.findings import Findings, Performance, Service
 from scoring.reports import document, plots
-from scoring.reports.document import Block, Bullets, Paragraph, Picture, Section, Table
+from scoring.reports.document import (
+    READ_IN,
+    Block,
+    Bullets,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    Verdict,
+)
 from scoring.reports.words import Words
 from scoring.store import Alert, ReviewCounts
 
@@ -28,21 +36,20 @@ _REALISED = ("labelled", "defaults", "accepted_only", "figures", "promised", "by
 _LARGE_PSI = Limits().large_psi
 
 
-def html(models: Sequence[Findings], alerts: Sequence[Alert], language: str = "en") -> str:
-    """Write the page: what is wrong first, then every model's figures.
+def html(models: Sequence[Findings], alerts: Sequence[Alert], *languages: str) -> str:
+    """Write the page in some languages, by default all: what is wrong first, then the figures."""
+    pages = [_page(models, alerts, Words("monitoring", name)) for name in languages or READ_IN]
+    return document.in_languages(pages)
 
-    What to do on an alert is said in every language; what was found is told in English.
-    """
-    words = Words("monitoring", language)
-    sections = [_alerts(alerts, words)]
-    sections += [_summary(models, alerts, Words("monitoring", name)) for name in LANGUAGES]
-    sections.append(_service(models[0].service, words))
+
+def _page(models: Sequence[Findings], alerts: Sequence[Alert], words: Words) -> document.Page:
+    sections = [_alerts(models, alerts, words), _service(models[0].service, words)]
     for model in models:
         if model.applicants:
             sections += _model(model, words)
     window = models[0].window
     title = words("title", since=window.since, until=window.until)
-    return document.html(title, sections, language)
+    return document.Page(title, sections, words.language)
 
 
 def values(models: Sequence[Findings], alerts: Sequence[Alert]) -> dict[str, Any]:
@@ -67,36 +74,31 @@ def _plain(value: Any) -> Any:
     return dict(value._asdict() if hasattr(value, "_asdict") else value)
 
 
-def _alerts(alerts: Sequence[Alert], words: Words) -> Section:
-    if not alerts:
-        return Section(words("alerts.title"), (Paragraph(words("alerts.none")),))
-    rows = (
-        (
-            alert.severity,
-            alert.rule.replace("_", " "),
-            # Alerts of the service as a whole name no model.
-            alert.model_version and words("alerts.version", version=alert.model_version),
-            alert.message,
-            alert.advice,
-        )
-        for alert in alerts
+def _alerts(models: Sequence[Findings], alerts: Sequence[Alert], words: Words) -> Section:
+    """The verdict, as grave as the gravest alert, and every alert with what to do about it."""
+    counts = {
+        "decisions": sum(model.applicants for model in models),
+        "count": len(alerts),
+        "critical": sum(alert.severity == "critical" for alert in alerts),
+    }
+    level: Literal["good", "warning", "critical"] = (
+        "critical" if counts["critical"] else "warning" if alerts else "good"
     )
-    return Section(words("alerts.title"), (words.table("alerts", rows),))
+    verdict = Verdict(words(f"verdict.{level}", **counts), level)
+    return Section("", (verdict, *(_alert(alert, words) for alert in alerts)))
 
 
-def _summary(models: Sequence[Findings], alerts: Sequence[Alert], words: Words) -> Section:
-    critical = sum(alert.severity == "critical" for alert in alerts)
-    sentences = (
-        words("summary.decisions", count=sum(model.applicants for model in models)),
-        words("summary.alerts", count=len(alerts), critical=critical)
-        if alerts
-        else words("summary.calm"),
+def _alert(alert: Alert, words: Words) -> Verdict:
+    # Alerts of the service as a whole name no model.
+    whom = words(f"alerts.{'version' if alert.model_version else 'service'}", alert=alert)
+    sentence = words(
+        "alerts.alert",
+        severity=words(f"terms.{alert.severity}"),
+        whom=whom,
+        message=alert_text(alert.rule, alert.facts, alert.message, words.language),
+        advice=words(f"advice.{alert.rule}"),
     )
-    advice = dict.fromkeys(words(f"advice.{alert.rule}") for alert in alerts)
-    blocks: list[Block] = [Paragraph(" ".join(sentences), words.language)]
-    if advice:
-        blocks.append(Bullets(tuple(advice)))
-    return Section(words("summary.title"), tuple(blocks), words.language)
+    return Verdict(sentence, alert.severity)
 
 
 def _service(service: Service, words: Words) -> Section:
@@ -106,7 +108,10 @@ def _service(service: Service, words: Words) -> Section:
         "p99": _milliseconds(service.p99_ms, words),
     }
     others = [
-        (words("service.events", kind=kind), words.written(count, ","))
+        (
+            words("service.events", kind=words.named("kinds", kind)),
+            words.written(count, ","),
+        )
         for kind, count in sorted(service.events.items())
     ]
     if service.errors is not None:
@@ -177,15 +182,16 @@ def _features(comparison: Comparison, words: Words) -> Section:
     )
     drawn = columns.head(_DRAWN)
     picture = Picture(
-        plots.svg(plots.drift(drawn, _LARGE_PSI)), words("features.picture", count=drawn.height)
+        plots.svg(plots.drift(drawn, _LARGE_PSI, words.language)),
+        words("features.picture", count=drawn.height),
     )
     return Section(words("features.title"), (picture, table))
 
 
 def _feature(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
     return (
-        row["column"],
-        row["level"],
+        plots.column_text(row["column"], words.language),
+        words(f"features.level.{row['level']}"),
         words.written(row["psi"], ".3f"),
         words("features.test", method=row["method"], p=row["p_adjusted"]),
         words("features.missing", before=row["missing_reference"], after=row["missing_current"]),
@@ -195,9 +201,11 @@ def _feature(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
 
 
 def _reasons(comparison: Comparison, words: Words) -> Section:
+    causes = Words("causes", words.language)
     rows = (
         (
-            cause_text(row["cause"], words.language),
+            # Earlier models may have had other causes.
+            causes.named("title", row["cause"]),
             *words.cells(".1%", row["reference"], row["current"]),
             words.written(row["p_adjusted"], ".2g"),
         )
@@ -213,7 +221,11 @@ def _quality(model: Findings, words: Words) -> Iterable[str]:
         skewed = words("quality.no_difference")
         if quality.skewed:
             shares = (
-                words("quality.share", name=name, share=count / quality.recomputed)
+                words(
+                    "quality.share",
+                    name=plots.column_text(name, words.language),
+                    share=count / quality.recomputed,
+                )
                 for name, count in quality.skewed.items()
             )
             skewed = words("quality.differ", shares=", ".join(shares))
@@ -222,7 +234,10 @@ def _quality(model: Findings, words: Words) -> Iterable[str]:
         yield words("quality.no_rows")
     for key, shares_of in (("unknown", quality.unknown_categories), ("outside", quality.outside)):
         largest = sorted(shares_of.items(), key=lambda item: -item[1])[:5]
-        names = ", ".join(words("quality.named", name=name, share=share) for name, share in largest)
+        names = ", ".join(
+            words("quality.named", name=plots.column_text(name, words.language), share=share)
+            for name, share in largest
+        )
         yield words(f"quality.{key}", names=names or words("quality.none"))
 
 
@@ -258,7 +273,7 @@ def _realised(known: Performance, words: Words) -> Iterable[Block]:
     )
     yield words.table("outcomes.realised", rows)
     if not known.by_vintage.is_empty():
-        picture = plots.svg(plots.vintages(known.by_vintage))
+        picture = plots.svg(plots.vintages(known.by_vintage, words.language))
         yield Picture(picture, words("vintages.picture"))
         months = known.by_vintage.iter_rows(named=True)
         yield words.table("vintages", (_vintage(month, words) for month in months))

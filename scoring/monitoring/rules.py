@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from scipy import stats
@@ -19,6 +19,7 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
 from scoring.evaluation.distances import holm
 from scoring.evaluation.intervals import Z_95
+from scoring.features.wording.alerts import alert_text
 from scoring.language import text
 from scoring.monitoring.findings import Findings, Performance, Quality, Service
 from scoring.monitoring.thresholds import Limit, Thresholds
@@ -29,7 +30,8 @@ from scoring.store.records import Alert, Severity
 _ALL = 0.99
 _NAMED = 5
 
-# What each kind of finding is judged by; what to do on an alert is in the catalogue `monitoring`.
+# What each kind of finding is judged by; what an alert says, and what to do about it, is in the
+# catalogue `monitoring`.
 _APPLICANTS = {
     "weighted_drift", "pd_drift", "feature_drift", "missingness", "decision_mix", "reason_mix",
 }  # fmt: skip
@@ -43,12 +45,12 @@ RULES = SERVICE_RULES | OUTCOME_RULES | _APPLICANTS | _QUALITY | _SKEW
 
 
 class _Hit(NamedTuple):
-    """A rule's finding: its size, its limit, and a sentence."""
+    """A rule's finding: its size, its limit, and the figures of the sentence that tells it."""
 
     rule: str
     size: float
     limit: Limit
-    message: str
+    facts: Mapping[str, Any]
     subjects: tuple[str, ...] = ()
 
 
@@ -108,19 +110,16 @@ def _alert(hit: _Hit, findings: Findings) -> Alert:
         until=findings.window.until,
         figure=hit.size,
         threshold=getattr(hit.limit, severity),
-        message=hit.message,
+        message=alert_text(hit.rule, hit.facts, "", "en"),
         advice=text("en", f"monitoring.advice.{hit.rule}"),
         subjects=hit.subjects,
+        facts=hit.facts,
     )
 
 
 def _applicants(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
-    yield _Hit(
-        "weighted_drift",
-        comparison.weighted_psi,
-        limits.weighted_psi,
-        f"The applicants have changed: PSI {comparison.weighted_psi:.3f}, weighted by importance.",
-    )
+    psi = float(comparison.weighted_psi)
+    yield _Hit("weighted_drift", psi, limits.weighted_psi, {"psi": psi})
     yield from _features(comparison, limits)
     yield from _results(comparison, limits)
     yield from _reasons(comparison, limits)
@@ -136,27 +135,21 @@ def _features(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
         moved=moved.abs()
     )
     moves = (
-        ("feature_drift", "Features have drifted", "psi", "p_adjusted", limits.column_psi,
-         "PSI {:.2f}"),
-        ("missingness", "Missing shares have moved", "moved", "missing_p_adjusted", limits.missing,
-         "changed by {:.1%}"),
-    )  # fmt: skip
-    for rule, what, size, p_value, limit, wording in moves:
+        ("feature_drift", "psi", "p_adjusted", limits.column_psi),
+        ("missingness", "moved", "missing_p_adjusted", limits.missing),
+    )
+    for rule, size, p_value, limit in moves:
         sure = table.filter(pl.col(p_value) < limits.significance, pl.col(size) >= limit.warning)
         largest = sure.sort(size, "column", descending=[True, False])
         if not largest.is_empty():
-            sizes = dict(largest.select("column", size).rows())
-            yield _of_features(rule, sizes, limit, what, wording)
+            yield _of_features(rule, dict(largest.select("column", size).rows()), limit)
 
 
-def _of_features(
-    rule: str, sizes: Mapping[str, float], limit: Limit, what: str, wording: str
-) -> _Hit:
+def _of_features(rule: str, sizes: Mapping[str, float], limit: Limit, **facts: int) -> _Hit:
     """One alert for many features: the largest are named."""
-    named = [f"{name} ({wording.format(size)})" for name, size in list(sizes.items())[:_NAMED]]
-    more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
-    sentence = f"{what}: {', '.join(named)}{more}."
-    return _Hit(rule, max(sizes.values()), limit, sentence, tuple(sizes))
+    named = dict(list(sizes.items())[:_NAMED])
+    facts_of_all = {"sizes": named, "more": len(sizes) - len(named), **facts}
+    return _Hit(rule, max(sizes.values()), limit, facts_of_all, tuple(sizes))
 
 
 def _results(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
@@ -166,16 +159,12 @@ def _results(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     sure = p_values < limits.significance
     if sure[0]:
         psi = float(comparison.pd["psi"])
-        yield _Hit("pd_drift", psi, limits.pd_psi, f"The PDs have moved: PSI {psi:.3f}.")
+        yield _Hit("pd_drift", psi, limits.pd_psi, {"psi": psi})
     if sure[1] or sure[2]:
         size = max(abs(accepted.change) * sure[1], abs(refused.change) * sure[2])
-        yield _Hit(
-            "decision_mix",
-            float(size),
-            limits.decisions,
-            f"{accepted.current:.1%} are accepted and {refused.current:.1%} refused, "
-            f"{accepted.reference:.1%} and {refused.reference:.1%} when the model was made.",
-        )
+        facts = {"accepted": accepted.current, "refused": refused.current}
+        facts |= {"accepted_then": accepted.reference, "refused_then": refused.reference}
+        yield _Hit("decision_mix", float(size), limits.decisions, facts)
 
 
 def _reasons(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
@@ -185,19 +174,13 @@ def _reasons(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     )
     sizes = dict(sure.select("cause", change.alias("size")).rows())
     if sizes:
-        what = "Reasons are given more or less often"
-        yield _of_features("reason_mix", sizes, limits.reasons, what, "by {:.1%}")
+        yield _of_features("reason_mix", sizes, limits.reasons)
 
 
 def _quality(quality: Quality, limits: Thresholds) -> Iterator[_Hit]:
-    for rule, shares, limit, what in (
-        (
-            "unknown_categories",
-            quality.unknown_categories,
-            limits.unknown_categories,
-            "Categories are unknown to the model",
-        ),
-        ("out_of_range", quality.outside, limits.outside, "Numbers lie beyond the training's"),
+    for rule, shares, limit in (
+        ("unknown_categories", quality.unknown_categories, limits.unknown_categories),
+        ("out_of_range", quality.outside, limits.outside),
     ):
         level = limits.significance / max(len(shares), 1)
         sure = {
@@ -206,7 +189,7 @@ def _quality(quality: Quality, limits: Thresholds) -> Iterator[_Hit]:
             if share >= limit.warning and _surely_above(share, quality.sampled, limit, level)
         }
         if sure:
-            yield _of_features(rule, sure, limit, what, "{:.1%} of the applicants")
+            yield _of_features(rule, sure, limit)
 
 
 def _surely_above(share: float, sampled: int, limit: Limit, level: float) -> bool:
@@ -222,29 +205,22 @@ def _skew(quality: Quality, limits: Thresholds) -> Iterator[_Hit]:
         if times and times / quality.recomputed >= limits.skewed.warning
     }
     if shares:
-        what = f"Computed again, features of {quality.recomputed:,} decisions came out otherwise"
-        yield _of_features("skew", shares, limits.skewed, what, "{:.1%} of them")
+        yield _of_features("skew", shares, limits.skewed, decisions=quality.recomputed)
 
 
 def _service(service: Service, limits: Thresholds) -> Iterator[_Hit]:
     once = Limit(1.0, math.inf)
     if not service.decisions:
-        yield _Hit("silence", 1.0, once, "No decision was recorded.")
+        yield _Hit("silence", 1.0, once, {})
     elif not math.isnan(service.p99_ms):
-        sentence = f"1 % of the answers took more than {service.p99_ms:,.0f} ms."
-        yield _Hit("latency", service.p99_ms, limits.p99_ms, sentence)
+        yield _Hit("latency", service.p99_ms, limits.p99_ms, {"milliseconds": service.p99_ms})
     if service.errors:
         share = service.errors / max(service.decisions, 1)
-        sentence = (
-            f"{service.errors:,} answers had a status of 500 or more, {share:.2%} of the decisions."
-        )
-        yield _Hit("errors", share, limits.errors, sentence)
+        yield _Hit("errors", share, limits.errors, {"count": service.errors, "share": share})
     if refused := service.events.get("refused", 0):
-        sentence = f"A model was refused {refused:,} times when it should have been loaded."
-        yield _Hit("refused_model", float(refused), once, sentence)
+        yield _Hit("refused_model", float(refused), once, {"count": refused})
     if overdue := service.reviews.overdue:
-        sentence = f"Applicants wait for {overdue:,} reviews that were due before."
-        yield _Hit("overdue_reviews", float(overdue), limits.overdue_reviews, sentence)
+        yield _Hit("overdue_reviews", float(overdue), limits.overdue_reviews, {"count": overdue})
 
 
 def _expected(performance: Performance) -> float:
@@ -267,8 +243,8 @@ def _auc(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | N
     if not {"auc"} <= performance.figures.keys() & performance.promised.keys():
         return None
     auc, promised = performance.figures["auc"], performance.promised["auc"]
-    sentence = f"The AUC is {auc.value:.3f}, {promised:.3f} was promised."
-    hit = _Hit("auc", promised - auc.value, limits.auc_loss, _of_whom(sentence, performance))
+    facts = {"value": auc.value, "promised": promised, **_of_whom(performance)}
+    hit = _Hit("auc", promised - auc.value, limits.auc_loss, facts)
     return float(stats.norm.sf((promised - auc.value) / _error(auc))), hit
 
 
@@ -287,8 +263,8 @@ def _cost(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | 
     error = math.sqrt(promised * max(dearest - promised, 0.0) / performance.labelled)
     if not error:
         return None
-    sentence = f"A decision costs {cost:.3f}, {promised:.3f} was promised."
-    hit = _Hit("cost", cost / promised - 1.0, limits.cost_rise, _of_whom(sentence, performance))
+    facts = {"value": cost, "promised": promised, **_of_whom(performance)}
+    hit = _Hit("cost", cost / promised - 1.0, limits.cost_rise, facts)
     return float(stats.norm.sf((cost - promised) / error)), hit
 
 
@@ -300,8 +276,8 @@ def _calibration(performance: Performance, limits: Thresholds) -> tuple[float, _
     expected, ratio = _expected(performance), performance.figures["observed_to_expected"].value
     below = stats.poisson.cdf(performance.defaults, expected)
     above = stats.poisson.sf(performance.defaults - 1, expected)
-    sentence = f"{performance.defaults:,} defaults where {expected:,.0f} were to be expected."
-    hit = _Hit("calibration", abs(ratio - 1.0), limits.calibration, _of_whom(sentence, performance))
+    facts = {"defaults": performance.defaults, "expected": expected, **_of_whom(performance)}
+    hit = _Hit("calibration", abs(ratio - 1.0), limits.calibration, facts)
     return min(2.0 * float(min(below, above)), 1.0), hit
 
 
@@ -309,6 +285,6 @@ def _error(figure: Interval) -> float:
     return max((figure.high - figure.low) / (2 * Z_95), 1e-9)
 
 
-def _of_whom(sentence: str, performance: Performance) -> str:
-    whom = "accepted applicants" if performance.accepted_only else "applicants"
-    return f"{sentence} Of {performance.labelled:,} {whom} with a known outcome."
+def _of_whom(performance: Performance) -> dict[str, Any]:
+    whom = "accepted" if performance.accepted_only else "everybody"
+    return {"labelled": performance.labelled, "whom": whom}

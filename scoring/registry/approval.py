@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scoring.data.dataset import Dataset, Manifest
 from scoring.errors import ScoringError
-from scoring.files import clear_leftovers, write_file
+from scoring.files import clear_leftovers
 from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
 from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, judge
@@ -23,6 +23,7 @@ from scoring.registry.promotions import Event
 from scoring.reports.card.fields import Approval, Card, check_complete
 from scoring.reports.card.making import OWNER, card_of
 from scoring.reports.card.pages import html, markdown
+from scoring.reports.overview import publish
 from scoring.serving.scorer import Scorer, ScorerError
 
 logger = logging.getLogger(__name__)
@@ -66,9 +67,12 @@ def register_with_card(
 
 def keep_card(registry: Registry, card: Card) -> None:
     """Keep a model card with its version in the registry."""
-    texts = {".json": card.dump(), ".md": markdown(card), ".html": html(card)}
-    named = {f"{CARD_FILE}{ending}": text for ending, text in texts.items()}
-    registry.attach(card.identity.version, named, card.identity.name)
+    registry.attach(card.identity.version, _views(card), card.identity.name)
+
+
+def _views(card: Card) -> dict[str, str]:
+    views = {"json": card.dump(), "md": markdown(card), "html": html(card)}
+    return {f"{CARD_FILE}.{ending}": text for ending, text in views.items()}
 
 
 def kept_card(registry: Registry, version: str) -> Card | None:
@@ -84,9 +88,8 @@ def kept_card(registry: Registry, version: str) -> Card | None:
 
 
 def write_card(card: Card, folder: Path) -> None:
-    """Write model_card.md and model_card.html into a folder."""
-    write_file(folder / f"{CARD_FILE}.md", markdown(card))
-    write_file(folder / f"{CARD_FILE}.html", html(card))
+    """Write model_card.md, .html and .json into a folder of reports."""
+    publish(folder, _views(card))
 
 
 def write_kept_card(registry: Registry, version: str | None, folder: Path) -> str:

@@ -6,20 +6,32 @@ The HTML loads nothing: it opens from a disk, without a network.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from scoring.formats import locale_of
+from scoring.language import LANGUAGES
+
+# In this order they stand in a document of several languages: the first is shown unless asked.
+READ_IN = tuple(sorted(LANGUAGES, key="en".__ne__))
+
 
 class Paragraph(NamedTuple):
-    """A paragraph, in the page's language unless it names another."""
+    """A paragraph."""
 
     text: str
-    language: str = ""
+
+
+class Verdict(NamedTuple):
+    """The one sentence that a reader in a hurry takes along, and how grave it is."""
+
+    text: str
+    level: Literal["good", "warning", "critical"]
 
 
 class Marked(NamedTuple):
@@ -49,21 +61,7 @@ class Picture(NamedTuple):
     alternative: str
 
 
-class Link(NamedTuple):
-    """An address beside the document, what it is called, and what is found there."""
-
-    address: str
-    text: str
-    explanation: str
-
-
-class Links(NamedTuple):
-    """A list of links."""
-
-    items: tuple[Link, ...]
-
-
-Block = Paragraph | Marked | Bullets | Table | Picture | Links
+Block = Paragraph | Verdict | Marked | Bullets | Table | Picture
 
 
 class Section(NamedTuple):
@@ -73,6 +71,14 @@ class Section(NamedTuple):
     blocks: tuple[Block, ...]
     language: str = ""
     folds: bool = False
+
+
+class Page(NamedTuple):
+    """A document in one language."""
+
+    title: str
+    sections: Sequence[Section]
+    language: str = "en"
 
 
 def markdown(title: str, sections: Iterable[Section]) -> str:
@@ -91,7 +97,18 @@ def html(
 
     The template extends the document's; `further` is what it needs beyond the document.
     """
-    return _filled(template, title=title, sections=sections, page_language=language, **further)
+    return in_languages([Page(title, tuple(sections), language)], template, **further)
+
+
+def in_languages(
+    pages: Sequence[Page], template: str = "document.html.jinja", **further: object
+) -> str:
+    """Write a document in several languages as one HTML file that shows one at a time.
+
+    It shows the first; at its fragment, `#fr` for example, the one of that language. Parameters are
+    those of `html`.
+    """
+    return _filled(template, pages=pages, **further)
 
 
 def _filled(template: str, **values: object) -> str:
@@ -111,6 +128,7 @@ def _environment() -> Environment:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     environment.filters |= {
         "kind": lambda block: type(block).__name__,
+        "autonym": lambda language: (locale_of(language).display_name or language).capitalize(),
         "marked": lambda text: Markup(parser.render(text)),  # noqa: S704 - tags in it are escaped
         "line": _line,
         "cell": _cell,

@@ -1,19 +1,26 @@
 """One page that leads to every report: what there is, for whom, and how the rest is made.
 
-It opens from a disk without a network, and so does all that it leads to.
+It opens from a disk without a network, and so does all that it leads to. Every command that makes a
+report writes it anew.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from scoring.files import staged_file
-from scoring.language import LANGUAGES, text
-from scoring.reports.document import Block, Link, Links, Marked, Paragraph, Section, html
-from scoring.reports.notebooks import as_html
+from scoring.files import FilesError, write_file
+from scoring.reports.card.fields import Card, CardError
+from scoring.reports.document import READ_IN, Marked, Page, Section, html, in_languages
+from scoring.reports.words import Words
+
+logger = logging.getLogger(__name__)
 
 INDEX = "index.html"
+CARD = "model_card.json"
 
 
 class Entry(NamedTuple):
@@ -22,20 +29,6 @@ class Entry(NamedTuple):
     file: str
     name: str
     made_by: str = "make run"
-
-    def title(self, language: str) -> str:
-        """Return what it is called."""
-        return text(language, f"overview.{self.name}.title")
-
-    def not_yet(self, language: str) -> str:
-        """Say that it is not made yet, and how it is."""
-        title = self.title(language)
-        return text(language, "overview.not_yet", title=title, command=self.made_by)
-
-    def link(self, language: str) -> Link:
-        """Return where it is, with what is in it."""
-        says = text(language, f"overview.{self.name}.says")
-        return Link(self.file, self.title(language), says)
 
 
 NOTEBOOKS = (
@@ -54,31 +47,52 @@ WATCH = (
     Entry("power.html", "power", "python -m studies power"),
     Entry("simulation.html", "simulation", "python -m studies simulate"),
 )
-_PARTS = {"model": MODEL, "notebooks": NOTEBOOKS, "watch": WATCH}
+TALK = (Entry("presentation.pptx", "presentation", "make presentation"),)
+_PARTS = {"model": MODEL, "talk": TALK, "notebooks": NOTEBOOKS, "watch": WATCH}
+
+
+def publish(reports: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write reports into a folder, each whole or not at all, and the page that leads to them."""
+    for name, content in files.items():
+        write_file(reports / name, content)
+    refresh(reports)
+
+
+def refresh(reports: Path) -> None:
+    """Write the page anew, unless somebody else's is in its place, which is logged."""
+    try:
+        write(reports)
+    except FilesError as error:
+        logger.warning("%s", error)
 
 
 def write(reports: Path) -> Path:
-    """Write the page, and as HTML what is there as a notebook or as Markdown.
+    """Write the page, and as HTML what is there as a notebook or as Markdown and newer than that.
 
     Parameters
     ----------
     reports : Path
         The folder of reports; executed notebooks are in its folder notebooks.
     """
-    for notebook in sorted((reports / "notebooks").glob("*.ipynb")):
-        _write(notebook.with_suffix(".html"), as_html(notebook))
-    for source in sorted(reports.glob("benchmarks.md")):
-        _write(source.with_suffix(".html"), markdown_html(source))
-    sections = [
-        _section(reports, language, part)
-        # The reports themselves are in English: whoever reads another language starts here.
-        for language in sorted(LANGUAGES, key="en".__eq__)
-        for part in _PARTS
-    ]
-    page = html("Credit scoring: the reports", sections)
+    for source in (*(reports / "notebooks").glob("*.ipynb"), *reports.glob("benchmarks.md")):
+        made = source.with_suffix(".html")
+        if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
+            write_file(made, _as_html(source))
+    pages = [Page("Credit scoring: the reports", (), language) for language in READ_IN]
+    fronts = {language: _front(reports, Words("overview", language)) for language in READ_IN}
+    page = in_languages(pages, "index.html.jinja", fronts=fronts)
     # Many a folder has an index that is somebody else's.
-    _write(reports / INDEX, page, page.partition("</title>")[0].encode())
+    write_file(reports / INDEX, page, page.partition("</title>")[0].encode())
     return reports / INDEX
+
+
+def _as_html(source: Path) -> str:
+    if source.suffix == ".md":
+        return markdown_html(source)
+    # It takes seconds to import.
+    from scoring.reports.notebooks import as_html
+
+    return as_html(source)
 
 
 def markdown_html(source: Path) -> str:
@@ -87,15 +101,21 @@ def markdown_html(source: Path) -> str:
     return html(title.removeprefix("# ").strip(), [Section("", (Marked(body),))])
 
 
-def _section(reports: Path, language: str, part: str) -> Section:
-    there = [entry for entry in _PARTS[part] if (reports / entry.file).is_file()]
-    blocks: list[Block] = [Links(tuple(entry.link(language) for entry in there))] if there else []
-    blocks += [
-        Paragraph(entry.not_yet(language), language) for entry in _PARTS[part] if entry not in there
-    ]
-    return Section(text(language, f"overview.parts.{part}"), tuple(blocks), language)
-
-
-def _write(path: Path, content: str, begins: bytes | None = None) -> None:
-    with staged_file(path, begins) as staged:
-        staged.write_text(content, encoding="utf-8")
+def _front(reports: Path, words: Words) -> dict[str, Any]:
+    """What the page says in a language: the run and its figures, and the reports by part."""
+    parts = {
+        part: [(entry, (reports / entry.file).is_file()) for entry in entries]
+        for part, entries in _PARTS.items()
+    }
+    front = {"words": words, "parts": parts, "card": None}
+    try:
+        card = Card.parse((reports / CARD).read_text("utf-8"))
+    except (OSError, CardError):
+        return front
+    return front | {
+        "card": card,
+        "created": date.fromisoformat(card.identity.created),
+        "holdout": {figure.name: figure for figure in card.holdout},
+        "gap": min(card.fairness.ratios, key=lambda ratio: ratio.ratio.value),
+        "groups": Words("card", words.language),
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from scoring.formats import filled, written
+from scoring.formats import filled, number, written
 from scoring.language import catalogue, text
 from scoring.reports.document import Table
 
@@ -48,9 +48,13 @@ class Words:
         names: Any = self._part(key)
         return str(names.get(name, name.replace("_", " ")))
 
+    def ticks(self, value: float, _place: float) -> str:
+        """Write the numbers along an axis of a plot."""
+        return number(value, self.language, at_most=3)
+
     def interval(self, figure: Sequence[float], spec: str) -> str:
         """Write a value with its interval: 0.75 (0.72 to 0.78)."""
-        value, low, high = (self.written(number, spec) for number in figure)
+        value, low, high = (self.written(each, spec) for each in figure)
         return text(self.language, "reports.interval", value=value, low=low, high=high)
 
     def _part(self, key: str) -> Any:

@@ -71,19 +71,19 @@ def reached_at(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def run(chosen: tuple[Server, ...], started: Callable[[], None]) -> None:
+def run(chosen: tuple[Server, ...], started: Callable[[], None], log: Path) -> None:
     """Start servers, and stop them all on Ctrl-C, on SIGTERM, or when one of them ends.
 
-    `started` is called once, when every server answers.
+    `started` is called once, when every server answers. What they say is added to the file `log`.
 
     Raises
     ------
     ServeError
-        If a port is taken, or a server does not answer in time or ends without being asked to.
+        If a port is taken, or a server does not answer in time or ends without being asked to; with
+        its last words.
     """
-    for server in chosen:
-        _check_free(server)
-    with _stop_requests() as stop, _processes(chosen) as processes:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with _stop_requests() as stop, log.open("a+b") as words, _started(chosen, words) as processes:
         if _wait_until_ready(chosen, processes, stop):
             started()
         while not stop.wait(_POLL_SECONDS):
@@ -99,14 +99,8 @@ def running(server: Server) -> Iterator[None]:
     ServeError
         If its port is taken, or it does not answer in time or ends by itself; with its last words.
     """
-    _check_free(server)
-    with tempfile.TemporaryFile() as log, _processes((server,), log) as processes:
-        try:
-            _wait_until_ready((server,), processes, threading.Event())
-        except ServeError as error:
-            log.seek(0)
-            words = log.read().decode(errors="replace").strip()
-            raise ServeError(f"{error}\n{words[-_LAST_WORDS:]}") from error
+    with tempfile.TemporaryFile() as log, _started((server,), log) as processes:
+        _wait_until_ready((server,), processes, threading.Event())
         yield
 
 
@@ -133,13 +127,18 @@ def _stop_requests() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _processes(
-    chosen: tuple[Server, ...], log: IO[bytes] | None = None
-) -> Iterator[list[subprocess.Popen[bytes]]]:
+def _started(chosen: tuple[Server, ...], log: IO[bytes]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    for server in chosen:
+        _check_free(server)
     processes: list[subprocess.Popen[bytes]] = []
+    begins = log.seek(0, os.SEEK_END)
     try:
         processes.extend(_start(server, log) for server in chosen)
         yield processes
+    except ServeError as error:
+        log.seek(begins)
+        words = log.read().decode(errors="replace").strip()
+        raise ServeError(f"{error}\n{words[-_LAST_WORDS:]}") from error
     finally:
         _stop(processes)
 
@@ -158,7 +157,7 @@ def _check_free(server: Server) -> None:
             ) from error
 
 
-def _start(server: Server, log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+def _start(server: Server, log: IO[bytes]) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops
     # the servers in good order.
     environment = {**os.environ, **server.environment}
@@ -198,7 +197,7 @@ def _check_alive(chosen: tuple[Server, ...], processes: list[subprocess.Popen[by
     for server, process in zip(chosen, processes, strict=True):
         if process.poll() is not None:
             raise ServeError(
-                f"the {server.name} ended with status {process.returncode}: its own words say why"
+                f"the {server.name} ended with status {process.returncode}; it said last:"
             )
 
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Strategy = Literal["champion", "shadow", "split", "bandit"]
 Scope = Literal["score", "outcome", "admin", "read"]
@@ -270,8 +270,13 @@ class Alert:
         The model, as decisions name it; empty where the service as a whole is meant.
     figure, threshold
         What was measured, and the size from which on it is reported with this severity.
+    message, advice
+        What was found and what to do about it, in English.
     subjects
         The features that it is about, the worst first; none where it is about the whole.
+    facts
+        The figures of the sentence by name, so that it can be told in any language; None for an
+        alert of before they were kept.
     """
 
     rule: str
@@ -285,6 +290,7 @@ class Alert:
     message: str
     advice: str
     subjects: tuple[str, ...] = ()
+    facts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

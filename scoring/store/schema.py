@@ -229,6 +229,7 @@ alerts = sa.Table(
     sa.Column("told_severity", sa.String(16)),
     sa.Column("told_subjects", sa.JSON, nullable=False),
     sa.Column("closed_at", Moment),
+    sa.Column("facts", sa.JSON(none_as_null=True)),
     sa.Index("ix_alerts_model_digest", "model_digest", "rule"),
 )
 

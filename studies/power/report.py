@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from scoring.data.dataset import Dataset
 from scoring.evaluation.intervals import wilson
-from scoring.files import staged_file
 from scoring.monitoring.thresholds import Thresholds
 from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
+from scoring.reports.overview import publish
 from scoring.reports.plots import png, svg
 from scoring.reports.plots.style import CYCLE, GREY, finished
 from scoring.serving.batch import feature_batches
@@ -78,7 +78,6 @@ def study(
 
 def write(result: Study, folder: Path) -> None:
     """Write power.html, which loads nothing, power.png and power.json."""
-    folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "model": result.model,
         "applicants": result.applicants,
@@ -86,13 +85,12 @@ def write(result: Study, folder: Path) -> None:
         "needed": applicants_needed(result.table).to_dicts(),
         "table": result.table.to_dicts(),
     }
-    for name, content in (
-        ("power.png", png(power_curves(result.table, POWER))),
-        ("power.json", (json.dumps(figures, indent=1) + "\n").encode()),
-        ("power.html", _page(result).encode()),
-    ):
-        with staged_file(folder / name) as staged:
-            staged.write_bytes(content)
+    files: dict[str, str | bytes] = {
+        "power.png": png(power_curves(result.table, POWER)),
+        "power.json": json.dumps(figures, indent=1) + "\n",
+        "power.html": _page(result),
+    }
+    publish(folder, files)
 
 
 def sentences(result: Study) -> list[str]:

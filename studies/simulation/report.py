@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scoring.data.dataset import Dataset
-from scoring.files import staged_file
 from scoring.modelling.examples import examples_of
 from scoring.modelling.fit import candidate_of
 from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
+from scoring.reports.overview import publish
 from scoring.reports.plots import png, svg
 from scoring.reports.plots.style import CYCLE, GREY, finished
 from scoring.serving.scorer import Floats, Scorer
@@ -75,17 +75,14 @@ def write(
 
     `about` says which model was simulated on which data.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     months, total = by_month(courses), summary(courses)
     figure = picture(months)
-    texts = {
-        "png": png(figure, _DPI),
-        "json": _json(months, total, settings, about).encode(),
-        "html": page(total, months, svg(figure), settings, about).encode(),
+    files: dict[str, str | bytes] = {
+        f"{_NAME}.png": png(figure, _DPI),
+        f"{_NAME}.json": _json(months, total, settings, about),
+        f"{_NAME}.html": page(total, months, svg(figure), settings, about),
     }
-    for ending, content in texts.items():
-        with staged_file(folder / f"{_NAME}.{ending}") as staged:
-            staged.write_bytes(content)
+    publish(folder, files)
     return total
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.bins import bins_of
-from dashboard.charts import distribution, scale, shares, vintages, waterfall, wrapped
+from dashboard.charts import distribution, scale, shares, waterfall, wrapped
 from dashboard.texts import TEXTS, percent, signed
 
 LONG = (
@@ -108,16 +108,6 @@ def test_the_own_level_is_shown_however_rare() -> None:
 def test_the_own_bin_differs_by_more_than_its_colour() -> None:
     figure = distribution(bins_of(numbers(), 3.0, plain), 3.0, TEXTS["en"])
     assert list(figure.data[0].marker.pattern.shape) == ["", "", "/", ""]
-
-
-def test_observed_and_expected_differ_by_more_than_their_colour() -> None:
-    month = {
-        "vintage": "2026-01-01", "default_rate": 0.1, "rate_low": 0.05, "rate_high": 0.2,
-        "expected": 0.08,
-    }  # fmt: skip
-    observed, expected = vintages([month], TEXTS["en"]).data
-    assert observed.marker.symbol != expected.marker.symbol
-    assert observed.error_y.arrayminus[0] == pytest.approx(5.0)
 
 
 def test_shares_are_told_in_percent() -> None:

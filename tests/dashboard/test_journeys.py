@@ -328,7 +328,9 @@ def test_those_in_charge_see_what_was_found_and_change_the_policy(
     go_to(page, texts["monitoring_tab"])
     page.get_by_text(texts["whole_report"]).first.click()
     frame = page.frame_locator("iframe").first
-    expect(frame.get_by_role("heading", level=1)).to_contain_text("Monitoring")
+    expect(frame.get_by_role("heading", level=1)).to_contain_text(
+        {"en": "Monitoring", "fr": "Surveillance"}[language]
+    )
     looked_at(page, "monitoring", language)
     go_to(page, texts["model_tab"])
     share = "split" if language == "fr" else "shadow"

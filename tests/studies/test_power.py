@@ -205,7 +205,7 @@ def test_the_report_says_what_came_out_and_loads_nothing(tmp_path: Path) -> None
     study = Study("credit <scoring> version 1", 20_000, TABLE)
     write(study, tmp_path / "reports")
     assert sorted(one.name for one in (tmp_path / "reports").iterdir()) == [
-        "power.html", "power.json", "power.png",
+        "index.html", "power.html", "power.json", "power.png",
     ]  # fmt: skip
     page = (tmp_path / "reports" / "power.html").read_text(encoding="utf-8")
     assert "credit &lt;scoring&gt; version 1" in page

@@ -396,7 +396,7 @@ def test_the_report_is_one_page_that_loads_nothing(courses: list[Course], tmp_pa
     assert len(found["months"]) == 5 * SETTINGS.months
     assert found["summary"][1]["saved"] == total["saved"][1]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "simulation.html", "simulation.json", "simulation.png",
+        "index.html", "simulation.html", "simulation.json", "simulation.png",
     ]  # fmt: skip
 
 

@@ -92,8 +92,7 @@ def _summary(attempt: Attempt, words: Words) -> Section:
         if attempt.trial.cheaper and attempt.doubts:
             sentences.append(words("summary.doubts"))
         sentences.append(words("summary.kept"))
-    paragraph = Paragraph(" ".join(sentences), words.language)
-    return Section(words("summary.title"), (paragraph,), words.language)
+    return Section(words("summary.title"), (Paragraph(" ".join(sentences)),), words.language)
 
 
 def _material(attempt: Attempt, words: Words) -> Table:

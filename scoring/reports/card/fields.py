@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, NamedTuple, Self
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from scoring.errors import ScoringError
 
 NOT_APPROVED = "not yet approved"
+# Who promotes without a person: what they promote nobody has approved.
+AUTOMATIC = ("the modelling notebook", "python -m scoring retrain")
 
 
 class CardError(ScoringError):
@@ -85,15 +87,6 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Use:
-    """What the model is for, and what it is not for."""
-
-    purpose: str
-    users: str
-    out_of_scope: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Data:
     """What it was trained and measured on.
 
@@ -127,7 +120,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Method:
-    """How it was made: the remedy for imbalance, the features kept, how scores became PDs.
+    """How it was made: the remedy for imbalance and the features kept.
 
     Of all families, from the simplest to the most complex, so many configurations were tried; the
     choice says why this one.
@@ -137,7 +130,6 @@ class Method:
     parameters: Mapping[str, float | int | str | bool]
     resampling: str
     selection: str
-    calibration: str
     configurations: int
     choice: str
     families: tuple[Family, ...]
@@ -197,11 +189,14 @@ class Approval:
 
 @dataclass(frozen=True)
 class Card:
-    """A model card; every field has to be filled."""
+    """A model card; every field has to be filled.
+
+    `curves` are points to draw on held-out applicants: roc (false positives, true positives),
+    reliability (mean PD, default rate, its interval) and cost (cut-off, cost an applicant); a card
+    of before they were kept has none.
+    """
 
     identity: Identity
-    summary_fr: str
-    use: Use
     data: Data
     features: Features
     method: Method
@@ -210,10 +205,11 @@ class Card:
     deciding: Deciding
     fairness: Fairness
     drivers: tuple[Driver, ...]
-    limits: tuple[str, ...]
-    monitoring: tuple[str, ...]
     packages: Mapping[str, str]
     approval: Approval
+    curves: Mapping[str, tuple[tuple[float, ...], ...]] = field(
+        default_factory=dict, metadata={"may_lack": True}
+    )
 
     def dump(self) -> str:
         """As JSON: the same card gives the same bytes."""
@@ -243,6 +239,8 @@ def missing(value: object, path: str = "") -> Iterator[str]:
     """
     if is_dataclass(value):
         for item in fields(value):
+            if item.metadata.get("may_lack") and getattr(value, item.name) == {}:
+                continue
             yield from missing(getattr(value, item.name), f"{path}.{item.name}".lstrip("."))
     elif isinstance(value, Mapping | tuple) and value:
         for name, item in _items(value):

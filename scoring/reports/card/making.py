@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from sklearn.metrics import roc_curve
 
-from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.business import study_cutoff
+from scoring.evaluation.business import cost_curve, study_cutoff
 from scoring.evaluation.explain import global_importance
 from scoring.evaluation.fairness import attributes, by_group, four_fifths
-from scoring.evaluation.metrics import intervals
+from scoring.evaluation.metrics import intervals, reliability
 from scoring.evaluation.money import Money, money_score
 from scoring.features import PROTECTED
-from scoring.features.wording import Language, describe
+from scoring.features.wording import describe
 from scoring.reports.card.fields import (
     Approval,
     Card,
@@ -34,9 +34,9 @@ from scoring.reports.card.fields import (
     Identity,
     Method,
     Ratio,
-    Use,
 )
 from scoring.reports.words import Words
+from scoring.serving.costs import Costs
 from scoring.serving.scorer import Floats, Scorer
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ _PACKAGES = (
     "scikit-learn",
 )  # fmt: skip
 
-# Enough to see what a model leans on; the whole list is in the modelling notebook. Of these, a
-# paragraph tells some.
-_DRIVERS, _TOLD_DRIVERS = 15, 3
+# Enough to see what a model leans on; the whole list is in the modelling notebook.
+_DRIVERS = 15
+# Points of a curve.
+_DRAWN = 200
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,6 @@ def _method(run: Run) -> Method:
         parameters=dict(candidate.parameters),
         resampling=candidate.resampling,
         selection=_WORDS("making.all_features" if kept is None else "making.selection", kept=kept),
-        calibration=_WORDS("making.calibration"),
         configurations=run.configurations,
         choice=run.choice.sentence,
         families=tuple(_family(item, candidate.name) for item in run.families),
@@ -177,26 +177,20 @@ def described(
     """
     pds = scorer.predict(features)
     figures = intervals(target, pds, scorer.cutoff, scorer.costs, seed=seed)
-    deciding = _deciding(scorer, features, target, pds, seed)
-    drivers = _drivers(scorer, features)
     data = background.data
-    kind = "synthetic" if data.source == "synthetic" else "real"
     return Card(
         identity=Identity(scorer.name, scorer.version, scorer.feature_set_version, created, owner),
-        summary_fr=_summary(scorer, data, figures, deciding, drivers, "fr"),
-        use=Use(_WORDS("use.purpose"), _WORDS("use.users"), _WORDS.lines("use.out_of_scope")),
         data=data,
         features=_features(scorer),
         method=background.method,
         holdout=tuple(Figure(name, *value) for name, value in figures.items()),
         cross_validation=background.cross_validation,
-        deciding=deciding,
+        deciding=_deciding(scorer, features, target, pds, seed),
         fairness=_fairness(scorer, features, target, pds, background, seed),
-        drivers=drivers,
-        limits=(_WORDS(f"limits.{kind}"), *_WORDS.lines("limits.always")),
-        monitoring=_WORDS.lines("monitoring.always"),
+        drivers=_drivers(scorer, features),
         packages=background.packages,
         approval=Approval(),
+        curves=_curves(target, pds, scorer.costs),
     )
 
 
@@ -292,46 +286,19 @@ def _drivers(scorer: Scorer, features: pl.DataFrame) -> tuple[Driver, ...]:
     return tuple(Driver(name, describe(name), pull) for name, pull in leading.iter_rows())
 
 
-def _summary(
-    scorer: Scorer,
-    data: Data,
-    figures: Mapping[str, Interval],
-    deciding: Deciding,
-    drivers: Sequence[Driver],
-    language: Language,
-) -> str:
-    """Say in a paragraph what the model does, how well, how it decides, what it looks at."""
-    words = Words("card", language)
-    people = words("summary.invented" if data.source == "synthetic" else "summary.real")
-    error = 100 * figures["ece"].value
-    sentences = [
-        words("summary.learning", data=data, people=people),
-        words(
-            "summary.figures",
-            auc=figures["auc"],
-            cost=figures["business_cost"],
-            error=error,
-            points=words("summary.points" if error >= 2 else "summary.point"),
-        ),
-        words(
-            "summary.rule",
-            ratio=round(deciding.false_negative / deciding.false_positive, 1),
-            cutoff=deciding.cutoff,
-        ),
-    ]
-    if deciding.refer_low != deciding.refer_high:
-        sentences.append(
-            words("summary.band", low=deciding.refer_low, high=deciding.refer_high),
-        )
-    meanings = (describe(item.feature, language) for item in drivers[:_TOLD_DRIVERS])
-    used = PROTECTED & {feature.name for feature in scorer.features}
-    sentences += [
-        words("summary.drivers", drivers=words("summary.between").join(map(_lower, meanings))),
-        words("summary.protected" if used else "summary.unprotected"),
-        words("summary.person"),
-    ]
-    return " ".join(sentences)
+def _curves(
+    target: npt.ArrayLike, pds: Floats, costs: Costs
+) -> Mapping[str, tuple[tuple[float, ...], ...]]:
+    false_positives, true_positives, _ = roc_curve(target, pds)
+    bins = reliability(target, pds).select("predicted", "observed", "low", "high")
+    return {
+        "roc": _points(false_positives, true_positives),
+        "reliability": tuple(bins.iter_rows()),
+        "cost": _points(*cost_curve(target, pds, costs)),
+    }
 
 
-def _lower(meaning: str) -> str:
-    return meaning[:1].lower() + meaning[1:]
+def _points(*lines: Floats) -> tuple[tuple[float, ...], ...]:
+    """As many points of a curve as can be seen, the first and the last among them."""
+    places = np.unique(np.linspace(0, lines[0].size - 1, _DRAWN).round().astype(int))
+    return tuple(zip(*(line[places].tolist() for line in lines), strict=True))

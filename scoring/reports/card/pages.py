@@ -2,49 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import FOUR_FIFTHS
-from scoring.features.wording import Language
-from scoring.reports import document
-from scoring.reports.card.fields import Card, Group, Ratio, check_complete
-from scoring.reports.document import Bullets, Paragraph, Section
+from scoring.features import PROTECTED
+from scoring.language import catalogue
+from scoring.reports import document, plots
+from scoring.reports.card.fields import (
+    AUTOMATIC,
+    NOT_APPROVED,
+    Card,
+    Group,
+    Ratio,
+    check_complete,
+)
+from scoring.reports.document import READ_IN, Block, Bullets, Paragraph, Picture, Section
 from scoring.reports.words import Words
+
+# Of the strongest features, how many the summary tells.
+_TOLD_DRIVERS = 3
 
 
 def markdown(card: Card) -> str:
-    """Write the card as GitHub-flavoured Markdown.
+    """Write the card as GitHub-flavoured Markdown, in English after a summary in French.
 
     Raises
     ------
     CardError
         If a field is empty.
     """
-    return document.markdown(_title(card, "en"), sections(card))
+    content = sections(card)
+    return document.markdown(_title(card, "en"), [_summary(card, Words("card", "fr")), *content])
 
 
-def html(card: Card, language: Language = "en") -> str:
-    """Write the card as one HTML file that loads nothing; its own sentences are in English.
+def html(card: Card, *languages: str) -> str:
+    """Write the card as one HTML file that loads nothing, in some languages, by default all.
 
     Raises
     ------
     CardError
         If a field is empty.
     """
-    return document.html(_title(card, language), sections(card, language), language)
+    return document.in_languages(
+        [
+            document.Page(_title(card, language), sections(card, language), language)
+            for language in languages or READ_IN
+        ]
+    )
 
 
-def _title(card: Card, language: Language) -> str:
-    name, version = card.identity.name, card.identity.version
-    return Words("card", language)("title", name=name, version=version)
+def _title(card: Card, language: str) -> str:
+    return Words("card", language)("title", identity=card.identity)
 
 
-def sections(card: Card, language: Language = "en") -> list[Section]:
+def sections(card: Card, language: str = "en") -> list[Section]:
     """Return what a card says, in reading order; a `CardError` if a field is empty."""
     check_complete(card)
     words = Words("card", language)
+    limit = words(f"limits.{'synthetic' if card.data.source == 'synthetic' else 'real'}")
     return [
-        Section(Words("card", "fr")("summary_title"), (Paragraph(card.summary_fr, "fr"),), "fr"),
+        _summary(card, words),
         _identity(card, words),
-        _use(card, words),
+        _use(words),
         _data(card, words),
         _features(card, words),
         _method(card, words),
@@ -52,25 +75,74 @@ def sections(card: Card, language: Language = "en") -> list[Section]:
         _deciding(card, words),
         _fairness(card, words),
         _drivers(card, words),
-        Section(words("limits.title"), (Bullets(card.limits),)),
-        Section(words("monitoring.title"), (Bullets(card.monitoring),)),
+        Section(words("limits.title"), (Bullets((limit, *words.lines("limits.always"))),)),
+        Section(words("monitoring.title"), (Bullets(words.lines("monitoring.always")),)),
         _approval(card, words),
         Section(words("packages.title"), (words.table("packages", card.packages.items()),)),
     ]
 
 
+def _in_words(sentence: str, words: Words) -> str:
+    """Say in the page's language what a card keeps in English, where the catalogue has it."""
+    known = catalogue("en", "card")["making"]
+    return next((words(f"making.{key}") for key in known if known[key] == sentence), sentence)
+
+
+def _summary(card: Card, words: Words) -> Section:
+    """Say in a paragraph what the model does, how well, how fairly, and what it looks at."""
+    figures = {figure.name: figure for figure in card.holdout}
+    rule, language = card.deciding, words.language
+    real = words("summary.invented" if card.data.source == "synthetic" else "summary.real")
+    sentences = [words("summary.learning", data=card.data, people=real)]
+    if {"auc", "business_cost", "ece"} <= figures.keys():
+        error = 100 * figures["ece"].value
+        points = words("summary.points" if error >= 2 else "summary.point")
+        auc, cost = figures["auc"], figures["business_cost"]
+        sentences.append(words("summary.figures", auc=auc, cost=cost, error=error, points=points))
+    ratio = round(rule.false_negative / rule.false_positive, 1)
+    sentences.append(words("summary.rule", ratio=ratio, cutoff=rule.cutoff))
+    if rule.refer_low != rule.refer_high:
+        sentences.append(words("summary.band", low=rule.refer_low, high=rule.refer_high))
+    leading = (plots.column_text(item.feature, language) for item in card.drivers[:_TOLD_DRIVERS])
+    drivers = words("summary.between").join(each[:1].lower() + each[1:] for each in leading)
+    used = PROTECTED.difference(card.features.left_out)
+    entering = words(
+        f"summary.{'protected' if used else 'unprotected'}", auc=card.fairness.proxy_auc
+    )
+    sentences += [
+        words("summary.drivers", drivers=drivers),
+        entering,
+        *(_gap(ratio, words) for ratio in card.fairness.ratios if ratio.attribute == "age"),
+        words("summary.person"),
+    ]
+    return Section(words("summary_title"), (Paragraph(" ".join(sentences)),), language)
+
+
+def _gap(ratio: Ratio, words: Words) -> str:
+    rule = words("summary.kept" if ratio.ratio.value >= FOUR_FIFTHS else "summary.broken")
+    least, most = (words.named("groups", group) for group in (ratio.least, ratio.most))
+    return words("summary.gap", least=least, most=most, ratio=ratio.ratio, rule=rule)
+
+
+def _approver(card: Card, words: Words) -> str:
+    """Name the person who approved the model; nobody did where it was promoted by itself."""
+    by = card.approval.by
+    if by == NOT_APPROVED:
+        return words("approval.nobody")
+    return words("approval.by_itself", by=by) if by in AUTOMATIC else by
+
+
 def _identity(card: Card, words: Words) -> Section:
-    known = {**vars(card.identity), "approval": card.approval.by}
+    known = {**vars(card.identity), "approval": _approver(card, words)}
     return Section(words("model.title"), (words.pairs("model", known),))
 
 
-def _use(card: Card, words: Words) -> Section:
-    use = card.use
+def _use(words: Words) -> Section:
     blocks = (
-        Paragraph(use.purpose),
-        Paragraph(words("use.for_whom", users=use.users)),
+        Paragraph(words("use.purpose")),
+        Paragraph(words("use.for_whom")),
         Paragraph(words("use.not_for")),
-        Bullets(use.out_of_scope),
+        Bullets(words.lines("use.out_of_scope")),
     )
     return Section(words("use.title"), blocks)
 
@@ -91,7 +163,7 @@ def _data(card: Card, words: Words) -> Section:
 
 def _features(card: Card, words: Words) -> Section:
     features = card.features
-    left_out = ", ".join(features.left_out)
+    left_out = ", ".join(_in_words(name, words) for name in features.left_out)
     rows = ((name, str(count)) for name, count in features.by_table.items())
     sentence = Paragraph(words("features.count", count=features.count, left_out=left_out))
     return Section(words("features.title"), (sentence, words.table("features", rows)))
@@ -100,7 +172,11 @@ def _features(card: Card, words: Words) -> Section:
 def _method(card: Card, words: Words) -> Section:
     method = card.method
     tables = ("parameters", "families")
-    known = {name: str(value) for name, value in vars(method).items() if name not in tables}
+    known = {
+        name: _in_words(str(value), words)
+        for name, value in vars(method).items()
+        if name not in tables
+    }
     families = (
         (
             words("method.chosen", name=family.name) if family.chosen else family.name,
@@ -109,6 +185,7 @@ def _method(card: Card, words: Words) -> Section:
         for family in method.families
     )
     parameters = ((name, str(value)) for name, value in method.parameters.items())
+    known["calibration"] = words("making.calibration")
     blocks = (
         words.pairs("method", known),
         words.table("method.families", families),
@@ -126,11 +203,20 @@ def _performance(card: Card, words: Words) -> Section:
         (words.named("figures", name), words.written(value, ".4f"))
         for name, value in card.cross_validation.items()
     )
-    blocks = (
+    blocks: tuple[Block, ...] = (
+        *_picture("performance.ranking", plots.card_ranking(card.curves, words.language), words),
+        *_picture(
+            "performance.calibration", plots.card_calibration(card.curves, words.language), words
+        ),
         words.table("performance.holdout", holdout),
         words.table("performance.folds", folds),
     )
     return Section(words("performance.title"), blocks)
+
+
+def _picture(key: str, figure: Figure | None, words: Words) -> Iterator[Block]:
+    if figure is not None:
+        yield Picture(plots.svg(figure), words(f"{key}.picture"))
 
 
 def _deciding(card: Card, words: Words) -> Section:
@@ -138,15 +224,30 @@ def _deciding(card: Card, words: Words) -> Section:
     band = words("decision.no_band")
     if rule.refer_low < rule.refer_high:
         band = words("decision.band", rule=rule)
-    blocks = Paragraph(words("decision.rule", rule=rule)), Paragraph(band), Paragraph(rule.money)
+    blocks: tuple[Block, ...] = (
+        Paragraph(words("decision.rule", rule=rule)),
+        Paragraph(band),
+        *_picture("decision", plots.card_costs(card.curves, rule.cutoff, words.language), words),
+        Paragraph(rule.money),
+    )
     return Section(words("decision.title"), blocks)
 
 
 def _fairness(card: Card, words: Words) -> Section:
     fairness = card.fairness
-    blocks = (
+    rates = pl.DataFrame(
+        [
+            {"attribute": group.attribute, "group": group.group, "n": group.applicants}
+            | Interval(*group.accepted[1:]).columns("acceptance_rate")
+            for group in fairness.groups
+        ]
+    )
+    figure = plots.fairness(rates.with_columns(small=False), language=words.language)
+    small = _in_words(fairness.small_groups, words)
+    blocks: tuple[Block, ...] = (
+        *_picture("fairness", figure, words),
         words.table("fairness.groups", (_group(group, words) for group in fairness.groups)),
-        Paragraph(words("fairness.small_groups", groups=fairness.small_groups)),
+        Paragraph(words("fairness.small_groups", groups=small)),
         words.table("fairness.ratios", (_ratio(ratio, words) for ratio in fairness.ratios)),
         Paragraph(words("fairness.proxy", auc=fairness.proxy_auc)),
         Paragraph(fairness.price),
@@ -157,7 +258,11 @@ def _fairness(card: Card, words: Words) -> Section:
 def _group(group: Group, words: Words) -> tuple[str, ...]:
     shares = group.accepted, group.defaults_refused, group.good_refused, group.calibration_gap
     return (
-        f"{group.attribute}: {group.group}",
+        words(
+            "groups.of",
+            attribute=words.named("groups", group.attribute),
+            group=words.named("groups", group.group),
+        ),
         *words.cells(",", group.applicants, group.defaults),
         *(words.interval(share[1:], ".1%") for share in shares),
     )
@@ -166,9 +271,7 @@ def _group(group: Group, words: Words) -> tuple[str, ...]:
 def _ratio(ratio: Ratio, words: Words) -> tuple[str, ...]:
     kept = ratio.ratio.value >= FOUR_FIFTHS
     return (
-        ratio.attribute,
-        ratio.least,
-        ratio.most,
+        *(words.named("groups", name) for name in (ratio.attribute, ratio.least, ratio.most)),
         *words.cells(".4f", *ratio.ratio[1:]),
         words("fairness.kept" if kept else "fairness.broken"),
     )
@@ -176,13 +279,19 @@ def _ratio(ratio: Ratio, words: Words) -> tuple[str, ...]:
 
 def _drivers(card: Card, words: Words) -> Section:
     rows = (
-        (driver.feature, driver.meaning, words.written(driver.pull, ".4f"))
+        (
+            driver.feature,
+            plots.column_text(driver.feature, words.language),
+            *words.cells(".4f", driver.pull),
+        )
         for driver in card.drivers
     )
     return Section(words("drivers.title"), (words.table("drivers", rows),))
 
 
 def _approval(card: Card, words: Words) -> Section:
-    given = card.approval
-    known = {"by": given.by, "why": given.why, "when": given.at, "verdict": given.verdict}
+    given, by = card.approval, _approver(card, words)
+    if given.by == NOT_APPROVED:
+        return Section(words("approval.title"), (Paragraph(by),))
+    known = {"by": by, "why": given.why, "when": given.at, "verdict": given.verdict}
     return Section(words("approval.title"), (words.pairs("approval", known), Bullets(given.gates)))

@@ -12,6 +12,7 @@ from scoring.reports.plots.applicants import (
     transforms,
 )
 from scoring.reports.plots.candidates import costs, families, imbalance, trials
+from scoring.reports.plots.card import card_calibration, card_costs, card_ranking
 from scoring.reports.plots.decisions import (
     cost_ratios,
     cutoff_choice,
@@ -25,11 +26,15 @@ from scoring.reports.plots.explanation import (
     importances,
     waterfall,
 )
-from scoring.reports.plots.style import png, svg
+from scoring.reports.plots.style import column_text, png, svg
 
 __all__ = [
     "beeswarm",
     "binned",
+    "card_calibration",
+    "card_costs",
+    "card_ranking",
+    "column_text",
     "cost_ratios",
     "costs",
     "cutoff_choice",

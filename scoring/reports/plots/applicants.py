@@ -12,19 +12,19 @@ from matplotlib.figure import Figure
 from scipy.stats import norm, rankdata
 
 from scoring.evaluation.segments import UNKNOWN
-from scoring.features.wording.values import category
 from scoring.reports.plots.style import (
     BLUE,
     GREEN,
     GREY,
     ORANGE,
     below,
+    column_text,
     finished,
     gridded,
     intervals,
     rows,
-    titled,
 )
+from scoring.reports.words import Words
 from scoring.serving.scorer import Floats
 
 
@@ -129,43 +129,45 @@ def _segment_names(table: pl.DataFrame) -> list[str]:
     """The column in words before its first segment, and each segment with its size."""
     names, before = [], None
     for column, segment, number in table.select("column", "segment", "n").iter_rows():
-        head = f"{titled(column)}:  " if column != before else ""
+        head = f"{column_text(column)}:  " if column != before else ""
         names.append(f"{head}{segment} ({number:,})")
         before = column
     return names
 
 
-def fairness(table: pl.DataFrame, share: float = 0.8) -> Figure:
+def fairness(table: pl.DataFrame, share: float = 0.8, language: str = "en") -> Figure:
     """Draw the acceptance rate of each group, against four fifths of the most accepted group's.
 
     The table is that of `fairness.by_group`; small groups are left out.
     """
-    shown = table.filter(~pl.col("small"))
+    words, shown = Words("plots", language), table.filter(~pl.col("small"))
     figure, axis = plt.subplots(figsize=(8, 0.36 * shown.height + 1.7))
-    places = _group_rows(axis, shown)
+    places = _group_rows(axis, shown, Words("card", language))
     intervals(
         axis, places, shown, "acceptance_rate", factor=100,
-        label="acceptance rate (95% interval)",
+        label=words("fairness.rate"),
     )  # fmt: skip
     # A group of unknown members sets no standard.
     rate = pl.when(pl.col("group") != UNKNOWN).then("acceptance_rate")
     limit = shown.select(rate.max().over("attribute") * share * 100).to_series()
     axis.scatter(
         limit, places, marker="|", s=300, linewidths=2, color=ORANGE,
-        label=f"{share:.0%} of the most accepted group",
+        label=words("fairness.limit", share=share),
     )  # fmt: skip
-    axis.set(
-        xlabel="applicants accepted (%)",
-        title="Acceptance by group: left of the bar, the four-fifths rule is broken",
-    )
+    axis.set(xlabel=words("fairness.accepted"), title=words("fairness.title"))
     axis.set_xlim(0, 102)
     return below(figure, markerscale=0.6)
 
 
-def _group_rows(axis: Axes, table: pl.DataFrame) -> Floats:
+def _group_rows(axis: Axes, table: pl.DataFrame, words: Words) -> Floats:
     """A row a group, named with its size, and a line between attributes; returns the places."""
     labels = [
-        f"{attribute}: {category(group, 'en')} ({number:,})"
+        words(
+            "groups.size",
+            attribute=words.named("groups", attribute),
+            group=words.named("groups", group),
+            number=number,
+        )
         for attribute, group, number in table.select("attribute", "group", "n").iter_rows()
     ]
     places = rows(axis, labels)

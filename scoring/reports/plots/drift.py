@@ -16,12 +16,13 @@ from scoring.reports.plots.style import (
     GREEN,
     GREY,
     ORANGE,
+    column_text,
     finished,
     gridded,
     rows,
-    titled,
     wrapped,
 )
+from scoring.reports.words import Words
 from scoring.serving.profiles import Column, Profile
 from scoring.serving.scorer import Floats
 
@@ -31,12 +32,13 @@ _ACROSS = 3
 _BARS = 12
 
 
-def drift(table: pl.DataFrame, limit: float) -> Figure:
+def drift(table: pl.DataFrame, limit: float, language: str = "en") -> Figure:
     """Draw the columns whose values moved most, by PSI, and those whose missing values did.
 
     The table has column, psi, missing_reference and missing_current. The limit is the PSI from
     which a column counts as drifted.
     """
+    words = Words("plots", language)
     change = (pl.col("missing_current") - pl.col("missing_reference")) * 100
     values = _largest(table, pl.col("psi").fill_null(0.0), least=0.005)
     missing = _largest(table, change, least=0.5)
@@ -44,15 +46,15 @@ def drift(table: pl.DataFrame, limit: float) -> Figure:
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=(10, 0.3 * sum(heights) + 2), height_ratios=heights
     )
-    _bars(upper, values, [ORANGE if size >= limit else BLUE for size in values["size"]])
-    upper.axvline(limit, color=GREY, linestyle="--", label=f"limit {limit:g}")
+    _bars(upper, values, language, [ORANGE if size >= limit else BLUE for size in values["size"]])
+    upper.axvline(limit, color=GREY, linestyle="--", label=words("drift.limit", limit=limit))
     upper.legend(fontsize=8)
-    upper.set(xlabel="population stability index (no unit)", title="Values that moved most")
-    _bars(lower, missing, GREEN)
+    upper.set(xlabel=words("drift.psi"), title=words("drift.values"))
+    _bars(lower, missing, language, GREEN)
     lower.axvline(0, color=GREY, linewidth=1)
-    lower.set(
-        xlabel="missing values, change in points of %", title="Missing values that moved most"
-    )
+    lower.set(xlabel=words("drift.change"), title=words("drift.missing"))
+    for axis in (upper, lower):
+        axis.xaxis.set_major_formatter(words.ticks)
     return finished(figure)
 
 
@@ -61,48 +63,50 @@ def _largest(table: pl.DataFrame, size: pl.Expr, least: float) -> pl.DataFrame:
     return sizes.sort(pl.col("size").abs(), descending=True).head(_BARS)
 
 
-def _bars(axis: Axes, table: pl.DataFrame, color: str | list[str]) -> None:
+def _bars(axis: Axes, table: pl.DataFrame, language: str, color: str | list[str]) -> None:
     """A bar a column, by its name in words."""
-    places = rows(axis, [wrapped(titled(name), 64) for name in table["column"]])
+    places = rows(axis, [wrapped(column_text(name, language), 64) for name in table["column"]])
     axis.barh(places, table["size"], color=color)
     axis.tick_params(axis="y", labelsize=8)
     gridded(axis)
 
 
-def vintages(table: pl.DataFrame) -> Figure:
+def vintages(table: pl.DataFrame, language: str = "en") -> Figure:
     """Draw default rates by month of decision with their intervals, and what the PDs expected.
 
     The table is that of `scoring.monitoring.cohorts.by_vintage`.
     """
+    words = Words("plots", language)
     figure, axis = plt.subplots(figsize=(10, 3.2))
     months = np.arange(table.height)
     axis.hlines(
         table["expected"] * 100, months - 0.3, months + 0.3, color=ORANGE, linewidth=3,
-        label="expected by the PDs",
+        label=words("vintages.expected"),
     )  # fmt: skip
     observed = table["default_rate"]
     axis.errorbar(
-        months, observed * 100, fmt="o", color=BLUE, capsize=3, label="observed (95% interval)",
+        months, observed * 100, fmt="o", color=BLUE, capsize=3, label=words("vintages.observed"),
         yerr=[(observed - table["rate_low"]) * 100, (table["rate_high"] - observed) * 100],
     )  # fmt: skip
     # Labels of many months would run into each other.
     apart = 1 + table.height // 12
     axis.set_xticks(months[::apart], table["vintage"].dt.strftime("%Y-%m")[::apart].to_list())
     axis.set_ylim(bottom=0)
-    axis.set(xlabel="month of decision", ylabel="default rate (%)")
+    axis.yaxis.set_major_formatter(words.ticks)
+    axis.set(xlabel=words("vintages.month"), ylabel=words("vintages.rate"))
     axis.legend(fontsize=9)
     return finished(figure)
 
 
 def binned(before: Profile, after: Profile, columns: Sequence[str]) -> Figure:
     """Draw the shares of two populations in the bins of some columns, a panel a column."""
-    rows = math.ceil(len(columns) / _ACROSS)
+    lines = math.ceil(len(columns) / _ACROSS)
     figure, axes = plt.subplots(
-        rows, _ACROSS, figsize=(11, 2.3 * rows + 0.6), sharey=False, squeeze=False
+        lines, _ACROSS, figsize=(11, 2.3 * lines + 0.6), sharey=False, squeeze=False
     )
     for axis, name in zip(axes.flat, columns, strict=False):
         _bins(axis, before.columns[name], after.columns[name])
-        axis.set_title(wrapped(titled(name), 38), fontsize=8)
+        axis.set_title(wrapped(column_text(name), 38), fontsize=8)
     for axis in axes.flat[len(columns) :]:
         axis.axis("off")
     axes[0][0].legend(fontsize=7)

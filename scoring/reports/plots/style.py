@@ -16,6 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from scoring.features.wording import WordingError, describe
+from scoring.reports.words import Words
 from scoring.serving.profiles import PD
 from scoring.serving.scorer import Floats
 
@@ -65,12 +66,12 @@ def wrapped(words: str, width: int = 46) -> str:
     return "\n".join(lines)
 
 
-def titled(column: str) -> str:
+def column_text(column: str, language: str = "en") -> str:
     """Say in words what a column holds, or its own name where it is no feature."""
     if column == PD:
-        return "Probability of default"
+        return Words("plots", language)("drift.pd")
     try:
-        return describe(column)
+        return describe(column, language)
     except WordingError:
         return column
 

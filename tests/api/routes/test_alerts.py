@@ -77,6 +77,30 @@ def test_open_alerts_are_told_with_all_that_is_known(client: FlaskClient, langua
     }
 
 
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        ("en", "Missing shares have moved: EXT_SOURCE_3 (changed by 60.0%) and 2 more."),
+        (
+            "fr",
+            "La part de valeurs manquantes a changé\xa0: EXT_SOURCE_3 (changement de 60,0\xa0%) "
+            "et 2 de plus.",
+        ),
+    ],
+)
+def test_what_was_found_is_told_in_the_language_of_the_answer(
+    client: FlaskClient, language: str, message: str
+) -> None:
+    store: Store = client.application.extensions["service"].store
+    facts = {"sizes": {"EXT_SOURCE_3": 0.6}, "more": 2}
+    store.alerts.update([replace(FOUND, facts=facts)], {"a" * 64: {"missingness"}}, NOON)
+    headers = {**key(client, "admin"), "Accept-Language": language}
+    (told,) = client.get("/alerts", headers=headers).json["alerts"]
+    assert told["message"].replace(" :", "\xa0:") == message
+    store.alerts.update([FOUND], {"a" * 64: {"missingness"}}, NOON + timedelta(days=1))
+    assert client.get("/alerts", headers=headers).json["alerts"][0]["message"] == FOUND.message
+
+
 def test_closed_alerts_are_told_on_demand(client: FlaskClient) -> None:
     told = client.get("/alerts?state=all", headers=key(client, "admin")).json["alerts"]
     assert [(one["rule"], one["closed_at"] is None) for one in told] == [

@@ -48,9 +48,14 @@ def test_the_last_report_is_told_as_it_was_written(client: FlaskClient, tmp_path
     told = client.get("/monitoring", headers=admin).json
     assert told.pop("at").endswith("+00:00")
     assert told == json.loads((tmp_path / "monitoring.json").read_text())
-    page = client.get("/monitoring/report", headers=admin)
-    assert page.content_type == "text/html; charset=utf-8"
-    assert page.text == (tmp_path / "monitoring.html").read_text()
+    whole = (tmp_path / "monitoring.html").read_text()
+    for language, title in (("fr", "Surveillance : décisions du"), ("en", "Monitoring: decisions")):
+        page = client.get("/monitoring/report", headers={**admin, "Accept-Language": language})
+        assert page.content_type == "text/html; charset=utf-8"
+        assert page.headers["Content-Language"] == language
+        assert f'<html lang="{language}">' in page.text
+        assert f"<h1>{title}" in page.text
+        assert page.text.partition("<h1>")[2].partition("</section>")[0] in whole
     policy = page.headers["Content-Security-Policy"]
     assert "script-src" not in policy
     assert "default-src 'none'; style-src 'unsafe-inline'" in policy

@@ -229,14 +229,34 @@ def test_outcomes_are_held_against_promises_for_those_who_have_any(store: Store)
 def test_the_page_loads_nothing_and_says_all(store: Store) -> None:
     found = _with_outcomes(store)
     alerts = judge(found)
-    text = page.html([found], alerts)
+    text = page.html([found], alerts, "en")
     assert not re.search(r"(src|href)\s*=\s*\"(?!#)|@import|url\((?!#)|https?:", text)
     assert len(re.findall(r'<figure role="img"[^>]*><svg ', text)) == 2
-    for words in ("Features", "Data quality", "Outcomes", 'lang="fr"', "Promised", "Month of"):
+    for words in ("Features", "Data quality", "Outcomes", "Promised", "Month of"):
         assert words in text
     french = page.html([found], alerts, "fr")
     for words in ('<html lang="fr">', "Qualité des données", "Mois de décision", "240 décisions."):
         assert words in french
+    # What an English page says is not said on a French one.
+    english = {*re.findall(r"<(?:h[12]|th[^>]*|caption)>([^<]+)<", text)}
+    alike = {"Service", "PSI", "AUC", "KS", "Importance", "Kolmogorov-Smirnov", "p (adjusted)"}
+    assert english & {*re.findall(r"<(?:h[12]|th[^>]*|caption)>([^<]+)<", french)} <= alike
+    both = page.html([found], alerts)
+    assert both.count("<h1>") == 2
+    assert 'href="#fr"' in both
+    assert '<div class="report" id="fr" lang="fr">' in both
+
+
+def test_the_verdict_is_as_grave_as_the_gravest_alert(store: Store, tmp_path: Path) -> None:
+    change(tmp_path, "AMT_CREDIT", 1.0)
+    (found,) = look(store, START, END)
+    alerts = judge(found)
+    first = '<p class="verdict critical">Something is wrong'
+    assert page.html([found], alerts).index(first) < page.html([found], alerts).index("<h2>")
+    assert "Critique (version 0) : Recalculées, des variables" in page.html([found], alerts, "fr")
+    warnings = [alert for alert in alerts if alert.severity == "warning"]
+    assert '<p class="verdict warning">Quelque chose a changé' in page.html([found], warnings, "fr")
+    assert '<p class="verdict good">All is well' in page.html([found], [], "en")
     values = json.loads(json.dumps(page.values([found], alerts), allow_nan=False))
     assert values["models"][0]["decisions"] == 240
     assert len(values["models"][0]["comparison"]["columns"]) > 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison, Share
+from scoring.features.wording.alerts import alert_text
 from scoring.monitoring.findings import Findings, Performance, Quality, Service, Window
 from scoring.monitoring.rules import RULES, SERVICE_RULES, assess, judge
 from scoring.monitoring.thresholds import Limit, Thresholds
@@ -279,6 +281,42 @@ def test_too_few_are_not_judged() -> None:
     assert found.judged == SERVICE_RULES
     nobody = replace(few, comparison=None, performance=None, applicants=0)
     assert assess(nobody).judged == found.judged
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_rule_can_be_told_from_its_figures(language: str) -> None:
+    sure = {"psi": 0.3, "p_value": 1e-6}
+    moved = {"missing_current": 0.9, "missing_p_adjusted": 1e-6, "psi": 0.4, "p_adjusted": 1e-6}
+    reasons = pl.DataFrame(
+        {"cause": ["external_scores"], "reference": 0.3, "current": 0.1, "p_adjusted": 1e-6}
+    )
+    fewer = Share(0.7, 0.4, 1e-6)
+    ill = comparison(
+        column("a", **moved), pd=sure, weighted_psi=0.3, reasons=reasons, accepted=fewer
+    )
+    figures = {
+        "auc": Interval(0.65, 0.63, 0.67),
+        "business_cost": Interval(0.9, 0.89, 0.91),
+        "observed_to_expected": Interval(1.6, 1.5, 1.7),
+    }
+    quality = Quality(1000, {"a": 0.2}, {"b": 0.2}, 50, {"a": 3})
+    service = Service(1000, 2.0, 9e3, {"refused": 2}, 20, ReviewCounts(open=4, overdue=1))
+    found = judge(
+        findings(
+            comparison=ill, performance=performance(figures=figures), quality=quality,
+            service=service,
+        )
+    )  # fmt: skip
+    found += judge(findings(service=Service(0, math.nan, math.nan)))
+    assert {one.rule for one in found} == RULES
+    for alert in found:
+        kept = json.loads(json.dumps(alert.facts, allow_nan=False))
+        told = alert_text(alert.rule, kept, "", language)
+        assert told.endswith(".")
+        assert not set("{}") & set(told)
+        assert (told == alert.message) == (language == "en")
+        assert alert_text(alert.rule, None, "as it was", language) == "as it was"
+        assert alert_text("of long ago", kept, "as it was", language) == "as it was"
 
 
 def test_critical_alerts_come_first() -> None:

@@ -112,7 +112,11 @@ def test_a_challenger_becomes_the_champion_with_its_card_and_its_export(
     assert "the first" in text
     assert "the first" in (reports / "model_card.html").read_text()
     assert registry.attached(version, "model_card.md") == text
-    assert sorted(path.name for path in reports.iterdir()) == ["model_card.html", "model_card.md"]
+    assert "Nobody yet" not in text
+    assert sorted(path.name for path in reports.iterdir()) == [
+        "index.html", "model_card.html", "model_card.json", "model_card.md",
+    ]  # fmt: skip
+    assert 'href="model_card.html"' in (reports / "index.html").read_text()
 
 
 def test_other_costs_make_a_challenger_with_the_same_pds_and_another_cutoff(

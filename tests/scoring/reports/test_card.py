@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from scoring.data.dataset import Dataset
+from scoring.features import PROTECTED
 from scoring.modelling.examples import HOLDOUT_RULE, Examples
 from scoring.modelling.pipeline import Run
 from scoring.modelling.validation import Validation
@@ -28,6 +30,7 @@ from scoring.reports.card.fields import (
     CardError,
     Data,
     Family,
+    Features,
     Figure,
     Method,
     missing,
@@ -74,7 +77,8 @@ def emptied(value: Any) -> list[Any]:
     return {str: ["", "  ", None], dict: [{}, None]}.get(type(value), [(), None])
 
 
-EVERY_PATH = list(leaves(filled_card()))
+# A card of before curves were kept has none; of one that has some none is empty.
+EVERY_PATH = [path for path in leaves(filled_card()) if path != ("curves",)]
 
 
 def value_at(path: tuple[Any, ...]) -> Any:
@@ -132,36 +136,58 @@ class Page(HTMLParser):
 
 def test_both_views_tell_every_field() -> None:
     card = filled_card()
-    page, text = Page(html(card)).text, markdown(card)
+    page, text = Page(html(card, "en")).text, markdown(card)
     told = [
-        "the risk team", "2026-11-22", "Ce modèle estime", "It estimates the PD", "prices",
+        "the risk team", "2026-11-22", "This model estimates", "accept, refer or", "prices",
         "ab" * 32, "10,000", "8,000", "2,000", "8.0%", "a hash below 0.2", "911", "CODE_GENDER",
         "lightgbm (chosen)", "num_leaves", "by gain",
         "The best trial is chosen", "Platt scaling", "41", "0.7512", "0.7201",
         "0.7811", "0.7499", "0.0909", "0.0911", "from 0.0800 to 0.1000", "7.0%", "12,345 lost",
-        "sex: F", "72.0% (70.0% to 74.0%)", "0.6120", "0.5700", "broken: alert",
+        "sex: female", "72.0% (70.0% to 74.0%)", "0.6120", "0.5700", "broken: alert",
         "Unknown (1)", "1.0% (−1.0% to 3.0%)", "0.830", "costs 0.001",
-        "application__EXT_SOURCES_MEAN", "external scores", "Selective labels", "Drift, monthly",
-        "4.7.0", NOT_APPROVED,
+        "application__EXT_SOURCES_MEAN", "Average external score", "Selective labels",
+        "Monthly: drift", "4.7.0", "Nobody yet.",
     ]  # fmt: skip
     assert [word for word in told if word not in text] == []
     assert [word for word in told if word not in page] == []
+    assert "Ce modèle estime" in text
+    pictures = html(card, "en").count("<svg ")
+    assert pictures == 4
+    older = html(replace(card, curves={}), "en")
+    assert older.count("<svg ") == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        (NOT_APPROVED, "Nobody yet."),
+        ("the modelling notebook", "Nobody yet: promoted without a person, by the modelling"),
+        ("python -m scoring retrain", "Nobody yet: promoted without a person, by python -m"),
+        ("ana", "ana"),
+    ],
+)
+def test_who_approved_is_a_person_or_nobody(by: str, told: str) -> None:
+    card = replace(filled_card(), approval=Approval(by, "why", "now", "passed", ("gate",)))
+    row = next(line for line in markdown(card).splitlines() if line.startswith("| Approval"))
+    assert row.startswith(f"| Approval | {told}")
 
 
 def test_the_page_loads_nothing_and_suits_a_screen_reader() -> None:
-    text = html(filled_card())
+    text = html(filled_card(), "en")
     page = Page(text)
     names = [tag for tag, _ in page.tags]
     assert page.open == []
     assert not {"script", "link", "img", "iframe"} & set(names)
     assert "http" not in text
-    assert "url(" not in text
+    # A drawing refers to its own parts alone.
+    assert not re.search(r"url\((?!#)", text)
     assert names.count("h1") == 1
     assert names.count("h2") == len(sections(filled_card()))
     assert names.count("caption") == names.count("table") > 5
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
     assert dict(page.tags)["html"] == {"lang": "en"}
-    assert {"lang": "fr"} in [attributes for tag, attributes in page.tags if tag == "section"]
+    both = [attributes for tag, attributes in Page(html(filled_card())).tags if tag == "div"]
+    assert {"class": "report", "id": "fr", "lang": "fr"} in both
 
 
 def test_headings_and_tables_come_in_french_too() -> None:
@@ -171,6 +197,13 @@ def test_headings_and_tables_come_in_french_too() -> None:
     assert not [attributes for tag, attributes in page.tags if tag == "section" and attributes]
     for words in ("Fiche du modèle :", "Défauts refusés", "72,0 % (70,0 % à 74,0 %)"):
         assert words in page.text
+    assert (
+        "Par âge, les moins de 30 ans sont acceptés le moins souvent, à 61 % du taux des 60 ans et"
+        in page.text.replace("\xa0", " ")
+    )
+    assert "Le sexe se devine pourtant d'après les variables, avec une AUC de 0,83" in html(
+        replace(filled_card(), features=Features(1, {"a": 1}, tuple(sorted(PROTECTED)))), "fr"
+    ).replace("&#39;", "'")
 
 
 def contrast(first: str, second: str) -> float:
@@ -223,6 +256,8 @@ def test_json_gives_the_card_back() -> None:
     assert again == card
     assert again.dump() == text
     assert isinstance(again.holdout[0], Figure)
+    # A card of before may hold what is in the catalogue since.
+    assert Card.parse(json.dumps(json.loads(text) | {"summary_fr": "...", "limits": ["-"]})) == card
     assert json.loads(text)["identity"] == dataclasses.asdict(card.identity)
 
 
@@ -242,7 +277,7 @@ def background() -> Background:
     return Background(
         data=Data("synthetic", "0" * 64, 800, 0.08, 640, 160, "a hash below 0.2"),
         method=Method(
-            "lightgbm", {"num_leaves": 16}, "none", "none", "Platt scaling", 3,
+            "lightgbm", {"num_leaves": 16}, "none", "none", 3,
             "It is the only one.", (Family("dummy", 0.5, 0.8, 0.07, True),),
         ),
         cross_validation={"auc": 0.7}, proxy_auc=Figure("auc", 0.8, 0.75, 0.85),
@@ -267,6 +302,12 @@ def test_the_card_of_a_run_is_complete_and_can_be_made_again(
     assert made(scorer).dump() == card.dump()
     assert Card.parse(card.dump()) == card
     assert card.approval.by == NOT_APPROVED
+    assert card.curves.keys() == {"roc", "reliability", "cost"}
+    assert card.curves["roc"][0] == (0.0, 0.0)
+    assert card.curves["roc"][-1] == (1.0, 1.0)
+    rate = float(np.mean(sample_examples.target))
+    ends = [cost for _, cost in (card.curves["cost"][0], card.curves["cost"][-1])]
+    assert ends == pytest.approx([1 - rate, 10 * rate])
     assert card.features.count == len(scorer.features)
     assert sum(card.features.by_table.values()) == card.features.count
     assert "CODE_GENDER" in card.features.left_out
@@ -283,18 +324,19 @@ def test_the_card_tells_sample_applicants_from_real_ones_and_what_is_used(
     background: Background,
 ) -> None:  # fmt: skip
     card = made(scorer)
-    assert "invented" in card.limits[0]
-    assert "fictifs" in card.summary_fr
-    assert "Ni le sexe, ni l'âge" in card.summary_fr
+    assert "Trained on sample applicants, invented from" in markdown(card)
+    assert "fictifs" in markdown(card)
+    assert "Ni le sexe, ni l'âge" in markdown(card)
+    assert "Par âge, les" in markdown(card)
     real = replace(background, data=replace(background.data, source="home-credit"))
     card = described(scorer, sample_examples.frame, sample_examples.target, real, "2026-11-22")
-    assert "Kaggle" in card.limits[0]
-    assert "fictifs" not in card.summary_fr
+    assert "Trained on the rows of Kaggle's" in html(card, "en").replace("&#39;", "'")
+    assert "fictifs" not in markdown(card)
 
 
 def test_the_summary_speaks_french_numbers(scorer: Scorer, made: Callable[[Scorer], Card]) -> None:
     banded = replace(scorer, refer_band=(0.08, 0.12))
-    text = made(banded).summary_fr
+    text = markdown(made(banded)).partition("## Résumé")[2].partition("## ")[0]
     assert "9,1\u00a0%" in text
     assert "Entre 8,0\u00a0% et 12,0\u00a0%" in text
     assert "10 fois" in text

@@ -22,7 +22,7 @@ def command(small_model: Path, tmp_path: Path) -> list[str]:
     return [
         sys.executable, "-m", "scoring", "serve", "--model", str(small_model),
         "--port", str(serving.free_port()), "--dashboard-port", str(serving.free_port()),
-        "--requests", str(tmp_path),
+        "--requests", str(tmp_path), "--log", str(tmp_path / "serve.log"),
     ]  # fmt: skip
 
 
@@ -50,6 +50,9 @@ def test_both_answer_and_both_stop(
     server: subprocess.Popen[str], command: list[str], request_to_stop: signal.Signals
 ) -> None:
     told = until_told(server)
+    log = Path(command[-1])
+    assert str(log) in told
+    assert all(len(line) <= 80 or str(log.parent) in line for line in told.splitlines())
     addresses = [f"http://127.0.0.1:{command[command.index(option) + 1]}"
                  for option in ("--port", "--dashboard-port")]  # fmt: skip
     for address in addresses:
@@ -58,6 +61,10 @@ def test_both_answer_and_both_stop(
                             timeout=10).status_code == 200  # fmt: skip
     server.send_signal(request_to_stop)
     assert server.wait(timeout=30) == 0
+    # What the servers say is in the log, and nothing of it on the screen.
+    assert "gunicorn" in log.read_text()
+    assert server.stdout is not None
+    assert server.stdout.read().strip() == ""
     for address in addresses:
         with pytest.raises(requests.ConnectionError):
             requests.get(address, timeout=10)
@@ -101,6 +108,6 @@ def test_a_server_that_ends_stops_the_other(tmp_path: Path) -> None:
         "short", (sys.executable, "-c", "raise SystemExit(3)"), {}, serving.free_port(), "x://"
     )
     with pytest.raises(ServeError, match="the short ended with status 3"):
-        run((sleeper, short), threading.Event().set)
+        run((sleeper, short), threading.Event().set, tmp_path / "serve.log")
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0010"
 down_revision = "0009"
-branch_labels = None
-depends_on = None
 
 _INDEX = "ix_predictions_counter_offer_to"
 
@@ -18,9 +16,3 @@ def upgrade() -> None:
     op.create_index(
         _INDEX, "predictions", ["counter_offer_to"], sqlite_where=some, postgresql_where=some
     )
-
-
-def downgrade() -> None:
-    """Drop it again."""
-    op.drop_index(_INDEX, "predictions")
-    op.drop_column("predictions", "counter_offer_to")

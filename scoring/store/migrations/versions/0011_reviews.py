@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0011"
 down_revision = "0010"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -28,8 +26,3 @@ def upgrade() -> None:
         sa.Column("decided_at", moment),
         sa.Column("decided_by", sa.String(40)),
     )
-
-
-def downgrade() -> None:
-    """Drop it again."""
-    op.drop_table("reviews")

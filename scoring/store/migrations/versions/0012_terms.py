@@ -5,15 +5,8 @@ from alembic import op
 
 revision = "0012"
 down_revision = "0011"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Add the column; of earlier decisions it is not known."""
     op.add_column("predictions", sa.Column("terms", sa.Text))
-
-
-def downgrade() -> None:
-    """Drop it again."""
-    op.drop_column("predictions", "terms")
