@@ -91,15 +91,7 @@ class French(string.Formatter):
         """Write a number or a word."""
         if isinstance(value, str):
             return self._word(value, format_spec)
-        form = _SPEC.fullmatch(format_spec)
-        if form is None or not isinstance(value, int | float):
-            raise ContentError(f"{value!r} cannot be written as {format_spec!r}")
-        if format_spec == "g":
-            return f"{value:g}".replace(".", ",")
-        sign, digits = form[1] if value > 0 else "", int(form[2] or 0)
-        if form[3] == "%":
-            return sign + percent(value, "fr", digits)
-        return sign + number(100 * value if form[3] else value, "fr", digits)
+        return written(value, format_spec)
 
     def of_row(self, row: Any) -> French:
         """Return one that also knows {row}."""
@@ -111,3 +103,22 @@ class French(string.Formatter):
         if section and section not in self._words:
             raise ContentError(f"words.toml has no section {section!r} for {value!r}")
         return str(self._words[section].get(value, value)) if section else value
+
+
+def written(value: Any, form: str) -> str:
+    """Write a number as French does, in one of the forms of `French`.
+
+    Raises
+    ------
+    ContentError
+        If the value is no number, or there is no such form.
+    """
+    known = _SPEC.fullmatch(form)
+    if known is None or not isinstance(value, int | float):
+        raise ContentError(f"{value!r} cannot be written as {form!r}")
+    if form == "g":
+        return f"{value:g}".replace(".", ",")
+    sign, digits = known[1] if value > 0 else "", int(known[2] or 0)
+    if known[3] == "%":
+        return sign + percent(value, "fr", digits)
+    return sign + number(100 * value if known[3] else value, "fr", digits)

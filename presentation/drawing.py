@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,8 +24,9 @@ FONT, FIXED = "Liberation Sans", "Liberation Mono"
 LANGUAGE = "fr-FR"
 # Points: lines that are read from the back of a room.
 TEXT, TABLE, SMALL = 20, 16, 14
-_MOST_LINES = 30
 _WIDE_CHARACTER = 0.6
+_CAPTION = 0.45
+_OWN = "Capture d'écran de l'auteur."
 _DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 # Figures, with a unit or two of them, but no sentence.
@@ -36,6 +38,13 @@ class Printed(NamedTuple):
 
     command: str
     output: str
+
+
+class Shown(NamedTuple):
+    """What is shown as it is, and whether it is the author's own picture."""
+
+    what: Printed | Path
+    own: bool = False
 
 
 class Box(NamedTuple):
@@ -85,7 +94,8 @@ def says(slide: Any, box: Box, content: str, size: int = TEXT, height: float = 0
 
 def steps(slide: Any, box: Box, content: Sequence[tuple[str, str]], size: int = TABLE) -> None:
     """Put boxes in a row that lead from one to the next: a name, and what happens there."""
-    width = box.width / len(content)
+    # Each box ends in the next one's notch, and the last one at the edge.
+    width = box.width / (len(content) + 0.04)
     for number, (name, what) in enumerate(content):
         kind = MSO_SHAPE.PENTAGON if number == 0 else MSO_SHAPE.CHEVRON
         step = Box(box.left + number * width, box.top, width * 1.04, 0.9)
@@ -140,24 +150,40 @@ def table(
 
 
 def terminal(slide: Any, box: Box, content: Printed) -> None:
-    """Put a command and what it printed, in letters as large as they fit.
+    """Put a command and what it printed, in letters as large as they fit; long lines go on below.
 
     Raises
     ------
     ContentError
         If it has too many lines to be read.
     """
-    lines = [f"$ {content.command}", *content.output.rstrip().splitlines()]
-    if len(lines) > _MOST_LINES:
+    width = (box.width - 0.4) * 72 / _WIDE_CHARACTER
+    wrap = textwrap.TextWrapper(int(width / SMALL), subsequent_indent="  ", break_long_words=False)
+    printed = [f"$ {content.command}", *content.output.rstrip().splitlines()]
+    lines = [part for line in printed for part in wrap.wrap(line) or [""]]
+    size = min(width / max(map(len, lines)), (box.height - 0.3) * 72 / (len(lines) * 1.25), 18)
+    if size < SMALL:
         raise ContentError(f"{content.command}: {len(lines)} lines are too many for a slide")
-    wide = (box.width - 0.4) * 72 / (max(map(len, lines)) * _WIDE_CHARACTER)
-    size = min(wide, (box.height - 0.3) * 72 / (len(lines) * 1.25), 18)
-    frame = panel(slide, box._replace(height=len(lines) * size * 1.25 / 72 + 0.3), INK).text_frame
+    frame = panel(slide, box, INK).text_frame
     frame.word_wrap, frame.vertical_anchor = False, MSO_ANCHOR.TOP
     frame.margin_left = frame.margin_right = Inches(0.2)
     for number, (paragraph, line) in enumerate(_filled(frame, lines)):
         paragraph.alignment = PP_ALIGN.LEFT
         write(paragraph, line, size, color=WHITE, bold=number == 0, font=FIXED)
+
+
+def shown(slide: Any, box: Box, content: Shown, alt: str, caption: str) -> None:
+    """Put what was printed or a picture, and below it where it comes from.
+
+    `caption` says it of what was taken here; the author's own pictures have words of their own.
+    """
+    place = box._replace(height=box.height - _CAPTION)
+    if isinstance(content.what, Path):
+        picture(slide, place, content.what, alt)
+    else:
+        terminal(slide, place, content.what)
+    below = Box(box.left, box.top + place.height, box.width, _CAPTION)
+    write(textbox(slide, below).paragraphs[0], _OWN if content.own else caption, SMALL)
 
 
 def picture(

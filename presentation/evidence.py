@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,22 +19,23 @@ import requests
 from playwright.sync_api import Page, sync_playwright
 
 from api.decisions.example import REQUEST
-from presentation.drawing import Printed
+from presentation.drawing import Printed, Shown
 from presentation.figures import training_of
 from scoring.errors import ScoringError
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.serving.local import Server, free_port, running
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# The author's own pictures, by the name of what they are shown instead of.
+PICTURES = Path("presentation/pictures")
 # What is shown of a history and of a test run; the tests named here take some seconds.
-_HISTORY = ("--date=short", "-16")
-_COMMIT = "%h %ad %<(72,trunc)%s"
-_TESTS = (
-    "tests/scoring/evaluation/test_business.py",
-    "tests/scoring/data/test_tables.py",
-    "tests/scoring/data/test_requests.py",
-)
+_HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "-14")
+_LINE = 96
+_TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_tables.py")
+_PAGES = ("mlflow_runs", "mlflow_registry")
 _DRAWING_MS = 5000
+# Pixels of a photograph, small so that letters are large, and of a page's heading.
+_WIDTH, _HEIGHT, _BELOW_HEADING = 1000, 480, 105
 
 
 class EvidenceError(ScoringError):
@@ -45,59 +48,59 @@ class Evidence:
 
     Attributes
     ----------
-    history, tests, deployed : Printed
-        Of the code's versions, of some test files, and of a bundle started as the platform does.
-    request, answer, causes : mapping and list of mapping
-        An invented applicant, what the bundle's API said, and what each cause added to it.
-    runs, registry : Path
-        Pictures of MLflow's page.
+    shown : dict
+        By the names of `PICTURES`: the repository, its commits, a run of some tests, a bundle
+        started as the platform does (deployment), and MLflow's pages of runs and of the registry.
+    commits, tests_in_all : int
+        How many there are.
+    answer, causes : mapping and list of mapping
+        What the bundle's API said of an invented applicant, and what each cause added to it.
     """
 
-    history: Printed
-    tests: Printed
-    deployed: Printed
+    shown: Mapping[str, Shown]
     commits: int
     tests_in_all: int
-    request: Mapping[str, Any]
     answer: Mapping[str, Any]
     causes: Sequence[Mapping[str, Any]]
-    runs: Path
-    registry: Path
 
 
-def gathered(root: Path, pictures: Path) -> Evidence:
+def gathered(root: Path, folder: Path) -> Evidence:
     """Run everything that is shown, in a clone after a run; MLflow's pages go into a folder.
 
     Raises
     ------
     EvidenceError
-        If a command fails, or git or a browser is missing.
+        If a command fails, git or a browser is missing, or no slide shows a picture that is there.
     """
+    own = {file.stem: Shown(file, own=True) for file in (root / PICTURES).glob("*.png")}
     deployed, answer, causes = _deployed(root)
-    runs, registry = _mlflow_pages(root, pictures)
+    taken = {
+        "repository": _repository(root),
+        "commits": _commits(root),
+        "tests": _tests(root),
+        "deployment": deployed,
+        **{name: folder / f"{name}.png" for name in _PAGES},
+    }
+    if strange := own.keys() - taken:
+        raise EvidenceError(f"{PICTURES}/{min(strange)}.png: no slide shows it, only {list(taken)}")
+    if not own.keys() >= set(_PAGES):
+        _mlflow_pages(root, folder)
     collected = _python(root, "-m", "pytest", "--collect-only", "-q", "-m", "")
-    history = _run(root, "git", "log", f"--format={_COMMIT}", *_HISTORY).splitlines()
     return Evidence(
-        history=Printed(
-            f"git log --format='{_COMMIT}' {' '.join(_HISTORY)}",
-            "\n".join(line.rstrip() for line in history),
-        ),
-        tests=_tests(root),
-        deployed=deployed,
+        shown={name: Shown(what) for name, what in taken.items()} | own,
         commits=int(_run(root, "git", "rev-list", "--count", "HEAD")),
         tests_in_all=sum("::" in line for line in collected.splitlines()),
-        request=REQUEST,
         answer=answer,
         causes=causes,
-        runs=runs,
-        registry=registry,
     )
 
 
-def _run(root: Path, *command: str) -> str:
-    """What a command prints."""
+def _run(root: Path, *command: str, given: str | None = None) -> str:
+    """What a command prints, which may be given something to read."""
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=root, input=given, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError as error:
         raise EvidenceError(
             f"{command[0]} is not installed: the slides show what it says"
@@ -112,10 +115,22 @@ def _python(root: Path, *arguments: str) -> str:
     return _run(root, sys.executable, *arguments)
 
 
+def _repository(root: Path) -> Printed:
+    listing, columns = ("git", "ls-tree", "--name-only", "HEAD"), ("git", "column", "--mode=column")
+    files = _run(root, *columns, "--width=90", "--padding=4", given=_run(root, *listing))
+    return Printed(" ".join((*listing, "|", *columns)), files)
+
+
+def _commits(root: Path) -> Printed:
+    lines = _run(root, *_HISTORY).splitlines()
+    shortened = [textwrap.shorten(line, _LINE, placeholder=" ...") for line in lines]
+    return Printed(shlex.join(_HISTORY), "\n".join(shortened))
+
+
 def _tests(root: Path) -> Printed:
     lines = _python(root, "-m", "pytest", "-v", "--no-header", "--tb=short", *_TESTS).splitlines()
     named = [line.split(" [")[0].rstrip() for line in lines if "::" in line]
-    shown = [*named[:6], "...", *named[-6:], lines[-1]]
+    shown = [*named[:5], "...", *named[-5:], lines[-1]]
     return Printed(f"python -m pytest -v {' '.join(_TESTS)}", "\n".join(shown))
 
 
@@ -151,8 +166,8 @@ def _asked(method: str, address: str, body: Mapping[str, Any] | None = None) -> 
     return answer
 
 
-def _mlflow_pages(root: Path, pictures: Path) -> tuple[Path, Path]:
-    """MLflow's table of runs, and its page of registered models."""
+def _mlflow_pages(root: Path, folder: Path) -> None:
+    """Photograph MLflow's charts of runs, and its page of registered models."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # It opens the store before the server does, which knows nothing of folders that were moved.
@@ -166,28 +181,28 @@ def _mlflow_pages(root: Path, pictures: Path) -> tuple[Path, Path]:
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     program = (sys.executable, "-m", *command)
     server = Server("MLflow page", program, quiet, port, f"{address}/health")
-    runs, registry = pictures / "mlflow_runs.png", pictures / "mlflow_registry.png"
+    runs, registry = (folder / f"{name}.png" for name in _PAGES)
     with running(server), _browser() as page:
         page.goto(compared)
         # What MLflow opens beside the page leaves too little room for it.
         page.get_by_role("button", name="Close").click()
         page.get_by_role("button", name="Toggle sidebar").click()
-        page.get_by_text("business_cost", exact=True).first.wait_for()
-        _photograph(page, runs)
+        page.get_by_text("auc", exact=True).first.wait_for()
+        _photograph(page, runs, _BELOW_HEADING)
         page.goto(f"{address}/#/models/{MODEL_NAME}")
         # Its tags are the history of promotions, which the versions would follow off the page.
         page.get_by_text("Tags", exact=True).first.click()
         page.get_by_text("champion").first.wait_for()
         _photograph(page, registry)
-    return runs, registry
 
 
-def _photograph(page: Page, file: Path) -> None:
+def _photograph(page: Page, file: Path, top: int = 0) -> None:
     # Charts grow into their place, and the page never stops asking its server for news.
     page.wait_for_timeout(_DRAWING_MS)
     # On which machine a model was trained is no business of an audience.
     machine = page.get_by_text("Linux-")
-    page.screenshot(path=file, mask=[machine], mask_color="#f2f2f2")
+    clip = {"x": 0, "y": top, "width": _WIDTH, "height": _HEIGHT}
+    page.screenshot(path=file, mask=[machine], mask_color="#f2f2f2", clip=clip)
 
 
 def _compared(registry: Registry) -> str:
@@ -208,5 +223,6 @@ def _browser() -> Iterator[Page]:
         raise EvidenceError("no browser is installed: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1440, "height": 810})
+        size = {"width": _WIDTH, "height": _BELOW_HEADING + _HEIGHT}
+        yield browser.new_page(viewport=size, device_scale_factor=2)
         browser.close()

@@ -8,29 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from presentation.charts import Line
-from presentation.drawing import GREEN, GREY, ORANGE, Printed
+from presentation.drawing import GREEN, ORANGE, Printed
 from presentation.evidence import Evidence
 from presentation.figures import Figures, MissingFigureError, Trained
+from scoring.data.tables import DAY_SENTINEL
 from scoring.evaluation.business import cost_curve
 from scoring.evaluation.fairness import FOUR_FIFTHS
 from scoring.evaluation.metrics import SUSPECT_AUC, reliability
-from scoring.monitoring.drift.verdict import ACCEPTANCE, PD_PSI, WEIGHTED_PSI
 from scoring.monitoring.thresholds import Thresholds
 from scoring.reports.card.fields import Ratio
 from scoring.serving.costs import Costs
 
-_MOST_FIELDS = 9
-_MOST_DRIFTED = 5
 _MOST_REASONS = 6
-_MOST_DRIVERS = 10
-_PARAMETERS = (
-    "n_estimators", "learning_rate", "num_leaves", "max_depth", "colsample_bytree",
-    "min_child_samples", "reg_lambda",
-)  # fmt: skip
+_MOST_DRIVERS = 8
 # PDs between which the curve of costs is drawn, and at how many points.
 _CURVE = (0.02, 0.35, 150)
+# What a family's run says of its cost minus that of the one chosen, with _low and _high.
+_DIFFERENCE = "cost_difference"
 
 
 def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> dict[str, Any]:
@@ -45,33 +42,47 @@ def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> 
         raise MissingFigureError(f"{page} is not there: make screenshots makes it")
     return {
         **vars(figures),
+        **_explored(figures.application),
         **_of_models(figures),
         **_of_decisions(figures),
         "speaker": speaker,
         "evidence": evidence,
-        "request": _request(evidence),
+        "deployed": evidence.shown["deployment"].own,
         "answer": _answer(evidence),
         "moved": sorted(evidence.causes, key=_pull)[:_MOST_REASONS],
         "page": page,
-        "most_drifted": _most_drifted(figures),
-        "drift_alerts": {
-            "weighted_psi": WEIGHTED_PSI[0], "pd_psi": PD_PSI[0], "acceptance": ACCEPTANCE[0],
-        },
+        "histories": list(figures.drift["histories"].items()),
         "limits": Thresholds(),
         "suspect_auc": SUSPECT_AUC,
-    }  # fmt: skip
+    }
+
+
+def _explored(known: pl.DataFrame) -> dict[str, Any]:
+    """Default rates along the external scores, and what is missing or stands for it."""
+    score = pl.mean_horizontal("EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3")
+    scored = known.select("TARGET", risk=1 - score).drop_nulls()
+    fifths = reliability(scored["TARGET"], scored["risk"], bins=5)
+    return {
+        "fifths": fifths.with_columns(score=1 - pl.col("predicted")).to_dicts(),
+        "often_missing": sum(count > known.height / 2 for count in known.null_count().row(0)),
+        "sentinels": (known["DAYS_EMPLOYED"] == DAY_SENTINEL).mean(),
+    }
 
 
 def _of_models(figures: Figures) -> dict[str, Any]:
-    card, parameters = figures.card, figures.card.method.parameters
+    card = figures.card
+    chosen = next(item for item in figures.families if item.name == card.method.family)
+    constant, *models = figures.families
+    rivals = [_rival(item, chosen) for item in models if item is not chosen]
     return {
-        "chosen": next(item for item in figures.families if item.name == card.method.family),
-        "best_family": min(figures.families, key=_cost),
+        "chosen": chosen,
+        "constant": constant,
+        "rivals": rivals,
+        "paired": all(rival["low"] is not None for rival in rivals),
+        "clearly": "cheapest" if chosen is min(figures.families, key=_cost) else "tied",
         "best_remedy": min(figures.remedies, key=_cost),
         "search": _search(figures),
-        "parameters": [(name, parameters[name]) for name in _PARAMETERS if name in parameters],
-        "calibration": _calibration(figures),
-        "tables": list(figures.rows.items()),
+        "search_kept": "The best trial is chosen" in card.method.choice,
         "sources": sorted(card.features.by_table.items(), key=lambda item: -item[1]),
         "drivers": card.drivers[:_MOST_DRIVERS],
         "ratios": [(ratio, _verdict(ratio)) for ratio in card.fairness.ratios],
@@ -79,30 +90,29 @@ def _of_models(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _of_decisions(figures: Figures) -> dict[str, Any]:
-    deciding, best = figures.card.deciding, figures.card.deciding.best_cutoff
-    rate = figures.card.data.default_rate
-    holdout = {item.name: item for item in figures.card.holdout}
-    accept_everyone = deciding.false_negative * rate
+def _rival(family: Trained, chosen: Trained) -> dict[str, Any]:
+    """What another family costs more than the one chosen; the interval is None if not measured."""
     return {
-        "holdout": holdout,
-        "cost_ratio": deciding.false_negative / deciding.false_positive,
-        "accept_everyone": accept_everyone,
-        "refuse_everyone": deciding.false_positive * (1 - rate),
-        "saving": 1 - holdout["business_cost"].value / accept_everyone,
-        "cutoff_within": best.low <= deciding.cutoff <= best.high,
-        "costs": _costs(figures),
+        "name": family.name,
+        "more": _cost(family) - _cost(chosen),
+        "low": family.figures.get(f"{_DIFFERENCE}_low"),
+        "high": family.figures.get(f"{_DIFFERENCE}_high"),
     }
 
 
-def _most_drifted(figures: Figures) -> list[Any]:
-    """The most changed column of each table."""
-    leading: dict[str, Any] = {}
-    for item in figures.drift["columns"]:
-        if item["level"] != "none":
-            source, derived, _ = item["column"].partition("__")
-            leading.setdefault(source if derived else "application", item)
-    return list(leading.values())[:_MOST_DRIFTED]
+def _of_decisions(figures: Figures) -> dict[str, Any]:
+    deciding, best = figures.card.deciding, figures.card.deciding.best_cutoff
+    holdout = {item.name: item for item in figures.card.holdout}
+    # Of the same applicants as the figures of `holdout`.
+    accept_all = deciding.false_negative * float(figures.target.filter(figures.held_out).mean())
+    return {
+        "holdout": holdout,
+        "cost_ratio": deciding.false_negative / deciding.false_positive,
+        "accept_all": accept_all,
+        "saving": 1 - holdout["business_cost"].value / accept_all,
+        "cutoff_within": best.low <= deciding.cutoff <= best.high,
+        "costs": _costs(figures),
+    }
 
 
 def _verdict(ratio: Ratio) -> str:
@@ -111,24 +121,20 @@ def _verdict(ratio: Ratio) -> str:
     return "broken" if ratio.ratio.value < FOUR_FIFTHS else "uncertain"
 
 
-def _request(evidence: Evidence) -> Printed:
-    some = dict(list(evidence.request["application"].items())[:_MOST_FIELDS])
-    return Printed("POST /predict", _json({"application": {**some, "...": "..."}}))
-
-
 def _answer(evidence: Evidence) -> Printed:
     """Without what takes lines and says little to an audience."""
     answer, reason = evidence.answer, evidence.answer["reasons"][0]
-    french = {"fr": reason["texts"]["fr"]}
     short = {
         "id": answer["id"],
         "probability_of_default": round(answer["probability_of_default"], 4),
         "cutoff": round(answer["cutoff"], 4),
         "decision": answer["decision"],
-        "reasons": [{"contribution": round(reason["contribution"], 3), "texts": french}, "..."],
-        "model": {key: answer["model"][key] for key in ("name", "version", "role")},
+        "reasons": [{"texts": {"fr": reason["texts"]["fr"], "en": "..."}}, "..."],
+        "model": {key: answer["model"][key] for key in ("name", "version")},
     }
-    return Printed("HTTP 200", _json(short))
+    fields = [f' "{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in short.items()]
+    printed = ",\n".join(fields)
+    return Printed("curl $API_URL/predict --data @request.json", f"{{\n{printed}\n}}")
 
 
 def _search(figures: Figures) -> list[Line]:
@@ -137,15 +143,8 @@ def _search(figures: Figures) -> list[Line]:
     return [Line(costs, style="o-"), Line([(0, best), (len(costs) - 1, best)], ORANGE, "--")]
 
 
-def _calibration(figures: Figures) -> list[Line]:
-    table = reliability(figures.target.to_numpy(), figures.pds.to_numpy())
-    points = list(zip(table["predicted"] * 100, table["observed"] * 100, strict=True))
-    top = 108 * max(*table["predicted"], *table["observed"])
-    return [Line(points, style="o-"), Line([(0, 0), (top, top)], GREY, "--")]
-
-
 def _costs(figures: Figures) -> list[Line]:
-    """The curve of costs along the cut-off in percent, and two cut-offs as upright lines."""
+    """The curve of costs along the cut-off, and two cut-offs as upright lines."""
     deciding = figures.card.deciding
     costs = Costs(deciding.false_negative, deciding.false_positive)
     cutoffs, cost = cost_curve(figures.target.to_numpy(), figures.pds.to_numpy(), costs)
@@ -154,9 +153,9 @@ def _costs(figures: Figures) -> list[Line]:
     some = inside[np.linspace(0, inside.size - 1, min(inside.size, most)).astype(int)]
     low, high = cost[some].min(), cost[some].max()
     edge = 0.05 * (high - low)
-    curve = Line(list(zip(100 * cutoffs[some], cost[some], strict=True)))
+    curve = Line(list(zip(cutoffs[some], cost[some], strict=True)))
     upright = [
-        Line([(100 * cutoff, low - edge), (100 * cutoff, high + edge)], color, "--")
+        Line([(cutoff, low - edge), (cutoff, high + edge)], color, "--")
         for cutoff, color in ((deciding.cutoff, ORANGE), (deciding.best_cutoff.value, GREEN))
     ]
     return [curve, *upright]
@@ -168,7 +167,3 @@ def _cost(model: Trained) -> float:
 
 def _pull(contribution: Mapping[str, Any]) -> float:
     return -float(abs(contribution["contribution"]))
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False)
