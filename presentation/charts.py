@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from presentation.content import written
 from presentation.drawing import BLUE, GREEN, GREY, INK, ORANGE, TABLE, Box, describe
+from scoring.formats import written
 
 COLORS = (BLUE, ORANGE, GREEN)
 _DPI = 200
@@ -91,7 +91,7 @@ def lines(
             drawn.plot(x, y, line.style, color=f"#{line.color}", label=name, linewidth=2.5)
         for axis, words, form in zip((drawn.xaxis, drawn.yaxis), axes, forms, strict=True):
             axis.set_label_text(words)
-            axis.set_major_formatter(lambda value, _, form=form: written(value, form))
+            axis.set_major_formatter(lambda value, _, form=form: written(value, form, "fr"))
         _put(slide, box, figure, alt, legend=True)
 
 

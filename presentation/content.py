@@ -11,10 +11,9 @@ from typing import Any
 
 from scoring.errors import ScoringError
 from scoring.features.wording import describe
-from scoring.formats import number, percent
+from scoring.formats import written
 
 FOLDER = Path(__file__).parent / "slides"
-_SPEC = re.compile(r"(\+?)(\d?)([%p]?)|g")
 _FOLD = re.compile(r"[ \t]*\n[ \t]*")
 
 
@@ -43,10 +42,10 @@ def _read(file: Path) -> dict[str, Any]:
 class French(string.Formatter):
     """Fills figures into texts, with what a text may name, and the words of words.toml.
 
-    {folds} is a whole number, {auc:3} has three digits, {rate:1%} is in percent, {change:0p} times
-    a hundred, {gain:+2} has its sign, {limit:g} is as short as it can be. {row.name:families} is a
-    word of that section of words.toml, {column:feature} the name of a feature, and {serious} the
-    text of choices.serious there for what its `of` is in this run.
+    Numbers as for `scoring.formats.written`: {auc:.3f}, {rate:.1%}, {gain:+.2f}, {limit:g}; {folds}
+    is a whole one. {row.name:families} is a word of that section of words.toml, {column:feature}
+    the name of a feature, and {serious} the text of choices.serious there for what its `of` is in
+    this run.
     """
 
     def __init__(self, names: Mapping[str, Any], words: Mapping[str, Any]) -> None:
@@ -91,7 +90,10 @@ class French(string.Formatter):
         """Write a number or a word."""
         if isinstance(value, str):
             return self._word(value, format_spec)
-        return written(value, format_spec)
+        try:
+            return written(value, format_spec or ",", "fr")
+        except (TypeError, ValueError) as error:
+            raise ContentError(f"{value!r} cannot be written as {format_spec!r}") from error
 
     def of_row(self, row: Any) -> French:
         """Return one that also knows {row}."""
@@ -103,22 +105,3 @@ class French(string.Formatter):
         if section and section not in self._words:
             raise ContentError(f"words.toml has no section {section!r} for {value!r}")
         return str(self._words[section].get(value, value)) if section else value
-
-
-def written(value: Any, form: str) -> str:
-    """Write a number as French does, in one of the forms of `French`.
-
-    Raises
-    ------
-    ContentError
-        If the value is no number, or there is no such form.
-    """
-    known = _SPEC.fullmatch(form)
-    if known is None or not isinstance(value, int | float):
-        raise ContentError(f"{value!r} cannot be written as {form!r}")
-    if form == "g":
-        return f"{value:g}".replace(".", ",")
-    sign, digits = known[1] if value > 0 else "", int(known[2] or 0)
-    if known[3] == "%":
-        return sign + percent(value, "fr", digits)
-    return sign + number(100 * value if known[3] else value, "fr", digits)

@@ -158,7 +158,7 @@ def _bars_of(
     rows: str,
     label: str,
     values: Mapping[str, str],
-    form: str = "3",
+    form: str = ".3f",
     spans: tuple[str, ...] = (),
     **others: Any,
 ) -> dict[str, Any]:
@@ -171,8 +171,5 @@ def _bars_of(
     texts = [[french.format_field(value, form) for value in series] for series in content.values()]
     labels = [item.filled(label) for item in items]
     ends = [[item.value(end) for end in spans] for item in items if spans]
-    measured = all(None not in pair for pair in ends)
-    drawn = {
-        "content": content, "labels": labels, "texts": texts, "spans": ends if measured else (),
-    }  # fmt: skip
-    return {**french.filled(others), **drawn}
+    drawn = {"content": content, "labels": labels, "texts": texts}
+    return {**french.filled(others), **drawn, "spans": [] if [None, None] in ends else ends}

@@ -26,7 +26,6 @@ LANGUAGE = "fr-FR"
 TEXT, TABLE, SMALL = 20, 16, 14
 _WIDE_CHARACTER = 0.6
 _CAPTION = 0.45
-_OWN = "Capture d'écran de l'auteur."
 _DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 # Figures, with a unit or two of them, but no sentence.
@@ -38,13 +37,6 @@ class Printed(NamedTuple):
 
     command: str
     output: str
-
-
-class Shown(NamedTuple):
-    """What is shown as it is, and whether it is the author's own picture."""
-
-    what: Printed | Path
-    own: bool = False
 
 
 class Box(NamedTuple):
@@ -172,18 +164,15 @@ def terminal(slide: Any, box: Box, content: Printed) -> None:
         write(paragraph, line, size, color=WHITE, bold=number == 0, font=FIXED)
 
 
-def shown(slide: Any, box: Box, content: Shown, alt: str, caption: str) -> None:
-    """Put what was printed or a picture, and below it where it comes from.
-
-    `caption` says it of what was taken here; the author's own pictures have words of their own.
-    """
+def shown(slide: Any, box: Box, content: Printed | Path, alt: str, caption: str) -> None:
+    """Put what was printed or a picture, and below it where it comes from."""
     place = box._replace(height=box.height - _CAPTION)
-    if isinstance(content.what, Path):
-        picture(slide, place, content.what, alt)
+    if isinstance(content, Path):
+        picture(slide, place, content, alt)
     else:
-        terminal(slide, place, content.what)
+        terminal(slide, place, content)
     below = Box(box.left, box.top + place.height, box.width, _CAPTION)
-    write(textbox(slide, below).paragraphs[0], _OWN if content.own else caption, SMALL)
+    write(textbox(slide, below).paragraphs[0], caption, SMALL)
 
 
 def picture(

@@ -19,7 +19,7 @@ import requests
 from playwright.sync_api import Page, sync_playwright
 
 from api.decisions.example import REQUEST
-from presentation.drawing import Printed, Shown
+from presentation.drawing import Printed
 from presentation.figures import training_of
 from scoring.errors import ScoringError
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
@@ -29,13 +29,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The author's own pictures, by the name of what they are shown instead of.
 PICTURES = Path("presentation/pictures")
 # What is shown of a history and of a test run; the tests named here take some seconds.
-_HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "-14")
+_HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "-16")
 _LINE = 96
+_ROWS = 6
 _TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_tables.py")
 _PAGES = ("mlflow_runs", "mlflow_registry")
 _DRAWING_MS = 5000
-# Pixels of a photograph, small so that letters are large, and of a page's heading.
-_WIDTH, _HEIGHT, _BELOW_HEADING = 1000, 480, 105
 
 
 class EvidenceError(ScoringError):
@@ -48,16 +47,18 @@ class Evidence:
 
     Attributes
     ----------
-    shown : dict
+    shown, own : dict
         By the names of `PICTURES`: the repository, its commits, a run of some tests, a bundle
-        started as the platform does (deployment), and MLflow's pages of runs and of the registry.
+        started as the platform does (deployment), MLflow's pages of runs and of the registry; and
+        which of them are the author's.
     commits, tests_in_all : int
         How many there are.
     answer, causes : mapping and list of mapping
         What the bundle's API said of an invented applicant, and what each cause added to it.
     """
 
-    shown: Mapping[str, Shown]
+    shown: Mapping[str, Printed | Path]
+    own: Mapping[str, bool]
     commits: int
     tests_in_all: int
     answer: Mapping[str, Any]
@@ -72,9 +73,9 @@ def gathered(root: Path, folder: Path) -> Evidence:
     EvidenceError
         If a command fails, git or a browser is missing, or no slide shows a picture that is there.
     """
-    own = {file.stem: Shown(file, own=True) for file in (root / PICTURES).glob("*.png")}
+    own = {file.stem: file for file in (root / PICTURES).glob("*.png")}
     deployed, answer, causes = _deployed(root)
-    taken = {
+    taken: dict[str, Printed | Path] = {
         "repository": _repository(root),
         "commits": _commits(root),
         "tests": _tests(root),
@@ -87,7 +88,8 @@ def gathered(root: Path, folder: Path) -> Evidence:
         _mlflow_pages(root, folder)
     collected = _python(root, "-m", "pytest", "--collect-only", "-q", "-m", "")
     return Evidence(
-        shown={name: Shown(what) for name, what in taken.items()} | own,
+        shown=taken | own,
+        own={name: name in own for name in taken},
         commits=int(_run(root, "git", "rev-list", "--count", "HEAD")),
         tests_in_all=sum("::" in line for line in collected.splitlines()),
         answer=answer,
@@ -95,12 +97,10 @@ def gathered(root: Path, folder: Path) -> Evidence:
     )
 
 
-def _run(root: Path, *command: str, given: str | None = None) -> str:
-    """What a command prints, which may be given something to read."""
+def _run(root: Path, *command: str) -> str:
+    """What a command prints."""
     try:
-        done = subprocess.run(
-            command, cwd=root, input=given, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise EvidenceError(
             f"{command[0]} is not installed: the slides show what it says"
@@ -116,9 +116,9 @@ def _python(root: Path, *arguments: str) -> str:
 
 
 def _repository(root: Path) -> Printed:
-    listing, columns = ("git", "ls-tree", "--name-only", "HEAD"), ("git", "column", "--mode=column")
-    files = _run(root, *columns, "--width=90", "--padding=4", given=_run(root, *listing))
-    return Printed(" ".join((*listing, "|", *columns)), files)
+    names = _run(root, "git", "ls-tree", "--name-only", "HEAD").splitlines()
+    rows = ("".join(name.ljust(22) for name in names[row::_ROWS]) for row in range(_ROWS))
+    return Printed("git ls-tree --name-only HEAD | column", "\n".join(rows))
 
 
 def _commits(root: Path) -> Printed:
@@ -130,7 +130,8 @@ def _commits(root: Path) -> Printed:
 def _tests(root: Path) -> Printed:
     lines = _python(root, "-m", "pytest", "-v", "--no-header", "--tb=short", *_TESTS).splitlines()
     named = [line.split(" [")[0].rstrip() for line in lines if "::" in line]
-    shown = [*named[:5], "...", *named[-5:], lines[-1]]
+    named = [line for line in named if len(line) <= _LINE]
+    shown = [*named[:7], "...", *named[-7:], lines[-1]]
     return Printed(f"python -m pytest -v {' '.join(_TESTS)}", "\n".join(shown))
 
 
@@ -144,14 +145,10 @@ def _deployed(root: Path) -> tuple[Printed, dict[str, Any], list[dict[str, Any]]
         settings = {"PORT": str(port), "DATABASE_URL": f"sqlite:///{folder}/scoring.db"}
         server = Server("API", (sys.executable, "-m", *command), settings, port, f"{url}/ready")
         with running(server):
-            ready = _asked("GET", f"{url}/ready")
             answer = _asked("POST", f"{url}/predict", REQUEST)
             explanation = _asked("GET", f"{url}/predictions/{answer['id']}/explanation")
     printed = f"""{made.replace(bundle, "build/bundle")}
 $ cd build/bundle && gunicorn --config api/gunicorn.conf.py &
-$ curl $API_URL/ready | jq .status,.model.version
-"{ready["status"]}"
-"{ready["model"]["version"]}"
 $ curl $API_URL/predict --data @request.json | jq .decision,.probability_of_default
 "{answer["decision"]}"
 {answer["probability_of_default"]}"""
@@ -188,7 +185,7 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
         page.get_by_role("button", name="Close").click()
         page.get_by_role("button", name="Toggle sidebar").click()
         page.get_by_text("auc", exact=True).first.wait_for()
-        _photograph(page, runs, _BELOW_HEADING)
+        _photograph(page, runs)
         page.goto(f"{address}/#/models/{MODEL_NAME}")
         # Its tags are the history of promotions, which the versions would follow off the page.
         page.get_by_text("Tags", exact=True).first.click()
@@ -196,13 +193,12 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
         _photograph(page, registry)
 
 
-def _photograph(page: Page, file: Path, top: int = 0) -> None:
+def _photograph(page: Page, file: Path) -> None:
     # Charts grow into their place, and the page never stops asking its server for news.
     page.wait_for_timeout(_DRAWING_MS)
     # On which machine a model was trained is no business of an audience.
     machine = page.get_by_text("Linux-")
-    clip = {"x": 0, "y": top, "width": _WIDTH, "height": _HEIGHT}
-    page.screenshot(path=file, mask=[machine], mask_color="#f2f2f2", clip=clip)
+    page.screenshot(path=file, mask=[machine], mask_color="#f2f2f2")
 
 
 def _compared(registry: Registry) -> str:
@@ -223,6 +219,6 @@ def _browser() -> Iterator[Page]:
         raise EvidenceError("no browser is installed: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        size = {"width": _WIDTH, "height": _BELOW_HEADING + _HEIGHT}
-        yield browser.new_page(viewport=size, device_scale_factor=2)
+        # A small page, so that its letters are large.
+        yield browser.new_page(viewport={"width": 1000, "height": 500}, device_scale_factor=2)
         browser.close()

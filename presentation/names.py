@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from presentation.drawing import GREEN, ORANGE, Printed
 from presentation.evidence import Evidence
 from presentation.figures import Figures, MissingFigureError, Trained
 from scoring.data.tables import DAY_SENTINEL
-from scoring.evaluation.business import cost_curve
+from scoring.evaluation.business import business_cost
 from scoring.evaluation.fairness import FOUR_FIFTHS
 from scoring.evaluation.metrics import SUSPECT_AUC, reliability
 from scoring.monitoring.thresholds import Thresholds
@@ -24,8 +25,8 @@ from scoring.serving.costs import Costs
 
 _MOST_REASONS = 6
 _MOST_DRIVERS = 8
-# PDs between which the curve of costs is drawn, and at how many points.
-_CURVE = (0.02, 0.35, 150)
+# Where the curve of costs is drawn.
+_CUTOFFS = np.arange(0.02, 0.35, 0.0025)
 # What a family's run says of its cost minus that of the one chosen, with _low and _high.
 _DIFFERENCE = "cost_difference"
 
@@ -47,8 +48,7 @@ def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> 
         **_of_decisions(figures),
         "speaker": speaker,
         "evidence": evidence,
-        "deployed": evidence.shown["deployment"].own,
-        "answer": _answer(evidence),
+        "answer": _answer(evidence.answer),
         "moved": sorted(evidence.causes, key=_pull)[:_MOST_REASONS],
         "page": page,
         "histories": list(figures.drift["histories"].items()),
@@ -63,7 +63,7 @@ def _explored(known: pl.DataFrame) -> dict[str, Any]:
     scored = known.select("TARGET", risk=1 - score).drop_nulls()
     fifths = reliability(scored["TARGET"], scored["risk"], bins=5)
     return {
-        "fifths": fifths.with_columns(score=1 - pl.col("predicted")).to_dicts(),
+        "fifths": fifths.with_columns(score=1 - pl.col("predicted")).reverse().to_dicts(),
         "often_missing": sum(count > known.height / 2 for count in known.null_count().row(0)),
         "sentinels": (known["DAYS_EMPLOYED"] == DAY_SENTINEL).mean(),
     }
@@ -73,12 +73,18 @@ def _of_models(figures: Figures) -> dict[str, Any]:
     card = figures.card
     chosen = next(item for item in figures.families if item.name == card.method.family)
     constant, *models = figures.families
-    rivals = [_rival(item, chosen) for item in models if item is not chosen]
+    # With an interval, where the run has measured one.
+    ends = [f"{_DIFFERENCE}_low", f"{_DIFFERENCE}_high"]
+    rivals = [
+        (item.name, _cost(item) - _cost(chosen), *map(item.figures.get, ends))
+        for item in models
+        if item is not chosen
+    ]
     return {
         "chosen": chosen,
         "constant": constant,
         "rivals": rivals,
-        "paired": all(rival["low"] is not None for rival in rivals),
+        "paired": all(None not in rival for rival in rivals),
         "clearly": "cheapest" if chosen is min(figures.families, key=_cost) else "tied",
         "best_remedy": min(figures.remedies, key=_cost),
         "search": _search(figures),
@@ -87,16 +93,6 @@ def _of_models(figures: Figures) -> dict[str, Any]:
         "drivers": card.drivers[:_MOST_DRIVERS],
         "ratios": [(ratio, _verdict(ratio)) for ratio in card.fairness.ratios],
         "four_fifths": FOUR_FIFTHS,
-    }
-
-
-def _rival(family: Trained, chosen: Trained) -> dict[str, Any]:
-    """What another family costs more than the one chosen; the interval is None if not measured."""
-    return {
-        "name": family.name,
-        "more": _cost(family) - _cost(chosen),
-        "low": family.figures.get(f"{_DIFFERENCE}_low"),
-        "high": family.figures.get(f"{_DIFFERENCE}_high"),
     }
 
 
@@ -121,20 +117,13 @@ def _verdict(ratio: Ratio) -> str:
     return "broken" if ratio.ratio.value < FOUR_FIFTHS else "uncertain"
 
 
-def _answer(evidence: Evidence) -> Printed:
-    """Without what takes lines and says little to an audience."""
-    answer, reason = evidence.answer, evidence.answer["reasons"][0]
-    short = {
-        "id": answer["id"],
-        "probability_of_default": round(answer["probability_of_default"], 4),
-        "cutoff": round(answer["cutoff"], 4),
-        "decision": answer["decision"],
-        "reasons": [{"texts": {"fr": reason["texts"]["fr"], "en": "..."}}, "..."],
-        "model": {key: answer["model"][key] for key in ("name", "version")},
-    }
-    fields = [f' "{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in short.items()]
-    printed = ",\n".join(fields)
-    return Printed("curl $API_URL/predict --data @request.json", f"{{\n{printed}\n}}")
+def _answer(answer: Mapping[str, Any]) -> Printed:
+    """What the API says, without what says little to an audience."""
+    shown = {key: answer[key] for key in ("id", "probability_of_default", "cutoff", "decision")}
+    shown["reasons"] = [reason["texts"]["fr"] for reason in answer["reasons"]]
+    shown["model"] = answer["model"]["version"]
+    printed = json.dumps(shown, indent=1, ensure_ascii=False)
+    return Printed("curl $API_URL/predict --data @request.json | jq '{id, ...}'", printed)
 
 
 def _search(figures: Figures) -> list[Line]:
@@ -147,18 +136,14 @@ def _costs(figures: Figures) -> list[Line]:
     """The curve of costs along the cut-off, and two cut-offs as upright lines."""
     deciding = figures.card.deciding
     costs = Costs(deciding.false_negative, deciding.false_positive)
-    cutoffs, cost = cost_curve(figures.target.to_numpy(), figures.pds.to_numpy(), costs)
-    first, last, most = _CURVE
-    inside = np.flatnonzero((cutoffs >= first) & (cutoffs <= last))
-    some = inside[np.linspace(0, inside.size - 1, min(inside.size, most)).astype(int)]
-    low, high = cost[some].min(), cost[some].max()
-    edge = 0.05 * (high - low)
-    curve = Line(list(zip(cutoffs[some], cost[some], strict=True)))
+    target, pds = figures.target.to_numpy(), figures.pds.to_numpy()
+    curve = [(cutoff, business_cost(target, pds, cutoff, costs)) for cutoff in _CUTOFFS]
+    low, high = min(curve, key=itemgetter(1))[1], max(curve, key=itemgetter(1))[1]
     upright = [
-        Line([(cutoff, low - edge), (cutoff, high + edge)], color, "--")
+        Line([(cutoff, low), (cutoff, high)], color, "--")
         for cutoff, color in ((deciding.cutoff, ORANGE), (deciding.best_cutoff.value, GREEN))
     ]
-    return [curve, *upright]
+    return [Line(curve), *upright]
 
 
 def _cost(model: Trained) -> float:
