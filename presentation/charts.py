@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from presentation.drawing import BLUE, GREEN, GREY, INK, ORANGE, TABLE, Box, describe
+from presentation.drawing import BLUE, GREEN, GREY, INK, ORANGE, TABLE, Box, Size, describe
 from scoring.formats import written
 
 COLORS = (BLUE, ORANGE, GREEN)
@@ -41,7 +41,7 @@ def bars(
     texts: Sequence[Sequence[str]],
     alt: str,
     axis: str,
-    size: int = TABLE,
+    size: Size = TABLE,
     spans: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Put horizontal bars, the first on top, each with its value as a text beside it.
@@ -81,7 +81,7 @@ def lines(
     alt: str,
     axes: tuple[str, str],
     forms: tuple[str, str],
-    size: int = TABLE,
+    size: Size = TABLE,
 ) -> None:
     """Put lines over two axes, with a legend of their names; forms are of the axes' figures."""
     with mpl.rc_context({**_STYLE, "font.size": size}):
@@ -91,8 +91,12 @@ def lines(
             drawn.plot(x, y, line.style, color=f"#{line.color}", label=name, linewidth=2.5)
         for axis, words, form in zip((drawn.xaxis, drawn.yaxis), axes, forms, strict=True):
             axis.set_label_text(words)
-            axis.set_major_formatter(lambda value, _, form=form: written(value, form, "fr"))
+            axis.set_major_formatter(_ticks(form))
         _put(slide, box, figure, alt, legend=True)
+
+
+def _ticks(form: str) -> Callable[[float, float], str]:
+    return lambda value, _: written(value, form, "fr")
 
 
 def _axes(box: Box) -> tuple[Figure, Axes]:

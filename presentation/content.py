@@ -15,6 +15,8 @@ from scoring.formats import written
 
 FOLDER = Path(__file__).parent / "slides"
 _FOLD = re.compile(r"[ \t]*\n[ \t]*")
+# French puts a space before these, at which no line may end.
+_TIED = re.compile(r" (?=[:;?!%])")
 
 
 class ContentError(ScoringError):
@@ -24,15 +26,11 @@ class ContentError(ScoringError):
 def read_slides(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
     """Read the slides of a folder, file by file in the order of their names."""
     for file in sorted(folder.glob("[0-9]*.toml")):
-        yield from _read(file)["slides"]
+        yield from read(file)["slides"]
 
 
-def read_words(folder: Path = FOLDER) -> dict[str, Any]:
-    """Read French names of things, and texts that depend on the run."""
-    return _read(folder / "words.toml")
-
-
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
+    """Read a file of slides, or of words; a `ContentError` names one that is no TOML."""
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -64,7 +62,7 @@ class French(string.Formatter):
             If a text names what there is not, or a brace has no other.
         """
         if isinstance(content, str):
-            text = _FOLD.sub(" ", content.strip())
+            text = _TIED.sub("\N{NO-BREAK SPACE}", _FOLD.sub(" ", content.strip()))
             try:
                 return self.vformat(text, (), self._names)
             except ContentError:

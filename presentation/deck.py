@@ -162,10 +162,7 @@ def _bars_of(
     spans: tuple[str, ...] = (),
     **others: Any,
 ) -> dict[str, Any]:
-    """Bars for each thing of a list; `values` has the series' names and what they are of a row.
-
-    `spans` are what the ends of an interval are of a row, low and high; None is no interval.
-    """
+    """Bars for each thing of a list; `values` has the series' names and what they are of a row."""
     items = [french.of_row(item) for item in french.value(rows)]
     content = {name: [item.value(value) for item in items] for name, value in values.items()}
     texts = [[french.format_field(value, form) for value in series] for series in content.values()]

@@ -6,12 +6,13 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pptx.dml.color import RGBColor
 from pptx.enum.shapes import MSO_SHAPE
 from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
 from pptx.util import Emu, Inches, Pt
+from pydantic import Field
 
 from presentation.content import ContentError
 
@@ -22,8 +23,9 @@ BLUE, ORANGE, GREEN, GREY, INK, PALE, WHITE = (
 )
 FONT, FIXED = "Liberation Sans", "Liberation Mono"
 LANGUAGE = "fr-FR"
-# Points: lines that are read from the back of a room.
+# Points: lines that are read from the back of a room, and the least that is.
 TEXT, TABLE, SMALL = 20, 16, 14
+Size = Annotated[int, Field(ge=SMALL)]
 _WIDE_CHARACTER = 0.6
 _CAPTION = 0.45
 _DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
@@ -63,7 +65,7 @@ def cover(slide: Any, box: Box, content: Sequence[str]) -> None:
         write(paragraph, line, 24, color=WHITE)
 
 
-def bullets(slide: Any, box: Box, content: Sequence[str], size: int = TEXT) -> None:
+def bullets(slide: Any, box: Box, content: Sequence[str], size: Size = TEXT) -> None:
     """Put sentences one below the other; **these words** are bold."""
     for paragraph, line in _filled(textbox(slide, box), content):
         paragraph.space_after = Pt(size * 0.55)
@@ -75,7 +77,7 @@ def bullets(slide: Any, box: Box, content: Sequence[str], size: int = TEXT) -> N
         write(paragraph, line, size)
 
 
-def says(slide: Any, box: Box, content: str, size: int = TEXT, height: float = 0.9) -> None:
+def says(slide: Any, box: Box, content: str, size: Size = TEXT, height: float = 0.9) -> None:
     """Put a sentence in a frame of its own: what to remember."""
     frame = panel(slide, box._replace(height=height), PALE).text_frame
     frame.word_wrap, frame.vertical_anchor = True, MSO_ANCHOR.MIDDLE
@@ -84,14 +86,13 @@ def says(slide: Any, box: Box, content: str, size: int = TEXT, height: float = 0
     write(frame.paragraphs[0], content, size)
 
 
-def steps(slide: Any, box: Box, content: Sequence[tuple[str, str]], size: int = TABLE) -> None:
+def steps(slide: Any, box: Box, content: Sequence[tuple[str, str]], size: Size = TABLE) -> None:
     """Put boxes in a row that lead from one to the next: a name, and what happens there."""
     # Each box ends in the next one's notch, and the last one at the edge.
     width = box.width / (len(content) + 0.04)
     for number, (name, what) in enumerate(content):
-        kind = MSO_SHAPE.PENTAGON if number == 0 else MSO_SHAPE.CHEVRON
         step = Box(box.left + number * width, box.top, width * 1.04, 0.9)
-        shape = slide.shapes.add_shape(kind, *step.emu())
+        shape = slide.shapes.add_shape(MSO_SHAPE.CHEVRON, *step.emu())
         shape.adjustments[0] = 0.2
         _fill(shape, BLUE)
         shape.line.color.rgb = WHITE
@@ -110,7 +111,7 @@ def table(
     header: Sequence[str],
     content: Sequence[Sequence[str]],
     widths: Sequence[float] = (),
-    size: int = TABLE,
+    size: Size = TABLE,
 ) -> None:
     """Put a table as high as its rows; columns of figures are put to the right.
 

@@ -30,10 +30,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PICTURES = Path("presentation/pictures")
 # What is shown of a history and of a test run; the tests named here take some seconds.
 _HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "-16")
+_PYTEST = (sys.executable, "-m", "pytest")
 _LINE = 96
 _ROWS = 6
 _TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_tables.py")
 _PAGES = ("mlflow_runs", "mlflow_registry")
+_SHOWN = ("repository", "commits", "tests", "deployment", *_PAGES)
 _DRAWING_MS = 5000
 
 
@@ -73,7 +75,7 @@ def gathered(root: Path, folder: Path) -> Evidence:
     EvidenceError
         If a command fails, git or a browser is missing, or no slide shows a picture that is there.
     """
-    own = {file.stem: file for file in (root / PICTURES).glob("*.png")}
+    own = _own(root)
     deployed, answer, causes = _deployed(root)
     taken: dict[str, Printed | Path] = {
         "repository": _repository(root),
@@ -82,56 +84,56 @@ def gathered(root: Path, folder: Path) -> Evidence:
         "deployment": deployed,
         **{name: folder / f"{name}.png" for name in _PAGES},
     }
-    if strange := own.keys() - taken:
-        raise EvidenceError(f"{PICTURES}/{min(strange)}.png: no slide shows it, only {list(taken)}")
     if not own.keys() >= set(_PAGES):
         _mlflow_pages(root, folder)
-    collected = _python(root, "-m", "pytest", "--collect-only", "-q", "-m", "")
+    collected = run(root, *_PYTEST, "--collect-only", "-q", "-m", "")
     return Evidence(
         shown=taken | own,
         own={name: name in own for name in taken},
-        commits=int(_run(root, "git", "rev-list", "--count", "HEAD")),
+        commits=int(run(root, "git", "rev-list", "--count", "HEAD")),
         tests_in_all=sum("::" in line for line in collected.splitlines()),
         answer=answer,
         causes=causes,
     )
 
 
-def _run(root: Path, *command: str) -> str:
-    """What a command prints."""
+def _own(root: Path) -> dict[str, Path]:
+    own = {file.stem: file for file in (root / PICTURES).glob("*.png")}
+    if strange := own.keys() - set(_SHOWN):
+        shown = ", ".join(_SHOWN)
+        raise EvidenceError(f"{PICTURES / min(strange)}.png: no slide shows it, only {shown}")
+    return own
+
+
+def run(root: Path, *command: str) -> str:
+    """Return what a command prints, run in a folder; an `EvidenceError` names one that fails."""
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise EvidenceError(
-            f"{command[0]} is not installed: the slides show what it says"
-        ) from error
+        raise EvidenceError(f"{command[0]} is not installed: what it prints is needed") from error
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines()
         raise EvidenceError(f"{' '.join(command)} failed: {words[-1] if words else 'no word'}")
     return done.stdout.strip()
 
 
-def _python(root: Path, *arguments: str) -> str:
-    return _run(root, sys.executable, *arguments)
-
-
 def _repository(root: Path) -> Printed:
-    names = _run(root, "git", "ls-tree", "--name-only", "HEAD").splitlines()
+    names = run(root, "git", "ls-tree", "--name-only", "HEAD").splitlines()
     rows = ("".join(name.ljust(22) for name in names[row::_ROWS]) for row in range(_ROWS))
     return Printed("git ls-tree --name-only HEAD | column", "\n".join(rows))
 
 
 def _commits(root: Path) -> Printed:
-    lines = _run(root, *_HISTORY).splitlines()
+    lines = run(root, *_HISTORY).splitlines()
     shortened = [textwrap.shorten(line, _LINE, placeholder=" ...") for line in lines]
     return Printed(shlex.join(_HISTORY), "\n".join(shortened))
 
 
 def _tests(root: Path) -> Printed:
-    lines = _python(root, "-m", "pytest", "-v", "--no-header", "--tb=short", *_TESTS).splitlines()
+    lines = run(root, *_PYTEST, "-v", "--no-header", "--tb=short", *_TESTS).splitlines()
     named = [line.split(" [")[0].rstrip() for line in lines if "::" in line]
-    named = [line for line in named if len(line) <= _LINE]
-    shown = [*named[:7], "...", *named[-7:], lines[-1]]
+    short = [line for line in named if len(line) <= _LINE]
+    shown = [*short[:7], "...", *short[-7:], lines[-1]]
     return Printed(f"python -m pytest -v {' '.join(_TESTS)}", "\n".join(shown))
 
 
@@ -139,28 +141,23 @@ def _deployed(root: Path) -> tuple[Printed, dict[str, Any], list[dict[str, Any]]
     """Make a bundle, start it as the platform does, and ask it for a decision and its reasons."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = f"{folder}/bundle"
-        made = _python(root, "-m", "scoring", "bundle", "--demonstration", "--out", bundle)
+        options = ("bundle", "--demonstration", "--out", bundle)
+        made = run(root, sys.executable, "-m", "scoring", *options)
         url = f"http://127.0.0.1:{(port := free_port())}"
         command = ("gunicorn", "--chdir", bundle, "--config", "api/gunicorn.conf.py")
         settings = {"PORT": str(port), "DATABASE_URL": f"sqlite:///{folder}/scoring.db"}
         server = Server("API", (sys.executable, "-m", *command), settings, port, f"{url}/ready")
-        with running(server):
-            answer = _asked("POST", f"{url}/predict", REQUEST)
-            explanation = _asked("GET", f"{url}/predictions/{answer['id']}/explanation")
+        with running(server), requests.Session() as session:
+            session.headers["Accept-Language"] = "fr"
+            session.hooks["response"] = lambda response, **_: response.raise_for_status()
+            answer = session.post(f"{url}/predict", json=REQUEST, timeout=30).json()
+            asked = f"{url}/predictions/{answer['id']}/explanation"
+            causes = session.get(asked, timeout=30).json()["causes"]
     printed = f"""{made.replace(bundle, "build/bundle")}
 $ cd build/bundle && gunicorn --config api/gunicorn.conf.py &
-$ curl $API_URL/predict --data @request.json | jq .decision,.probability_of_default
-"{answer["decision"]}"
-{answer["probability_of_default"]}"""
-    return Printed("make bundle", printed), answer, explanation["causes"]
-
-
-def _asked(method: str, address: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    french = {"Accept-Language": "fr"}
-    response = requests.request(method, address, json=body, headers=french, timeout=30)
-    response.raise_for_status()
-    answer: dict[str, Any] = response.json()
-    return answer
+$ curl $API_URL/predict --data @request.json | jq .decision
+"{answer["decision"]}\""""
+    return Printed("make bundle", printed), answer, causes
 
 
 def _mlflow_pages(root: Path, folder: Path) -> None:
@@ -170,14 +167,13 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
     # It opens the store before the server does, which knows nothing of folders that were moved.
     compared = f"{address}/#/experiments/{_compared(Registry(root / 'mlruns'))}"
     command = (
-        "mlflow", "server", "--backend-store-uri", f"sqlite:///{root / 'mlruns' / 'mlflow.db'}",
-        "--artifacts-destination", str(root / "mlruns" / "artifacts"), "--host", "127.0.0.1",
-        "--port", str(port), "--workers", "1",
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+        "--backend-store-uri", f"sqlite:///{root / 'mlruns' / 'mlflow.db'}", "--workers", "1",
+        "--artifacts-destination", str(root / "mlruns" / "artifacts"),
     )  # fmt: skip
     # Nothing is run on a schedule here, and what would run it takes seconds to start.
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    program = (sys.executable, "-m", *command)
-    server = Server("MLflow page", program, quiet, port, f"{address}/health")
+    server = Server("MLflow page", command, quiet, port, f"{address}/health")
     runs, registry = (folder / f"{name}.png" for name in _PAGES)
     with running(server), _browser() as page:
         page.goto(compared)
@@ -197,8 +193,7 @@ def _photograph(page: Page, file: Path) -> None:
     # Charts grow into their place, and the page never stops asking its server for news.
     page.wait_for_timeout(_DRAWING_MS)
     # On which machine a model was trained is no business of an audience.
-    machine = page.get_by_text("Linux-")
-    page.screenshot(path=file, mask=[machine], mask_color="#f2f2f2")
+    page.screenshot(path=file, mask=[page.get_by_text("Linux-")], mask_color="#f2f2f2")
 
 
 def _compared(registry: Registry) -> str:

@@ -38,8 +38,6 @@ class Figures:
 
     Attributes
     ----------
-    rows : dict
-        How many each table has.
     application : polars.DataFrame
         The applications with a known outcome.
     families, remedies, trials : tuple of Trained
@@ -54,7 +52,6 @@ class Figures:
     """
 
     card: Card
-    rows: Mapping[str, int]
     application: pl.DataFrame
     families: tuple[Trained, ...]
     remedies: tuple[Trained, ...]
@@ -76,7 +73,7 @@ class Figures:
         MissingFigureError
             If the run left something out, or the champion comes from another run.
         """
-        registry = Registry(_there(root / "mlruns" / "mlflow.db").parent)
+        registry = Registry(there(root / "mlruns" / "mlflow.db").parent)
         version = registry.version_of()
         card = kept_card(registry, version)
         if card is None:
@@ -90,12 +87,10 @@ class Figures:
                 "with the DATA that it was trained on"
             )
         known = dataset.frames("train")["application"].collect().drop_nulls("TARGET")
-        pds = pl.read_parquet(_there(root / "data" / "unseen_pds.parquet"))
+        pds = pl.read_parquet(there(root / "data" / "unseen_pds.parquet"))
         outcomes = pds.join(known.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR")
-        files = dataset.manifest["files"]
         return cls(
             card=card,
-            rows={Path(name).stem: file["rows"] for name, file in files.items()},
             application=known,
             families=trained["family"],
             remedies=trained["imbalance"],
@@ -103,7 +98,7 @@ class Figures:
             target=outcomes["TARGET"],
             pds=outcomes["probability_of_default"],
             held_out=is_held_out(outcomes["SK_ID_CURR"]),
-            drift=json.loads(_there(root / "reports" / "drift.json").read_text("utf-8")),
+            drift=json.loads(there(root / "reports" / "drift.json").read_text("utf-8")),
             folds=int(training.data.params["folds"]),
             versions=len(registry.versions()),
             runs=len(runs),
@@ -121,9 +116,10 @@ def training_of(registry: Registry, version: str) -> Run:
     return registry.client.get_run(str(known.run_id))
 
 
-def _there(path: Path) -> Path:
+def there(path: Path, made_by: str = "make run") -> Path:
+    """Return a path that exists, or raise a `MissingFigureError` that says what makes it."""
     if not path.exists():
-        raise MissingFigureError(f"{path} is not there: make run makes it")
+        raise MissingFigureError(f"{path} is not there: {made_by} makes it")
     return path
 
 
@@ -145,20 +141,17 @@ def _compared(training: Run, runs: list[Run], card: Card) -> dict[str, tuple[Tra
             "notebook makes one"
         )
     # The values that a family was tried with first are runs too, on fewer applicants.
-    best = [
-        model
-        for family in card.method.families
+    costs = [(family.name, family.business_cost) for family in card.method.families]
+    best = {
+        model.name: model
         for model in by_kind["family"]
-        if (model.name, model.figures["business_cost"]) == (family.name, family.business_cost)
-    ]
-    families = tuple(sorted(best, key=lambda model: _complexity(model.name)))
+        if (model.name, model.figures["business_cost"]) in costs
+    }
+    order = dict.fromkeys((*_FROM_THE_SIMPLEST, *best))
+    families = tuple(best[name] for name in order if name in best)
     chosen = next(model for model in families if model.name == card.method.family)
     return {
         "family": families,
         "imbalance": (Trained("none", chosen.figures), *sorted(by_kind["imbalance"])),
         "trial": tuple(sorted(by_kind["trial"], key=lambda trial: int(trial.name))),
     }
-
-
-def _complexity(family: str) -> int:
-    return _FROM_THE_SIMPLEST.index(family) if family in _FROM_THE_SIMPLEST else -1

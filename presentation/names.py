@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import polars as pl
 from presentation.charts import Line
 from presentation.drawing import GREEN, ORANGE, Printed
 from presentation.evidence import Evidence
-from presentation.figures import Figures, MissingFigureError, Trained
+from presentation.figures import Figures, Trained, there
 from scoring.data.tables import DAY_SENTINEL
 from scoring.evaluation.business import business_cost
 from scoring.evaluation.fairness import FOUR_FIFTHS
@@ -23,12 +22,12 @@ from scoring.monitoring.thresholds import Thresholds
 from scoring.reports.card.fields import Ratio
 from scoring.serving.costs import Costs
 
-_MOST_REASONS = 6
+_MOST_CAUSES = 6
 _MOST_DRIVERS = 8
 # Where the curve of costs is drawn.
 _CUTOFFS = np.arange(0.02, 0.35, 0.0025)
-# What a family's run says of its cost minus that of the one chosen, with _low and _high.
-_DIFFERENCE = "cost_difference"
+# The interval of a family's cost minus that of the one chosen, where its run has measured it.
+_DIFFERENCE = ("cost_difference_low", "cost_difference_high")
 
 
 def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> dict[str, Any]:
@@ -39,8 +38,6 @@ def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> 
     MissingFigureError
         If the picture of the page is missing.
     """
-    if not page.is_file():
-        raise MissingFigureError(f"{page} is not there: make screenshots makes it")
     return {
         **vars(figures),
         **_explored(figures.application),
@@ -49,8 +46,10 @@ def names_of(figures: Figures, evidence: Evidence, page: Path, speaker: str) -> 
         "speaker": speaker,
         "evidence": evidence,
         "answer": _answer(evidence.answer),
-        "moved": sorted(evidence.causes, key=_pull)[:_MOST_REASONS],
-        "page": page,
+        "moved": sorted(evidence.causes, key=lambda item: -abs(item["contribution"]))[
+            :_MOST_CAUSES
+        ],
+        "page": there(page, "make screenshots"),
         "histories": list(figures.drift["histories"].items()),
         "limits": Thresholds(),
         "suspect_auc": SUSPECT_AUC,
@@ -73,10 +72,9 @@ def _of_models(figures: Figures) -> dict[str, Any]:
     card = figures.card
     chosen = next(item for item in figures.families if item.name == card.method.family)
     constant, *models = figures.families
-    # With an interval, where the run has measured one.
-    ends = [f"{_DIFFERENCE}_low", f"{_DIFFERENCE}_high"]
+    trials = [(int(trial.name), trial.figures["objective"]) for trial in figures.trials]
     rivals = [
-        (item.name, _cost(item) - _cost(chosen), *map(item.figures.get, ends))
+        (item.name, _cost(item) - _cost(chosen), *map(item.figures.get, _DIFFERENCE))
         for item in models
         if item is not chosen
     ]
@@ -87,12 +85,11 @@ def _of_models(figures: Figures) -> dict[str, Any]:
         "paired": all(None not in rival for rival in rivals),
         "clearly": "cheapest" if chosen is min(figures.families, key=_cost) else "tied",
         "best_remedy": min(figures.remedies, key=_cost),
-        "search": _search(figures),
+        "search": [Line(trials, style="o-")],
         "search_kept": "The best trial is chosen" in card.method.choice,
         "sources": sorted(card.features.by_table.items(), key=lambda item: -item[1]),
         "drivers": card.drivers[:_MOST_DRIVERS],
         "ratios": [(ratio, _verdict(ratio)) for ratio in card.fairness.ratios],
-        "four_fifths": FOUR_FIFTHS,
     }
 
 
@@ -100,7 +97,7 @@ def _of_decisions(figures: Figures) -> dict[str, Any]:
     deciding, best = figures.card.deciding, figures.card.deciding.best_cutoff
     holdout = {item.name: item for item in figures.card.holdout}
     # Of the same applicants as the figures of `holdout`.
-    accept_all = deciding.false_negative * float(figures.target.filter(figures.held_out).mean())
+    accept_all = deciding.false_negative * figures.target.filter(figures.held_out).to_numpy().mean()
     return {
         "holdout": holdout,
         "cost_ratio": deciding.false_negative / deciding.false_positive,
@@ -126,29 +123,18 @@ def _answer(answer: Mapping[str, Any]) -> Printed:
     return Printed("curl $API_URL/predict --data @request.json | jq '{id, ...}'", printed)
 
 
-def _search(figures: Figures) -> list[Line]:
-    costs = [(int(trial.name), trial.figures["objective"]) for trial in figures.trials]
-    best = min(cost for _, cost in costs)
-    return [Line(costs, style="o-"), Line([(0, best), (len(costs) - 1, best)], ORANGE, "--")]
-
-
 def _costs(figures: Figures) -> list[Line]:
     """The curve of costs along the cut-off, and two cut-offs as upright lines."""
     deciding = figures.card.deciding
     costs = Costs(deciding.false_negative, deciding.false_positive)
     target, pds = figures.target.to_numpy(), figures.pds.to_numpy()
-    curve = [(cutoff, business_cost(target, pds, cutoff, costs)) for cutoff in _CUTOFFS]
-    low, high = min(curve, key=itemgetter(1))[1], max(curve, key=itemgetter(1))[1]
+    cost = [business_cost(target, pds, cutoff, costs) for cutoff in _CUTOFFS]
     upright = [
-        Line([(cutoff, low), (cutoff, high)], color, "--")
+        Line([(cutoff, min(cost)), (cutoff, max(cost))], color, "--")
         for cutoff, color in ((deciding.cutoff, ORANGE), (deciding.best_cutoff.value, GREEN))
     ]
-    return [Line(curve), *upright]
+    return [Line(list(zip(_CUTOFFS, cost, strict=True))), *upright]
 
 
 def _cost(model: Trained) -> float:
     return model.figures["business_cost"]
-
-
-def _pull(contribution: Mapping[str, Any]) -> float:
-    return -float(abs(contribution["contribution"]))

@@ -155,9 +155,9 @@ def test_without_a_run_it_is_said_what_makes_one(tmp_path: Path) -> None:
 
 def test_a_command_that_fails_is_named_with_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError, match=r"rev-list .* failed: fatal: .*not a git repository"):
-        evidence._run(tmp_path, "git", "rev-list", "--count", "HEAD")
+        evidence.run(tmp_path, "git", "rev-list", "--count", "HEAD")
     with pytest.raises(EvidenceError, match="no-such-program is not installed"):
-        evidence._run(tmp_path, "no-such-program")
+        evidence.run(tmp_path, "no-such-program")
 
 
 def test_some_tests_are_run_and_shown(tmp_path: Path) -> None:
