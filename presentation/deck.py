@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 13.333, 7.5
 BODY = Box(0.6, 1.5, WIDTH - 1.2, 5.4)
 HEADING = Box(0.6, 0.35, WIDTH - 1.2, 0.95)
 _GAP = 0.25
-# Characters times points of a bold line as wide as a slide.
+# Characters times points of a bold line as wide as a slide; two lines of 24 stay above the rule.
 _ONE_LINE = 1560
 
 T = TypeVar("T")
@@ -101,7 +101,6 @@ class Deck:
         heading.text_frame.vertical_anchor = MSO_ANCHOR.MIDDLE
         heading.text_frame.margin_left = 0
         paragraph = heading.text_frame.paragraphs[0]
-        # As large as fits on one line, or on two that stay above the rule.
         drawing.write(paragraph, title, min(30, max(24, _ONE_LINE / len(title))), bold=True)
         paragraph.alignment = PP_ALIGN.LEFT
         if len(self) > 1:

@@ -100,8 +100,7 @@ def gathered(root: Path, folder: Path) -> Evidence:
 def _own(root: Path) -> dict[str, Path]:
     own = {file.stem: file for file in (root / PICTURES).glob("*.png")}
     if strange := own.keys() - set(_SHOWN):
-        shown = ", ".join(_SHOWN)
-        raise EvidenceError(f"{PICTURES / min(strange)}.png: no slide shows it, only {shown}")
+        raise EvidenceError(f"{PICTURES / min(strange)}.png: only {', '.join(_SHOWN)} are shown")
     return own
 
 
@@ -151,13 +150,12 @@ def _deployed(root: Path) -> tuple[Printed, dict[str, Any], list[dict[str, Any]]
             session.headers["Accept-Language"] = "fr"
             session.hooks["response"] = lambda response, **_: response.raise_for_status()
             answer = session.post(f"{url}/predict", json=REQUEST, timeout=30).json()
-            asked = f"{url}/predictions/{answer['id']}/explanation"
-            causes = session.get(asked, timeout=30).json()["causes"]
+            explained = session.get(f"{url}/predictions/{answer['id']}/explanation", timeout=30)
     printed = f"""{made.replace(bundle, "build/bundle")}
 $ cd build/bundle && gunicorn --config api/gunicorn.conf.py &
 $ curl $API_URL/predict --data @request.json | jq .decision
 "{answer["decision"]}\""""
-    return Printed("make bundle", printed), answer, causes
+    return Printed("make bundle", printed), answer, explained.json()["causes"]
 
 
 def _mlflow_pages(root: Path, folder: Path) -> None:

@@ -71,16 +71,14 @@ def _explored(known: pl.DataFrame) -> dict[str, Any]:
 def _of_models(figures: Figures) -> dict[str, Any]:
     card = figures.card
     chosen = next(item for item in figures.families if item.name == card.method.family)
-    constant, *models = figures.families
     trials = [(int(trial.name), trial.figures["objective"]) for trial in figures.trials]
     rivals = [
         (item.name, _cost(item) - _cost(chosen), *map(item.figures.get, _DIFFERENCE))
-        for item in models
+        for item in figures.families[1:]
         if item is not chosen
     ]
     return {
         "chosen": chosen,
-        "constant": constant,
         "rivals": rivals,
         "paired": all(None not in rival for rival in rivals),
         "clearly": "cheapest" if chosen is min(figures.families, key=_cost) else "tied",

@@ -203,7 +203,7 @@ def test_the_authors_pictures_are_taken_by_their_names(tmp_path: Path) -> None:
     shutil.copy(slides.PICTURE, folder / "commits.png")
     assert evidence._own(tmp_path) == {"commits": folder / "commits.png"}
     (folder / "commit.png").touch()
-    with pytest.raises(EvidenceError, match=r"pictures/commit\.png: no slide shows it, only repos"):
+    with pytest.raises(EvidenceError, match=r"pictures/commit\.png: only repository, commits"):
         evidence._own(tmp_path)
 
 
