@@ -65,7 +65,7 @@ def bars(
         axes.set_yticks(np.arange(len(labels)) + (len(content) - 1) * height / 2, wrapped)
         axes.invert_yaxis()
         axes.set_xticks([])
-        axes.margins(x=0.2)
+        axes.margins(x=0.4 if np.min([*content.values()], initial=0.0) < 0 else 0.2)
         axes.axvline(0, color=f"#{GREY}", linewidth=0.8)
         axes.spines["left"].set_visible(False)
         axes.tick_params(length=0)
