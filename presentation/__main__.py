@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from presentation.content import French, read_slides, read_words
+from presentation.content import FOLDER, French, read, read_slides
 from presentation.deck import Deck
 from presentation.deliverables import Naming, pack
 from presentation.evidence import Evidence, gathered
@@ -36,7 +36,7 @@ def build(figures: Figures, evidence: Evidence, picture: Path, author: str, on: 
         If a slide asks for something that there is not.
     """
     speaker = ", ".join(filter(None, (author, on)))
-    french = French(names_of(figures, evidence, picture, speaker), read_words())
+    french = French(names_of(figures, evidence, picture, speaker), read(FOLDER / "words.toml"))
     deck = Deck("Prêt à dépenser : scoring de crédit", author)
     for fields in read_slides():
         deck.add(fields, french)
@@ -54,11 +54,10 @@ def slides(
     author: Annotated[str, typer.Option(help="Who speaks.")] = "",
 ) -> None:
     """Write the slides of a talk of twenty minutes, in French, from the last run's figures."""
-    today = date.today()
     with messages(), tempfile.TemporaryDirectory() as folder:
         figures = Figures.of(ROOT)
         evidence = gathered(ROOT, Path(folder))
-        on = written(today, "d MMMM y", "fr")
+        on = written(date.today(), "d MMMM y", "fr")
         deck = build(figures, evidence, ROOT / PICTURE, author, on)
         with staged_file(out) as staged:
             deck.save(staged)

@@ -11,11 +11,12 @@ from typing import Any
 
 from scoring.errors import ScoringError
 from scoring.features.wording import describe
-from scoring.formats import number, percent
+from scoring.formats import written
 
 FOLDER = Path(__file__).parent / "slides"
-_SPEC = re.compile(r"(\+?)(\d?)([%p]?)|g")
 _FOLD = re.compile(r"[ \t]*\n[ \t]*")
+# French puts a space before these, at which no line may end.
+_TIED = re.compile(r" (?=[:;?!%])")
 
 
 class ContentError(ScoringError):
@@ -25,15 +26,11 @@ class ContentError(ScoringError):
 def read_slides(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
     """Read the slides of a folder, file by file in the order of their names."""
     for file in sorted(folder.glob("[0-9]*.toml")):
-        yield from _read(file)["slides"]
+        yield from read(file)["slides"]
 
 
-def read_words(folder: Path = FOLDER) -> dict[str, Any]:
-    """Read French names of things, and texts that depend on the run."""
-    return _read(folder / "words.toml")
-
-
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
+    """Read a file of slides, or of words; a `ContentError` names one that is no TOML."""
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -43,10 +40,10 @@ def _read(file: Path) -> dict[str, Any]:
 class French(string.Formatter):
     """Fills figures into texts, with what a text may name, and the words of words.toml.
 
-    {folds} is a whole number, {auc:3} has three digits, {rate:1%} is in percent, {change:0p} times
-    a hundred, {gain:+2} has its sign, {limit:g} is as short as it can be. {row.name:families} is a
-    word of that section of words.toml, {column:feature} the name of a feature, and {serious} the
-    text of choices.serious there for what its `of` is in this run.
+    Numbers as for `scoring.formats.written`: {auc:.3f}, {rate:.1%}, {gain:+.2f}, {limit:g}; {folds}
+    is a whole one. {row.name:families} is a word of that section of words.toml, {column:feature}
+    the name of a feature, and {serious} the text of choices.serious there for what its `of` is in
+    this run.
     """
 
     def __init__(self, names: Mapping[str, Any], words: Mapping[str, Any]) -> None:
@@ -65,7 +62,7 @@ class French(string.Formatter):
             If a text names what there is not, or a brace has no other.
         """
         if isinstance(content, str):
-            text = _FOLD.sub(" ", content.strip())
+            text = _TIED.sub("\N{NO-BREAK SPACE}", _FOLD.sub(" ", content.strip()))
             try:
                 return self.vformat(text, (), self._names)
             except ContentError:
@@ -91,15 +88,10 @@ class French(string.Formatter):
         """Write a number or a word."""
         if isinstance(value, str):
             return self._word(value, format_spec)
-        form = _SPEC.fullmatch(format_spec)
-        if form is None or not isinstance(value, int | float):
-            raise ContentError(f"{value!r} cannot be written as {format_spec!r}")
-        if format_spec == "g":
-            return f"{value:g}".replace(".", ",")
-        sign, digits = form[1] if value > 0 else "", int(form[2] or 0)
-        if form[3] == "%":
-            return sign + percent(value, "fr", digits)
-        return sign + number(100 * value if form[3] else value, "fr", digits)
+        try:
+            return written(value, format_spec or ",", "fr")
+        except (TypeError, ValueError) as error:
+            raise ContentError(f"{value!r} cannot be written as {format_spec!r}") from error
 
     def of_row(self, row: Any) -> French:
         """Return one that also knows {row}."""

@@ -13,13 +13,14 @@ from pydantic import ValidationError, validate_call
 
 from presentation import charts, drawing
 from presentation.content import ContentError, French
-from presentation.drawing import GREY, LANGUAGE, ORANGE, Box
+from presentation.drawing import GREY, LANGUAGE, ORANGE, SMALL, Box
 
 WIDTH, HEIGHT = 13.333, 7.5
 BODY = Box(0.6, 1.5, WIDTH - 1.2, 5.4)
 HEADING = Box(0.6, 0.35, WIDTH - 1.2, 0.95)
 _GAP = 0.25
-_ONE_LINE = 62
+# Characters times points of a bold line as wide as a slide; two lines of 24 stay above the rule.
+_ONE_LINE = 1560
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ KINDS: Mapping[str, Callable[..., None]] = {
     kind.__name__: validate_call(kind)
     for kind in (
         drawing.cover, drawing.bullets, drawing.says, drawing.steps, drawing.table,
-        drawing.terminal, drawing.picture, charts.bars, charts.lines,
+        drawing.terminal, drawing.picture, drawing.shown, charts.bars, charts.lines,
     )
 }  # fmt: skip
 
@@ -100,12 +101,12 @@ class Deck:
         heading.text_frame.vertical_anchor = MSO_ANCHOR.MIDDLE
         heading.text_frame.margin_left = 0
         paragraph = heading.text_frame.paragraphs[0]
-        drawing.write(paragraph, title, 30 if len(title) <= _ONE_LINE else 26, bold=True)
+        drawing.write(paragraph, title, min(30, max(24, _ONE_LINE / len(title))), bold=True)
         paragraph.alignment = PP_ALIGN.LEFT
         if len(self) > 1:
             drawing.panel(slide, Box(BODY.left, 1.32, 1.2, 0.05), ORANGE)
             page = drawing.textbox(slide, Box(WIDTH - 1.4, 7.02, 0.8, 0.35)).paragraphs[0]
-            drawing.write(page, str(len(self)), 12, color=GREY)
+            drawing.write(page, str(len(self)), SMALL, color=GREY)
             page.alignment = PP_ALIGN.RIGHT
         return slide
 
@@ -152,11 +153,19 @@ def _table_of(
 
 @validate_call
 def _bars_of(
-    french: Any, rows: str, label: str, values: Mapping[str, str], form: str = "3", **others: Any
+    french: Any,
+    rows: str,
+    label: str,
+    values: Mapping[str, str],
+    form: str = ".3f",
+    spans: tuple[str, ...] = (),
+    **others: Any,
 ) -> dict[str, Any]:
     """Bars for each thing of a list; `values` has the series' names and what they are of a row."""
     items = [french.of_row(item) for item in french.value(rows)]
     content = {name: [item.value(value) for item in items] for name, value in values.items()}
     texts = [[french.format_field(value, form) for value in series] for series in content.values()]
     labels = [item.filled(label) for item in items]
-    return {**french.filled(others), "content": content, "labels": labels, "texts": texts}
+    ends = [[item.value(end) for end in spans] for item in items if spans]
+    drawn = {"content": content, "labels": labels, "texts": texts}
+    return {**french.filled(others), **drawn, "spans": [] if [None, None] in ends else ends}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tomllib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from presentation.evidence import run
 from scoring.errors import ScoringError
 from scoring.files import staged_folder
 
@@ -68,7 +68,9 @@ def pack(root: Path, out: Path, naming: Naming, api: str | None = None) -> list[
     Raises
     ------
     DeliverablesError
-        If something has not been made yet, or git fails.
+        If something has not been made yet.
+    EvidenceError
+        If git fails.
     """
     reports = root / "reports"
     makers: list[tuple[str, str, Callable[[Path], None]]] = [
@@ -104,15 +106,7 @@ def _link(file: Path, api: str | None) -> None:
 
 def _code(root: Path, file: Path) -> None:
     """What git has of the last commit: no data, no model, nobody's environment."""
-    command = ("git", "archive", "--format=zip", f"--output={file}", "HEAD")
-    try:
-        subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    except FileNotFoundError as error:
-        raise DeliverablesError(
-            "git is not installed: the code comes from its last commit"
-        ) from error
-    except subprocess.CalledProcessError as error:
-        raise DeliverablesError(f"git archive failed: {error.stderr.strip()}") from error
+    run(root, "git", "archive", "--format=zip", f"--output={file}", "HEAD")
 
 
 def _page(root: Path, file: Path) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pptx.dml.color import RGBColor
 from pptx.enum.shapes import MSO_SHAPE
 from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
 from pptx.util import Emu, Inches, Pt
+from pydantic import Field
 
 from presentation.content import ContentError
 
@@ -21,10 +23,11 @@ BLUE, ORANGE, GREEN, GREY, INK, PALE, WHITE = (
 )
 FONT, FIXED = "Liberation Sans", "Liberation Mono"
 LANGUAGE = "fr-FR"
-# Points: lines that are read from the back of a room.
+# Points: lines that are read from the back of a room, and the least that is.
 TEXT, TABLE, SMALL = 20, 16, 14
-_MOST_LINES = 30
+Size = Annotated[int, Field(ge=SMALL)]
 _WIDE_CHARACTER = 0.6
+_CAPTION = 0.45
 _DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 # Figures, with a unit or two of them, but no sentence.
@@ -62,7 +65,7 @@ def cover(slide: Any, box: Box, content: Sequence[str]) -> None:
         write(paragraph, line, 24, color=WHITE)
 
 
-def bullets(slide: Any, box: Box, content: Sequence[str], size: int = TEXT) -> None:
+def bullets(slide: Any, box: Box, content: Sequence[str], size: Size = TEXT) -> None:
     """Put sentences one below the other; **these words** are bold."""
     for paragraph, line in _filled(textbox(slide, box), content):
         paragraph.space_after = Pt(size * 0.55)
@@ -74,7 +77,7 @@ def bullets(slide: Any, box: Box, content: Sequence[str], size: int = TEXT) -> N
         write(paragraph, line, size)
 
 
-def says(slide: Any, box: Box, content: str, size: int = TEXT, height: float = 0.9) -> None:
+def says(slide: Any, box: Box, content: str, size: Size = TEXT, height: float = 0.9) -> None:
     """Put a sentence in a frame of its own: what to remember."""
     frame = panel(slide, box._replace(height=height), PALE).text_frame
     frame.word_wrap, frame.vertical_anchor = True, MSO_ANCHOR.MIDDLE
@@ -83,13 +86,13 @@ def says(slide: Any, box: Box, content: str, size: int = TEXT, height: float = 0
     write(frame.paragraphs[0], content, size)
 
 
-def steps(slide: Any, box: Box, content: Sequence[tuple[str, str]], size: int = TABLE) -> None:
+def steps(slide: Any, box: Box, content: Sequence[tuple[str, str]], size: Size = TABLE) -> None:
     """Put boxes in a row that lead from one to the next: a name, and what happens there."""
-    width = box.width / len(content)
+    # Each box ends in the next one's notch, and the last one at the edge.
+    width = box.width / (len(content) + 0.04)
     for number, (name, what) in enumerate(content):
-        kind = MSO_SHAPE.PENTAGON if number == 0 else MSO_SHAPE.CHEVRON
         step = Box(box.left + number * width, box.top, width * 1.04, 0.9)
-        shape = slide.shapes.add_shape(kind, *step.emu())
+        shape = slide.shapes.add_shape(MSO_SHAPE.CHEVRON, *step.emu())
         shape.adjustments[0] = 0.2
         _fill(shape, BLUE)
         shape.line.color.rgb = WHITE
@@ -108,7 +111,7 @@ def table(
     header: Sequence[str],
     content: Sequence[Sequence[str]],
     widths: Sequence[float] = (),
-    size: int = TABLE,
+    size: Size = TABLE,
 ) -> None:
     """Put a table as high as its rows; columns of figures are put to the right.
 
@@ -140,24 +143,37 @@ def table(
 
 
 def terminal(slide: Any, box: Box, content: Printed) -> None:
-    """Put a command and what it printed, in letters as large as they fit.
+    """Put a command and what it printed, in letters as large as they fit; long lines go on below.
 
     Raises
     ------
     ContentError
         If it has too many lines to be read.
     """
-    lines = [f"$ {content.command}", *content.output.rstrip().splitlines()]
-    if len(lines) > _MOST_LINES:
+    width = (box.width - 0.4) * 72 / _WIDE_CHARACTER
+    wrap = textwrap.TextWrapper(int(width / SMALL), subsequent_indent="  ", break_long_words=False)
+    printed = [f"$ {content.command}", *content.output.rstrip().splitlines()]
+    lines = [part for line in printed for part in wrap.wrap(line) or [""]]
+    size = min(width / max(map(len, lines)), (box.height - 0.3) * 72 / (len(lines) * 1.25), 18)
+    if size < SMALL:
         raise ContentError(f"{content.command}: {len(lines)} lines are too many for a slide")
-    wide = (box.width - 0.4) * 72 / (max(map(len, lines)) * _WIDE_CHARACTER)
-    size = min(wide, (box.height - 0.3) * 72 / (len(lines) * 1.25), 18)
-    frame = panel(slide, box._replace(height=len(lines) * size * 1.25 / 72 + 0.3), INK).text_frame
+    frame = panel(slide, box, INK).text_frame
     frame.word_wrap, frame.vertical_anchor = False, MSO_ANCHOR.TOP
     frame.margin_left = frame.margin_right = Inches(0.2)
     for number, (paragraph, line) in enumerate(_filled(frame, lines)):
         paragraph.alignment = PP_ALIGN.LEFT
         write(paragraph, line, size, color=WHITE, bold=number == 0, font=FIXED)
+
+
+def shown(slide: Any, box: Box, content: Printed | Path, alt: str, caption: str) -> None:
+    """Put what was printed or a picture, and below it where it comes from."""
+    place = box._replace(height=box.height - _CAPTION)
+    if isinstance(content, Path):
+        picture(slide, place, content, alt)
+    else:
+        terminal(slide, place, content)
+    below = Box(box.left, box.top + place.height, box.width, _CAPTION)
+    write(textbox(slide, below).paragraphs[0], caption, SMALL)
 
 
 def picture(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,14 +26,16 @@ from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.serving.local import Server, free_port, running
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# The author's own pictures, by the name of what they are shown instead of.
+PICTURES = Path("presentation/pictures")
 # What is shown of a history and of a test run; the tests named here take some seconds.
-_HISTORY = ("--date=short", "-16")
-_COMMIT = "%h %ad %<(72,trunc)%s"
-_TESTS = (
-    "tests/scoring/evaluation/test_business.py",
-    "tests/scoring/data/test_tables.py",
-    "tests/scoring/data/test_requests.py",
-)
+_HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "-16")
+_PYTEST = (sys.executable, "-m", "pytest")
+_LINE = 96
+_ROWS = 6
+_TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_tables.py")
+_PAGES = ("mlflow_runs", "mlflow_registry")
+_SHOWN = ("repository", "commits", "tests", "deployment", *_PAGES)
 _DRAWING_MS = 5000
 
 
@@ -45,77 +49,90 @@ class Evidence:
 
     Attributes
     ----------
-    history, tests, deployed : Printed
-        Of the code's versions, of some test files, and of a bundle started as the platform does.
-    request, answer, causes : mapping and list of mapping
-        An invented applicant, what the bundle's API said, and what each cause added to it.
-    runs, registry : Path
-        Pictures of MLflow's page.
+    shown, own : dict
+        By the names of `PICTURES`: the repository, its commits, a run of some tests, a bundle
+        started as the platform does (deployment), MLflow's pages of runs and of the registry; and
+        which of them are the author's.
+    commits, tests_in_all : int
+        How many there are.
+    answer, causes : mapping and list of mapping
+        What the bundle's API said of an invented applicant, and what each cause added to it.
     """
 
-    history: Printed
-    tests: Printed
-    deployed: Printed
+    shown: Mapping[str, Printed | Path]
+    own: Mapping[str, bool]
     commits: int
     tests_in_all: int
-    request: Mapping[str, Any]
     answer: Mapping[str, Any]
     causes: Sequence[Mapping[str, Any]]
-    runs: Path
-    registry: Path
 
 
-def gathered(root: Path, pictures: Path) -> Evidence:
+def gathered(root: Path, folder: Path) -> Evidence:
     """Run everything that is shown, in a clone after a run; MLflow's pages go into a folder.
 
     Raises
     ------
     EvidenceError
-        If a command fails, or git or a browser is missing.
+        If a command fails, git or a browser is missing, or no slide shows a picture that is there.
     """
+    own = _own(root)
     deployed, answer, causes = _deployed(root)
-    runs, registry = _mlflow_pages(root, pictures)
-    collected = _python(root, "-m", "pytest", "--collect-only", "-q", "-m", "")
-    history = _run(root, "git", "log", f"--format={_COMMIT}", *_HISTORY).splitlines()
+    taken: dict[str, Printed | Path] = {
+        "repository": _repository(root),
+        "commits": _commits(root),
+        "tests": _tests(root),
+        "deployment": deployed,
+        **{name: folder / f"{name}.png" for name in _PAGES},
+    }
+    if not own.keys() >= set(_PAGES):
+        _mlflow_pages(root, folder)
+    collected = run(root, *_PYTEST, "--collect-only", "-q", "-m", "")
     return Evidence(
-        history=Printed(
-            f"git log --format='{_COMMIT}' {' '.join(_HISTORY)}",
-            "\n".join(line.rstrip() for line in history),
-        ),
-        tests=_tests(root),
-        deployed=deployed,
-        commits=int(_run(root, "git", "rev-list", "--count", "HEAD")),
+        shown=taken | own,
+        own={name: name in own for name in taken},
+        commits=int(run(root, "git", "rev-list", "--count", "HEAD")),
         tests_in_all=sum("::" in line for line in collected.splitlines()),
-        request=REQUEST,
         answer=answer,
         causes=causes,
-        runs=runs,
-        registry=registry,
     )
 
 
-def _run(root: Path, *command: str) -> str:
-    """What a command prints."""
+def _own(root: Path) -> dict[str, Path]:
+    own = {file.stem: file for file in (root / PICTURES).glob("*.png")}
+    if strange := own.keys() - set(_SHOWN):
+        raise EvidenceError(f"{PICTURES / min(strange)}.png: only {', '.join(_SHOWN)} are shown")
+    return own
+
+
+def run(root: Path, *command: str) -> str:
+    """Return what a command prints, run in a folder; an `EvidenceError` names one that fails."""
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise EvidenceError(
-            f"{command[0]} is not installed: the slides show what it says"
-        ) from error
+        raise EvidenceError(f"{command[0]} is not installed: what it prints is needed") from error
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines()
         raise EvidenceError(f"{' '.join(command)} failed: {words[-1] if words else 'no word'}")
     return done.stdout.strip()
 
 
-def _python(root: Path, *arguments: str) -> str:
-    return _run(root, sys.executable, *arguments)
+def _repository(root: Path) -> Printed:
+    names = run(root, "git", "ls-tree", "--name-only", "HEAD").splitlines()
+    rows = ("".join(name.ljust(22) for name in names[row::_ROWS]) for row in range(_ROWS))
+    return Printed("git ls-tree --name-only HEAD | column", "\n".join(rows))
+
+
+def _commits(root: Path) -> Printed:
+    lines = run(root, *_HISTORY).splitlines()
+    shortened = [textwrap.shorten(line, _LINE, placeholder=" ...") for line in lines]
+    return Printed(shlex.join(_HISTORY), "\n".join(shortened))
 
 
 def _tests(root: Path) -> Printed:
-    lines = _python(root, "-m", "pytest", "-v", "--no-header", "--tb=short", *_TESTS).splitlines()
+    lines = run(root, *_PYTEST, "-v", "--no-header", "--tb=short", *_TESTS).splitlines()
     named = [line.split(" [")[0].rstrip() for line in lines if "::" in line]
-    shown = [*named[:6], "...", *named[-6:], lines[-1]]
+    short = [line for line in named if len(line) <= _LINE]
+    shown = [*short[:7], "...", *short[-7:], lines[-1]]
     return Printed(f"python -m pytest -v {' '.join(_TESTS)}", "\n".join(shown))
 
 
@@ -123,71 +140,58 @@ def _deployed(root: Path) -> tuple[Printed, dict[str, Any], list[dict[str, Any]]
     """Make a bundle, start it as the platform does, and ask it for a decision and its reasons."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = f"{folder}/bundle"
-        made = _python(root, "-m", "scoring", "bundle", "--demonstration", "--out", bundle)
+        options = ("bundle", "--demonstration", "--out", bundle)
+        made = run(root, sys.executable, "-m", "scoring", *options)
         url = f"http://127.0.0.1:{(port := free_port())}"
         command = ("gunicorn", "--chdir", bundle, "--config", "api/gunicorn.conf.py")
         settings = {"PORT": str(port), "DATABASE_URL": f"sqlite:///{folder}/scoring.db"}
         server = Server("API", (sys.executable, "-m", *command), settings, port, f"{url}/ready")
-        with running(server):
-            ready = _asked("GET", f"{url}/ready")
-            answer = _asked("POST", f"{url}/predict", REQUEST)
-            explanation = _asked("GET", f"{url}/predictions/{answer['id']}/explanation")
+        with running(server), requests.Session() as session:
+            session.headers["Accept-Language"] = "fr"
+            session.hooks["response"] = lambda response, **_: response.raise_for_status()
+            answer = session.post(f"{url}/predict", json=REQUEST, timeout=30).json()
+            explained = session.get(f"{url}/predictions/{answer['id']}/explanation", timeout=30)
     printed = f"""{made.replace(bundle, "build/bundle")}
 $ cd build/bundle && gunicorn --config api/gunicorn.conf.py &
-$ curl $API_URL/ready | jq .status,.model.version
-"{ready["status"]}"
-"{ready["model"]["version"]}"
-$ curl $API_URL/predict --data @request.json | jq .decision,.probability_of_default
-"{answer["decision"]}"
-{answer["probability_of_default"]}"""
-    return Printed("make bundle", printed), answer, explanation["causes"]
+$ curl $API_URL/predict --data @request.json | jq .decision
+"{answer["decision"]}\""""
+    return Printed("make bundle", printed), answer, explained.json()["causes"]
 
 
-def _asked(method: str, address: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    french = {"Accept-Language": "fr"}
-    response = requests.request(method, address, json=body, headers=french, timeout=30)
-    response.raise_for_status()
-    answer: dict[str, Any] = response.json()
-    return answer
-
-
-def _mlflow_pages(root: Path, pictures: Path) -> tuple[Path, Path]:
-    """MLflow's table of runs, and its page of registered models."""
+def _mlflow_pages(root: Path, folder: Path) -> None:
+    """Photograph MLflow's charts of runs, and its page of registered models."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # It opens the store before the server does, which knows nothing of folders that were moved.
     compared = f"{address}/#/experiments/{_compared(Registry(root / 'mlruns'))}"
     command = (
-        "mlflow", "server", "--backend-store-uri", f"sqlite:///{root / 'mlruns' / 'mlflow.db'}",
-        "--artifacts-destination", str(root / "mlruns" / "artifacts"), "--host", "127.0.0.1",
-        "--port", str(port), "--workers", "1",
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+        "--backend-store-uri", f"sqlite:///{root / 'mlruns' / 'mlflow.db'}", "--workers", "1",
+        "--artifacts-destination", str(root / "mlruns" / "artifacts"),
     )  # fmt: skip
     # Nothing is run on a schedule here, and what would run it takes seconds to start.
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    program = (sys.executable, "-m", *command)
-    server = Server("MLflow page", program, quiet, port, f"{address}/health")
-    runs, registry = pictures / "mlflow_runs.png", pictures / "mlflow_registry.png"
+    server = Server("MLflow page", command, quiet, port, f"{address}/health")
+    runs, registry = (folder / f"{name}.png" for name in _PAGES)
     with running(server), _browser() as page:
         page.goto(compared)
         # What MLflow opens beside the page leaves too little room for it.
         page.get_by_role("button", name="Close").click()
         page.get_by_role("button", name="Toggle sidebar").click()
-        page.get_by_text("business_cost", exact=True).first.wait_for()
+        page.get_by_text("auc", exact=True).first.wait_for()
         _photograph(page, runs)
         page.goto(f"{address}/#/models/{MODEL_NAME}")
         # Its tags are the history of promotions, which the versions would follow off the page.
         page.get_by_text("Tags", exact=True).first.click()
         page.get_by_text("champion").first.wait_for()
         _photograph(page, registry)
-    return runs, registry
 
 
 def _photograph(page: Page, file: Path) -> None:
     # Charts grow into their place, and the page never stops asking its server for news.
     page.wait_for_timeout(_DRAWING_MS)
     # On which machine a model was trained is no business of an audience.
-    machine = page.get_by_text("Linux-")
-    page.screenshot(path=file, mask=[machine], mask_color="#f2f2f2")
+    page.screenshot(path=file, mask=[page.get_by_text("Linux-")], mask_color="#f2f2f2")
 
 
 def _compared(registry: Registry) -> str:
@@ -208,5 +212,6 @@ def _browser() -> Iterator[Page]:
         raise EvidenceError("no browser is installed: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1440, "height": 810})
+        # A small page, so that its letters are large.
+        yield browser.new_page(viewport={"width": 1000, "height": 500}, device_scale_factor=2)
         browser.close()

@@ -13,9 +13,12 @@ from mlflow.entities import Run
 
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
+from scoring.modelling.examples import is_held_out
 from scoring.registry.approval import kept_card
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.reports.card.fields import Card
+
+_FROM_THE_SIMPLEST = ("dummy", "linear", "random forest", "trees", "sum")
 
 
 class MissingFigureError(ScoringError):
@@ -35,11 +38,13 @@ class Figures:
 
     Attributes
     ----------
+    application : polars.DataFrame
+        The applications with a known outcome.
     families, remedies, trials : tuple of Trained
         Of the champion's training: the best of each family, from the simplest to the most complex;
         remedies for imbalance, the first of them none; the search.
-    target, pds : polars.Series
-        Outcomes, and PDs of models that had not seen the applicants.
+    target, pds, held_out : polars.Series
+        Outcomes, PDs of models that had not seen the applicants, and whether they were set aside.
     drift : dict
         As reports/drift.json has it.
     folds, versions, runs : int
@@ -47,12 +52,13 @@ class Figures:
     """
 
     card: Card
-    rows: Mapping[str, int]
+    application: pl.DataFrame
     families: tuple[Trained, ...]
     remedies: tuple[Trained, ...]
     trials: tuple[Trained, ...]
     target: pl.Series
     pds: pl.Series
+    held_out: pl.Series
     drift: Mapping[str, Any]
     folds: int
     versions: int
@@ -67,7 +73,7 @@ class Figures:
         MissingFigureError
             If the run left something out, or the champion comes from another run.
         """
-        registry = Registry(_there(root / "mlruns" / "mlflow.db").parent)
+        registry = Registry(there(root / "mlruns" / "mlflow.db").parent)
         version = registry.version_of()
         card = kept_card(registry, version)
         if card is None:
@@ -80,19 +86,19 @@ class Figures:
                 f"version {version} has not learnt from the tables in {dataset.folder}: run make "
                 "with the DATA that it was trained on"
             )
-        known = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
-        pds = pl.read_parquet(_there(root / "data" / "unseen_pds.parquet"))
-        outcomes = pds.join(known.drop_nulls("TARGET"), on="SK_ID_CURR")
-        files = dataset.manifest["files"]
+        known = dataset.frames("train")["application"].collect().drop_nulls("TARGET")
+        pds = pl.read_parquet(there(root / "data" / "unseen_pds.parquet"))
+        outcomes = pds.join(known.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR")
         return cls(
             card=card,
-            rows={Path(name).stem: file["rows"] for name, file in files.items()},
+            application=known,
             families=trained["family"],
             remedies=trained["imbalance"],
             trials=trained["trial"],
             target=outcomes["TARGET"],
             pds=outcomes["probability_of_default"],
-            drift=json.loads(_there(root / "reports" / "drift.json").read_text("utf-8")),
+            held_out=is_held_out(outcomes["SK_ID_CURR"]),
+            drift=json.loads(there(root / "reports" / "drift.json").read_text("utf-8")),
             folds=int(training.data.params["folds"]),
             versions=len(registry.versions()),
             runs=len(runs),
@@ -110,9 +116,10 @@ def training_of(registry: Registry, version: str) -> Run:
     return registry.client.get_run(str(known.run_id))
 
 
-def _there(path: Path) -> Path:
+def there(path: Path, made_by: str = "make run") -> Path:
+    """Return a path that exists, or raise a `MissingFigureError` that says what makes it."""
     if not path.exists():
-        raise MissingFigureError(f"{path} is not there: make run makes it")
+        raise MissingFigureError(f"{path} is not there: {made_by} makes it")
     return path
 
 
@@ -127,18 +134,21 @@ def _compared(training: Run, runs: list[Run], card: Card) -> dict[str, tuple[Tra
     for run in runs:
         if run.data.tags.get("mlflow.parentRunId") == training.info.run_id:
             kind, _, name = run.info.run_name.replace("trial ", "trial: ").partition(": ")
-            by_kind[kind].append(Trained(name, run.data.metrics))
+            by_kind.setdefault(kind, []).append(Trained(name, run.data.metrics))
     if not by_kind["family"]:
         raise MissingFigureError(
             f"version {card.identity.version} was trained without a comparison: the modelling "
             "notebook makes one"
         )
-    by_cost = sorted(by_kind["family"], key=lambda model: model.figures["business_cost"])
-    best = [
-        next((model for model in by_cost if model.name == family.name), None)
-        for family in card.method.families
-    ]
-    families = tuple(model for model in best if model is not None)
+    # The values that a family was tried with first are runs too, on fewer applicants.
+    costs = [(family.name, family.business_cost) for family in card.method.families]
+    best = {
+        model.name: model
+        for model in by_kind["family"]
+        if (model.name, model.figures["business_cost"]) in costs
+    }
+    order = dict.fromkeys((*_FROM_THE_SIMPLEST, *best))
+    families = tuple(best[name] for name in order if name in best)
     chosen = next(model for model in families if model.name == card.method.family)
     return {
         "family": families,

@@ -113,17 +113,25 @@ def test_the_talk_is_made_of_what_the_line_left(line: Path, tmp_path: Path) -> N
     figures = Figures.of(line)
     assert figures.synthetic
     assert figures.families[0].name == "dummy"
+    assert {model.name for model in figures.families} == {
+        family.name for family in figures.card.method.families
+    }
     assert {model.name for model in figures.remedies} >= {"none", "SMOTE"}
     assert len(figures.trials) == 2
     assert figures.target.sum() > 0
     deck = build(figures, slides.evidence(), slides.PICTURE, "Jean Dupont", "today")
     deck.save(tmp_path / "talk.pptx")
-    assert 20 <= len(deck) <= 30
+    assert 20 <= len(deck) <= 24
     assert deck.seconds <= 20 * 60
     slides.check(tmp_path / "talk.pptx")
     words = "\n".join(slides.words(tmp_path / "talk.pptx"))
     cost = next(item for item in figures.card.holdout if item.name == "business_cost").value
     assert number(cost, "fr", 3) in words
+    # What accepting them all costs is told of the same applicants.
+    held_out = figures.target.filter(figures.held_out)
+    assert held_out.len() == figures.card.data.held_out
+    assert f"{number(10 * held_out.mean(), 'fr', 3)} par demandeur" in words
+    assert "Capture d'écran de l'auteur." in words
     assert "Jean Dupont" in words
 
 

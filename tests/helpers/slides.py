@@ -10,9 +10,8 @@ from pptx import Presentation
 from pptx.enum.shapes import MSO_SHAPE_TYPE
 from pptx.util import Pt
 
-from api.decisions.example import REQUEST
 from presentation.__main__ import PICTURE as _PICTURE
-from presentation.drawing import Printed
+from presentation.drawing import SMALL, Printed
 from presentation.evidence import Evidence
 from tests.helpers import serving
 
@@ -22,13 +21,19 @@ PICTURE = serving.ROOT / _PICTURE
 def evidence() -> Evidence:
     """What commands and servers might have shown."""
     reason = {"contribution": 0.25, "texts": {"en": "Age of the car", "fr": "Âge de la voiture"}}
+    shown: dict[str, Printed | Path] = {
+        "repository": Printed("git ls-tree", "README.md"),
+        "commits": Printed("git log", "abc1234 2026-01-01 Begin"),
+        "tests": Printed("pytest", "tests/test_a.py::test_b PASSED\n1 passed"),
+        "deployment": Printed("make bundle", "credit-scoring version 1"),
+        "mlflow_runs": PICTURE,
+        "mlflow_registry": PICTURE,
+    }
     return Evidence(
-        history=Printed("git log", "abc1234 2026-01-01 Begin"),
-        tests=Printed("pytest", "tests/test_a.py::test_b PASSED\n1 passed"),
-        deployed=Printed("make bundle", "credit-scoring version 1"),
+        shown=shown,
+        own={name: name == "mlflow_runs" for name in shown},
         commits=3,
         tests_in_all=2500,
-        request=REQUEST,
         answer={
             "id": "01", "probability_of_default": 0.2, "cutoff": 1 / 11, "decision": "refuse",
             "reasons": [reason],
@@ -38,8 +43,6 @@ def evidence() -> Evidence:
             {"text": "Âge de la voiture", "contribution": 0.25},
             {"text": "Revenu", "contribution": -0.5},
         ],
-        runs=PICTURE,
-        registry=PICTURE,
     )  # fmt: skip
 
 
@@ -62,10 +65,15 @@ def bold(file: Path) -> set[str]:
 
 
 def check(file: Path) -> None:
-    """Nothing beyond an edge, empty, too small to read, without words for a picture, or unsaid."""
+    """Nothing beyond an edge, empty, too small to read, without words for a picture, or unsaid.
+
+    A slide has one picture at most, and a table five rows below its header.
+    """
     talk = Presentation(str(file))
     for number, slide in enumerate(talk.slides, start=1):
         assert slide.notes_slide.notes_text_frame.text.startswith("["), number
+        kinds = [shape.shape_type for shape in slide.shapes]
+        assert kinds.count(MSO_SHAPE_TYPE.PICTURE) <= 1, number
         for shape in slide.shapes:
             where = f"slide {number}, {shape.name}"
             assert shape.left >= 0, where
@@ -78,7 +86,9 @@ def check(file: Path) -> None:
                 assert shape.text_frame.text, where
             for paragraph in _paragraphs(shape):
                 for run in paragraph.runs:
-                    assert run.font.size >= Pt(8), f"{where}: {run.text}"
+                    assert run.font.size >= Pt(SMALL), f"{where}: {run.text}"
+            if shape.has_table:
+                assert len(shape.table.rows) <= 6, where
 
 
 def _paragraphs(shape: Any) -> Iterator[Any]:

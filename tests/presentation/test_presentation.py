@@ -15,7 +15,7 @@ import pytest
 from presentation import evidence
 from presentation.charts import Line
 from presentation.content import ContentError, French, read_slides
-from presentation.deck import Deck
+from presentation.deck import Deck, _bars_of
 from presentation.deliverables import DeliverablesError, Naming, pack
 from presentation.drawing import Printed
 from presentation.evidence import EvidenceError
@@ -24,7 +24,7 @@ from scoring.files import LIST
 from tests.helpers import serving, slides
 
 DUPONT = Naming("Dupont", "Jean", "012027")
-
+LONG = 30 * "some words "
 
 NAMES = {
     "auc": 0.7512,
@@ -37,23 +37,27 @@ NAMES = {
     "line": [Line([(0.0, 1.0), (1.0, 3.0)]), Line([(0.5, 2.0)], style="o")],
     "ls": Printed("ls", "a\nb"),
     "long": Printed("ls", "\n".join("abcdefgh" * 5)),
+    "words": Printed("ls", LONG),
 }
 WORDS = {
     "families": {"dummy": "Référence"},
     "choices": {
-        "people": {"of": "source", "synthetic": "demandeurs\nfictifs", "otherwise": "{auc:1}"},
+        "people": {"of": "source", "synthetic": "demandeurs\nfictifs", "otherwise": "{auc:.1f}"},
     },
 }
 FRENCH = French(NAMES, WORDS)
 TABLE = {
-    "rows": "families", "header": ["Famille", "Coût"], "row": ["{row[name]}", "{row[cost]:1}"],
+    "rows": "families", "header": ["Famille", "Coût"], "row": ["{row[name]}", "{row[cost]:.1f}"],
     "strong": "families[1]",
 }  # fmt: skip
 BARS = {
     "rows": "families", "label": "{row[name]:families}", "values": {"coût": "row[cost]"},
     "axis": "coût", "alt": "coûts",
 }  # fmt: skip
-LINES = {"name": "line", "series": ["a", "b"], "axes": ["x (m)", "y (s)"], "alt": "lines"}
+LINES = {
+    "name": "line", "series": ["a", "b"], "axes": ["x (m)", "y"], "forms": [".0f", ".0%"],
+    "alt": "lines",
+}  # fmt: skip
 
 
 def talk(tmp_path: Path, *texts: dict[str, Any]) -> Path:
@@ -76,7 +80,9 @@ def test_each_kind_of_thing_on_a_slide_is_whole(tmp_path: Path) -> None:
             "depth": 2.5,
             "foot": {"says": {"content": "{people}"}},
         },
-        {"left": {"bars": BARS}, "right": {"lines": LINES}},
+        {"left": {"bars": BARS}},
+        {"right": {"lines": LINES}},
+        {"body": {"shown": {"name": "page", "alt": "a picture", "caption": "a caption"}}},
         {"body": {"terminal": {"name": "ls"}}, "depth": 2.5,
          "foot": {"picture": {"name": "page", "alt": "a picture", "part": [0.0, 0.0, 1.0, 0.5]}}},
         {"body": {"steps": {"content": [["git push", "any branch"], ["tests", "all"]]}}},
@@ -110,7 +116,10 @@ def test_bars_leave_room_for_themselves_beside_long_names(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "written"),
     [
-        ("{auc:3} et {rate:1%}, {rate:+0p} points", "0,751 et 8,0\u00a0%, +8 points"),
+        (
+            "{auc:.3f} et {rate:.1%}, {rate:+.2f} : 8 %",
+            "0,751 et 8,0\u00a0%, +0,08\u00a0: 8\u00a0%",
+        ),
         ("{rate:g} de\n  {applicants} {people}", "0,08 de 12\u202f345 demandeurs fictifs"),
         ("{families[0][name]:families}", "Référence"),
         ("{families[1][name]:families}", "lightgbm"),
@@ -124,7 +133,7 @@ def test_figures_are_written_as_french_does(text: str, written: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ({"title": "{ac:3}"}, r"slide '\{ac:3\}': there is nothing named 'ac'"),
+        ({"title": "{ac:.3f}"}, r"slide '\{ac:.3f\}': there is nothing named 'ac'"),
         ({"notes": "{auc.low}"}, "there is nothing named 'auc.low'"),
         ({"notes": "{auc:three}"}, "0.7512 cannot be written as 'three'"),
         ({"notes": "{source:people}"}, "words.toml has no section 'people' for 'synthetic'"),
@@ -137,6 +146,8 @@ def test_figures_are_written_as_french_does(text: str, written: str) -> None:
         ({"middle": {"says": {"content": "a"}}}, "there is no place 'middle', only body, left"),
         ({"body": {"picture": {"name": "page"}}}, "alt: Missing required"),
         ({"body": {"says": {"content": "a", "sise": 3}}}, "sise: Unexpected keyword"),
+        ({"body": {"says": {"content": "a", "size": 13}}}, "size: .* greater than or equal to 14"),
+        ({"left": {"bars": BARS | {"size": 13}}}, "size: .* greater than or equal to 14"),
         ({"seconds": "long"}, "seconds: Input should be a valid integer"),
         ({"body": {"terminal": {"name": "long"}}}, "ls: 41 lines are too many for a slide"),
     ],
@@ -155,9 +166,9 @@ def test_without_a_run_it_is_said_what_makes_one(tmp_path: Path) -> None:
 
 def test_a_command_that_fails_is_named_with_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError, match=r"rev-list .* failed: fatal: .*not a git repository"):
-        evidence._run(tmp_path, "git", "rev-list", "--count", "HEAD")
+        evidence.run(tmp_path, "git", "rev-list", "--count", "HEAD")
     with pytest.raises(EvidenceError, match="no-such-program is not installed"):
-        evidence._run(tmp_path, "no-such-program")
+        evidence.run(tmp_path, "no-such-program")
 
 
 def test_some_tests_are_run_and_shown(tmp_path: Path) -> None:
@@ -166,7 +177,45 @@ def test_some_tests_are_run_and_shown(tmp_path: Path) -> None:
         (tmp_path / name).write_text("def test_it():\n    assert True\n")
     shown = evidence._tests(tmp_path)
     assert "tests/scoring/evaluation/test_business.py::test_it PASSED" in shown.output
-    assert "3 passed" in shown.output
+    assert "2 passed" in shown.output
+
+
+def test_what_a_terminal_printed_goes_on_below_where_it_is_too_long(tmp_path: Path) -> None:
+    made = talk(tmp_path, {"columns": 0.5, "left": {"terminal": {"name": "words"}}})
+    slides.check(made)
+    lines = list(slides.words(made))[1:]
+    assert len(lines) > 3
+    assert " ".join(line.strip() for line in lines) == f"$ ls {LONG.strip()}"
+
+
+def test_intervals_are_drawn_where_they_were_measured() -> None:
+    rows = [{"name": "a", "low": None, "high": None}, {"name": "b", "low": 0.1, "high": 0.3}]
+    french = French({"none": rows, "measured": rows[1:]}, {})
+    bars = {"label": "{row[name]}", "values": {}, "spans": ["row[low]", "row[high]"]}
+    assert _bars_of(french, rows="none", **bars)["spans"] == []
+    assert _bars_of(french, rows="measured", **bars)["spans"] == [[0.1, 0.3]]
+
+
+def test_the_authors_pictures_are_taken_by_their_names(tmp_path: Path) -> None:
+    assert evidence._own(tmp_path) == {}
+    folder = tmp_path / evidence.PICTURES
+    folder.mkdir(parents=True)
+    shutil.copy(slides.PICTURE, folder / "commits.png")
+    assert evidence._own(tmp_path) == {"commits": folder / "commits.png"}
+    (folder / "commit.png").touch()
+    with pytest.raises(EvidenceError, match=r"pictures/commit\.png: only repository, commits"):
+        evidence._own(tmp_path)
+
+
+def test_a_history_is_shown_in_whole_words(tmp_path: Path) -> None:
+    words = "Say what this does and why, in a sentence that is far longer than it should have been"
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    for command in (["init", "-q"], [*identity, "commit", "--allow-empty", "-qm", words]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    (line,) = evidence._commits(tmp_path).output.splitlines()
+    shown = line.split(" ", 2)[2].removesuffix(" ...")
+    assert line.endswith(" ...")
+    assert words.startswith(f"{shown} ")
 
 
 @pytest.mark.slow
@@ -174,10 +223,12 @@ def test_everything_shown_can_be_had(tmp_path: Path) -> None:
     if not (serving.ROOT / "mlruns" / "champion").is_dir():
         pytest.skip("no model has been trained here: make run")
     found = evidence.gathered(serving.ROOT, tmp_path)
-    assert isinstance(found.history, Printed)
+    assert isinstance(found.shown["commits"], Printed)
     assert found.answer["decision"] in {"accept", "refer", "refuse"}
-    assert found.runs.stat().st_size > 20_000
-    assert found.registry.stat().st_size > 20_000
+    for name in ("mlflow_runs", "mlflow_registry"):
+        picture = found.shown[name]
+        assert isinstance(picture, Path)
+        assert picture.stat().st_size > 20_000
 
 
 @pytest.fixture
