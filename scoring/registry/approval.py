@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scoring.data.dataset import Dataset, Manifest
 from scoring.errors import ScoringError
+from scoring.evaluation.business import baselines
 from scoring.files import clear_leftovers, write_file
 from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
@@ -28,6 +29,8 @@ from scoring.serving.scorer import Scorer, ScorerError
 logger = logging.getLogger(__name__)
 
 CARD_FILE = "model_card"
+# The figures that a version's description tells.
+_TOLD = ("auc", "business_cost")
 
 
 def register(
@@ -45,7 +48,9 @@ def register(
     """
     card = card_of(run, created, owner=owner)
     check_complete(card)
-    registry.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
+    figures = {name: figure.value for name, figure in run.figures.items()}
+    figures |= baselines(run.data.holdout.target, run.scorer.costs)
+    registry.log({f"holdout_{name}": value for name, value in figures.items()})
     return register_with_card(registry, run.scorer, card, run.data.manifest, challenger=challenger)
 
 
@@ -57,11 +62,22 @@ def register_with_card(
     Returns the model with its version, which the card is given too.
     """
     made_by = provenance.provenance_of(registry.champion(scorer.name))
-    registered = registry.register(scorer, made_by.tags, challenger=challenger)
+    registered = registry.register(scorer, made_by.tags, _description(card), challenger=challenger)
     provenance.keep(registry, registered.version, registered.name, made_by, manifest)
     identity = replace(card.identity, version=registered.version)
     keep_card(registry, replace(card, identity=identity))
     return registered
+
+
+def _description(card: Card) -> str:
+    """What MLflow's page says of a version."""
+    figures = ", ".join(
+        f"{item.name} {item.value:.3f} ({item.low:.3f} to {item.high:.3f})"
+        for item in card.holdout
+        if item.name in _TOLD
+    )
+    applicants = f"{card.data.held_out:,} held-out {card.data.source} applicants"
+    return f"{card.method.family}; on {applicants}: {figures}"
 
 
 def keep_card(registry: Registry, card: Card) -> None:

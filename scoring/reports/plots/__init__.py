@@ -13,29 +13,24 @@ from scoring.reports.plots.applicants import (
 )
 from scoring.reports.plots.candidates import costs, families, imbalance, trials
 from scoring.reports.plots.decisions import (
-    cost_ratios,
+    confusion,
     cutoff_choice,
+    ranking,
     reliability,
     score_distribution,
 )
 from scoring.reports.plots.drift import binned, drift, pd_distributions, vintages
-from scoring.reports.plots.explanation import (
-    beeswarm,
-    dependence,
-    importances,
-    waterfall,
-)
+from scoring.reports.plots.explanation import beeswarm, importances, waterfall
 from scoring.reports.plots.style import png, svg
 
 __all__ = [
     "beeswarm",
     "binned",
-    "cost_ratios",
+    "confusion",
     "costs",
     "cutoff_choice",
     "default_rates",
     "densities",
-    "dependence",
     "drift",
     "fairness",
     "families",
@@ -44,6 +39,7 @@ __all__ = [
     "missing",
     "pd_distributions",
     "png",
+    "ranking",
     "reliability",
     "score_distribution",
     "segments",
