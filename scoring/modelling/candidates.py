@@ -176,6 +176,10 @@ class FamilyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pds = 1.0 / (1.0 + np.exp(-self.parts(matrix).mean(axis=1)))
         return np.column_stack([1.0 - pds, pds])
 
+    def predict(self, matrix: Matrix) -> Labels:
+        """Return the likelier outcome, which is seldom a default: costs are what decides."""
+        return (self.predict_proba(matrix)[:, 1] > 0.5).astype(np.int8)
+
 
 def estimator(candidate: Candidate, features: Sequence[Feature], seed: int) -> Pipeline:
     """Build a candidate's pipeline, not fitted: a remedy for imbalance, then the model.

@@ -34,7 +34,8 @@ def begin(data: Data, settings: TrainingSettings) -> mlflow.ActiveRun:
     mlflow.log_params(record(data, settings))
     for examples, use in ((data.development, "training"), (data.holdout, "evaluation")):
         names = [feature.name for feature in examples.features]
-        rows = examples.frame.select(names).with_columns(pl.Series("TARGET", examples.target))
+        frame = examples.frame.select(names).with_columns(pl.col(pl.Enum).cast(pl.String))
+        rows = frame.with_columns(pl.Series("TARGET", examples.target))
         known = {"name": f"{data.source}, {use}", "digest": data.digest[:8], "targets": "TARGET"}
         mlflow.log_input(mlflow.data.from_polars(rows, **known), context=use)
     return run

@@ -15,8 +15,7 @@ from sklearn.metrics import (
     ConfusionMatrixDisplay,
     PrecisionRecallDisplay,
     RocCurveDisplay,
-    precision_score,
-    recall_score,
+    confusion_matrix,
 )
 
 from scoring.evaluation import business, metrics
@@ -115,31 +114,28 @@ def _percents(low: float, high: float) -> str:
     return f"{low * 100:.1f} to {high * 100:.1f}%"
 
 
-def ranking(
-    target: npt.ArrayLike, pds: Mapping[str, npt.ArrayLike], cutoff: float | None = None
-) -> Figure:
+def ranking(target: npt.ArrayLike, pds: Mapping[str, npt.ArrayLike], cutoff: float) -> Figure:
     """Draw how PDs rank applicants: ROC curve, and precision along recall.
 
     PDs are given by their name in the legend; of the first ones the cut-off is marked.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.6))
     for place, (name, values) in enumerate(pds.items()):
-        style: dict[str, Any] = {"color": CYCLE[place % len(CYCLE)], "linewidth": 1.5}
-        chance = (
-            {"plot_chance_level": True, "chance_level_kw": {"color": GREY}} if not place else {}
-        )
-        RocCurveDisplay.from_predictions(
-            target, values, name=name, ax=left, curve_kwargs=style, **chance
-        )
-        PrecisionRecallDisplay.from_predictions(
-            target, values, name=name, ax=right, **style, **chance
-        )
-    if cutoff is not None:
-        refused = np.asarray(next(iter(pds.values()))) > cutoff
-        recall, precision = recall_score(target, refused), precision_score(target, refused)
-        lost = float(np.mean(refused[np.asarray(target) == 0]))
-        for axis, place in ((left, (lost, recall)), (right, (recall, precision))):
-            axis.plot(*place, "o", color="black", label=f"cut-off {cutoff * 100:.1f}%")
+        told: dict[str, Any] = {
+            "name": name,
+            "curve_kwargs": {"color": CYCLE[place % len(CYCLE)], "linewidth": 1.5},
+            "plot_chance_level": not place,
+        }
+        RocCurveDisplay.from_predictions(target, values, ax=left, **told)
+        PrecisionRecallDisplay.from_predictions(target, values, ax=right, **told)
+    refused = np.asarray(next(iter(pds.values()))) > cutoff
+    (kept, lost), (missed, caught) = confusion_matrix(target, refused)
+    recall = caught / (caught + missed)
+    for axis, point in (
+        (left, (lost / (lost + kept), recall)),
+        (right, (recall, caught / max(caught + lost, 1))),
+    ):
+        axis.plot(*point, "o", color="black", label=f"cut-off {cutoff * 100:.1f}%")
     left.set(xlabel="good applicants refused (share)", ylabel="defaults refused (share)")
     right.set(xlabel="defaults refused (share)", ylabel="defaults among the refused (share)")
     for axis, title in ((left, "ROC"), (right, "Precision and recall")):
