@@ -45,7 +45,7 @@ def best_columns(
     known = np.flatnonzero(~np.isnan(matrix).all(axis=0))
     if kept is None:
         return known
-    own = [features[i] for i in known]
+    own = [features[i] for i in known.tolist()]
     return np.sort(known[ranking(own, matrix[:, known], target, seed)[:kept]])
 
 
@@ -63,7 +63,7 @@ def ranking(
     """
     asked = hashlib.sha256(repr((features, seed)).encode())
     for values in (target, matrix):
-        asked.update(np.ascontiguousarray(values))
+        asked.update(np.ascontiguousarray(values).data)
     if (key := asked.digest()) not in _RANKINGS:
         _RANKINGS[key] = _ranked(features, matrix, target, seed)
     return _RANKINGS[key]

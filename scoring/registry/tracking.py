@@ -11,6 +11,8 @@ import mlflow
 import optuna
 import polars as pl
 from matplotlib.figure import Figure
+from mlflow import ActiveRun
+from mlflow.data.polars_dataset import from_polars
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from scoring.evaluation import explain
@@ -28,7 +30,7 @@ from scoring.reports import plots
 from scoring.serving.scorer import Scorer
 
 
-def begin(data: Data, settings: TrainingSettings) -> mlflow.ActiveRun:
+def begin(data: Data, settings: TrainingSettings) -> ActiveRun:
     """Open the run of a training, with its settings and the applicants that it is about."""
     run = mlflow.start_run(run_name=f"training: {data.source} applicants")
     mlflow.log_params(record(data, settings))
@@ -37,7 +39,7 @@ def begin(data: Data, settings: TrainingSettings) -> mlflow.ActiveRun:
         frame = examples.frame.select(names).with_columns(pl.col(pl.Enum).cast(pl.String))
         rows = frame.with_columns(pl.Series("TARGET", examples.target))
         known = {"name": f"{data.source}, {use}", "digest": data.digest[:8], "targets": "TARGET"}
-        mlflow.log_input(mlflow.data.from_polars(rows, **known), context=use)
+        mlflow.log_input(from_polars(rows, **known), context=use)
     return run
 
 
@@ -64,23 +66,22 @@ def log_trial(validation: Validation) -> None:
     mlflow.log_metrics({**validation.metrics, "objective": smoothed_cost(validation)})
 
 
-def log_earlier(registry: Registry, study: optuna.Study) -> None:
-    """Log the trials of a search that is gone on with, as of when they were made."""
-    parent, client = mlflow.active_run(), registry.client
+def log_earlier(registry: Registry, training: ActiveRun, study: optuna.Study) -> None:
+    """Log the trials of a search that is gone on with in a training, as of when they were made."""
+    client, parent = registry.client, training.info
     for trial in finished(study):
-        times = [
-            int(at.timestamp() * 1000) for at in (trial.datetime_start, trial.datetime_complete)
-        ]
-        tags = {MLFLOW_PARENT_RUN_ID: parent.info.run_id}
-        run = client.create_run(
-            parent.info.experiment_id, times[0], tags, run_name=f"trial {trial.number}"
-        ).info.run_id
+        began, ended = (
+            int(at.timestamp() * 1000) if at else None
+            for at in (trial.datetime_start, trial.datetime_complete)
+        )
+        tags, name = {MLFLOW_PARENT_RUN_ID: parent.run_id}, f"trial {trial.number}"
+        run = client.create_run(parent.experiment_id, began, tags, name).info.run_id
         objective = trial.intermediate_values[1] if trial.value is None else trial.value
         for key, value in {**trial.user_attrs["figures"], "objective": objective}.items():
-            client.log_metric(run, key, value, timestamp=times[1])
+            client.log_metric(run, key, value, ended)
         for key, value in trial.params.items():
             client.log_param(run, key, value)
-        client.set_terminated(run, end_time=times[1])
+        client.set_terminated(run, end_time=ended)
 
 
 def track(registry: Registry, run: Run, created: str, *, challenger: bool = True) -> Scorer:

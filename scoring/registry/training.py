@@ -79,14 +79,14 @@ def train(
     data = load(dataset, settings.use_protected)
     costs, seed = settings.costs, settings.seed
     folds = prepare(data.development, settings.folds, seed)
-    with begin(data, settings):
+    with begin(data, settings) as tracked:
         tried = _families(folds, costs, progress)
         family = family_choice(tried, settings.family)
         treated = _remedies(family.validation, folds, progress)
         remedy = remedy_choice(treated)
         base, others = remedy.validation.candidate, search_folds(data, settings)
         study = opened(base, others, costs, seed, registry.folder, data.digest)
-        log_earlier(registry, study)
+        log_earlier(registry, tracked, study)
         objective = _tracked(base, others, costs)
         search = refine(study, base, objective, settings.trials, seed, progress)
         best = cross_validate(search.best, folds, costs, progress=progress)
