@@ -18,10 +18,8 @@ from scoring.modelling.candidates import Candidate
 from scoring.modelling.choice import smoothed_cost
 from scoring.modelling.comparison import FIRST_FOLDS
 from scoring.modelling.folds import Folds
-from scoring.modelling.validation import Progress, Validation, assemble, fit_each
+from scoring.modelling.validation import Validation, assemble, fit_each
 from scoring.serving.costs import Costs
-
-Objective = Callable[[optuna.Trial], float]
 
 _SEARCH = "search.db"
 # The figures kept of each trial.
@@ -83,28 +81,6 @@ def opened(
     return study
 
 
-def refine(
-    study: optuna.Study,
-    base: Candidate,
-    objective: Objective,
-    trials: int,
-    seed: int,
-    progress: Progress | None = None,
-) -> Search:
-    """Go on with a study until it has so many trials, those already there included.
-
-    `progress` is told after each trial.
-    """
-
-    def told(study: optuna.Study, _trial: FrozenTrial) -> None:
-        if progress:
-            progress("search", len(finished(study)), trials)
-
-    left = max(0, trials - len(finished(study)))
-    study.optimize(objective, left, callbacks=[reseeded(seed), told])
-    return search_of(study, base)
-
-
 def reseeded(seed: int) -> Callable[[optuna.Study, FrozenTrial], None]:
     """Return what gives each trial a sampler of its own: going on later proposes the same."""
 
@@ -119,9 +95,9 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def search_of(study: optuna.Study, base: Candidate) -> Search:
-    """Tabulate a study's trials, with the candidate of the best one."""
-    return Search(proposed(FixedTrial(study.best_params), base), _table(study))
+def search_of(study: optuna.Study, propose: Callable[[BaseTrial], Candidate]) -> Search:
+    """Tabulate a study's trials, with what the parameters of the best one propose."""
+    return Search(propose(FixedTrial(study.best_params)), _table(study))
 
 
 def _tidy(study: optuna.Study, base: Candidate) -> None:

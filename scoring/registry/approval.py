@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 CARD_FILE = "model_card"
 # The figures that a version's description tells.
-_TOLD = ("auc", "business_cost")
+_TOLD = {"auc": "AUC", "business_cost": "cost an applicant"}
 
 
 def register(
@@ -71,10 +71,10 @@ def register_with_card(
 
 def _description(card: Card) -> str:
     """What MLflow's page says of a version."""
+    held = {item.name: item for item in card.holdout}
     figures = ", ".join(
-        f"{item.name} {item.value:.3f} ({item.low:.3f} to {item.high:.3f})"
-        for item in card.holdout
-        if item.name in _TOLD
+        f"{words} {held[name].value:.3f} ({held[name].low:.3f} to {held[name].high:.3f})"
+        for name, words in _TOLD.items()
     )
     applicants = f"{card.data.held_out:,} held-out {card.data.source} applicants"
     return f"{card.method.family}; on {applicants}: {figures}"

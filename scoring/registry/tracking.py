@@ -47,6 +47,7 @@ def log_validation(validation: Validation) -> None:
     """Log a candidate, the figures of its cross-validation and how well it is calibrated."""
     mlflow.log_params(described(validation.candidate))
     mlflow.log_metrics(validation.metrics)
+    mlflow.set_tag(MLFLOW_RUN_NOTE, _note(validation))
     pds = {"before calibration": validation.raw_pds, "calibrated": validation.pds}
     mlflow.log_figure(plots.reliability(validation.target, pds), "reliability.png")
 
@@ -64,6 +65,17 @@ def log_trial(validation: Validation) -> None:
     """Log a trial of the search, which may have been given up after the first folds."""
     mlflow.log_params({**described(validation.candidate), "folds": len(validation.fit_seconds)})
     mlflow.log_metrics({**validation.metrics, "objective": smoothed_cost(validation)})
+    mlflow.set_tag(MLFLOW_RUN_NOTE, _note(validation))
+
+
+def _note(validation: Validation) -> str:
+    """What MLflow's page says of a candidate."""
+    auc, cost = validation.metrics["auc"], validation.metrics["business_cost"]
+    without = baselines(validation.target, validation.costs)["accept_all"]
+    return (
+        f"In cross-validation of {validation.target.size:,} applicants: AUC {auc:.3f}, cost an "
+        f"applicant {cost:.3f}, accept all {without:.3f}."
+    )
 
 
 def log_earlier(registry: Registry, training: ActiveRun, study: optuna.Study) -> None:
@@ -96,7 +108,9 @@ def track(registry: Registry, run: Run, created: str, *, challenger: bool = True
     """
     chosen = run.choice.validation
     name = f"training: {chosen.candidate.name} on {run.data.source} applicants"
-    mlflow.set_tags({MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: run.choice.sentence})
+    mlflow.set_tags(
+        {MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: f"{run.choice.sentence} {_note(chosen)}"}
+    )
     mlflow.log_params(described(chosen.candidate))
     mlflow.log_metrics(chosen.metrics | baselines(chosen.target, chosen.costs))
     for file, figure in _figures(run).items():

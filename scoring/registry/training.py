@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import mlflow
 import optuna
+from optuna.trial import FrozenTrial
 
 from scoring.data.dataset import Dataset
 from scoring.modelling.candidates import Candidate, first_values
@@ -18,12 +19,13 @@ from scoring.modelling.folds import Folds, prepare
 from scoring.modelling.pipeline import Run, TrainingSettings, load, measured, search_folds
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.search import (
-    Objective,
     attempted,
+    finished,
     opened,
     outcome,
     proposed,
-    refine,
+    reseeded,
+    search_of,
 )
 from scoring.modelling.validation import Progress, Validation, cross_validate
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
@@ -87,8 +89,8 @@ def train(
         base, others = remedy.validation.candidate, search_folds(data, settings)
         study = opened(base, others, costs, seed, registry.folder, data.digest)
         log_earlier(registry, tracked, study)
-        objective = _tracked(base, others, costs)
-        search = refine(study, base, objective, settings.trials, seed, progress)
+        _search(study, base, others, settings, progress)
+        search = search_of(study, lambda trial: proposed(trial, base))
         best = cross_validate(search.best, folds, costs, progress=progress)
         choice = choose(remedy.validation, best, "The best trial")
         choice = replace(choice, sentence=f"{family.sentence} {choice.sentence}")
@@ -119,13 +121,24 @@ def _remedies(reference: Validation, folds: Folds, progress: Progress | None) ->
     return treated
 
 
-def _tracked(base: Candidate, folds: Folds, costs: Costs) -> Objective:
-    """What the search minimises, each trial tracked as a run."""
+def _search(
+    study: optuna.Study,
+    base: Candidate,
+    folds: Folds,
+    settings: TrainingSettings,
+    progress: Progress | None,
+) -> None:
+    """Go on with a study until it has so many trials, each tracked as a run."""
 
     def objective(trial: optuna.Trial) -> float:
         with mlflow.start_run(run_name=f"trial {trial.number}", nested=True):
-            validation = attempted(trial, proposed(trial, base), folds, costs)
+            validation = attempted(trial, proposed(trial, base), folds, settings.costs)
             log_trial(validation)
         return outcome(validation, folds)
 
-    return objective
+    def told(study: optuna.Study, _trial: FrozenTrial) -> None:
+        if progress:
+            progress("search", len(finished(study)), settings.trials)
+
+    left = max(0, settings.trials - len(finished(study)))
+    study.optimize(objective, left, callbacks=[reseeded(settings.seed), told])

@@ -11,7 +11,7 @@ from scoring.reports.plots.applicants import (
     segments,
     transforms,
 )
-from scoring.reports.plots.candidates import costs, families, imbalance, trials
+from scoring.reports.plots.candidates import families, imbalance, trials
 from scoring.reports.plots.decisions import (
     confusion,
     cutoff_choice,
@@ -27,7 +27,6 @@ __all__ = [
     "beeswarm",
     "binned",
     "confusion",
-    "costs",
     "cutoff_choice",
     "default_rates",
     "densities",

@@ -20,7 +20,16 @@ from scoring.modelling.comparison import best_of_each, screened
 from scoring.modelling.examples import Examples
 from scoring.modelling.folds import Folds, prepare
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.search import Search, attempted, opened, outcome, proposed, refine
+from scoring.modelling.search import (
+    Search,
+    attempted,
+    finished,
+    opened,
+    outcome,
+    proposed,
+    reseeded,
+    search_of,
+)
 from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.families.trees import BoostedTrees
@@ -144,7 +153,8 @@ def refined(
     def objective(trial: optuna.Trial) -> float:
         return outcome(attempted(trial, proposed(trial, base), folds, Costs()), folds)
 
-    return refine(study, base, objective, trials, seed)
+    study.optimize(objective, trials - len(finished(study)), callbacks=[reseeded(seed)])
+    return search_of(study, lambda trial: proposed(trial, base))
 
 
 @pytest.fixture(scope="module")

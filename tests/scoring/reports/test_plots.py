@@ -110,7 +110,6 @@ def test_plots_of_candidates() -> None:
             "auc_train": [0.5, 0.9],
         }
     )
-    assert "business cost per applicant" in shown(plots.costs(compared, 0.8, 0.9))[0]
     figure = plots.families(compared)
     assert "ROC" in shown(figure)[0]
     assert ticks(figure.axes[0]) == ["a", "b"]
