@@ -17,7 +17,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
-from sklearn.utils.class_weight import compute_sample_weight
 
 from scoring.errors import ScoringError
 from scoring.modelling.examples import Matrix
@@ -160,7 +159,10 @@ class FamilyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Choose the columns and fit the model on encoded rows with their outcomes."""
         self.classes_ = np.array([0, 1])
         self.columns_ = best_columns(self.features, matrix, target, self.kept, self.seed)
-        weights = compute_sample_weight("balanced", target) if self.class_weight else None
+        weights: Floats | None = None
+        if self.class_weight is not None:
+            rate = float(target.mean())
+            weights = np.where(target == 1, 0.5 / rate, 0.5 / (1 - rate))
         features = [self.features[i] for i in self.columns_]
         self.model_ = self.family.fit(
             features, matrix[:, self.columns_], target, weights, self.parameters, self.seed
