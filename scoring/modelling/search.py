@@ -46,8 +46,7 @@ def opened(
 
     The tree-structured Parzen estimator proposes; a trial that is worse than the median of the
     earlier ones when it reports is given up. What was tried before on the same data, with the same
-    code, seed and folds, is taken from the folder: an interrupted search goes on where it stopped
-    and ends as if it had not been interrupted.
+    code, seed and folds, is taken from the folder: an interrupted search ends as any other.
 
     Parameters
     ----------
