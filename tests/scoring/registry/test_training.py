@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import mlflow
 import numpy as np
+import optuna
 import polars as pl
 import pytest
 
@@ -22,6 +24,7 @@ from scoring.modelling.pipeline import Run, TrainingSettings
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.validation import Validation
 from scoring.registry.mlflow_registry import Registry
+from scoring.registry.tracking import log_earlier
 from scoring.registry.training import train
 from scoring.serving.families import families
 
@@ -148,3 +151,21 @@ def test_the_outcome_is_no_feature(run: Run) -> None:
     assert "TARGET" not in examples.frame.columns
     assert examples.frame.schema["SK_ID_CURR"] == pl.Int32
     assert "SK_ID_CURR" not in {feature.name for feature in examples.features}
+
+
+def test_trials_of_an_earlier_search_are_logged_as_of_when_they_were_made(
+    registry: Registry,
+) -> None:
+    study = optuna.create_study()
+    trial = optuna.trial.create_trial(value=0.5, user_attrs={"figures": {"auc": 0.7}})
+    trial.datetime_start = datetime(2024, 1, 1, tzinfo=UTC)
+    trial.datetime_complete = trial.datetime_start + timedelta(minutes=5)
+    study.add_trial(trial)
+    with registry.run("resumed", {}) as training:
+        log_earlier(registry, training, study)
+    inside = f"tags.mlflow.parentRunId = '{training.info.run_id}'"
+    (child,) = registry.client.search_runs([training.info.experiment_id], inside)
+    assert child.info.run_name == "trial 0"
+    assert child.info.start_time == trial.datetime_start.timestamp() * 1000
+    assert child.info.end_time - child.info.start_time == 300_000
+    assert child.data.metrics == {"auc": 0.7, "objective": 0.5}
