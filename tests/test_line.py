@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 import requests
+from typer.testing import CliRunner
 
 from presentation.__main__ import build
 from presentation.figures import Figures, MissingFigureError
+from scoring.__main__ import app
 from scoring.data.dataset import Dataset
 from scoring.data.synthetic import write_sample
 from scoring.features import build_features
@@ -72,6 +75,7 @@ def test_everything_tried_is_tracked_under_the_training(line: Path, sample: Data
     assert training.data.params["dataset"] == sample.digest
     plots = {item.path for item in registry.client.list_artifacts(training.info.run_id)}
     assert {"families.png", "imbalance.png", "trials.png", "calibration.png"} <= plots
+    assert {"roc.png", "confusion.png", "beeswarm.png", "cost_curve.png"} <= plots
     nested = [
         run for run in runs if run.data.tags.get("mlflow.parentRunId") == training.info.run_id
     ]
@@ -79,6 +83,44 @@ def test_everything_tried_is_tracked_under_the_training(line: Path, sample: Data
     assert {"family: dummy", "family: linear", "family: random forest", "family: trees"} <= names
     assert {"family: sum", "imbalance: SMOTE", "trial 0", "trial 1"} <= names
     assert all({"auc", "business_cost"} <= run.data.metrics.keys() for run in nested)
+    for run in nested:
+        kept = {item.path for item in registry.client.list_artifacts(run.info.run_id)}
+        assert ("reliability.png" in kept) != run.info.run_name.startswith("trial ")
+
+
+def test_the_runs_have_the_times_of_what_was_done_in_them(line: Path) -> None:
+    registry = mlflow_registry.Registry(line / "mlruns")
+    runs = mlflow.search_runs(output_format="list")
+    (training,) = [run for run in runs if run.info.run_name.startswith("training: ")]
+    parent = training.info.run_id
+    nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent]
+    nested.sort(key=lambda run: run.info.start_time)
+    assert len(nested) == 10
+    for run in nested:
+        assert run.info.status == "FINISHED"
+        fitted = sum(run.data.metrics.get(name, 0) for name in ("fit_seconds", "predict_seconds"))
+        assert run.info.end_time - run.info.start_time > 1000 * fitted
+        assert training.info.start_time <= run.info.start_time
+        assert run.info.end_time <= training.info.end_time
+    for before, after in itertools.pairwise(nested):
+        assert before.info.end_time <= after.info.start_time
+    used = {tag.value for item in training.inputs.dataset_inputs for tag in item.tags}
+    assert used == {"training", "evaluation"}
+    assert [item.name for item in registry.client.search_experiments()] == ["credit-scoring"]
+
+
+def test_the_notebook_makes_the_model_of_the_automatic_training(
+    line: Path, sample: Dataset, tmp_path: Path
+) -> None:
+    command = ["train", "--data", str(sample.folder), "--trials", "2", "--mlruns", str(tmp_path)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    notebook, automatic = line / "champion", tmp_path / "challenger"
+    names = sorted(path.name for path in notebook.iterdir())
+    assert "manifest.json" in names
+    assert sorted(path.name for path in automatic.iterdir()) == names
+    for name in names:
+        assert (automatic / name).read_bytes() == (notebook / name).read_bytes(), name
 
 
 def test_the_champion_is_served_with_the_pds_of_the_batch(line: Path, sample: Dataset) -> None:

@@ -69,10 +69,9 @@ def train(
     from scoring.data.versions import DataVersions
     from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
     from scoring.modelling.pipeline import TRIALS, TrainingSettings
-    from scoring.modelling.pipeline import train as run_training
     from scoring.modelling.recipes import opened
-    from scoring.registry.mlflow_registry import CHALLENGER, MODEL_NAME, Registry
-    from scoring.registry.tracking import track
+    from scoring.registry import training
+    from scoring.registry.mlflow_registry import CHALLENGER
     from scoring.serving.costs import Costs
 
     settings = TrainingSettings(
@@ -81,14 +80,11 @@ def train(
     )  # fmt: skip
     with messages() as console, opened(data) as dataset:
         # A registry that cannot be used is told before hours of training, not after.
-        Registry(mlruns)
+        registry = settled(mlruns)
+        DataVersions.beside(registry.folder).keep(dataset)
         with stages(console) as report:
-            run = run_training(dataset, settings, MODEL_NAME, mlruns, report)
-            report("registering", 0, None)
-            registry = settled(mlruns)
-            DataVersions.beside(registry.folder).keep(dataset)
-            scorer = track(registry, run, _today())
-            registry.export(mlruns / CHALLENGER, CHALLENGER)
+            run, scorer = training.train(registry, dataset, settings, _today(), report)
+        registry.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)
     typer.echo(
         f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}, exported to "

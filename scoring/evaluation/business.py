@@ -24,6 +24,15 @@ def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs
     return float(total / defaulted.size)
 
 
+def baselines(target: npt.ArrayLike, costs: Costs) -> dict[str, float]:
+    """Return the cost an applicant of accepting all and of refusing all, without a model."""
+    nothing = np.zeros(np.shape(target))
+    return {
+        "accept_all": business_cost(target, nothing, 0.5, costs),
+        "refuse_all": business_cost(target, nothing + 1.0, 0.5, costs),
+    }
+
+
 def decision_costs(defaulted: Flags, refused: Flags, costs: Costs) -> Floats:
     """Return what each decision has cost, given whether the applicant defaulted."""
     return costs.total(defaulted & ~refused, ~defaulted & refused)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,6 @@ from sklearn.linear_model import LogisticRegression
 from scoring.errors import ScoringError
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Flags, Floats, Interval
-from scoring.evaluation.business import cost_curve
 from scoring.evaluation.intervals import wilson
 from scoring.serving.costs import Costs
 
@@ -190,44 +189,6 @@ def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) ->
             "inside": (low <= predicted) & (predicted <= high),
         }
     )
-
-
-def cost_ratios(
-    target: npt.ArrayLike,
-    pds: npt.ArrayLike,
-    ratios: Sequence[float] = (2, 5, 10, 20, 50),
-    resamples: int = 1000,
-    seed: int = 0,
-) -> pl.DataFrame:
-    """Compute what the same PDs would cost if a default cost another multiple of a refusal.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row a ratio: ratio; cutoff (the theoretical one, 1 / (1 + ratio)); cost at it, with
-        cost_low and cost_high; refused (share of applicants); accept_all and refuse_all (costs
-        without a model); saving (share of the cheaper of these two that the model spares);
-        best_cutoff and best_cost on these applicants. Costs are per applicant.
-    """
-    rows = []
-    for ratio in ratios:
-        costs = Costs(float(ratio), 1.0)
-        measured = intervals(target, pds, costs.cutoff, costs, resamples, seed)
-        cutoffs, curve = cost_curve(target, pds, costs)
-        cost = measured["business_cost"]
-        rows.append(
-            {"ratio": float(ratio), "cutoff": costs.cutoff}
-            | cost.columns("cost")
-            | {
-                "refused": measured["refused"].value,
-                "accept_all": float(curve[-1]),
-                "refuse_all": float(curve[0]),
-                "saving": 1 - cost.value / float(min(curve[0], curve[-1])),
-                "best_cutoff": float(cutoffs[curve.argmin()]),
-                "best_cost": float(curve.min()),
-            }
-        )
-    return pl.DataFrame(rows)
 
 
 def _differences(a: _Scored, b: _Scored, counts: Floats) -> dict[str, Floats]:

@@ -103,11 +103,11 @@ def _quarters(values: Floats) -> Iterable[tuple[str, Flags]]:
     bounds = bounds[bounds < np.nanmax(values)]
     edges = [-np.inf, *bounds, np.inf]
     for low, high in pairwise(edges):
-        name = f"{low:.4g} to {high:.4g}"
+        name = f"{low:,.7g} to {high:,.7g}"
         if low == -np.inf:
-            name = f"up to {high:.4g}"
+            name = f"up to {high:,.7g}"
         elif high == np.inf:
-            name = f"above {low:.4g}"
+            name = f"above {low:,.7g}"
         yield name, (low < values) & (values <= high)
 
 

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import ClassifierMixin
+from imblearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
 
 from scoring.errors import ScoringError
 from scoring.modelling.examples import Matrix
-from scoring.modelling.resampling import Resampling, resample
+from scoring.modelling.resampling import Resampling, sampler
+from scoring.modelling.selection import best_columns
 from scoring.serving.families import families
 from scoring.serving.families.base import Feature, Floats, Labels, Model
 
 # Served unless another family is clearly better.
 DEFAULT_FAMILY = "sum"
+# Rows that are scored at a time.
+_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Candidate:
     resampling : Resampling
         What is done about imbalance, to the training rows.
     kept : int or None
-        How many features are kept, the best ones of the training rows; None for all.
+        Of a family, how many features are kept, the best ones of the training rows; None for all.
     """
 
     name: str
@@ -86,7 +90,7 @@ def random_forest(min_samples_leaf: int = 20) -> Candidate:
     number takes the median, which its tree can still tell apart where many are missing.
     """
 
-    def build(features: Sequence[Feature], seed: int) -> Pipeline:
+    def build(features: Sequence[Feature], seed: int) -> ClassifierMixin:
         numbers, categories = _kinds(features)
         shuffled = StratifiedKFold(5, shuffle=True, random_state=seed)
         preprocess = ColumnTransformer(
@@ -109,40 +113,112 @@ def random_forest(min_samples_leaf: int = 20) -> Candidate:
     return Candidate("random forest", {"min_samples_leaf": min_samples_leaf}, build=build)
 
 
-class Fitted(Protocol):
-    """A fitted candidate."""
+class FamilyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A family that can be served, as a classifier of scikit-learn.
 
-    def parts(self, matrix: Floats) -> Floats:
-        """Parts of the log-odds of default of encoded rows, of shape (applicants, parts)."""
+    Parameters
+    ----------
+    family : type of Model
+        What is fitted.
+    parameters : mapping
+        All of those that its `defaults` names.
+    features : sequence of Feature
+        The columns of the matrix that it is fitted on.
+    kept : int or None
+        How many of them are kept, the best ones of the training rows; None for all.
+    class_weight : "balanced" or None
+        Whether both outcomes get the same total weight.
+    seed : int
+        Of everything random.
+
+    Attributes
+    ----------
+    columns_ : numpy.ndarray of shape (features kept,)
+        Positions of the columns that the model reads: those with a value in some training row.
+    model_ : Model
+        The fitted model of these columns.
+    """
+
+    def __init__(
+        self,
+        family: type[Model],
+        parameters: Mapping[str, Any],
+        features: Sequence[Feature],
+        kept: int | None = None,
+        class_weight: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.family = family
+        self.parameters = parameters
+        self.features = features
+        self.kept = kept
+        self.class_weight = class_weight
+        self.seed = seed
+
+    def fit(self, matrix: Matrix, target: Labels) -> Self:
+        """Choose the columns and fit the model on encoded rows with their outcomes."""
+        self.classes_ = np.array([0, 1])
+        self.columns_ = best_columns(self.features, matrix, target, self.kept, self.seed)
+        weights: Floats | None = None
+        if self.class_weight is not None:
+            rate = float(target.mean())
+            weights = np.where(target == 1, 0.5 / rate, 0.5 / (1 - rate))
+        features = [self.features[i] for i in self.columns_]
+        self.model_ = self.family.fit(
+            features, matrix[:, self.columns_], target, weights, self.parameters, self.seed
+        )
+        return self
+
+    def parts(self, matrix: Matrix) -> Floats:
+        """Return the parts of the log-odds of default, of shape (applicants, parts)."""
+        return self.model_.parts(matrix[:, self.columns_].astype(np.float64))
+
+    def predict_proba(self, matrix: Matrix) -> Floats:
+        """Return the probabilities of either outcome, the parts of a sum counting alike."""
+        pds = 1.0 / (1.0 + np.exp(-self.parts(matrix).mean(axis=1)))
+        return np.column_stack([1.0 - pds, pds])
+
+    def predict(self, matrix: Matrix) -> Labels:
+        """Return the likelier outcome, which is seldom a default: costs are what decides."""
+        return (self.predict_proba(matrix)[:, 1] > 0.5).astype(np.int8)
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """A fitted classifier of scikit-learn, for comparison only."""
+def estimator(candidate: Candidate, features: Sequence[Feature], seed: int) -> Pipeline:
+    """Build a candidate's pipeline, not fitted: a remedy for imbalance, then the model.
 
-    model: ClassifierMixin
+    It takes the encoded matrix of these features. The remedy is applied to training rows only.
 
-    def parts(self, matrix: Floats) -> Floats:
-        """Log-odds of default of encoded rows, of shape (applicants, 1)."""
-        # In the 32 bits that it was fitted on, which hold features exactly.
-        return log_odds(self.model.predict_proba(matrix.astype(np.float32))[:, 1:])
-
-
-def fit(
-    candidate: Candidate, features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int
-) -> Fitted:
-    """Fit a candidate on an encoded matrix of shape (applicants, features)."""
-    rows, labels, weights = resample(candidate.resampling, features, matrix, target, seed)
+    Raises
+    ------
+    ScoringError
+        If the candidate has neither a family nor a classifier.
+    """
     if candidate.family is not None:
-        return candidate.family.fit(features, rows, labels, weights, candidate.parameters, seed)
-    if candidate.build is None:
+        model = FamilyClassifier(
+            candidate.family, candidate.parameters, features, candidate.kept, seed=seed
+        )
+    elif candidate.build is not None:
+        model = candidate.build(features, seed)
+    else:
         raise ScoringError(f"the candidate {candidate.name} has neither family nor classifier")
-    model = candidate.build(features, seed)
-    if weights is None:
-        return Classifier(model.fit(rows, labels))
-    last = model.steps[-1][0] if isinstance(model, Pipeline) else None
-    name = f"{last}__sample_weight" if last else "sample_weight"
-    return Classifier(model.fit(rows, labels, **{name: weights}))
+    if candidate.resampling == "class weights":
+        weighted = [name for name in model.get_params() if name.endswith("class_weight")]
+        model.set_params(**dict.fromkeys(weighted, "balanced"))
+    return Pipeline([("balance", sampler(candidate.resampling, features, seed)), ("model", model)])
+
+
+def parts_of(fitted: Pipeline, matrix: Matrix) -> Floats:
+    """The parts of the log-odds of default that a fitted candidate gives to encoded rows."""
+    model = fitted.named_steps["model"]
+    own = isinstance(model, FamilyClassifier)
+    # Some at a time, since log-odds are computed from twice as large a copy.
+    blocks = (matrix[start : start + _ROWS] for start in range(0, len(matrix), _ROWS))
+    return np.concatenate(
+        [
+            model.parts(rows) if own else log_odds(model.predict_proba(rows)[:, 1:])
+            for rows in blocks
+        ]
+    )
 
 
 def log_odds(pds: npt.ArrayLike) -> Floats:

@@ -1,8 +1,8 @@
-"""Families compared, each over a few values, and the one that is served."""
+"""What is compared on the way to a model: families, and remedies for imbalance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
 from scoring.modelling.choice import Choice, cheapest, smoothed_cost
@@ -14,28 +14,22 @@ from scoring.serving.costs import Costs
 FIRST_FOLDS = 2
 
 
-def families(
-    values: Mapping[str, Sequence[Candidate]],
-    folds: Folds,
-    costs: Costs,
-    progress: Progress | None = None,
+def screened(
+    values: Sequence[Candidate], folds: Folds, costs: Costs, progress: Progress | None = None
 ) -> list[Validation]:
-    """Try a few values of each family on the first folds, and the best of them on all folds.
+    """Try a few values of a family on the first folds, and the best of them on all folds.
 
-    Returns the validations of every value, in the order given: on all folds for the best value of
-    each family, on the first folds for the others. `progress` is told after each fold.
+    Returns the validations of every value, in the order given: on all folds for the best one, on
+    the first folds for the others. `progress` is told after each fold.
     """
     numbers = range(len(folds.parts))
-    first, others = numbers[:FIRST_FOLDS], numbers[FIRST_FOLDS:]
-    tried = [candidate for family in values.values() for candidate in family]
-    fitted = fit_each(tried, folds, first, progress)
+    fitted = fit_each(values, folds, numbers[:FIRST_FOLDS], progress)
     validations = [
-        assemble(item, folds, costs, parts) for item, parts in zip(tried, fitted, strict=True)
+        assemble(item, folds, costs, parts) for item, parts in zip(values, fitted, strict=True)
     ]
-    kept = [tried.index(item.candidate) for item in best_of_each(validations)]
-    rest = fit_each([tried[i] for i in kept], folds, others, progress)
-    for i, parts in zip(kept, rest, strict=True):
-        validations[i] = assemble(tried[i], folds, costs, fitted[i] + parts)
+    best = min(range(len(values)), key=lambda i: smoothed_cost(validations[i]))
+    (others,) = fit_each([values[best]], folds, numbers[FIRST_FOLDS:], progress)
+    validations[best] = assemble(values[best], folds, costs, fitted[best] + others)
     return validations
 
 
@@ -56,3 +50,9 @@ def family_choice(tried: Sequence[Validation], default: str = DEFAULT_FAMILY) ->
     served = [item for item in best_of_each(tried) if item.candidate.family is not None]
     (kept,) = (item for item in served if item.candidate.name == default)
     return cheapest(kept, [item for item in served if item is not kept], lambda it: it.name)
+
+
+def remedy_choice(tried: Sequence[Validation]) -> Choice:
+    """Which remedy for imbalance is kept: none, unless another is clearly cheaper."""
+    none, *others = tried
+    return cheapest(none, others, lambda candidate: candidate.resampling)

@@ -14,16 +14,14 @@ from scoring.errors import ScoringError
 from scoring.evaluation.business import refer_band
 from scoring.evaluation.metrics import figures
 from scoring.modelling.calibration import LEAST_DEFAULTS
-from scoring.modelling.candidates import Candidate, fit
-from scoring.modelling.examples import Examples, Mask, Matrix, TrainingError, rarer
-from scoring.modelling.folds import known_columns
-from scoring.modelling.selection import ranking
+from scoring.modelling.candidates import Candidate, estimator
+from scoring.modelling.examples import Examples, Mask, TrainingError, rarer
 from scoring.modelling.validation import Validation
 from scoring.serving.costs import Costs
 from scoring.serving.families import families as served_families
 from scoring.serving.families.base import Floats, Labels, Model
 from scoring.serving.profiles import Profile
-from scoring.serving.scorer import Feature, Scorer, encode
+from scoring.serving.scorer import Scorer, encode
 
 # What a fitted model's numbers depend on.
 _PACKAGES = ("lightgbm", "numpy", "polars", "scikit-learn")
@@ -38,12 +36,13 @@ def fit_scorer(
     registered model's, and the lineage is kept inside the Scorer as it is.
     """
     candidate = validation.candidate
-    features, matrix = _training_matrix(candidate, examples, seed)
-    model = fit(candidate, features, matrix, examples.target, seed)
-    if not isinstance(model, Model):
+    if candidate.family is None:
         raise TrainingError(
             f"a Scorer holds a model of {', '.join(served_families())}, not a {candidate.name}"
         )
+    fitted = estimator(candidate, examples.features, seed).fit(examples.matrix, examples.target)
+    classifier = fitted.named_steps["model"]
+    model: Model = classifier.model_
     if validation.weights is not None:
         model = model.weighted(validation.weights)
     cutoff = validation.costs.cutoff
@@ -57,23 +56,10 @@ def fit_scorer(
         lineage=lineage,
         refer_band=refer_band(validation.pds, cutoff),
     )
-    levels = {feature.name: feature.levels for feature in features}
-    decisions = scorer.decide(validation.pds)
+    levels = {feature.name: feature.levels for feature in model.features}
+    matrix, decisions = examples.matrix[:, classifier.columns_], scorer.decide(validation.pds)
     profile = Profile.of_training(levels, matrix, validation.pds, decisions, examples.target == 1)
     return replace(scorer, profile=profile)
-
-
-def _training_matrix(
-    candidate: Candidate, examples: Examples, seed: int
-) -> tuple[tuple[Feature, ...], Matrix]:
-    """The columns that a candidate keeps of all examples."""
-    known = known_columns(examples.matrix)
-    features = tuple(examples.features[i] for i in known)
-    matrix = examples.matrix[:, known]
-    if candidate.kept is not None:
-        kept = np.sort(ranking(features, matrix, examples.target, seed)[: candidate.kept])
-        features, matrix = tuple(features[i] for i in kept), matrix[:, kept]
-    return features, matrix
 
 
 def with_explanations(scorer: Scorer, unseen: pl.DataFrame) -> Scorer:

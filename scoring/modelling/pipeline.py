@@ -1,10 +1,9 @@
-"""The automatic training: every stage from features to a model with its figures, in one run."""
+"""The first and the last stages of a training: its data, and the model with its figures."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,15 +13,14 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.fairness import proxy_auc
 from scoring.evaluation.separability import Separability
 from scoring.features.vectors import layout
-from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate, first_values
-from scoring.modelling.choice import Choice, choose
-from scoring.modelling.comparison import best_of_each, families, family_choice
+from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
+from scoring.modelling.choice import Choice
+from scoring.modelling.comparison import best_of_each
 from scoring.modelling.examples import HOLDOUT_RULE, Examples, applicants_digest, examples_of
 from scoring.modelling.figures import check_credible, held_out, price_of_leaving_out
 from scoring.modelling.fit import fit_scorer, lineage, with_explanations
 from scoring.modelling.folds import FOLDS, Folds, prepare
-from scoring.modelling.remedies import remedies, remedy_choice
-from scoring.modelling.search import Search, refine
+from scoring.modelling.search import Search
 from scoring.modelling.validation import Progress, Validation, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
@@ -114,15 +112,6 @@ class Run:
         return len(self.tried) + len(self.remedies) - 1 + trials
 
 
-@dataclass(frozen=True)
-class Tried:
-    """What was compared on the way to a choice: fields of a `Run`."""
-
-    families: Sequence[Validation]
-    remedies: Sequence[Validation]
-    search: Search | None = None
-
-
 def load(dataset: Dataset, use_protected: bool = False) -> Data:
     """Read a dataset, compute its features and set a fifth of its applicants aside."""
     development, holdout = examples_of(dataset, use_protected).holdout()
@@ -153,57 +142,6 @@ def record(data: Data, settings: TrainingSettings) -> dict[str, Any]:
 def search_folds(data: Data, settings: TrainingSettings) -> Folds:
     """Folds for the search alone: what it finds is judged on others."""
     return prepare(data.development, _SEARCH_FOLDS, settings.seed + 1)
-
-
-def train(
-    dataset: Dataset,
-    settings: TrainingSettings,
-    name: str,
-    folder: Path,
-    progress: Progress | None = None,
-) -> Run:
-    """Choose family, remedy for imbalance and hyper-parameters, fit the model, measure it.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Its training applicants.
-    settings : TrainingSettings
-    name : str
-        Of the registered model.
-    folder : Path
-        Where the search keeps its trials.
-    progress : callable of (stage, done, total), optional
-        Told as each stage goes on.
-
-    Raises
-    ------
-    TrainingError
-        If there are too few applicants of either outcome.
-    SuspectedLeakageError
-        If the model ranks better than is credible.
-    """
-    data = load(dataset, settings.use_protected)
-    costs, seed = settings.costs, settings.seed
-    folds = prepare(data.development, settings.folds, seed)
-    tried = families(first_values(), folds, costs, progress)
-    family = family_choice(tried, settings.family)
-    treated = remedies(family.validation, folds, progress)
-    remedy = remedy_choice(treated)
-    search = refine(
-        remedy.validation.candidate,
-        search_folds(data, settings),
-        costs,
-        settings.trials,
-        seed,
-        folder,
-        data.digest,
-        progress,
-    )
-    best = cross_validate(search.best, folds, costs, progress=progress)
-    choice = choose(remedy.validation, best, "The best trial")
-    choice = replace(choice, sentence=f"{family.sentence} {choice.sentence}")
-    return measured(choice, Tried(tried, treated, search), data, settings, name)
 
 
 def retrain(
@@ -239,13 +177,21 @@ def retrain(
     known = data.development.frame["SK_ID_CURR"].is_in(pl.Series(newest, dtype=pl.Int32).implode())
     validation = replace(unseen, newest=known.to_numpy())
     choice = Choice(validation, 0.0, 0.0, why)
-    return measured(choice, Tried([validation], [validation]), data, settings, name)
+    return measured(choice, [validation], [validation], None, data, settings, name)
 
 
 def measured(
-    choice: Choice, tried: Tried, data: Data, settings: TrainingSettings, name: str
+    choice: Choice,
+    tried: Sequence[Validation],
+    remedies: Sequence[Validation],
+    search: Search | None,
+    data: Data,
+    settings: TrainingSettings,
+    name: str,
 ) -> Run:
-    """Fit what was chosen and hold it against the held-out applicants.
+    """Fit what was chosen, as the model of that name, and hold it against the held-out applicants.
+
+    What was compared on the way to the choice are fields of the `Run`.
 
     Raises
     ------
@@ -260,9 +206,9 @@ def measured(
     return Run(
         settings=settings,
         data=data,
-        tried=tried.families,
-        remedies=tried.remedies,
-        search=tried.search,
+        tried=tried,
+        remedies=remedies,
+        search=search,
         choice=choice,
         price=price_of_leaving_out(validation, data.including, settings.folds, seed),
         proxy=proxy_auc(data.development.frame, seed=seed),

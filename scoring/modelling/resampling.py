@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
+from imblearn import FunctionSampler
+from imblearn.base import BaseSampler
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
 
 from scoring.modelling.examples import Matrix
-from scoring.serving.families.base import Feature, Floats, Labels
+from scoring.serving.families.base import Feature, Labels
 
 Resampling = Literal["none", "class weights", "under-sampling", "SMOTE"]
 RESAMPLINGS: tuple[Resampling, ...] = get_args(Resampling)
@@ -19,36 +21,29 @@ RESAMPLINGS: tuple[Resampling, ...] = get_args(Resampling)
 _BALANCE = 1.0
 
 
-def resample(
-    kind: Resampling, features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int
-) -> tuple[Matrix, Labels, Floats | None]:
-    """Balance the two outcomes among training rows.
+def sampler(kind: Resampling, features: Sequence[Feature], seed: int) -> BaseSampler | str:
+    """Return the step of a pipeline of imbalanced-learn that balances the training rows.
 
-    "class weights" gives both outcomes the same total weight; "under-sampling" drops good
-    applicants at random; "SMOTE" adds invented defaults between neighbouring ones.
-
-    Returns
-    -------
-    matrix, target : numpy.ndarray
-        The rows to train on, encoded.
-    weights : numpy.ndarray of shape (rows,) or None
-        Their weights, None where all count the same.
+    "under-sampling" drops good applicants at random; "SMOTE" adds invented defaults between
+    neighbouring ones; the others leave the rows as they are ("class weights" are the model's).
     """
     match kind:
-        case "none":
-            return matrix, target, None
-        case "class weights":
-            rate = float(target.mean())
-            return matrix, target, np.where(target == 1, 0.5 / rate, 0.5 / (1 - rate))
         case "under-sampling":
-            sampler = RandomUnderSampler(sampling_strategy=_BALANCE, random_state=seed)
-            sampler.fit_resample(np.empty((target.size, 1)), target)
-            kept = np.sort(sampler.sample_indices_)
-            return matrix[kept], target[kept], None
+            return RandomUnderSampler(sampling_strategy=_BALANCE, random_state=seed)
         case "SMOTE":
-            invented = _invented_defaults(features, matrix, target, seed)
-            labels = np.concatenate([target, np.ones(len(invented), dtype=np.int8)])
-            return np.vstack([matrix, invented]), labels, None
+            return FunctionSampler(
+                func=_with_invented, kw_args={"features": features, "seed": seed}, validate=False
+            )
+        case _:
+            return "passthrough"
+
+
+def _with_invented(
+    matrix: Matrix, target: Labels, features: Sequence[Feature], seed: int
+) -> tuple[Matrix, Labels]:
+    invented = _invented_defaults(features, matrix, target, seed)
+    labels = np.concatenate([target, np.ones(len(invented), dtype=np.int8)])
+    return np.vstack([matrix, invented]), labels
 
 
 def _invented_defaults(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from scoring.modelling.candidates import Candidate
 from scoring.modelling.choice import smoothed_cost
 from scoring.modelling.comparison import FIRST_FOLDS
 from scoring.modelling.folds import Folds
-from scoring.modelling.validation import Progress, Validation, assemble, fit_each
+from scoring.modelling.validation import Validation, assemble, fit_each
 from scoring.serving.costs import Costs
 
 _SEARCH = "search.db"
@@ -38,22 +39,14 @@ class Search:
     table: pl.DataFrame
 
 
-def refine(
-    base: Candidate,
-    folds: Folds,
-    costs: Costs,
-    trials: int,
-    seed: int,
-    folder: Path,
-    data: str,
-    progress: Progress | None = None,
-) -> Search:
-    """Search a family's hyper-parameters and the number of features with Optuna.
+def opened(
+    base: Candidate, folds: Folds, costs: Costs, seed: int, folder: Path, data: str
+) -> optuna.Study:
+    """Open the study of a candidate's hyper-parameters and number of features.
 
-    The tree-structured Parzen estimator proposes; a trial that after two folds is worse than the
-    median of the earlier ones is given up. What was tried before on the same data, with the same
-    code, seed and folds, is taken from the folder: an interrupted search goes on where it
-    stopped and ends as if it had not been interrupted.
+    The tree-structured Parzen estimator proposes; a trial that is worse than the median of the
+    earlier ones when it reports is given up. What was tried before on the same data, with the same
+    code, seed and folds, is taken from the folder: an interrupted search ends as any other.
 
     Parameters
     ----------
@@ -63,48 +56,11 @@ def refine(
         Only for the search: what it finds is judged on others.
     costs : Costs
         What mistakes cost.
-    trials, seed : int
-        How many in total, those already there included; the seed of the proposals.
+    seed : int
+        Of the proposals.
     folder, data : Path, str
         Where search.db keeps the trials; digest of the data.
-    progress : callable of (stage, done, total), optional
-        Told after each trial.
     """
-    study = _study(base, folds, costs, seed, folder, data)
-    _tidy(study, base)
-
-    def objective(trial: optuna.Trial) -> float:
-        return _objective(trial, _proposed(trial, base), folds, costs)
-
-    while (done := len(_finished(study))) < trials:
-        # A sampler of its own for each trial: going on later proposes the same.
-        study.sampler = _sampler(seed, done)
-        study.optimize(objective, n_trials=1)
-        if progress:
-            progress("search", done + 1, trials)
-    return Search(_proposed(FixedTrial(study.best_params), base), _table(study))
-
-
-def _tidy(study: optuna.Study, base: Candidate) -> None:
-    """Make an interrupted search ready to go on, and the default recipe its first trial."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-    if not _finished(study) and not waiting:
-        study.enqueue_trial(_standard(base))
-
-
-def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-
-
-def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
-    return optuna.samplers.TPESampler(seed=seed * 10_007 + number, n_startup_trials=6)
-
-
-def _study(
-    base: Candidate, folds: Folds, costs: Costs, seed: int, folder: Path, data: str
-) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     asked = (
@@ -112,13 +68,48 @@ def _study(
         len(folds.examples.features), costs, base.name, base.resampling,
         sorted(base.parameters.items()),
     )  # fmt: skip
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name=hashlib.sha256(repr(asked).encode()).hexdigest()[:16],
         storage=f"sqlite:///{folder / _SEARCH}",
         load_if_exists=True,
         direction="minimize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
     )
+    study.sampler = _sampler(seed, len(finished(study)))
+    _tidy(study, base)
+    return study
+
+
+def reseeded(seed: int) -> Callable[[optuna.Study, FrozenTrial], None]:
+    """Return what gives each trial a sampler of its own: going on later proposes the same."""
+
+    def reseed(study: optuna.Study, _trial: FrozenTrial) -> None:
+        study.sampler = _sampler(seed, len(finished(study)))
+
+    return reseed
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """List the trials that were completed or given up."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def search_of(study: optuna.Study, propose: Callable[[BaseTrial], Candidate]) -> Search:
+    """Tabulate a study's trials, with what the parameters of the best one propose."""
+    return Search(propose(FixedTrial(study.best_params)), _table(study))
+
+
+def _tidy(study: optuna.Study, base: Candidate) -> None:
+    """Make an interrupted search ready to go on, and the default recipe its first trial."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if not finished(study) and not waiting:
+        study.enqueue_trial(_standard(base))
+
+
+def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.TPESampler(seed=seed * 10_007 + number, n_startup_trials=6)
 
 
 def _code() -> str:
@@ -136,7 +127,14 @@ def _standard(base: Candidate) -> dict[str, Any]:
     return {**own, "kept": base.kept or _ALL}
 
 
-def _proposed(trial: BaseTrial, base: Candidate) -> Candidate:
+def proposed(trial: BaseTrial, base: Candidate) -> Candidate:
+    """Return the candidate that a trial suggests.
+
+    Raises
+    ------
+    ScoringError
+        If the base is of no family.
+    """
     if base.family is None:
         raise ScoringError(f"the candidate {base.name} is of no family, and cannot be searched")
     changes = base.family.proposed(trial)
@@ -144,22 +142,24 @@ def _proposed(trial: BaseTrial, base: Candidate) -> Candidate:
     return replace(base, parameters={**base.parameters, **changes}, kept=kept or None)
 
 
-def _objective(trial: optuna.Trial, candidate: Candidate, folds: Folds, costs: Costs) -> float:
+def attempted(trial: optuna.Trial, candidate: Candidate, folds: Folds, costs: Costs) -> Validation:
+    """Cross-validate what a trial proposes, on the first folds only if it starts badly."""
     numbers = range(len(folds.parts))
     (fitted,) = fit_each([candidate], folds, numbers[:FIRST_FOLDS])
-    first = assemble(candidate, folds, costs, fitted)
-    _note(trial, first)
-    trial.report(smoothed_cost(first), step=1)
-    if trial.should_prune():
-        raise optuna.TrialPruned
-    (others,) = fit_each([candidate], folds, numbers[FIRST_FOLDS:])
-    whole = assemble(candidate, folds, costs, fitted + others)
-    _note(trial, whole)
-    return smoothed_cost(whole)
-
-
-def _note(trial: optuna.Trial, validation: Validation) -> None:
+    validation = assemble(candidate, folds, costs, fitted)
+    trial.report(smoothed_cost(validation), step=1)
+    if not trial.should_prune():
+        (others,) = fit_each([candidate], folds, numbers[FIRST_FOLDS:])
+        validation = assemble(candidate, folds, costs, fitted + others)
     trial.set_user_attr("figures", {name: validation.metrics[name] for name in NOTED})
+    return validation
+
+
+def outcome(validation: Validation, folds: Folds) -> float:
+    """Return a trial's objective, the smoothed cost; TrialPruned if it was given up."""
+    if len(validation.fit_seconds) < len(folds.parts):
+        raise optuna.TrialPruned
+    return smoothed_cost(validation)
 
 
 def _table(study: optuna.Study) -> pl.DataFrame:
@@ -174,6 +174,6 @@ def _table(study: optuna.Study) -> pl.DataFrame:
                 **trial.user_attrs["figures"],
                 **trial.params,
             }
-            for number, trial in enumerate(_finished(study))
+            for number, trial in enumerate(finished(study))
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,21 @@ _PARAMETERS: dict[str, Any] = {
     "num_threads": 1,
     "verbosity": -1,
 }
+_RANKINGS: dict[bytes, Positions] = {}
+
+
+def best_columns(
+    features: Sequence[Feature], matrix: Matrix, target: Labels, kept: int | None, seed: int = 0
+) -> Positions:
+    """Return the columns that have a value in some training row; of them the best, if so many.
+
+    Nothing can be learnt from a column without values.
+    """
+    known = np.flatnonzero(~np.isnan(matrix).all(axis=0))
+    if kept is None:
+        return known
+    own = [features[i] for i in known.tolist()]
+    return np.sort(known[ranking(own, matrix[:, known], target, seed)[:kept]])
 
 
 def ranking(
@@ -42,8 +58,18 @@ def ranking(
     on the outcomes over the upper quartile of its gains on shuffled ones (null importance:
     Altmann et al., "Permutation importance: a corrected feature importance measure", 2010).
 
-    The rows are those of training applicants only. Returns positions, the most valuable first.
+    The rows are those of training applicants only. Returns positions, the most valuable first;
+    the trials of a search ask for the same again and again, and get what was found before.
     """
+    asked = hashlib.sha256(repr((features, seed)).encode())
+    for values in (target, matrix):
+        asked.update(np.ascontiguousarray(values).data)
+    if (key := asked.digest()) not in _RANKINGS:
+        _RANKINGS[key] = _ranked(features, matrix, target, seed)
+    return _RANKINGS[key]
+
+
+def _ranked(features: Sequence[Feature], matrix: Matrix, target: Labels, seed: int) -> Positions:
     rng = np.random.default_rng(seed)
     categories = [i for i, feature in enumerate(features) if feature.levels]
     data = Dataset(matrix, target, categorical_feature=categories, params=_PARAMETERS).construct()

@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 from scoring.evaluation.business import best_cutoff, business_cost
 from scoring.evaluation.metrics import figures
 from scoring.modelling.calibration import calibrate, renewed
-from scoring.modelling.candidates import Candidate, Fitted, fit
-from scoring.modelling.examples import Examples, Mask, Matrix
+from scoring.modelling.candidates import Candidate, estimator, parts_of
+from scoring.modelling.examples import Examples, Mask
 from scoring.modelling.folds import FOLDS, Folds, prepare
 from scoring.serving.costs import Costs
 from scoring.serving.families.base import Floats, Labels
@@ -33,8 +33,6 @@ R = TypeVar("R")
 
 # Models fitted at a time, at most: each holds its training rows.
 _MOST_WORKERS = 4
-# Rows that are scored at a time.
-_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -154,18 +152,8 @@ def cross_validate(
         Told after each fold.
     """
     ready = examples if isinstance(examples, Folds) else prepare(examples, folds, seed)
-    return cross_validate_all([candidate], ready, costs, progress=progress)[0]
-
-
-def cross_validate_all(
-    candidates: Sequence[Candidate], folds: Folds, costs: Costs, progress: Progress | None = None
-) -> list[Validation]:
-    """Cross-validate several candidates on the same folds."""
-    fitted = fit_each(candidates, folds, range(len(folds.parts)), progress)
-    return [
-        assemble(candidate, folds, costs, parts)
-        for candidate, parts in zip(candidates, fitted, strict=True)
-    ]
+    (fitted,) = fit_each([candidate], ready, range(len(ready.parts)), progress)
+    return assemble(candidate, ready, costs, fitted)
 
 
 @dataclass(frozen=True)
@@ -196,15 +184,15 @@ def fit_each(
 
     def one(pair: tuple[Candidate, int]) -> FittedFold:
         candidate, number = pair
-        columns, inside, out = folds.data(number, candidate)
-        features = folds.examples.features
-        target = folds.examples.target[folds.parts[number].inside]
+        examples, (inside, out) = folds.examples, folds.parts[number]
+        rows, unseen = examples.matrix[inside], examples.matrix[out]
         start = time.perf_counter()
-        model = fit(candidate, [features[i] for i in columns], inside, target, folds.seed)
+        model = estimator(candidate, examples.features, folds.seed)
+        model.fit(rows, examples.target[inside])
         fitted = time.perf_counter()
-        parts = parts_of(model, out)
+        parts = parts_of(model, unseen)
         predicted = time.perf_counter()
-        seen = parts_of(model, inside)
+        seen = parts_of(model, rows)
         return FittedFold(number, parts, seen, fitted - start, predicted - fitted)
 
     fitted = in_parallel(one, [(item, number) for item in candidates for number in numbers])
@@ -273,13 +261,6 @@ def _told(parts: Iterable[R], name: str, expected: Sized, progress: Progress | N
         if progress:
             progress(name, done, len(expected))
         yield part
-
-
-def parts_of(model: Fitted, matrix: Matrix) -> Floats:
-    """The parts of the log-odds of default that a fitted candidate gives to encoded rows."""
-    # Some at a time, since they are twice as large as the features' own 32 bits.
-    blocks = (matrix[start : start + _ROWS] for start in range(0, len(matrix), _ROWS))
-    return np.concatenate([model.parts(block.astype(np.float64)) for block in blocks])
 
 
 def compare(validations: Sequence[Validation]) -> pl.DataFrame:

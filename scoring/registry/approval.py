@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scoring.data.dataset import Dataset, Manifest
 from scoring.errors import ScoringError
+from scoring.evaluation.business import baselines
 from scoring.files import clear_leftovers
 from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
@@ -29,6 +30,8 @@ from scoring.serving.scorer import Scorer, ScorerError
 logger = logging.getLogger(__name__)
 
 CARD_FILE = "model_card"
+# The figures that a version's description tells.
+_TOLD = {"auc": "AUC", "business_cost": "cost an applicant"}
 
 
 def register(
@@ -46,7 +49,9 @@ def register(
     """
     card = card_of(run, created, owner=owner)
     check_complete(card)
-    registry.log({f"holdout_{name}": figure.value for name, figure in run.figures.items()})
+    figures = {name: figure.value for name, figure in run.figures.items()}
+    figures |= baselines(run.data.holdout.target, run.scorer.costs)
+    registry.log({f"holdout_{name}": value for name, value in figures.items()})
     return register_with_card(registry, run.scorer, card, run.data.manifest, challenger=challenger)
 
 
@@ -58,11 +63,22 @@ def register_with_card(
     Returns the model with its version, which the card is given too.
     """
     made_by = provenance.provenance_of(registry.champion(scorer.name))
-    registered = registry.register(scorer, made_by.tags, challenger=challenger)
+    registered = registry.register(scorer, made_by.tags, _description(card), challenger=challenger)
     provenance.keep(registry, registered.version, registered.name, made_by, manifest)
     identity = replace(card.identity, version=registered.version)
     keep_card(registry, replace(card, identity=identity))
     return registered
+
+
+def _description(card: Card) -> str:
+    """What MLflow's page says of a version."""
+    held = {item.name: item for item in card.holdout}
+    figures = ", ".join(
+        f"{words} {held[name].value:.3f} ({held[name].low:.3f} to {held[name].high:.3f})"
+        for name, words in _TOLD.items()
+    )
+    applicants = f"{card.data.held_out:,} held-out {card.data.source} applicants"
+    return f"{card.method.family}; on {applicants}: {figures}"
 
 
 def keep_card(registry: Registry, card: Card) -> None:

@@ -40,6 +40,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from scoring.files import remove_folder, staged_folder
 from scoring.registry.gates import GateVerdict
@@ -71,6 +72,19 @@ CHALLENGER = "challenger"
 _PACKAGE = Path(__file__).parents[1]
 _ATTEMPTS = 3
 _EVENT = "promotion."
+# The kind makes MLflow's page open on runs and metrics, not on traces of language models.
+_EXPERIMENT = {
+    "mlflow.experimentKind": "custom_model_development",
+    MLFLOW_RUN_NOTE: "Trainings of the model that decides on loan applications, a run each; the "
+    "families, remedies for imbalance and trials that it compared are inside it.",
+}
+_MODEL = (
+    "Probability of default of loan applicants. The alias champion is what the API serves, "
+    "challenger the newest version; `python -m scoring promote` holds one against the other. Each "
+    "tag promotion.N is a change of champion: who, when, why, on which figures."
+)
+# What a version's description tells after what it was registered with.
+_SINCE = "\n\nChampion since "
 # An alias that nothing has is a wrong parameter to MLflow.
 _MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
@@ -108,7 +122,10 @@ class Registry:
             self.client = MlflowClient(self.uri)
             if self.client.get_experiment_by_name(experiment) is None:
                 artifacts = (self.folder / "artifacts").as_uri()
-                self.client.create_experiment(experiment, artifact_location=artifacts)
+                self.client.create_experiment(experiment, artifacts, _EXPERIMENT)
+                # MLflow's own experiment would stay empty beside it.
+                if not self.client.search_runs(["0"], max_results=1):
+                    self.client.delete_experiment("0")
             mlflow.set_experiment(experiment)
 
     @contextmanager
@@ -127,12 +144,17 @@ class Registry:
             mlflow.log_figure(figure, file)
 
     def register(
-        self, scorer: Scorer, notes: Mapping[str, str] | None = None, *, challenger: bool = True
+        self,
+        scorer: Scorer,
+        notes: Mapping[str, str] | None = None,
+        description: str = "",
+        *,
+        challenger: bool = True,
     ) -> Scorer:
         """Log a Scorer with the open run and register it as the next version, which it is given.
 
-        `notes` are further tags of the version; it becomes the challenger unless that is not
-        wanted.
+        `notes` are further tags of the version, `description` is what MLflow's page says of it; it
+        becomes the challenger unless that is not wanted.
 
         Raises
         ------
@@ -140,7 +162,7 @@ class Registry:
             If others register versions all the while.
         """
         if not self.client.search_registered_models(f"name = '{scorer.name}'"):
-            self.client.create_registered_model(scorer.name)
+            self.client.create_registered_model(scorer.name, description=_MODEL)
         number = self.latest_version(scorer.name) + 1
         for _ in range(_ATTEMPTS):
             numbered = replace(scorer, version=str(number))
@@ -151,6 +173,7 @@ class Registry:
                 run_id=info.run_id,
                 model_id=info.model_id,
                 tags={**(notes or {}), **_tags(numbered, digest)},
+                description=description,
             )
             if str(registered.version) == numbered.version:
                 if challenger:
@@ -423,8 +446,19 @@ class Registry:
         self.client.set_registered_model_alias(name, CHAMPION, event.version)
         if event.action == "promote" and self.find(CHALLENGER, name) == event.version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
+        self._note(name, event)
         self.client.delete_registered_model_tag(name, PENDING)
         return event
+
+    def _note(self, name: str, event: Event) -> None:
+        """Say on the version's page since when it is the champion, by whom and why."""
+        version = event.version
+        described = (self._version(version, name).description or "").partition(_SINCE)[0]
+        by, verb = event.by, "put back" if event.action == "rollback" else "promoted"
+        note = f"{described}{_SINCE}{event.at}, {verb} by {by}: {event.why}"
+        self.client.update_model_version(name, version, note)
+        for key, value in (("champion_since", event.at), ("champion_by", by)):
+            self.client.set_model_version_tag(name, version, key, value)
 
     def _version(self, version: str, name: str) -> ModelVersion:
         # MLflow remembers folders by run: those of a copy of this store are others.

@@ -37,7 +37,7 @@ from scoring.registry.retraining.history import (
 from scoring.registry.retraining.labels import Caller, callers_of, doubts, known_of, once
 from scoring.registry.retraining.trial import Trial, Window, held
 from scoring.registry.retraining.triggers import holding
-from scoring.registry.tracking import track
+from scoring.registry.tracking import begin, track
 from scoring.serving.scorer import Scorer
 from scoring.store import Labelled, Store
 
@@ -249,8 +249,9 @@ def _challenger(
     with DataVersions.beside(registry.folder).opened(material.dataset) as dataset:
         data = pipeline.load(dataset, protected)
         candidate, newest = candidate_of(champion), material.newest
-        run = pipeline.retrain(data, candidate, newest, settings, MODEL_NAME, why, progress)
-        return track(registry, run, now.date().isoformat(), challenger=False)
+        with begin(data, settings):
+            run = pipeline.retrain(data, candidate, newest, settings, MODEL_NAME, why, progress)
+            return track(registry, run, now.date().isoformat(), challenger=False)
 
 
 @contextmanager

@@ -11,21 +11,17 @@ from scoring.reports.plots.applicants import (
     segments,
     transforms,
 )
-from scoring.reports.plots.candidates import costs, families, imbalance, trials
+from scoring.reports.plots.candidates import families, imbalance, trials
 from scoring.reports.plots.card import card_calibration, card_costs, card_ranking
 from scoring.reports.plots.decisions import (
-    cost_ratios,
+    confusion,
     cutoff_choice,
+    ranking,
     reliability,
     score_distribution,
 )
 from scoring.reports.plots.drift import binned, drift, pd_distributions, vintages
-from scoring.reports.plots.explanation import (
-    beeswarm,
-    dependence,
-    importances,
-    waterfall,
-)
+from scoring.reports.plots.explanation import beeswarm, importances, waterfall
 from scoring.reports.plots.style import column_text, png, svg
 
 __all__ = [
@@ -35,12 +31,10 @@ __all__ = [
     "card_costs",
     "card_ranking",
     "column_text",
-    "cost_ratios",
-    "costs",
+    "confusion",
     "cutoff_choice",
     "default_rates",
     "densities",
-    "dependence",
     "drift",
     "fairness",
     "families",
@@ -49,6 +43,7 @@ __all__ = [
     "missing",
     "pd_distributions",
     "png",
+    "ranking",
     "reliability",
     "score_distribution",
     "segments",

@@ -22,23 +22,6 @@ from scoring.reports.plots.style import (
 )
 
 
-def costs(table: pl.DataFrame, everybody: float, nobody: float) -> Figure:
-    """Draw the business_cost of each candidate against that of accepting and of refusing all."""
-    figure, axis = plt.subplots(figsize=(8, 0.6 * table.height + 1.4))
-    bars = axis.barh(table["candidate"], table["business_cost"], color=BLUE)
-    axis.bar_label(bars, fmt="%.3f", padding=3)
-    axis.axvline(everybody, color=ORANGE, linestyle="--", label=f"accept all ({everybody:.3f})")
-    axis.axvline(nobody, color=GREY, linestyle=":", label=f"refuse all ({nobody:.3f})")
-    axis.invert_yaxis()
-    axis.set_xlim(0, 1.12 * max(everybody, nobody))
-    axis.set(
-        xlabel="business cost per applicant (1 = one good applicant refused)",
-        title="What the decisions cost, on applicants not seen in training",
-    )
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    return finished(figure, below=0.12)
-
-
 def families(table: pl.DataFrame) -> Figure:
     """Draw AUC and business cost of each family, on applicants seen and not seen in training.
 

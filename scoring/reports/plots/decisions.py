@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,8 +11,15 @@ import numpy.typing as npt
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.metrics import (
+    ConfusionMatrixDisplay,
+    PrecisionRecallDisplay,
+    RocCurveDisplay,
+    confusion_matrix,
+)
 
 from scoring.evaluation import business, metrics
+from scoring.evaluation.money import Money
 from scoring.reports.plots.style import BLUE, CYCLE, GREEN, GREY, ORANGE, finished
 from scoring.serving.costs import Costs
 
@@ -106,43 +114,56 @@ def _percents(low: float, high: float) -> str:
     return f"{low * 100:.1f} to {high * 100:.1f}%"
 
 
-def cost_ratios(
-    target: npt.ArrayLike,
-    pds: npt.ArrayLike,
-    ratios: Sequence[float] = (2, 5, 10, 20, 50),
-) -> Figure:
-    """Draw the cost along the cut-off for other costs of a default, each with its own best cut-off.
+def ranking(target: npt.ArrayLike, pds: Mapping[str, npt.ArrayLike], cutoff: float) -> Figure:
+    """Draw how PDs rank applicants: ROC curve, and precision along recall.
 
-    Costs are shown relative to the cheaper of accepting all and refusing all: below 100% the
-    model earns its place.
+    PDs are given by their name in the legend; of the first ones the cut-off is marked.
     """
-    rate = float(np.asarray(target).mean())
-    figure, axis = plt.subplots(figsize=(10, 3.8))
-    for ratio, color in zip(ratios, CYCLE, strict=False):
-        costs = Costs(float(ratio), 1.0)
-        cutoffs, cost = business.cost_curve(target, pds, costs)
-        share = cost / min(ratio * rate, 1 - rate) * 100
-        place = max(int(np.searchsorted(cutoffs, costs.cutoff, side="right")) - 1, 0)
-        axis.plot(cutoffs * 100, share, color=color)
-        axis.plot(
-            costs.cutoff * 100, share[place], marker="o", color=color, linestyle="none",
-            label=f"{ratio:g} to 1: cut-off {costs.cutoff * 100:.1f}%, cost {share[place]:.0f}%",
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.6))
+    for place, (name, values) in enumerate(pds.items()):
+        told: dict[str, Any] = {
+            "name": name,
+            "curve_kwargs": {"color": CYCLE[place % len(CYCLE)], "linewidth": 1.5},
+            "plot_chance_level": not place,
+        }
+        RocCurveDisplay.from_predictions(target, values, ax=left, **told)
+        PrecisionRecallDisplay.from_predictions(target, values, ax=right, **told)
+    refused = np.asarray(next(iter(pds.values()))) > cutoff
+    (kept, lost), (missed, caught) = confusion_matrix(target, refused)
+    recall = caught / (caught + missed)
+    for axis, point in (
+        (left, (lost / (lost + kept), recall)),
+        (right, (recall, caught / max(caught + lost, 1))),
+    ):
+        axis.plot(*point, "o", color="black", label=f"cut-off {cutoff * 100:.1f}%")
+    left.set(xlabel="good applicants refused (share)", ylabel="defaults refused (share)")
+    right.set(xlabel="defaults refused (share)", ylabel="defaults among the refused (share)")
+    for axis, title in ((left, "ROC"), (right, "Precision and recall")):
+        axis.set_title(title)
+        axis.legend(fontsize=8)
+    return finished(figure)
+
+
+def confusion(
+    target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, loans: pl.DataFrame, money: Money
+) -> Figure:
+    """Draw the four outcomes of deciding at the cut-off, in applicants and in money.
+
+    The money of those who defaulted is what their loans lose, of those who repaid what they earn.
+    """
+    defaulted, refused = np.asarray(target) == 1, np.asarray(pds) > cutoff
+    amounts = np.where(defaulted, money.losses(loans), money.margins(loans)) / 1e6
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2))
+    for axis, weights, form, title in (
+        (axes[0], None, ",.0f", "applicants"),
+        (axes[1], amounts, ",.1f", "millions: loss of a default, margin of a good loan"),
+    ):
+        ConfusionMatrixDisplay.from_predictions(
+            defaulted, refused, sample_weight=weights, display_labels=["repaid", "defaulted"],
+            values_format=form, cmap="Blues", colorbar=False, ax=axis,
         )  # fmt: skip
-    axis.axhline(100, color=GREY, linestyle=":")
-    axis.set_xscale("log")
-    axis.set_xlim(1, 60)
-    axis.set_ylim(40, 160)
-    axis.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
-    axis.minorticks_off()
-    axis.set(
-        xlabel="cut-off (PD above which an application is refused, %)",
-        ylabel="cost (% of deciding without a model)",
-        title="Other costs of a default: the cut-off follows from the ratio",
-    )
-    axis.legend(
-        fontsize=8, title="a default : a good applicant refused", title_fontsize=8,
-        loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
-    )  # fmt: skip
+        axis.set_xticks([0, 1], ["accepted", "refused"])
+        axis.set(xlabel="decision", ylabel="outcome", title=title)
     return finished(figure)
 
 

@@ -6,7 +6,7 @@ so it is imported where it draws.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from scoring.evaluation.explain import Local, Step, Summary
-from scoring.features.wording import Language, describe, unit_text, value_text
+from scoring.features.wording import Language, describe
 from scoring.features.wording.reasons import cause_text
 from scoring.reports.plots.style import (
     BLUE,
@@ -36,7 +36,12 @@ from scoring.reports.words import Words
 
 
 def importances(table: pl.DataFrame, language: Language = "en") -> Figure:
-    """Draw the three measures of the leading features, as `explain.importances` tabulates them."""
+    """Draw the three measures of the leading features, with their noise.
+
+    The table has a row a feature: feature, contribution (mean absolute, in log-odds), gain (share),
+    what shuffling its values adds to the business cost and takes from the AUC (cost_increase,
+    auc_drop), and their standard deviations (cost_std, auc_std).
+    """
     words = Words("plots", language)
     colors = {"contribution": BLUE, "gain": GREEN, "cost_increase": ORANGE, "auc_drop": PURPLE}
     figure, axes = plt.subplots(1, 4, figsize=(12, 0.36 * table.height + 1.4), sharey=True)
@@ -148,59 +153,6 @@ def _percent_axis(axis: Axes, words: Words) -> None:
     above = axis.secondary_xaxis("top")
     above.set_xticks(np.log(percents / (100 - percents)), words.cells("g", *percents))
     above.set_xlabel(words("percent"))
-
-
-def dependence(
-    tables: Mapping[str, pl.DataFrame], language: Language = "en", points: int = 800, seed: int = 0
-) -> Figure:
-    """Draw what some features add to the log-odds of default along their values.
-
-    Each has a table as `explain.dependence` gives it; at most `points` applicants are drawn, chosen
-    at random by the seed.
-    """
-    words = Words("plots", language)
-    columns = min(3, len(tables))
-    lines = -(-len(tables) // columns)
-    figure, axes = plt.subplots(
-        lines, columns, figsize=(4 * columns, 3.1 * lines + 0.4), sharey=True, squeeze=False
-    )
-    with _repeatable(seed):
-        for axis, (name, table) in zip(axes.flat, tables.items(), strict=False):
-            known = table.drop_nulls("value")
-            drawn = known.sample(min(points, known.height), seed=seed)
-            _along(axis, name, drawn.sort("value"), language)
-    for axis in axes.flat[len(tables) :]:
-        axis.set_visible(False)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(words("adds"), fontsize=9)
-    figure.suptitle(words("along"))
-    return finished(figure)
-
-
-def _along(axis: Axes, feature: str, table: pl.DataFrame, language: Language) -> None:
-    import shap
-
-    values = table["value"]
-    numeric = values.dtype.is_numeric()
-    if not numeric:
-        said = {each: wrapped(value_text(feature, each, language), 24) for each in values.unique()}
-        values = values.cast(pl.String).replace_strict(said)
-    unit = unit_text(feature, language)
-    title = wrapped(describe(feature, language), 44) + (f"\n({unit})" if unit else "")
-    explanation = shap.Explanation(
-        table["contribution"].to_numpy()[:, None],
-        data=values.to_numpy()[:, None],
-        feature_names=[title],
-    )
-    # A few very large amounts would squeeze all others against the axis.
-    limits = {"xmin": "percentile(0.5)", "xmax": "percentile(99)"} if numeric else {}
-    shap.plots.scatter(
-        explanation[:, 0], ax=axis, color=BLUE, dot_size=6, alpha=0.5, show=False, **limits
-    )
-    axis.axhline(0, color=GREY, linewidth=0.8)
-    axis.set_xlabel(title, fontsize=8)
-    axis.set_ylabel("")
-    axis.tick_params(labelsize=7)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scoring.evaluation import bootstrap
 from scoring.evaluation.business import (
     REFER_SHARE,
+    baselines,
     best_cutoff,
     business_cost,
     cost_curve,
@@ -191,3 +192,7 @@ def test_nobody_is_referred_where_no_share_is_given() -> None:
 def test_a_share_to_refer_is_below_one(share: float) -> None:
     with pytest.raises(ValueError, match="share to refer"):
         refer_band([0.1], 0.1, share)
+
+
+def test_without_a_model_all_are_accepted_or_all_refused() -> None:
+    assert baselines([1, 0, 0, 0], Costs(10, 2)) == {"accept_all": 2.5, "refuse_all": 1.5}

@@ -11,16 +11,12 @@ import pytest
 
 from scoring.evaluation.explain import (
     ExplainError,
-    dependence,
     exemplars,
     gain,
     global_importance,
-    importances,
     local,
-    permutation,
     summary,
 )
-from scoring.modelling.examples import Examples
 from scoring.serving.scorer import Scorer
 
 
@@ -60,45 +56,6 @@ def test_gain_is_what_lightgbm_reports(scorer: Scorer) -> None:
     assert table["gain"].sum() == pytest.approx(1.0)
 
 
-def test_shuffling_what_matters_costs_and_what_does_not_is_free(
-    scorer: Scorer, sample_examples: Examples
-) -> None:
-    ranked = global_importance(scorer, sample_examples.frame)["feature"].to_list()
-    strongest, idle = ranked[:20], ranked[-1]
-    table = permutation(
-        scorer, sample_examples.frame, sample_examples.target, {"strong": strongest, "idle": [idle]}
-    )
-    assert table["feature"].to_list() == ["strong", "idle"]
-    assert table["auc_drop"][0] > 0.05
-    assert table["cost_increase"][0] > 0
-    assert table.drop("feature").row(1) == (0.0, 0.0, 0.0, 0.0)
-
-
-def test_shuffles_depend_on_the_seed_and_on_nothing_else(
-    scorer: Scorer, sample_examples: Examples
-) -> None:
-    first, second = global_importance(scorer, sample_examples.frame)["feature"].head(2)
-
-    def drop(names: list[str], seed: int) -> float:
-        table = permutation(
-            scorer, sample_examples.frame, sample_examples.target, names, repeats=2, seed=seed
-        )
-        return float(table.filter(pl.col("feature") == first)["auc_drop"][0])
-
-    assert drop([first], 1) == drop([second, first], 1)
-    assert drop([first], 1) != drop([first], 2)
-
-
-def test_three_measures_stand_side_by_side(scorer: Scorer, sample_examples: Examples) -> None:
-    table = importances(scorer, sample_examples.frame, sample_examples.target, top=4, repeats=2)
-    assert table.columns == [
-        "feature", "contribution", "gain", "cost_increase", "cost_std", "auc_drop", "auc_std",
-    ]  # fmt: skip
-    assert table.height == 4
-    assert table["contribution"].is_sorted(descending=True)
-    assert table.null_count().sum_horizontal()[0] == 0
-
-
 def test_a_summary_orders_features_and_keeps_rows(
     scorer: Scorer, sample_features: pl.DataFrame
 ) -> None:
@@ -110,18 +67,6 @@ def test_a_summary_orders_features_and_keeps_rows(
     name = next(n for n in found.features if sample_features[n].dtype.is_numeric())
     expected = sample_features[name].cast(pl.Float64).to_numpy()
     assert np.array_equal(found.values[:, found.features.index(name)], expected, equal_nan=True)
-
-
-def test_dependence_pairs_values_with_contributions(
-    scorer: Scorer, sample_features: pl.DataFrame
-) -> None:
-    name = global_importance(scorer, sample_features)["feature"][0]
-    table = dependence(scorer, sample_features, name)
-    place = [feature.name for feature in scorer.features].index(name)
-    assert table["value"].equals(sample_features[name], check_names=False, null_equal=True)
-    assert np.array_equal(
-        table["contribution"], scorer.explain(sample_features).contributions[:, place]
-    )
 
 
 @pytest.mark.parametrize("top", [0, 3, 10_000])
@@ -160,7 +105,3 @@ def test_each_decision_has_its_most_typical_applicant(
 def test_what_cannot_be_explained_is_named(scorer: Scorer, sample_features: pl.DataFrame) -> None:
     with pytest.raises(ExplainError, match="not 2"):
         local(scorer, sample_features.head(2))
-    with pytest.raises(ExplainError, match="'SHOE_SIZE'"):
-        dependence(scorer, sample_features, "SHOE_SIZE")
-    with pytest.raises(ExplainError, match="'SHOE_SIZE'"):
-        permutation(scorer, sample_features, np.zeros(sample_features.height), ["SHOE_SIZE"])

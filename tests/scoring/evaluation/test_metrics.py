@@ -28,7 +28,6 @@ from scoring.evaluation.metrics import (
     Interval,
     SuspectedLeakageError,
     auc_interval,
-    cost_ratios,
     figures,
     guard,
     intervals,
@@ -258,14 +257,3 @@ def test_wilson_intervals_hold_the_proportion() -> None:
     low, high = wilson([0, 10], [10, 10])
     assert low[0] == 0 and 0 < high[0] < 0.3  # noqa: PT018
     assert high[1] == 1 and 0.7 < low[1] < 1  # noqa: PT018
-
-
-def test_cost_ratios_move_the_cutoff_and_keep_the_default_one() -> None:
-    target, pds = portfolio(3_000)
-    table = cost_ratios(target, pds, (2, 10, 50), resamples=50)
-    assert table["cutoff"].to_list() == [1 / 3, 1 / 11, 1 / 51]
-    assert table["refused"].is_sorted()
-    assert table["cost"][1] == pytest.approx(business_cost(target, pds, 1 / 11, COSTS))
-    assert (table["best_cost"] <= table["cost"]).all()
-    assert table["saving"][1] > 0.3
-    assert table["accept_all"].to_list() == pytest.approx([r * target.mean() for r in (2, 10, 50)])

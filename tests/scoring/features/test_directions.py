@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.features.directions import DIRECTIONS, LOWERS_PD, RAISES_PD
-from scoring.modelling.candidates import Candidate, fit
+from scoring.modelling.candidates import Candidate
+from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.scorer import Feature, Scorer
 
 
@@ -44,6 +45,6 @@ def test_the_recipe_resists_rows_that_say_the_contrary(name: str) -> None:
     target = (rng.random(3_000) < 0.1 + 0.3 * good * (matrix[:, 1] > 0.5)).astype(np.int8)
     features = [Feature(name), Feature("AMT_CREDIT")]
     candidate = Candidate.of("trees", n_estimators=40, colsample_bytree=1.0)
-    model = fit(candidate, features, matrix, target, 0)
+    model = BoostedTrees.fit(features, matrix, target, None, candidate.parameters, 0)
     grid = np.column_stack([np.linspace(0, 1, 50), np.full(50, 0.8)])
     assert np.all(np.diff(model.raw_scores(grid)) * DIRECTIONS[name] >= -1e-12)

@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from imblearn.pipeline import Pipeline
+from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
 
 from scoring.errors import ScoringError
 from scoring.modelling.candidates import (
     Candidate,
-    Fitted,
     dummy,
+    estimator,
     first_values,
-    fit,
     log_odds,
+    parts_of,
     random_forest,
 )
 from scoring.modelling.resampling import RESAMPLINGS, Resampling
-from scoring.modelling.validation import parts_of
 from scoring.serving.families.linear import LinearModel
 from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.scorer import Feature
@@ -48,7 +50,7 @@ FAMILIES = (
 FAMILY_NAMES = [item.name for item in FAMILIES]
 
 
-def scores_of(model: Fitted, matrix: Matrix) -> npt.NDArray[np.float64]:
+def scores_of(model: Pipeline, matrix: Matrix) -> npt.NDArray[np.float64]:
     """Scores of a fitted candidate, the parts of a sum counting alike."""
     return parts_of(model, matrix).mean(axis=1)
 
@@ -92,7 +94,7 @@ def test_the_comparison_goes_from_the_simplest_to_the_most_complex() -> None:
 def test_each_family_finds_the_risk(
     candidate: Candidate, training_rows: tuple[Matrix, Labels], others: tuple[Matrix, Labels]
 ) -> None:
-    model = fit(candidate, FEATURES, *training_rows, seed=0)
+    model = estimator(candidate, FEATURES, seed=0).fit(*training_rows)
     scores = scores_of(model, others[0])
     assert scores.shape == (1500,)
     assert np.isfinite(scores).all()
@@ -103,7 +105,7 @@ def test_each_family_finds_the_risk(
 def test_an_applicant_unlike_all_others_has_a_score(
     candidate: Candidate, training_rows: tuple[Matrix, Labels]
 ) -> None:
-    model = fit(candidate, FEATURES, *training_rows, seed=0)
+    model = estimator(candidate, FEATURES, seed=0).fit(*training_rows)
     nothing_known = np.full(5, np.nan)
     far_away = np.array([1e15, -5.0, 3.0, 12.0, -1e15])
     scores = scores_of(model, np.stack([nothing_known, far_away]).astype(np.float32))
@@ -114,7 +116,7 @@ def test_an_applicant_unlike_all_others_has_a_score(
 def test_an_applicants_score_does_not_depend_on_the_others_asked_for(
     candidate: Candidate, training_rows: tuple[Matrix, Labels], others: tuple[Matrix, Labels]
 ) -> None:
-    model = fit(candidate, FEATURES, *training_rows, seed=0)
+    model = estimator(candidate, FEATURES, seed=0).fit(*training_rows)
     together = scores_of(model, others[0])
     assert scores_of(model, others[0][:7]) == pytest.approx(together[:7], rel=1e-5)
 
@@ -123,7 +125,7 @@ def test_an_applicants_score_does_not_depend_on_the_others_asked_for(
 def test_the_same_seed_fits_the_same_model(
     candidate: Candidate, training_rows: tuple[Matrix, Labels], others: tuple[Matrix, Labels]
 ) -> None:
-    first, again = (fit(candidate, FEATURES, *training_rows, seed=4) for _ in range(2))
+    first, again = (estimator(candidate, FEATURES, 4).fit(*training_rows) for _ in range(2))
     assert scores_of(first, others[0]).tobytes() == scores_of(again, others[0]).tobytes()
 
 
@@ -135,17 +137,43 @@ def test_every_family_takes_every_remedy(
     training_rows: tuple[Matrix, Labels],
     others: tuple[Matrix, Labels],
 ) -> None:
-    scores = scores_of(
-        fit(replace(candidate, resampling=kind), FEATURES, *training_rows, seed=0), others[0]
-    )
+    model = estimator(replace(candidate, resampling=kind), FEATURES, seed=0)
+    scores = scores_of(model.fit(*training_rows), others[0])
     assert roc_auc_score(others[1], scores) > 0.7
     # A remedy raises the level of the PDs, which calibration has to put right.
     mean = float(np.mean(1 / (1 + np.exp(-scores))))
     assert (mean > others[1].mean() + 0.1) == (kind != "none")
 
 
+def test_class_weights_give_both_outcomes_the_same_say() -> None:
+    target = np.array([0] * 90 + [1] * 10, dtype=np.int8)
+    candidate = replace(FAMILIES[2], resampling="class weights")
+    told = list[npt.NDArray[np.float64]]()
+
+    class Told(BoostedTrees):
+        @classmethod
+        def fit(cls, features: Any, matrix: Any, target: Any, weights: Any, *rest: Any) -> Any:
+            told.append(weights)
+            return BoostedTrees.fit(features, matrix, target, weights, *rest)
+
+    model = estimator(replace(candidate, family=Told), FEATURES, 0)
+    model.fit(applicants(100, 0)[0], target)
+    assert told[0][target == 1].sum() == pytest.approx(told[0][target == 0].sum())
+    assert told[0].sum() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("candidate", FAMILIES, ids=FAMILY_NAMES)
+def test_every_family_is_an_estimator_of_scikit_learn(
+    candidate: Candidate, training_rows: tuple[Matrix, Labels]
+) -> None:
+    model = estimator(replace(candidate, kept=3), FEATURES, seed=0)
+    pds = cross_val_predict(clone(model), *training_rows, cv=3, method="predict_proba")
+    assert pds.sum(axis=1) == pytest.approx(1.0)
+    assert roc_auc_score(training_rows[1], pds[:, 1]) > 0.75
+
+
 def test_the_dummy_tells_nobody_apart(training_rows: tuple[Matrix, Labels]) -> None:
-    scores = scores_of(fit(dummy(), FEATURES, *training_rows, seed=0), training_rows[0])
+    scores = scores_of(estimator(dummy(), FEATURES, 0).fit(*training_rows), training_rows[0])
     assert 1 / (1 + np.exp(-scores)) == pytest.approx(training_rows[1].mean())
 
 
@@ -158,7 +186,8 @@ def test_the_default_recipe_never_rises_with_an_external_score(
     rising = []
     free = {name: False for name in candidate.parameters if name.endswith("directed")}
     for item in (candidate, replace(candidate, parameters={**candidate.parameters, **free})):
-        scores = scores_of(fit(item, FEATURES, *training_rows, seed=0), rows).reshape(50, 40)
+        model = estimator(item, FEATURES, seed=0).fit(*training_rows)
+        scores = scores_of(model, rows).reshape(50, 40)
         rising.append(bool((np.diff(scores, axis=1) > 0).any()))
     assert not rising[0]
     assert rising[1]

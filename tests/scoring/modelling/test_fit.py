@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from scoring.modelling.calibration import calibrate
-from scoring.modelling.candidates import Candidate, dummy, fit
+from scoring.modelling.candidates import Candidate, dummy, estimator, parts_of
 from scoring.modelling.examples import Examples, TrainingError
 from scoring.modelling.fit import candidate_of, fit_scorer, lineage
-from scoring.modelling.validation import Validation, cross_validate, parts_of
+from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.families import families
 from scoring.serving.scorer import Scorer
@@ -40,7 +40,7 @@ def test_a_scorer_gives_what_the_trained_model_gives(
         feature.name for feature in examples.features if feature.name != NOTHING
     ]
     matrix = examples.matrix[:, [feature.name != NOTHING for feature in examples.features]]
-    model = fit(QUICK, scorer.features, matrix, examples.target, seed=3)
+    model = estimator(QUICK, scorer.features, seed=3).fit(matrix, examples.target)
     scores = parts_of(model, matrix)[:, 0]
     expected = calibrate(validation.scores, validation.target).probability(scores)
     assert scorer.predict(examples.frame).tobytes() == expected.tobytes()

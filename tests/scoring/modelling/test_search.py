@@ -16,12 +16,20 @@ from polars.testing import assert_frame_equal
 
 from scoring.modelling.candidates import Candidate, dummy, log_odds
 from scoring.modelling.choice import choose, smoothed_cost
-from scoring.modelling.comparison import best_of_each, families
+from scoring.modelling.comparison import best_of_each, screened
 from scoring.modelling.examples import Examples
 from scoring.modelling.folds import Folds, prepare
-from scoring.modelling.remedies import remedies
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.search import Search, refine
+from scoring.modelling.search import (
+    Search,
+    attempted,
+    finished,
+    opened,
+    outcome,
+    proposed,
+    reseeded,
+    search_of,
+)
 from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.costs import Costs
 from scoring.serving.families.trees import BoostedTrees
@@ -106,7 +114,11 @@ def test_every_value_is_screened_and_the_best_of_a_family_goes_on(folds: Folds) 
         "linear": (Candidate.of("linear", C=1e-9), Candidate.of("linear", C=0.05)),
         "trees": (QUICK, Candidate.of("trees", n_estimators=1)),
     }
-    tried = families(values, folds, Costs(), lambda *step: told.append(step))
+    tried = [
+        item
+        for each in values.values()
+        for item in screened(each, folds, Costs(), lambda *step: told.append(step))
+    ]
     assert [item.candidate for item in tried] == [item for each in values.values() for item in each]
     assert len(tried[0].fold_auc) == 4
     assert sorted(len(item.fold_auc) for item in tried[1:3]) == [2, 4]
@@ -119,13 +131,11 @@ def test_every_value_is_screened_and_the_best_of_a_family_goes_on(folds: Folds) 
     assert ("linear", 2, 2) in told
 
 
-def test_every_remedy_is_compared_with_none(folds: Folds) -> None:
-    reference = cross_validate(QUICK, folds, Costs())
-    treated = remedies(reference, folds)
-    assert treated[0] is reference
-    assert [item.candidate.resampling for item in treated] == list(RESAMPLINGS)
+def test_every_remedy_moves_the_level_that_calibration_repairs(folds: Folds) -> None:
+    treated = [
+        cross_validate(replace(QUICK, resampling=kind), folds, Costs()) for kind in RESAMPLINGS
+    ]
     assert len({item.scores.tobytes() for item in treated}) == len(RESAMPLINGS)
-    # The level of the PDs is wrong until it is calibrated.
     for item in treated[1:]:
         metrics = item.metrics
         assert metrics["ece_before_calibration"] > 3 * metrics["ece"]
@@ -134,10 +144,23 @@ def test_every_remedy_is_compared_with_none(folds: Folds) -> None:
 Refine = Callable[..., Search]
 
 
+def refined(
+    base: Candidate, folds: Folds, trials: int, folder: Path, seed: int = 0, data: str = "d"
+) -> Search:
+    """A search as the training has it, without MLflow."""
+    study = opened(base, folds, Costs(), seed, folder, data)
+
+    def objective(trial: optuna.Trial) -> float:
+        return outcome(attempted(trial, proposed(trial, base), folds, Costs()), folds)
+
+    study.optimize(objective, trials - len(finished(study)), callbacks=[reseeded(seed)])
+    return search_of(study, lambda trial: proposed(trial, base))
+
+
 @pytest.fixture(scope="module")
 def search(folds: Folds) -> Refine:
     def run(folder: Path, trials: int, seed: int = 0, data: str = "d") -> Search:
-        return refine(Candidate.of("trees"), folds, Costs(), trials, seed, folder, data)
+        return refined(Candidate.of("trees"), folds, trials, folder, seed, data)
 
     return run
 
@@ -177,7 +200,7 @@ def test_a_search_tries_the_default_first_and_is_recorded(five: Kept) -> None:
 @pytest.mark.parametrize("family", ["linear", "sum"])
 def test_every_family_can_be_searched(folds: Folds, family: str, tmp_path: Path) -> None:
     base = replace(Candidate.of(family), resampling="class weights")
-    found = refine(base, folds, Costs(), 2, 0, tmp_path, "d")
+    found = refined(base, folds, 2, tmp_path)
     first = found.table.row(0, named=True)
     (prefix,) = {name.removesuffix("C") for name in base.parameters if name.endswith("C")}
     assert first["C"] == base.parameters[f"{prefix}C"]

@@ -56,6 +56,7 @@ def change(place, last):
         (MlflowClient, "set_registered_model_tag"), (MlflowClient, "delete_registered_model_tag"),
         (MlflowClient, "set_registered_model_alias"),
         (MlflowClient, "delete_registered_model_alias"), (MlflowClient, "log_text"),
+        (MlflowClient, "update_model_version"), (MlflowClient, "set_model_version_tag"),
         (files, "_put_in_place"), (files.shutil, "rmtree"), (Path, "rename"),
     ):
         counted(owner, name, last)

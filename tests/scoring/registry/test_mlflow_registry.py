@@ -488,3 +488,20 @@ def test_a_store_is_opened_again(
 def test_nothing_is_reported_to_outsiders() -> None:
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert shutil.which("mlflow") is None or mlflow.get_tracking_uri().startswith("sqlite")
+
+
+def test_the_page_is_told_what_everything_is(registry: Registry, scorer: Scorer) -> None:
+    (experiment,) = registry.client.search_experiments()
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "loan" in experiment.tags["mlflow.note.content"]
+    other = replace(scorer, name="described")
+    with registry.run("described", {}):
+        registry.register(other, description="trees; auc 0.7")
+    assert "champion" in registry.client.get_registered_model("described").description
+    for _ in range(2):
+        event = enthrone(registry, "1", "described")
+    version = registry.client.get_model_version("described", "1")
+    assert (
+        version.description == f"trees; auc 0.7\n\nChampion since {event.at}, promoted by ana: test"
+    )
+    assert (version.tags["champion_since"], version.tags["champion_by"]) == (event.at, "ana")

@@ -19,6 +19,7 @@ from matplotlib.patches import FancyArrow
 from scoring.data.dataset import Dataset
 from scoring.evaluation import explain
 from scoring.evaluation.fairness import by_group
+from scoring.evaluation.money import Money
 from scoring.evaluation.segments import segments
 from scoring.features.wording import Language, describe
 from scoring.modelling.examples import Examples
@@ -109,7 +110,6 @@ def test_plots_of_candidates() -> None:
             "auc_train": [0.5, 0.9],
         }
     )
-    assert "business cost per applicant" in shown(plots.costs(compared, 0.8, 0.9))[0]
     figure = plots.families(compared)
     assert "ROC" in shown(figure)[0]
     assert ticks(figure.axes[0]) == ["a", "b"]
@@ -145,12 +145,32 @@ def test_plots_of_decisions(sample_validation: Validation) -> None:
     for words in ("8.5 to 10.0%", "8.0% (6.0 to 11.0%)", "from the costs: 9.1%"):
         assert words in legend(banded)
     assert "referred" not in legend(plots.cutoff_choice(target, pds, COSTS, None, (0.09, 0.09)))
-    ratios = plots.cost_ratios(target, pds, (5, 10))
-    assert "cost (% of deciding without a model)" in shown(ratios)
-    assert "10 to 1: cut-off 9.1%" in legend(ratios)
+    ranked = plots.ranking(target, {"a": pds, "b": pds**2}, COSTS.cutoff)
+    labels = shown(ranked)
+    assert labels[:2] == ["good applicants refused (share)", "defaults refused (share)"]
+    for words in ("a (AUC = ", "b (AUC = ", "b (AP = ", "Chance level", "cut-off 9.1%"):
+        assert words in legend(ranked)
     spread = plots.score_distribution(target, pds, 1 / 11, (0.085, 0.1))
     assert "(%" in shown(spread)[0]
     assert f"repaid: {int((target == 0).sum()):,}" in legend(spread)
+
+
+def test_the_confusion_counts_applicants_and_money(
+    sample_examples: Examples, sample_validation: Validation
+) -> None:
+    target, money = sample_examples.target, Money()
+    figure = plots.confusion(
+        target, sample_validation.pds, COSTS.cutoff, sample_examples.frame, money
+    )
+    assert shown(figure)[:2] == ["decision", "outcome"]
+    counts, amounts = (
+        [float(text.get_text().replace(",", "")) for text in axis.texts] for axis in figure.axes
+    )
+    assert sum(counts) == target.size
+    assert counts[1] + counts[3] == (sample_validation.pds > COSTS.cutoff).sum()
+    assert counts[2] + counts[3] == target.sum()
+    lost = money.losses(sample_examples.frame)[target == 1].sum() / 1e6
+    assert amounts[2] + amounts[3] == pytest.approx(lost, abs=0.11)
 
 
 def test_constant_pds_can_be_drawn(sample_validation: Validation) -> None:
@@ -159,7 +179,7 @@ def test_constant_pds_can_be_drawn(sample_validation: Validation) -> None:
     for figure in (
         plots.reliability(target, {"dummy": pds}),
         plots.cutoff_choice(target, pds, COSTS),
-        plots.cost_ratios(target, pds),
+        plots.ranking(target, {"dummy": pds}, COSTS.cutoff),
         plots.score_distribution(target, pds, COSTS.cutoff),
     ):
         assert shown(figure)
@@ -175,17 +195,12 @@ def test_plots_of_importance_speak_in_words(
     said = [describe(name, language) for name in found.features[:4]]
     # shap draws from below.
     assert ticks(figure.axes[0])[::-1] == said
-    table = explain.importances(
-        scorer, sample_examples.frame, sample_examples.target, top=4, repeats=2
-    )
-    figure = plots.importances(table, language)
+    leading = explain.global_importance(scorer, sample_examples.frame).head(4)
+    lost = {name: pl.lit(0.1) for name in ("cost_increase", "cost_std", "auc_drop", "auc_std")}
+    table = leading.rename({"importance": "contribution"}).with_columns(**lost)
+    figure = plots.importances(table.join(explain.gain(scorer), on="feature"), language)
     assert "AUC" in " ".join(shown(figure))
     assert ticks(figure.axes[0]) == said
-    names = [found.features[0], "NAME_EDUCATION_TYPE"]
-    tables = {name: explain.dependence(scorer, sample_examples.frame, name) for name in names}
-    labels = shown(plots.dependence(tables, language))
-    assert labels[0].replace("\n", " ").startswith(said[0])
-    assert labels[1] == "contribution (log-odds)"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ from scoring.registry.retraining.history import (
 )
 from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
 from scoring.registry.retraining.trial import LARGEST_MOVE, effects, held
-from scoring.registry.tracking import track
+from scoring.registry.tracking import begin, track
 from scoring.serving.batch import example_requests
 from scoring.serving.costs import Costs
 from scoring.serving.families.trees import BoostedTrees
@@ -116,10 +116,10 @@ def make_champion(registry: Registry, original: Dataset, folder: Path) -> None:
     """A quick one; of so few applicants the gates would refuse any."""
     candidate = replace(Candidate.of("trees", n_estimators=40, directed=False), kept=60)
     DataVersions.beside(registry.folder).keep(original)
-    run = pipeline.retrain(
-        pipeline.load(original), candidate, (), TrainingSettings(folds=2), MODEL_NAME, "The first."
-    )
-    track(registry, run, "2024-01-01")
+    data, settings = pipeline.load(original), TrainingSettings(folds=2)
+    with begin(data, settings):
+        run = pipeline.retrain(data, candidate, (), settings, MODEL_NAME, "The first.")
+        track(registry, run, "2024-01-01")
     verdict = approval.judged(registry, original)
     approval.promote(
         registry, verdict, "ana", "the first", force=True, export=registry.folder / "champion"

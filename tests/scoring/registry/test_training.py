@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import mlflow
 import numpy as np
+import optuna
 import polars as pl
 import pytest
 
@@ -13,14 +17,15 @@ from scoring.data.dataset import Dataset, ingest
 from scoring.evaluation.metrics import SuspectedLeakageError
 from scoring.features import PROTECTED
 from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
-from scoring.modelling.comparison import family_choice
+from scoring.modelling.comparison import family_choice, remedy_choice
 from scoring.modelling.examples import Examples, is_held_out
 from scoring.modelling.figures import check_credible
-from scoring.modelling.pipeline import Run, TrainingSettings, train
-from scoring.modelling.remedies import remedy_choice
+from scoring.modelling.pipeline import Run, TrainingSettings
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.validation import Validation
-from scoring.registry.mlflow_registry import MODEL_NAME
+from scoring.registry.mlflow_registry import Registry
+from scoring.registry.tracking import log_earlier
+from scoring.registry.training import train
 from scoring.serving.families import families
 
 SETTINGS = TrainingSettings(trials=2, folds=3)
@@ -36,13 +41,17 @@ def applications(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> D
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("training")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    before = mlflow.get_tracking_uri()
+    yield Registry(tmp_path_factory.mktemp("training"))
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="module")
-def run(applications: Dataset, folder: Path) -> Run:
-    return train(applications, SETTINGS, MODEL_NAME, folder)
+def run(applications: Dataset, registry: Registry) -> Run:
+    found, scorer = train(registry, applications, SETTINGS, "2024-01-01")
+    assert scorer == replace(found.scorer, version="1")
+    return found
 
 
 def files(run: Run, folder: Path) -> dict[str, bytes]:
@@ -52,11 +61,12 @@ def files(run: Run, folder: Path) -> dict[str, bytes]:
 
 
 def test_the_same_data_and_settings_give_the_same_files(
-    run: Run, applications: Dataset, tmp_path: Path
+    run: Run, registry: Registry, applications: Dataset, tmp_path: Path
 ) -> None:
     told: list[str] = []
-    again = train(
-        applications, SETTINGS, MODEL_NAME, tmp_path / "search", lambda *step: told.append(step[0])
+    (registry.folder / "search.db").rename(tmp_path / "search.db")
+    again, _ = train(
+        registry, applications, SETTINGS, "2024-01-01", lambda *step: told.append(step[0])
     )
     first = files(run, tmp_path / "first")
     assert len(first) > 2
@@ -141,3 +151,21 @@ def test_the_outcome_is_no_feature(run: Run) -> None:
     assert "TARGET" not in examples.frame.columns
     assert examples.frame.schema["SK_ID_CURR"] == pl.Int32
     assert "SK_ID_CURR" not in {feature.name for feature in examples.features}
+
+
+def test_trials_of_an_earlier_search_are_logged_as_of_when_they_were_made(
+    registry: Registry,
+) -> None:
+    study = optuna.create_study()
+    trial = optuna.trial.create_trial(value=0.5, user_attrs={"figures": {"auc": 0.7}})
+    trial.datetime_start = datetime(2024, 1, 1, tzinfo=UTC)
+    trial.datetime_complete = trial.datetime_start + timedelta(minutes=5)
+    study.add_trial(trial)
+    with registry.run("resumed", {}) as training:
+        log_earlier(registry, training, study)
+    inside = f"tags.mlflow.parentRunId = '{training.info.run_id}'"
+    (child,) = registry.client.search_runs([training.info.experiment_id], inside)
+    assert child.info.run_name == "trial 0"
+    assert child.info.start_time == trial.datetime_start.timestamp() * 1000
+    assert child.info.end_time - child.info.start_time == 300_000
+    assert child.data.metrics == {"auc": 0.7, "objective": 0.5}
