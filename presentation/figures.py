@@ -134,7 +134,12 @@ def _compared(training: Run, runs: list[Run], card: Card) -> dict[str, tuple[Tra
     for run in runs:
         if run.data.tags.get("mlflow.parentRunId") == training.info.run_id:
             kind, _, name = run.info.run_name.replace("trial ", "trial: ").partition(": ")
-            by_kind.setdefault(kind, []).append(Trained(name, run.data.metrics))
+            own = {
+                key.removeprefix(f"{name}."): value
+                for key, value in training.data.metrics.items()
+                if key.startswith(f"{name}.")
+            }
+            by_kind.setdefault(kind, []).append(Trained(name, run.data.metrics | own))
     if not by_kind["family"]:
         raise MissingFigureError(
             f"version {card.identity.version} was trained without a comparison: the modelling "

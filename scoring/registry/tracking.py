@@ -17,6 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from scoring.evaluation import explain
 from scoring.evaluation.business import baselines
+from scoring.evaluation.metrics import paired_difference
 from scoring.evaluation.money import Money
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.choice import smoothed_cost
@@ -112,10 +113,23 @@ def track(registry: Registry, run: Run, created: str, *, challenger: bool = True
         {MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: f"{run.choice.sentence} {_note(chosen)}"}
     )
     mlflow.log_params(described(chosen.candidate))
-    mlflow.log_metrics(chosen.metrics | baselines(chosen.target, chosen.costs))
+    mlflow.log_metrics(chosen.metrics | baselines(chosen.target, chosen.costs) | _differences(run))
     for file, figure in _figures(run).items():
         mlflow.log_figure(figure, file)
     return register(registry, run, created, challenger=challenger)
+
+
+def _differences(run: Run) -> dict[str, float]:
+    """What each family costs more than the one that is served, on the same applicants (95%)."""
+    families = {item.candidate.name: item for item in run.families}
+    kept = families.pop(run.choice.validation.candidate.name)
+    figures = {}
+    for name, item in families.items():
+        cutoff, costs = item.costs.cutoff, item.costs
+        pairs = paired_difference(item.target, item.pds, kept.pds, cutoff, cutoff, costs)
+        for end, value in pairs["business_cost"].columns("cost_difference").items():
+            figures[f"{name}.{end}"] = value
+    return figures
 
 
 def _figures(run: Run) -> dict[str, Figure]:
