@@ -233,6 +233,8 @@ def _show(report: Report) -> None:
         show(("lacking", "decisions"), ((what, f"{n:,}") for what, n in report.missing.items()))
     if report.kinds:
         show(("what differs", "times"), ((what, f"{n:,}") for what, n in report.kinds.items()))
-        show(("decision", "what", "recorded", "computed"), report.differences)
+        for decision, what, recorded, computed in report.differences:
+            # Numbers are to the last digit, and in a table of 80 columns would be cut.
+            typer.echo(f"{decision} {what}: recorded {recorded}, computed {computed}")
     if len(report.differences) < report.kinds.total():
         typer.echo(f"{report.kinds.total() - len(report.differences):,} more differences")

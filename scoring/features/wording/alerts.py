@@ -40,5 +40,6 @@ def alert_text(rule: str, facts: Mapping[str, Any] | None, message: str, languag
             words(f"sizes.{rule}", name=causes.get(name, name), size=size)
             for name, size in sizes.items()
         )
-        values["more"] = words("terms.more", count=facts["more"]) if facts["more"] else ""
+        more = facts["more"]
+        values["more"] = f" {words('terms.more', count=more)}" if more else ""
     return words(f"found.{rule}", **values)
