@@ -237,7 +237,8 @@ def test_the_command_prints_the_chain(
     assert done.exit_code == 0, done.output
     assert "credit-scoring version 2" in done.stdout
     lines = done.stdout.splitlines()
-    named = [line.split("  ")[1] for line in lines if line.startswith("  ") and line[2:3].strip()]
+    starts = [line[1:].split("  ")[0] for line in lines if line.startswith(" ")]
+    named = [start for start in starts if start and not start.startswith("─")]
     assert named == ["step", *STEPS]
     for word in (sample.digest, "challenger 1, champion 2", "n_estimators 60", "version 1,"):
         assert word in done.stdout
