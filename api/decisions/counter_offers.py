@@ -14,7 +14,7 @@ from api.http.bodies import wrong_fields
 from api.http.problems import FieldError, ProblemError
 from scoring.data.requests import UNREADABLE, body_of
 from scoring.serving.offers import LOAN, Offered
-from scoring.store import Prediction, Store
+from scoring.store import ERASED, Prediction, Store
 
 COUNTER_OFFER_TO = "counter_offer_to"
 ID_PATTERN = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -52,6 +52,8 @@ def checked(
     applicant, origin = request.applicant, request.origin
     if origin is None:
         return request
+    if origin.applicant == ERASED:
+        return wrong("what that decision was taken on has been erased")
     if origin.applicant != store.pseudonyms.applicant(applicant.id):
         return wrong("is a decision on another applicant")
     if applicant.by_number:

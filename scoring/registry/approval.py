@@ -145,7 +145,7 @@ def judged(
     if chosen == reigning:
         raise RegistryError(f"version {chosen} is the champion already")
     challenger = registry.load(chosen)
-    champion = _champion(registry, reigning)
+    champion = _champion(registry, reigning, challenger)
     scorers = [challenger, *([champion] if isinstance(champion, Scorer) else [])]
     held_out, pds = score_parts(held_out_rows(dataset), *scorers)
     against = Scored(champion, pds[1]) if isinstance(champion, Scorer) else champion
@@ -255,11 +255,21 @@ def _publish(
         write_card(approved, reports)
 
 
-def _champion(registry: Registry, version: str | None) -> Scorer | Incomparable | None:
-    """The champion, unless this code cannot score with it."""
+def _champion(
+    registry: Registry, version: str | None, challenger: Scorer
+) -> Scorer | Incomparable | None:
+    """The champion, unless this code cannot score with it, or it is a demonstration.
+
+    Sample applicants are drawn from statistics of real ones, so that a model of them may rank real
+    applicants well who played a part in those; it may not keep back a model of real applicants.
+    """
     if version is None:
         return None
     try:
-        return registry.load(version)
+        champion = registry.load(version)
     except (RegistryError, ScorerError) as error:
-        return Incomparable(version, str(error))
+        return Incomparable(version, f"it cannot be read ({error})")
+    if champion.demonstration and not challenger.demonstration:
+        why = "it learnt from sample applicants, and gives way to a model of real ones"
+        return Incomparable(version, why, gives_way=True)
+    return champion

@@ -193,10 +193,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Incomparable:
-    """A champion that this code cannot score with, and why."""
+    """A champion that is not compared with, and why; one of sample applicants `gives_way`."""
 
     version: str
     why: str
+    gives_way: bool = False
 
 
 def judge(
@@ -270,17 +271,19 @@ class _Contest:
     def held_out_gate(self) -> Gate:
         """Whether no model has learnt from the applicants that it is measured on."""
         asked = self.held_out.rule
-        if isinstance(self.champion, Incomparable):
-            why = self.champion.why
-            words = f"There is no comparison with the champion, which cannot be read: {why}."
-            return Gate(_HELD_OUT, False, "no comparison", asked, words)
-        for role, scored in (("challenger", self.challenger), ("champion", self.champion)):
+        champion, words = self.champion, ""
+        if isinstance(champion, Incomparable):
+            words = f"There is no comparison with the champion: {champion.why}. "
+            if not champion.gives_way:
+                return Gate(_HELD_OUT, False, "no comparison", asked, words.strip())
+            champion = None
+        for role, scored in (("challenger", self.challenger), ("champion", champion)):
             training = {} if scored is None else scored.scorer.lineage.get("training", {})
             holdout = str(training.get("holdout", "not recorded"))
             if scored is not None and holdout != asked:
                 words = f"The {role} may have learnt from these applicants: it held out "
                 return Gate(_HELD_OUT, False, holdout, asked, f"{words}{holdout!r}.")
-        words = "No model has learnt from the applicants scored here."
+        words += "No model has learnt from the applicants scored here."
         return Gate(_HELD_OUT, True, asked, asked, words)
 
     def credible(self) -> Gate:

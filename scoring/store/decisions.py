@@ -124,7 +124,9 @@ class Decisions(Repository):
     def referred(
         self, *, since: datetime, caller: str | None = None, limit: int
     ) -> list[Prediction]:
-        """Read the decisions that were left to an officer and that nobody has taken, oldest first.
+        """Read the decisions that were left to an officer and still wait, oldest first.
+
+        None waits any more that an officer took, or in whose place another loan was accepted.
 
         Parameters
         ----------
@@ -137,7 +139,12 @@ class Decisions(Repository):
         """
         column = predictions.c
         taken = exists().where(overrides.c.prediction_id == column.id)
-        where = [column.at >= since, column.decision == "refer", column.applicant != ERASED, ~taken]
+        offered = predictions.alias("offered").c
+        accepted = exists().where(
+            offered.counter_offer_to == column.id, offered.decision == "accept"
+        )
+        waits = ~taken & ~accepted
+        where = [column.at >= since, column.decision == "refer", column.applicant != ERASED, waits]
         if caller is not None:
             where.append(column.caller == caller)
         return self._page(

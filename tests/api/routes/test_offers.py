@@ -407,6 +407,8 @@ def test_only_the_loan_may_differ(
     assert "another applicant" in wrong_with(client, {**other, "counter_offer_to": origin})
     by_number = {"SK_ID_CURR": body["application"]["SK_ID_CURR"], "counter_offer_to": origin}
     assert "not the number alone" in wrong_with(client, by_number)
+    store_of(client).privacy.erase(body["application"]["SK_ID_CURR"])
+    assert "has been erased" in wrong_with(client, named)
 
 
 def test_a_decision_of_another_key_is_no_origin(

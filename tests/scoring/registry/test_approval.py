@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from scoring.__main__ import app
 from scoring.data.dataset import Dataset
+from scoring.data.tables import HOME_CREDIT
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import HOLDOUT_RULE, Examples, is_held_out
 from scoring.modelling.fit import fit_scorer
@@ -117,6 +118,22 @@ def test_a_challenger_becomes_the_champion_with_its_card_and_its_export(
         "index.html", "model_card.html", "model_card.json", "model_card.md",
     ]  # fmt: skip
     assert 'href="model_card.html"' in (reports / "index.html").read_text()
+
+
+def test_a_demonstration_keeps_back_no_model_of_real_applicants(
+    registry: Registry, sample: Dataset, model: Scorer
+) -> None:
+    registered(registry, model)
+    approval.promote(registry, approval.judged(registry, sample, margins=FEW), "ana", "the first")
+    record = {"training": {"holdout": HOLDOUT_RULE, "source": HOME_CREDIT}}
+    registered(registry, replace(model, lineage=record))
+    verdict = approval.judged(registry, sample, margins=FEW)
+    assert verdict.passed
+    assert "AUC against the champion" not in verdict.summary()
+    approval.promote(registry, verdict, "ana", "of real applicants")
+    # The other way about there is a comparison, as between any two.
+    registered(registry, model)
+    assert "AUC against the champion" in approval.judged(registry, sample, margins=FEW).summary()
 
 
 def test_other_costs_make_a_challenger_with_the_same_pds_and_another_cutoff(

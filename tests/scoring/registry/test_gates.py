@@ -353,6 +353,18 @@ def test_a_champion_that_cannot_be_read_needs_a_motive(
     assert verdict.refused_by(force=True) == []
 
 
+def test_a_champion_of_sample_applicants_gives_way_to_a_sound_challenger(
+    model: Model, truth: Floats, held_out: HeldOut, card: Card
+) -> None:
+    champion = Incomparable("1", "it learnt from sample applicants", gives_way=True)
+    verdict = judge(model("2", truth), champion, held_out, card)
+    assert refused(verdict) == []
+    assert verdict.champion == "1"
+    assert "learnt from sample applicants" in gate_of(verdict, "held out").sentence
+    other = judge(model("2", truth, "others"), champion, held_out, card)
+    assert refused(other) == ["held out"]
+
+
 def test_features_of_another_version_are_refused(
     model: Model, truth: Floats, held_out: HeldOut, card: Card
 ) -> None:

@@ -202,6 +202,17 @@ def test_on_whom_when_and_for_whom_it_was_decided(store: Store) -> None:
     assert found == {one.id: (one.applicant, one.at, one.caller) for one in made}
 
 
+def test_who_takes_another_loan_waits_for_no_officer(store: Store) -> None:
+    first, second, third = (prediction(decision="refer", caller="queue") for _ in range(3))
+    store.decisions.record([first, second, third])
+    offers = [("accept", first), ("refuse", second)]
+    store.decisions.record(
+        [prediction(decision=made, counter_offer_to=origin.id) for made, origin in offers]
+    )
+    waiting = store.decisions.referred(since=first.at, caller="queue", limit=9)
+    assert {one.id for one in waiting} == {second.id, third.id}
+
+
 def test_times_are_in_utc_whatever_the_servers_zone(postgres_url: str) -> None:
     store = Store(postgres_url)
     store.migrate()
