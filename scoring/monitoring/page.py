@@ -195,7 +195,11 @@ def _feature(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
         plots.column_text(row["column"], words.language),
         _level(row, words),
         words.written(row["psi"], ".3f"),
-        words("features.test", method=row["method"], p=row["p_adjusted"]),
+        words(
+            "features.test",
+            method=words.named("features.methods", row["method"]),
+            p=row["p_adjusted"],
+        ),
         words(
             "features.missing",
             before=row["missing_reference"],

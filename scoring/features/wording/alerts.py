@@ -51,7 +51,7 @@ def alert_text(rule: str, facts: Mapping[str, Any] | None, message: str, languag
         for name, change in values.pop("changes", {}).items()
     ]
     if named:
-        values["named"] = ", ".join(named)
+        values["named"] = words("terms.between").join(named)
         more = facts["more"]
         values["more"] = f" {words('terms.more', count=more)}" if more else ""
     return words(f"found.{rule}", **values)

@@ -110,7 +110,7 @@ def test_an_alert_says_what_where_and_what_to_do() -> None:
     (found,) = judge(findings(comparison=comparison(*drifted)))
     assert (found.rule, found.severity) == ("feature_drift", "warning")
     assert found.subjects == ("b", "a")
-    assert "b (PSI 0.90), a (PSI 0.40)" in found.message
+    assert "b (PSI 0.90); a (PSI 0.40)" in found.message
     assert (found.figure, found.threshold) == (0.9, 0.2)
     assert (found.model_version, found.model_digest) == ("3", "a" * 64)
     assert (found.since, found.until) == (UNTIL - timedelta(days=7), UNTIL)
