@@ -32,8 +32,8 @@ _COMPARED = (
     "weighted_psi", "accepted", "referred", "refused", "columns", "reasons", "applicants",
 )  # fmt: skip
 _REALISED = ("labelled", "defaults", "accepted_only", "figures", "promised", "by_vintage")
-# From where on a column is drawn as drifted.
-_LARGE_PSI = Limits().large_psi
+# From where on a column is drawn as drifted, and its missing values may have decided.
+_LIMITS = Limits()
 
 
 def html(models: Sequence[Findings], alerts: Sequence[Alert], *languages: str) -> str:
@@ -125,7 +125,7 @@ def _reviews(counts: ReviewCounts, words: Words) -> Table:
     known = {
         "received": words.written(counts.received, ","),
         "decided": words.written(counts.decided, ","),
-        "overturned": "" if share is None else words.written(share, ".1%"),
+        "overturned": words("none.reviews") if share is None else words.written(share, ".1%"),
         "open": words.written(counts.open, ","),
         "overdue": words.written(counts.overdue, ","),
     }
@@ -133,7 +133,9 @@ def _reviews(counts: ReviewCounts, words: Words) -> Table:
 
 
 def _milliseconds(value: float, words: Words) -> str:
-    return "" if math.isnan(value) else words("service.milliseconds", value=value)
+    if math.isnan(value):
+        return words("none.answers")
+    return words("service.milliseconds", value=value)
 
 
 def _model(model: Findings, words: Words) -> list[Section]:
@@ -156,7 +158,7 @@ def _decisions(comparison: Comparison, words: Words) -> Table:
         (
             words(f"decisions.rows.{name}"),
             *words.cells(".1%", share.reference, share.current),
-            words.written(share.change, "+.1%"),
+            words("decisions.change", points=100 * share.change),
         )
         for name in ("accepted", "referred", "refused")
         for share in [getattr(comparison, name)]
@@ -182,7 +184,7 @@ def _features(comparison: Comparison, words: Words) -> Section:
     )
     drawn = columns.head(_DRAWN)
     picture = Picture(
-        plots.svg(plots.drift(drawn, _LARGE_PSI, words.language)),
+        plots.svg(plots.drift(drawn, _LIMITS.large_psi, words.language)),
         words("features.picture", count=drawn.height),
     )
     return Section(words("features.title"), (picture, table))
@@ -191,13 +193,35 @@ def _features(comparison: Comparison, words: Words) -> Section:
 def _feature(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
     return (
         plots.column_text(row["column"], words.language),
-        words(f"features.level.{row['level']}"),
+        _level(row, words),
         words.written(row["psi"], ".3f"),
-        words("features.test", method=row["method"], p=row["p_adjusted"]),
-        words("features.missing", before=row["missing_reference"], after=row["missing_current"]),
+        words(
+            "features.test",
+            method=words.named("features.methods", row["method"]),
+            p=row["p_adjusted"],
+        ),
+        words(
+            "features.missing",
+            before=row["missing_reference"],
+            after=row["missing_current"],
+            p=row["missing_p_adjusted"],
+        ),
         words.written(row["outside"], ".1%"),
         "" if row["importance"] is None else words.written(row["importance"], ".1%"),
     )
+
+
+def _level(row: Mapping[str, Any], words: Words) -> str:
+    """How much a column has drifted, and that it is by missing values where its values did less."""
+    level = words(f"features.level.{row['level']}")
+    moved = abs(row["missing_current"] - row["missing_reference"])
+    sizes = (row["psi"] / _LIMITS.large_psi, row["p_adjusted"]), (
+        moved / _LIMITS.large_missing, row["missing_p_adjusted"],
+    )  # fmt: skip
+    values, missing = (size if p < _LIMITS.significance else 0.0 for size, p in sizes)
+    if row["level"] == "none" or values >= missing:
+        return level
+    return words("features.by_missing", level=level)
 
 
 def _reasons(comparison: Comparison, words: Words) -> Section:

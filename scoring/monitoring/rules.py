@@ -29,6 +29,8 @@ from scoring.store.records import Alert, Severity
 # A column that is missing for so many is not filled at all any more.
 _ALL = 0.99
 _NAMED = 5
+# Rules about shares that rise or fall: what is told of them has a sign.
+_CHANGES = frozenset({"missingness", "reason_mix"})
 
 # What each kind of finding is judged by; what an alert says, and what to do about it, is in the
 # catalogue `monitoring`.
@@ -127,20 +129,20 @@ def _applicants(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
 
 def _features(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
     """Single features that matter, whose values or whose missingness have changed."""
-    moved = pl.col("missing_current") - pl.col("missing_reference")
     matters = pl.col("importance").fill_null(1.0) >= limits.least_importance
     # However little each weighs, many may have gone missing together, as with a column's source.
     gone = pl.col("missing_current") >= _ALL
     table = comparison.columns.filter(pl.col("column") != PD, matters | gone).with_columns(
-        moved=moved.abs()
+        moved=pl.col("missing_current") - pl.col("missing_reference")
     )
     moves = (
         ("feature_drift", "psi", "p_adjusted", limits.column_psi),
         ("missingness", "moved", "missing_p_adjusted", limits.missing),
     )
     for rule, size, p_value, limit in moves:
-        sure = table.filter(pl.col(p_value) < limits.significance, pl.col(size) >= limit.warning)
-        largest = sure.sort(size, "column", descending=[True, False])
+        far = pl.col(size).abs()
+        sure = table.filter(pl.col(p_value) < limits.significance, far >= limit.warning)
+        largest = sure.sort(far, "column", descending=[True, False])
         if not largest.is_empty():
             yield _of_features(rule, dict(largest.select("column", size).rows()), limit)
 
@@ -148,8 +150,9 @@ def _features(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
 def _of_features(rule: str, sizes: Mapping[str, float], limit: Limit, **facts: int) -> _Hit:
     """One alert for many features: the largest are named."""
     named = dict(list(sizes.items())[:_NAMED])
-    facts_of_all = {"sizes": named, "more": len(sizes) - len(named), **facts}
-    return _Hit(rule, max(sizes.values()), limit, facts_of_all, tuple(sizes))
+    kind = "changes" if rule in _CHANGES else "sizes"
+    facts_of_all = {kind: named, "more": len(sizes) - len(named), **facts}
+    return _Hit(rule, max(map(abs, sizes.values())), limit, facts_of_all, tuple(sizes))
 
 
 def _results(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
@@ -168,11 +171,11 @@ def _results(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
 
 
 def _reasons(comparison: Comparison, limits: Thresholds) -> Iterator[_Hit]:
-    change = (pl.col("current") - pl.col("reference")).abs()
+    change = pl.col("current") - pl.col("reference")
     sure = comparison.reasons.filter(
-        pl.col("p_adjusted") < limits.significance, change >= limits.reasons.warning
+        pl.col("p_adjusted") < limits.significance, change.abs() >= limits.reasons.warning
     )
-    sizes = dict(sure.select("cause", change.alias("size")).rows())
+    sizes = dict(sure.select("cause", change.alias("change")).rows())
     if sizes:
         yield _of_features("reason_mix", sizes, limits.reasons)
 

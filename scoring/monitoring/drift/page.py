@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from evidently.core.report import Snapshot
@@ -135,8 +136,17 @@ def _failed(checks: Checks, words: Words) -> Iterable[Block]:
     every = checks.tests.height
     yield Paragraph(words("page.passed", passed=every - failed.height, all=every))
     if failed.height:
-        rows = failed.select("test", "subject", "found", pl.lit(words("page.failed"))).rows()
+        rows = (_failed_test(test, words) for test in failed.iter_rows(named=True))
         yield words.table("page.failed_tests", rows)
+
+
+def _failed_test(test: Mapping[str, Any], words: Words) -> tuple[str, ...]:
+    """A test of Evidently's with its column in words, without what the same of each is."""
+    name, score = test["test"], test["found"].partition(" The drift detection method")[0]
+    if column := test["column"]:
+        meaning = meaning_of(column, words)
+        name, score = name.replace(column, meaning), score.replace(column, meaning)
+    return name, test["subject"], score, words("page.failed")
 
 
 def _classification(checks: Checks, words: Words) -> Iterable[Block]:

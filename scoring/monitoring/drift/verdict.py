@@ -106,14 +106,13 @@ def _places(study: Study, words: Words) -> list[str]:
     """Say where the drift is: histories first, then the columns that changed most."""
     limits, drifted = study.limits, study.comparison.drifted
     if drifted.is_empty():
-        return [words("conclusion.nowhere", limits=limits)]
+        points = 100 * limits.moderate_missing
+        return [words("conclusion.nowhere", limits=limits, points=points)]
     columns, items = set(drifted["column"]), []
     for table, (before, after) in study.histories.items():
         sign = HISTORIES[table]
         if sign in columns and abs(after - before) >= limits.moderate_missing:
-            items.append(
-                words("conclusion.history", table=table, before=before, after=after, sign=sign)
-            )
+            items.append(words("conclusion.history", table=table, before=before, after=after))
     groups = _by_source(drifted)
     for rows in groups[:_NAMED]:
         more = words("conclusion.more", n=len(rows) - 1) if len(rows) > 1 else ""
@@ -146,9 +145,8 @@ def _change(row: Mapping[str, Any], limits: Limits, words: Words) -> str:
     before, after = row["missing_reference"], row["missing_current"]
     if abs(after - before) >= limits.moderate_missing:
         changes.append(words("conclusion.missing", before=before, after=after))
-    column = row["column"]
-    meaning = meaning_of(column, words)
-    return words("conclusion.changed", column=column, meaning=meaning, changes=", ".join(changes))
+    meaning = meaning_of(row["column"], words)
+    return words("conclusion.changed", meaning=meaning, changes=", ".join(changes))
 
 
 def meaning_of(column: str, words: Words) -> str:

@@ -80,11 +80,15 @@ def test_open_alerts_are_told_with_all_that_is_known(client: FlaskClient, langua
 @pytest.mark.parametrize(
     ("language", "message"),
     [
-        ("en", "Missing shares have moved: EXT_SOURCE_3 (changed by 60.0%) and 2 more."),
+        (
+            "en",
+            "Missing shares have moved: Score from external source 3 (missing more often, by 60.0 "
+            "points) and 2 more.",
+        ),
         (
             "fr",
-            "La part de valeurs manquantes a changé\xa0: EXT_SOURCE_3 (changement de 60,0\xa0%) "
-            "et 2 de plus.",
+            "La part de valeurs manquantes a changé\xa0: Note de la source externe n° 3 "
+            "(manque plus souvent, de 60,0 points) et 2 de plus.",
         ),
     ],
 )
@@ -92,7 +96,7 @@ def test_what_was_found_is_told_in_the_language_of_the_answer(
     client: FlaskClient, language: str, message: str
 ) -> None:
     store: Store = client.application.extensions["service"].store
-    facts = {"sizes": {"EXT_SOURCE_3": 0.6}, "more": 2}
+    facts = {"changes": {"EXT_SOURCE_3": 0.6}, "more": 2}
     store.alerts.update([replace(FOUND, facts=facts)], {"a" * 64: {"missingness"}}, NOON)
     headers = {**key(client, "admin"), "Accept-Language": language}
     (told,) = client.get("/alerts", headers=headers).json["alerts"]

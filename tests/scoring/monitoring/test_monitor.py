@@ -22,6 +22,7 @@ from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
 from scoring.evaluation.business import realised_cost
 from scoring.features.vectors import from_bytes, layout, to_bytes
+from scoring.features.wording import describe
 from scoring.monitoring import page
 from scoring.monitoring.findings import Findings
 from scoring.monitoring.monitor import MonitorError, look
@@ -135,6 +136,9 @@ def test_values_that_do_not_arrive_are_found(store: Store, tmp_path: Path) -> No
     row = found.comparison.columns.row(by_predicate=pl.col("column") == "AMT_ANNUITY", named=True)
     assert row["missing_current"] == 1.0
     assert row["level"] == "large"
+    assert "<td>large, by missing values</td>" in page.html([found], [])
+    (alert,) = [one for one in judge(found) if one.rule == "missingness"]
+    assert f"{describe('AMT_ANNUITY')} (missing more often, by 100.0 points)" in alert.message
 
 
 def test_categories_that_the_model_does_not_know_are_found(

@@ -110,7 +110,7 @@ def test_an_alert_says_what_where_and_what_to_do() -> None:
     (found,) = judge(findings(comparison=comparison(*drifted)))
     assert (found.rule, found.severity) == ("feature_drift", "warning")
     assert found.subjects == ("b", "a")
-    assert "b (PSI 0.90), a (PSI 0.40)" in found.message
+    assert "b (PSI 0.90); a (PSI 0.40)" in found.message
     assert (found.figure, found.threshold) == (0.9, 0.2)
     assert (found.model_version, found.model_digest) == ("3", "a" * 64)
     assert (found.since, found.until) == (UNTIL - timedelta(days=7), UNTIL)
@@ -139,15 +139,23 @@ def test_a_column_that_went_missing_as_a_whole_is_told_however_little_it_weighs(
     assert told(findings(comparison=comparison(gone))).keys() == rules
 
 
-@pytest.mark.parametrize("direction", [1, -1])
-def test_missing_shares_that_move_are_told(direction: int) -> None:
+@pytest.mark.parametrize(("direction", "often"), [(1, "more"), (-1, "less")])
+def test_missing_shares_that_move_are_told(direction: int, often: str) -> None:
     moved = column(
         "a",
         missing_reference=0.5,
         missing_current=0.5 + 0.2 * direction,
         missing_p_adjusted=1e-6,
     )
-    assert told(findings(comparison=comparison(moved))) == {"missingness": "warning"}
+    (found,) = judge(findings(comparison=comparison(moved)))
+    assert (found.rule, found.severity) == ("missingness", "warning")
+    assert found.figure == pytest.approx(0.2)
+    assert f"a (missing {often} often, by 20.0 points)." in found.message
+
+
+def test_a_change_that_was_kept_without_its_sign_is_told_as_it_was() -> None:
+    facts = {"sizes": {"EXT_SOURCE_3": 0.6}, "more": 0}
+    assert alert_text("missingness", facts, "as it was", "fr") == "as it was"
 
 
 def test_the_pd_and_decisions_have_to_be_certain_and_far() -> None:
@@ -172,6 +180,7 @@ def test_reasons_that_are_told_to_others_are_an_alert() -> None:
     )
     (found,) = judge(findings(comparison=comparison(column("a"), reasons=reasons)))
     assert (found.rule, found.subjects) == ("reason_mix", ("a",))
+    assert "a (less often, by 20.0 points)." in found.message
 
 
 @pytest.mark.parametrize(
