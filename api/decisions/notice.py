@@ -217,9 +217,10 @@ def _review(history: History, terms: Settings, words: _Words) -> Section:
     """Tell how to contest the decision, and what came of it where the applicant has done so."""
     until = history.at + timedelta(days=terms.contest_days)
     # Nothing can be contested before a person has decided.
-    right = "review.referred" if history.in_force == "refer" else "review.right"
-    facts = {"reference": history.prediction.id, "until": until, "days": terms.review_days}
-    sentences = [words(right, reach=_reach(terms, words), **facts)]
+    referred = history.in_force == "refer"
+    right = "review.referred" if referred else "review.right"
+    reach, number, days = _reach(terms, words), history.prediction.id, terms.review_days
+    sentences = [words(right, reach=reach, until=until, reference=number, days=days)]
     if history.reviews:
         last = history.reviews[-1]
         state = "open" if last.decided_at is None else "overturned" if last.overturned else "kept"
@@ -234,4 +235,5 @@ def _review(history: History, terms: Settings, words: _Words) -> Section:
         )
     if history.prediction.terms is None:
         sentences.append(words("review.of_today"))
-    return Section(words("review.title"), (), tuple(sentences))
+    title = words("review.title_referred" if referred else "review.title")
+    return Section(title, (), tuple(sentences))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from scoring.features.causes import CAUSES, NEVER, PROTECTED_CAUSE
+from scoring.features.application import PROTECTED
+from scoring.features.causes import NEVER, PROTECTED_CAUSE
 from scoring.features.wording import describe, value_text
 from scoring.features.wording.grammar import inside, numbered
 from scoring.language import LANGUAGES, catalogue
@@ -22,7 +23,7 @@ def cause_text(cause: str, language: str, features: Collection[str] = ()) -> str
     says that they only give such an attribute away.
     """
     words = catalogue(language, "causes")
-    only_says = cause == PROTECTED_CAUSE and features and not set(features) & set(CAUSES[cause])
+    only_says = cause == PROTECTED_CAUSE and features and PROTECTED.isdisjoint(features)
     return str(words["says_age"] if only_says else words["title"][cause])
 
 

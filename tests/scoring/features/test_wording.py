@@ -310,7 +310,7 @@ def test_a_reason_says_a_value_of_either_sign_by_its_size(value: float, en: str,
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_protected_cause_names_attributes_only_where_one_is_read(language: Language) -> None:
     named = cause_text(PROTECTED_CAUSE, language)
-    gives_away = cause_text(PROTECTED_CAUSE, language, ["DAYS_EMPLOYED", "OCCUPATION_TYPE"])
+    gives_away = cause_text(PROTECTED_CAUSE, language, ["DAYS_EMPLOYED", "CNT_CHILDREN"])
     assert gives_away != named
     assert cause_text(PROTECTED_CAUSE, language, ["DAYS_EMPLOYED", "DAYS_BIRTH"]) == named
 
