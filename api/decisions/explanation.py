@@ -79,7 +79,7 @@ def contributions_of(scorer: Scorer, scored: Scored, language: str) -> dict[str,
         "causes": [
             {
                 "cause": own.cause,
-                "text": cause_text(own.cause, language),
+                "text": cause_text(own.cause, language, [step.feature for step in own.steps]),
                 "contribution": own.contribution,
                 "features": [
                     step._asdict()

@@ -37,13 +37,15 @@ class Section(NamedTuple):
 class History(NamedTuple):
     """A decision with the overrides and reviews since, the oldest first.
 
-    `origin` is the decision that it is a counter-offer to, if that is one and still on record.
+    `origin` is the decision that it is a counter-offer to, if that is one and still on record;
+    `demonstration` says whether its model learnt from invented applicants, None if nobody knows.
     """
 
     prediction: Prediction
     origin: Prediction | None
     overrides: Sequence[Override]
     reviews: Sequence[Review]
+    demonstration: bool | None
 
     @property
     def in_force(self) -> str:
@@ -84,6 +86,7 @@ def notice_of(
     return {
         "language": language,
         "title": words("title"),
+        "demonstration": words("demonstration") if history.demonstration else "",
         "lender": [*_lender(terms, words)],
         "facts": [*_facts(prediction, words)],
         "decision": words(f"decision.{history.in_force}"),
@@ -105,6 +108,11 @@ def _lender(terms: Settings, words: _Words) -> Iterator[str]:
     yield terms.lender_name or words("lender.no_name")
     lines = [line.strip() for line in terms.lender_address.split(";") if line.strip()]
     yield from lines or [words("lender.no_address")]
+
+
+def _reach(terms: Settings, words: _Words) -> str:
+    """Say how the lender is reached, as far as its address is known."""
+    return words("lender.at_address" if terms.lender_address.strip(" ;") else "lender.at_branch")
 
 
 def _facts(prediction: Prediction, words: _Words) -> Iterator[tuple[str, str]]:
@@ -173,7 +181,7 @@ def _data(prediction: Prediction, layouts: Layouts, terms: Settings, words: _Wor
     if prediction.misunderstood:
         count = len(orjson.loads(prediction.misunderstood))
         sentences.append(words("data.misunderstood", count=count))
-    sentences.append(words("data.correct"))
+    sentences.append(words("data.correct", reach=_reach(terms, words)))
     if _OF_OTHERS.intersection(sources):
         bureau = terms.credit_bureau
         named = words("data.bureau", bureau=bureau) if bureau else words("data.no_bureau")
@@ -208,8 +216,11 @@ def _known_values(prediction: Prediction, layouts: Layouts) -> dict[str, float]:
 def _review(history: History, terms: Settings, words: _Words) -> Section:
     """Tell how to contest the decision, and what came of it where the applicant has done so."""
     until = history.at + timedelta(days=terms.contest_days)
-    number, days = history.prediction.id, terms.review_days
-    sentences = [words("review.right", until=until, reference=number, days=days)]
+    # Nothing can be contested before a person has decided.
+    referred = history.in_force == "refer"
+    right = "review.referred" if referred else "review.right"
+    reach, number, days = _reach(terms, words), history.prediction.id, terms.review_days
+    sentences = [words(right, reach=reach, until=until, reference=number, days=days)]
     if history.reviews:
         last = history.reviews[-1]
         state = "open" if last.decided_at is None else "overturned" if last.overturned else "kept"
@@ -224,4 +235,5 @@ def _review(history: History, terms: Settings, words: _Words) -> Section:
         )
     if history.prediction.terms is None:
         sentences.append(words("review.of_today"))
-    return Section(words("review.title"), (), tuple(sentences))
+    title = words("review.title_referred" if referred else "review.title")
+    return Section(title, (), tuple(sentences))

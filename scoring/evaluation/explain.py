@@ -42,6 +42,7 @@ class Step(NamedTuple):
     cause: str
     contribution: float
     reason: Reason | None
+    features: tuple[str, ...]
 
 
 class Local(NamedTuple):
@@ -116,7 +117,13 @@ def local(scorer: Scorer, features: pl.DataFrame, top: int = 10) -> Local:
     reasons = {reason.cause: reason for reason in scorer.reasons_of(scored)[0]}
     causes = scorer.causes.steps(scored)
     steps = tuple(
-        Step(cause.cause, cause.contribution, reasons.get(cause.cause)) for cause in causes[:top]
+        Step(
+            cause.cause,
+            cause.contribution,
+            reasons.get(cause.cause),
+            tuple(step.feature for step in cause.steps),
+        )
+        for cause in causes[:top]
     )
     return Local(
         base=scored.base,

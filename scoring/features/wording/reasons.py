@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from scoring.features.causes import NEVER
+from collections.abc import Collection
+
+from scoring.features.application import PROTECTED
+from scoring.features.causes import NEVER, PROTECTED_CAUSE
 from scoring.features.wording import describe, value_text
 from scoring.features.wording.grammar import inside, numbered
 from scoring.language import LANGUAGES, catalogue
@@ -13,9 +16,15 @@ Value = float | str | None
 _YES = ("Y", 1.0)
 
 
-def cause_text(cause: str, language: str) -> str:
-    """Name a cause: "Debts with other lenders"."""
-    return str(catalogue(language, "causes")["title"][cause])
+def cause_text(cause: str, language: str, features: Collection[str] = ()) -> str:
+    """Name a cause: "Debts with other lenders".
+
+    Of `features` that count under the protected cause none may be protected itself: then the title
+    says that they only give such an attribute away.
+    """
+    words = catalogue(language, "causes")
+    only_says = cause == PROTECTED_CAUSE and features and PROTECTED.isdisjoint(features)
+    return str(words["says_age"] if only_says else words["title"][cause])
 
 
 def nothing_known_text(cause: str, language: str) -> str | None:
@@ -55,7 +64,7 @@ def reason_text(cause: str, feature: str, value: Value, usual: Value, language: 
     if value is not None and feature in words["told"]:
         within = words["told"][feature].format(value=told)
         reason = patterns["plain"].format(cause=title, told=within)
-    elif value is not None and feature in words["flag"]:
+    elif value is not None and (feature in words["flag"] or feature in words["signed"]):
         reason = patterns["plain"].format(cause=title, told=told)
     else:
         label = words["label"].get(feature) or inside(describe(feature, language))
@@ -78,6 +87,10 @@ def _said(feature: str, value: Value, language: str) -> str:
         return str(words["unknown"].get(feature, missing))
     if feature in words["flag"]:
         return str(words["flag"][feature]["yes" if value in _YES else "no"])
+    if feature in words["signed"] and isinstance(value, float):
+        sign = "below" if value < 0.0 else "above" if value > 0.0 else "zero"
+        size = value_text(feature, abs(value), language)
+        return str(words["signed"][feature][sign].format(value=size))
     if isinstance(value, str) and (kind := numbered(words["category"], value)):
         return kind
     return value_text(feature, value, language, ends=False)

@@ -128,7 +128,9 @@ def waterfall(parts: Local, cutoff: float | None = None, language: Language = "e
 
 
 def _told(step: Step, language: Language) -> str:
-    return step.reason.text(language) if step.reason else cause_text(step.cause, language)
+    if step.reason:
+        return step.reason.text(language)
+    return cause_text(step.cause, language, step.features)
 
 
 def _number(text: Text) -> float:

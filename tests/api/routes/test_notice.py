@@ -248,6 +248,30 @@ def test_a_counter_offer_says_what_is_otherwise(
     assert "is not on record any more" in text_of(client, orphan)
 
 
+def test_nothing_can_be_contested_before_a_person_has_decided(
+    client: FlaskClient, answer: dict[str, Any]
+) -> None:
+    number = recorded_with(client, answer["id"], decision="refer")
+    english, french = (text_of(client, number, language) for language in ("en", "fr"))
+    assert "A person will decide: you need not ask for it." in english
+    assert "You can contest" not in english
+    assert "Vous pouvez contester" not in french
+    assert "You can contest" in text_of(client, answer["id"])
+
+
+def test_a_model_of_invented_applicants_is_said_to_be_a_demonstration(
+    client: FlaskClient, answer: dict[str, Any], scorer: Scorer, tmp_path: Path
+) -> None:
+    invented = {**scorer.lineage, "training": {"source": "sample"}}
+    replace(scorer, lineage=invented).save(tmp_path / "invented")
+    with serving.running_app(serving.settings(tmp_path / "invented", tmp_path)) as app:
+        other = app.test_client()
+        made: Any = other.post("/predict", json=copy.deepcopy(example.REQUEST)).json
+        assert "A demonstration: the program" in text_of(other, made["id"])
+        assert "A demonstration: the program" in page_of(other, made["id"])
+    assert "A demonstration" not in text_of(client, answer["id"])
+
+
 def test_a_review_is_told_as_it_stands(client: FlaskClient, answer: dict[str, Any]) -> None:
     store, now = store_of(client), datetime.now(UTC)
     due = now + timedelta(days=20)
@@ -283,6 +307,8 @@ def test_a_lender_that_is_not_set_is_said_in_words(refusing: Path, tmp_path: Pat
         english, french = (text_of(client, made["id"], language) for language in ("en", "fr"))
     assert english.startswith("The name of the lender is not stated")
     assert "The address of the lender is not stated" in english
+    assert "address above" not in english
+    assert "ci-dessus" not in french
     assert "the lender tells you on request who that is" in english
     assert french.startswith("Le nom du prêteur n'est pas indiqué")
 

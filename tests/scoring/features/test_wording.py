@@ -33,7 +33,7 @@ from scoring.features.wording import (
     values,
 )
 from scoring.features.wording.grammar import de, numbered, with_article
-from scoring.features.wording.reasons import Value, read_alike, reason_text
+from scoring.features.wording.reasons import Value, cause_text, read_alike, reason_text
 from scoring.features.wording.values import UNITS, number
 from scoring.language import catalogue
 
@@ -198,7 +198,8 @@ def test_values_are_said(feature: str, value: float | str | None, en: str, fr: s
         ),
         (
             "loan_asked", "AMT_ANNUITY", None, 25_000.0,
-            "The loan asked for (instalment of the loan asked for): not known; usual: 25,000",
+            "The loan asked for (monthly instalment of the loan asked for): not known; "
+            "usual: 25,000",
             "Le crédit demandé (mensualité du crédit demandé)\u00a0: information absente\u00a0; "
             "habituellement\u00a0: 25\u202f000",
         ),
@@ -286,6 +287,34 @@ def test_no_reason_tells_a_category_by_a_number_or_as_kaggle_writes_it() -> None
             assert not re.search(r"\d|/|XNA|^[yn]$", said), said
 
 
+@pytest.mark.parametrize(
+    ("value", "en", "fr"),
+    [
+        (
+            -81_184.0,
+            "was 81,184 more than asked for",
+            "dépassait de 81\u202f184 le montant",
+        ),
+        (81_184.0, "was 81,184 less than asked for", "inférieur de 81\u202f184 au montant"),
+    ],
+)
+def test_a_reason_says_a_value_of_either_sign_by_its_size(value: float, en: str, fr: str) -> None:
+    feature = "previous__AMT_CUT__last__mean"
+    english, french = (
+        reason_text(cause_of(feature), feature, value, 0.0, language) for language in LANGUAGES
+    )
+    assert english.endswith(f"{en}; usual: the credit asked for")
+    assert french.endswith(f"{fr} demandé\u00a0; habituellement\u00a0: le montant demandé")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_protected_cause_names_attributes_only_where_one_is_read(language: Language) -> None:
+    named = cause_text(PROTECTED_CAUSE, language)
+    gives_away = cause_text(PROTECTED_CAUSE, language, ["DAYS_EMPLOYED", "CNT_CHILDREN"])
+    assert gives_away != named
+    assert cause_text(PROTECTED_CAUSE, language, ["DAYS_EMPLOYED", "DAYS_BIRTH"]) == named
+
+
 def test_every_cause_and_every_feature_that_is_told_has_words() -> None:
     told = {name for cause in CAUSES if cause != PROTECTED_CAUSE for name in CAUSES[cause]}
     for language in LANGUAGES:
@@ -293,7 +322,7 @@ def test_every_cause_and_every_feature_that_is_told_has_words() -> None:
         assert words["title"].keys() == CAUSES.keys()
         assert words["missing"].keys() < CAUSES.keys()
         assert words["unknown"].keys() < told
-        ways = [set(words[way]) for way in ("told", "label", "flag", "compared")]
+        ways = [set(words[way]) for way in ("told", "label", "flag", "signed", "compared")]
         assert set.union(*ways) == told
         assert sum(map(len, ways)) == len(told)
 
