@@ -165,7 +165,11 @@ def _show_results(page: Page, batch: _Batch) -> None:
     shown = table.head(_SHOWN)
     empty = shown.columns[(shown.isna() | (shown == "")).all()]
     wide = {titles[name]: st.column_config.Column(width="large") for name in ("problem", "reasons")}
-    st.dataframe(shown.drop(columns=empty), hide_index=True, column_config=wide)
+    shares = {
+        titles[name]: st.column_config.NumberColumn(format="percent")
+        for name in ("probability_of_default", "cutoff", "known")
+    }
+    st.dataframe(shown.drop(columns=empty), hide_index=True, column_config=wide | shares)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
     # Where decimals have commas, spreadsheets read a CSV file with semicolons.

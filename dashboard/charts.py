@@ -124,7 +124,7 @@ def waterfall(
             text=[first, *(signed(step, language, 1) for step in moved), last],
             width=_BAR,
             textposition="outside",
-            textfont={"shadow": _HALO},
+            textfont=_FONT | {"shadow": _HALO},
             increasing={"marker": {"color": ORANGE, "line": {"color": INK, "width": 1}}},
             decreasing={"marker": {"color": BLUE, "line": {"color": INK, "width": 1}}},
             totals={"marker": {"color": "#767676"}},
