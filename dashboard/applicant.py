@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard import decision, history, known, offers, override, review, what_if
 from dashboard.client import ApiError
 from dashboard.context import Page, beside, failures_told, plain, show_failure
-from dashboard.form import DAYS_A_YEAR, NUMBER, Field, ask_application
+from dashboard.form import NUMBER, Field, ask_application, whole_years
 from dashboard.samples import history_rows, parsed, sample_files
 
 _SOURCES = ("number", "file", "form")
@@ -224,7 +224,7 @@ def _show_card(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -
 def _years(page: Page, days: object) -> str:
     if not isinstance(days, int | float) or days > 0:
         return page.say("unknown")
-    return page.say("in_years", years=page.number(int(-days / DAYS_A_YEAR)))
+    return page.say("in_years", years=page.number(whole_years(days)))
 
 
 def _work(page: Page, application: Mapping[str, Any], columns: Mapping[str, Field]) -> str:
@@ -273,7 +273,7 @@ def _show_decision(
     if origin := answer.get("counter_offer_to"):
         st.caption(page.say("counter_offer", id=origin))
     override.show(page, record)
-    decision.show_reasons(page, answer)
+    decision.show_reasons(page, record)
     names = [page.say(f"{name}_tab") for name in _DETAILS]
     for name, tab in zip(
         _DETAILS, st.tabs(names, key=f"details_{page.language}", on_change="rerun"), strict=True
@@ -297,7 +297,7 @@ def _show_detail(page: Page, name: str, outcome: Outcome, record: dict[str, Any]
     elif name == "review":
         review.show(page, record)
     else:
-        history.show(page, outcome.rows)
+        history.show(page, outcome.rows, record["id"])
 
 
 def _show_offers(page: Page, outcome: Outcome, record: dict[str, Any]) -> None:

@@ -25,8 +25,8 @@ _MOST = 5000
 _SHOWN = 200
 # The columns of results, and which text is above each.
 COLUMNS = {
-    "SK_ID_CURR": "number", "decision": "decision", "problem": "batch_wrong",
-    "probability_of_default": "pd", "cutoff": "cutoff_row", "reasons": "reasons_tab",
+    "SK_ID_CURR": "number", "decision": "decision", "probability_of_default": "pd",
+    "reasons": "reasons_tab", "problem": "batch_wrong", "cutoff": "cutoff_row",
     "refer_reasons": "refer", "not_understood": "not_understood", "known": "known",
     "history": "history", "at": "when", "id": "identity",
 }  # fmt: skip
@@ -162,8 +162,14 @@ def _show_results(page: Page, batch: _Batch) -> None:
     words |= {used: page.say(f"batch_history_{used}") for used in ("sent", "stored", "none")}
     titles = {name: page.say(text) for name, text in COLUMNS.items()}
     table = table.replace({"decision": words, "history": words}).rename(columns=titles)
-    wide = {titles["problem"]: st.column_config.Column(width="large")}
-    st.dataframe(table.head(_SHOWN), hide_index=True, column_config=wide)
+    shown = table.head(_SHOWN)
+    empty = shown.columns[(shown.isna() | (shown == "")).all()]
+    wide = {titles[name]: st.column_config.Column(width="large") for name in ("problem", "reasons")}
+    shares = {
+        titles[name]: st.column_config.NumberColumn(format="percent")
+        for name in ("probability_of_default", "cutoff", "known")
+    }
+    st.dataframe(shown.drop(columns=empty), hide_index=True, column_config=wide | shares)
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
     # Where decimals have commas, spreadsheets read a CSV file with semicolons.

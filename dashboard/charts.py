@@ -23,6 +23,8 @@ _WRAPPED, _LONGEST = 34, 64
 # As many letters as a telephone is wide.
 _LINE, _LINE_HEIGHT = 44, 19
 _BAR = 0.3
+# Text beside bars stays legible where a line passes behind it.
+_HALO = ", ".join(["0 0 3px white"] * 4)
 
 
 def scale(
@@ -106,8 +108,8 @@ def waterfall(
     language : Language
         How numbers are written.
     """
-    reached = [100 * _probability(logit) for logit in accumulate(contributions, initial=base)]
-    points = [after - before for before, after in pairwise(reached)]
+    moved = points(contributions, base)
+    reached = [*accumulate(moved, initial=100 * _probability(base))]
     names = [ends[0], *labels, ends[1]]
     limit = 100 * cutoff[0]
     # The last step reaches the PD but for rounding.
@@ -116,12 +118,13 @@ def waterfall(
     figure = go.Figure(
         go.Waterfall(
             orientation="h",
-            measure=["absolute", *["relative"] * len(points), "total"],
-            x=[reached[0], *points, 0],
+            measure=["absolute", *["relative"] * len(moved), "total"],
+            x=[reached[0], *moved, 0],
             y=list(range(len(names))),
-            text=[first, *(signed(step, language, 1) for step in points), last],
+            text=[first, *(signed(step, language, 1) for step in moved), last],
             width=_BAR,
             textposition="outside",
+            textfont=_FONT | {"shadow": _HALO},
             increasing={"marker": {"color": ORANGE, "line": {"color": INK, "width": 1}}},
             decreasing={"marker": {"color": BLUE, "line": {"color": INK, "width": 1}}},
             totals={"marker": {"color": "#767676"}},
@@ -131,7 +134,7 @@ def waterfall(
         )
     )
     height = _named_above(figure, names) + 60
-    figure.add_vline(limit, line={"color": INK, "dash": "dash"})
+    figure.add_vline(limit, line={"color": INK, "dash": "dash"}, layer="below")
     figure.add_annotation(
         x=limit, y=1, yref="paper", yanchor="bottom", text=f"{cutoff[1]} {allowed}",
         showarrow=False, font={"color": INK},
@@ -142,11 +145,19 @@ def waterfall(
     return _dressed(figure)
 
 
+def points(contributions: Sequence[float], base: float) -> list[float]:
+    """Count the points of PD that steps in log-odds make, one after the other from a base."""
+    reached = (100 * _probability(logit) for logit in accumulate(contributions, initial=base))
+    return [after - before for before, after in pairwise(reached)]
+
+
 def _probability(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-def distribution(bins: Bins, value: object, texts: Mapping[str, str]) -> go.Figure:
+def distribution(
+    bins: Bins, value: object, texts: Mapping[str, str], percent: bool = False
+) -> go.Figure:
     """How applicants are distributed, and how often those of each bin defaulted.
 
     Parameters
@@ -157,12 +168,20 @@ def distribution(bins: Bins, value: object, texts: Mapping[str, str]) -> go.Figu
         The applicant's own value.
     texts : mapping
         The page's words.
+    percent : bool
+        Whether the values are shares, which the axis has in percent.
     """
+    if percent and isinstance(value, int | float):
+        value = 100 * value
+        places, widths = ([100 * x for x in some] for some in (bins.places, bins.widths))
+        bins = bins._replace(places=places, widths=widths)
     rates = bins.rates
     rows = 1 if rates is None else 2
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     _add_bins(figure, 1, bins, bins.heights)
-    figure.update_yaxes(title=texts["spread_axis"], showticklabels=False, row=1, col=1)
+    # Heights of numbers' bars count nothing by themselves: their areas do.
+    title = texts["spread_axis" if bins.numeric else "applicants"]
+    figure.update_yaxes(title=title, showticklabels=not bins.numeric, row=1, col=1)
     if rates is not None:
         _add_bins(figure, 2, bins, [100 * (rate or 0.0) for rate in rates])
         figure.update_yaxes(title=texts["rate_axis"], ticksuffix=" %", row=2, col=1)
@@ -174,6 +193,7 @@ def distribution(bins: Bins, value: object, texts: Mapping[str, str]) -> go.Figu
     if bins.numeric and isinstance(value, int | float):
         low, high = bins.places[0] - bins.widths[0] / 2, bins.places[-1] + bins.widths[-1] / 2
         figure.add_vline(min(max(value, low), high), line={"color": INK, "width": 3})
+        figure.update_xaxes(ticksuffix=" %" if percent else "")
     elif not bins.numeric:
         names = [wrapped(shortened(label, 30), 16) for label in bins.labels]
         figure.update_xaxes(tickvals=list(bins.places), ticktext=names)
@@ -233,7 +253,7 @@ def _named_above(figure: go.Figure, names: Sequence[str]) -> int:
     for place, text in enumerate(words):
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=place - _BAR / 2, yanchor="bottom", align="left",
-            text=text, showarrow=False, bgcolor="rgba(255, 255, 255, 0.85)", borderpad=0,
+            text=text, showarrow=False, bgcolor="white", borderpad=0,
         )  # fmt: skip
     figure.update_yaxes(range=[len(names) - 0.7, -0.9], visible=False)
     most = max((text.count("<br>") + 1 for text in words), default=1)

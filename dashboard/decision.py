@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
 from dashboard.bins import Bins, bins_of
-from dashboard.charts import distribution, scale, waterfall
+from dashboard.charts import distribution, points, scale, waterfall
+from dashboard.client import ApiError
 from dashboard.context import Page, as_typed, failures_told, plain
 
 _ICONS = {
@@ -102,14 +104,27 @@ def _show_basis(page: Page, answer: Mapping[str, Any]) -> None:
         )
 
 
-def show_reasons(page: Page, answer: Mapping[str, Any]) -> None:
-    """Say the principal reasons, each in a sentence."""
-    sentences = [reason["texts"][page.language] for reason in answer["reasons"]]
-    st.subheader(page.say("reasons_heading"))
-    if not sentences:
+def show_reasons(page: Page, record: Mapping[str, Any]) -> None:
+    """Say the reasons of a refusal in force, else what weighed against the application and for it.
+
+    Each is a sentence.
+    """
+    sentences = [reason["texts"][page.language] for reason in record["reasons"]]
+    refused = record["final_decision"] == "refuse"
+    st.subheader(page.say("reasons_heading" if refused else "weighed_against"))
+    if sentences:
+        lines = (f"{place}. {plain(text)}" for place, text in enumerate(sentences, 1))
+        st.markdown("\n".join(lines))
+    else:
         st.write(page.say("no_reasons"))
+    if refused:
         return
-    st.markdown("\n".join(f"{place}. {plain(text)}" for place, text in enumerate(sentences, 1)))
+    # Where there is no explanation, the tab of the steps says why.
+    with suppress(ApiError):
+        causes = page.api.explanation(record["id"])["causes"]
+        strongest = min(causes, key=lambda cause: cause["contribution"], default=None)
+        if strongest is not None and strongest["contribution"] < 0:
+            st.write(page.say("spoke_for", cause=plain(strongest["text"])))
 
 
 def show_steps(page: Page, answer: Mapping[str, Any], explained: Mapping[str, Any]) -> None:
@@ -118,7 +133,11 @@ def show_steps(page: Page, answer: Mapping[str, Any], explained: Mapping[str, An
     if not causes:
         st.write(page.say("no_reasons"))
         return
-    most, rest = causes[:_STEPS], causes[_STEPS:]
+    moved = points([cause["contribution"] for cause in causes], explained["base"])
+    said = [page.signed(step, 1) if round(step, 1) else "" for step in moved]
+    # The chart ends where the steps are too small to be seen, and has one at least.
+    shown = max(1, [*said[:_STEPS], ""].index(""))
+    most, rest = causes[:shown], causes[shown:]
     labels = [cause["text"] for cause in most]
     steps = [cause["contribution"] for cause in most]
     if rest:
@@ -129,9 +148,10 @@ def show_steps(page: Page, answer: Mapping[str, Any], explained: Mapping[str, An
     figure = waterfall(labels, steps, ends, explained["base"], cutoff, page.language)
     st.write(page.say("steps_intro"))
     page.chart(figure, page.say("reasons_alt", strongest=labels[0]))
-    for cause in causes:
-        with st.expander(f"{cause['text']} ({page.signed(cause['contribution'], 3)})"):
-            _show_features(page, cause["features"])
+    for cause, step in zip(causes, said, strict=True):
+        if step:
+            with st.expander(f"{cause['text']} ({step})"):
+                _show_features(page, cause["features"])
 
 
 def _show_features(page: Page, features: Sequence[Mapping[str, Any]]) -> None:
@@ -166,6 +186,7 @@ def show_similar(page: Page, answer: Mapping[str, Any], explained: Mapping[str, 
         max_selections=6,
         key="compared",
         placeholder=page.say("choose"),
+        select_all=False,
     )
     for name in chosen:
         step = features[name]
@@ -179,7 +200,7 @@ def _compare(page: Page, value: Any, said: str, counted: Mapping[str, Any]) -> N
     st.subheader(counted["text"])
     words = _place_in_words(page, value, said, bins)
     st.write(words)
-    figure = distribution(bins, value, page.texts)
+    figure = distribution(bins, value, page.texts, percent=share)
     alternative = page.say("distribution_alt", feature=counted["text"], words=words)
     page.chart(figure, alternative, key=f"distribution_{counted['feature']}")
     with st.expander(page.say("as_table", what=counted["text"])):

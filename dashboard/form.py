@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -108,6 +109,16 @@ def _field(name: str, schema: Mapping[str, Any], language: str, required: bool) 
     )
 
 
+def days_before(years: float) -> int:
+    """Count the days of so many years back, all begun: their whole years are the years given."""
+    return -math.ceil(years * DAYS_A_YEAR)
+
+
+def whole_years(days: float) -> int:
+    """Count the whole years of so many days back."""
+    return int(-days / DAYS_A_YEAR)
+
+
 def ask(page: Page, field: Field, value: Any, key: str) -> Any:
     """Draw a widget for a column; return None where nothing is known.
 
@@ -166,7 +177,7 @@ def _ask_years(page: Page, field: Field, label: str, value: Any, key: str) -> in
         return int(field.absent)
     if years is None:
         return None
-    return int(days) if days is not None and years == start else -round(years * DAYS_A_YEAR)
+    return int(days) if days is not None and years == start else days_before(years)
 
 
 def _ask_number(page: Page, field: Field, label: str, value: Any, key: str) -> float | int | None:
@@ -194,10 +205,10 @@ def _is_number(value: object) -> bool:
 
 
 def _format(field: Field, value: float | None) -> str:
-    """Amounts with cents, scores and shares with four decimals; the value itself is not rounded."""
+    """Amounts as they are, scores and shares with four decimals; the value is not rounded."""
     if field.whole:
         return "%d"
-    return "%.2f" if abs(value or (field.high or 0.0)) > 1.0 else "%.4f"
+    return "%g" if abs(value or (field.high or 0.0)) > 1.0 else "%.4f"
 
 
 def ask_application(

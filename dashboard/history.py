@@ -11,8 +11,8 @@ from dashboard.context import Page
 from dashboard.form import NUMBER
 
 
-def show(page: Page, rows: Mapping[str, Any]) -> None:
-    """List the decisions on an applicant, the newest first."""
+def show(page: Page, rows: Mapping[str, Any], decision: str) -> None:
+    """List the other decisions on an applicant than the one on the screen, the newest first."""
     application = rows.get("application")
     number = application.get(NUMBER) if isinstance(application, dict) else None
     past: dict[str, Any] = {"decisions": []}
@@ -20,10 +20,11 @@ def show(page: Page, rows: Mapping[str, Any]) -> None:
         past = page.api.history(number)
     if past.get("own_only"):
         st.info(page.say("own_only"), icon=":material/info:")
-    if not past["decisions"]:
+    others = [record for record in past["decisions"] if record["id"] != decision]
+    if not others:
         st.write(page.say("no_earlier"))
         return
-    page.table(_row(page, record) for record in past["decisions"])
+    page.table(_row(page, record) for record in others)
 
 
 def _row(page: Page, record: Mapping[str, Any]) -> dict[str, str]:
@@ -31,5 +32,4 @@ def _row(page: Page, record: Mapping[str, Any]) -> dict[str, str]:
     return {
         "when": page.moment(record["at"]), "decision": page.say(record["decision"]),
         "pd": pd, "cutoff_row": cutoff, "version": record["model"]["version"],
-        "identity": record["id"],
     }  # fmt: skip

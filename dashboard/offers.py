@@ -30,15 +30,18 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
     with failures_told(page), st.spinner(page.say("searching")):
         found = page.api.offers(rows)
         st.write(found["texts"][page.language])
-        for place, offer in enumerate(found["offers"]):
+        pds = [offer["probability_of_default"] for offer in found["offers"]]
+        # The last is what they are held against.
+        said = page.percents(*pds, answer["refer_band"][0])[:-1]
+        for place, (offer, pd) in enumerate(zip(found["offers"], said, strict=True)):
             with st.container(border=True):
-                _show_offer(page, offer, answer["refer_band"][0])
+                _show_offer(page, offer, pd)
                 if st.button(page.say("take_offer"), key=f"offer_{answer['id']}_{place}"):
                     return {**rows, "application": {**rows["application"], **offer["columns"]}}
     return None
 
 
-def _show_offer(page: Page, offer: Mapping[str, Any], limit: float) -> None:
+def _show_offer(page: Page, offer: Mapping[str, Any], pd: str) -> None:
     st.markdown(f"**{offer['texts'][page.language]}**")
     said = [f"- {plain(changed['texts'][page.language])}" for changed in offer["changed"]]
     st.markdown("\n".join(said))
@@ -48,5 +51,4 @@ def _show_offer(page: Page, offer: Mapping[str, Any], limit: float) -> None:
         if offer["cost_of_credit"] is not None:
             cost = page.number(round(offer["cost_of_credit"]))
             st.metric(page.say("cost_of_credit"), cost, width="content")
-        pd, _ = page.percents(offer["probability_of_default"], limit)
         st.metric(page.say("pd"), pd, width="content")

@@ -17,7 +17,7 @@ def show(page: Page, record: Mapping[str, Any]) -> None:
     folded = nullcontext() if waits else st.expander(page.say("override"))
     with folded:
         _show_past(page, record)
-        _ask(page, record, page.say("decide" if waits else "override"))
+        _ask(page, record, waits)
 
 
 def _show_past(page: Page, record: Mapping[str, Any]) -> None:
@@ -30,7 +30,7 @@ def _show_past(page: Page, record: Mapping[str, Any]) -> None:
         st.write(page.say("defaulted" if record["outcome"]["defaulted"] else "repaid"))
 
 
-def _ask(page: Page, record: Mapping[str, Any], title: str) -> None:
+def _ask(page: Page, record: Mapping[str, Any], waits: bool) -> None:
     # What was typed stays until it is recorded; the next override begins empty. A click draws the
     # page anew: what had been seen is what was there before.
     count, seen = st.session_state.get("seen", {}).get(
@@ -38,7 +38,7 @@ def _ask(page: Page, record: Mapping[str, Any], title: str) -> None:
     )
     st.session_state["seen"] = {record["id"]: (count, record["etag"])}
     with st.form("override"), failures_told(page):
-        st.subheader(title)
+        st.subheader(page.say("decide" if waits else "override"))
         chosen = st.radio(
             page.say("decision"),
             ("accept", "refuse"),
@@ -48,12 +48,12 @@ def _ask(page: Page, record: Mapping[str, Any], title: str) -> None:
             key=f"override_decision_{count}",
         )
         motive = st.text_area(page.say("motive"), key=f"override_motive_{count}", max_chars=2000)
-        if not st.form_submit_button(page.say("override_send")):
+        if not st.form_submit_button(page.say("decide_send" if waits else "override_send")):
             return
         if chosen is None or not (motive.strip() and page.actor.strip()):
             st.warning(page.say("who_and_why"), icon=":material/warning:")
             return
         page.api.override(record["id"], seen, chosen, page.actor, motive)
         del st.session_state["seen"]
-        st.session_state["said"] = page.say("override_kept")
+        st.session_state["said"] = page.say("decide_kept" if waits else "override_kept")
         st.rerun()

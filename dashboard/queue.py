@@ -23,27 +23,41 @@ def show(page: Page) -> None:
         _show_reviews(page, reviews)
     with failures_told(page):
         referred = page.api.referred()
-        st.header(page.say("queue_referred", count=len(referred)))
-        _show_referred(page, referred)
+        # The oldest is first; an applicant who was scored again waits with the newest decision.
+        newest = {waiting["applicant"]: waiting for waiting in referred}
+        st.header(page.say("queue_referred", count=len(newest)))
+        if older := len(referred) - len(newest):
+            st.caption(page.say("queue_older", count=older))
+        _show_referred(page, sorted(newest.values(), key=lambda waiting: str(waiting["at"])))
 
 
 def _show_reviews(page: Page, reviews: Sequence[Mapping[str, Any]]) -> None:
     if not reviews:
         st.write(page.say("queue_empty"))
         return
+    who = {review["id"]: _applicant(page, review) for review in reviews}
     page.table(
         {
+            "number": who[review["id"]],
             "review_state": page.say(f"state_{review['state']}"),
             "due": page.moment(review["due_at"]),
             "received": page.moment(review["received_at"]),
             "assignee": review["assignee"] or "",
-            "identity": review["prediction_id"],
         }
         for review in reviews
     )
-    due = {review["id"]: page.moment(review["due_at"]) for review in reviews}
+    due = {one["id"]: f"{who[one['id']]} · {page.moment(one['due_at'])}" for one in reviews}
     if chosen := _chosen(page, due, "queue_review"):
         show_review(page, chosen)
+
+
+def _applicant(page: Page, review: Mapping[str, Any]) -> str:
+    """Look up whose review it is: once, because looking is recorded, and again if it changes."""
+    applicants: dict[Any, str] = st.session_state.setdefault("contested", {})
+    key = page.api, review["id"], review["assignee"]
+    if key not in applicants:
+        applicants[key] = str(page.api.record(review["prediction_id"])["applicant"])
+    return applicants[key]
 
 
 def _show_referred(page: Page, referred: Sequence[Mapping[str, Any]]) -> None:
@@ -56,7 +70,6 @@ def _show_referred(page: Page, referred: Sequence[Mapping[str, Any]]) -> None:
             "number": str(waiting["applicant"]),
             "pd": page.percent(waiting["probability_of_default"]),
             "refer": "; ".join(page.say(f"short_{why}") for why in waiting["refer_reasons"]),
-            "identity": waiting["id"],
         }
         for waiting in referred
     )

@@ -40,6 +40,8 @@ def _changed(
         with place:
             key = f"what_if_{decision}_{name}"
             values[name] = ask(page, columns[name], application.get(name), key)
+            asked = page.value(application.get(name))
+            st.caption(f"{page.say('before')}{page.say('colon')} {asked}")
     return {name: value for name, value in values.items() if value != application.get(name)}
 
 
@@ -50,6 +52,7 @@ def _show_difference(page: Page, before: Mapping[str, Any], after: Mapping[str, 
     with beside():
         for (name, answer), said in zip(answers.items(), page.percents(*shares), strict=True):
             st.metric(page.say(name), f"{said} · {page.say(answer['decision'])}", width="content")
-    st.write(page.say("reasons_after"))
+    refused = after["decision"] == "refuse"
+    st.write(page.say("reasons_after" if refused else "against_after"))
     for reason in after["reasons"]:
         st.text(reason["texts"][page.language])

@@ -284,9 +284,11 @@ def test_a_first_application_is_entered_from_nothing(
     settled(page)
     (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     (sent,) = rows_of(newest.rows or b"", int(newest.applicant))["application"]
-    assert (sent["DAYS_BIRTH"], sent["DAYS_EMPLOYED"]) == (-12_418, -913)
+    assert (sent["DAYS_BIRTH"], sent["DAYS_EMPLOYED"]) == (-12_419, -914)
     assert int(newest.applicant) >= 1_000_000_000
-    expect(page.get_by_text(texts["reasons_heading"])).to_be_visible()
+    expect(page.get_by_text("34 ans" if language == "fr" else "34 years")).to_be_visible()
+    heading = "reasons_heading" if newest.decision == "refuse" else "weighed_against"
+    expect(page.get_by_text(texts[heading])).to_be_visible()
 
 
 def test_of_a_person_who_is_erased_the_page_shows_what_remains(
@@ -308,7 +310,7 @@ def test_of_a_person_who_is_erased_the_page_shows_what_remains(
     remains = page.get_by_test_id("stAlert").filter(has_text=texts["erased"][:40])
     assert texts[newest.decision] in remains.inner_text()
     expect(page.get_by_test_id("stAlert")).to_have_count(1)
-    for gone in ("reasons_heading", "offers_tab", "review_tab", "override"):
+    for gone in ("reasons_heading", "weighed_against", "offers_tab", "review_tab", "override"):
         expect(page.get_by_text(texts[gone], exact=True)).to_have_count(0)
     looked_at(page, "erased", language)
     assert service.store.reviews.of(newest.id) == []

@@ -23,6 +23,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dashboard.batch import COLUMNS
+from dashboard.charts import points
 from dashboard.samples import sample_files
 from dashboard.settings import Settings
 from dashboard.texts import TEXTS, number, percent, signed
@@ -106,14 +107,21 @@ def test_it_shows_the_decision_of_the_api(service: Service, examples: Path, lang
     assert f"**{TEXTS[language][answer['decision']]}.**" in said
     assert percent(answer["probability_of_default"], language) in said
     assert percent(answer["cutoff"], language) in said
+    heading = "reasons_heading" if answer["decision"] == "refuse" else "weighed_against"
+    assert TEXTS[language][heading] in [item.value for item in page.subheader]
     # What Markdown would read as marks is escaped.
     plain = said.replace("\\", "")
     assert all(reason["texts"][language] in plain for reason in answer["reasons"])
     explained = requests.get(
         f"{service.url}/predictions/{answer['id']}/explanation", headers=headers, timeout=60
-    ).json()["causes"]
+    ).json()
+    moved = points([cause["contribution"] for cause in explained["causes"]], explained["base"])
+    explained = explained["causes"]
+    # In points as the chart has them, and none that reads as nothing.
     assert [expander.label for expander in page.expander[1:]] == [
-        f"{cause['text']} ({signed(cause['contribution'], language, 3)})" for cause in explained
+        f"{cause['text']} ({signed(step, language, 1)})"
+        for cause, step in zip(explained, moved, strict=True)
+        if signed(step, language, 1)[1:] != number(0.0, language, 1)
     ]
     table, features = page.dataframe[0].value, explained[0]["features"]
     assert table.iloc[:, 0].to_list() == [step["text"] for step in features]
@@ -407,8 +415,12 @@ def test_an_officer_decides_otherwise(service: Service) -> None:
     # The officer's decision stands on top, the model's below it.
     assert page.error[0].value.startswith(f"**{TEXTS['en']['refuse']}.** Decided by `C. Martin`")
     assert TEXTS["en"]["model_view"].partition("{")[0] in said
+    assert TEXTS["en"]["reasons_heading"] in [item.value for item in page.subheader]
     page = in_detail(page, "history")
-    assert newest.id in page.dataframe[0].value["id"].to_list()
+    before = len(page.dataframe[0].value) if page.dataframe else 0
+    page = in_detail(page.button(key="ask").click().run(), "history")
+    # The one that was on the screen is an earlier one now, and the new one is not.
+    assert len(page.dataframe[0].value) == before + 1
 
 
 def press(page: AppTest, text: str, language: str = "en") -> AppTest:
@@ -452,7 +464,9 @@ def test_a_review_is_opened_taken_on_and_decided(service: Service, language: Any
     assert "My income has risen since." in words(page)
     (waiting,) = service.store.reviews.of(_decision(service))
     queued = words(at_tab(page, "queue", language))
-    assert waiting.prediction_id in page.dataframe[0].value.iloc[:, -1].to_list()
+    contested = service.store.decisions.find(waiting.prediction_id)
+    assert contested is not None
+    assert contested.applicant in page.dataframe[0].value.iloc[:, 0].to_list()
     assert texts["queue_referred"].partition("(")[0] in queued
     page = in_detail(at_tab(page, "applicant", language), "review", language)
     page = press(page, "review_take", language)
@@ -828,6 +842,8 @@ def test_a_key_that_may_not_read_is_told_in_words(
     assert TEXTS[language]["no_read"] in words(page)
     assert not page.button
     page.radio(key="source").set_value("file").run().button(key="ask").click().run()
+    # The decision on the screen is none of the earlier ones.
+    page.button(key="ask").click().run()
     page = in_detail(page, "history", language)
     assert TEXTS[language]["own_only"] in words(page)
     assert len(page.dataframe[0].value) >= 1
