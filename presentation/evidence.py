@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import requests
 from playwright.sync_api import Page, sync_playwright
@@ -29,7 +28,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The author's own pictures, by the name of what they are shown instead of.
 PICTURES = Path("presentation/pictures")
 # What is shown of a history and of a test run; the tests named here take some seconds.
-_HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "-16")
+_HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "--no-merges", "-16")
 _PYTEST = (sys.executable, "-m", "pytest")
 _LINE = 96
 _ROWS = 6
@@ -163,7 +162,7 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # It opens the store before the server does, which knows nothing of folders that were moved.
-    compared = f"{address}/#/experiments/{_compared(Registry(root / 'mlruns'))}"
+    compared = f"{address}/{_compared(Registry(root / 'mlruns'))}"
     command = (
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
         "--backend-store-uri", f"sqlite:///{root / 'mlruns' / 'mlflow.db'}", "--workers", "1",
@@ -198,11 +197,9 @@ def _compared(registry: Registry) -> str:
     """Where MLflow draws charts of the families that the champion's training compared."""
     run = training_of(registry, registry.version_of())
     only = f"tags.mlflow.parentRunId = '{run.info.run_id}' and attributes.run_name LIKE 'family%'"
-    asked = {
-        "searchFilter": only, "orderByKey": "metrics.`auc`", "orderByAsc": "false",
-        "compareRunsMode": "CHART",
-    }  # fmt: skip
-    return f"{run.info.experiment_id}/runs?{urlencode(asked, quote_via=quote)}"
+    return registry.page(
+        searchFilter=only, orderByKey="metrics.`auc`", orderByAsc="false", compareRunsMode="CHART"
+    )
 
 
 @contextmanager
