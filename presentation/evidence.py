@@ -36,6 +36,8 @@ _TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_
 _PAGES = ("mlflow_runs", "mlflow_registry")
 _SHOWN = ("repository", "commits", "tests", "deployment", *_PAGES)
 _DRAWING_MS = 5000
+# A button that MLflow puts on top of its page.
+_NO_ASSISTANT = "[data-assistant-ui] { visibility: hidden }"
 
 
 class EvidenceError(ScoringError):
@@ -179,7 +181,7 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
         page.get_by_role("button", name="Toggle sidebar").click()
         page.get_by_text("auc", exact=True).first.wait_for()
         _photograph(page, runs)
-        page.goto(f"{address}/#/models/{MODEL_NAME}")
+        page.goto(f"{address}/#/models/{MODEL_NAME}?workflowType=machine_learning")
         # Its tags are the history of promotions, which the versions would follow off the page.
         page.get_by_text("Tags", exact=True).first.click()
         page.get_by_text("champion").first.wait_for()
@@ -190,7 +192,9 @@ def _photograph(page: Page, file: Path) -> None:
     # Charts grow into their place, and the page never stops asking its server for news.
     page.wait_for_timeout(_DRAWING_MS)
     # On which machine a model was trained is no business of an audience.
-    page.screenshot(path=file, mask=[page.get_by_text("Linux-")], mask_color="#f2f2f2")
+    page.screenshot(
+        path=file, mask=[page.get_by_text("Linux-")], mask_color="#f2f2f2", style=_NO_ASSISTANT
+    )
 
 
 def _compared(registry: Registry) -> str:
@@ -209,6 +213,6 @@ def _browser() -> Iterator[Page]:
         raise EvidenceError("no browser is installed: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        # A small page, so that its letters are large.
-        yield browser.new_page(viewport={"width": 1000, "height": 500}, device_scale_factor=2)
+        # The smallest page that shows charts whole, so that its letters are large.
+        yield browser.new_page(viewport={"width": 1300, "height": 630}, device_scale_factor=2)
         browser.close()
