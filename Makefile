@@ -156,9 +156,9 @@ lint: $(INSTALLED) ## ruff, mypy, the arrows between rooms and the workflows' sc
 .PHONY: mlflow
 mlflow: $(INSTALLED) ## MLflow's page on the tracked runs and registered models
 	@mkdir -p mlruns
-	@$(BIN)/python -m scoring models > /dev/null
-	@# Without the workflow MLflow opens on pages about language models.
-	@echo "http://127.0.0.1:$(or $(MLFLOW_PORT),5000)/#/experiments?workflowType=machine_learning"
+	@# Runs of a folder that was moved are mended here: MLflow's server knows nothing of it.
+	@$(BIN)/python -c 'from pathlib import Path; from scoring.registry.mlflow_registry import Registry; \
+	  print("http://127.0.0.1:$(or $(MLFLOW_PORT),5000)/" + Registry(Path("mlruns")).page())'
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	  exec $(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
 	  --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(or $(MLFLOW_PORT),5000)

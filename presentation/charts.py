@@ -47,6 +47,7 @@ def bars(
     """Put horizontal bars, the first on top, each with its value as a text beside it.
 
     Several series of values get a legend; the values of a single one may have spans, low and high.
+    What is above zero has another colour than what is below.
     """
     with mpl.rc_context({**_STYLE, "font.size": size, "axes.spines.bottom": False}):
         figure, axes = _axes(box)
@@ -55,7 +56,7 @@ def bars(
             places = np.arange(len(labels)) + number * height
             around = np.abs(np.transpose(spans) - values) if spans else None
             drawn = axes.barh(
-                places, values, height, color=f"#{COLORS[number]}", label=name, xerr=around,
+                places, values, height, color=_colors(number, values), label=name, xerr=around,
                 ecolor=f"#{INK}", capsize=5,
             )  # fmt: skip
             axes.bar_label(drawn, texts[number], padding=4)
@@ -93,6 +94,12 @@ def lines(
             axis.set_label_text(words)
             axis.set_major_formatter(_ticks(form))
         _put(slide, box, figure, alt, legend=True)
+
+
+def _colors(number: int, values: Sequence[float]) -> list[str]:
+    """One colour for a series, unless some of its values are below zero and some above."""
+    below = min(values, default=0.0) < 0
+    return [f"#{COLORS[number + (below and value > 0)]}" for value in values]
 
 
 def _ticks(form: str) -> Callable[[float, float], str]:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import requests
 from playwright.sync_api import Page, sync_playwright
@@ -29,7 +28,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The author's own pictures, by the name of what they are shown instead of.
 PICTURES = Path("presentation/pictures")
 # What is shown of a history and of a test run; the tests named here take some seconds.
-_HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "-16")
+_HISTORY = ("git", "log", "--format=%h %ad %s", "--date=short", "--no-merges", "-16")
 _PYTEST = (sys.executable, "-m", "pytest")
 _LINE = 96
 _ROWS = 6
@@ -37,6 +36,8 @@ _TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_
 _PAGES = ("mlflow_runs", "mlflow_registry")
 _SHOWN = ("repository", "commits", "tests", "deployment", *_PAGES)
 _DRAWING_MS = 5000
+# A button that MLflow puts on top of its page.
+_NO_ASSISTANT = "[data-assistant-ui] { visibility: hidden }"
 
 
 class EvidenceError(ScoringError):
@@ -163,7 +164,7 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # It opens the store before the server does, which knows nothing of folders that were moved.
-    compared = f"{address}/#/experiments/{_compared(Registry(root / 'mlruns'))}"
+    compared = f"{address}/{_compared(Registry(root / 'mlruns'))}"
     command = (
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
         "--backend-store-uri", f"sqlite:///{root / 'mlruns' / 'mlflow.db'}", "--workers", "1",
@@ -180,7 +181,7 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
         page.get_by_role("button", name="Toggle sidebar").click()
         page.get_by_text("auc", exact=True).first.wait_for()
         _photograph(page, runs)
-        page.goto(f"{address}/#/models/{MODEL_NAME}")
+        page.goto(f"{address}/#/models/{MODEL_NAME}?workflowType=machine_learning")
         # Its tags are the history of promotions, which the versions would follow off the page.
         page.get_by_text("Tags", exact=True).first.click()
         page.get_by_text("champion").first.wait_for()
@@ -191,18 +192,18 @@ def _photograph(page: Page, file: Path) -> None:
     # Charts grow into their place, and the page never stops asking its server for news.
     page.wait_for_timeout(_DRAWING_MS)
     # On which machine a model was trained is no business of an audience.
-    page.screenshot(path=file, mask=[page.get_by_text("Linux-")], mask_color="#f2f2f2")
+    page.screenshot(
+        path=file, mask=[page.get_by_text("Linux-")], mask_color="#f2f2f2", style=_NO_ASSISTANT
+    )
 
 
 def _compared(registry: Registry) -> str:
     """Where MLflow draws charts of the families that the champion's training compared."""
     run = training_of(registry, registry.version_of())
     only = f"tags.mlflow.parentRunId = '{run.info.run_id}' and attributes.run_name LIKE 'family%'"
-    asked = {
-        "searchFilter": only, "orderByKey": "metrics.`auc`", "orderByAsc": "false",
-        "compareRunsMode": "CHART",
-    }  # fmt: skip
-    return f"{run.info.experiment_id}/runs?{urlencode(asked, quote_via=quote)}"
+    return registry.page(
+        searchFilter=only, orderByKey="metrics.`auc`", orderByAsc="false", compareRunsMode="CHART"
+    )
 
 
 @contextmanager
@@ -212,6 +213,6 @@ def _browser() -> Iterator[Page]:
         raise EvidenceError("no browser is installed: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        # A small page, so that its letters are large.
-        yield browser.new_page(viewport={"width": 1000, "height": 500}, device_scale_factor=2)
+        # The smallest page that shows charts whole, so that its letters are large.
+        yield browser.new_page(viewport={"width": 1300, "height": 630}, device_scale_factor=2)
         browser.close()

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from presentation.charts import Line
@@ -15,7 +14,7 @@ from presentation.drawing import GREEN, ORANGE, Printed
 from presentation.evidence import Evidence
 from presentation.figures import Figures, Trained, there
 from scoring.data.tables import DAY_SENTINEL
-from scoring.evaluation.business import business_cost
+from scoring.evaluation.business import cost_curve
 from scoring.evaluation.fairness import FOUR_FIFTHS
 from scoring.evaluation.metrics import SUSPECT_AUC, reliability
 from scoring.monitoring.thresholds import Thresholds
@@ -24,8 +23,8 @@ from scoring.serving.costs import Costs
 
 _MOST_CAUSES = 6
 _MOST_DRIVERS = 8
-# Where the curve of costs is drawn.
-_CUTOFFS = np.arange(0.02, 0.35, 0.0025)
+# Between these the curve of costs is drawn.
+_LEAST_CUTOFF, _HIGHEST_CUTOFF = 0.02, 0.35
 # The interval of a family's cost minus that of the one chosen, where its run has measured it.
 _DIFFERENCE = ("cost_difference_low", "cost_difference_high")
 
@@ -122,16 +121,21 @@ def _answer(answer: Mapping[str, Any]) -> Printed:
 
 
 def _costs(figures: Figures) -> list[Line]:
-    """The curve of costs along the cut-off, and two cut-offs as upright lines."""
+    """The curve of costs along the cut-off, and two cut-offs as upright lines.
+
+    It is of the applicants of whom the card has the best cut-off: those set aside.
+    """
     deciding = figures.card.deciding
     costs = Costs(deciding.false_negative, deciding.false_positive)
-    target, pds = figures.target.to_numpy(), figures.pds.to_numpy()
-    cost = [business_cost(target, pds, cutoff, costs) for cutoff in _CUTOFFS]
+    target, pds = (each.filter(figures.held_out) for each in (figures.target, figures.pds))
+    curve = zip(*cost_curve(target.to_numpy(), pds.to_numpy(), costs), strict=True)
+    points = [point for point in curve if _LEAST_CUTOFF <= point[0] <= _HIGHEST_CUTOFF]
+    cost = [cost for _, cost in points]
     upright = [
         Line([(cutoff, min(cost)), (cutoff, max(cost))], color, "--")
         for cutoff, color in ((deciding.cutoff, ORANGE), (deciding.best_cutoff.value, GREEN))
     ]
-    return [Line(list(zip(_CUTOFFS, cost, strict=True))), *upright]
+    return [Line(points), *upright]
 
 
 def _cost(model: Trained) -> float:

@@ -21,6 +21,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 # MLflow reads these when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -126,7 +127,16 @@ class Registry:
                 # MLflow's own experiment would stay empty beside it.
                 if not self.client.search_runs(["0"], max_results=1):
                     self.client.delete_experiment("0")
-            mlflow.set_experiment(experiment)
+            self.experiment_id = mlflow.set_experiment(experiment).experiment_id
+
+    def page(self, **asked: str) -> str:
+        """Return where MLflow's server shows the runs, below its address.
+
+        Further parameters say how, as MLflow has them in its own addresses.
+        """
+        # Without the workflow MLflow opens on pages about language models.
+        query = urlencode({"workflowType": "machine_learning", **asked}, quote_via=quote)
+        return f"#/experiments/{self.experiment_id}/runs?{query}"
 
     @contextmanager
     def run(self, name: str, parameters: Mapping[str, Any], nested: bool = False) -> Iterator[Run]:

@@ -41,9 +41,10 @@ class Marked(NamedTuple):
 
 
 class Bullets(NamedTuple):
-    """A list of sentences."""
+    """A list of sentences, in the page's language unless another is given."""
 
     items: tuple[str, ...]
+    language: str = ""
 
 
 class Table(NamedTuple):

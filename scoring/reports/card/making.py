@@ -43,9 +43,8 @@ if TYPE_CHECKING:
     from scoring.modelling.pipeline import Run
     from scoring.modelling.validation import Validation
 
-OWNER = "Prêt à dépenser, credit risk"
-
 _WORDS = Words("card")
+OWNER = _WORDS("making.owner")
 _PACKAGES = (
     "fairlearn", "imbalanced-learn", "lightgbm", "mlflow", "numpy", "optuna", "polars",
     "scikit-learn",

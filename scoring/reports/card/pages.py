@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import polars as pl
@@ -25,6 +26,8 @@ from scoring.reports.words import Words
 
 # Of the strongest features, how many the summary tells.
 _TOLD_DRIVERS = 3
+_PLACEHOLDER = re.compile(r"\{([^}:]*):?([^}]*)\}")
+_FIGURE = re.compile(r"[+\u2212-]?[\d,.]*\d%?")
 
 
 def markdown(card: Card) -> str:
@@ -82,10 +85,33 @@ def sections(card: Card, language: str = "en") -> list[Section]:
     ]
 
 
-def _in_words(sentence: str, words: Words) -> str:
+def _in_words(text: str, words: Words) -> str:
     """Say in the page's language what a card keeps in English, where the catalogue has it."""
-    known = catalogue("en", "card")["making"]
-    return next((words(f"making.{key}") for key in known if known[key] == sentence), sentence)
+    return " ".join(_sentence_in_words(kept, words) for kept in re.split(r"(?<=\.) ", text))
+
+
+def _sentence_in_words(kept: str, words: Words) -> str:
+    for key, english in catalogue("en", "card")["making"].items():
+        # The split leaves a placeholder's name and form between what stands around it.
+        around = _PLACEHOLDER.split(english)
+        match = re.fullmatch("(.+?)".join(map(re.escape, around[::3])), kept)
+        if match:
+            values = dict(zip(around[1::3], match.groups(), strict=True))
+            return _PLACEHOLDER.sub(
+                lambda place: words.written(_value(values[place[1]], words), place[2]),  # noqa: B023
+                catalogue(words.language, "card")["making"][key],
+            )
+    return kept
+
+
+def _value(kept: str, words: Words) -> float | str:
+    """Read a figure as English writes it; anything else is a family, or itself."""
+    if not _FIGURE.fullmatch(kept):
+        return words.named("families", kept)
+    figure = kept.replace("\u2212", "-").replace(",", "")
+    if figure.endswith("%"):
+        return float(figure[:-1]) / 100
+    return int(figure) if figure.isdigit() else float(figure)
 
 
 def _summary(card: Card, words: Words) -> Section:
@@ -129,11 +155,14 @@ def _approver(card: Card, words: Words) -> str:
     by = card.approval.by
     if by == NOT_APPROVED:
         return words("approval.nobody")
-    return words("approval.by_itself", by=by) if by in AUTOMATIC else by
+    return words("approval.by_itself", by=_in_words(by, words)) if by in AUTOMATIC else by
 
 
 def _identity(card: Card, words: Words) -> Section:
-    known = {**vars(card.identity), "approval": _approver(card, words)}
+    known = vars(card.identity) | {
+        "owner": _in_words(card.identity.owner, words),
+        "approval": _approver(card, words),
+    }
     return Section(words("model.title"), (words.pairs("model", known),))
 
 
@@ -150,13 +179,13 @@ def _use(words: Words) -> Section:
 def _data(card: Card, words: Words) -> Section:
     data = card.data
     known = {
-        "source": data.source,
+        "source": words.named("sources", data.source),
         "digest": data.digest,
         "applicants": words.written(data.applicants, ","),
         "development": words.written(data.development, ","),
         "held_out": words.written(data.held_out, ","),
         "default_rate": words.written(data.default_rate, ".1%"),
-        "split": data.split,
+        "split": _in_words(data.split, words),
     }
     return Section(words("data.title"), (words.pairs("data", known),))
 
@@ -179,12 +208,22 @@ def _method(card: Card, words: Words) -> Section:
     }
     families = (
         (
-            words("method.chosen", name=family.name) if family.chosen else family.name,
+            words("method.chosen", name=name) if family.chosen else name,
             *words.cells(".4f", family.auc, family.business_cost, family.brier),
         )
         for family in method.families
+        for name in [words.named("families", family.name)]
     )
-    parameters = ((name, str(value)) for name, value in method.parameters.items())
+    parameters = (
+        (
+            name,
+            words.named("switches", str(value))
+            if isinstance(value, bool)
+            else words.written(value, ""),
+        )
+        for name, value in method.parameters.items()
+    )
+    known["family"] = words.named("families", method.family)
     known["calibration"] = words("making.calibration")
     blocks = (
         words.pairs("method", known),
@@ -228,7 +267,7 @@ def _deciding(card: Card, words: Words) -> Section:
         Paragraph(words("decision.rule", rule=rule)),
         Paragraph(band),
         *_picture("decision", plots.card_costs(card.curves, rule.cutoff, words.language), words),
-        Paragraph(rule.money),
+        Paragraph(_in_words(rule.money, words)),
     )
     return Section(words("decision.title"), blocks)
 
@@ -250,7 +289,7 @@ def _fairness(card: Card, words: Words) -> Section:
         Paragraph(words("fairness.small_groups", groups=small)),
         words.table("fairness.ratios", (_ratio(ratio, words) for ratio in fairness.ratios)),
         Paragraph(words("fairness.proxy", auc=fairness.proxy_auc)),
-        Paragraph(fairness.price),
+        Paragraph(_in_words(fairness.price, words)),
     )
     return Section(words("fairness.title"), blocks)
 
@@ -293,5 +332,8 @@ def _approval(card: Card, words: Words) -> Section:
     given, by = card.approval, _approver(card, words)
     if given.by == NOT_APPROVED:
         return Section(words("approval.title"), (Paragraph(by),))
-    known = {"by": by, "why": given.why, "when": given.at, "verdict": given.verdict}
-    return Section(words("approval.title"), (words.pairs("approval", known), Bullets(given.gates)))
+    why, verdict = (_in_words(text, words) for text in (given.why, given.verdict))
+    known = {"by": by, "why": why, "when": given.at, "verdict": verdict}
+    # What gates say is kept in English alone.
+    gates = Bullets(given.gates, "en")
+    return Section(words("approval.title"), (words.pairs("approval", known), gates))

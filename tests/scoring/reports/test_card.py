@@ -206,6 +206,33 @@ def test_headings_and_tables_come_in_french_too() -> None:
     ).replace("&#39;", "'")
 
 
+def test_what_a_training_found_is_said_in_the_words_and_figures_of_the_page() -> None:
+    card, told = filled_card(), "its smoothed cost differs by"
+    method = replace(
+        card.method,
+        family="sum",
+        choice=f"linear is not chosen: {told} +0.0029 from the default's, with a standard error of "
+        f"0.0034. The best trial is chosen: {told} -0.0100 from the default's, with a standard "
+        "error of 0.0036.",
+        parameters={"C": 0.003, "directed": True},
+    )
+    approval = Approval("the modelling notebook", "as ana said", "now", "every gate passed", ("a",))
+    data = replace(card.data, split=HOLDOUT_RULE)
+    text = html(replace(card, method=method, approval=approval, data=data), "fr")
+    page = Page(text).text.replace("\xa0", " ")
+    for words in (
+        "Non retenu : « Régression logistique », dont le coût lissé diffère de +0,0029 de",
+        "Retenu : « meilleur essai de la recherche », dont le coût lissé diffère de −0,0100 de",
+        "avec une erreur type de 0,0036.", "Régression logistique + arbres boostés", "0,003", "oui",
+        "par le carnet de modélisation", "as ana said", "tous les contrôles sont passés",
+        "demandeurs d'exemple (inventés)", "les 20 % dont l'empreinte de SK_ID_CURR",
+    ):  # fmt: skip
+        assert words in page
+    assert '<ul lang="en"><li>a</li>' in text
+    english = Page(html(replace(card, method=method), "en")).text
+    assert f"Logistic regression is not chosen: {told} +0.0029 from the default's" in english
+
+
 def contrast(first: str, second: str) -> float:
     """Of two colours (WCAG 2.2)."""
 
