@@ -493,6 +493,8 @@ def test_nothing_is_reported_to_outsiders() -> None:
 def test_the_page_is_told_what_everything_is(registry: Registry, scorer: Scorer) -> None:
     (experiment,) = registry.client.search_experiments()
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    runs = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
+    assert registry.page(orderByKey="metrics.`auc`") == f"{runs}&orderByKey=metrics.%60auc%60"
     assert "loan" in experiment.tags["mlflow.note.content"]
     other = replace(scorer, name="described")
     with registry.run("described", {}):
