@@ -80,7 +80,7 @@ def larger(inner: st.SearchStrategy[Formula]) -> st.SearchStrategy[Formula]:
     return st.one_of(
         st.builds(lambda left, right: left + right, inner, either),
         st.builds(lambda left, right: left - right, inner, either),
-        # Not from zero, as no feature is: in Polars 0 - 0 is -0 where a null stands beside it, else 0.
+        # Not from zero, as no feature is: Polars makes 0 - 0 a -0 where a null stands beside it.
         st.builds(lambda left, right: right - left, inner, constants.filter(bool)),
         st.builds(lambda left, right: left * right, inner, either),
         st.builds(over, inner, inner),
