@@ -84,7 +84,8 @@ def test_contributions_add_up_and_are_told_in_the_callers_language(
     assert told["logit"] == pytest.approx(math.log(pd / (1 - pd)), abs=1e-9)
     assert told["probability_of_default"] == pd
     for cause in told["causes"]:
-        assert cause["text"] == cause_text(cause["cause"], language)
+        names = [one["feature"] for one in cause["features"]]
+        assert cause["text"] == cause_text(cause["cause"], language, names)
         added = [one["contribution"] for one in cause["features"]]
         assert cause["contribution"] == pytest.approx(sum(added))
         assert added == sorted(added, key=lambda size: -abs(size))

@@ -63,7 +63,8 @@ def test_texts_are_in_the_callers_language(client: FlaskClient) -> None:
     for language in ("en", "fr"):
         causes = asked(client, copy.deepcopy(example.REQUEST), language)["causes"]
         assert [one["text"] for one in causes] == [
-            cause_text(one["cause"], language) for one in causes
+            cause_text(one["cause"], language, [item["feature"] for item in one["features"]])
+            for one in causes
         ]
         told = [one for cause in causes for one in cause["features"]]
         assert [one["text"] for one in told] == [describe(one["feature"], language) for one in told]
