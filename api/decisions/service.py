@@ -156,8 +156,9 @@ class DecisionService:
             self._settle(item.request.applicant, own.decision, own.known, refer_all=refer_all)
             for item, own in zip(featured, answering, strict=True)
         ]
+        terms = self._settings.terms
         records = [
-            record_of(*item, self._settings.terms, self._store)
+            record_of(*item, terms, self._store)
             for item in zip(featured, routes, scores, settled, strict=True)
         ]
         recorded = self._store.decisions.record(records)

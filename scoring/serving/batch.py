@@ -16,8 +16,7 @@ from scoring.features import build_features
 from scoring.files import check_file, staged_file, staged_folder
 from scoring.language import catalogue
 from scoring.serving.caution import settle
-from scoring.serving.families.base import Floats
-from scoring.serving.reasons import REASONS
+from scoring.serving.reasons import REASONS, Scored
 from scoring.serving.scorer import Scorer, encode
 
 # Applicants whose features are computed at once: bounds the memory whatever the portfolio.
@@ -141,7 +140,9 @@ def _scored(
     language: str | None,
 ) -> pl.DataFrame:
     matrix = encode(features, scorer.features)
-    pds, known = scorer.pds(matrix), scorer.known(matrix)
+    explained = None if language is None else scorer.score_matrix(matrix)
+    pds = scorer.pds(matrix) if explained is None else explained.pds
+    known = scorer.known(matrix)
     told = [
         " ".join(one.pointer for one in unknown.get(applicant, ()))
         for applicant in features["SK_ID_CURR"]
@@ -157,14 +158,16 @@ def _scored(
         known=pl.Series(known, dtype=pl.Float64),
         not_understood=pl.Series(told, dtype=pl.String),
     )
-    return scored if language is None else scored.hstack(_reasons(matrix, scorer, language))
+    if explained is None or language is None:
+        return scored
+    return scored.hstack(_reasons(explained, scorer, language))
 
 
-def _reasons(matrix: Floats, scorer: Scorer, language: str) -> pl.DataFrame:
+def _reasons(explained: Scored, scorer: Scorer, language: str) -> pl.DataFrame:
     """The reasons of applicants in columns."""
     told = [
         [reason.text(language) for reason in own] + [None] * (REASONS - len(own))
-        for own in scorer.reasons_of(scorer.score_matrix(matrix))
+        for own in scorer.reasons_of(explained)
     ]
     names = [f"reason_{place}" for place in range(1, REASONS + 1)]
     return pl.DataFrame(told, dict.fromkeys(names, pl.String), orient="row")
