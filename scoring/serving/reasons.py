@@ -191,11 +191,23 @@ class Causes:
         return np.flatnonzero([name in SAYS_AGE_BESIDE for name in self._names])
 
     @cached_property
-    def _directions(self) -> list[int]:
-        return [
+    def _directions(self) -> Floats:
+        directions = [
             DIRECTIONS.get(name, (name in WORSE_ABOVE) - (name in WORSE_BELOW))
             for name in self._names
         ]
+        return np.array(directions, np.float64)
+
+    @cached_property
+    def _is_index(self) -> Flags:
+        return np.array([name in INDICES for name in self._names])
+
+    @cached_property
+    def _absence_speaks(self) -> Flags:
+        """Of which features it says something that there is no value: most applicants have one."""
+        never = np.array([name in NEVER for name in self._names])
+        speaks: Flags = ~never & (self._missing < 0.5)
+        return speaks
 
     @cached_property
     def _missing(self) -> Floats:
@@ -210,6 +222,11 @@ class Causes:
         """The usual value of each feature among accepted applicants; None where there is none."""
         known = {} if self.profile is None else self.profile.usual
         return [known.get(name) for name in self._names]
+
+    @cached_property
+    def _usual_numbers(self) -> Floats:
+        """The usual values that are numbers; NaN for all others."""
+        return np.array([v if isinstance(v, float) else np.nan for v in self.usual])
 
     @cached_property
     def usual_row(self) -> Floats:
@@ -272,14 +289,16 @@ class Causes:
         """The reasons of each applicant, the strongest first."""
         places = self.places(scored.values)
         totals = _totals(places, scored.contributions)
+        told_by = self._told_by(scored, places)
+        unknown = self._unknown(scored.values, places)
         return [
             [
                 self._reason(
                     place,
                     totals.item(row, place),
-                    np.flatnonzero(places[row] == place),
+                    told_by(row, place),
                     scored.values[row],
-                    scored.contributions[row],
+                    unknown.item(row, place),
                 )
                 for place in own
             ]
@@ -337,45 +356,50 @@ class Causes:
                 tried[some, cause] = after >= scored.pds[some]
         return tried
 
-    def _reason(
-        self, place: int, total: float, own: Places, values: Floats, contributions: Floats
-    ) -> Reason:
-        i = self._told_by(own, values, contributions)
+    def _reason(self, place: int, total: float, i: int, values: Floats, unknown: bool) -> Reason:
         feature, value, usual = self._names[i], self._value(i, values.item(i)), self.usual[i]
-        unknown = np.isnan(values[own][self._missing[own] > 0]).all()
         return Reason(
             cause=_CAUSES[place],
             contribution=total,
             feature=feature,
             value=value,
             usual=None if usual in SAYS_AGE.get(feature, ()) else usual,
-            nothing_known=bool(unknown) and (value is None or feature in COUNTS_OF_KNOWN),
+            nothing_known=unknown and (value is None or feature in COUNTS_OF_KNOWN),
         )
 
-    def _told_by(self, own: Places, values: Floats, contributions: Floats) -> int:
-        """Choose of a cause's features the one that raised the PD most and says so."""
-        raised = own[contributions[own] > 0.0]
-        by_size = raised[np.argsort(-contributions[raised], kind="stable")].tolist()
-        speaking = (i for i in by_size if self._speaks(i, values.item(i), contributions.item(i)))
-        chosen = next(speaking, None)
-        if chosen is None:
-            chosen = min(by_size, key=lambda i: self._doubts(i, values.item(i)))
-        return int(chosen)
+    def _unknown(self, values: Floats, places: Places) -> Flags:
+        """Of which causes an applicant has no value that can be missing, (applicants, causes)."""
+        known = ~np.isnan(values) & (self._missing > 0)
+        unknown: Flags = _totals(places, known.astype(np.float64)) == 0.0
+        return unknown
 
-    def _speaks(self, i: int, value: float, added: float) -> bool:
-        """Tell whether a value says by itself what raised the PD."""
-        feature, said = self._names[i], self._value(i, value)
-        if said is None:
-            return feature not in NEVER and bool(self._missing[i] < 0.5)
-        if added <= self._usual_adds[i] or any(self._doubts(i, value)):
-            return False
-        return not read_alike(feature, said, self.usual[i])
+    def _told_by(self, scored: Scored, places: Places) -> Callable[[int, int], int]:
+        """Make the choice, of an applicant's cause, of the feature that raised the PD most.
 
-    def _doubts(self, i: int, value: float) -> tuple[bool, bool]:
-        """Why a value is not told if another can be: an index, or better than usual."""
-        usual = self.usual[i]
-        better = isinstance(usual, float) and self._directions[i] * (value - usual) < 0
-        return self._names[i] in INDICES, better
+        One whose value says by itself what raised the PD, if there is any.
+        """
+        better = self._better(scored.values)
+        missing = np.isnan(scored.values)
+        worse = (scored.contributions > self._usual_adds) & ~better & ~self._is_index
+        speaks = np.where(missing, self._absence_speaks, worse)
+        order = np.argsort(-scored.contributions, axis=1, kind="stable")
+        raised = (scored.contributions > 0.0).sum(axis=1)
+
+        def choose(row: int, place: int) -> int:
+            by_size = order[row, : raised[row]]
+            own = by_size[places[row, by_size] == place]
+            for i in own[speaks[row, own]].tolist():
+                said = self._value(i, scored.values.item(row, i))
+                if said is None or not read_alike(self._names[i], said, self.usual[i]):
+                    return int(i)
+            return int(min(own.tolist(), key=lambda i: (self._is_index[i], better[row, i])))
+
+        return choose
+
+    def _better(self, values: Floats) -> Flags:
+        """Which numbers are better than usual."""
+        better: Flags = self._directions * (values - self._usual_numbers) < 0.0
+        return better
 
     def _value(self, i: int, value: float) -> Value:
         return value_of(self.features[i].levels, value)
