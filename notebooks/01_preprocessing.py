@@ -67,6 +67,7 @@ from scoring.evaluation.distances import holm, two_proportions
 from scoring.evaluation.intervals import wilson
 from scoring.features import PROTECTED, wording
 from scoring.reports import plots
+from scoring.reports.notebooks import show_tables
 from scoring.reports.plots.style import (
     BLUE,
     GREEN,
@@ -80,9 +81,7 @@ from scoring.reports.plots.style import (
 )
 from scoring.serving.batch import write_features
 
-pl.Config(
-    tbl_rows=30, tbl_cols=-1, fmt_str_lengths=70, float_precision=3, tbl_hide_dataframe_shape=True
-)
+show_tables()
 dataset = Dataset.open(Path(DATASET))
 frames = dataset.frames("train")
 applications = frames["application"].collect()
@@ -769,19 +768,16 @@ EXAMPLES = [
     "previous__IS_REFUSED__all__mean",
     "installments__DAYS_LATE__365d__mean",
 ]
-with pl.Config(fmt_str_lengths=120, tbl_width_chars=180):
-    display(
-        pl.DataFrame(
-            [
-                {
-                    "feature": name,
-                    "English": wording.describe(name, "en"),
-                    "French": wording.describe(name, "fr"),
-                }
-                for name in EXAMPLES
-            ]
-        )
-    )
+pl.DataFrame(
+    [
+        {
+            "feature": name,
+            "English": wording.describe(name, "en"),
+            "French": wording.describe(name, "fr"),
+        }
+        for name in EXAMPLES
+    ]
+)
 
 # %% [markdown]
 # ## Does it make sense?

@@ -80,13 +80,13 @@ from scoring.registry import tracking
 from scoring.registry.approval import judged, promote
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.reports import plots
+from scoring.reports.notebooks import show_tables
 from scoring.reports.plots.style import finished
 from scoring.serving.batch import write_parquet
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import encode
 
-pl.Config(tbl_cols=-1, tbl_rows=40, tbl_width_chars=160, fmt_str_lengths=200, float_precision=4)
-pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True)
+show_tables()
 settings = TrainingSettings(
     trials=TRIALS, seed=SEED, costs=Costs(COST_FALSE_NEGATIVE, COST_FALSE_POSITIVE)
 )
@@ -595,7 +595,7 @@ finished(figure)
 # %%
 for decision, row in explain.exemplars(scorer, holdout.frame).items():
     print(decision)
-    display(plots.waterfall(explain.local(scorer, holdout.frame[row], top=8), scorer.cutoff, "fr"))
+    display(plots.waterfall(explain.local(scorer, holdout.frame[row], top=8), scorer.cutoff))
 
 # %% [markdown]
 # ## Is it fair?

@@ -45,11 +45,11 @@ from scoring.monitoring import drift
 from scoring.monitoring.thresholds import Thresholds
 from scoring.registry.mlflow_registry import Registry
 from scoring.reports import plots
+from scoring.reports.notebooks import show_tables
 from scoring.serving.profiles import PD
 from scoring.serving.scorer import Scorer
 
-pl.Config(tbl_cols=-1, tbl_rows=40, fmt_str_lengths=120, float_precision=3)
-pl.Config(tbl_hide_dataframe_shape=True)
+show_tables()
 dataset = Dataset.open(Path(DATASET))
 scorer = Scorer.load(Path(MODEL))
 features = pl.read_parquet(FEATURES)
