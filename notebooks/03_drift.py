@@ -36,6 +36,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import polars as pl
 import polars.selectors as cs
 from IPython.display import Markdown
@@ -332,6 +333,7 @@ pl.DataFrame([{"figure": name, "value": value} for name, value in checks.quality
 drift.save(study, checks, Path(REPORT))
 registry = Registry(Path(MLRUNS))
 with registry.run("drift", {"dataset": dataset.digest, "model_version": scorer.version}):
+    mlflow.set_tag("mlflow.note.content", drift.conclusion(study))
     registry.log(drift.metrics(study, checks), drift.figures(study))
 size = Path(REPORT).stat().st_size / 1e6
 print(f"written: {Path(REPORT).name} ({size:.1f} MB) and {Path(REPORT).with_suffix('.json').name}")
