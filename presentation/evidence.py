@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from playwright.sync_api import FloatRect, Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, ViewportSize, sync_playwright
 
 from api.decisions.example import REQUEST
 from presentation.drawing import Printed
@@ -40,7 +40,8 @@ _MACHINE_LEARNING = "workflowType=machine_learning"
 # Columns to hide and to show; then parts of pages in pixels, so narrow that letters are large.
 _COLUMNS = ("Dataset", "Source", "Models", "auc", "business_cost")
 _RUNS_PART: FloatRect = {"x": 64, "y": 182, "width": 712, "height": 276}
-_VERSION_PART: FloatRect = {"x": 64, "y": 18, "width": 900, "height": 300}
+_VERSION_PAGE: ViewportSize = {"width": 1000, "height": 700}
+_VERSION_PART: FloatRect = {"x": 56, "y": 14, "width": 930, "height": 400}
 # A button that MLflow puts on top of its page.
 _NO_ASSISTANT = "[data-assistant-ui] { visibility: hidden }"
 
@@ -190,6 +191,7 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
             page.get_by_text(column, exact=True).last.click()
         page.keyboard.press("Escape")
         _photograph(page, runs, _RUNS_PART)
+        page.set_viewport_size(_VERSION_PAGE)
         version = Registry(root / "mlruns").version_of()
         page.goto(f"{address}/#/models/{MODEL_NAME}/versions/{version}?{_MACHINE_LEARNING}")
         page.get_by_text("Champion since").first.wait_for()

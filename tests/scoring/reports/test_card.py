@@ -140,7 +140,7 @@ def test_both_views_tell_every_field() -> None:
     told = [
         "the risk team", "22 November 2026", "This model estimates", "accept, refer or", "prices",
         "ab" * 32, "10,000", "8,000", "2,000", "8.0%", "a hash below 0.2", "911",
-        "protected attribute: Sex of the applicant",
+        "Sex of the applicant",
         "lightgbm (chosen)", "num_leaves", "by gain",
         "The best trial is chosen", "Platt scaling", "41", "0.7512", "0.7201",
         "0.7811", "0.7499", "0.0909", "0.0911", "from 0.0800 to 0.1000", "7.0%", "12,345 lost",
