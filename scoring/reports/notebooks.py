@@ -87,7 +87,7 @@ def _small(picture: str) -> str:
 
 def show_tables() -> None:
     """Show Polars' tables in this notebook as people read them: no quotes, no types, few digits."""
-    shell = get_ipython()
+    shell: Any = get_ipython()
     shell.display_formatter.formatters["text/html"].for_type(pl.DataFrame, table_html)
 
 
@@ -97,9 +97,9 @@ def table_html(table: pl.DataFrame) -> str:
     name = f"{zlib.crc32(repr(table).encode()):x}"
     styler = Styler(table.to_pandas(), uuid=name, cell_ids=False).hide(axis="index")
     texts = [column.name for column in table if not column.dtype.is_numeric()]
-    left = [{"selector": "", "props": "text-align: left"}]
+    left: Any = [{"selector": "", "props": "text-align: left"}]
     styler.set_table_styles(dict.fromkeys(texts, left))
-    numbers = {
+    numbers: dict[Any, Any] = {
         column: str if column.startswith("SK_ID") else _number
         for column in table.columns
         if column not in texts
