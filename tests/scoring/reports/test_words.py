@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import polars as pl
 import pytest
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.language import LANGUAGES, LanguageError, catalogue
+from scoring.reports.notebooks import table_html
 from scoring.reports.words import Words
 
 CATALOGUES = ("card", "drift", "monitoring", "overview", "plots", "reports", "retraining")
@@ -65,7 +67,12 @@ def test_a_sentence_that_is_not_there_is_an_error() -> None:
 
 def test_tables_of_notebooks_are_read_as_people_write_them() -> None:
     table = pl.DataFrame(
-        {"SK_ID_CURR": [100001, 2], "who": ["a <b>", None], "share": [0.12345, None], "n": [1200, 3]}
+        {
+            "SK_ID_CURR": [100001, 2],
+            "who": ["a <b>", None],
+            "share": [0.12345, None],
+            "n": [1200, 3],
+        }
     )
     html = table_html(table)
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
