@@ -45,7 +45,7 @@ import polars.selectors as cs
 from IPython.display import Markdown, display
 from polars.testing import assert_frame_equal
 from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.stats import chi2_contingency, skew
+from scipy.stats import chi2_contingency, norm, skew
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -66,7 +66,7 @@ from scoring.evaluation import leakage
 from scoring.evaluation.distances import holm, two_proportions
 from scoring.evaluation.intervals import wilson
 from scoring.features import PROTECTED, wording
-from scoring.reports import plots
+from scoring.reports.notebooks import show_tables
 from scoring.reports.plots.style import (
     BLUE,
     GREEN,
@@ -80,9 +80,7 @@ from scoring.reports.plots.style import (
 )
 from scoring.serving.batch import write_features
 
-pl.Config(
-    tbl_rows=30, tbl_cols=-1, fmt_str_lengths=70, float_precision=3, tbl_hide_dataframe_shape=True
-)
+show_tables()
 dataset = Dataset.open(Path(DATASET))
 frames = dataset.frames("train")
 applications = frames["application"].collect()
@@ -316,7 +314,15 @@ said_nothing.filter(pl.col("text").is_in(TEXT_SENTINELS)).group_by("column", "te
 # ## What is missing
 
 # %%
-plots.missing(applications)
+absent = applications.select(pl.all().is_null())
+most = absent.mean().unpivot(variable_name="column", value_name="share")
+most = most.sort("share", "column", descending=[True, False]).head(20)
+figure, axis = plt.subplots(figsize=(10, 6))
+axis.barh(most["column"], 100 * most["share"], color=BLUE)
+axis.invert_yaxis()
+axis.set(xlabel="applicants without a value (%)", title="The twenty columns missing most often")
+gridded(axis)
+finished(figure)
 
 # %% [markdown]
 # ### Patterns: what is missing together
@@ -325,7 +331,6 @@ plots.missing(applications)
 # not asked, or an agency that has no file. A pattern is one fact, not as many as it has columns.
 
 # %%
-absent = applications.select(pl.all().is_null())
 by_pattern = defaultdict(list)
 for column in absent:
     if column.any():
@@ -419,7 +424,16 @@ finished(figure)
 # distributions of the external scores among those who repaid and those who defaulted:
 
 # %%
-plots.densities(applications, ["EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"])
+figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), sharey=True)
+for axis, column in zip(axes, ["EXT_SOURCE_1", "EXT_SOURCE_2", "EXT_SOURCE_3"], strict=True):
+    for outcome, label, color in ((0, "repaid", BLUE), (1, "defaulted", ORANGE)):
+        values = applications.filter(TARGET=outcome)[column].drop_nulls()
+        axis.hist(values, 30, density=True, histtype="step", linewidth=2, color=color, label=label)
+    axis.set_xlabel(f"{column} (no unit)")
+axes[0].set_ylabel("density")
+axes[0].legend()
+figure.suptitle("Applicants who repaid and applicants who defaulted")
+finished(figure)
 
 # %% [markdown]
 # ### Among the columns
@@ -552,7 +566,18 @@ alone.sort("rank_auc", descending=True)
 # where most applicants are. Trees only look at the order, which neither changes.
 
 # %%
-plots.transforms(applications, "AMT_INCOME_TOTAL", "yearly income (currency)")
+panels = {
+    "yearly income (currency)": income.clip(upper_bound=income.quantile(0.999)),
+    "its logarithm (base 10)": income.log10(),
+    "its rank, made normal (deviations)": norm.ppf((income.rank() - 0.5) / len(income)),
+}
+figure, axes = plt.subplots(1, 3, figsize=(12, 2.8))
+for axis, (name, values) in zip(axes, panels.items(), strict=True):
+    axis.hist(values, bins=40, color=BLUE)
+    axis.set_xlabel(name)
+axes[0].set_ylabel("applicants")
+figure.suptitle("One amount, three ways to show it to a model")
+finished(figure)
 
 # %%
 amounts = applications.select("AMT_INCOME_TOTAL", "AMT_CREDIT", "AMT_ANNUITY", "AMT_GOODS_PRICE")
@@ -769,19 +794,16 @@ EXAMPLES = [
     "previous__IS_REFUSED__all__mean",
     "installments__DAYS_LATE__365d__mean",
 ]
-with pl.Config(fmt_str_lengths=120, tbl_width_chars=180):
-    display(
-        pl.DataFrame(
-            [
-                {
-                    "feature": name,
-                    "English": wording.describe(name, "en"),
-                    "French": wording.describe(name, "fr"),
-                }
-                for name in EXAMPLES
-            ]
-        )
-    )
+pl.DataFrame(
+    [
+        {
+            "feature": name,
+            "English": wording.describe(name, "en"),
+            "French": wording.describe(name, "fr"),
+        }
+        for name in EXAMPLES
+    ]
+)
 
 # %% [markdown]
 # ## Does it make sense?
@@ -797,7 +819,22 @@ SHOWN = {
     "previous__IS_REFUSED__all__mean": "share of earlier applications refused",
 }
 joined = features.join(applications.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR")
-plots.default_rates(joined, SHOWN)
+figure, axes = plt.subplots(1, len(SHOWN), figsize=(14, 3.2), sharey=True)
+for axis, (name, title) in zip(axes, SHOWN.items(), strict=True):
+    # Applicants of one value stay together, those without a value are left out.
+    fifth = (pl.col(name).rank("average") - 1) * 5 // pl.len()
+    rates = (
+        joined.drop_nulls(name)
+        .group_by(fifth.alias("fifth"))
+        .agg(rate=100 * pl.col("TARGET").mean(), middle=pl.col(name).median())
+        .sort("fifth")
+    )
+    axis.plot(rates["middle"], rates["rate"], marker="o", color=BLUE)
+    axis.axhline(100 * overall, linestyle=":", color=GREY)
+    axis.set_xlabel(title)
+axes[0].set_ylabel("default rate (%)")
+figure.suptitle("Default rate along four features (dotted: all applicants)")
+finished(figure)
 
 # %% [markdown]
 # ## What a model may not use

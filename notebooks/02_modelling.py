@@ -80,13 +80,13 @@ from scoring.registry import tracking
 from scoring.registry.approval import judged, promote
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.reports import plots
+from scoring.reports.notebooks import show_tables
 from scoring.reports.plots.style import finished
 from scoring.serving.batch import write_parquet
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import encode
 
-pl.Config(tbl_cols=-1, tbl_rows=40, tbl_width_chars=160, fmt_str_lengths=200, float_precision=4)
-pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True)
+show_tables()
 settings = TrainingSettings(
     trials=TRIALS, seed=SEED, costs=Costs(COST_FALSE_NEGATIVE, COST_FALSE_POSITIVE)
 )
@@ -497,7 +497,24 @@ plots.confusion(holdout.target, held_pds, scorer.cutoff, holdout.frame, Money())
 plots.ranking(holdout.target, {"applicants set aside": held_pds}, scorer.cutoff)
 
 # %%
-plots.score_distribution(holdout.target, held_pds, scorer.cutoff, scorer.refer_band)
+# Evenly spaced in the logarithm: most PDs lie below a tenth.
+edges = np.geomspace(held_pds.min(), held_pds.max(), 41)
+figure, axis = plt.subplots(figsize=(11, 4))
+for outcome, name, color in ((0, "repaid", "C0"), (1, "defaulted", "C1")):
+    group = held_pds[holdout.target == outcome]
+    share, refused = np.full(group.size, 100 / group.size), (group > scorer.cutoff).mean()
+    label = f"{name}: {group.size:,}, {refused:.0%} above the cut-off"
+    axis.hist(100 * group, 100 * edges, weights=share, alpha=0.4, color=color, label=label)
+low, high = (100 * end for end in scorer.refer_band)
+axis.axvspan(low, high, color="C7", alpha=0.25, label=f"referred: {low:.1f} to {high:.1f}%")
+cutoff = 100 * scorer.cutoff
+axis.axvline(cutoff, color="black", linestyle="--", label=f"cut-off {cutoff:.1f}%")
+axis.set_xscale("log")
+axis.set_xticks(ticks := [0.5, 1, 2, 5, 10, 20, 50], [f"{tick:g}" for tick in ticks])
+axis.set(xlabel="probability of default (%, logarithmic)", ylabel="share of the group (%)")
+axis.set_title("PDs of those who repaid and of those who defaulted")
+axis.legend()
+finished(figure)
 
 # %% [markdown]
 # ### Where it errs
@@ -595,7 +612,7 @@ finished(figure)
 # %%
 for decision, row in explain.exemplars(scorer, holdout.frame).items():
     print(decision)
-    display(plots.waterfall(explain.local(scorer, holdout.frame[row], top=8), scorer.cutoff, "fr"))
+    display(plots.waterfall(explain.local(scorer, holdout.frame[row], top=8), scorer.cutoff))
 
 # %% [markdown]
 # ## Is it fair?

@@ -36,6 +36,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import polars as pl
 import polars.selectors as cs
 from IPython.display import Markdown
@@ -45,11 +46,11 @@ from scoring.monitoring import drift
 from scoring.monitoring.thresholds import Thresholds
 from scoring.registry.mlflow_registry import Registry
 from scoring.reports import plots
+from scoring.reports.notebooks import show_tables
 from scoring.serving.profiles import PD
 from scoring.serving.scorer import Scorer
 
-pl.Config(tbl_cols=-1, tbl_rows=40, fmt_str_lengths=120, float_precision=3)
-pl.Config(tbl_hide_dataframe_shape=True)
+show_tables()
 dataset = Dataset.open(Path(DATASET))
 scorer = Scorer.load(Path(MODEL))
 features = pl.read_parquet(FEATURES)
@@ -332,6 +333,7 @@ pl.DataFrame([{"figure": name, "value": value} for name, value in checks.quality
 drift.save(study, checks, Path(REPORT))
 registry = Registry(Path(MLRUNS))
 with registry.run("drift", {"dataset": dataset.digest, "model_version": scorer.version}):
+    mlflow.set_tag("mlflow.note.content", drift.conclusion(study))
     registry.log(drift.metrics(study, checks), drift.figures(study))
 size = Path(REPORT).stat().st_size / 1e6
 print(f"written: {Path(REPORT).name} ({size:.1f} MB) and {Path(REPORT).with_suffix('.json').name}")

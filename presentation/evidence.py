@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, ViewportSize, sync_playwright
 
 from api.decisions.example import REQUEST
 from presentation.drawing import Printed
@@ -36,6 +36,12 @@ _TESTS = ("tests/scoring/evaluation/test_business.py", "tests/scoring/data/test_
 _PAGES = ("mlflow_runs", "mlflow_registry")
 _SHOWN = ("repository", "commits", "tests", "deployment", *_PAGES)
 _DRAWING_MS = 5000
+_MACHINE_LEARNING = "workflowType=machine_learning"
+# Columns to hide and to show; then parts of pages in pixels, so narrow that letters are large.
+_COLUMNS = ("Dataset", "Source", "Models", "auc", "business_cost")
+_RUNS_PART: FloatRect = {"x": 64, "y": 182, "width": 712, "height": 276}
+_VERSION_PAGE: ViewportSize = {"width": 1000, "height": 700}
+_VERSION_PART: FloatRect = {"x": 56, "y": 14, "width": 930, "height": 400}
 # A button that MLflow puts on top of its page.
 _NO_ASSISTANT = "[data-assistant-ui] { visibility: hidden }"
 
@@ -160,7 +166,7 @@ $ curl $API_URL/predict --data @request.json | jq .decision
 
 
 def _mlflow_pages(root: Path, folder: Path) -> None:
-    """Photograph MLflow's charts of runs, and its page of registered models."""
+    """Photograph what matters of MLflow's table of runs, and of its page of the champion."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # It opens the store before the server does, which knows nothing of folders that were moved.
@@ -179,30 +185,31 @@ def _mlflow_pages(root: Path, folder: Path) -> None:
         # What MLflow opens beside the page leaves too little room for it.
         page.get_by_role("button", name="Close").click()
         page.get_by_role("button", name="Toggle sidebar").click()
-        page.get_by_text("auc", exact=True).first.wait_for()
-        _photograph(page, runs)
-        page.goto(f"{address}/#/models/{MODEL_NAME}?workflowType=machine_learning")
-        # Its tags are the history of promotions, which the versions would follow off the page.
-        page.get_by_text("Tags", exact=True).first.click()
-        page.get_by_text("champion").first.wait_for()
-        _photograph(page, registry)
+        page.get_by_text("family: ").first.wait_for()
+        page.get_by_role("button", name="Columns").click()
+        for column in _COLUMNS:
+            page.get_by_text(column, exact=True).last.click()
+        page.keyboard.press("Escape")
+        _photograph(page, runs, _RUNS_PART)
+        page.set_viewport_size(_VERSION_PAGE)
+        version = Registry(root / "mlruns").version_of()
+        page.goto(f"{address}/#/models/{MODEL_NAME}/versions/{version}?{_MACHINE_LEARNING}")
+        page.get_by_text("Champion since").first.wait_for()
+        _photograph(page, registry, _VERSION_PART)
 
 
-def _photograph(page: Page, file: Path) -> None:
-    # Charts grow into their place, and the page never stops asking its server for news.
+def _photograph(page: Page, file: Path, part: FloatRect) -> None:
+    # Tables grow into their place, and the page never stops asking its server for news.
     page.wait_for_timeout(_DRAWING_MS)
-    # On which machine a model was trained is no business of an audience.
-    page.screenshot(
-        path=file, mask=[page.get_by_text("Linux-")], mask_color="#f2f2f2", style=_NO_ASSISTANT
-    )
+    page.screenshot(path=file, clip=part, style=_NO_ASSISTANT)
 
 
 def _compared(registry: Registry) -> str:
-    """Where MLflow draws charts of the families that the champion's training compared."""
+    """Where MLflow lists the families that the champion's training compared."""
     run = training_of(registry, registry.version_of())
     only = f"tags.mlflow.parentRunId = '{run.info.run_id}' and attributes.run_name LIKE 'family%'"
     return registry.page(
-        searchFilter=only, orderByKey="metrics.`auc`", orderByAsc="false", compareRunsMode="CHART"
+        searchFilter=only, orderByKey="metrics.`auc`", orderByAsc="false", compareRunsMode="TABLE"
     )
 
 
@@ -213,6 +220,5 @@ def _browser() -> Iterator[Page]:
         raise EvidenceError("no browser is installed: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        # The smallest page that shows charts whole, so that its letters are large.
-        yield browser.new_page(viewport={"width": 1300, "height": 630}, device_scale_factor=2)
+        yield browser.new_page(viewport={"width": 1300, "height": 700}, device_scale_factor=2)
         browser.close()

@@ -28,6 +28,8 @@ from scoring.modelling.validation import Validation, compare
 from scoring.registry.approval import register
 from scoring.registry.mlflow_registry import Registry
 from scoring.reports import plots
+from scoring.reports.card.pages import retold
+from scoring.reports.words import Words
 from scoring.serving.scorer import Scorer
 
 
@@ -108,10 +110,11 @@ def track(registry: Registry, run: Run, created: str, *, challenger: bool = True
         If a field of the model card is empty; nothing is registered then.
     """
     chosen = run.choice.validation
-    name = f"training: {chosen.candidate.name} on {run.data.source} applicants"
-    mlflow.set_tags(
-        {MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: f"{run.choice.sentence} {_note(chosen)}"}
-    )
+    words = Words("card")
+    family = words.named("families", chosen.candidate.name)
+    note = f"{family} is served. {_note(chosen)}\n\n{retold(run.choice.sentence, words)}"
+    name = f"training: {family.lower()} on {run.data.source} applicants"
+    mlflow.set_tags({MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: note})
     mlflow.log_params(described(chosen.candidate))
     mlflow.log_metrics(chosen.metrics | baselines(chosen.target, chosen.costs) | _differences(run))
     for file, figure in _figures(run).items():

@@ -41,10 +41,9 @@ class Marked(NamedTuple):
 
 
 class Bullets(NamedTuple):
-    """A list of sentences, in the page's language unless another is given."""
+    """A list of sentences."""
 
     items: tuple[str, ...]
-    language: str = ""
 
 
 class Table(NamedTuple):
@@ -70,7 +69,6 @@ class Section(NamedTuple):
 
     title: str
     blocks: tuple[Block, ...]
-    language: str = ""
     folds: bool = False
 
 

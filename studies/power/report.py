@@ -133,7 +133,8 @@ def _page(result: Study) -> str:
     table = Table(_TEXTS["caption"], tuple(_TEXTS["header"]), tuple(rows))
     picture = Picture(svg(power_curves(result.table, POWER)), _TEXTS["picture"])
     sections = [
-        Section("", (Paragraph(about), Bullets(tuple(sentences(result))), picture)),
+        Section("", (Paragraph(_TEXTS["french"]), Paragraph(about))),
+        Section("Findings", (Bullets(tuple(sentences(result))), picture)),
         Section("Figures", (table,)),
     ]
     return html(_TEXTS["title"], sections)

@@ -127,7 +127,7 @@ def page(
     intro = TEXTS["intro"].format(about=about, **asdict(settings))
     stories = tuple(f"{name}: {SCENARIOS[name].story}" for name in settings.scenarios)
     sections = (
-        Section("What was simulated", (Paragraph(intro),)),
+        Section("What was simulated", (Paragraph(TEXTS["french"]), Paragraph(intro))),
         Section(
             "What it comes to",
             (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,20 @@ from evidently.core.report import Snapshot
 from matplotlib.figure import Figure
 
 from scoring.files import staged_file
-from scoring.language import LANGUAGES
 from scoring.monitoring.drift.checks import Checks
 from scoring.monitoring.drift.study import Study
 from scoring.monitoring.drift.verdict import conclusion, headline, meaning_of, verdict
 from scoring.reports import document, plots
-from scoring.reports.document import Block, Marked, Paragraph, Picture, Section, Table
+from scoring.reports.document import (
+    READ_IN,
+    Block,
+    Marked,
+    Page,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+)
 from scoring.reports.words import Words
 from scoring.serving.profiles import PD
 
@@ -33,13 +42,13 @@ def save(study: Study, checks: Checks, html: Path) -> None:
             staged.write_text(text, encoding="utf-8")
 
 
-def figures(study: Study) -> dict[str, Figure]:
+def figures(study: Study, language: str = "en") -> dict[str, Figure]:
     """The report's plots, by file name."""
     pds = {"reference": study.reference[PD].to_numpy(), "current": study.current[PD].to_numpy()}
     return {
-        "drift.png": plots.drift(study.comparison.columns, study.limits.moderate_psi),
-        "pds.png": plots.pd_distributions(pds, study.scorer.cutoff),
-        "columns.png": plots.binned(study.before, study.after, study.top[:_DRAWN]),
+        "drift.png": plots.drift(study.comparison.columns, study.limits.moderate_psi, language),
+        "pds.png": plots.pd_distributions(pds, study.scorer.cutoff, language),
+        "columns.png": plots.binned(study.before, study.after, study.top[:_DRAWN], language),
     }
 
 
@@ -81,35 +90,47 @@ def _json(study: Study, checks: Checks) -> str:
 
 
 def _html(study: Study, checks: Checks) -> str:
-    words = Words("drift")
-    title = words("page.title", name=study.scorer.name, version=study.scorer.version)
-    dashboards = [
-        _dashboard(words(f"page.dashboards.{name}"), shot)
-        for name, shot in checks.snapshots.items()
-    ]
-    return document.html(
-        title,
-        _sections(study, checks, words),
+    names = study.comparison.columns["column"].to_list()
+    catalogues = [Words("drift", language) for language in READ_IN]
+    return document.in_languages(
+        [_page(study, checks, words) for words in catalogues],
         template="drift.html.jinja",
-        dashboards=dashboards,
+        dashboards=[_dashboard(shot, names) for shot in checks.snapshots.values()],
+        titles={
+            words.language: [words(f"page.dashboards.{name}") for name in checks.snapshots]
+            for words in catalogues
+        },
         effect=verdict(study).effect,
-        headlines={language: headline(study, language) for language in LANGUAGES},
+        headlines={words.language: headline(study, words.language) for words in catalogues},
     )
 
 
-def _dashboard(title: str, snapshot: Snapshot) -> dict[str, str]:
+def _page(study: Study, checks: Checks, words: Words) -> Page:
+    title = words("page.title", name=study.scorer.name, version=study.scorer.version)
+    return Page(title, tuple(_sections(study, checks, words)), words.language)
+
+
+def _dashboard(snapshot: Snapshot, columns: Iterable[str]) -> dict[str, str]:
     """The parts of Evidently's own page: several share one page, and one copy of its library."""
     head, body = snapshot.get_html_str(as_iframe=False).split("<body>", 1)
     root, rest = body.split("<script>", 1)
     library, start = rest.rsplit("<script>", 1)
     return {
-        "title": title,
         "style": _between(head, "<style>", "</style>"),
-        "data": _between(head, "<script>", "</script>"),
+        "data": _in_words(_between(head, "<script>", "</script>"), columns),
         "root": root,
         "library": "<script>" + library,
         "start": "<script>" + start[: start.rindex("</script>")] + "</script>",
     }
+
+
+def _in_words(data: str, columns: Iterable[str]) -> str:
+    """Say what columns mean in the JSON that Evidently draws, in its language."""
+    words = Words("drift")
+    names = "|".join(map(re.escape, columns))
+    return re.sub(
+        rf"\b({names})\b", lambda name: json.dumps(meaning_of(name[0], words))[1:-1], data
+    )
 
 
 def _between(text: str, first: str, last: str) -> str:
@@ -117,10 +138,8 @@ def _between(text: str, first: str, last: str) -> str:
 
 
 def _sections(study: Study, checks: Checks, words: Words) -> Iterable[Section]:
-    for language in LANGUAGES:
-        heading = Words("drift", language)("page.conclusion")
-        yield Section(heading, (Marked(conclusion(study, language)),), language)
-    for name, figure in figures(study).items():
+    yield Section(words("page.conclusion"), (Marked(conclusion(study, words.language)),))
+    for name, figure in figures(study, words.language).items():
         heading = words(f"page.pictures.{Path(name).stem}")
         yield Section(heading, (Picture(plots.svg(figure), heading),))
     yield Section(words("page.tests"), tuple(_failed(checks, words)))
@@ -164,7 +183,7 @@ def _columns(table: pl.DataFrame, words: Words) -> Table:
         (
             row["column"],
             meaning_of(row["column"], words),
-            row["level"],
+            words.named("page.levels", row["level"]),
             words.written(row["psi"], ".3f"),
             row["method"],
             words.written(row["statistic"], ".3g"),

@@ -92,7 +92,7 @@ def conclusion(study: Study, language: Language = "en") -> str:
             *_places(study, words),
             words(
                 "conclusion.matters",
-                answer=words(f"effect.{judged.effect}"),
+                answer=words(f"effect.{judged.effect}", share=result.drifted["importance"].sum()),
                 comparison=result,
                 pd_psi=result.pd["psi"],
             ),

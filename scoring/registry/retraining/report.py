@@ -6,18 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from scoring.evaluation.bootstrap import Interval
-from scoring.language import LANGUAGES
 from scoring.registry.retraining.retrain import Attempt
 from scoring.reports import document
-from scoring.reports.document import Bullets, Paragraph, Section, Table
+from scoring.reports.card.pages import retold
+from scoring.reports.document import READ_IN, Bullets, Page, Paragraph, Section, Table
 from scoring.reports.words import Words
 
 _FIGURES = ("business_cost", "auc", "brier", "ece")
 
 
-def html(attempt: Attempt, language: str = "en") -> str:
-    """Write the page in a language; the attempt's own sentences are in English."""
-    words = Words("retraining", language)
+def html(attempt: Attempt) -> str:
+    """Write the page in all languages; what the attempt recorded itself stays in English."""
+    return document.in_languages(
+        [_page(attempt, Words("retraining", language)) for language in READ_IN]
+    )
+
+
+def _page(attempt: Attempt, words: Words) -> Page:
     tables = {
         "material": [_material(attempt, words)],
         "callers": [_callers(attempt, words)],
@@ -26,14 +31,14 @@ def html(attempt: Attempt, language: str = "en") -> str:
         "gates": [_gates(attempt, words)],
     }
     sections = [
+        _summary(attempt, words),
         Section(words("verdict.title"), (Paragraph(attempt.why),)),
-        *(_summary(attempt, Words("retraining", name)) for name in LANGUAGES),
         *(Section(words(f"{name}.title"), tuple(blocks)) for name, blocks in tables.items()),
         Section(words("reading.title"), (Bullets(words.lines("reading.limits")),)),
     ]
     verdict = words("promoted" if attempt.promotion else "not_promoted")
     title = words("title", version=attempt.trial.challenger.version, verdict=verdict)
-    return document.html(title, sections, language)
+    return Page(title, sections, words.language)
 
 
 def values(attempt: Attempt) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def _summary(attempt: Attempt, words: Words) -> Section:
         if attempt.trial.cheaper and attempt.doubts:
             sentences.append(words("summary.doubts"))
         sentences.append(words("summary.kept"))
-    return Section(words("summary.title"), (Paragraph(" ".join(sentences)),), words.language)
+    return Section(words("summary.title"), (Paragraph(" ".join(sentences)),))
 
 
 def _material(attempt: Attempt, words: Words) -> Table:
@@ -162,8 +167,13 @@ def _figures(attempt: Attempt, words: Words) -> Table:
 
 
 def _gates(attempt: Attempt, words: Words) -> Table:
+    card = Words("card", words.language)
     rows = (
-        (gate.name, words("gates.passed" if gate.passed else "gates.refused"), gate.sentence)
+        (
+            card.named("gates", gate.name),
+            words("gates.passed" if gate.passed else "gates.refused"),
+            retold(gate.sentence, card),
+        )
         for gate in attempt.verdict.gates
     )
     return words.table("gates", rows)

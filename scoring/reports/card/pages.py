@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -27,6 +28,7 @@ from scoring.reports.words import Words
 # Of the strongest features, how many the summary tells.
 _TOLD_DRIVERS = 3
 _PLACEHOLDER = re.compile(r"\{([^}:]*):?([^}]*)\}")
+_DAY = "d MMMM y"
 _FIGURE = re.compile(r"[+\u2212-]?[\d,.]*\d%?")
 
 
@@ -85,8 +87,8 @@ def sections(card: Card, language: str = "en") -> list[Section]:
     ]
 
 
-def _in_words(text: str, words: Words) -> str:
-    """Say in the page's language what a card keeps in English, where the catalogue has it."""
+def retold(text: str, words: Words) -> str:
+    """Say in a language what a training or a gate said in English, where the catalogue has it."""
     return " ".join(_sentence_in_words(kept, words) for kept in re.split(r"(?<=\.) ", text))
 
 
@@ -105,9 +107,10 @@ def _sentence_in_words(kept: str, words: Words) -> str:
 
 
 def _value(kept: str, words: Words) -> float | str:
-    """Read a figure as English writes it; anything else is a family, or itself."""
+    """Read a figure as English writes it; anything else is a family, a gate's, or itself."""
     if not _FIGURE.fullmatch(kept):
-        return words.named("families", kept)
+        family = words.named("families", kept)
+        return words.named("gates", kept) if family == kept else family
     figure = kept.replace("\u2212", "-").replace(",", "")
     if figure.endswith("%"):
         return float(figure[:-1]) / 100
@@ -141,7 +144,7 @@ def _summary(card: Card, words: Words) -> Section:
         *(_gap(ratio, words) for ratio in card.fairness.ratios if ratio.attribute == "age"),
         words("summary.person"),
     ]
-    return Section(words("summary_title"), (Paragraph(" ".join(sentences)),), language)
+    return Section(words("summary_title"), (Paragraph(" ".join(sentences)),))
 
 
 def _gap(ratio: Ratio, words: Words) -> str:
@@ -155,12 +158,13 @@ def _approver(card: Card, words: Words) -> str:
     by = card.approval.by
     if by == NOT_APPROVED:
         return words("approval.nobody")
-    return words("approval.by_itself", by=_in_words(by, words)) if by in AUTOMATIC else by
+    return words("approval.by_itself", by=retold(by, words)) if by in AUTOMATIC else by
 
 
 def _identity(card: Card, words: Words) -> Section:
     known = vars(card.identity) | {
-        "owner": _in_words(card.identity.owner, words),
+        "created": words.written(date.fromisoformat(card.identity.created), _DAY),
+        "owner": retold(card.identity.owner, words),
         "approval": _approver(card, words),
     }
     return Section(words("model.title"), (words.pairs("model", known),))
@@ -185,15 +189,17 @@ def _data(card: Card, words: Words) -> Section:
         "development": words.written(data.development, ","),
         "held_out": words.written(data.held_out, ","),
         "default_rate": words.written(data.default_rate, ".1%"),
-        "split": _in_words(data.split, words),
+        "split": retold(data.split, words),
     }
     return Section(words("data.title"), (words.pairs("data", known),))
 
 
 def _features(card: Card, words: Words) -> Section:
     features = card.features
-    left_out = ", ".join(_in_words(name, words) for name in features.left_out)
-    rows = ((name, str(count)) for name, count in features.by_table.items())
+    left_out = ", ".join(
+        plots.column_text(retold(name, words), words.language) for name in features.left_out
+    )
+    rows = ((words.named("tables", name), str(count)) for name, count in features.by_table.items())
     sentence = Paragraph(words("features.count", count=features.count, left_out=left_out))
     return Section(words("features.title"), (sentence, words.table("features", rows)))
 
@@ -202,7 +208,7 @@ def _method(card: Card, words: Words) -> Section:
     method = card.method
     tables = ("parameters", "families")
     known = {
-        name: _in_words(str(value), words)
+        name: retold(str(value), words)
         for name, value in vars(method).items()
         if name not in tables
     }
@@ -267,7 +273,7 @@ def _deciding(card: Card, words: Words) -> Section:
         Paragraph(words("decision.rule", rule=rule)),
         Paragraph(band),
         *_picture("decision", plots.card_costs(card.curves, rule.cutoff, words.language), words),
-        Paragraph(_in_words(rule.money, words)),
+        Paragraph(retold(rule.money, words)),
     )
     return Section(words("decision.title"), blocks)
 
@@ -282,14 +288,14 @@ def _fairness(card: Card, words: Words) -> Section:
         ]
     )
     figure = plots.fairness(rates.with_columns(small=False), language=words.language)
-    small = _in_words(fairness.small_groups, words)
+    small = retold(fairness.small_groups, words)
     blocks: tuple[Block, ...] = (
         *_picture("fairness", figure, words),
         words.table("fairness.groups", (_group(group, words) for group in fairness.groups)),
         Paragraph(words("fairness.small_groups", groups=small)),
         words.table("fairness.ratios", (_ratio(ratio, words) for ratio in fairness.ratios)),
         Paragraph(words("fairness.proxy", auc=fairness.proxy_auc)),
-        Paragraph(_in_words(fairness.price, words)),
+        Paragraph(retold(fairness.price, words)),
     )
     return Section(words("fairness.title"), blocks)
 
@@ -332,8 +338,15 @@ def _approval(card: Card, words: Words) -> Section:
     given, by = card.approval, _approver(card, words)
     if given.by == NOT_APPROVED:
         return Section(words("approval.title"), (Paragraph(by),))
-    why, verdict = (_in_words(text, words) for text in (given.why, given.verdict))
+    why, verdict = (retold(text, words) for text in (given.why, given.verdict))
     known = {"by": by, "why": why, "when": given.at, "verdict": verdict}
-    # What gates say is kept in English alone.
-    gates = Bullets(given.gates, "en")
+    gates = Bullets(tuple(_gate(kept, words) for kept in given.gates))
     return Section(words("approval.title"), (words.pairs("approval", known), gates))
+
+
+def _gate(kept: str, words: Words) -> str:
+    """Say a gate's name and what it said, which a card keeps as one English line."""
+    name, between, sentence = kept.partition(": ")
+    if not between:
+        return kept
+    return words("approval.gate", name=words.named("gates", name), says=retold(sentence, words))

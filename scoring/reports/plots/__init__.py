@@ -3,14 +3,7 @@
 Every function takes plain tables and arrays and returns a finished matplotlib figure.
 """
 
-from scoring.reports.plots.applicants import (
-    default_rates,
-    densities,
-    fairness,
-    missing,
-    segments,
-    transforms,
-)
+from scoring.reports.plots.applicants import fairness, segments
 from scoring.reports.plots.candidates import families, imbalance, trials
 from scoring.reports.plots.card import card_calibration, card_costs, card_ranking
 from scoring.reports.plots.decisions import (
@@ -18,7 +11,6 @@ from scoring.reports.plots.decisions import (
     cutoff_choice,
     ranking,
     reliability,
-    score_distribution,
 )
 from scoring.reports.plots.drift import binned, drift, pd_distributions, vintages
 from scoring.reports.plots.explanation import beeswarm, importances, waterfall
@@ -33,22 +25,17 @@ __all__ = [
     "column_text",
     "confusion",
     "cutoff_choice",
-    "default_rates",
-    "densities",
     "drift",
     "fairness",
     "families",
     "imbalance",
     "importances",
-    "missing",
     "pd_distributions",
     "png",
     "ranking",
     "reliability",
-    "score_distribution",
     "segments",
     "svg",
-    "transforms",
     "trials",
     "vintages",
     "waterfall",

@@ -74,7 +74,7 @@ def cutoff_choice(
     cutoffs, cost = business.cost_curve(target, pds, costs)
     figure, axis = plt.subplots(figsize=(8, 3.8))
     axis.plot(cutoffs * 100, cost, color=BLUE)
-    _referred(axis, refer_band, "referred to an officer")
+    _referred(axis, refer_band)
     _best(axis, best if best is not None else [float(cutoffs[np.argmin(cost)])])
     chosen = costs.cutoff
     axis.axvline(
@@ -95,10 +95,10 @@ def cutoff_choice(
     return finished(figure)
 
 
-def _referred(axis: Axes, band: Band | None, words: str) -> None:
+def _referred(axis: Axes, band: Band | None) -> None:
     if band is not None and band[0] < band[1]:
-        low, high, label = band[0] * 100, band[1] * 100, f"{words}: {_percents(*band)}"
-        axis.axvspan(low, high, color=GREY, alpha=0.25, linewidth=0, label=label)
+        label = f"referred to an officer: {_percents(*band)}"
+        axis.axvspan(100 * band[0], 100 * band[1], color=GREY, alpha=0.25, linewidth=0, label=label)
 
 
 def _best(axis: Axes, best: Sequence[float]) -> None:
@@ -165,36 +165,3 @@ def confusion(
         axis.set_xticks([0, 1], ["accepted", "refused"])
         axis.set(xlabel="decision", ylabel="outcome", title=title)
     return finished(figure)
-
-
-def score_distribution(
-    target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, refer_band: Band | None = None
-) -> Figure:
-    """Distribution of the PD among applicants who repaid and who defaulted, and the cut-off."""
-    outcomes, values = np.asarray(target), np.asarray(pds, dtype=np.float64)
-    # Evenly spaced in the logarithm: most PDs lie below a tenth.
-    low, high = max(float(values.min()), 1e-3), max(float(values.max()), 2e-3)
-    bins = np.geomspace(low, high, 41)
-    figure, axis = plt.subplots(figsize=(8, 4.0))
-    for outcome, label, color in ((0, "repaid", BLUE), (1, "defaulted", ORANGE)):
-        group = np.clip(values[outcomes == outcome], low, high)
-        weights = np.full(group.size, 100 / max(group.size, 1))
-        refused = float(np.mean(group > cutoff)) * 100 if group.size else 0.0
-        axis.hist(
-            group * 100, bins=(bins * 100).tolist(), weights=weights, color=color, alpha=0.35,
-            histtype="stepfilled", edgecolor=color,
-            label=f"{label}: {group.size:,}, {refused:.0f}% above the cut-off",
-        )  # fmt: skip
-    _referred(axis, refer_band, "referred")
-    axis.axvline(cutoff * 100, color="black", linestyle="--", label=f"cut-off {cutoff * 100:.1f}%")
-    axis.set_xscale("log")
-    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low * 90 <= t <= high * 110]
-    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.minorticks_off()
-    axis.set(
-        xlabel="probability of default (%, logarithmic)",
-        ylabel="share of the group (%)",
-        title="PDs of those who repaid and of those who defaulted",
-    )
-    figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=9)
-    return finished(figure, below=0.14)

@@ -98,50 +98,50 @@ def vintages(table: pl.DataFrame, language: str = "en") -> Figure:
     return finished(figure)
 
 
-def binned(before: Profile, after: Profile, columns: Sequence[str]) -> Figure:
+def binned(before: Profile, after: Profile, columns: Sequence[str], language: str = "en") -> Figure:
     """Draw the shares of two populations in the bins of some columns, a panel a column."""
+    words = Words("plots", language)
     lines = math.ceil(len(columns) / _ACROSS)
     figure, axes = plt.subplots(
         lines, _ACROSS, figsize=(11, 2.3 * lines + 0.6), sharey=False, squeeze=False
     )
     for axis, name in zip(axes.flat, columns, strict=False):
-        _bins(axis, before.columns[name], after.columns[name])
-        axis.set_title(wrapped(column_text(name), 38), fontsize=8)
+        _bins(axis, before.columns[name], after.columns[name], words)
+        axis.set_title(wrapped(column_text(name, language), 38), fontsize=8)
     for axis in axes.flat[len(columns) :]:
         axis.axis("off")
     axes[0][0].legend(fontsize=7)
-    figure.supylabel("share of applicants (%)", fontsize=9)
-    figure.supxlabel("bins of the reference; the last: no value", fontsize=9)
+    figure.supylabel(words("drift.share"), fontsize=9)
+    figure.supxlabel(words("drift.bins"), fontsize=9)
     return finished(figure)
 
 
-def _bins(axis: Axes, before: Column, after: Column) -> None:
+def _bins(axis: Axes, before: Column, after: Column, words: Words) -> None:
     last = len(before.counts)
-    for column, label, color in ((before, "reference", BLUE), (after, "current", ORANGE)):
+    for column, name, color in ((before, "reference", BLUE), (after, "current", ORANGE)):
         counts = np.array([*column.counts, column.missing], dtype=np.float64)
         shares = counts * 100 / max(counts.sum(), 1.0)
         axis.stairs(shares, color=color, fill=True, alpha=0.15)
-        axis.stairs(shares, color=color, linewidth=1.5, label=label)
+        axis.stairs(shares, color=color, linewidth=1.5, label=words(f"drift.{name}"))
     axis.set_ylim(bottom=0)
-    axis.set_xticks([last + 0.5], ["no value"], fontsize=7)
+    axis.set_xticks([last + 0.5], [words("drift.none")], fontsize=7)
     axis.tick_params(axis="y", labelsize=7)
 
 
-def pd_distributions(pds: Mapping[str, Floats], cutoff: float) -> Figure:
-    """Distribution of the PD in two or more populations, and the cut-off."""
+def pd_distributions(pds: Mapping[str, Floats], cutoff: float, language: str = "en") -> Figure:
+    """Draw how PDs are distributed in each population (reference, current), and the cut-off."""
+    words = Words("plots", language)
     figure, axis = plt.subplots(figsize=(10, 3.4))
     bins = np.linspace(0.0, 0.5, 51).tolist()
     for (name, values), color in zip(pds.items(), (BLUE, ORANGE, GREEN), strict=False):
         share = np.full(values.size, 100 / values.size)
+        above = float(np.mean(values > cutoff))
         axis.hist(
             np.minimum(values, 0.5), bins=bins, weights=share, histtype="step", linewidth=2,
-            color=color, label=f"{name}: {np.mean(values > cutoff):.1%} above the cut-off",
+            color=color, label=words("drift.above", name=words.named("drift", name), share=above),
         )  # fmt: skip
-    axis.axvline(cutoff, color=GREY, linestyle=":", label=f"cut-off {cutoff:.3f}")
-    axis.set(
-        xlabel="probability of default (the last bin holds all above)",
-        ylabel="share of applicants (%)",
-        title="Probability of default of both populations",
-    )
+    axis.axvline(cutoff, color=GREY, linestyle=":", label=words("drift.cutoff", cutoff=cutoff))
+    axis.set(xlabel=words("drift.pd_bins"), ylabel=words("drift.share"), title=words("drift.pds"))
+    axis.xaxis.set_major_formatter(words.ticks)
     axis.legend()
     return finished(figure)

@@ -25,8 +25,8 @@ BLUE, ORANGE, GREEN, PURPLE, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 DARK, GREY, LIGHT = "#333333", "#777777", "#DDDDDD"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, GREY)
 
-# A notebook holds some twenty figures in less than 1.5 MB.
-DPI = 72
+# A figure of twelve inches fills the width of a notebook.
+DPI = 96
 
 # From low to high values of a feature.
 LOW_TO_HIGH = LinearSegmentedColormap.from_list("low_to_high", [BLUE, "#8F7F8F", ORANGE])

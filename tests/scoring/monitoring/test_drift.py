@@ -274,12 +274,17 @@ def test_one_coloured_verdict_stands_on_top_in_both_languages(
     storm_report: Path, storm: Study
 ) -> None:
     text = storm_report.read_text(encoding="utf-8")
-    assert text.count('<div class="verdict ') == 1
-    assert '<div class="verdict verdict-serious">' in text
-    top = text[text.index("<h1>") : text.index("<h2>")]
-    assert "<strong>Serious drift.</strong>" in top
-    assert "<strong>Une dérive grave.</strong>" in top
-    assert f"{storm.comparison.drifted.height} of {storm.comparison.columns.height}" in top
+    assert text.count('<div class="verdict ') == 2
+    assert text.count('<div class="verdict verdict-serious">') == 2
+    _, english, french = text.split("<h1>")
+    changed, compared = storm.comparison.drifted.height, storm.comparison.columns.height
+    for page, verdict, count in (
+        (english, "Serious drift.", f"{changed} of {compared}"),
+        (french, "Une dérive grave.", f"{changed} colonnes sur {compared}"),
+    ):
+        top = page[: page.index("<h2>")]
+        assert f"<strong>{verdict}</strong>" in top
+        assert count in top
 
 
 def test_the_conclusion_is_on_the_page_in_both_languages(storm_report: Path) -> None:
@@ -363,8 +368,12 @@ def test_a_browser_without_network_shows_the_charts(storm_report: Path, tmp_path
     shown = shown_offline(storm_report.read_text(encoding="utf-8"), tmp_path)
     drawn = shown[shown.index("<body") :]
     assert drawn.count('class="main-svg"') > 10
-    assert len(re.findall(r'<figure role="img"[^>]*><svg ', drawn)) == 3
+    assert len(re.findall(r'<figure role="img"[^>]*><svg ', drawn)) == 6
     assert "Share of Drifted Columns" in drawn
+    # Columns have their names in words there.
+    panels = drawn[drawn.index('<div class="dashboards">') :]
+    assert "Average external score" in panels
+    assert "EXT_SOURCE" not in panels
     assert 'data-outside=""' in drawn
     assert 'data-cut="0"' in drawn
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
+from scoring.evaluation.bootstrap import Interval
 from scoring.registry import gates
 from scoring.registry.gates import (
     FOUR_FIFTHS,
@@ -24,6 +25,8 @@ from scoring.registry.gates import (
     chance_ece,
 )
 from scoring.reports.card.fields import Card
+from scoring.reports.card.pages import retold
+from scoring.reports.words import Words
 from scoring.serving.scorer import Scorer
 from tests.helpers.cards import filled_card
 
@@ -398,3 +401,25 @@ def test_a_verdict_is_plain_json_and_the_same_every_time(
         assert type(gate.figure) in {float, str}
         assert type(gate.bound) in {float, str}
         assert gate.sentence.endswith(".")
+
+
+def test_what_gates_say_is_said_in_french_on_a_card() -> None:
+    interval = Interval(-0.02, -0.03, -0.01)
+    differences = {"auc": interval, "business_cost": Interval(0.01, -0.01, 0.03)}
+    said = [
+        *gates.on_original(differences),
+        gates._not_worse("AUC", interval, 0.015, True),
+        gates._not_worse("Brier score", Interval(0.1, -0.2, 0.3), 0.001, False),
+        gates._not_worse("calibration error", Interval(0.0, -0.1, 0.1), 0.015, False),
+        gates._fair("sex", Interval(0.9, 0.85, 0.95), 0.8, "a first champion needs"),
+        gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "a first champion needs"),
+        gates._fair("sex", Interval(0.9, 0.85, 0.95), 0.8, "the champion's is 0.912, it needs"),
+        gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "the champion's is 0.655, it needs"),
+        gates._unknown("age"),
+    ]
+    english, french = Words("card", "en"), Words("card", "fr")
+    for gate in said:
+        assert retold(gate.sentence, english).replace("\u2212", "-") == gate.sentence
+        told = retold(gate.sentence, french)
+        assert not {"champion's", "accepted", "held-out", "worse"} & set(told.split()), told
+        assert french.named("gates", gate.name) != gate.name

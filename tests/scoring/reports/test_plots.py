@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrow
 
-from scoring.data.dataset import Dataset
 from scoring.evaluation import explain
 from scoring.evaluation.fairness import by_group
 from scoring.evaluation.money import Money
@@ -47,21 +46,6 @@ def ticks(axis: Axes) -> list[str]:
 def legend(figure: Figure) -> str:
     legends = [*figure.legends, *(axis.get_legend() for axis in figure.axes)]
     return " | ".join(text.get_text() for found in legends if found for text in found.get_texts())
-
-
-def test_plots_of_applicants(sample: Dataset, sample_features: pl.DataFrame) -> None:
-    applications = sample.frames("train")["application"].collect()
-    assert "without a value (%)" in shown(plots.missing(applications))[0]
-    columns = ["EXT_SOURCE_1", "EXT_SOURCE_2"]
-    assert shown(plots.densities(applications, columns))[:2] == [
-        "EXT_SOURCE_1 (no unit)",
-        "density",
-    ]
-    examples = sample_features.join(
-        applications.select("SK_ID_CURR", "TARGET"), on="SK_ID_CURR", how="inner"
-    )
-    titles = {"application__EXT_SOURCES_MEAN": "score", "bureau__DAYS_CREDIT__all__min": "days"}
-    assert shown(plots.default_rates(examples, titles))[:2] == ["score", "default rate (%)"]
 
 
 def test_segments_are_named_in_words_and_small_ones_left_out(
@@ -150,9 +134,6 @@ def test_plots_of_decisions(sample_validation: Validation) -> None:
     assert labels[:2] == ["good applicants refused (share)", "defaults refused (share)"]
     for words in ("a (AUC = ", "b (AUC = ", "b (AP = ", "Chance level", "cut-off 9.1%"):
         assert words in legend(ranked)
-    spread = plots.score_distribution(target, pds, 1 / 11, (0.085, 0.1))
-    assert "(%" in shown(spread)[0]
-    assert f"repaid: {int((target == 0).sum()):,}" in legend(spread)
 
 
 def test_the_confusion_counts_applicants_and_money(
@@ -180,7 +161,6 @@ def test_constant_pds_can_be_drawn(sample_validation: Validation) -> None:
         plots.reliability(target, {"dummy": pds}),
         plots.cutoff_choice(target, pds, COSTS),
         plots.ranking(target, {"dummy": pds}, COSTS.cutoff),
-        plots.score_distribution(target, pds, COSTS.cutoff),
     ):
         assert shown(figure)
 

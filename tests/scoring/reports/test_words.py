@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import polars as pl
 import pytest
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.language import LANGUAGES, LanguageError, catalogue
+from scoring.reports.notebooks import table_html
 from scoring.reports.words import Words
 
 CATALOGUES = ("card", "drift", "monitoring", "overview", "plots", "reports", "retraining")
@@ -61,3 +63,18 @@ def test_what_has_no_word_keeps_its_name() -> None:
 def test_a_sentence_that_is_not_there_is_an_error() -> None:
     with pytest.raises(LanguageError, match=r"card\.nothing"):
         Words("card")("nothing")
+
+
+def test_tables_of_notebooks_are_read_as_people_write_them() -> None:
+    table = pl.DataFrame(
+        {
+            "SK_ID_CURR": [100001, 2],
+            "who": ["a <b>", None],
+            "share": [0.12345, None],
+            "n": [1200, 3],
+        }
+    )
+    html = table_html(table)
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
+    assert cells == ["100001", "a &lt;b&gt;", "0.1235", "1,200", "2", "", "", "3"]
+    assert html == table_html(table)
