@@ -35,7 +35,7 @@ def show() -> None:
     # No icon: Streamlit would have the browser fetch it from the internet.
     st.set_page_config(page_title="Credit scoring", layout="wide")
     page = _sidebar(settings)
-    st.title(page.say("title"))
+    st.title(page.say("title"), anchor=False)
     if st.session_state.get("demonstration"):
         st.warning(page.say("demonstration"), icon=":material/science:")
     if said := st.session_state.pop("said", None):

@@ -30,6 +30,7 @@ from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
 from scoring.data.requests import rows_of
+from scoring.features.wording import describe
 from scoring.serving.scorer import Scorer
 from scoring.store import Outcome, Report, Store
 from scoring.store.schema import reads
@@ -240,7 +241,8 @@ def test_a_form_is_made_from_the_document_and_begins_empty_or_with_the_last_appl
     assert {one.value for one in page.number_input} == {None}
     assert {one.value for one in page.selectbox} == {None}
     number = before["application"]["SK_ID_CURR"]
-    told = TEXTS["en"]["begin_last"].format(number=number, rows=number_of_rows(before))
+    rows = TEXTS["en"]["history_rows"].format(rows=number_of_rows(before))
+    told = TEXTS["en"]["begin_last"].format(number=number, rows=rows)
     assert page.radio(key="begin").options == [TEXTS["en"]["begin_empty"], told]
     page.radio(key="begin").set_value(1).run()
     credit = page.number_input(key=f"form_{number}_AMT_CREDIT")
@@ -304,8 +306,12 @@ def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(
     page.number_input(key="form__DAYS_BIRTH").set_value(None)
     page.button(key="ask").click().run()
     for _ in range(2):
-        assert TEXTS[language]["refused"] in words(page)
-        assert "/application/DAYS_BIRTH" in page.dataframe[0].value.iloc[:, 0].to_list()
+        said = words(page)
+        assert TEXTS[language]["incomplete"] in said
+        assert [line for line in said.splitlines() if line.startswith("- **")] == [
+            f"- **{describe('DAYS_BIRTH', language)}**"
+            f"{TEXTS[language]['colon']} {TEXTS[language]['required']}"
+        ]
         assert page.number_input(key="form__AMT_CREDIT").value == 500_000.0
         assert page.selectbox(key="form__NAME_CONTRACT_TYPE").value == "Cash loans"
         page = at_tab(at_tab(page, "batch", language), "applicant", language)
@@ -1004,7 +1010,7 @@ def test_it_shows_what_the_api_refuses(
     page = asked()
     assert TEXTS["en"]["refused"] in words(page)
     if field:
-        assert field in page.dataframe[0].value.iloc[:, 0].to_list()
+        assert f"**{field}**" in words(page).replace("\\", "")
 
 
 def test_it_says_that_something_else_answers(environment: Environment) -> None:
