@@ -181,9 +181,9 @@ def _start(page: Page) -> dict[str, Any]:
         return nothing
     # Without any table of it, the service takes the history that it has.
     stored = history == "stored" and rows.keys() == {"application"}
-    count = page.number(history_rows(rows))
-    said = page.say(f"history_{'stored' if stored else 'rows'}", rows=count)
+    used, count = "stored" if stored else "rows", page.number(history_rows(rows))
     number = rows["application"].get(NUMBER)
+    said = page.say(f"history_{used}", rows=count)
     choices = [page.say("begin_empty"), page.say("begin_last", number=number, rows=said)]
     if not st.radio(page.say("begin"), (0, 1), format_func=choices.__getitem__, key="begin"):
         return nothing
@@ -212,14 +212,13 @@ def _show_card(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -
     if not isinstance(application, dict):
         return
     columns = known.columns(page.api)
+    used, count = answer.get("history") or "rows", page.number(history_rows(dict(rows)))
     facts = {
-        "age": _years(page, application.get("DAYS_BIRTH")),
-        "work": _work(page, application, columns),
+        page.say("age"): _years(page, application.get("DAYS_BIRTH")),
+        page.say("work"): _work(page, application, columns),
+        **{columns[name].label: page.value(application.get(name)) for name in _AMOUNTS},
+        page.say("history"): page.say(f"history_{used}", rows=count),
     }
-    facts = {page.say(name): fact for name, fact in facts.items()}
-    facts |= {columns[name].label: page.value(application.get(name)) for name in _AMOUNTS}
-    used, count = answer.get("history", "rows"), page.number(history_rows(dict(rows)))
-    facts[page.say("history")] = page.say(f"history_{used}", rows=count)
     if answer.get("known") is not None:
         facts[page.say("known")] = page.percent(answer["known"])
     with st.container(border=True):

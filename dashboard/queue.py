@@ -17,14 +17,14 @@ def show(page: Page) -> None:
     with failures_told(page):
         reviews = _show_reviews(page, page.api.reviews())
         referred = _show_referred(page, page.api.referred())
-        waiting = {**reviews, **referred}
+        waiting = reviews | referred
         chosen = st.selectbox(
             page.say("queue_open"), list(waiting), None, waiting.__getitem__, key="queue_chosen",
             placeholder=page.say("choose"),
         )  # fmt: skip
         if chosen in reviews:
-            show_review(page, chosen)
             _show_case(page, page.api.review(chosen)["prediction_id"])
+            show_review(page, chosen)
         elif chosen:
             override.show(page, _show_case(page, chosen))
 

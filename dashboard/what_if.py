@@ -39,7 +39,6 @@ def _changed(
     for name, place in zip(_LOAN, st.columns(len(_LOAN)), strict=True):
         with place:
             key = f"what_if_{decision}_{name}"
-            # All that was asked for was given.
             field = columns[name]._replace(required=False)
             values[name] = ask(page, field, application.get(name), key)
             asked = page.value(application.get(name))

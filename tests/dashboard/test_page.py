@@ -457,6 +457,12 @@ def test_a_loan_that_would_be_accepted_is_taken_and_decided_on(
     assert TEXTS[language]["counter_offer"].format(id=origin) in words(page)
 
 
+def reasons_of(service: Service, number: str) -> list[dict[str, Any]]:
+    """The reasons of a decision, as the API has them."""
+    record = requests.get(f"{service.url}/predictions/{number}", timeout=60).json()
+    return list(record["reasons"])
+
+
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_review_is_opened_taken_on_and_decided(service: Service, language: Any) -> None:
     texts = TEXTS[language]
@@ -475,8 +481,17 @@ def test_a_review_is_opened_taken_on_and_decided(service: Service, language: Any
     assert contested is not None
     assert contested.applicant in page.dataframe[0].value.iloc[:, 0].to_list()
     assert texts["queue_referred"].partition("(")[0] in queued
-    page = in_detail(at_tab(page, "applicant", language), "review", language)
+    page.selectbox(key="queue_chosen").set_value(waiting.id).run()
+    # Whoever decides sees what was decided and why, in what it is decided on.
+    said = words(page).replace("\\", "")
+    assert f"**{texts[contested.decision]}.**" in said
+    assert all(reason["texts"][language] in said for reason in reasons_of(service, contested.id))
+    # On a telephone the column with the name is folded away.
+    page.text_input(key="actor").set_value("").run()
+    page.text_input(key=f"take_actor_{waiting.id}").set_value("C. Martin").run()
     page = press(page, "review_take", language)
+    page.text_input(key="actor").set_value("C. Martin").run()
+    page = in_detail(at_tab(page, "applicant", language), "review", language)
     assert texts["review_assigned"].format(who="C. Martin") in words(page)
     page = press(page, "ruling_send", language)
     assert texts["who_and_why"] in words(page)
