@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from dashboard import decision, history, known, offers, override, review, what_if
-from dashboard.client import ApiError
+from dashboard.client import ApiError, FieldError
 from dashboard.context import Page, beside, failures_told, plain, show_failure
 from dashboard.form import NUMBER, Field, ask_application, whole_years
 from dashboard.samples import history_rows, parsed, sample_files
@@ -17,6 +17,7 @@ from dashboard.samples import history_rows, parsed, sample_files
 _SOURCES = ("number", "file", "form")
 # What stands in the place of an applicant who was erased.
 _ERASED = "erased"
+_AMOUNTS = ("AMT_INCOME_TOTAL", "AMT_CREDIT", "AMT_ANNUITY")
 _DETAILS = ("steps", "offers", "what_if", "similar", "review", "history")
 
 
@@ -151,17 +152,25 @@ def _from_form(page: Page) -> Chosen | None:
     start = _start(page)
     key = f"form_{start['application'].get(NUMBER, '')}"
     values, refused = st.session_state.get("draft", {}).get(key, (start["application"], None))
+    columns = known.columns(page.api)
     with st.form("application", enter_to_submit=False):
         st.write(page.say("form_intro"))
-        values = ask_application(page, known.columns(page.api), values, key)
+        values = ask_application(page, columns, values, key)
         if st.form_submit_button(page.say("ask"), type="primary", key="ask"):
-            refused = _sent(page, start, values)
+            refused = _lacking(columns, values) or _sent(page, start, values)
             if refused is None:
                 st.rerun()
             st.session_state["draft"] = {key: (values, refused)}
     if refused is not None:
-        show_failure(page, refused)
+        show_failure(page, refused, {name: field.label for name, field in columns.items()})
     return None
+
+
+def _lacking(columns: Mapping[str, Field], values: Mapping[str, Any]) -> ApiError | None:
+    """Find what must be given and is not, which one need not ask the API."""
+    names = [name for name, field in columns.items() if field.required and name not in values]
+    errors = tuple(FieldError(f"/application/{name}", "") for name in names)
+    return ApiError("incomplete", errors=errors) if errors else None
 
 
 def _start(page: Page) -> dict[str, Any]:
@@ -172,9 +181,10 @@ def _start(page: Page) -> dict[str, Any]:
         return nothing
     # Without any table of it, the service takes the history that it has.
     stored = history == "stored" and rows.keys() == {"application"}
-    count = page.say("history_stored") if stored else page.number(history_rows(rows))
+    used, count = "stored" if stored else "rows", page.number(history_rows(rows))
     number = rows["application"].get(NUMBER)
-    choices = [page.say("begin_empty"), page.say("begin_last", number=number, rows=count)]
+    said = page.say(f"history_{used}", rows=count)
+    choices = [page.say("begin_empty"), page.say("begin_last", number=number, rows=said)]
     if not st.radio(page.say("begin"), (0, 1), format_func=choices.__getitem__, key="begin"):
         return nothing
     return rows if stored else {**nothing, **rows}
@@ -202,23 +212,22 @@ def _show_card(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -
     if not isinstance(application, dict):
         return
     columns = known.columns(page.api)
+    used, count = answer.get("history") or "rows", page.number(history_rows(dict(rows)))
     facts = {
-        "age": _years(page, application.get("DAYS_BIRTH")),
-        "work": _work(page, application, columns),
-        "income": page.value(application.get("AMT_INCOME_TOTAL")),
-        "credit": page.value(application.get("AMT_CREDIT")),
-        "annuity": page.value(application.get("AMT_ANNUITY")),
-        "history_rows": page.number(history_rows(dict(rows))),
+        page.say("age"): _years(page, application.get("DAYS_BIRTH")),
+        page.say("work"): _work(page, application, columns),
+        **{columns[name].label: page.value(application.get(name)) for name in _AMOUNTS},
+        page.say("history"): page.say(f"history_{used}", rows=count),
     }
-    if used := answer.get("history"):
-        facts["history_rows"] = page.say(f"history_{used}", rows=facts["history_rows"])
     if answer.get("known") is not None:
-        facts["known"] = page.percent(answer["known"])
-    with st.container(border=True), beside():
-        for name, fact in facts.items():
-            with st.container(width="content", gap=None):
-                st.caption(page.say(name), help=page.say("known_help") if name == "known" else None)
-                st.markdown(f"**{plain(fact)}**")
+        facts[page.say("known")] = page.percent(answer["known"])
+    with st.container(border=True):
+        with beside():
+            for name, fact in facts.items():
+                with st.container(width="content", gap=None):
+                    st.caption(name)
+                    st.markdown(f"**{plain(fact)}**")
+        st.caption(page.say("amounts_in", unit=columns[_AMOUNTS[0]].unit))
 
 
 def _years(page: Page, days: object) -> str:

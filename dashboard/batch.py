@@ -25,8 +25,8 @@ _MOST = 5000
 _SHOWN = 200
 # The columns of results, and which text is above each.
 COLUMNS = {
-    "SK_ID_CURR": "number", "decision": "decision", "probability_of_default": "pd",
-    "reasons": "reasons_tab", "problem": "batch_wrong", "cutoff": "cutoff_row",
+    "SK_ID_CURR": "number", "decision": "decision", "problem": "batch_wrong",
+    "probability_of_default": "pd", "reasons": "reasons_tab", "cutoff": "cutoff_row",
     "refer_reasons": "refer", "not_understood": "not_understood", "known": "known",
     "history": "history", "at": "when", "id": "identity",
 }  # fmt: skip
@@ -159,17 +159,20 @@ def _show_results(page: Page, batch: _Batch) -> None:
         for kind in kinds:
             st.metric(page.say(kind), page.number(int(counts.get(kind, 0))), width="content")
     words = {kind: page.say(kind) for kind in kinds}
-    words |= {used: page.say(f"batch_history_{used}") for used in ("sent", "stored", "none")}
+    words |= {used: page.say(f"history_{used}") for used in ("stored", "none")}
+    words["sent"] = page.say("batch_history_sent")
     titles = {name: page.say(text) for name, text in COLUMNS.items()}
     table = table.replace({"decision": words, "history": words}).rename(columns=titles)
     shown = table.head(_SHOWN)
     empty = shown.columns[(shown.isna() | (shown == "")).all()]
     wide = {titles[name]: st.column_config.Column(width="large") for name in ("problem", "reasons")}
+    wide[titles["SK_ID_CURR"]] = st.column_config.Column(page.say("applicant"))
     shares = {
         titles[name]: st.column_config.NumberColumn(format="percent")
         for name in ("probability_of_default", "cutoff", "known")
     }
-    st.dataframe(shown.drop(columns=empty), hide_index=True, column_config=wide | shares)
+    shown = shown.drop(columns=empty)
+    st.dataframe(shown, hide_index=True, column_config=wide | shares, placeholder="–")
     if len(table) > _SHOWN:
         st.caption(page.say("batch_first", count=_SHOWN))
     # Where decimals have commas, spreadsheets read a CSV file with semicolons.

@@ -56,16 +56,16 @@ def scale(
     for start, stop, colour, name in zones:
         if stop > start:
             figure.add_bar(
-                x=[stop - start], base=[start], y=[""], orientation="h", marker_color=colour,
+                x=[stop - start], base=[start], y=[0], orientation="h", marker_color=colour,
                 name=name, hoverinfo="skip", marker_line={"color": INK, "width": 1},
             )  # fmt: skip
     figure.add_annotation(
-        x=pd, y=0.45, text=f"<b>{said}</b>", font={"size": 20, "color": INK},
+        x=pd, y=0.5, text=f"<b>{said}</b>", font={"size": 20, "color": INK},
         showarrow=False, yanchor="bottom",
     )  # fmt: skip
     figure.add_scatter(
-        x=[pd], y=[""], mode="markers",
-        marker={"symbol": "diamond", "size": 18, "color": INK}, showlegend=False, cliponaxis=False,
+        x=[pd], y=[0.4], mode="markers", showlegend=False, cliponaxis=False,
+        marker={"symbol": "triangle-down", "size": 18, "color": INK},
         hovertemplate=f"{texts['gauge']} {said}<extra></extra>",
     )  # fmt: skip
     marks = {0.0: percent(0, language), end: percent(end, language)}
@@ -121,9 +121,10 @@ def waterfall(
             measure=["absolute", *["relative"] * len(moved), "total"],
             x=[reached[0], *moved, 0],
             y=list(range(len(names))),
-            text=[first, *(signed(step, language, 1) for step in moved), last],
+            text=[first, *(signed(round(step, 1) + 0.0, language, 1) for step in moved), last],
             width=_BAR,
             textposition="outside",
+            constraintext="none",
             textfont=_FONT | {"shadow": _HALO},
             increasing={"marker": {"color": ORANGE, "line": {"color": INK, "width": 1}}},
             decreasing={"marker": {"color": BLUE, "line": {"color": INK, "width": 1}}},

@@ -12,7 +12,7 @@ import requests
 
 Failure = Literal[
     "down", "slow", "not_ready", "no_key", "no_scope", "too_often", "missing", "changed", "refused",
-    "failed",
+    "incomplete", "failed",
 ]  # fmt: skip
 
 _CONNECT_SECONDS = 3.0
@@ -43,7 +43,8 @@ class ApiError(Exception):
         down: nothing answers at the address; slow: it did not answer in time; not_ready: it has
         no model or no store; no_key: it does not know the key; no_scope: the key may not do this;
         too_often: it asks for patience; missing: there is no such thing; changed: it is not
-        what the caller has seen any more; refused: the request is wrong; failed: anything else.
+        what the caller has seen any more; refused: the request is wrong; incomplete: it would
+        be, and was not sent; failed: anything else.
     detail : str
         The API's own words, or the library's.
     errors : tuple of FieldError

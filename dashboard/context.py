@@ -60,6 +60,15 @@ class Page(NamedTuple):
             return self.number(found)
         return str(found)
 
+    def signature(self, key: str, usual: str = "") -> str:
+        """Who acts: asked for here unless it is said on the left, which a telephone folds away."""
+        return (
+            self.actor.strip()
+            or (
+                st.text_input(self.say("actor"), usual, key=key, autocomplete="name", max_chars=200)
+            ).strip()
+        )
+
     def table(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Rows by the names of texts, which are above the columns."""
         shown = [{self.say(name): value for name, value in row.items()} for row in rows]
@@ -96,8 +105,8 @@ def failures_told(page: Page) -> Iterator[None]:
         show_failure(page, error)
 
 
-def show_failure(page: Page, error: ApiError) -> None:
-    """What went wrong, and what to do about it."""
+def show_failure(page: Page, error: ApiError, labels: Mapping[str, str] = {}) -> None:
+    """What went wrong, and what to do about it; an application's columns by their labels."""
     advice = page.say(
         f"{error.failure}_help",
         url=page.settings.shown_url,
@@ -106,6 +115,11 @@ def show_failure(page: Page, error: ApiError) -> None:
     )
     st.error(f"**{page.say(error.failure)}.** {advice}", icon=":material/error:")
     if error.errors:
-        page.table({"field": wrong.pointer, "why": wrong.detail} for wrong in error.errors)
+        lines = []
+        for wrong in error.errors:
+            name = labels.get(wrong.pointer.removeprefix("/application/"), wrong.pointer)
+            said = plain(wrong.detail or page.say("required"))
+            lines.append(f"- **{plain(name)}**{page.say('colon')} {said}")
+        st.markdown("\n".join(lines))
     elif error.failure in ("refused", "failed", "missing", "no_scope") and error.detail:
         st.write(page.say("said"), error.detail)

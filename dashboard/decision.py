@@ -111,12 +111,8 @@ def show_reasons(page: Page, record: Mapping[str, Any]) -> None:
     """
     sentences = [reason["texts"][page.language] for reason in record["reasons"]]
     refused = record["final_decision"] == "refuse"
-    st.subheader(page.say("reasons_heading" if refused else "weighed_against"))
-    if sentences:
-        lines = (f"{place}. {plain(text)}" for place, text in enumerate(sentences, 1))
-        st.markdown("\n".join(lines))
-    else:
-        st.write(page.say("no_reasons"))
+    st.subheader(page.say("reasons_heading" if refused else "weighed_against"), anchor=False)
+    show_list(page, sentences)
     if refused:
         return
     # Where there is no explanation, the tab of the steps says why.
@@ -125,6 +121,12 @@ def show_reasons(page: Page, record: Mapping[str, Any]) -> None:
         strongest = min(causes, key=lambda cause: cause["contribution"], default=None)
         if strongest is not None and strongest["contribution"] < 0:
             st.write(page.say("spoke_for", cause=plain(strongest["text"])))
+
+
+def show_list(page: Page, sentences: Sequence[str]) -> None:
+    """Show reasons in their order, or that there are none."""
+    lines = (f"{place}. {plain(text)}" for place, text in enumerate(sentences, 1))
+    st.markdown("\n".join(lines) or page.say("no_reasons"))
 
 
 def show_steps(page: Page, answer: Mapping[str, Any], explained: Mapping[str, Any]) -> None:
@@ -197,7 +199,7 @@ def show_similar(page: Page, answer: Mapping[str, Any], explained: Mapping[str, 
 def _compare(page: Page, value: Any, said: str, counted: Mapping[str, Any]) -> None:
     share = counted["feature"] == _PD
     bins = bins_of(counted, value, page.percent if share else page.number)
-    st.subheader(counted["text"])
+    st.subheader(counted["text"], anchor=False)
     words = _place_in_words(page, value, said, bins)
     st.write(words)
     figure = distribution(bins, value, page.texts, percent=share)

@@ -133,7 +133,9 @@ def ask(page: Page, field: Field, value: Any, key: str) -> Any:
     key : str
         Of the widget.
     """
-    label = f"{field.label} *" if field.required else field.label
+    unit = page.say("years_unit" if field.kind == "span_back" else "years_ago_unit")
+    label = f"{field.label} ({unit})" if field.past else field.label
+    label += " *" if field.required else ""
     if field.options:
         return _ask_option(page, field, label, value, key)
     if field.past:
@@ -161,7 +163,7 @@ def _ask_years(page: Page, field: Field, label: str, value: Any, key: str) -> in
     days = value if _is_number(value) and value != field.absent else None
     start = None if days is None else round(-days / DAYS_A_YEAR, 1)
     years: float | None = st.number_input(
-        f"{label} ({page.say('years_unit' if field.kind == 'span_back' else 'years_ago_unit')})",
+        label,
         min_value=-(field.high or 0.0) / DAYS_A_YEAR,
         max_value=round(-(field.low or 0.0) / DAYS_A_YEAR, 1),
         value=start,
@@ -217,10 +219,10 @@ def ask_application(
     """Ask for all columns, what must be given first; return the values that are known."""
     left = dict(columns)
     required = [left.pop(name) for name, field in columns.items() if field.required]
-    st.subheader(page.say("required_group"))
+    st.subheader(page.say("required_group"), anchor=False)
     values = _ask_some(page, required, start, key)
     for title, names in GROUPS.items():
-        st.subheader(page.say(title))
+        st.subheader(page.say(title), anchor=False)
         some = [left.pop(name) for name in names if name in left]
         values |= _ask_some(page, some, start, key)
     for title, pattern in _OTHERS.items():

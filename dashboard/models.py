@@ -31,7 +31,7 @@ def show(page: Page) -> None:
 
 
 def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
-    st.header(page.say(role))
+    st.header(page.say(role), anchor=False)
     if model is None:
         st.write(page.say("no_challenger"))
         return
@@ -65,7 +65,7 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
 
 def _show_importance(page: Page) -> None:
     told = known.features(page.api)[:_TOP]
-    st.header(page.say("importance"))
+    st.header(page.say("importance"), anchor=False)
     if not told or told[0]["importance"] is None:
         st.write(page.say("no_importance"))
         return
@@ -91,7 +91,7 @@ def _show_policy(page: Page) -> None:
         state["strategy"], state["refer_all"] = policy["strategy"], policy["refer_all"]
         state["challenger_share"] = round(100 * policy["challenger_share"])
     with st.form("policy"):
-        st.header(page.say("policy"))
+        st.header(page.say("policy"), anchor=False)
         strategy = st.selectbox(
             page.say("strategy"),
             _STRATEGIES,
@@ -103,16 +103,17 @@ def _show_policy(page: Page) -> None:
         )
         refer_all = st.checkbox(page.say("refer_all"), key="refer_all")
         motive = st.text_input(page.say("motive"), key="policy_motive", max_chars=2000)
+        actor = page.signature("policy_actor")
         if not st.form_submit_button(page.say("policy_send")):
             return
-        if not (motive.strip() and page.actor.strip()):
+        if not (motive.strip() and actor):
             st.warning(page.say("who_and_why"), icon=":material/warning:")
             return
         change = {
             "strategy": strategy,
             "challenger_share": share / 100,
             "refer_all": refer_all,
-            "actor": page.actor,
+            "actor": actor,
             "motive": motive,
         }
         try:

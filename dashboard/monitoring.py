@@ -56,7 +56,7 @@ def _show_verdict(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
 
 def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
     if alerts:
-        st.header(page.say("alerts"))
+        st.header(page.say("alerts"), anchor=False)
     for alert in alerts:
         box = st.error if alert["severity"] == "critical" else st.warning
         about = page.say("about_version", version=alert["model_version"])
@@ -70,7 +70,9 @@ def _show_alerts(page: Page, alerts: Sequence[Mapping[str, Any]]) -> None:
 
 def _show_model(page: Page, model: Mapping[str, Any]) -> None:
     decisions = page.number(model["decisions"])
-    st.header(page.say("model_decided", version=model["model_version"], decisions=decisions))
+    st.header(
+        page.say("model_decided", version=model["model_version"], decisions=decisions), anchor=False
+    )
     if model["comparison"] is not None:
         _show_drift(page, model["comparison"])
 

@@ -38,7 +38,7 @@ def _ask(page: Page, record: Mapping[str, Any], waits: bool) -> None:
     )
     st.session_state["seen"] = {record["id"]: (count, record["etag"])}
     with st.form("override"), failures_told(page):
-        st.subheader(page.say("decide" if waits else "override"))
+        st.subheader(page.say("decide" if waits else "override"), anchor=False)
         chosen = st.radio(
             page.say("decision"),
             ("accept", "refuse"),
@@ -48,12 +48,14 @@ def _ask(page: Page, record: Mapping[str, Any], waits: bool) -> None:
             key=f"override_decision_{count}",
         )
         motive = st.text_area(page.say("motive"), key=f"override_motive_{count}", max_chars=2000)
-        if not st.form_submit_button(page.say("decide_send" if waits else "override_send")):
+        actor = page.signature(f"override_actor_{count}")
+        send = page.say("decide_send" if waits else "override_send")
+        if not st.form_submit_button(send, type="primary" if waits else "secondary"):
             return
-        if chosen is None or not (motive.strip() and page.actor.strip()):
+        if chosen is None or not (motive.strip() and actor):
             st.warning(page.say("who_and_why"), icon=":material/warning:")
             return
-        page.api.override(record["id"], seen, chosen, page.actor, motive)
+        page.api.override(record["id"], seen, chosen, actor, motive)
         del st.session_state["seen"]
         st.session_state["said"] = page.say("decide_kept" if waits else "override_kept")
         st.rerun()

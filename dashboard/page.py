@@ -35,7 +35,8 @@ def show() -> None:
     # No icon: Streamlit would have the browser fetch it from the internet.
     st.set_page_config(page_title="Credit scoring", layout="wide")
     page = _sidebar(settings)
-    st.title(page.say("title"))
+    st.title(page.say("title"), anchor=False)
+    _show_state(page)
     if st.session_state.get("demonstration"):
         st.warning(page.say("demonstration"), icon=":material/science:")
     if said := st.session_state.pop("said", None):
@@ -80,20 +81,18 @@ def _sidebar(settings: Settings) -> Page:
         if settings.shared_key and not key:
             st.caption(page.say("shared_key"))
             key = settings.shared_key
-        page = page._replace(
-            api=Api(settings.api_url, key, language, settings.timeout), actor=actor
-        )
-        _show_state(page)
-    return page
+        api = Api(settings.api_url, key, language, settings.timeout)
+    return page._replace(api=api, actor=actor)
 
 
 def _show_state(page: Page) -> None:
-    """Whether the API is there, in words."""
-    st.caption(page.say("api", url=page.settings.shown_url))
+    """Whether the API is there, in words; that it is not is seen on a telephone too."""
+    st.sidebar.caption(page.say("api", url=page.settings.shown_url))
     try:
         model = page.api.ready()["model"]
     except ApiError as error:
         show_failure(page, error)
     else:
         st.session_state["demonstration"] = model.get("demonstration")
-        st.caption(f":material/check_circle: {page.say('ready', version=model['version'])}")
+        ready = page.say("ready", version=model["version"])
+        st.sidebar.caption(f":material/check_circle: {ready}")

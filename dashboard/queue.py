@@ -13,42 +13,49 @@ from dashboard.review import show_review
 
 
 def show(page: Page) -> None:
-    """List reviews by when they are due, then referred applications by their age."""
+    """List reviews by when they are due, then referred applications, and look into one of them."""
     with failures_told(page):
-        reviews = page.api.reviews()
-        overdue = sum(review["state"] == "overdue" for review in reviews)
-        st.header(page.say("queue_reviews", count=len(reviews), overdue=overdue))
-        if overdue:
-            st.error(page.say("queue_overdue", count=overdue), icon=":material/alarm:")
-        _show_reviews(page, reviews)
-    with failures_told(page):
-        referred = page.api.referred()
-        # The oldest is first; an applicant who was scored again waits with the newest decision.
-        newest = {waiting["applicant"]: waiting for waiting in referred}
-        st.header(page.say("queue_referred", count=len(newest)))
-        if older := len(referred) - len(newest):
-            st.caption(page.say("queue_older", count=older))
-        _show_referred(page, sorted(newest.values(), key=lambda waiting: str(waiting["at"])))
+        reviews = _show_reviews(page, page.api.reviews())
+        referred = _show_referred(page, page.api.referred())
+        waiting = reviews | referred
+        chosen = st.selectbox(
+            page.say("queue_open"), list(waiting), None, waiting.__getitem__, key="queue_chosen",
+            placeholder=page.say("choose"),
+        )  # fmt: skip
+        if chosen in reviews:
+            _show_case(page, page.api.review(chosen)["prediction_id"])
+            show_review(page, chosen)
+        elif chosen:
+            override.show(page, _show_case(page, chosen))
 
 
-def _show_reviews(page: Page, reviews: Sequence[Mapping[str, Any]]) -> None:
-    if not reviews:
-        st.write(page.say("queue_empty"))
-        return
+def _show_case(page: Page, number: str) -> dict[str, Any]:
+    """Show a decision and why it was made; return its record."""
+    record = page.api.record(number)
+    decision.show_in_force(page, record, record)
+    decision.show_reasons(page, record)
+    return record
+
+
+def _show_reviews(page: Page, reviews: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """List reviews; return what each is called, by its id."""
+    st.header(page.say("queue_reviews", count=len(reviews)), anchor=False)
+    if overdue := sum(review["state"] == "overdue" for review in reviews):
+        st.error(page.say("queue_overdue", count=overdue), icon=":material/alarm:")
     who = {review["id"]: _applicant(page, review) for review in reviews}
-    page.table(
+    rows = [
         {
-            "number": who[review["id"]],
+            "applicant": who[review["id"]],
             "review_state": page.say(f"state_{review['state']}"),
             "due": page.moment(review["due_at"]),
             "received": page.moment(review["received_at"]),
             "assignee": review["assignee"] or "",
         }
         for review in reviews
-    )
-    due = {one["id"]: f"{who[one['id']]} · {page.moment(one['due_at'])}" for one in reviews}
-    if chosen := _chosen(page, due, "queue_review"):
-        show_review(page, chosen)
+    ]
+    _show_table(page, rows)
+    states = (page.say(f"review_{review['state']}") for review in reviews)
+    return {number: f"{who[number]} · {state}" for number, state in zip(who, states, strict=True)}
 
 
 def _applicant(page: Page, review: Mapping[str, Any]) -> str:
@@ -60,34 +67,29 @@ def _applicant(page: Page, review: Mapping[str, Any]) -> str:
     return applicants[key]
 
 
-def _show_referred(page: Page, referred: Sequence[Mapping[str, Any]]) -> None:
-    if not referred:
-        st.write(page.say("queue_empty"))
-        return
-    page.table(
+def _show_referred(page: Page, referred: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """List referred applications by their age; return what each is called, by its id."""
+    # The oldest is first; an applicant who was scored again waits with the newest decision.
+    newest = {waiting["applicant"]: waiting for waiting in referred}
+    st.header(page.say("queue_referred", count=len(newest)), anchor=False)
+    if older := len(referred) - len(newest):
+        st.caption(page.say("queue_older", count=older))
+    oldest_first = sorted(newest.values(), key=lambda waiting: str(waiting["at"]))
+    rows = [
         {
-            "when": page.moment(waiting["at"]),
-            "number": str(waiting["applicant"]),
+            "applicant": str(waiting["applicant"]),
             "pd": page.percent(waiting["probability_of_default"]),
             "refer": "; ".join(page.say(f"short_{why}") for why in waiting["refer_reasons"]),
+            "when": page.moment(waiting["at"]),
         }
-        for waiting in referred
-    )
-    who = {one["id"]: f"{one['applicant']} · {page.moment(one['at'])}" for one in referred}
-    if chosen := _chosen(page, who, "queue_referred"):
-        record = page.api.record(chosen)
-        decision.show_in_force(page, record, record)
-        decision.show_reasons(page, record)
-        override.show(page, record)
+        for waiting in oldest_first
+    ]
+    _show_table(page, rows)
+    return {one["id"]: f"{one['applicant']} · {page.moment(one['at'])}" for one in oldest_first}
 
 
-def _chosen(page: Page, labels: Mapping[str, str], key: str) -> str | None:
-    """Let one of those that wait be looked into; None while none is chosen."""
-    return st.selectbox(
-        page.say("queue_open"),
-        list(labels),
-        None,
-        labels.__getitem__,
-        key=key,
-        placeholder=page.say("choose"),
-    )
+def _show_table(page: Page, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        page.table(rows)
+    else:
+        st.write(page.say("queue_empty"))

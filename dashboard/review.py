@@ -21,7 +21,7 @@ def show(page: Page, record: Mapping[str, Any]) -> None:
 
 
 def _offer_notice(page: Page, number: str) -> None:
-    st.subheader(page.say("notice"))
+    st.subheader(page.say("notice"), anchor=False)
     st.write(page.say("notice_intro"))
     name = f"{page.say('notice_file')}_{number[:8]}.html"
     with failures_told(page):
@@ -30,15 +30,19 @@ def _offer_notice(page: Page, number: str) -> None:
             page.say("notice_take"), content, name, "text/html", key=f"notice_{number}",
             icon=":material/print:",
         )  # fmt: skip
+        with st.expander(page.say("notice_look")):
+            # Made by the API itself, without any script.
+            st.iframe(content, height=700, alt=page.say("notice"))
 
 
 def show_review(page: Page, number: str) -> None:
     """Show a review, and while it waits the forms to take it on and to decide."""
     review = page.api.review(number)
     with st.container(border=True):
-        st.subheader(page.say(f"review_{review['state']}"))
-        when = {name: page.moment(review[f"{name}_at"]) for name in ("received", "due")}
-        st.write(page.say("review_dates", **when))
+        st.subheader(page.say(f"review_{review['state']}"), anchor=False)
+        ends = "decided" if review["state"] == "decided" else "due"
+        when = {name: page.moment(review[f"{name}_at"]) for name in ("received", ends)}
+        st.write(page.say(f"review_until_{ends}", **when))
         st.text(page.say("review_words", words=review["words"]))
         if review["state"] == "decided":
             decision = page.say(review["decision"])
@@ -50,11 +54,11 @@ def show_review(page: Page, number: str) -> None:
 
 
 def _ask_ruling(page: Page, review: Mapping[str, Any]) -> None:
-    if not review["assignee"] and st.button(
-        page.say("review_take"), key=f"take_{review['id']}", disabled=not page.actor.strip()
-    ):
-        page.api.assign(review["id"], page.actor)
-        st.rerun()
+    if not review["assignee"]:
+        who = page.signature(f"take_actor_{review['id']}")
+        if st.button(page.say("review_take"), key=f"take_{review['id']}", disabled=not who):
+            page.api.assign(review["id"], who)
+            st.rerun()
     with st.form(f"ruling_{review['id']}"), failures_told(page):
         decision = st.radio(
             page.say("decision"), ("accept", "refuse"), None, page.say, horizontal=True,
@@ -63,20 +67,21 @@ def _ask_ruling(page: Page, review: Mapping[str, Any]) -> None:
         motive = st.text_area(
             page.say("motive_told"), key=f"ruling_motive_{review['id']}", max_chars=2000
         )
-        if not st.form_submit_button(page.say("ruling_send")):
+        actor = page.signature(f"ruling_actor_{review['id']}", review["assignee"] or "")
+        if not st.form_submit_button(page.say("ruling_send"), type="primary"):
             return
-        if decision is None or not (motive.strip() and page.actor.strip()):
+        if decision is None or not (motive.strip() and actor):
             st.warning(page.say("who_and_why"), icon=":material/warning:")
             return
         etag = page.api.record(review["prediction_id"])["etag"]
-        page.api.decide_review(review["id"], etag, decision, page.actor, motive)
+        page.api.decide_review(review["id"], etag, decision, actor, motive)
         st.session_state["said"] = page.say("ruling_kept")
         st.rerun()
 
 
 def _ask_for_review(page: Page, number: str, count: int) -> None:
     with st.form(f"contest_{number}"), failures_told(page):
-        st.subheader(page.say("contest"))
+        st.subheader(page.say("contest"), anchor=False)
         st.write(page.say("contest_intro"))
         words = st.text_area(
             page.say("contest_words"), key=f"contest_words_{count}", max_chars=2000

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import known
 from dashboard.context import Page, beside, failures_told
-from dashboard.decision import show_verdict
+from dashboard.decision import show_list, show_verdict
 from dashboard.form import Field, ask
 
 # The loan can change; the applicant cannot.
@@ -39,20 +39,20 @@ def _changed(
     for name, place in zip(_LOAN, st.columns(len(_LOAN)), strict=True):
         with place:
             key = f"what_if_{decision}_{name}"
-            values[name] = ask(page, columns[name], application.get(name), key)
+            field = columns[name]._replace(required=False)
+            values[name] = ask(page, field, application.get(name), key)
             asked = page.value(application.get(name))
             st.caption(f"{page.say('before')}{page.say('colon')} {asked}")
     return {name: value for name, value in values.items() if value != application.get(name)}
 
 
 def _show_difference(page: Page, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    show_verdict(page, after, "scale_after")
     answers = {"before": before, "after": after}
     shares = [answer["probability_of_default"] for answer in answers.values()]
     with beside():
         for (name, answer), said in zip(answers.items(), page.percents(*shares), strict=True):
             st.metric(page.say(name), f"{said} · {page.say(answer['decision'])}", width="content")
+    show_verdict(page, after, "scale_after")
     refused = after["decision"] == "refuse"
     st.write(page.say("reasons_after" if refused else "against_after"))
-    for reason in after["reasons"]:
-        st.text(reason["texts"][page.language])
+    show_list(page, [reason["texts"][page.language] for reason in after["reasons"]])

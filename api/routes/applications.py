@@ -21,7 +21,7 @@ from scoring.data.sources import SourceFile, read_noted
 from scoring.data.tables import APPLICATION, Column
 from scoring.data.values import is_missing
 
-blueprint = resource("applications")
+blueprint = resource("applications", "prediction", "Decisions on applications")
 
 _APPLICATIONS = replace(APPLICATION, columns=accepted_columns(APPLICATION))
 _KINDS = ("text/csv", "application/octet-stream")

@@ -30,6 +30,7 @@ from dashboard.texts import TEXTS, number, percent, signed
 from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
 from scoring.data.requests import rows_of
+from scoring.features.wording import describe
 from scoring.serving.scorer import Scorer
 from scoring.store import Outcome, Report, Store
 from scoring.store.schema import reads
@@ -240,7 +241,8 @@ def test_a_form_is_made_from_the_document_and_begins_empty_or_with_the_last_appl
     assert {one.value for one in page.number_input} == {None}
     assert {one.value for one in page.selectbox} == {None}
     number = before["application"]["SK_ID_CURR"]
-    told = TEXTS["en"]["begin_last"].format(number=number, rows=number_of_rows(before))
+    rows = TEXTS["en"]["history_rows"].format(rows=number_of_rows(before))
+    told = TEXTS["en"]["begin_last"].format(number=number, rows=rows)
     assert page.radio(key="begin").options == [TEXTS["en"]["begin_empty"], told]
     page.radio(key="begin").set_value(1).run()
     credit = page.number_input(key=f"form_{number}_AMT_CREDIT")
@@ -304,8 +306,12 @@ def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(
     page.number_input(key="form__DAYS_BIRTH").set_value(None)
     page.button(key="ask").click().run()
     for _ in range(2):
-        assert TEXTS[language]["refused"] in words(page)
-        assert "/application/DAYS_BIRTH" in page.dataframe[0].value.iloc[:, 0].to_list()
+        said = words(page)
+        assert TEXTS[language]["incomplete"] in said
+        assert [line for line in said.splitlines() if line.startswith("- **")] == [
+            f"- **{describe('DAYS_BIRTH', language)}**"
+            f"{TEXTS[language]['colon']} {TEXTS[language]['required']}"
+        ]
         assert page.number_input(key="form__AMT_CREDIT").value == 500_000.0
         assert page.selectbox(key="form__NAME_CONTRACT_TYPE").value == "Cash loans"
         page = at_tab(at_tab(page, "batch", language), "applicant", language)
@@ -451,6 +457,12 @@ def test_a_loan_that_would_be_accepted_is_taken_and_decided_on(
     assert TEXTS[language]["counter_offer"].format(id=origin) in words(page)
 
 
+def reasons_of(service: Service, number: str) -> list[dict[str, Any]]:
+    """The reasons of a decision, as the API has them."""
+    record = requests.get(f"{service.url}/predictions/{number}", timeout=60).json()
+    return list(record["reasons"])
+
+
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_review_is_opened_taken_on_and_decided(service: Service, language: Any) -> None:
     texts = TEXTS[language]
@@ -469,8 +481,17 @@ def test_a_review_is_opened_taken_on_and_decided(service: Service, language: Any
     assert contested is not None
     assert contested.applicant in page.dataframe[0].value.iloc[:, 0].to_list()
     assert texts["queue_referred"].partition("(")[0] in queued
-    page = in_detail(at_tab(page, "applicant", language), "review", language)
+    page.selectbox(key="queue_chosen").set_value(waiting.id).run()
+    # Whoever decides sees what was decided and why, in what it is decided on.
+    said = words(page).replace("\\", "")
+    assert f"**{texts[contested.decision]}.**" in said
+    assert all(reason["texts"][language] in said for reason in reasons_of(service, contested.id))
+    # On a telephone the column with the name is folded away.
+    page.text_input(key="actor").set_value("").run()
+    page.text_input(key=f"take_actor_{waiting.id}").set_value("C. Martin").run()
     page = press(page, "review_take", language)
+    page.text_input(key="actor").set_value("C. Martin").run()
+    page = in_detail(at_tab(page, "applicant", language), "review", language)
     assert texts["review_assigned"].format(who="C. Martin") in words(page)
     page = press(page, "ruling_send", language)
     assert texts["who_and_why"] in words(page)
@@ -1004,7 +1025,7 @@ def test_it_shows_what_the_api_refuses(
     page = asked()
     assert TEXTS["en"]["refused"] in words(page)
     if field:
-        assert field in page.dataframe[0].value.iloc[:, 0].to_list()
+        assert f"**{field}**" in words(page).replace("\\", "")
 
 
 def test_it_says_that_something_else_answers(environment: Environment) -> None:
