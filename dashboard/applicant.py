@@ -281,6 +281,7 @@ def _show_decision(
     decision.show_in_force(page, answer, record)
     if origin := answer.get("counter_offer_to"):
         st.caption(page.say("counter_offer", id=origin))
+        st.text(page.say("taken_by", actor=answer.get("actor") or page.say("unknown")))
     override.show(page, record)
     decision.show_reasons(page, record)
     names = [page.say(f"{name}_tab") for name in _DETAILS]
@@ -314,7 +315,8 @@ def _show_offers(page: Page, outcome: Outcome, record: dict[str, Any]) -> None:
     rows = offers.show(page, outcome.rows, record)
     if rows is None:
         return
-    answer = _asked(page, json.dumps({**rows, "counter_offer_to": record["id"]}).encode())
+    taken = {**rows, "counter_offer_to": record["id"], "actor": page.actor}
+    answer = _asked(page, json.dumps(taken).encode())
     if isinstance(answer, ApiError):
         raise answer
     st.session_state["outcome"] = Outcome(outcome.body, rows, answer)

@@ -32,4 +32,5 @@ def _row(page: Page, record: Mapping[str, Any]) -> dict[str, str]:
     return {
         "when": page.moment(record["at"]), "decision": page.say(record["decision"]),
         "pd": pd, "cutoff_row": cutoff, "version": record["model"]["version"],
+        "who_took": record.get("actor") or "",
     }  # fmt: skip

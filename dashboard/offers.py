@@ -36,7 +36,8 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
         for place, (offer, pd) in enumerate(zip(found["offers"], said, strict=True)):
             with st.container(border=True):
                 _show_offer(page, offer, pd)
-                if st.button(page.say("take_offer"), key=f"offer_{answer['id']}_{place}"):
+                key, unnamed = f"offer_{answer['id']}_{place}", not page.actor.strip()
+                if st.button(page.say("take_offer"), key=key, disabled=unnamed):
                     return {**rows, "application": {**rows["application"], **offer["columns"]}}
     return None
 

@@ -124,6 +124,9 @@ class Answer(BaseModel):
     counter_offer_to: str | None = Field(
         description="The decision in the place of whose loan this one was offered"
     )
+    actor: str | None = Field(
+        description="Who took the loan that was offered; null where this is no counter-offer"
+    )
     reasons: list[Reason] = Field(
         max_length=REASONS, description="What pushed the probability up most, strongest first"
     )
@@ -151,7 +154,8 @@ def answer_of(prediction: Prediction, applicant: int | None = None) -> dict[str,
         "known": prediction.known,
         "history": prediction.history,
         "counter_offer_to": prediction.counter_offer_to,
-        "reasons": reasons_of(prediction),
+        "actor": prediction.actor,
+        "reasons": _reasons_as_answered(prediction),
         "model": {
             "name": prediction.model_name,
             "version": prediction.model_version,
@@ -175,6 +179,13 @@ def reasons_of(prediction: Prediction) -> list[dict[str, Any]]:
         other = next(iter(texts.values()), reason.get("feature", ""))
         reason["texts"] = dict.fromkeys(LANGUAGES, other) | texts
     return reasons
+
+
+def _reasons_as_answered(prediction: Prediction) -> orjson.Fragment | list[dict[str, Any]]:
+    """Make the reasons of an answer: as they are recorded, if that is in every language."""
+    # Quotation marks within a text are escaped: these are keys.
+    counts = {prediction.reasons.count(f'"{key}":') for key in ("texts", *LANGUAGES)}
+    return orjson.Fragment(prediction.reasons) if len(counts) == 1 else reasons_of(prediction)
 
 
 def warnings_of(

@@ -13,28 +13,43 @@ from api.decisions.requests import Applicant, DecisionRequest
 from api.http.bodies import wrong_fields
 from api.http.problems import FieldError, ProblemError
 from scoring.data.requests import UNREADABLE, body_of
+from scoring.free_text import readable
 from scoring.serving.offers import LOAN, Offered
 from scoring.store import ERASED, Prediction, Store
 
-COUNTER_OFFER_TO = "counter_offer_to"
+COUNTER_OFFER_TO, ACTOR = "counter_offer_to", "actor"
 ID_PATTERN = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+TAKEN = (
+    "A loan is in force already after that application, by the decision {id}: nothing is recorded. "
+    "To replace it, refuse that one first (POST /predictions/{{id}}/override)."
+)
 _MOST_NAMES = 5
 
 
-def take_origin(document: object) -> str | None:
-    """Take the id of an earlier decision out of the JSON of a body, if it names one.
+def take_origin(document: object) -> tuple[str, str] | None:
+    """Take out of the JSON of a body the id of an earlier decision and who takes another loan.
+
+    Returns
+    -------
+    (str, str) or None
+        None where no earlier decision is named.
 
     Raises
     ------
     ProblemError
-        422 if it cannot be an id.
+        422 if it cannot be an id, or nobody is named.
     """
     if not isinstance(document, dict) or COUNTER_OFFER_TO not in document:
         return None
-    number = document.pop(COUNTER_OFFER_TO)
+    number, actor = document.pop(COUNTER_OFFER_TO), document.pop(ACTOR, None)
     if not isinstance(number, str) or not re.fullmatch(ID_PATTERN, number):
         raise wrong("must be the id of a decision, as POST /predict answered it")
-    return number
+    if not isinstance(actor, str):
+        raise wrong("must name who takes the loan that was offered", ACTOR)
+    try:
+        return number, readable(actor)
+    except ValueError as error:
+        raise wrong(str(error), ACTOR) from None
 
 
 def checked(
@@ -49,9 +64,9 @@ def checked(
     StoreUnavailableError
         If there is no store to ask for the rows of a decision by number.
     """
-    applicant, origin = request.applicant, request.origin
-    if origin is None:
+    if request.counter_offer is None:
         return request
+    applicant, origin = request.applicant, request.counter_offer.origin
     if origin.applicant == ERASED:
         return wrong("what that decision was taken on has been erased")
     if origin.applicant != store.pseudonyms.applicant(applicant.id):
@@ -89,9 +104,20 @@ def _not_offered(application: Mapping[str, Any], offered: Iterable[Offered]) -> 
     return None
 
 
-def wrong(detail: str) -> ProblemError:
-    """Say what is wrong with the decision that is named."""
-    return wrong_fields([FieldError(pointer=f"/{COUNTER_OFFER_TO}", detail=detail)])
+def wrong(detail: str, field: str = COUNTER_OFFER_TO) -> ProblemError:
+    """Say what is wrong with the decision that is named, or with who takes the loan."""
+    return wrong_fields([FieldError(pointer=f"/{field}", detail=detail)])
+
+
+def unless_taken(asked: Prediction, kept: Prediction) -> Prediction | ProblemError:
+    """Return what the store kept of a decision, or a problem if that is an earlier loan in force.
+
+    What was recorded under the same idempotency key is the answer to it.
+    """
+    key = asked.idempotency_key
+    if kept.id == asked.id or (key is not None and kept.idempotency_key == key):
+        return kept
+    return ProblemError(409, TAKEN.format(id=kept.id))
 
 
 def _rows_of(origin: Prediction, number: int, store: Store) -> dict[str, Any] | None:

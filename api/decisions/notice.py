@@ -133,9 +133,9 @@ def _decision(history: History, words: _Words) -> Iterator[str]:
         yield words(after, at=last.at, before=before.at, word=word)
         yield words("decision.motive", motive=last.motive)
     else:
-        referred = history.in_force == "refer"
-        kind = "decision.referred" if referred else "decision.automatic"
-        yield words(kind, at=history.prediction.at)
+        kinds = {"refer": "referred", "accept": "with_person" if history.prediction.actor else ""}
+        kind = kinds.get(history.in_force) or "automatic"
+        yield words(f"decision.{kind}", at=history.prediction.at)
 
 
 def _loan(history: History, layouts: Layouts, words: _Words) -> Iterator[Section]:
@@ -147,8 +147,9 @@ def _loan(history: History, layouts: Layouts, words: _Words) -> Iterator[Section
     differences = asked.differences(offered) if asked and offered else {}
     said = (difference_text(term, *both, words.language) for term, both in differences.items())
     unknown = () if differences else (words("loan.unknown"),)
-    origin = words("loan.origin", reference=number)
-    yield Section(words("loan.title"), tuple(said), (origin, *unknown))
+    stands = "withdrawn" if history.in_force == "refuse" else "offered"
+    origin = words(f"loan.{stands}.origin", reference=number)
+    yield Section(words(f"loan.{stands}.title"), tuple(said), (origin, *unknown))
 
 
 def _loan_of(prediction: Prediction, layouts: Layouts) -> Loan | None:

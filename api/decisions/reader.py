@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_sch
 
 from api.decisions.column_checks import Unknown, checker, expectation, reader
 from api.decisions.counter_offers import take_origin
-from api.decisions.requests import Applicant, has_history
+from api.decisions.requests import Applicant, CounterOffer, has_history
 from api.http.bodies import parse, wrong_fields
 from api.http.near_misses import near_miss
 from api.http.problems import FieldError, pointer_part
@@ -98,22 +98,23 @@ class ApplicantReader:
 
     def read_decided(
         self, body: bytes, find: Callable[[str], Prediction]
-    ) -> tuple[Applicant, Prediction | None]:
-        """Read the same with the decision that it is a counter-offer to, if any.
+    ) -> tuple[Applicant, CounterOffer | None]:
+        """Read the same with what it is a counter-offer to, if anything.
 
         `find` looks up a decision, whose record says the number where the application does not.
         """
         document = self.parse(body)
-        number = take_origin(document)
-        if number is None:
+        named = take_origin(document)
+        if named is None:
             return self._read_any(document), None
+        number, actor = named
         origin = find(number)
         application = cast("dict[str, Any]", document).get("application")
         # A pseudonym does not tell it.
         if isinstance(application, dict) and origin.applicant.isdigit():
             given = application.get(_APPLICANT)
             application[_APPLICANT] = int(origin.applicant) if given is None else given
-        return self._read_any(document), origin
+        return self._read_any(document), CounterOffer(origin, actor)
 
     def _read_any(self, document: object) -> Applicant:
         number = known_number(document)

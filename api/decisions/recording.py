@@ -36,16 +36,17 @@ def record_of(
     the record will be.
     """
     applicant, caller = featured.request.applicant, featured.request.caller
-    origin = featured.request.origin
+    counter_offer = featured.request.counter_offer
     model, score = route.model, scores[route.model.digest]
     scorer, (decision, refer_reasons) = model.scorer, settled
     rows, rows_sha256 = _stored_rows(applicant, store)
     concealed, key = store.pseudonyms.concealed, caller.idempotency_key
+    known_by = store.pseudonyms.applicant(applicant.id)
     low, high = scorer.refer_band
     return Prediction(
         id=new_id(),
         at=datetime.now(UTC),
-        applicant=store.pseudonyms.applicant(applicant.id),
+        applicant=known_by,
         source="id" if applicant.by_number else "rows",
         rows=rows,
         rows_sha256=rows_sha256,
@@ -67,12 +68,13 @@ def record_of(
         request_id=caller.request_id,
         idempotency_key=None if key is None else concealed(key),
         request_sha256=concealed(caller.request_sha256),
-        milliseconds=(time.perf_counter() - caller.arrived) * 1e3,
+        milliseconds=(time.perf_counter() - caller.arrived) * 1e3 / caller.together,
         misunderstood=applicant.misunderstood,
         known=score.known,
         history=applicant.history,
         refer_reasons=" ".join(refer_reasons) or None,
-        counter_offer_to=origin.id if origin else None,
+        counter_offer_to=counter_offer and counter_offer.origin.id,
+        actor=counter_offer and store.pseudonyms.text(counter_offer.actor, known_by),
         terms=terms,
         shadows=_shadows(route, scores),
     )

@@ -30,7 +30,8 @@ class Applicant:
 class Caller:
     """Who asks, an API key's id or "loopback", and what makes a repeated request known.
 
-    `arrived` is when the request came, by `time.perf_counter`.
+    `arrived` is when the request came, by `time.perf_counter`; of a batch, when those that are
+    decided on `together` were begun.
     """
 
     id: str
@@ -38,15 +39,24 @@ class Caller:
     idempotency_key: str | None
     request_sha256: str
     arrived: float
+    together: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CounterOffer:
+    """The decision in the place of whose loan another is taken, and who takes it."""
+
+    origin: Prediction
+    actor: str
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
-    """An applicant to decide on, who asks, and the decision that it is a counter-offer to."""
+    """An applicant to decide on, who asks, and what it is a counter-offer to, if it is one."""
 
     applicant: Applicant
     caller: Caller
-    origin: Prediction | None = None
+    counter_offer: CounterOffer | None = None
 
 
 def has_history(rows: Rows) -> bool:

@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from api.decisions.batcher import Batcher
-from api.decisions.counter_offers import checked
+from api.decisions.counter_offers import checked, unless_taken
 from api.decisions.features import Featured, add_features, add_histories, compute_features
 from api.decisions.recording import record_of
 from api.decisions.requests import Applicant, DecisionRequest
@@ -147,7 +147,7 @@ class DecisionService:
             logger.warning("the store cannot be used: %s", error)
             return [unavailable() for _ in requests]
 
-    def _score_and_record(self, featured: list[Featured]) -> list[Prediction]:
+    def _score_and_record(self, featured: list[Featured]) -> list[Prediction | ProblemError]:
         routes = [self._models.route(item.request.applicant.id) for item in featured]
         scores = score_by_routes([item.vector for item in featured], routes)
         refer_all = self._models.policy.refer_all
@@ -164,7 +164,7 @@ class DecisionService:
         recorded = self._store.decisions.record(records)
         new = [kept for kept, own in zip(recorded, records, strict=True) if kept is own]
         metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
-        return recorded
+        return list(map(unless_taken, records, recorded))
 
     def _settle(
         self,

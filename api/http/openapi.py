@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from api.decisions.column_checks import in_words, json_schema
-from api.decisions.counter_offers import COUNTER_OFFER_TO, ID_PATTERN
+from api.decisions.counter_offers import ACTOR, COUNTER_OFFER_TO, ID_PATTERN
 from api.decisions.reader import accepted_columns, must_be_given
 from api.http.bodies import JSON, JSON_LINES, KEY_PATTERN, Body
 from api.http.problems import MEDIA_TYPE, FieldError, Problem, ProblemError, answer
@@ -234,8 +234,12 @@ def _request_schemas(row_limit: int, batch_limit: int) -> dict[str, Any]:
     )
     counter_offer = _object(
         "The same with another loan than an earlier decision's on the applicant",
-        [APPLICATION.name, COUNTER_OFFER_TO],
-        {**rows, COUNTER_OFFER_TO: {"type": "string", "pattern": f"^{ID_PATTERN}$"}},
+        [APPLICATION.name, COUNTER_OFFER_TO, ACTOR],
+        {
+            **rows,
+            COUNTER_OFFER_TO: {"type": "string", "pattern": f"^{ID_PATTERN}$"},
+            ACTOR: {"type": "string", "minLength": 1, "maxLength": 200},
+        },
     )
     number = _object(
         "An applicant whose rows and features the service has",

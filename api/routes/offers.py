@@ -111,7 +111,7 @@ def offers() -> Response:
     recorded. Send rows as to POST /predict, or SK_ID_CURR
     alone with a key that has the scope read: the answer tells stored amounts, and who looked is
     recorded. It counts against the limit of POST /what-if. To decide on an offer, send the
-    application with its `columns` and `counter_offer_to` to POST /predict.
+    application with its `columns`, `counter_offer_to` and `actor` to POST /predict.
     """
     limits.spend(current_client().id, "what_if_limiter")
     service = current_service()

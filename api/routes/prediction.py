@@ -1,6 +1,7 @@
 """POST /predict and /predict/batch: applicants in, decisions with their reasons out."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from api.decisions import example
 from api.decisions.answers import Answer, answer_of
-from api.decisions.counter_offers import wrong
+from api.decisions.counter_offers import TAKEN, wrong
 from api.decisions.requests import Applicant, Caller, DecisionRequest
 from api.http import openapi
 from api.http.access import current_client, may_see, scope
@@ -32,6 +33,11 @@ STALE = openapi.problem(
     "What is stored of the applicant is damaged, or of another version than this service's",
     "The features of applicant 100002 are of version 1 and this service scores version 2. "
     "Materialise them again, or send the rows.",
+)
+_CONFLICT = openapi.problem(
+    409,
+    "A loan is in force already after the application; or what is stored cannot be used",
+    TAKEN.format(id="01990f2e-7c1b-7d3a-9f00-0123456789ab"),
 )
 _ALONE = {"application": example.REQUEST["application"]}
 _BY_NUMBER = {"SK_ID_CURR": 100002}
@@ -71,7 +77,13 @@ class Batch(BaseModel):
 @blueprint.post(
     "/predict",
     summary="Decide on an application from Kaggle's rows, or on a known applicant",
-    responses={200: Answer, **openapi.BAD_ROWS, 404: UNKNOWN, 409: STALE, 503: openapi.NOT_READY},
+    responses={
+        200: Answer,
+        **openapi.BAD_ROWS,
+        404: UNKNOWN,
+        409: _CONFLICT,
+        503: openapi.NOT_READY,
+    },
     openapi_extensions=openapi.operation(
         openapi.IDEMPOTENCY,
         body=openapi.rows_body({"examples": _EXAMPLES}, of=openapi.DECIDED),
@@ -84,18 +96,18 @@ def predict() -> Response:
     Send rows (histories may be left out or empty, columns that are not required left out or
     null, and history rows need not repeat SK_ID_CURR; an application without one gets a number
     that nobody has), or SK_ID_CURR alone for an applicant that the service knows. Whoever takes
-    another loan than the one that was decided on names that decision in `counter_offer_to`: it has
-    to be one that POST /offers tells now, and all else as it was. The decision is recorded before
-    it is answered; sent again with the same Idempotency-Key, the same request gets the first
-    answer.
+    another loan than the one that was decided on names that decision in `counter_offer_to` and
+    oneself as `actor`: it has to be one that POST /offers tells now, all else as it was, and no
+    loan in force already. The decision is recorded before it is answered; sent again with the same
+    Idempotency-Key, the same request gets the first answer.
     """
     key, body = idempotency_key(), read_body(JSON)
     caller = caller_of(key, body)
     first = None if key is None else _first_answer(caller, key)
     service = current_service()
-    applicant, origin = service.reader.read_decided(body, _origin_of)
+    applicant, counter_offer = service.reader.read_decided(body, _origin_of)
     if first is None:
-        request = DecisionRequest(applicant, caller, origin)
+        request = DecisionRequest(applicant, caller, counter_offer)
         (result,) = service.decisions.decide([request])
         first = _checked(result, caller)
     return json_answer(_answer(first, applicant))
@@ -136,9 +148,11 @@ def _items(applicants: list[bytes], caller: Caller, key: str | None) -> Iterator
     decisions = current_service().decisions
     for start in range(0, len(applicants), _CHUNK):
         # Only those decided on together are parsed at a time.
+        some = applicants[start : start + _CHUNK]
+        own = replace(caller, arrived=time.perf_counter(), together=len(some))
         requests = [
-            _request_of(body, caller, None if key is None else _own_key(key, index))
-            for index, body in enumerate(applicants[start : start + _CHUNK], start)
+            _request_of(body, own, None if key is None else _own_key(key, index))
+            for index, body in enumerate(some, start)
         ]
         results = decisions.decide(requests)
         for index, (made, result) in enumerate(zip(requests, results, strict=True), start):
@@ -177,8 +191,8 @@ def _request_of(body: bytes, caller: Caller, key: str | None) -> DecisionRequest
     if len(body) > largest:
         return ProblemError(413, f"The applicant is larger than {largest:,} bytes.")
     try:
-        applicant, origin = service.reader.read_decided(body, _origin_of)
-        return DecisionRequest(applicant, replace(caller, idempotency_key=key), origin)
+        applicant, counter_offer = service.reader.read_decided(body, _origin_of)
+        return DecisionRequest(applicant, replace(caller, idempotency_key=key), counter_offer)
     except ProblemError as problem:
         return problem
 

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from operator import eq, ge, lt
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, select, tuple_
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from scoring.store.database import Repository
 from scoring.store.engine import chosen, insert_once
+from scoring.store.outcomes import latest_override, lock_decisions
 from scoring.store.pseudonyms import ERASED
 from scoring.store.records import Decided, Prediction, ShadowScore
 from scoring.store.schema import overrides, predictions, reads, shadows
@@ -37,18 +39,21 @@ class Decisions(Repository):
         Returns
         -------
         list of Prediction
-            Those given; where a caller used an idempotency key before, the first one of it,
-            and the new one is not recorded.
+            Those given; where a caller used an idempotency key before, the first one of it, and
+            for a counter-offer where a loan is in force already, the decision on that: the new one
+            is not recorded.
         """
         if not new:
             return []
-        keyed = [decision for decision in new if decision.idempotency_key is not None]
-        plain = [_row(decision) for decision in new if decision.idempotency_key is None]
         with self._database.writing() as connection:
+            taken = _taken(connection, new)
+            free = [decision for decision in new if decision.id not in taken]
+            keyed = [decision for decision in free if decision.idempotency_key is not None]
+            plain = [_row(decision) for decision in free if decision.idempotency_key is None]
             if plain:
                 connection.execute(_ALWAYS, plain)
             first = _record_once(connection, keyed) if keyed else {}
-            kept = [first.get(_key(decision), decision) for decision in new]
+            kept = [taken.get(own.id) or first.get(_key(own), own) for own in new]
             scored = [
                 {"prediction_id": decision.id, **asdict(shadow)}
                 for decision, asked in zip(kept, new, strict=True)
@@ -126,7 +131,8 @@ class Decisions(Repository):
     ) -> list[Prediction]:
         """Read the decisions that were left to an officer and still wait, oldest first.
 
-        None waits any more that an officer took, or in whose place another loan was accepted.
+        None waits any more that an officer took, or in whose place another loan is in force; nor do
+        those that the same applicant had before such a one.
 
         Parameters
         ----------
@@ -137,13 +143,14 @@ class Decisions(Repository):
         limit : int
             The most that are read.
         """
-        column = predictions.c
-        taken = exists().where(overrides.c.prediction_id == column.id)
-        offered = predictions.alias("offered").c
-        accepted = exists().where(
-            offered.counter_offer_to == column.id, offered.decision == "accept"
+        column, later = predictions.c, predictions.alias("later").c
+        after = exists().where(
+            later.applicant == column.applicant,
+            later.at > column.at,
+            later.decision == "refer",
+            _settled(later),
         )
-        waits = ~taken & ~accepted
+        waits = ~_settled(column) & ~after
         where = [column.at >= since, column.decision == "refer", column.applicant != ERASED, waits]
         if caller is not None:
             where.append(column.caller == caller)
@@ -159,6 +166,39 @@ class Decisions(Repository):
     def _page(self, query: Select[Any]) -> list[Prediction]:
         with self._database.reading() as connection:
             return _read(connection, query)
+
+
+def _settled(decision: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
+    """Whether an officer decided in a decision's place, or another loan is in force there."""
+    offered = predictions.alias("offered").c
+    in_force = func.coalesce(latest_override(offered.id), offered.decision)
+    accepted = exists().where(offered.counter_offer_to == decision.id, in_force == "accept")
+    return exists().where(overrides.c.prediction_id == decision.id) | accepted
+
+
+def _taken(connection: Connection, new: Sequence[Prediction]) -> Mapping[str, Prediction]:
+    """Return the decision on the loan in force by the id of each counter-offer that has one.
+
+    Two that come at the same time wait for each other. One sent again is no second one.
+    """
+    offers = [decision for decision in new if decision.counter_offer_to is not None]
+    if not offers:
+        return {}
+    lock_decisions(connection, sorted({str(own.counter_offer_to) for own in offers}))
+    in_force = func.coalesce(latest_override(), predictions.c.decision)
+    taken: dict[str, Prediction] = {}
+    loans: dict[str | None, Prediction] = {}
+    for own in offers:
+        number = own.counter_offer_to
+        after = (predictions.c.id == number) | (predictions.c.counter_offer_to == number)
+        query = select(predictions).where(after, in_force == "accept").limit(1)
+        loan = loans.get(number) or next(iter(_read(connection, query)), None)
+        if loan is None:
+            if own.decision == "accept":
+                loans[number] = own
+        elif own.idempotency_key is None or _key(loan) != _key(own):
+            taken[own.id] = loan
+    return taken
 
 
 def _record_once(connection: Connection, keyed: Sequence[Prediction]) -> Mapping[_Key, Prediction]:

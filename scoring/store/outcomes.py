@@ -186,11 +186,11 @@ def granted() -> ColumnElement[bool]:
     return func.coalesce(word, predictions.c.model_decision) != "refuse"
 
 
-def latest_override() -> ScalarSelect[str]:
-    """What an officer decided last in the place of a prediction's decision, if one did."""
+def latest_override(number: ColumnElement[str] = predictions.c.id) -> ScalarSelect[str]:
+    """What an officer decided last in the place of the decision of an id, if one did."""
     return (
         select(overrides.c.decision)
-        .where(overrides.c.prediction_id == predictions.c.id)
+        .where(overrides.c.prediction_id == number)
         .order_by(overrides.c.number.desc())
         .limit(1)
         .scalar_subquery()

@@ -4,7 +4,7 @@ import hashlib
 import time
 import zlib
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, case, delete, select, update
 
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS, PAUSE_SECONDS
@@ -27,6 +27,7 @@ _PIECE = 200
 _EMPTIED = {
     "applicant": ERASED, "rows": None, "rows_sha256": "", "features": b"", "reasons": "[]",
     "request_id": "", "idempotency_key": None, "request_sha256": "", "misunderstood": None,
+    "actor": case((predictions.c.actor.is_not(None), ERASED)),
 }  # fmt: skip
 
 _EMPTIED_REVIEW = dict.fromkeys(("words", "assignee", "actor", "motive"), ERASED)

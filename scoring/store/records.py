@@ -51,7 +51,7 @@ class Prediction:
     caller
         The API key's id, or "loopback".
     milliseconds
-        From the request's arrival to the end of scoring.
+        From the request's arrival to the end of scoring; in a batch, an applicant's share of it.
     known
         The share of what the model leans on that was known, from 0 to 1.
     history
@@ -61,6 +61,8 @@ class Prediction:
         Why an officer decides, parted by blanks; None where the decision is not "refer".
     counter_offer_to
         The decision on the same applicant in the place of whose loan this one was offered.
+    actor
+        Who took the loan that was offered; None where this is no counter-offer.
     terms
         JSON: who lends, and for how long the decision can be contested, as it was that day.
     """
@@ -96,6 +98,7 @@ class Prediction:
     refer_reasons: str | None = None
     counter_offer_to: str | None = None
     terms: str | None = None
+    actor: str | None = None
     shadows: tuple[ShadowScore, ...] = ()
 
 

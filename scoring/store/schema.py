@@ -83,6 +83,7 @@ predictions = sa.Table(
         postgresql_where=sa.text("counter_offer_to IS NOT NULL"),
     ),
     sa.Column("terms", sa.Text),
+    sa.Column("actor", sa.Text),
 )
 
 shadows = sa.Table(

@@ -38,7 +38,7 @@ Times = npt.NDArray[np.datetime64]
 class Headlines:
     """The decisions of a window, in the order of time, a column each.
 
-    The texts are bytes; milliseconds are from the request's arrival to the end of scoring.
+    The texts are bytes; milliseconds are those of `Prediction`.
     """
 
     ids: Texts

@@ -449,9 +449,14 @@ def test_a_loan_that_would_be_accepted_is_taken_and_decided_on(
     page.text_input(key="number").set_value(str(number)).run()
     page = page.button(key="ask").click().run()
     origin = _decision(service)
-    page = press(in_detail(page, "offers", language), "take_offer", language)
+    page = in_detail(page, "offers", language)
+    label = TEXTS[language]["take_offer"]
+    assert all(button.disabled for button in page.button if button.label == label)
+    page.text_input(key="actor").set_value("C. Martin").run()
+    page = press(page, "take_offer", language)
     (newest,) = list(service.store.decisions.search(limit=1, newest_first=True))
     assert (newest.applicant, newest.decision) == (str(number), "accept")
+    assert newest.actor == "C. Martin"
     assert newest.counter_offer_to == origin
     assert f"**{TEXTS[language]['accept']}.**" in words(page)
     assert TEXTS[language]["counter_offer"].format(id=origin) in words(page)

@@ -109,11 +109,16 @@ def offered(client: FlaskClient, sample: Dataset) -> tuple[Body, Body]:
     raise AssertionError("nobody is offered anything")
 
 
-def wrong_with(client: FlaskClient, body: Body) -> str:
+def to(origin: str) -> Body:
+    """What names the decision in whose place a loan is taken, and who takes it."""
+    return {"counter_offer_to": origin, "actor": "A. Petit"}
+
+
+def wrong_with(client: FlaskClient, body: Body, pointer: str = "/counter_offer_to") -> str:
     response = client.post("/predict", json=body)
     assert (response.status_code, response.content_type) == (422, PROBLEM), response.text
     (error,) = response.json["errors"]
-    assert error["pointer"] == "/counter_offer_to"
+    assert error["pointer"] == pointer
     return str(error["detail"])
 
 
@@ -264,7 +269,7 @@ def test_where_an_officer_has_to_decide_nothing_is_offered(
         [],
         {"application": {"SK_ID_CURR": 1, "AMT_CREDIT": "much"}},
         {"SK_ID_CURR": "100002"},
-        {**example.REQUEST, "counter_offer_to": NOBODY},
+        {**example.REQUEST, **to(NOBODY)},
     ],
 )
 def test_what_is_no_application_is_refused(client: FlaskClient, body: Any) -> None:
@@ -272,9 +277,9 @@ def test_what_is_no_application_is_refused(client: FlaskClient, body: Any) -> No
     assert (response.status_code, response.content_type) == (422, PROBLEM)
 
 
-@pytest.mark.parametrize("credit", [0.0, 0.001, 0.5, 45_000.0, 1e10])
-@pytest.mark.parametrize("goods", [None, 0.0, 0.001, 45_000.0, 1e10])
-@pytest.mark.parametrize("annuity", [None, 0.0, 1e-9, 2_500.0, 1e10])
+@pytest.mark.parametrize("credit", [1.0, 1.5, 45_000.0, 1e10])
+@pytest.mark.parametrize("goods", [None, 1.0, 1.001, 45_000.0, 1e10])
+@pytest.mark.parametrize("annuity", [None, 1.0, 1.000000001, 2_500.0, 1e10])
 def test_no_amount_is_too_much(
     client: FlaskClient, credit: float, goods: float | None, annuity: float | None
 ) -> None:
@@ -309,13 +314,14 @@ def test_a_counter_offer_is_on_record_with_its_origin(
     body, answer = offered
     origin = client.post("/predict", json=body).json
     assert origin["counter_offer_to"] is None
-    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin["id"]}
+    named = {**changed(body, answer["offers"][0]), **to(origin["id"])}
     headers = {"Idempotency-Key": secrets.token_hex(8)}
     taken = client.post("/predict", json=named, headers=headers).json
     assert taken["decision"] == "accept"
-    assert taken["counter_offer_to"] == origin["id"]
+    assert (taken["counter_offer_to"], taken["actor"]) == (origin["id"], "A. Petit")
     assert client.post("/predict", json=named, headers=headers).json == taken
-    assert client.get(f"/predictions/{taken['id']}").json["counter_offer_to"] == origin["id"]
+    record = client.get(f"/predictions/{taken['id']}").json
+    assert (record["counter_offer_to"], record["actor"]) == (origin["id"], "A. Petit")
     assert client.get(f"/predictions/{origin['id']}").json["counter_offers"] == [taken["id"]]
     _, key = store_of(client).keys.add("branch", ("score",))
     assert client.get(f"/predictions/{origin['id']}", headers={"X-API-Key": key}).status_code == 404
@@ -326,9 +332,9 @@ def test_only_what_is_offered_to_that_application_is_a_counter_offer(
     client: FlaskClient, sample: Dataset, offered: tuple[Body, Body]
 ) -> None:
     body, answer = offered
-    origin = client.post("/predict", json=body).json["id"]
     for offer in answer["offers"]:
-        named = {**changed(body, offer), "counter_offer_to": origin}
+        origin = client.post("/predict", json=body).json["id"]
+        named = {**changed(body, offer), **to(origin)}
         assert client.post("/predict", json=named).json["counter_offer_to"] == origin
         for name, difference in (("AMT_ANNUITY", -0.5), ("AMT_CREDIT", 0.5), ("AMT_CREDIT", -4e5)):
             own = copy.deepcopy(named)
@@ -341,14 +347,14 @@ def test_only_what_is_offered_to_that_application_is_a_counter_offer(
     )
     origin = client.post("/predict", json=accepted).json["id"]
     half = {**accepted["application"], "AMT_CREDIT": accepted["application"]["AMT_CREDIT"] / 2}
-    said = wrong_with(client, {**accepted, "application": half, "counter_offer_to": origin})
+    said = wrong_with(client, {**accepted, "application": half, **to(origin)})
     assert "no loan is offered" in said
     # What an officer has to look at is not helped by a smaller loan, with the word left out or not.
     doubted = copy.deepcopy(body)
     doubted["application"]["FONDKAPREMONT_MODE"] = "an account of some kind"
     origin = client.post("/predict", json=doubted).json["id"]
     doubted["application"]["FONDKAPREMONT_MODE"] = None
-    said = wrong_with(client, {**changed(doubted, answer["offers"][0]), "counter_offer_to": origin})
+    said = wrong_with(client, {**changed(doubted, answer["offers"][0]), **to(origin)})
     assert "no loan is offered" in said
 
 
@@ -359,11 +365,12 @@ def test_the_record_supplies_the_number_of_an_applicant_without_one(
     nameless = without_number(body)
     origin = client.post("/predict", json=nameless).json
     assert origin["applicant"] >= 1_000_000_000
-    named = {**changed(nameless, answer["offers"][0]), "counter_offer_to": origin["id"]}
+    named = {**changed(nameless, answer["offers"][0]), **to(origin["id"])}
     taken = client.post("/predict", json=named).json
     assert (taken["applicant"], taken["decision"]) == (origin["applicant"], "accept")
-    (item,) = client.post("/predict/batch", json=[named]).json["results"]
-    assert item["prediction"]["applicant"] == origin["applicant"]
+    again = client.post("/predict", json=nameless).json
+    (item,) = client.post("/predict/batch", json=[named | to(again["id"])]).json["results"]
+    assert item["prediction"]["applicant"] == again["applicant"]
 
 
 def without_number(body: Body) -> Body:
@@ -379,13 +386,84 @@ def test_counter_offers_come_in_batches_too(
 ) -> None:
     body, answer = offered
     origin = client.post("/predict", json=body).json["id"]
-    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin}
-    results = client.post(
-        "/predict/batch", json=[named, {**named, "counter_offer_to": NOBODY}, body]
-    ).json["results"]
+    named = {**changed(body, answer["offers"][0]), **to(origin)}
+    results = client.post("/predict/batch", json=[named, {**named, **to(NOBODY)}, body]).json[
+        "results"
+    ]
     assert results[0]["prediction"]["counter_offer_to"] == origin
     assert results[1]["problem"]["errors"][0]["pointer"] == "/counter_offer_to"
     assert results[2]["prediction"]["counter_offer_to"] is None
+
+
+def test_an_applicant_gets_one_loan_after_an_application(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
+    body, answer = offered
+    origin = client.post("/predict", json=body).json["id"]
+    named = {**changed(body, answer["offers"][0]), **to(origin)}
+    both = client.post("/predict/batch", json=[named, named]).json["results"]
+    loan = both[0]["prediction"]["id"]
+    again = client.post("/predict", json=named)
+    assert (again.status_code, again.content_type) == (409, PROBLEM)
+    assert all(loan in problem["detail"] for problem in (again.json, both[1]["problem"]))
+    assert client.get(f"/predictions/{origin}").json["counter_offers"] == [loan]
+    # Once an officer has refused that one, another may be taken.
+    refusal = {"decision": "refuse", "actor": "Ann", "motive": "withdrawn by the applicant"}
+    client.post(f"/predictions/{loan}/override", json=refusal)
+    assert client.post("/predict", json=named).json["decision"] == "accept"
+    # Where an officer has accepted what was asked for, no other loan is needed.
+    origin = client.post("/predict", json=body).json["id"]
+    accepted = {**refusal, "decision": "accept"}
+    assert client.post(f"/predictions/{origin}/override", json=accepted).status_code == 201
+    assert origin in client.post("/predict", json=named | to(origin)).json["detail"]
+
+
+def test_a_batch_that_is_sent_again_has_its_counter_offers_again(
+    client: FlaskClient, offered: tuple[Body, Body]
+) -> None:
+    body, answer = offered
+    origin = client.post("/predict", json=body).json["id"]
+    batch = [{**changed(body, answer["offers"][0]), **to(origin)}, body]
+    headers = {"Idempotency-Key": secrets.token_hex(8)}
+    first, again = (client.post("/predict/batch", json=batch, headers=headers) for _ in range(2))
+    assert first.json["results"][0]["prediction"]["counter_offer_to"] == origin
+    assert again.json == first.json
+
+
+@pytest.mark.parametrize("actor", [None, "", " - ", 5, "x" * 201, "a\u0000"])
+def test_who_takes_a_loan_is_named(
+    client: FlaskClient, offered: tuple[Body, Body], actor: Any
+) -> None:
+    body, answer = offered
+    origin = client.post("/predict", json=body).json["id"]
+    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin}
+    assert "must" in wrong_with(client, named, "/actor")
+    assert "must" in wrong_with(client, {**named, "actor": actor}, "/actor")
+    assert "unknown field" in wrong_with(client, {**body, "actor": "Ann"}, "/actor")
+    assert client.get(f"/predictions/{origin}").json["actor"] is None
+
+
+def test_who_took_a_loan_is_told_and_erased_with_the_applicant(
+    folder: Path, tmp_path: Path, offered: tuple[Body, Body]
+) -> None:
+    body, answer = offered
+    number = body["application"]["SK_ID_CURR"]
+    with serving.running_app(
+        serving.settings(folder, tmp_path, pseudonym_key=secrets.token_hex(32))
+    ) as app:
+        client = app.test_client()
+        origin = client.post("/predict", json=body).json["id"]
+        named = changed(body, answer["offers"][0]) | to(origin) | {"actor": f"Ann, of {number}"}
+        taken = client.post("/predict", json=named).json["id"]
+        privacy = store_of(client).privacy
+        actors = {row["id"]: row["actor"] for row in privacy.on_record(number)["predictions"]}
+        # Under pseudonyms no text tells the number.
+        assert actors[origin] is None
+        assert actors[taken].startswith("Ann, of ")
+        assert str(number) not in actors[taken]
+        privacy.erase(number)
+        kept = (store_of(client).decisions.find(one) for one in (origin, taken))
+        assert [decision and decision.actor for decision in kept] == [None, "erased"]
 
 
 def test_only_the_loan_may_differ(
@@ -393,19 +471,19 @@ def test_only_the_loan_may_differ(
 ) -> None:
     body, answer = offered
     origin = client.post("/predict", json=body).json["id"]
-    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin}
+    named = {**changed(body, answer["offers"][0]), **to(origin)}
     income = {**named["application"], "AMT_INCOME_TOTAL": 1_000_000.0}
     mobile = {**named["application"], "FLAG_EMAIL": 1 - (body["application"]["FLAG_EMAIL"] or 0)}
     assert "not AMT_INCOME_TOTAL" in wrong_with(client, {**named, "application": income})
     assert "not FLAG_EMAIL" in wrong_with(client, {**named, "application": mobile})
     assert "not bureau" in wrong_with(client, {**named, "bureau": [], "bureau_balance": []})
-    assert "this very loan" in wrong_with(client, {**body, "counter_offer_to": origin})
-    assert "no decision" in wrong_with(client, {**named, "counter_offer_to": NOBODY})
+    assert "this very loan" in wrong_with(client, {**body, **to(origin)})
+    assert "no decision" in wrong_with(client, {**named, **to(NOBODY)})
     for number in ("x", 5, None, origin.upper(), f"{origin}\n"):
         assert "must be the id" in wrong_with(client, {**named, "counter_offer_to": number})
     other = next(one for one in bodies(sample) if one["application"] != body["application"])
-    assert "another applicant" in wrong_with(client, {**other, "counter_offer_to": origin})
-    by_number = {"SK_ID_CURR": body["application"]["SK_ID_CURR"], "counter_offer_to": origin}
+    assert "another applicant" in wrong_with(client, {**other, **to(origin)})
+    by_number = {"SK_ID_CURR": body["application"]["SK_ID_CURR"], **to(origin)}
     assert "not the number alone" in wrong_with(client, by_number)
     store_of(client).privacy.erase(body["application"]["SK_ID_CURR"])
     assert "has been erased" in wrong_with(client, named)
@@ -416,7 +494,7 @@ def test_a_decision_of_another_key_is_no_origin(
 ) -> None:
     body, answer = offered
     origin = client.post("/predict", json=body).json["id"]
-    named = {**changed(body, answer["offers"][0]), "counter_offer_to": origin}
+    named = {**changed(body, answer["offers"][0]), **to(origin)}
     _, key = store_of(client).keys.add("branch", ("score",))
     response = client.post("/predict", json=named, headers={"X-API-Key": key})
     assert response.status_code == 422
@@ -440,7 +518,7 @@ def test_a_decision_by_number_has_counter_offers(
         new = changed(body, answer["offers"][0])["application"]
         for origin in origins:
             # The history is the stored one, since nothing is said of any.
-            named = {"application": new, "counter_offer_to": origin}
+            named = {"application": new, **to(origin)}
             taken = client.post("/predict", json=named).json
             assert taken["counter_offer_to"] == origin
             poorer = {**named, "application": {**new, "AMT_INCOME_TOTAL": 27_000.0}}

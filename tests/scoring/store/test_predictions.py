@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.store import Prediction, ShadowScore, Store, StoreError, new_id
+from scoring.store import Override, Prediction, ShadowScore, Store, StoreError, new_id
 from tests.helpers.databases import KEY, prediction
 from tests.helpers.processes import recorded_by_key, run_at_once
 
@@ -40,7 +40,7 @@ PREDICTIONS = st.builds(
     pd=NUMBERS, cutoff=NUMBERS, refer_low=NUMBERS, refer_high=NUMBERS,
     model_decision=DECISIONS, decision=DECISIONS, reasons=TEXTS, caller=TEXTS, request_id=TEXTS,
     idempotency_key=st.none() | st.builds(new_id), request_sha256=DIGESTS,
-    milliseconds=NUMBERS, shadows=SHADOWS,
+    milliseconds=NUMBERS, actor=st.none() | TEXTS, shadows=SHADOWS,
 )  # fmt: skip
 
 
@@ -211,6 +211,27 @@ def test_who_takes_another_loan_waits_for_no_officer(store: Store) -> None:
     )
     waiting = store.decisions.referred(since=first.at, caller="queue", limit=9)
     assert {one.id for one in waiting} == {second.id, third.id}
+
+
+def test_what_an_officer_decided_last_brings_nothing_older_back(store: Store) -> None:
+    def waiting() -> set[str]:
+        return {one.id for one in store.decisions.referred(since=at, caller="again", limit=99)}
+
+    older, newer, newest, other = (
+        prediction(decision="refer", caller="again", applicant=name)
+        for name in ("7", "7", "7", "8")
+    )
+    at = older.at
+    store.decisions.record([older, newer, newest, other])
+    assert waiting() == {older.id, newer.id, newest.id, other.id}
+    store.outcomes.override(Override(newer.id, "refuse", "Ann", "seen", at, "branch"))
+    assert waiting() == {newest.id, other.id}
+    offered = prediction(decision="accept", counter_offer_to=newest.id, applicant="7")
+    store.decisions.record([offered])
+    assert waiting() == {other.id}
+    # A loan that an officer refused is in nobody's place.
+    store.outcomes.override(Override(offered.id, "refuse", "Ann", "seen", at, "branch"))
+    assert waiting() == {newest.id, other.id}
 
 
 def test_times_are_in_utc_whatever_the_servers_zone(postgres_url: str) -> None:
