@@ -234,9 +234,10 @@ def test_a_counter_offer_says_what_is_otherwise(
     made: Any = client.post(
         "/predict", json={**example.REQUEST, "application": application | smaller}
     ).json
-    number = recorded_with(client, made["id"], counter_offer_to=answer["id"])
+    origin = recorded_with(client, answer["id"], decision="refuse")
+    number = recorded_with(client, made["id"], decision="accept", counter_offer_to=origin)
     text, french = text_of(client, number), text_of(client, number, "fr")
-    assert f"in the place of the loan of the application {answer['id']}." in text
+    assert f"It is offered in the place of the loan of the application {origin}." in text
     for name in names:
         for language, told in (("en", text), ("fr", french)):
             said = (formats.number(value[name], language) for value in (smaller, application))
@@ -246,6 +247,28 @@ def test_a_counter_offer_says_what_is_otherwise(
     assert "in the place of" not in text_of(client, made["id"])
     orphan = recorded_with(client, made["id"], counter_offer_to=NOBODY)
     assert "is not on record any more" in text_of(client, orphan)
+
+
+def test_a_counter_offer_says_who_agreed_on_it_and_whether_it_still_stands(
+    client: FlaskClient, answer: dict[str, Any]
+) -> None:
+    origin = recorded_with(client, answer["id"], decision="refuse")
+    taken = {"decision": "accept", "counter_offer_to": origin, "actor": "A. Petit"}
+    number = recorded_with(client, answer["id"], **taken)
+    english, french = (text_of(client, number, language) for language in ("en", "fr"))
+    assert "A person agreed on this loan with you" in english
+    assert "Une personne a convenu de ce crédit avec vous" in french
+    assert "without a person" not in english
+    assert "sans intervention humaine" not in french
+    assert "does not stand" not in english
+    refusal = {"decision": "refuse", "actor": "A. Petit", "motive": "The employer has closed."}
+    client.post(f"/predictions/{number}/override", json=refusal)
+    english, french = (text_of(client, number, language) for language in ("en", "fr"))
+    assert "THE LOAN THAT HAD BEEN OFFERED TO YOU" in english
+    assert "the offer does not stand any more" in english
+    assert "It is offered" not in english
+    assert "cette proposition n'est plus valable" in french
+    assert "Il est proposé" not in french
 
 
 def test_nothing_can_be_contested_before_a_person_has_decided(
