@@ -73,8 +73,10 @@ def record_of(
         known=score.known,
         history=applicant.history,
         refer_reasons=" ".join(refer_reasons) or None,
-        counter_offer_to=counter_offer and counter_offer.origin.id,
-        actor=counter_offer and store.pseudonyms.text(counter_offer.actor, known_by),
+        counter_offer_to=None if counter_offer is None else counter_offer.origin.id,
+        actor=None
+        if counter_offer is None
+        else store.pseudonyms.text(counter_offer.actor, known_by),
         terms=terms,
         shadows=_shadows(route, scores),
     )
