@@ -80,7 +80,7 @@ def test_a_sentinel_outside_the_bounds_is_accepted_where_declared() -> None:
     ("column", "value", "words"),
     [
         ("DAYS_EMPLOYED", 5, "a whole number from -60000 to 0, or 365243, not 5"),
-        ("AMT_CREDIT", "12", 'a number from 0 to 10000000000, not "12"'),
+        ("AMT_CREDIT", "12", 'a number from 1 to 10000000000, not "12"'),
         ("CODE_GENDER", "f", 'one of "F", "M", "XNA", not "f"'),
         ("ORGANIZATION_TYPE", "Bnk", 'did you mean "Bank"?'),
         ("ORGANIZATION_TYPE", "x" * 5000, "xxx..."),
