@@ -87,6 +87,9 @@ def _series(table: Table, column: Column, number: npt.NDArray[np.intp]) -> pl.Se
 def _numbers(column: Column, share: Floats, words: Words) -> Floats:
     low = -1e6 if column.minimum is None else column.minimum
     high = 1e6 if column.maximum is None else column.maximum
+    if column.kind == "amount":
+        # Doors may ask for a larger least amount without another definition of any feature.
+        low = min(low, 0.0)
     if high - low > 10.0:
         # Multiplied, since a power has other last bits on other machines.
         share = share * share * share * share

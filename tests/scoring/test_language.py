@@ -117,8 +117,8 @@ def test_a_third_language_is_one_more_folder(tmp_path: Path) -> None:
     )
     assert texts["fr"].startswith("Montant moyen resté impayé sur les échéances des 180 derniers")
     assert reason == (
-        "Late payments on earlier loans with us: 1.234.567 left unpaid of an instalment of the "
-        "last 180 days, on average; usual: 0"
+        "Late payments on earlier loans with us: on average 1.234.567 of each instalment "
+        "of the last 180 days was left unpaid; usual: 0"
     )
 
 

@@ -230,9 +230,9 @@ def test_values_are_said(feature: str, value: float | str | None, en: str, fr: s
         ),
         (
             "refusals", "previous__YEARLY_RATE__refused__mean", 0.5, None,
-            "Earlier applications refused or cut: refused applications were at a yearly rate of "
-            "50% on average; usual: no application refused",
-            "Demandes antérieures refusées ou réduites\u00a0: demandes refusées à un taux annuel "
+            "Earlier applications refused or cancelled: refused applications were at a yearly rate "
+            "of 50% on average; usual: no application refused",
+            "Demandes antérieures refusées ou annulées\u00a0: demandes refusées à un taux annuel "
             "de 50\u00a0% en moyenne\u00a0; habituellement\u00a0: aucune demande refusée",
         ),
         (
@@ -244,8 +244,9 @@ def test_values_are_said(feature: str, value: float | str | None, en: str, fr: s
         ),
         (
             "address_and_building", "APARTMENTS_AVG", 0.02, 0.09,
-            "Address and building: a building with fewer flats than usual",
-            "Adresse et immeuble\u00a0: un immeuble avec moins de logements que d'habitude",
+            "Address and building: the building has fewer flats than usual for accepted applicants",
+            "Adresse et immeuble\u00a0: l'immeuble compte moins de logements que d'habitude chez "
+            "les demandeurs acceptés",
         ),
         (
             "loan_asked", "AMT_CREDIT", 450_000.0, 450_000.4,
