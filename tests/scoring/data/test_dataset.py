@@ -293,7 +293,7 @@ BAD_VALUES = [
     ("bureau", "DAYS_CREDIT", "365243", "is not in -60000 to 0"),
     ("bureau", "DAYS_CREDIT", "", "a value is required"),
     ("bureau", "SK_ID_CURR", "99999999999", "is not in 1 to 2147483647"),
-    ("application_train", "AMT_CREDIT", "-1", "is not in 0 to 10000000000"),
+    ("application_train", "AMT_CREDIT", "-1", "is not in 1 to 10000000000"),
     ("application_train", "CNT_CHILDREN", "2.5", "2.5 is not a whole number"),
     ("application_train", "DAYS_EMPLOYED", "365244", "is not in -60000 to 0 or 365243"),
     ("application_train", "TARGET", "2", "2.0 is neither 0 nor 1"),

@@ -65,7 +65,9 @@ UNKNOWN = [
     Case("previous_application", "NAME_CONTRACT_STATUS", "Aproved", "Aproved", "Approved"),
 ]  # fmt: skip
 REFUSED = [
-    Case("application", "AMT_CREDIT", "1e999", 1e10 + 1, "0 to 10000000000"),
+    Case("application", "AMT_CREDIT", "1e999", 1e10 + 1, "1 to 10000000000"),
+    Case("application", "AMT_CREDIT", "0", 0.0, "1 to 10000000000"),
+    Case("application", "AMT_INCOME_TOTAL", "0", 0.0, "1 to 10000000000"),
     Case("application", "AMT_CREDIT", "n/a", "n/a", "AMT_CREDIT"),
     Case("application", "AMT_CREDIT", "12abc", "12abc", "12abc"),
     Case("application", "NAME_CONTRACT_TYPE", "Cash", "Cash", "Cash loans"),
