@@ -23,6 +23,8 @@ from scoring.serving.costs import Costs
 
 _MOST_CAUSES = 6
 _MOST_DRIVERS = 8
+# Four long ones would not be legible on the slide.
+_MOST_REASONS = 2
 # Between these the curve of costs is drawn.
 _LEAST_CUTOFF, _HIGHEST_CUTOFF = 0.02, 0.35
 # The interval of a family's cost minus that of the one chosen, where its run has measured it.
@@ -114,10 +116,11 @@ def _verdict(ratio: Ratio) -> str:
 def _answer(answer: Mapping[str, Any]) -> Printed:
     """What the API says, without what says little to an audience."""
     shown = {key: answer[key] for key in ("id", "probability_of_default", "cutoff", "decision")}
-    shown["reasons"] = [reason["texts"]["fr"] for reason in answer["reasons"]]
+    shown["reasons"] = [reason["texts"]["fr"] for reason in answer["reasons"][:_MOST_REASONS]]
     shown["model"] = answer["model"]["version"]
     printed = json.dumps(shown, indent=1, ensure_ascii=False)
-    return Printed("curl $API_URL/predict --data @request.json | jq '{id, ...}'", printed)
+    chosen = f"{{id, ..., reasons: .reasons[:{_MOST_REASONS}]}}"
+    return Printed(f"curl $API_URL/predict --data @request.json | jq '{chosen}'", printed)
 
 
 def _costs(figures: Figures) -> list[Line]:
