@@ -62,12 +62,10 @@ class Page(NamedTuple):
 
     def signature(self, key: str, usual: str = "") -> str:
         """Who acts: asked for here unless it is said on the left, which a telephone folds away."""
-        return (
-            self.actor.strip()
-            or (
-                st.text_input(self.say("actor"), usual, key=key, autocomplete="name", max_chars=200)
-            ).strip()
-        )
+        if said := self.actor.strip():
+            return said
+        asked = st.text_input(self.say("actor"), usual, key=key, autocomplete="name", max_chars=200)
+        return asked.strip()
 
     def table(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Rows by the names of texts, which are above the columns."""

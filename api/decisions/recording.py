@@ -43,6 +43,10 @@ def record_of(
     concealed, key = store.pseudonyms.concealed, caller.idempotency_key
     known_by = store.pseudonyms.applicant(applicant.id)
     low, high = scorer.refer_band
+    origin = actor = None
+    if counter_offer is not None:
+        origin = counter_offer.origin.id
+        actor = store.pseudonyms.text(counter_offer.actor, known_by)
     return Prediction(
         id=new_id(),
         at=datetime.now(UTC),
@@ -73,10 +77,8 @@ def record_of(
         known=score.known,
         history=applicant.history,
         refer_reasons=" ".join(refer_reasons) or None,
-        counter_offer_to=None if counter_offer is None else counter_offer.origin.id,
-        actor=None
-        if counter_offer is None
-        else store.pseudonyms.text(counter_offer.actor, known_by),
+        counter_offer_to=origin,
+        actor=actor,
         terms=terms,
         shadows=_shadows(route, scores),
     )

@@ -374,9 +374,10 @@ class Causes:
         return unknown
 
     def _told_by(self, scored: Scored, places: Places) -> Callable[[int, int], int]:
-        """Make the choice, of an applicant's cause, of the feature that raised the PD most.
+        """Make the function that chooses the feature by which a cause is told.
 
-        One whose value says by itself what raised the PD, if there is any.
+        Of the cause's features that raised this applicant's PD, it takes the
+        largest whose value speaks for itself, and the largest of all if none does.
         """
         better = self._better(scored.values)
         missing = np.isnan(scored.values)
