@@ -44,7 +44,7 @@ def ingest(
     A history table may be missing, its features are then null; so may application_test.
     """
     from scoring.data.dataset import FILES
-    from scoring.data.dataset import ingest as ingest_files
+    from scoring.data.ingest import ingest as ingest_files
     from scoring.data.sources import download_competition
 
     names = list(FILES)

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import reduce
 from operator import or_
+from typing import Self
 
 import polars as pl
 
@@ -69,6 +70,14 @@ class DatasetError(ScoringError):
         self.table, self.column, self.row = table, column, row
         super().__init__(self._message())
 
+    def after(self, rows: int, where: str | None = None, table: str | None = None) -> Self:
+        """The same of a file, or of what comes after some rows of it."""
+        return type(self)(
+            self.problem, mend=self.mend, where=self.where if where is None else where,
+            table=self.table if table is None else table, column=self.column,
+            row=None if self.row is None else self.row + rows,
+        )  # fmt: skip
+
     def _message(self) -> str:
         place = [
             f"table {self.table} ({self.where})" if self.table and self.where else
@@ -119,17 +128,21 @@ def conform(frame: pl.DataFrame, table: Table, *, where: str) -> pl.DataFrame:
         for column, dtype in zip(table.columns, frame.dtypes, strict=True)
     )
     _check_sentinels(frame, table, where)
-    empty = [name for name in frame.columns if frame[name].null_count() == frame.height]
-    if empty and frame.height >= _LEAST_TOLD:
+    return frame
+
+
+def warn_empty(filled: Collection[str], rows: int, table: Table, where: str) -> None:
+    """Say in the log in which columns none of a table's rows has a value; `filled` has one."""
+    empty = [column.name for column in table.columns if column.name not in filled]
+    if empty and rows >= _LEAST_TOLD:
         names = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
         logger.warning("table %s (%s): no row has a value in %s", table.name, where, names)
-    return frame
 
 
 def without_unknown(
     frame: pl.DataFrame, table: Table, *, where: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take categories of conformed rows that are not known for missing, and log how many there are.
+    """Take categories of conformed rows that are not known for missing.
 
     Returns the rows, and where those values were (`row`, from 0), in which `column`, and which
     `value`.
@@ -152,38 +165,40 @@ def without_unknown(
             mend = f"It must be {wanted_category(column, given[0])}"
             problem = f"{shown(given[0])!r} is unknown"
             raise refusal(table, where, column.name, problem, mend, rows[0])
-        _warn_unknown(given, column, table, where)
         place = pl.lit(column.name).alias("column")
         unknown.append(pl.DataFrame({"row": rows, "value": given}).select("row", place, "value"))
         known.append(values.set(odd, None))
     return frame.with_columns(known), pl.concat(unknown)
 
 
-def _warn_unknown(given: pl.Series, column: Column, table: Table, where: str) -> None:
-    values = given.unique().sort()
-    named = ", ".join(repr(shown(value)) for value in values[:_SHOWN_CATEGORIES])
-    more = ", ..." if len(values) > _SHOWN_CATEGORIES else ""
-    logger.warning(
-        "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); taken for "
-        "missing, and applicants who have them are never accepted without an officer",
-        table.name, where, column.name, len(given), len(values), named, more,
-    )  # fmt: skip
+def warn_unknown(unknown: pl.DataFrame, table: Table, where: str) -> None:
+    """Say in the log how many categories were not known, as `without_unknown` gives them."""
+    for (column,), given in unknown.group_by("column", maintain_order=True):
+        values = given["value"].unique().sort()
+        named = ", ".join(repr(shown(value)) for value in values[:_SHOWN_CATEGORIES])
+        more = ", ..." if len(values) > _SHOWN_CATEGORIES else ""
+        logger.warning(
+            "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); taken "
+            "for missing, and applicants who have them are never accepted without an officer",
+            table.name, where, column, given.height, len(values), named, more,
+        )  # fmt: skip
 
 
 def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
-    """Raise DatasetError for the first of conformed rows whose key an earlier row has."""
-    if not table.key:
-        return
-    key = frame.select(packed_key([table[name] for name in table.key]).alias("key"))["key"]
+    """Raise DatasetError for the first of conformed rows whose key an earlier row has.
+
+    The column `row` says where in the file they are, from 0.
+    """
+    key = frame.select(packed_key([table[name] for name in table.key]))[table.key[0]]
     if key.n_unique() == frame.height:
         return
     row = key.is_first_distinct().arg_min()
     assert row is not None  # noqa: S101 - there is a repeated key
     values = ", ".join(f"{name} {frame[name][row]}" for name in table.key)
-    first = key.index_of(key[row])
-    problem = f"duplicate key: {values} is already in data row {1 + (first or 0)}"
+    first = frame["row"][key.index_of(key[row]) or 0]
+    problem = f"duplicate key: {values} is already in data row {1 + first}"
     mend = "Keep one of the two rows"
-    raise refusal(table, where, " + ".join(table.key), problem, mend, row)
+    raise refusal(table, where, " + ".join(table.key), problem, mend, frame["row"][row])
 
 
 def packed_key(columns: list[Column]) -> pl.Expr:

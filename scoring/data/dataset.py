@@ -2,46 +2,48 @@
 
 The folder holds `application_train.parquet`, usually `application_test.parquet` (no TARGET), a
 file for each history table that is known, `not_understood.parquet` if values were taken for missing
-that nobody understood, and `dataset.json` with their rows and digests.
+that nobody understood, and `dataset.json` with their rows and digests. Where there are many
+applicants a table is a folder with a file for each bucket (`scoring.data.buckets`):
+`bureau/0000.parquet` and so on. Rows are in the order of SK_ID_CURR, which bureau_balance has here
+too: null, and first, where nobody knows whose a loan is.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Required, TypedDict, cast
+from typing import Literal, Required, TypedDict
 
 import polars as pl
 
-from scoring.data.checks import (
-    DatasetError,
-    check_key,
-    conform,
-    packed_key,
-    refusal,
-    without_unknown,
+from scoring.data.buckets import (
+    Spill,
+    TableDigest,
+    buckets_for,
+    by_applicant,
+    first_applicants,
 )
-from scoring.data.sources import SourceFile, find_files, read
-from scoring.data.tables import APPLICATION, HISTORY, HOME_CREDIT, TABLES, Table, empty_frame
+from scoring.data.checks import DatasetError, packed_key
+from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY, TABLES, Table, empty_frame
 from scoring.data.values import Misunderstood, misunderstood
 from scoring.files import sha256_of, staged_folder
 
 logger = logging.getLogger(__name__)
 
 Population = Literal["train", "test"]
-# Called with a table's name before it is read, and again with its rows once it is written.
-Progress = Callable[[str, int | None], None]
 
-FORMAT = 1
+FORMAT = 2
+# One file a table, SK_ID_CURR not in bureau_balance, and the digest is that of the files.
+_OLDER_FORMAT = 1
 MANIFEST = "dataset.json"
 # What was taken for missing because nobody knows what it says; there is none if there is nothing.
 UNKNOWN = "not_understood"
-_UNKNOWN_SCHEMA = {"SK_ID_CURR": pl.Int32(), "pointer": pl.String(), "value": pl.String()}
+UNKNOWN_SCHEMA = {"SK_ID_CURR": pl.Int32(), "pointer": pl.String(), "value": pl.String()}
 POPULATIONS: tuple[Population, ...] = ("train", "test")
 
 
@@ -81,6 +83,8 @@ class Manifest(Origin):
     format: Required[int]
     source: Required[str]
     files: Required[dict[str, FileEntry]]
+    # The digest of each table's rows, in whichever files they are.
+    tables: dict[str, str]
 
 
 def _application(population: Population) -> Table:
@@ -135,7 +139,7 @@ class Dataset:
             raise DatasetError(f"{folder} is no dataset: no {MANIFEST}", mend=mend) from error
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{folder / MANIFEST} is damaged: {error}", mend=mend) from error
-        if version != FORMAT:
+        if version not in (FORMAT, _OLDER_FORMAT):
             raise DatasetError(f"{folder} has format {version}, not {FORMAT}", mend=mend)
         for name in files:
             if not (folder / name).is_file():
@@ -144,104 +148,173 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and digests of the files: equal digests, equal rows."""
-        lines = (f"{name} {entry['sha256']}\n" for name, entry in self.manifest["files"].items())
+        """SHA-256 over the names and digests of the tables: equal digests, equal rows.
+
+        It does not depend on the number of buckets. In a dataset of format 1 it is over the files.
+        """
+        if self.manifest["format"] == _OLDER_FORMAT:
+            digests = {name: entry["sha256"] for name, entry in self.manifest["files"].items()}
+        else:
+            digests = self.manifest["tables"]
+        lines = (f"{name} {digest}\n" for name, digest in digests.items())
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
     @property
     def populations(self) -> tuple[Population, ...]:
         """Which of "train" and "test" there are."""
-        return tuple(part for part in POPULATIONS if self._has(f"application_{part}"))
+        return tuple(part for part in POPULATIONS if self.has(f"application_{part}"))
+
+    @property
+    def buckets(self) -> int:
+        """In how many files each table is."""
+        return len(self._paths("application_train"))
 
     def rows(self, name: str) -> int:
-        """The number of rows of a file, by its name without ending; 0 where there is none."""
-        entry = self.manifest["files"].get(f"{name}.parquet")
-        return entry["rows"] if entry else 0
+        """The number of rows of a table, by its name without ending; 0 where there is none."""
+        return table_rows(self.manifest).get(name, 0)
 
-    def frames(self, *populations: Population) -> dict[str, pl.LazyFrame]:
+    def has(self, name: str) -> bool:
+        """Whether there is a table, by its name without ending."""
+        return name in table_rows(self.manifest)
+
+    def frames(
+        self, *populations: Population, bucket: int | None = None
+    ) -> dict[str, pl.LazyFrame]:
         """The tables by name, as `build_features` takes them.
 
         Parameters
         ----------
         *populations : {"train", "test"}
             Whose applications; all there are by default. Histories are never filtered.
+        bucket : int, optional
+            Whose rows alone are given, counted from 0; those of all buckets by default.
 
         Returns
         -------
         dict of LazyFrame
-            All seven tables with the types of `scoring.data.tables`; TARGET is null for "test"; a
-            history table that is not there is empty, and a warning says so.
+            All seven tables with the types of `scoring.data.tables`, by rising SK_ID_CURR; TARGET
+            is null for "test"; a history table that is not there is empty, and a warning says so.
         """
-        chosen = populations or self.populations
-        frames = {APPLICATION.name: pl.concat([self._applications(part) for part in chosen])}
+        parts = [self._applications(part, bucket) for part in populations or self.populations]
+        # Each is in order.
+        whole = parts[0] if len(parts) == 1 else pl.concat(parts).sort("SK_ID_CURR")
+        frames = {APPLICATION.name: whole}
         for table in HISTORY:
-            if self._has(table.name):
-                frames[table.name] = self._scan(table.name)
+            if self.has(table.name):
+                frames[table.name] = self.scan(table.name, bucket).select(table.schema.names())
             else:
-                _warn_missing(table.name, str(self.folder))
+                warn_missing(table.name, str(self.folder))
                 frames[table.name] = empty_frame(table).lazy()
         return frames
 
+    def scan(self, name: str, bucket: int | None = None) -> pl.LazyFrame:
+        """The rows of a table that there is, or of one bucket of it, as they are written."""
+        paths = self._paths(name)
+        return pl.scan_parquet(paths if bucket is None else paths[bucket], glob=False)
+
     def misunderstood(self) -> dict[int, tuple[Misunderstood, ...]]:
         """What was not understood of each applicant of whom anything was not, by SK_ID_CURR."""
-        if not self._has(UNKNOWN):
+        if not self.has(UNKNOWN):
             return {}
         values: dict[int, tuple[Misunderstood, ...]] = {}
-        for applicant, pointer, value in self._scan(UNKNOWN).collect().iter_rows():
+        for applicant, pointer, value in self.scan(UNKNOWN).collect().iter_rows():
             _, table, *_, column = pointer.split("/")
             told = misunderstood(pointer, TABLES[table][column], value)
             values[applicant] = (*values.get(applicant, ()), told)
         return values
 
-    def _applications(self, population: Population) -> pl.LazyFrame:
+    def _applications(self, population: Population, bucket: int | None) -> pl.LazyFrame:
         name = f"application_{population}"
-        if not self._has(name):
+        if not self.has(name):
             raise DatasetError(
                 f"{self.folder} holds no {name}", mend=f"Ingest a source that has {name}"
             )
-        frame = self._scan(name)
+        frame = self.scan(name, bucket)
         if population == "test":
             target = APPLICATION["TARGET"]
             frame = frame.with_columns(pl.lit(None, target.dtype).alias(target.name))
         return frame.select(column.name for column in APPLICATION.columns)
 
-    def _has(self, name: str) -> bool:
-        return f"{name}.parquet" in self.manifest["files"]
-
-    def _scan(self, name: str) -> pl.LazyFrame:
-        return pl.scan_parquet(self.folder / f"{name}.parquet", glob=False)
+    def _paths(self, name: str) -> list[Path]:
+        return [self.folder / file for file in self.manifest["files"] if table_of(file) == name]
 
 
-def write_table(frame: pl.DataFrame, folder: Path, name: str) -> None:
-    """Write one file of a dataset: rows with the types of `FILES[name]`, already sorted."""
-    frame.write_parquet(folder / f"{name}.parquet", compression="lz4")
+def table_of(file: str) -> str:
+    """The table that a file of a manifest is of, or is a bucket of."""
+    return Path(file).parts[0].removesuffix(".parquet")
 
 
-def write_manifest(folder: Path, source: str, origin: Origin | None = None) -> Manifest:
-    """Write dataset.json for the tables in a folder.
+def table_rows(manifest: Manifest) -> dict[str, int]:
+    """The number of rows of each table of a manifest."""
+    rows: Counter[str] = Counter()
+    for file, entry in manifest["files"].items():
+        rows[table_of(file)] += entry["rows"]
+    return dict(rows)
+
+
+class DatasetWriter:
+    """A dataset's files and what its manifest says of them, table after table.
 
     Parameters
     ----------
     folder : Path
-        Holds the Parquet files.
-    source : str
-        What the rows are: "home-credit" or "synthetic".
-    origin : Origin, optional
-        Where they come from.
+        Where to write.
+    buckets : int
+        How many files a table has.
     """
-    files: dict[str, FileEntry] = {}
-    for name in (*FILES, UNKNOWN):
-        path = folder / f"{name}.parquet"
-        if path.is_file():
-            rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-            files[path.name] = {"rows": rows, "sha256": sha256_of(path)}
-    manifest: Manifest = {"format": FORMAT, "source": source, "files": files, **(origin or {})}
-    (folder / MANIFEST).write_text(manifest_text(manifest), "utf-8")
-    return manifest
+
+    def __init__(self, folder: Path, buckets: int = 1) -> None:
+        self._folder, self.buckets = folder, buckets
+        self._files: dict[str, FileEntry] = {}
+        self._digests: dict[str, TableDigest] = {}
+
+    def write(self, name: str, frames: Iterable[pl.DataFrame]) -> int:
+        """Write a table's buckets, whose rows are typed and sorted; how many rows they have."""
+        return sum(self.write_bucket(name, bucket, rows) for bucket, rows in enumerate(frames))
+
+    def write_bucket(self, name: str, bucket: int, rows: pl.DataFrame) -> int:
+        """Write the next bucket of a table, and return how many rows it has."""
+        single = self.buckets == 1 or name == UNKNOWN
+        file = f"{name}.parquet" if single else f"{name}/{bucket:04d}.parquet"
+        path = self._folder / file
+        path.parent.mkdir(exist_ok=True)
+        write_rows(rows, path)
+        self._digests.setdefault(name, TableDigest()).add(rows)
+        self._files[file] = {"rows": rows.height, "sha256": sha256_of(path)}
+        return rows.height
+
+    def close(self, source: str, origin: Origin | None = None) -> Manifest:
+        """Write dataset.json.
+
+        Parameters
+        ----------
+        source : str
+            What the rows are: "home-credit" or "synthetic".
+        origin : Origin, optional
+            Where they come from.
+        """
+        # In the order of `FILES`, whichever was written first.
+        order = [*FILES, UNKNOWN]
+        files = sorted(self._files.items(), key=lambda file: order.index(table_of(file[0])))
+        tables = {name: self._digests[name].hexdigest() for name in order if name in self._digests}
+        manifest: Manifest = {
+            "format": FORMAT, "source": source, "files": dict(files), "tables": tables,
+            **(origin or {}),
+        }  # fmt: skip
+        (self._folder / MANIFEST).write_text(manifest_text(manifest), "utf-8")
+        return manifest
+
+
+def write_rows(rows: pl.DataFrame, path: Path) -> None:
+    """Write one file of a dataset."""
+    rows.write_parquet(path, compression="lz4")
 
 
 def write_dataset(
-    tables: Mapping[str, pl.DataFrame | pl.LazyFrame], out: Path, source: str
+    tables: Mapping[str, pl.DataFrame | pl.LazyFrame],
+    out: Path,
+    source: str,
+    buckets: int | None = None,
 ) -> Dataset:
     """Write tables that are typed and checked already as a dataset, whole or not at all.
 
@@ -253,12 +326,41 @@ def write_dataset(
         The dataset's folder.
     source : str
         What the rows are: "home-credit" or "synthetic".
+    buckets : int, optional
+        In how many buckets to write each table; by the number of applicants if it is not given.
     """
+    parts = [tables[name].lazy() for name in FILES if name in tables and _is_application(name)]
+    numbers = pl.concat([part.select("SK_ID_CURR") for part in parts]).collect()["SK_ID_CURR"]
+    number = buckets or buckets_for(len(numbers))
+    placing = by_applicant(first_applicants(numbers, number))
     with staged_folder(out, kind="dataset") as staged:
+        writer = DatasetWriter(staged, number)
         for name, frame in tables.items():
-            write_table(_sorted(frame.lazy().collect(), FILES[name]), staged, name)
-        write_manifest(staged, source)
+            rows = frame.lazy()
+            if name == BUREAU_BALANCE.name:
+                rows = with_owner(rows, tables.get("bureau", empty_frame(TABLES["bureau"])).lazy())
+            spill = Spill(staged.with_name(name), number, placing)
+            spill.add(rows.collect())
+            writer.write(name, (in_order(part, FILES[name]) for part in spill.buckets()))
+        writer.close(source)
     return Dataset.open(out)
+
+
+def with_owner(balance: pl.LazyFrame, bureau: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows of bureau_balance with the SK_ID_CURR of the loan, null where it is not in bureau."""
+    owners = bureau.select(BUREAU_BALANCE.link, "SK_ID_CURR")
+    return balance.join(owners, on=BUREAU_BALANCE.link, how="left", maintain_order="left")
+
+
+def in_order(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Rows by applicant, then key; rows alike in both stay in the order of their file."""
+    if table.key:
+        rows = rows.sort(packed_key([table[name] for name in table.key]))
+    return rows.sort("SK_ID_CURR", maintain_order=True)
+
+
+def _is_application(name: str) -> bool:
+    return name.startswith(APPLICATION.name)
 
 
 def manifest_text(manifest: Manifest) -> str:
@@ -266,203 +368,8 @@ def manifest_text(manifest: Manifest) -> str:
     return json.dumps(manifest, indent=2) + "\n"
 
 
-def ingest(source: Path, out: Path, *, progress: Progress | None = None) -> Dataset:
-    """Read the Kaggle tables from a folder or a zip, check them and write a dataset.
-
-    Parameters
-    ----------
-    source : Path
-        A folder of `.csv`, `.csv.gz`, `.csv.zip`, `.parquet` files or zips, or a zip of them.
-    out : Path
-        The dataset's folder, replaced only once everything is read and found good.
-    progress : callable, optional
-        Told of each table before it is read (rows None) and after it is written.
-
-    Raises
-    ------
-    DatasetError
-        With table, column, row and mend, for the first thing that is wrong.
-    """
-    files = dict(find_files(source, FILES, along=(UNKNOWN,)))
-    unknown_before = files.pop(UNKNOWN, None)
-    if "application_train" not in files:
-        raise DatasetError(
-            f"{source} holds no application_train file",
-            mend="Name the folder or zip that has application_train.csv (or .csv.gz, .csv.zip, "
-            ".parquet) at its top",
-        )
-    _check_apart(source, out)
-    with staged_folder(out, kind="dataset") as staged:
-        known = _Known([_read_unknown(unknown_before)] if unknown_before else [])
-        for name in FILES:
-            if name in files:
-                _ingest_table(name, files, staged, known, progress)
-            elif not (staged / f"{name}.parquet").exists():
-                _warn_missing(name, str(source))
-        if known.unknown:
-            write_table(pl.concat(known.unknown), staged, UNKNOWN)
-        kind, origin = _source_of(source, files.values())
-        write_manifest(staged, kind, origin)
-    return Dataset.open(out)
-
-
-class _Known:
-    """The identifiers read so far, which later tables refer to, and what was not understood."""
-
-    def __init__(self, unknown: list[pl.DataFrame]) -> None:
-        self.applicants = pl.Series("SK_ID_CURR", [], pl.Int32)
-        self.bureau = pl.DataFrame(schema={"SK_ID_BUREAU": pl.Int32, "SK_ID_CURR": pl.Int32})
-        self.unknown = unknown
-
-
-def _read_unknown(file: SourceFile) -> pl.DataFrame:
-    """What was not understood when a dataset was made whose files are ingested again."""
-    try:
-        return pl.read_parquet(io.BytesIO(file.load())).match_to_schema(_UNKNOWN_SCHEMA)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise DatasetError(
-            f"it is not what ingestion writes ({str(error).splitlines()[0]})",
-            mend="Leave it out only if all of the files' values are understood",
-            where=file.where,
-        ) from error
-
-
-def _ingest_table(
-    name: str, files: Mapping[str, SourceFile], staged: Path, known: _Known,
-    progress: Progress | None,
-) -> None:  # fmt: skip
-    if progress:
-        progress(name, None)
-    # One file may hold both populations' applications.
-    table = APPLICATION if name == "application_train" else FILES[name]
-    where = files[name].where
-    frame = conform(read(files[name], table), table, where=where)
-    frame, unknown = without_unknown(frame, table, where=where)
-    check_key(frame, table, where=where)
-    alone = "application_test" not in files
-    parts = _populations(frame, where, alone) if table is APPLICATION else {name: frame}
-    for part, rows in parts.items():
-        _relate(rows, part, where, known)
-        write_table(_sorted(rows, FILES[part]), staged, part)
-        if progress:
-            progress(part, rows.height)
-    if unknown.height:
-        known.unknown.append(_pointed(unknown, frame, table, known.bureau))
-
-
-def _populations(frame: pl.DataFrame, where: str, alone: bool) -> dict[str, pl.DataFrame]:
-    """The applications with TARGET, and those without where they have no file of their own."""
-    without = frame["TARGET"].is_null()
-    number = without.sum()
-    if not number:
-        return {"application_train": frame}
-    if number == frame.height or not alone:
-        problem = f"a value is required, and {number} of {frame.height} rows have none"
-        mend = "Fill it in; rows without it may stay where there is no application_test file"
-        raise refusal(APPLICATION, where, "TARGET", problem, mend, without.arg_max())
-    warning = "table application (%s): %d of %d rows have no TARGET: taken for application_test"
-    logger.warning(warning, where, number, frame.height)
-    test = frame.filter(without).drop("TARGET")
-    return {"application_train": frame.filter(~without), "application_test": test}
-
-
-def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:
-    if name.startswith("application_"):
-        _check_new_applicants(frame["SK_ID_CURR"], where, known)
-        known.applicants = known.applicants.append(frame["SK_ID_CURR"])
-        return
-    if name == "bureau":
-        known.bureau = frame.select("SK_ID_BUREAU", "SK_ID_CURR")
-    link = TABLES[name].link
-    parents = known.applicants if link == "SK_ID_CURR" else known.bureau["SK_ID_BUREAU"]
-    orphans = frame.height - frame[link].is_in(parents.implode()).sum()
-    if orphans == frame.height and len(parents) and _are_apart(frame[link], parents):
-        problem = f"none of its {orphans} rows belongs to a {link} that was read"
-        mend = "See that its numbers are those of the other files, or leave it out"
-        raise refusal(TABLES[name], where, link, problem, mend)
-    if orphans:
-        logger.info(
-            "table %s (%s): %d of %d rows belong to no %s that was read; kept",
-            name, where, orphans, frame.height, link,
-        )  # fmt: skip
-
-
-def _pointed(
-    unknown: pl.DataFrame, frame: pl.DataFrame, table: Table, bureau: pl.DataFrame
-) -> pl.DataFrame:
-    """Whose rows hold what was not understood, and where: SK_ID_CURR, pointer and value."""
-    places = _sorted(frame.with_row_index("row"), table)
-    if table.link != "SK_ID_CURR":
-        places = places.join(bureau, on=table.link, maintain_order="left")
-    # As the applicant's own rows are counted in the body of a request.
-    index = pl.int_range(pl.len()).over("SK_ID_CURR").cast(pl.String)
-    place = pl.lit("") if table.name == APPLICATION.name else "/" + index
-    pointer = pl.concat_str(pl.lit(f"/{table.name}"), place.alias("place"))
-    values = places.select("SK_ID_CURR", "row", pointer.alias("pointer")).join(unknown, on="row")
-    return values.select(
-        "SK_ID_CURR", pl.concat_str("pointer", pl.lit("/"), "column").alias("pointer"), "value"
-    ).sort("SK_ID_CURR", "pointer")
-
-
-def _are_apart(numbers: pl.Series, others: pl.Series) -> bool:
-    """Whether all of some numbers are below, or above, all of the others."""
-    lowest, highest = (cast("int", end) for end in (numbers.min(), numbers.max()))
-    return highest < cast("int", others.min()) or lowest > cast("int", others.max())
-
-
-def _check_new_applicants(applicants: pl.Series, where: str, known: _Known) -> None:
-    row = applicants.is_in(known.applicants.implode()).arg_max()
-    if row is not None and applicants[row] in known.applicants:
-        problem = f"duplicate key: SK_ID_CURR {applicants[row]} is in application_train too"
-        mend = "Remove the row from one of the two files"
-        raise refusal(APPLICATION, where, "SK_ID_CURR", problem, mend, row)
-
-
-def _sorted(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Rows by applicant, then key; rows alike in both stay in the order of their file."""
-    if table.key and table.key[0] == table.link:
-        return frame.sort(packed_key([table[name] for name in table.key]))
-    return frame.sort(table.link, *table.key, maintain_order=True)
-
-
-def _check_apart(source: Path, out: Path) -> None:
-    """Replacing `out` must not remove what is being read."""
-    if out.resolve() in source.resolve().parents:
-        raise DatasetError(
-            f"{source} lies inside {out}, which would be replaced", mend="Name another --out"
-        )
-
-
-def _source_of(source: Path, files: Iterable[SourceFile]) -> tuple[str, Origin]:
-    """What the rows are, and the files that they were read from.
-
-    Sample applicants ingested again stay sample applicants, and files that a manifest knows come
-    from where it says.
-    """
-    raw = _raw_files(source, files)
-    try:
-        before: Manifest = json.loads((source / MANIFEST).read_text("utf-8"))
-        kind = str(before["source"])
-        digests = {name: entry["sha256"] for name, entry in before["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return HOME_CREDIT, {"raw": raw}
-    same = all(digests.get(file["name"]) == file["sha256"] for file in raw)
-    known = {key: value for key, value in before.items() if key in Origin.__annotations__}
-    return kind, cast("Origin", known if same and known else {"raw": raw})
-
-
-def _raw_files(source: Path, files: Iterable[SourceFile]) -> list[RawFile]:
-    """Name, size and SHA-256 of the files that tables were read from, each once."""
-    # A table in an archive tells the archive's name first.
-    names = dict.fromkeys(file.where.split("/")[0] for file in files)
-    paths = [source / name if source.is_dir() else source for name in names]
-    return [
-        {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        for path in paths
-    ]
-
-
-def _warn_missing(name: str, where: str) -> None:
+def warn_missing(name: str, where: str) -> None:
+    """Say in the log what follows from a table that is not there."""
     consequence = (
         "there is no test population" if name == "application_test" else "its features will be null"
     )

@@ -4,14 +4,15 @@ Parquet files, or Kaggle itself.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import logging
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -19,7 +20,14 @@ from typing import IO, TYPE_CHECKING
 import polars as pl
 
 from scoring.data.checks import DatasetError
-from scoring.data.delimited import MOST_COLUMNS, Note, check_most, known_columns, read_csv
+from scoring.data.delimited import (
+    MOST_COLUMNS,
+    MOST_HEADER_BYTES,
+    Note,
+    check_most,
+    known_columns,
+    read_csv,
+)
 from scoring.data.tables import Table
 
 if TYPE_CHECKING:
@@ -46,11 +54,19 @@ MOST_VALUES = 150_000_000
 # How often its own size a packed file may unpack to; Kaggle's tables shrink to a seventh at most.
 MOST_RATIO = 30
 RATIO_FROM_BYTES = 64 * 1024**2
+# How much of a file is read at once, as text or as values.
+PIECE_BYTES = 64 * 1024**2
+PIECE_VALUES = 16_000_000
+_MOST_LINE_BYTES = 1024**2
+# Values of Parquet for each byte of its file, where there are very many.
+_VALUES_PER_BYTE = 16
 # The list of what is in a zip; a thousand names need no more.
 MOST_DIRECTORY_BYTES = 1024**2
 _PIECE = 1024**2
 _END_OF_ZIP_BYTES = 22 + 65_535
 _BROKEN_PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+# Rows as they were read, and what was mended in them.
+_Piece = tuple[pl.DataFrame, list[Note]]
 _DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
 
 
@@ -66,11 +82,14 @@ class SourceFile:
         The table's, as Kaggle calls its file without the ending.
     load : callable
         Gives the file's bytes.
+    paths : tuple of Path
+        The file where it lies in no archive, or those of a dataset's buckets.
     """
 
     where: str
     name: str
     load: Callable[[], bytes]
+    paths: tuple[Path, ...] = ()
 
 
 def download_competition() -> Path:
@@ -125,41 +144,100 @@ def find_files(
     return _in_zip(source, names + along)
 
 
-def read(file: SourceFile, table: Table) -> pl.DataFrame:
-    """Read one table's rows, loosely typed, for `conform` to check; the log tells what was mended.
+def read_pieces(file: SourceFile, table: Table) -> Iterator[pl.DataFrame]:
+    """Read one table's rows some at a time, loosely typed, for `conform` to check.
+
+    The log tells what was mended.
 
     Raises
     ------
     DatasetError
         If the file is empty, damaged, cut short or no table.
     """
-    frame, notes = read_noted(file, table, MOST_BYTES, MOST_VALUES)
-    for note in notes:
-        logger.warning("table %s (%s): %s", table.name, file.where, note.detail)
-    return frame
+    rows, details = 0, set()
+    try:
+        for source in _unpacked_sources(file):
+            for frame, notes in _pieces(source, table, file.where):
+                for detail in (note.detail for note in notes if note.detail not in details):
+                    logger.warning("table %s (%s): %s", table.name, file.where, detail)
+                    details.add(detail)
+                if frame.height:
+                    yield frame
+                    rows += frame.height
+        _check_rows(rows)
+    except DatasetError as error:
+        raise error.after(rows, file.where, table.name) from error.__cause__
 
 
-def read_noted(
-    file: SourceFile, table: Table, most_bytes: int, most_values: int, *, typed: bool = True
+def _unpacked_sources(file: SourceFile) -> Iterator[Path | io.BytesIO]:
+    """What holds a table's rows, one after the other: files as they lie, or what was packed."""
+    for path in file.paths:
+        with path.open("rb") as opened:
+            begins = opened.read(2)
+        # Of a file that is packed, or empty, the bytes are looked at.
+        yield path if begins not in (b"", b"PK", b"\x1f\x8b") else _bytes(file)
+    if not file.paths:
+        yield _bytes(file)
+
+
+def _bytes(file: SourceFile) -> io.BytesIO:
+    return io.BytesIO(_unpacked(file, MOST_BYTES))
+
+
+def _pieces(source: Path | io.BytesIO, table: Table, where: str) -> Iterator[_Piece]:
+    with source.open("rb") if isinstance(source, Path) else source as opened:
+        begins = opened.read(4)
+        opened.seek(0)
+        if begins == b"PAR1":
+            yield from _parquet_pieces(source, table)
+        elif begins[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            # Its lines do not end where bytes say so.
+            yield read_csv(_bounded(opened, MOST_BYTES, MOST_BYTES), table, MOST_VALUES)
+        else:
+            yield from _csv_pieces(opened, table, where)
+
+
+def _csv_pieces(opened: IO[bytes], table: Table, where: str) -> Iterator[_Piece]:
+    """Whole lines, as many as are read at once; where a text in quotes holds line ends, a cut
+    between them is taken for a quotation that is not closed.
+    """
+    header = opened.readline(MOST_HEADER_BYTES + 1)
+    lines = _lines(opened)
+    while True:
+        yield read_csv(header + lines, table, MOST_VALUES)
+        following = _lines(opened)
+        if not following:
+            break
+        lines = following
+    _warn_cut(lines or header, table, where)
+
+
+def _lines(opened: IO[bytes]) -> bytes:
+    return opened.read(PIECE_BYTES) + opened.readline(_MOST_LINE_BYTES)
+
+
+def _warn_cut(data: bytes, table: Table, where: str) -> None:
+    if not data.rstrip(b"\0").endswith(b"\n"):
+        warning = "table %s (%s): the last line has no end; was the file cut short?"
+        logger.warning(warning, table.name, where)
+
+
+def _check_rows(rows: int) -> None:
+    if not rows:
+        mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
+        raise DatasetError("the table is empty: no data row", mend=mend)
+
+
+def read_text(
+    file: SourceFile, table: Table, most_bytes: int, most_values: int
 ) -> tuple[pl.DataFrame, list[Note]]:
-    """Read the same within other bounds; if not `typed`, CSV files only, and all as text."""
+    """Read a CSV file within other bounds, at once and all as text, and what was mended in it."""
     try:
         data = _unpacked(file, most_bytes)
-        if typed and data.startswith(b"PAR1"):
-            frame, notes = _read_parquet(data, table)
-        else:
-            if typed and not data.rstrip(b"\0").endswith(b"\n"):
-                warning = "table %s (%s): the last line has no end; was the file cut short?"
-                logger.warning(warning, table.name, file.where)
-            frame, notes = read_csv(data, table, most_values, typed=typed)
-        if not frame.height:
-            mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
-            raise DatasetError("the table is empty: no data row", mend=mend)
+        frame, notes = read_csv(data, table, most_values, typed=False)
+        _check_rows(frame.height)
     except DatasetError as error:
-        raise type(error)(
-            error.problem, mend=error.mend, where=file.where, table=table.name,
-            column=error.column, row=error.row,
-        ) from error.__cause__  # fmt: skip
+        raise error.after(0, file.where, table.name) from error.__cause__
     return frame, notes
 
 
@@ -168,7 +246,13 @@ def _in_folder(
 ) -> dict[str, SourceFile]:
     """The tables' own files, and what else is in the folder's zips, whatever they are called."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    files = _of_tables({path.name: partial(_whole, path) for path in paths}, names + along)
+    own = _of_tables({path.name: partial(_whole, path) for path in paths}, names + along)
+    files = {name: replace(file, paths=(folder / file.where,)) for name, file in own.items()}
+    for name in names:
+        # A dataset in buckets has a folder of each table.
+        parts = tuple(sorted((folder / name).glob("[0-9]*.parquet")))
+        if parts and name not in files:
+            files[name] = SourceFile(f"{name}/", name, partial(_whole, parts[0]), parts)
     for archive in (path for path in paths if path.suffix.lower() == ".zip"):
         missing = tuple(name for name in names if name not in files)
         files = {**(_in_zip(archive, missing + along) if missing else {}), **files}
@@ -284,25 +368,47 @@ def _damaged(error: Exception, where: str = "") -> DatasetError:
     return DatasetError(f"the file is cut short or damaged ({error})", mend=_GET_AGAIN, where=where)
 
 
-def _read_parquet(data: bytes, table: Table) -> tuple[pl.DataFrame, list[Note]]:
+def _parquet_pieces(source: Path | io.BytesIO, table: Table) -> Iterator[_Piece]:
+    """Some row groups at a time: all of a group is read whatever is wanted of it."""
     # Where the API runs it is not installed, nor is anything ingested.
     from pyarrow import ArrowException
     from pyarrow.parquet import read_metadata
 
     try:
-        _check_parquet(read_metadata(io.BytesIO(data)))
-        frame = pl.read_parquet(io.BytesIO(data))
+        metadata = read_metadata(source)
+        _check_parquet(metadata, _size(source))
+        for start, rows in _slices(metadata):
+            frame = pl.scan_parquet(source, glob=False).slice(start, rows).collect()
+            kept, notes = known_columns(frame.columns, table)
+            columns = [frame.to_series(place).alias(name) for place, name in kept.items()]
+            yield frame.select(columns), notes
     except (*_BROKEN_PARQUET, ArrowException) as error:
         # Polars panics on some damaged pages.
         raise _damaged(error) from error
-    kept, notes = known_columns(frame.columns, table)
-    columns = [frame.to_series(place).alias(name) for place, name in kept.items()]
-    return frame.select(columns), notes
 
 
-def _check_parquet(metadata: FileMetaData) -> None:
-    """See that a Parquet file is no larger unpacked than other files may be."""
+def _size(source: Path | io.BytesIO) -> int:
+    return source.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes
+
+
+def _check_parquet(metadata: FileMetaData, size: int) -> None:
+    """See that a Parquet file, and each of its row groups, is no flood."""
     check_most(metadata.num_columns, MOST_COLUMNS, "columns")
-    groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
-    check_most(sum(group.total_byte_size for group in groups), MOST_BYTES, "bytes")
-    check_most(metadata.num_rows * metadata.num_columns, MOST_VALUES, "values")
+    values = metadata.num_rows * metadata.num_columns
+    # Larger files hold more, but not the same value over and over.
+    check_most(values, max(MOST_VALUES, _VALUES_PER_BYTE * size), "values")
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        check_most(group.total_byte_size, MOST_BYTES, "bytes")
+        check_most(group.num_rows * metadata.num_columns, MOST_VALUES, "values")
+
+
+def _slices(metadata: FileMetaData) -> Iterator[tuple[int, int]]:
+    """Consecutive row groups that are read at once: their first row, and how many rows."""
+    start = rows = 0
+    for place in range(metadata.num_row_groups):
+        rows += metadata.row_group(place).num_rows
+        if rows * metadata.num_columns >= PIECE_VALUES or place == metadata.num_row_groups - 1:
+            yield start, rows
+            start, rows = start + rows, 0
+    if not metadata.num_row_groups:
+        yield 0, 0
