@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.cli.console import messages, show, stages
-from scoring.cli.options import MLRUNS, DatasetArgument, DatasetOut, MlrunsOption
+from scoring.cli.options import MLRUNS, BucketsOption, DatasetArgument, DatasetOut, MlrunsOption
 
 if TYPE_CHECKING:
     from scoring.data.dataset import Dataset
@@ -36,6 +36,7 @@ def ingest(
         ),
     ],
     out: DatasetOut,
+    buckets: BucketsOption = None,
 ) -> None:
     """Check the Kaggle tables and write them as typed Parquet.
 
@@ -55,7 +56,7 @@ def ingest(
             def read(name: str, rows: int | None) -> None:
                 report(name, names.index(name) + (rows is not None), len(names))
 
-            dataset = ingest_files(folder, out, progress=read)
+            dataset = ingest_files(folder, out, buckets=buckets, progress=read)
     _show_rows(dataset, out)
 
 
@@ -66,6 +67,7 @@ def sample(
         int | None, typer.Option(help="How many have none; a quarter of the others by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 0,
+    buckets: BucketsOption = None,
 ) -> None:
     """Invent applicants with all their histories, from statistics of the real ones.
 
@@ -80,6 +82,7 @@ def sample(
             applicants,
             test_applicants=tests,
             seed=seed,
+            buckets=buckets,
             progress=lambda done: report("applicants", done, applicants + tests),
         )
     _show_rows(dataset, out)
@@ -119,7 +122,8 @@ def _show_rows(dataset: Dataset, out: Path) -> None:
 
     for name in FILES:
         typer.echo(f"{name:<22} {dataset.rows(name):>12,} rows")
-    typer.echo(f"dataset {dataset.digest[:12]} in {out}")
+    parted = f", {dataset.buckets} buckets" if dataset.buckets > 1 else ""
+    typer.echo(f"dataset {dataset.digest[:12]} in {out}{parted}")
 
 
 @data.command("list")

@@ -20,7 +20,7 @@ import polars as pl
 
 from scoring.data.checks import DatasetError
 from scoring.data.delimited import MOST_COLUMNS, Note, check_most, known_columns, read_csv
-from scoring.data.tables import Table
+from scoring.data.tables import BUREAU_BALANCE, Table
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
@@ -295,6 +295,9 @@ def _read_parquet(data: bytes, table: Table) -> tuple[pl.DataFrame, list[Note]]:
     except (*_BROKEN_PARQUET, ArrowException) as error:
         # Polars panics on some damaged pages.
         raise _damaged(error) from error
+    if table is BUREAU_BALANCE:
+        # Datasets say there whose loan it is, which is read from bureau.
+        frame = frame.drop("SK_ID_CURR", strict=False)
     kept, notes = known_columns(frame.columns, table)
     columns = [frame.to_series(place).alias(name) for place, name in kept.items()]
     return frame.select(columns), notes

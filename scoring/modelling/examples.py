@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from scoring.data.buckets import SEED, hashes
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.features import PROTECTED, build_features
@@ -23,9 +24,8 @@ Positions = npt.NDArray[np.intp]
 # A fifth of all applicants is never learnt from, whichever model is trained: a champion and its
 # challenger can then be compared on applicants that neither has seen.
 HOLDOUT_SHARE = 0.2
-_HOLDOUT_SEED = 20_181
 HOLDOUT_RULE = (
-    f"SplitMix64 of SK_ID_CURR with seed {_HOLDOUT_SEED}, the lowest {HOLDOUT_SHARE:.0%} of hashes"
+    f"SplitMix64 of SK_ID_CURR with seed {SEED}, the lowest {HOLDOUT_SHARE:.0%} of hashes"
 )
 
 
@@ -35,20 +35,7 @@ class TrainingError(ScoringError):
 
 def is_held_out(applicants: pl.Series) -> pl.Series:
     """Whether each applicant (SK_ID_CURR) is kept from every model's training."""
-    return pl.Series("held_out", _hashes(applicants) / 2.0**64 < HOLDOUT_SHARE)
-
-
-def _hashes(applicants: pl.Series) -> npt.NDArray[np.uint64]:
-    """A pseudo-random number for each applicant, the same wherever the applicant stands.
-
-    The finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-    generators", 2014).
-    """
-    state = applicants.to_numpy().astype(np.uint64) + np.uint64(_HOLDOUT_SEED * 2**32)
-    state = (state + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+    return pl.Series("held_out", hashes(applicants) / 2.0**64 < HOLDOUT_SHARE)
 
 
 @dataclass(frozen=True)
