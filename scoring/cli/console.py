@@ -13,6 +13,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from scoring.serving.engines import Engine
+
 _MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
 
 
@@ -69,6 +71,24 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         table.add_row(*map(escape, row))
     screen = Console()
     (screen if screen.is_terminal else Console(width=200)).print(table)
+
+
+@contextmanager
+def engine_shown(workers: int | None, cluster: str | None, console: Console) -> Iterator[Engine]:
+    """The engine that --workers or --cluster ask for; the console tells whose work it is."""
+    from scoring.serving.engines import engine
+
+    with engine(workers, cluster) as opened:
+        if workers or cluster:
+            console.print(opened.about, highlight=False, soft_wrap=True)
+        yield opened
+
+
+@contextmanager
+def applicants_shown(console: Console) -> Iterator[Callable[[int, int, float], None]]:
+    """Show a bar of applicants and how many are done a second; yields what moves it."""
+    with stages(console) as report:
+        yield lambda done, total, rate: report(f"{rate:,.0f} applicants/s", done, total)
 
 
 @contextmanager

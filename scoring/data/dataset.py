@@ -312,7 +312,10 @@ def write_manifest(folder: Path, source: str, origin: Origin | None = None) -> M
 
 
 def write_dataset(
-    tables: Mapping[str, pl.DataFrame | pl.LazyFrame], out: Path, source: str
+    tables: Mapping[str, pl.DataFrame | pl.LazyFrame],
+    out: Path,
+    source: str,
+    buckets: int | None = None,
 ) -> Dataset:
     """Write tables that are typed and checked already as a dataset, whole or not at all.
 
@@ -324,20 +327,26 @@ def write_dataset(
         The dataset's folder.
     source : str
         What the rows are: "home-credit" or "synthetic".
+    buckets : int, optional
+        In how many buckets to write each table; by the number of applicants if it is not given.
     """
     with staged_folder(out, kind="dataset") as staged:
-        applications = [frame for name, frame in tables.items() if name.startswith("application_")]
-        counts = pl.collect_all([frame.lazy().select(pl.len()) for frame in applications])
-        buckets = buckets_for(sum(count.item() for count in counts))
+        number = buckets or buckets_for(_applicants(tables))
         for name, frame in tables.items():
             rows = frame.lazy()
             if name == BUREAU_BALANCE.name:
                 rows = with_owner(rows, tables["bureau"].lazy())
-            spill = Spill(staged.with_name(name), buckets)
+            spill = Spill(staged.with_name(name), number)
             spill.add(rows.collect())
-            write_buckets(spill, staged, name, buckets)
+            write_buckets(spill, staged, name, number)
         write_manifest(staged, source)
     return Dataset.open(out)
+
+
+def _applicants(tables: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> int:
+    frames = [frame for name, frame in tables.items() if name.startswith("application_")]
+    counts = pl.collect_all([frame.lazy().select(pl.len()) for frame in frames])
+    return sum(count.item() for count in counts)
 
 
 def with_owner(balance: pl.LazyFrame, bureau: pl.LazyFrame) -> pl.LazyFrame:

@@ -13,8 +13,10 @@ import polars as pl
 from scoring.data.buckets import SEED, hashes
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
-from scoring.features import PROTECTED, build_features
+from scoring.features import PROTECTED
+from scoring.serving.engines import Engine
 from scoring.serving.families.base import Labels
+from scoring.serving.parts import features_of
 from scoring.serving.scorer import Feature, encode
 
 Matrix = npt.NDArray[np.float32]
@@ -100,17 +102,20 @@ class Examples:
         return parts
 
 
-def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
+def examples_of(
+    dataset: Dataset, use_protected: bool = False, engine: Engine | None = None
+) -> Examples:
     """The training applicants of a dataset with their features and outcomes.
+
+    The engine computes the features; this process does if it is not given.
 
     Raises
     ------
     TrainingError
         If fewer than ten applicants of either outcome are known.
     """
-    frames = dataset.frames("train")
-    rows = dict(zip(frames, pl.collect_all(frames.values()), strict=True))
-    return Examples.of(build_features(rows), rows["application"], use_protected)
+    targets = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
+    return Examples.of(features_of(dataset, "train", engine=engine), targets, use_protected)
 
 
 def applicants_digest(examples: Examples) -> str:
