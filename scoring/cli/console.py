@@ -74,13 +74,13 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def engine_shown(workers: int | None, cluster: str | None, console: Console) -> Iterator[Engine]:
-    """The engine that --workers or --cluster ask for; the console tells whose work it is."""
+def engine_shown(workers: int | None, cluster: str | None) -> Iterator[Engine]:
+    """The engine that --workers or --cluster ask for; a line tells where to look on."""
     from scoring.serving.engines import engine
 
     with engine(workers, cluster) as opened:
         if workers or cluster:
-            console.print(opened.about, highlight=False, soft_wrap=True)
+            typer.echo(opened.about, err=True)
         yield opened
 
 

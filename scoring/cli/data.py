@@ -111,7 +111,7 @@ def features(
 
     with messages() as console:
         job = Job.of(Dataset.open(dataset))
-        with engine_shown(workers, cluster, console) as engine, applicants_shown(console) as move:
+        with engine_shown(workers, cluster) as engine, applicants_shown(console) as move:
             rows, columns = write(job, out, engine, move)
     typer.echo(f"{rows:,} applicants, {columns - 1} features in {out}")
 

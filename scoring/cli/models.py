@@ -145,7 +145,7 @@ def validate(
 
     with messages() as console, opened(data) as dataset:
         chosen = recipe_named(recipe)
-        with engine_shown(workers, cluster, console) as engine:
+        with engine_shown(workers, cluster) as engine:
             examples = examples_for(chosen, dataset, protected, engine)
         with stages(console) as report:
             costs = Costs(cost_fn, cost_fp)
@@ -332,7 +332,7 @@ def predict(
     with messages() as console:
         check_file(out, PARQUET)
         scorer, tables = loaded(model), Dataset.open(dataset)
-        with engine_shown(workers, cluster, console) as engine, applicants_shown(console) as move:
+        with engine_shown(workers, cluster) as engine, applicants_shown(console) as move:
             rows, _ = write(Job.of(tables, model=model), out, engine, move)
     scored = pl.scan_parquet(out, glob=False).select(
         refused=(pl.col("decision") == "refuse").sum(),

@@ -151,12 +151,12 @@ class TableDigest:
         return hashlib.sha256("".join([*lines, f"{self.rows}\n"]).encode()).hexdigest()
 
 
-def _content(column: pl.Series) -> Iterator[tuple[str, bytes | npt.NDArray[np.generic]]]:
+def _content(column: pl.Series) -> Iterator[tuple[str, bytes | memoryview]]:
     """A column as bytes: which values are known, how long texts are, and what the values are."""
-    yield "known", column.is_not_null().cast(pl.UInt8).to_numpy()
+    yield "known", column.is_not_null().cast(pl.UInt8).to_numpy().data
     if column.dtype == pl.String:
         texts = column.fill_null("")
-        yield "lengths", texts.str.len_bytes().to_numpy()
+        yield "lengths", texts.str.len_bytes().to_numpy().data
         yield "values", texts.str.join("").item().encode()
     else:
-        yield "values", np.ascontiguousarray(column.fill_null(0).to_numpy())
+        yield "values", np.ascontiguousarray(column.fill_null(0).to_numpy()).data

@@ -191,6 +191,10 @@ class Dataset:
         """The number of rows of a table, by its files' name; 0 where there is none."""
         return sum(self.manifest["files"][file]["rows"] for file in self._files(name))
 
+    def applicants(self, *populations: Population) -> int:
+        """How many applicants some populations have; all there are by default."""
+        return sum(self.rows(f"application_{part}") for part in populations or self.populations)
+
     def has(self, name: str) -> bool:
         """Whether there is a table, by its files' name."""
         return bool(self._files(name))

@@ -12,10 +12,11 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -24,7 +25,7 @@ from scoring.data.dataset import Dataset, FileEntry, Population
 from scoring.errors import ScoringError
 from scoring.files import FilesError, check_file, code_digest, held, sha256_of, staged_file
 from scoring.serving.batch import PARQUET, feature_batches, score
-from scoring.serving.engines import Engine, Outcome, ThisProcess
+from scoring.serving.engines import Engine, T, ThisProcess
 from scoring.serving.scorer import Scorer
 
 logger = logging.getLogger(__name__)
@@ -158,45 +159,51 @@ def write(
     return shape
 
 
+def results(
+    engine: Engine, task: Callable[[int], T], buckets: Sequence[int]
+) -> Iterator[tuple[int, T]]:
+    """Do a task for some buckets, and give each with its result as it is done.
+
+    Raises
+    ------
+    BucketsError
+        If any failed, with their causes, after all others are done.
+    """
+    failures = []
+    for outcome in engine.run(task, buckets):
+        if outcome.error is None:
+            yield outcome.bucket, cast("T", outcome.result)
+            continue
+        # The first line: Polars adds the plan, and Dask whose worker it was.
+        words = next(iter(f"{outcome.error}".splitlines()), "")
+        failures.append(f"bucket {outcome.bucket}: {type(outcome.error).__name__}: {words}")
+        logger.error(failures[-1])
+    if failures:
+        shown = "; ".join(failures[:_SHOWN_FAILURES])
+        raise BucketsError(f"{len(failures)} of {len(buckets)} buckets failed: {shown}")
+
+
 def _finish(job: Job, folder: Path, engine: Engine, progress: Progress | None) -> None:
     """Compute the buckets whose parts are not there yet."""
     done = _taken_over(job, folder)
     buckets = [bucket for bucket in range(job.buckets) if _part(bucket) not in done]
-    dataset, failures = Dataset.open(job.dataset), []
-    total = sum(
-        dataset.rows(f"application_{part}") for part in job.populations or dataset.populations
-    )
     if len(buckets) < job.buckets:
         logger.info("%d of %d buckets were finished before", len(done), job.buckets)
+    total = Dataset.open(job.dataset).applicants(*job.populations)
     began, before = time.monotonic(), sum(entry["rows"] for entry in done.values())
-    for outcome in engine.run(_Writing(job, folder), buckets):
-        if outcome.result is None:
-            failures.append(_failure(outcome, job.buckets))
-            logger.error(failures[-1])
-            continue
-        done[_part(outcome.bucket)] = outcome.result
-        _note(job, folder, done)
-        rows = sum(entry["rows"] for entry in done.values())
-        rate = (rows - before) / (time.monotonic() - began)
-        if job.buckets > 1:
-            logger.info(
-                "bucket %d of %d is done: %d applicants a second", outcome.bucket, job.buckets, rate
-            )
-        if progress:
-            progress(rows, total, rate)
-    if failures:
-        kept = f"; the other {len(done)} are kept in {folder}: run it again" if done else ""
-        shown = "; ".join(failures[:_SHOWN_FAILURES])
-        raise BucketsError(
-            f"{len(failures)} of {job.buckets} buckets failed, and the output is not written: "
-            f"{shown}{kept}"
-        )
-
-
-def _failure(outcome: Outcome[FileEntry], buckets: int) -> str:
-    error = outcome.error
-    first = next(iter(f"{error}".splitlines()), "")
-    return f"bucket {outcome.bucket} of {buckets}: {type(error).__name__}: {first}"
+    try:
+        for bucket, entry in results(engine, _Writing(job, folder), buckets):
+            done[_part(bucket)] = entry
+            _note(job, folder, done)
+            rows = sum(part["rows"] for part in done.values())
+            rate = (rows - before) / (time.monotonic() - began)
+            if job.buckets > 1:
+                logger.info("bucket %d of %d: %d applicants/s", bucket, job.buckets, rate)
+            if progress:
+                progress(rows, total, rate)
+    except BucketsError as error:
+        kept = f"; {len(done)} are kept in {folder}: run it again for the rest" if done else ""
+        raise BucketsError(f"{error}; the output is not written{kept}") from error
 
 
 def _taken_over(job: Job, folder: Path) -> dict[str, FileEntry]:
@@ -279,11 +286,7 @@ def features_of(
         If a bucket fails.
     """
     job = Job.of(dataset, *populations)
-    rows: dict[int, pl.DataFrame] = {}
-    for outcome in (engine or ThisProcess()).run(job.rows, range(job.buckets)):
-        if outcome.result is None:
-            raise BucketsError(_failure(outcome, job.buckets)) from outcome.error
-        rows[outcome.bucket] = outcome.result
+    rows = dict(results(engine or ThisProcess(), job.rows, range(job.buckets)))
     whole = pl.concat(rows[bucket] for bucket in range(job.buckets))
     return _ordered(whole, _numbers(dataset, job)) if job.buckets > 1 else whole
 
