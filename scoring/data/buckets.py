@@ -27,6 +27,8 @@ SEED = 20_181
 # Rows that are held until there are enough for a write; those of eight tables at a time.
 _HELD_BYTES = 32 * 1024**2
 _LENGTH_BYTES = 8
+# SK_ID_PREV only where rows of a key alone are spread, to find those that are there twice.
+_OWNERS = ("SK_ID_CURR", "SK_ID_BUREAU", "SK_ID_PREV")
 
 
 def hashes(numbers: pl.Series) -> npt.NDArray[np.uint64]:
@@ -49,7 +51,7 @@ def buckets_for(applicants: int) -> int:
 
 def cells(rows: pl.DataFrame) -> npt.NDArray[np.uint64]:
     """The cell of each row: of its applicant, else of its loan if nobody knows whose that is."""
-    names = [name for name in ("SK_ID_CURR", "SK_ID_BUREAU") if name in rows.columns]
+    names = [name for name in _OWNERS if name in rows.columns]
     owner = rows.select(pl.coalesce(*names, 0).alias("owner"))["owner"]
     return hashes(owner) % np.uint64(CELLS)
 
@@ -66,20 +68,22 @@ class Spill:
     """
 
     def __init__(self, folder: Path, buckets: int) -> None:
-        self._folder, self._buckets = folder, buckets
+        self._folder, self.buckets = folder, buckets
+        self.height = 0
         self._held: list[pl.DataFrame] = []
         self._bytes = 0
 
     def add(self, rows: pl.DataFrame) -> None:
         """Put more rows into their buckets."""
         self._held.append(rows)
+        self.height += rows.height
         self._bytes += int(rows.estimated_size())
         if self._bytes > _HELD_BYTES:
             self._flush()
 
     def bucket(self, number: int) -> pl.DataFrame:
         """All rows of a bucket; they are forgotten here."""
-        if self._held and (self._buckets > 1 or self._path(0).exists()):
+        if self._held and (self.buckets > 1 or self._path(0).exists()):
             self._flush()
         pieces = [*self.pieces(number), *self._held]
         self._path(number).unlink(missing_ok=True)
@@ -95,7 +99,7 @@ class Spill:
 
     def spread(self, folder: Path, buckets: int) -> Spill:
         """The same rows, which are in one bucket, in another number of buckets."""
-        if buckets == self._buckets:
+        if buckets == self.buckets:
             return self
         other = Spill(folder, buckets)
         for piece in (*self.pieces(0), *self._held):
@@ -103,12 +107,18 @@ class Spill:
         self._path(0).unlink(missing_ok=True)
         return other
 
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._held = []
+        for number in range(self.buckets):
+            self._path(number).unlink(missing_ok=True)
+
     def _flush(self) -> None:
         rows = pl.concat(self._held)
         self._held, self._bytes = [], 0
-        places = (cells(rows) * np.uint64(self._buckets) // np.uint64(CELLS)).astype(np.uint16)
+        places = (cells(rows) * np.uint64(self.buckets) // np.uint64(CELLS)).astype(np.uint16)
         order = np.argsort(places, kind="stable")
-        ends = np.cumsum(np.bincount(places, minlength=self._buckets))
+        ends = np.cumsum(np.bincount(places, minlength=self.buckets))
         rows = rows[order]
         self._folder.mkdir(exist_ok=True)
         for number, end in enumerate(ends):

@@ -25,11 +25,14 @@ from scoring.data.checks import (
     DatasetError,
     check_key,
     conform,
+    is_recoded,
     packed_key,
     refusal,
+    tell_empty,
+    tell_unknown,
     without_unknown,
 )
-from scoring.data.sources import SourceFile, find_files, read
+from scoring.data.sources import SourceFile, find_files, read, read_pieces
 from scoring.data.tables import (
     APPLICATION,
     BUREAU_BALANCE,
@@ -56,6 +59,8 @@ MANIFEST = "dataset.json"
 UNKNOWN = "not_understood"
 _UNKNOWN_SCHEMA = {"SK_ID_CURR": pl.Int32(), "pointer": pl.String(), "value": pl.String()}
 POPULATIONS: tuple[Population, ...] = ("train", "test")
+# Keys of large tables are looked through in so many parts at least.
+_KEY_BUCKETS = 16
 
 
 class FileEntry(TypedDict):
@@ -410,9 +415,9 @@ def ingest(
                 _warn_missing(name, str(source))
             # Only now is it known how many applicants there are.
             if not name.startswith("application_") or name == "application_test":
-                number = buckets or buckets_for(len(known.applicants))
+                known.buckets = buckets or buckets_for(len(known.applicants))
                 for part, rows in checked.items():
-                    _write_checked(rows, staged, part, number, known)
+                    _write_checked(rows, staged, part, known)
                 checked = {}
         if known.unknown:
             write_table(pl.concat(known.unknown), staged, UNKNOWN)
@@ -428,6 +433,7 @@ class _Known:
         self.applicants = pl.Series("SK_ID_CURR", [], pl.Int32)
         self.bureau = pl.DataFrame(schema={"SK_ID_BUREAU": pl.Int32, "SK_ID_CURR": pl.Int32})
         self.unknown = unknown
+        self.buckets = 1
 
 
 @dataclass(frozen=True)
@@ -458,27 +464,123 @@ def _check_table(
         progress(name, None)
     # One file may hold both populations' applications.
     table = APPLICATION if name == "application_train" else FILES[name]
+    checked = _checked_pieces(name, files[name], table, staged, known)
+    if checked is None:
+        checked = _checked_whole(name, files, table, staged, known)
+    if progress:
+        for part in checked:
+            progress(part, checked[part].rows.height)
+    return checked
+
+
+def _checked_whole(
+    name: str, files: Mapping[str, SourceFile], table: Table, staged: Path, known: _Known
+) -> dict[str, _Checked]:
     where = files[name].where
     frame = conform(read(files[name], table), table, where=where)
     frame, unknown = without_unknown(frame, table, where=where)
+    tell_unknown(unknown, table, where)
     check_key(frame, table, where=where)
     alone = "application_test" not in files
     frame = frame.with_row_index("row")
     parts = _populations(frame, where, alone) if table is APPLICATION else {name: frame}
     checked = {}
     for part, rows in parts.items():
-        _relate(rows, part, where, known)
-        if part == BUREAU_BALANCE.name:
-            rows = with_owner(rows.lazy(), known.bureau.lazy()).collect()
+        relation = _Relation(part, where, known)
         spill = Spill(staged.with_name(part), 1)
-        spill.add(rows)
+        spill.add(relation.add(rows))
+        relation.settle(known)
         checked[part] = _Checked(spill, unknown)
-        if progress:
-            progress(part, rows.height)
     return checked
 
 
-def _write_checked(checked: _Checked, staged: Path, name: str, buckets: int, known: _Known) -> None:
+def _checked_pieces(
+    name: str, file: SourceFile, table: Table, staged: Path, known: _Known
+) -> dict[str, _Checked] | None:
+    """A large table checked piece by piece; None if it has to be seen at once.
+
+    That is so where a piece is refused: the whole is the judge, and its words are told.
+    """
+    pieces = read_pieces(file, table)
+    if pieces is None:
+        return None
+    number = 1 if table.name == APPLICATION.name else known.buckets
+    reading = _Reading(name, file.where, table, staged, known, number)
+    try:
+        for piece in pieces:
+            reading.add(piece)
+        return {name: reading.settle(known)}
+    except DatasetError as error:
+        if not file.fits:
+            raise
+        logger.debug("%s is read at once: %s", file.where, error)
+        reading.forget()
+        return None
+
+
+class _Reading:
+    """A table that is checked piece by piece, as `conform` and the others check it at once."""
+
+    def __init__(
+        self, name: str, where: str, table: Table, staged: Path, known: _Known, buckets: int
+    ) -> None:
+        self._where, self._table = where, table
+        self._relation = _Relation(name, where, known)
+        self._rows = Spill(staged.with_name(name), buckets)
+        self._keys = Spill(staged.with_name(f"keys of {name}"), max(buckets, _KEY_BUCKETS))
+        self._unknown: list[pl.DataFrame] = []
+        self._nulls: list[pl.DataFrame] = []
+
+    def add(self, piece: pl.DataFrame) -> None:
+        """Check and keep the next rows; DatasetError counts the file's rows."""
+        before, table, where = self._rows.height, self._table, self._where
+        try:
+            rows = conform(piece, table, where=where, piece=True)
+            rows, unknown = without_unknown(rows, table, where=where)
+        except DatasetError as error:
+            if error.row is None:
+                raise
+            row = error.row - 1 + before
+            raise refusal(table, where, error.column, error.problem, error.mend, row) from error
+        if table is APPLICATION and rows["TARGET"].null_count():
+            raise refusal(table, where, "TARGET", "a value is required", "Fill it in")
+        self._nulls.append(rows.null_count())
+        self._unknown.append(unknown.with_columns(pl.col("row") + before))
+        rows = rows.with_row_index("row", offset=before)
+        if table.key:
+            self._keys.add(rows.select("row", *table.key))
+        self._rows.add(self._relation.add(rows))
+
+    def settle(self, known: _Known) -> _Checked:
+        """See that the whole is good, and tell what there is to tell of it."""
+        table, where, rows = self._table, self._where, self._rows.height
+        unknown, nulls = pl.concat(self._unknown), pl.concat(self._nulls)
+        if is_recoded(unknown, nulls, rows):
+            raise refusal(table, where, "", "most of a column's values are unknown", "")
+        self._check_keys()
+        tell_empty(nulls, rows, table, where)
+        tell_unknown(unknown, table, where)
+        self._relation.settle(known)
+        return _Checked(self._rows, unknown)
+
+    def forget(self) -> None:
+        """Remove what is on the disk."""
+        for spill in (self._rows, self._keys):
+            spill.clear()
+
+    def _check_keys(self) -> None:
+        refusals = []
+        for bucket in range(self._keys.buckets) if self._table.key else ():
+            try:
+                check_key(self._keys.bucket(bucket), self._table, where=self._where)
+            except DatasetError as error:
+                refusals.append(error)
+        if refusals:
+            raise min(refusals, key=lambda error: error.row or 0)
+
+
+def _write_checked(checked: _Checked, staged: Path, name: str, known: _Known) -> None:
+    buckets = known.buckets
     spill = checked.rows.spread(staged.with_name(f"{name} in buckets"), buckets)
     table, pointed = FILES[name], []
     for bucket in range(buckets):
@@ -506,25 +608,55 @@ def _populations(frame: pl.DataFrame, where: str, alone: bool) -> dict[str, pl.D
     return {"application_train": frame.filter(~without), "application_test": test}
 
 
-def _relate(frame: pl.DataFrame, name: str, where: str, known: _Known) -> None:
-    if name.startswith("application_"):
-        _check_new_applicants(frame["SK_ID_CURR"], where, known)
-        known.applicants = known.applicants.append(frame["SK_ID_CURR"])
-        return
-    if name == "bureau":
-        known.bureau = frame.select("SK_ID_BUREAU", "SK_ID_CURR")
-    link = TABLES[name].link
-    parents = known.applicants if link == "SK_ID_CURR" else known.bureau["SK_ID_BUREAU"]
-    orphans = frame.height - frame[link].is_in(parents.implode()).sum()
-    if orphans == frame.height and len(parents) and _are_apart(frame[link], parents):
-        problem = f"none of its {orphans} rows belongs to a {link} that was read"
-        mend = "See that its numbers are those of the other files, or leave it out"
-        raise refusal(TABLES[name], where, link, problem, mend)
-    if orphans:
-        logger.info(
-            "table %s (%s): %d of %d rows belong to no %s that was read; kept",
-            name, where, orphans, frame.height, link,
-        )  # fmt: skip
+class _Relation:
+    """How the rows of a table, which may come in pieces, belong to those read before."""
+
+    def __init__(self, name: str, where: str, known: _Known) -> None:
+        self._name, self._where, self._known = name, where, known
+        self._link = FILES[name].link
+        loans = self._link == BUREAU_BALANCE.link
+        self._parents = known.bureau[self._link] if loans else known.applicants
+        # Of a table that others refer to, what they refer to.
+        self._own: list[pl.DataFrame] = []
+        self._rows = self._orphans = 0
+        self._ends: list[pl.Series] = []
+
+    def add(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Take in rows, and say of bureau_balance whose they are."""
+        links = rows[self._link]
+        if self._name.startswith("application_"):
+            _check_new_applicants(rows, self._where, self._known)
+            self._own.append(rows.select(self._link))
+            return rows
+        if self._name == "bureau":
+            self._own.append(rows.select("SK_ID_BUREAU", "SK_ID_CURR"))
+        self._orphans += rows.height - links.is_in(self._parents.implode()).sum()
+        self._rows += rows.height
+        self._ends.append(pl.Series([links.min(), links.max()]))
+        if self._name == BUREAU_BALANCE.name:
+            return with_owner(rows.lazy(), self._known.bureau.lazy()).collect()
+        return rows
+
+    def settle(self, known: _Known) -> None:
+        """See that rows belong to something, and let later tables refer to them."""
+        if self._name.startswith("application_"):
+            known.applicants = pl.concat(
+                [known.applicants, *(own["SK_ID_CURR"] for own in self._own)]
+            )
+            return
+        if self._name == "bureau":
+            known.bureau = pl.concat(self._own)
+        orphans, link = self._orphans, self._link
+        apart = orphans == self._rows and len(self._parents)
+        if apart and _are_apart(pl.concat(self._ends), self._parents):
+            problem = f"none of its {orphans} rows belongs to a {link} that was read"
+            mend = "See that its numbers are those of the other files, or leave it out"
+            raise refusal(TABLES[self._name], self._where, link, problem, mend)
+        if orphans:
+            logger.info(
+                "table %s (%s): %d of %d rows belong to no %s that was read; kept",
+                self._name, self._where, orphans, self._rows, link,
+            )  # fmt: skip
 
 
 def _pointed(unknown: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -546,12 +678,12 @@ def _are_apart(numbers: pl.Series, others: pl.Series) -> bool:
     return highest < cast("int", others.min()) or lowest > cast("int", others.max())
 
 
-def _check_new_applicants(applicants: pl.Series, where: str, known: _Known) -> None:
-    row = applicants.is_in(known.applicants.implode()).arg_max()
-    if row is not None and applicants[row] in known.applicants:
-        problem = f"duplicate key: SK_ID_CURR {applicants[row]} is in application_train too"
+def _check_new_applicants(rows: pl.DataFrame, where: str, known: _Known) -> None:
+    twice = rows.filter(pl.col("SK_ID_CURR").is_in(known.applicants.implode()))
+    if twice.height:
+        problem = f"duplicate key: SK_ID_CURR {twice['SK_ID_CURR'][0]} is in application_train too"
         mend = "Remove the row from one of the two files"
-        raise refusal(APPLICATION, where, "SK_ID_CURR", problem, mend, row)
+        raise refusal(APPLICATION, where, "SK_ID_CURR", problem, mend, twice["row"][0])
 
 
 def _sorted(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -591,9 +723,15 @@ def _raw_files(source: Path, files: Iterable[SourceFile]) -> list[RawFile]:
     """Name, size and SHA-256 of the files that tables were read from, each once."""
     # A table in an archive tells the archive's name first.
     names = dict.fromkeys(file.where.split("/")[0] for file in files)
-    paths = [source / name if source.is_dir() else source for name in names]
+    given = [source / name if source.is_dir() else source for name in names]
+    paths = [path for own in given for path in (sorted(own.iterdir()) if own.is_dir() else (own,))]
+    folder = source if source.is_dir() else source.parent
     return [
-        {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        {
+            "name": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+        }
         for path in paths
     ]
 
