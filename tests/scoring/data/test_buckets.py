@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from scoring.data import buckets as module
+from scoring.data import dataset as dataset_module
+from scoring.data import sources
 from scoring.data.buckets import CELLS, Spill, TableDigest, buckets_for, cells
+from scoring.data.checks import DatasetError
 from scoring.data.dataset import FILES, Dataset, ingest
 from scoring.data.synthetic import write_sample
 from scoring.data.tables import TABLES
@@ -185,3 +189,87 @@ def test_buckets_are_kept_restored_and_cleared_of_an_applicant(
         for name in FILES:
             gone = name != "application_test"
             assert left.scan(name).collect().height == dataset.rows(name) - gone
+
+
+# Large files, read piece by piece
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Has every file read in small pieces, and lists the tables that were."""
+    bounds = {"PIECES_FROM_BYTES": 0, "PIECE_BYTES": 1500, "PIECES_FROM_VALUES": 0}
+    for name, value in {**bounds, "PIECE_VALUES": 300, "_VALUES_PER_BYTE": 10**6}.items():
+        monkeypatch.setattr(sources, name, value)
+    read: list[str] = []
+
+    def settle(reading: dataset_module._Reading, known: dataset_module._Known) -> object:
+        checked = original(reading, known)
+        read.append(reading._table.name)
+        return checked
+
+    original = dataset_module._Reading.settle
+    monkeypatch.setattr(dataset_module._Reading, "settle", settle)
+    return read
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_files_read_piece_by_piece_make_the_same_dataset(
+    number: int, source: Path, datasets: dict[int, Dataset], pieces: list[str], tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    dataset = ingest(source, tmp_path / "dataset", buckets=number)
+    assert dataset.manifest == datasets[number].manifest
+    assert set(pieces) == set(TABLES)
+    assert caplog.text.count("column CREDIT_TYPE: 2 rows hold 1 categories not seen") == 1
+    # Its own buckets are files to read as well.
+    again = ingest(dataset.folder, tmp_path / "again", buckets=4)
+    assert again.digest == dataset.digest
+    assert again.manifest["raw"] == dataset.manifest["raw"]
+
+
+SPOILT = {
+    "a value": ("bureau", "DAYS_CREDIT", 8, "late", "data row 8 .*'late' is not a number"),
+    "a key": ("bureau", "SK_ID_BUREAU", 9, "100001", "data row 9 .*is already in data row"),
+    "a key in two columns": ("POS_CASH_balance", "SK_ID_PREV", 7, "100001", "already in data row"),
+    "an applicant": (
+        "application_test",
+        "SK_ID_CURR",
+        5,
+        "100001",
+        "data row 5 .*application_train",
+    ),
+    "a link": (
+        "bureau",
+        "SK_ID_CURR",
+        None,
+        "900000",
+        "none of its 12 rows belongs to a SK_ID_CURR",
+    ),
+    "words": ("bureau", "CREDIT_ACTIVE", None, "Alive", "most of its values are unknown"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_what_is_wrong_with_a_piece_is_told_as_of_the_whole(
+    case: str, source: Path, pieces: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, column, row, value, words = SPOILT[case]
+    raw = shutil.copytree(source, tmp_path / "raw")
+    frame = pl.read_csv(raw / f"{name}.csv", infer_schema=False)
+    chosen = pl.lit(True) if row is None else pl.int_range(pl.len()) == row - 1
+    frame = frame.with_columns(pl.when(chosen).then(pl.lit(value)).otherwise(column).alias(column))
+    frame.write_csv(raw / f"{name}.csv")
+    with pytest.raises(DatasetError, match=words) as by_pieces:
+        ingest(raw, tmp_path / "out")
+    assert pieces
+    monkeypatch.setattr(sources, "PIECES_FROM_BYTES", 10**9)
+    with pytest.raises(DatasetError) as at_once:
+        ingest(raw, tmp_path / "out")
+    assert str(by_pieces.value) == str(at_once.value)
+    # What is too large to be read at once is told of the piece, by the row of the file.
+    monkeypatch.setattr(sources, "PIECES_FROM_BYTES", 0)
+    monkeypatch.setattr(sources, "MOST_BYTES", 0)
+    with pytest.raises(DatasetError, match=words if row else ".*") as too_large:
+        ingest(raw, tmp_path / "out")
+    assert too_large.value.row == at_once.value.row
+    assert list(tmp_path.iterdir()) == [raw]
