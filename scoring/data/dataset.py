@@ -554,6 +554,8 @@ class _Reading:
     def settle(self, known: _Known) -> _Checked:
         """See that the whole is good, and tell what there is to tell of it."""
         table, where, rows = self._table, self._where, self._rows.height
+        if not rows:
+            raise refusal(table, where, "", "the table is empty: no data row", "")
         unknown, nulls = pl.concat(self._unknown), pl.concat(self._nulls)
         if is_recoded(unknown, nulls, rows):
             raise refusal(table, where, "", "most of a column's values are unknown", "")

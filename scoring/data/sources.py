@@ -156,9 +156,13 @@ def read(file: SourceFile, table: Table) -> pl.DataFrame:
         If the file is empty, damaged, cut short or no table.
     """
     frame, notes = read_noted(file, table, MOST_BYTES, MOST_VALUES)
+    _tell(notes, file, table)
+    return frame
+
+
+def _tell(notes: Iterable[Note], file: SourceFile, table: Table) -> None:
     for note in notes:
         logger.warning("table %s (%s): %s", table.name, file.where, note.detail)
-    return frame
 
 
 def read_pieces(file: SourceFile, table: Table) -> Iterator[pl.DataFrame] | None:
@@ -170,40 +174,61 @@ def read_pieces(file: SourceFile, table: Table) -> Iterator[pl.DataFrame] | None
         Of a piece, whose rows are counted anew: what is wrong with it may be nothing, or another
         thing, where the whole is seen.
     """
-    if len(file.paths) == 1 and not _is_parquet(file.paths[0]):
-        (path,) = file.paths
-        with path.open("rb") as opened:
-            packed = opened.read(4).startswith((b"PK", b"\x1f\x8b"))
-        large = path.stat().st_size >= PIECES_FROM_BYTES and not packed
-        return _told(file, table, _csv_pieces(path, table)) if large else None
-    scans = [path for path in file.paths if _is_parquet(path)]
-    if len(file.paths) > 1 or any(_is_long(path) for path in scans):
-        return _told(file, table, _parquet_pieces(scans, table))
-    return None
+    if len(file.paths) > 1 or any(_is_long(path) for path in file.paths):
+        return _told(file, table, _parquet_pieces(file.paths, table))
+    begins = _begins(file.paths[0]) if file.paths else b"PK"
+    if begins.startswith((b"PK", b"\x1f\x8b")):
+        return _told(file, table, _packed_pieces(file, table))
+    (path,) = file.paths
+    if begins == b"PAR1" or path.stat().st_size < PIECES_FROM_BYTES:
+        return None
+    return _told(file, table, _plain_pieces(path, table))
 
 
 def _told(
     file: SourceFile, table: Table, pieces: Iterable[tuple[pl.DataFrame, list[Note]]]
 ) -> Iterator[pl.DataFrame]:
     """The pieces of a file; the log has once what was mended, which is the same in all."""
-    for number, (frame, notes) in enumerate(pieces):
+    notes: list[Note] = []
+    for frame, notes in pieces:
         if any(note.kind in ("encoding", "decimal_commas") for note in notes):
             raise DatasetError(notes[0].detail, where=file.where, table=table.name)
-        for note in () if number else notes:
-            logger.warning("table %s (%s): %s", table.name, file.where, note.detail)
         yield frame
+    _tell(notes, file, table)
 
 
-def _csv_pieces(path: Path, table: Table) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
+def _plain_pieces(path: Path, table: Table) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
     with path.open("rb") as opened:
-        header, before = opened.readline(MOST_HEADER_BYTES), 0
-        while rows := opened.read(PIECE_BYTES) + opened.readline(PIECE_BYTES):
-            try:
-                frame, notes = read_csv(header + rows, table, MOST_VALUES)
-            except DatasetError as error:
-                raise _placed(error, path.name, table, before) from error.__cause__
-            yield frame, notes
-            before += frame.height
+        yield from _csv_pieces(opened, path.name, table)
+
+
+def _packed_pieces(file: SourceFile, table: Table) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
+    """Of a packed file only the text is in memory at once, which is the least of it."""
+    data = _unpacked(file, MOST_BYTES)
+    if data.startswith(b"PAR1"):
+        yield _read_parquet(data, table)
+    else:
+        yield from _csv_pieces(io.BytesIO(data), file.where, table)
+
+
+def _csv_pieces(
+    opened: IO[bytes], where: str, table: Table
+) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
+    header, before, last = opened.readline(MOST_HEADER_BYTES), 0, b""
+    while rows := opened.read(PIECE_BYTES) + opened.readline(PIECE_BYTES):
+        try:
+            frame, notes = read_csv(header + rows, table, MOST_VALUES)
+        except DatasetError as error:
+            raise _placed(error, where, table, before) from error.__cause__
+        yield frame, notes
+        before, last = before + frame.height, rows
+    _tell_end(last, where, table)
+
+
+def _tell_end(data: bytes, where: str, table: Table) -> None:
+    if not data.rstrip(b"\0").endswith(b"\n"):
+        warning = "table %s (%s): the last line has no end; was the file cut short?"
+        logger.warning(warning, table.name, where)
 
 
 def _parquet_pieces(
@@ -219,13 +244,15 @@ def _parquet_pieces(
             raise _damaged(error, path.name) from error
 
 
-def _is_parquet(path: Path) -> bool:
+def _begins(path: Path) -> bytes:
     with path.open("rb") as opened:
-        return opened.read(4) == b"PAR1"
+        return opened.read(4)
 
 
 def _is_long(path: Path) -> bool:
-    """Whether a Parquet file has many values that are not the same over and over."""
+    """Whether a file is Parquet with many values that are not the same over and over."""
+    if _begins(path) != b"PAR1":
+        return False
     try:
         scan = pl.scan_parquet(path, glob=False)
         columns = len(scan.collect_schema())
@@ -245,9 +272,8 @@ def read_noted(
         if typed and data.startswith(b"PAR1"):
             frame, notes = _read_parquet(data, table)
         else:
-            if typed and not data.rstrip(b"\0").endswith(b"\n"):
-                warning = "table %s (%s): the last line has no end; was the file cut short?"
-                logger.warning(warning, table.name, file.where)
+            if typed:
+                _tell_end(data, file.where, table)
             frame, notes = read_csv(data, table, most_values, typed=typed)
         if not frame.height:
             mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
