@@ -632,7 +632,7 @@ class _Relation:
             return rows
         if self._name == "bureau":
             self._own.append(rows.select("SK_ID_BUREAU", "SK_ID_CURR"))
-        self._orphans += rows.height - links.is_in(self._parents.implode()).sum()
+        self._orphans += int((~links.is_in(self._parents.implode())).sum())
         self._rows += rows.height
         self._ends.append(pl.Series([links.min(), links.max()]))
         if self._name == BUREAU_BALANCE.name:

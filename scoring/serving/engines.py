@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import polars as pl
 
@@ -38,12 +38,16 @@ class Outcome(Generic[T]):
     error: BaseException | None = None
 
 
-class Engine(Protocol):
-    """Who does a task for some buckets; equal tasks give equal results, whoever does them."""
+class Engine:
+    """Does a task for some buckets: this one in this process, one after the other.
+
+    Equal tasks give equal results, whichever engine does them.
+    """
 
     @property
     def about(self) -> str:
         """Who does the work, and where to look on."""
+        return "this process"
 
     def run(self, task: Callable[[int], T], buckets: Sequence[int]) -> Iterator[Outcome[T]]:
         """Do a task for each of some buckets; they come as they are done, in any order.
@@ -51,15 +55,6 @@ class Engine(Protocol):
         A bucket that fails does not stop the others. Tasks may be begun again on another worker
         when theirs dies, so that they have to be such as may be done twice.
         """
-
-
-class ThisProcess:
-    """The engine that needs nothing else: one bucket after the other."""
-
-    about = "this process"
-
-    def run(self, task: Callable[[int], T], buckets: Sequence[int]) -> Iterator[Outcome[T]]:
-        """Do a task as `Engine` says."""
         for bucket in buckets:
             try:
                 outcome = Outcome(bucket, task(bucket))
@@ -68,7 +63,7 @@ class ThisProcess:
             yield outcome
 
 
-class DaskWorkers:
+class DaskWorkers(Engine):
     """The engine of `distributed`: a future for each bucket, on workers here or elsewhere."""
 
     def __init__(self, client: Client) -> None:
@@ -81,7 +76,7 @@ class DaskWorkers:
         return f"{number} workers; dashboard: {self._client.dashboard_link}"
 
     def run(self, task: Callable[[int], T], buckets: Sequence[int]) -> Iterator[Outcome[T]]:
-        """Do a task as `Engine` says."""
+        """Do a task for each of some buckets on the workers."""
         from distributed import as_completed
 
         futures = self._client.map(task, buckets, pure=False)
@@ -112,7 +107,7 @@ def engine(workers: int | None = None, cluster: str | None = None) -> Iterator[E
         If `distributed` is not installed, or no worker answers.
     """
     if workers is None and cluster is None:
-        yield ThisProcess()
+        yield Engine()
         return
     if workers is not None and cluster is not None:
         raise EngineError("give --workers or --cluster: workers of a cluster are started elsewhere")

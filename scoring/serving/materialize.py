@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -50,21 +50,13 @@ def materialize(
     BucketsError
         If an engine's bucket fails, after all others are done.
     """
-    if engine is not None:
-        return _by_engine(dataset, store.url, progress, engine)
     done, now = 0, datetime.now(UTC)
-    for number in _put(dataset, store, now):
-        done += number
-        if progress:
-            progress(done)
-    return done
-
-
-def _by_engine(
-    dataset: Dataset, url: str, progress: Callable[[int], None] | None, engine: Engine
-) -> int:
-    done, task = 0, _Putting(dataset.folder.resolve(), dataset.digest, url, datetime.now(UTC))
-    for _, number in results(engine, task, range(dataset.buckets)):
+    if engine is None:
+        numbers = _put(dataset, store, now)
+    else:
+        task = _Putting(dataset.folder.resolve(), dataset.digest, store.address, now)
+        numbers = (number for _, number in results(engine, task, range(dataset.buckets)))
+    for number in numbers:
         done += number
         if progress:
             progress(done)
@@ -77,14 +69,14 @@ class _Putting:
 
     folder: Path
     digest: str
-    url: str
+    address: str = field(repr=False)
     at: datetime
 
     def __call__(self, bucket: int) -> int:
         dataset = Dataset.open(self.folder)
         if dataset.digest != self.digest:
             raise ScoringError(f"{self.folder} of {os.uname().nodename} is another dataset")
-        store = Store(self.url, os.environ.get("PSEUDONYM_KEY") or None)
+        store = Store(self.address, os.environ.get("PSEUDONYM_KEY") or None)
         try:
             return sum(_put(dataset, store, self.at, bucket))
         finally:

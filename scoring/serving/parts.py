@@ -25,7 +25,7 @@ from scoring.data.dataset import Dataset, FileEntry, Population
 from scoring.errors import ScoringError
 from scoring.files import FilesError, check_file, code_digest, held, sha256_of, staged_file
 from scoring.serving.batch import PARQUET, feature_batches, score
-from scoring.serving.engines import Engine, T, ThisProcess
+from scoring.serving.engines import Engine, T
 from scoring.serving.scorer import Scorer
 
 logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ def write(
     with held(folder):
         _check_ours(folder)
         try:
-            _finish(job, folder, engine or ThisProcess(), progress)
+            _finish(job, folder, engine or Engine(), progress)
             shape = _join(job, folder, out)
         except BucketsError:
             if not list(folder.glob("*.parquet")):
@@ -286,7 +286,7 @@ def features_of(
         If a bucket fails.
     """
     job = Job.of(dataset, *populations)
-    rows = dict(results(engine or ThisProcess(), job.rows, range(job.buckets)))
+    rows = dict(results(engine or Engine(), job.rows, range(job.buckets)))
     whole = pl.concat(rows[bucket] for bucket in range(job.buckets))
     return _ordered(whole, _numbers(dataset, job)) if job.buckets > 1 else whole
 

@@ -16,9 +16,11 @@ from typer.testing import CliRunner
 from scoring.__main__ import app
 from scoring.data.dataset import FILES, Dataset, write_dataset
 from scoring.files import FilesError, held, sha256_of
+from scoring.modelling.examples import examples_of
+from scoring.registry.holdout import held_out_rows, score_parts
 from scoring.serving import engines
 from scoring.serving.batch import score
-from scoring.serving.engines import EngineError, Outcome, T, ThisProcess, engine
+from scoring.serving.engines import Engine, EngineError, Outcome, T, engine
 from scoring.serving.parts import BucketsError, Job, features_of, write
 from scoring.serving.scorer import Scorer
 from tests.helpers.dying import DyingJob
@@ -61,7 +63,7 @@ def expected(
     return {path.stem: sha256_of(path) for path in folder.iterdir()}
 
 
-class Counting(ThisProcess):
+class Counting(Engine):
     """Counts the buckets that are computed."""
 
     def __init__(self) -> None:
@@ -127,6 +129,17 @@ def test_pieces_that_are_put_in_order_make_the_same_rows(
     assert differing(pl.read_parquet(tmp_path / "features.parquet"), whole) == []
 
 
+def test_models_learn_from_and_are_judged_by_the_same_rows(
+    datasets: dict[int, Dataset], scorer: Scorer
+) -> None:
+    examples = [examples_of(datasets[number]) for number in NUMBERS[:2]]
+    assert examples[0].matrix.tobytes() == examples[1].matrix.tobytes()
+    assert examples[0].target.tobytes() == examples[1].target.tobytes()
+    parts = [score_parts(held_out_rows(datasets[number]), scorer) for number in NUMBERS[:2]]
+    assert parts[0][1][0].tobytes() == parts[1][1][0].tobytes()
+    assert parts[0][0].target.tobytes() == parts[1][0].target.tobytes()
+
+
 # Failures and restarts
 
 
@@ -163,7 +176,7 @@ def test_a_bucket_that_fails_is_named_and_the_others_are_finished(
 def test_a_run_that_is_cut_off_goes_on(
     datasets: dict[int, Dataset], expected: dict[str, str], tmp_path: Path
 ) -> None:
-    class Interrupted(ThisProcess):
+    class Interrupted(Engine):
         def run(self, task: Callable[[int], T], buckets: Sequence[int]) -> Iterator[Outcome[T]]:
             yield from super().run(task, buckets[:5])
             raise KeyboardInterrupt
