@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from mlflow.entities import Run
 
-from scoring.data.dataset import Dataset
+from scoring.data.dataset import Dataset, table_rows
 from scoring.errors import ScoringError
 from scoring.registry.approval import kept_card
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
@@ -83,10 +83,9 @@ class Figures:
         known = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
         pds = pl.read_parquet(_there(root / "data" / "unseen_pds.parquet"))
         outcomes = pds.join(known.drop_nulls("TARGET"), on="SK_ID_CURR")
-        files = dataset.manifest["files"]
         return cls(
             card=card,
-            rows={Path(name).stem: file["rows"] for name, file in files.items()},
+            rows=dict(table_rows(dataset.manifest)),
             families=trained["family"],
             remedies=trained["imbalance"],
             trials=trained["trial"],

@@ -182,10 +182,10 @@ def _digest(mlruns: Path, version: str) -> str:
 
 
 def _row(version: DataVersion) -> tuple[str, ...]:
-    files = version.manifest["files"]
-    applicants = sum(
-        entry["rows"] for name, entry in files.items() if name.startswith("application_")
-    )
+    from scoring.data.dataset import table_rows
+
+    rows = table_rows(version.manifest)
+    applicants = rows["application_train"] + rows["application_test"]
     made_from = version.made_from
     added = ("", "") if made_from is None else (f"{made_from.decisions:,}", made_from.parent[:12])
     source = version.manifest["source"]

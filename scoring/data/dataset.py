@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -194,7 +195,7 @@ class Dataset:
 
     def rows(self, name: str) -> int:
         """The number of rows of a table, by its files' name; 0 where there is none."""
-        return sum(self.manifest["files"][file]["rows"] for file in self._files(name))
+        return table_rows(self.manifest)[name]
 
     def applicants(self, *populations: Population) -> int:
         """How many applicants some populations have; all there are by default."""
@@ -275,6 +276,14 @@ class Dataset:
 def table_of(file: str) -> str:
     """The table that a dataset's file is of, by the file's name in the folder."""
     return file.split("/")[0].removesuffix(".parquet")
+
+
+def table_rows(manifest: Manifest) -> Counter[str]:
+    """The rows of each table that a manifest tells of, whatever number of files it has."""
+    rows: Counter[str] = Counter()
+    for file, entry in manifest["files"].items():
+        rows[table_of(file)] += entry["rows"]
+    return rows
 
 
 def write_table(

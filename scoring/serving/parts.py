@@ -110,11 +110,15 @@ class _Writing:
 
     def __call__(self, bucket: int) -> FileEntry:
         rows = self.job.rows(bucket)
+        # Statistics find the applicants of a range among several parts.
+        several = self.job.buckets > 1
         path = self.folder / _part(bucket)
         # Another worker may be at the same bucket, if this one was given up.
         staged = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         try:
-            rows.write_parquet(staged, compression="lz4")
+            rows.write_parquet(
+                staged, compression="lz4", statistics=several, row_group_size=_TOGETHER
+            )
             entry: FileEntry = {"rows": rows.height, "sha256": sha256_of(staged)}
             staged.replace(path)
         finally:
@@ -237,9 +241,18 @@ def _note(job: Job, folder: Path, done: Mapping[str, FileEntry]) -> None:
 
 def _join(job: Job, folder: Path, out: Path) -> tuple[int, int]:
     """Write the parts as one file, some applicants at a time in the dataset's order."""
-    parts = pl.scan_parquet([folder / _part(bucket) for bucket in range(job.buckets)], glob=False)
+    paths = [folder / _part(bucket) for bucket in range(job.buckets)]
+    with staged_file(out, PARQUET) as staged:
+        if job.buckets == 1:
+            paths[0].replace(staged)
+        else:
+            _write_joined(pl.scan_parquet(paths, glob=False), job, staged)
+    written = pl.scan_parquet(out, glob=False)
+    return written.select(pl.len()).collect().item(), len(written.collect_schema())
+
+
+def _write_joined(parts: pl.LazyFrame, job: Job, out: Path) -> None:
     numbers = _numbers(Dataset.open(job.dataset), job)
-    schema = parts.collect_schema()
 
     def pieces(*_: object) -> Iterator[pl.DataFrame]:
         for start in range(0, len(numbers), _TOGETHER):
@@ -247,16 +260,10 @@ def _join(job: Job, folder: Path, out: Path) -> tuple[int, int]:
             near = parts.filter(pl.col(_APPLICANT).is_between(some.min(), some.max()))
             yield _ordered(near.collect(), some)
 
-    with staged_file(out, PARQUET) as staged:
-        joined = register_io_source(pieces, schema=schema, is_pure=True)
-        joined.sink_parquet(
-            staged,
-            compression="lz4",
-            statistics=False,
-            row_group_size=_TOGETHER,
-            engine="streaming",
-        )
-    return len(numbers), len(schema)
+    joined = register_io_source(pieces, schema=parts.collect_schema(), is_pure=True)
+    joined.sink_parquet(
+        out, compression="lz4", statistics=False, row_group_size=_TOGETHER, engine="streaming"
+    )
 
 
 def _numbers(dataset: Dataset, job: Job) -> pl.Series:
