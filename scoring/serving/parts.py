@@ -6,6 +6,7 @@ Beside the output `OUT` a folder `OUT.parts` holds what is done so far: a Parque
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -35,7 +36,7 @@ Progress = Callable[[int, int, float], None]
 
 _APPLICANT = "SK_ID_CURR"
 _RUN = "run.json"
-_OURS = re.compile(r"run\.json(\.new)?|[0-9]{4}\.parquet(\.[0-9a-f]{16})?")
+_OURS = re.compile(r"run\.json(\.new)?|[0-9]{4}-[0-9a-f]{8}\.parquet(\.[0-9a-f]{16})?")
 _SHOWN_FAILURES = 3
 # Applicants that are put in order and written at once.
 _TOGETHER = 100_000
@@ -87,6 +88,11 @@ class Job:
         known = {**asdict(self), "populations": list(self.populations)}
         return {name: value for name, value in known.items() if name not in ("dataset", "model")}
 
+    def part(self, bucket: int) -> str:
+        """The name of a bucket's file: a worker of another run that is late takes no part here."""
+        made_of = hashlib.sha256(json.dumps(self.made_of).encode()).hexdigest()
+        return f"{bucket:04d}-{made_of[:8]}.parquet"
+
     def rows(self, bucket: int) -> pl.DataFrame:
         """Compute a bucket; ScoringError if dataset, model or code are not the job's."""
         dataset = Dataset.open(self.dataset)
@@ -112,7 +118,7 @@ class _Writing:
         rows = self.job.rows(bucket)
         # Statistics find the applicants of a range among several parts.
         several = self.job.buckets > 1
-        path = self.folder / _part(bucket)
+        path = self.folder / self.job.part(bucket)
         # Another worker may be at the same bucket, if this one was given up.
         staged = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         try:
@@ -190,14 +196,14 @@ def results(
 def _finish(job: Job, folder: Path, engine: Engine, progress: Progress | None) -> None:
     """Compute the buckets whose parts are not there yet."""
     done = _taken_over(job, folder)
-    buckets = [bucket for bucket in range(job.buckets) if _part(bucket) not in done]
+    buckets = [bucket for bucket in range(job.buckets) if job.part(bucket) not in done]
     if len(buckets) < job.buckets:
         logger.info("%d of %d buckets were finished before", len(done), job.buckets)
     total = Dataset.open(job.dataset).applicants(*job.populations)
     began, before = time.monotonic(), sum(entry["rows"] for entry in done.values())
     try:
         for bucket, entry in results(engine, _Writing(job, folder), buckets):
-            done[_part(bucket)] = entry
+            done[job.part(bucket)] = entry
             _note(job, folder, done)
             rows = sum(part["rows"] for part in done.values())
             rate = (rows - before) / (time.monotonic() - began)
@@ -241,7 +247,7 @@ def _note(job: Job, folder: Path, done: Mapping[str, FileEntry]) -> None:
 
 def _join(job: Job, folder: Path, out: Path) -> tuple[int, int]:
     """Write the parts as one file, some applicants at a time in the dataset's order."""
-    paths = [folder / _part(bucket) for bucket in range(job.buckets)]
+    paths = [folder / job.part(bucket) for bucket in range(job.buckets)]
     with staged_file(out, PARQUET) as staged:
         if job.buckets == 1:
             paths[0].replace(staged)
@@ -319,10 +325,6 @@ def _model_digest(model: Path) -> str:
     except FileNotFoundError:
         # Why it is no model is told where it is read.
         return ""
-
-
-def _part(bucket: int) -> str:
-    return f"{bucket:04d}.parquet"
 
 
 def _check_ours(folder: Path) -> None:

@@ -161,9 +161,7 @@ def test_a_bucket_that_fails_is_named_and_the_others_are_finished(
         write(job, out)
     assert not out.exists()
     kept = tmp_path / "features.parquet.parts"
-    assert sorted(path.name for path in kept.iterdir()) == [
-        "0000.parquet", "0002.parquet", "run.json"
-    ]  # fmt: skip
+    assert sorted(path.name for path in kept.iterdir()) == [job.part(0), job.part(2), "run.json"]
     shutil.copy(datasets[3].folder / "bureau" / "0001.parquet", damaged / "bureau")
     counting = Counting()
     write(job, out, counting)
@@ -185,8 +183,11 @@ def test_a_run_that_is_cut_off_goes_on(
     with pytest.raises(KeyboardInterrupt):
         write(job, out, Interrupted())
     # As a worker leaves behind that was killed while it wrote.
-    (tmp_path / "features.parquet.parts" / f"0006.parquet.{'a' * 16}").write_bytes(b"half")
-    (tmp_path / "features.parquet.parts" / "0003.parquet").write_bytes(b"damaged")
+    parts = tmp_path / "features.parquet.parts"
+    (parts / f"{job.part(6)}.{'a' * 16}").write_bytes(b"half")
+    (parts / job.part(3)).write_bytes(b"damaged")
+    # As one of another model would that is late.
+    (parts / replace(job, model_digest="0" * 64).part(7)).write_bytes(b"of others")
     counting, seen = Counting(), []
     write(job, out, counting, lambda *numbers: seen.append(numbers))
     assert counting.buckets == [3, 5, 6, 7]
