@@ -116,11 +116,14 @@ class Spill:
     def _flush(self) -> None:
         rows = pl.concat(self._held)
         self._held, self._bytes = [], 0
+        self._folder.mkdir(exist_ok=True)
+        if self.buckets == 1:
+            self._append(0, rows)
+            return
         places = (cells(rows) * np.uint64(self.buckets) // np.uint64(CELLS)).astype(np.uint16)
         order = np.argsort(places, kind="stable")
         ends = np.cumsum(np.bincount(places, minlength=self.buckets))
         rows = rows[order]
-        self._folder.mkdir(exist_ok=True)
         for number, end in enumerate(ends):
             start = ends[number - 1] if number else 0
             if start < end or not self._path(number).exists():

@@ -442,6 +442,7 @@ class _Known:
         self.applicants = pl.Series("SK_ID_CURR", [], pl.Int32)
         self.bureau = pl.DataFrame(schema={"SK_ID_BUREAU": pl.Int32, "SK_ID_CURR": pl.Int32})
         self.unknown = unknown
+        # One until all applications are read.
         self.buckets = 1
 
 
@@ -496,7 +497,7 @@ def _checked_whole(
     checked = {}
     for part, rows in parts.items():
         relation = _Relation(part, where, known)
-        spill = Spill(staged.with_name(part), 1)
+        spill = Spill(staged.with_name(part), known.buckets)
         spill.add(relation.add(rows))
         relation.settle(known)
         checked[part] = _Checked(spill, unknown)
@@ -513,8 +514,7 @@ def _checked_pieces(
     pieces = read_pieces(file, table)
     if pieces is None:
         return None
-    number = 1 if table.name == APPLICATION.name else known.buckets
-    reading = _Reading(name, file.where, table, staged, known, number)
+    reading = _Reading(name, file.where, table, staged, known)
     try:
         for piece in pieces:
             reading.add(piece)
@@ -530,13 +530,11 @@ def _checked_pieces(
 class _Reading:
     """A table that is checked piece by piece, as `conform` and the others check it at once."""
 
-    def __init__(
-        self, name: str, where: str, table: Table, staged: Path, known: _Known, buckets: int
-    ) -> None:
+    def __init__(self, name: str, where: str, table: Table, staged: Path, known: _Known) -> None:
         self._where, self._table = where, table
         self._relation = _Relation(name, where, known)
-        self._rows = Spill(staged.with_name(name), buckets)
-        self._keys = Spill(staged.with_name(f"keys of {name}"), max(buckets, _KEY_BUCKETS))
+        self._rows = Spill(staged.with_name(name), known.buckets)
+        self._keys = Spill(staged.with_name(f"keys of {name}"), max(known.buckets, _KEY_BUCKETS))
         self._unknown: list[pl.DataFrame] = []
         self._nulls: list[pl.DataFrame] = []
 
