@@ -80,7 +80,10 @@ class Job:
 
     @classmethod
     def of(
-        cls, dataset: Dataset, *populations: Population, model: Path | None = None,
+        cls,
+        dataset: Dataset,
+        *populations: Population,
+        model: Path | None = None,
         reasons: str | None = None,
     ) -> Job:
         """The job for a dataset as it is now."""
