@@ -15,6 +15,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from scoring.serving.engines import Engine
+
 _MINUTE = 60.0
 _MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
 
@@ -74,6 +76,24 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*map(escape, row))
     Console().print(table)
+
+
+@contextmanager
+def engine_shown(workers: int | None, cluster: str | None) -> Iterator[Engine]:
+    """The engine that --workers or --cluster ask for; a line tells where to look on."""
+    from scoring.serving.engines import engine
+
+    with engine(workers, cluster) as opened:
+        if workers or cluster:
+            typer.echo(opened.about, err=True)
+        yield opened
+
+
+@contextmanager
+def applicants_shown(console: Console) -> Iterator[Callable[[int, int, float], None]]:
+    """Show a bar of applicants and how many are done a second; yields what moves it."""
+    with stages(console) as report:
+        yield lambda done, total, rate: report(f"{rate:,.0f} applicants/s", done, total)
 
 
 @contextmanager

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import messages, show, stages
-from scoring.cli.options import MLRUNS, DatasetArgument, DatasetOut, MlrunsOption
+from scoring.cli.console import applicants_shown, engine_shown, messages, show, stages
+from scoring.cli.options import (
+    MLRUNS,
+    BucketsOption,
+    ClusterOption,
+    DatasetArgument,
+    DatasetOut,
+    MlrunsOption,
+    WorkersOption,
+)
 
 if TYPE_CHECKING:
     from scoring.data.dataset import Dataset
@@ -36,6 +44,7 @@ def ingest(
         ),
     ],
     out: DatasetOut,
+    buckets: BucketsOption = None,
 ) -> None:
     """Check the Kaggle tables and write them as typed Parquet.
 
@@ -55,7 +64,7 @@ def ingest(
             def read(name: str, rows: int | None) -> None:
                 report(name, names.index(name) + (rows is not None), len(names))
 
-            dataset = ingest_files(folder, out, progress=read)
+            dataset = ingest_files(folder, out, buckets=buckets, progress=read)
     _show_rows(dataset, out)
 
 
@@ -66,6 +75,7 @@ def sample(
         int | None, typer.Option(help="How many have none; a quarter of the others by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 0,
+    buckets: BucketsOption = None,
 ) -> None:
     """Invent applicants with all their histories, from statistics of the real ones.
 
@@ -80,23 +90,29 @@ def sample(
             applicants,
             test_applicants=tests,
             seed=seed,
+            buckets=buckets,
             progress=lambda done: report("applicants", done, applicants + tests),
         )
     _show_rows(dataset, out)
 
 
 def features(
-    dataset: DatasetArgument, out: Annotated[Path, typer.Option(help="The Parquet file to write.")]
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
 ) -> None:
     """Compute every feature of every applicant, training and test, into one Parquet file.
 
-    TARGET is not a feature: join it by SK_ID_CURR.
+    TARGET is not a feature: join it by SK_ID_CURR. A run that was cut off goes on where it was.
     """
     from scoring.data.dataset import Dataset
-    from scoring.serving.batch import write_features
+    from scoring.serving.parts import Job, write
 
-    with messages() as console, console.status("computing features"):
-        rows, columns = write_features(Dataset.open(dataset), out)
+    with messages() as console:
+        job = Job.of(Dataset.open(dataset))
+        with engine_shown(workers, cluster) as engine, applicants_shown(console) as move:
+            rows, columns = write(job, out, engine, move)
     typer.echo(f"{rows:,} applicants, {columns - 1} features in {out}")
 
 
@@ -119,7 +135,8 @@ def _show_rows(dataset: Dataset, out: Path) -> None:
 
     for name in FILES:
         typer.echo(f"{name:<22} {dataset.rows(name):>12,} rows")
-    typer.echo(f"dataset {dataset.digest[:12]} in {out}")
+    parted = f", {dataset.buckets} buckets" if dataset.buckets > 1 else ""
+    typer.echo(f"dataset {dataset.digest[:12]} in {out}{parted}")
 
 
 @data.command("list")
@@ -165,10 +182,10 @@ def _digest(mlruns: Path, version: str) -> str:
 
 
 def _row(version: DataVersion) -> tuple[str, ...]:
-    files = version.manifest["files"]
-    applicants = sum(
-        entry["rows"] for name, entry in files.items() if name.startswith("application_")
-    )
+    from scoring.data.dataset import table_rows
+
+    rows = table_rows(version.manifest)
+    applicants = rows["application_train"] + rows["application_test"]
     made_from = version.made_from
     added = ("", "") if made_from is None else (f"{made_from.decisions:,}", made_from.parent[:12])
     source = version.manifest["source"]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import messages, show, stages
+from scoring.cli.console import applicants_shown, engine_shown, messages, show, stages
 from scoring.cli.options import (
     CHAMPION,
     DATABASE,
     MLRUNS,
     REPORTS,
     ByOption,
+    ClusterOption,
     CostFnOption,
     CostFpOption,
     DatabaseOption,
@@ -28,6 +29,7 @@ from scoring.cli.options import (
     ReportsOption,
     SeedOption,
     WhyOption,
+    WorkersOption,
 )
 from scoring.language import LANGUAGES
 from scoring.serving.costs import FALSE_NEGATIVE, FALSE_POSITIVE
@@ -125,8 +127,12 @@ def validate(
     protected: ProtectedOption = None,
     cost_fn: CostFnOption = FALSE_NEGATIVE,
     cost_fp: CostFpOption = FALSE_POSITIVE,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
 ) -> None:
     """Cross-validate a recipe on all applicants with an outcome, and print its figures.
+
+    Features are computed by --workers or a --cluster; models are fitted by this process.
 
     Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
     dictate (1/11 by default), and at the one that was the best on the other folds.
@@ -136,7 +142,8 @@ def validate(
 
     with messages() as console, opened(data) as dataset:
         chosen = recipe_named(recipe)
-        examples = examples_for(chosen, dataset, protected)
+        with engine_shown(workers, cluster) as engine:
+            examples = examples_for(chosen, dataset, protected, engine)
         with stages(console) as report:
             costs = Costs(cost_fn, cost_fp)
             table = validated(chosen, examples, _numbers(seeds), costs, report)
@@ -312,23 +319,34 @@ def predict(
             help="Also write the reasons, in this language: takes several times as long.",
         ),
     ] = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
 ) -> None:
-    """Score every applicant of a dataset: probability of default, decision, perhaps reasons."""
+    """Score every applicant of a dataset: probability of default, decision, perhaps reasons.
+
+    A run that was cut off goes on where it was.
+    """
+    import polars as pl
+
     from scoring.data.dataset import Dataset
     from scoring.files import check_file
-    from scoring.serving.batch import PARQUET, score, write_parquet
-    from scoring.serving.scorer import Scorer
+    from scoring.serving.batch import PARQUET
+    from scoring.serving.parts import Job, loaded, write
 
-    with messages() as console, console.status("scoring"):
+    with messages() as console:
         check_file(out, PARQUET)
-        scorer = Scorer.load(model)
-        scored = score(Dataset.open(dataset), scorer, reasons=reasons)
-        write_parquet(scored, out)
-    refused = scored.filter(decision="refuse").height / scored.height
-    doubted = scored["not_understood"].str.len_bytes().gt(0).sum()
+        scorer, tables = loaded(model), Dataset.open(dataset)
+        with engine_shown(workers, cluster) as engine, applicants_shown(console) as move:
+            job = Job.of(tables, model=model, reasons=reasons)
+            rows, _ = write(job, out, engine, move)
+    scored = pl.scan_parquet(out, glob=False).select(
+        refused=(pl.col("decision") == "refuse").sum(),
+        doubted=(pl.col("not_understood") != "").sum(),
+    )
+    refused, doubted = scored.collect().row(0)
     typer.echo(
-        f"{scored.height:,} applicants scored by {scorer.name} version {scorer.version} in {out}: "
-        f"{refused:.1%} refused at the cut-off {scorer.cutoff:.4f}"
+        f"{rows:,} applicants scored by {scorer.name} version {scorer.version} in {out}: "
+        f"{refused / rows:.1%} refused at the cut-off {scorer.cutoff:.4f}"
         + (f"; of {doubted:,} something was not understood" if doubted else "")
     )
 

@@ -18,6 +18,20 @@ DatasetArgument = Annotated[
 DatasetOut = Annotated[
     Path, typer.Option("--out", help="The folder to write; replaced if it is a dataset.")
 ]
+BucketsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--buckets", min=1, max=1024, help="Files a table; by the number of applicants by default."
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Start so many processes for the work; this one does it by default."),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Dask's scheduler, tcp://HOST:8786, whose workers do it."),
+]
 ModelOption = Annotated[Path, typer.Option(help="A model's directory, as the registry exports it.")]
 ExportOption = Annotated[Path, typer.Option("--export", help="The directory that the API serves.")]
 CHAMPION = Path("mlruns/champion")

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import messages, show, stages
+from scoring.cli.console import engine_shown, messages, show, stages
 from scoring.cli.options import (
     CHAMPION,
     DATABASE,
     MOMENT,
     REPORTS,
+    ClusterOption,
     DatabaseOption,
     DatasetArgument,
     ModelOption,
+    WorkersOption,
     moment,
     span,
 )
@@ -31,7 +33,12 @@ if TYPE_CHECKING:
     from scoring.store import Alert, Store
 
 
-def materialize(dataset: DatasetArgument, database: DatabaseOption = DATABASE) -> None:
+def materialize(
+    dataset: DatasetArgument,
+    database: DatabaseOption = DATABASE,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+) -> None:
     """Put a dataset's applicants into the store: the API then takes them by SK_ID_CURR alone.
 
     Features are computed and rows are kept, of training and test applicants. Run it again when
@@ -42,9 +49,10 @@ def materialize(dataset: DatasetArgument, database: DatabaseOption = DATABASE) -
 
     with opened(database) as store:
         tables = Dataset.open(dataset)
-        total = sum(tables.rows(f"application_{part}") for part in tables.populations)
-        with stages() as report:
-            count = put_all(tables, store, lambda done: report("applicants", done, total))
+        total = tables.applicants()
+        with engine_shown(workers, cluster) as engine, stages() as report:
+            chosen = engine if workers or cluster else None
+            count = put_all(tables, store, lambda done: report("applicants", done, total), chosen)
         typer.echo(f"{count:,} applicants of dataset {tables.digest[:12]} in {store.url}")
 
 

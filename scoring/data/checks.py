@@ -91,12 +91,13 @@ def refusal(
     )  # fmt: skip
 
 
-def conform(frame: pl.DataFrame, table: Table, *, where: str) -> pl.DataFrame:
+def conform(frame: pl.DataFrame, table: Table, *, where: str, piece: bool = False) -> pl.DataFrame:
     """Cast loosely typed columns, as read from CSV or Parquet, to a table's schema.
 
     Text is parsed, whole floats become integers, texts that say that there is nothing become null
     (`scoring.data.values`), unknown columns are dropped with a warning. Categories that are not
-    known are left as they are, for `without_unknown` to take out. `where` names the file.
+    known are left as they are, for `without_unknown` to take out. `where` names the file; of a
+    `piece` of it nothing is told that may be otherwise of the whole (`tell_empty`).
 
     Raises
     ------
@@ -119,17 +120,39 @@ def conform(frame: pl.DataFrame, table: Table, *, where: str) -> pl.DataFrame:
         for column, dtype in zip(table.columns, frame.dtypes, strict=True)
     )
     _check_sentinels(frame, table, where)
-    empty = [name for name in frame.columns if frame[name].null_count() == frame.height]
-    if empty and frame.height >= _LEAST_TOLD:
+    if not piece:
+        tell_empty(frame.null_count(), frame.height, table, where)
+    return frame
+
+
+def tell_empty(nulls: pl.DataFrame, rows: int, table: Table, where: str) -> None:
+    """Log which columns have no value at all, given the number of nulls in each."""
+    empty = [name for name in nulls.columns if nulls[name].sum() == rows]
+    if empty and rows >= _LEAST_TOLD:
         names = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
         logger.warning("table %s (%s): no row has a value in %s", table.name, where, names)
-    return frame
+
+
+def tell_unknown(unknown: pl.DataFrame, table: Table, where: str) -> None:
+    """Log which categories `without_unknown` took for missing."""
+    for column in table.columns:
+        given = unknown.filter(column=column.name)["value"]
+        if len(given):
+            _warn_unknown(given, column, table, where)
+
+
+def is_recoded(unknown: pl.DataFrame, nulls: pl.DataFrame, rows: int) -> bool:
+    """Whether most of the values of some column were unknown, as `conform` refuses it."""
+    return any(
+        count >= max(_LEAST_RECODED, (rows - nulls[column].sum() + count) / 2)
+        for column, count in unknown["column"].value_counts().iter_rows()
+    )
 
 
 def without_unknown(
     frame: pl.DataFrame, table: Table, *, where: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take categories of conformed rows that are not known for missing, and log how many there are.
+    """Take categories of conformed rows that are not known for missing.
 
     Returns the rows, and where those values were (`row`, from 0), in which `column`, and which
     `value`.
@@ -152,7 +175,6 @@ def without_unknown(
             mend = f"It must be {wanted_category(column, given[0])}"
             problem = f"{shown(given[0])!r} is unknown"
             raise refusal(table, where, column.name, problem, mend, rows[0])
-        _warn_unknown(given, column, table, where)
         place = pl.lit(column.name).alias("column")
         unknown.append(pl.DataFrame({"row": rows, "value": given}).select("row", place, "value"))
         known.append(values.set(odd, None))
@@ -171,7 +193,10 @@ def _warn_unknown(given: pl.Series, column: Column, table: Table, where: str) ->
 
 
 def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
-    """Raise DatasetError for the first of conformed rows whose key an earlier row has."""
+    """Raise DatasetError for the first of conformed rows whose key an earlier row has.
+
+    The file's rows are counted by the column `row` where there is one.
+    """
     if not table.key:
         return
     key = frame.select(packed_key([table[name] for name in table.key]).alias("key"))["key"]
@@ -180,10 +205,11 @@ def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
     row = key.is_first_distinct().arg_min()
     assert row is not None  # noqa: S101 - there is a repeated key
     values = ", ".join(f"{name} {frame[name][row]}" for name in table.key)
-    first = key.index_of(key[row])
-    problem = f"duplicate key: {values} is already in data row {1 + (first or 0)}"
+    rows = frame["row"] if "row" in frame.columns else range(frame.height)
+    first = rows[key.index_of(key[row]) or 0]
+    problem = f"duplicate key: {values} is already in data row {1 + first}"
     mend = "Keep one of the two rows"
-    raise refusal(table, where, " + ".join(table.key), problem, mend, row)
+    raise refusal(table, where, " + ".join(table.key), problem, mend, rows[row])
 
 
 def packed_key(columns: list[Column]) -> pl.Expr:

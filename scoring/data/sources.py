@@ -10,8 +10,8 @@ import logging
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -19,8 +19,15 @@ from typing import IO, TYPE_CHECKING
 import polars as pl
 
 from scoring.data.checks import DatasetError
-from scoring.data.delimited import MOST_COLUMNS, Note, check_most, known_columns, read_csv
-from scoring.data.tables import Table
+from scoring.data.delimited import (
+    MOST_COLUMNS,
+    MOST_HEADER_BYTES,
+    Note,
+    check_most,
+    known_columns,
+    read_csv,
+)
+from scoring.data.tables import BUREAU_BALANCE, Table
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
@@ -46,6 +53,13 @@ MOST_VALUES = 150_000_000
 # How often its own size a packed file may unpack to; Kaggle's tables shrink to a seventh at most.
 MOST_RATIO = 30
 RATIO_FROM_BYTES = 64 * 1024**2
+# Files that are read piece by piece, as text or as values, and how large a piece is.
+PIECES_FROM_BYTES = 192 * 1024**2
+PIECES_FROM_VALUES = 20_000_000
+PIECE_BYTES = 64 * 1024**2
+PIECE_VALUES = 8_000_000
+# Parquet may hold more than others, but no flood of equal values.
+_VALUES_PER_BYTE = 16
 # The list of what is in a zip; a thousand names need no more.
 MOST_DIRECTORY_BYTES = 1024**2
 _PIECE = 1024**2
@@ -66,11 +80,19 @@ class SourceFile:
         The table's, as Kaggle calls its file without the ending.
     load : callable
         Gives the file's bytes.
+    paths : tuple of Path
+        The file where it lies unpacked on the disk, or those of a dataset's buckets.
     """
 
     where: str
     name: str
     load: Callable[[], bytes]
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether it may be read at once."""
+        return len(self.paths) < 2 and sum(path.stat().st_size for path in self.paths) <= MOST_BYTES
 
 
 def download_competition() -> Path:
@@ -134,9 +156,111 @@ def read(file: SourceFile, table: Table) -> pl.DataFrame:
         If the file is empty, damaged, cut short or no table.
     """
     frame, notes = read_noted(file, table, MOST_BYTES, MOST_VALUES)
+    _tell(notes, file, table)
+    return frame
+
+
+def _tell(notes: Iterable[Note], file: SourceFile, table: Table) -> None:
     for note in notes:
         logger.warning("table %s (%s): %s", table.name, file.where, note.detail)
-    return frame
+
+
+def read_pieces(file: SourceFile, table: Table) -> Iterator[pl.DataFrame] | None:
+    """Read one table's rows as `read` does, piece by piece; None for what is better read at once.
+
+    Raises
+    ------
+    DatasetError
+        Of a piece, whose rows are counted anew: what is wrong with it may be nothing, or another
+        thing, where the whole is seen.
+    """
+    if len(file.paths) > 1 or any(_is_long(path) for path in file.paths):
+        return _told(file, table, _parquet_pieces(file.paths, table))
+    begins = _begins(file.paths[0]) if file.paths else b"PK"
+    if begins.startswith((b"PK", b"\x1f\x8b")):
+        return _told(file, table, _packed_pieces(file, table))
+    (path,) = file.paths
+    if begins == b"PAR1" or path.stat().st_size < PIECES_FROM_BYTES:
+        return None
+    return _told(file, table, _plain_pieces(path, table))
+
+
+def _told(
+    file: SourceFile, table: Table, pieces: Iterable[tuple[pl.DataFrame, list[Note]]]
+) -> Iterator[pl.DataFrame]:
+    """The pieces of a file; the log has once what was mended, which is the same in all."""
+    notes: list[Note] = []
+    for frame, notes in pieces:
+        if any(note.kind in ("encoding", "decimal_commas") for note in notes):
+            raise DatasetError(notes[0].detail, where=file.where, table=table.name)
+        yield frame
+    _tell(notes, file, table)
+
+
+def _plain_pieces(path: Path, table: Table) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
+    with path.open("rb") as opened:
+        yield from _csv_pieces(opened, path.name, table)
+
+
+def _packed_pieces(file: SourceFile, table: Table) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
+    """Of a packed file only the text is in memory at once, which is the least of it."""
+    data = _unpacked(file, MOST_BYTES)
+    if data.startswith(b"PAR1"):
+        yield _read_parquet(data, table)
+    else:
+        yield from _csv_pieces(io.BytesIO(data), file.where, table)
+
+
+def _csv_pieces(
+    opened: IO[bytes], where: str, table: Table
+) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
+    header, before, last = opened.readline(MOST_HEADER_BYTES), 0, b""
+    while rows := opened.read(PIECE_BYTES) + opened.readline(PIECE_BYTES):
+        try:
+            frame, notes = read_csv(header + rows, table, MOST_VALUES)
+        except DatasetError as error:
+            raise _placed(error, where, table, before) from error.__cause__
+        yield frame, notes
+        before, last = before + frame.height, rows
+    _tell_end(last, where, table)
+
+
+def _tell_end(data: bytes, where: str, table: Table) -> None:
+    if not data.rstrip(b"\0").endswith(b"\n"):
+        warning = "table %s (%s): the last line has no end; was the file cut short?"
+        logger.warning(warning, table.name, where)
+
+
+def _parquet_pieces(
+    paths: Iterable[Path], table: Table
+) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
+    for path in paths:
+        try:
+            scan = pl.scan_parquet(path, glob=False)
+            size = max(1, PIECE_VALUES // len(scan.collect_schema()))
+            for start in range(0, scan.select(pl.len()).collect().item(), size):
+                yield _known(scan.slice(start, size).collect(), table)
+        except _BROKEN_PARQUET as error:
+            raise _damaged(error, path.name) from error
+
+
+def _begins(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return opened.read(4)
+
+
+def _is_long(path: Path) -> bool:
+    """Whether a file is Parquet with many values that are not the same over and over."""
+    if _begins(path) != b"PAR1":
+        return False
+    try:
+        scan = pl.scan_parquet(path, glob=False)
+        columns = len(scan.collect_schema())
+        values = columns * scan.select(pl.len()).collect().item()
+    except _BROKEN_PARQUET:
+        return False
+    most = path.stat().st_size * _VALUES_PER_BYTE
+    return columns <= MOST_COLUMNS and PIECES_FROM_VALUES <= values <= most
 
 
 def read_noted(
@@ -148,19 +272,23 @@ def read_noted(
         if typed and data.startswith(b"PAR1"):
             frame, notes = _read_parquet(data, table)
         else:
-            if typed and not data.rstrip(b"\0").endswith(b"\n"):
-                warning = "table %s (%s): the last line has no end; was the file cut short?"
-                logger.warning(warning, table.name, file.where)
+            if typed:
+                _tell_end(data, file.where, table)
             frame, notes = read_csv(data, table, most_values, typed=typed)
         if not frame.height:
             mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
             raise DatasetError("the table is empty: no data row", mend=mend)
     except DatasetError as error:
-        raise type(error)(
-            error.problem, mend=error.mend, where=file.where, table=table.name,
-            column=error.column, row=error.row,
-        ) from error.__cause__  # fmt: skip
+        raise _placed(error, file.where, table) from error.__cause__
     return frame, notes
+
+
+def _placed(error: DatasetError, where: str, table: Table, before: int = 0) -> DatasetError:
+    """An error of a file, or of a piece of it that has rows before it."""
+    return type(error)(
+        error.problem, mend=error.mend, where=where, table=table.name, column=error.column,
+        row=None if error.row is None else error.row + before,
+    )  # fmt: skip
 
 
 def _in_folder(
@@ -168,7 +296,17 @@ def _in_folder(
 ) -> dict[str, SourceFile]:
     """The tables' own files, and what else is in the folder's zips, whatever they are called."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    files = _of_tables({path.name: partial(_whole, path) for path in paths}, names + along)
+    files = {
+        name: replace(file, paths=(folder / file.where,))
+        for name, file in _of_tables(
+            {path.name: partial(_whole, path) for path in paths}, names + along
+        ).items()
+    }
+    for name in names:
+        # A dataset in buckets has a folder of each table.
+        parts = tuple(sorted((folder / name).glob("[0-9]*.parquet")))
+        if parts and name not in files:
+            files[name] = SourceFile(f"{name}/", name, partial(_whole, parts[0]), parts)
     for archive in (path for path in paths if path.suffix.lower() == ".zip"):
         missing = tuple(name for name in names if name not in files)
         files = {**(_in_zip(archive, missing + along) if missing else {}), **files}
@@ -295,6 +433,13 @@ def _read_parquet(data: bytes, table: Table) -> tuple[pl.DataFrame, list[Note]]:
     except (*_BROKEN_PARQUET, ArrowException) as error:
         # Polars panics on some damaged pages.
         raise _damaged(error) from error
+    return _known(frame, table)
+
+
+def _known(frame: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[Note]]:
+    if table is BUREAU_BALANCE:
+        # Datasets say there whose loan it is, which is read from bureau.
+        frame = frame.drop("SK_ID_CURR", strict=False)
     kept, notes = known_columns(frame.columns, table)
     columns = [frame.to_series(place).alias(name) for place, name in kept.items()]
     return frame.select(columns), notes

@@ -25,6 +25,7 @@ from scoring.data.dataset import (
     FileEntry,
     Manifest,
     manifest_text,
+    table_of,
     write_table,
 )
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE
@@ -171,6 +172,7 @@ class DataVersions:
         version = self.check(digest)
         with staged_folder(out, kind="dataset") as staged:
             for name, file in version.manifest["files"].items():
+                (staged / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(self._objects / file["sha256"], staged / name)
             _write_manifest(staged, version)
         return Dataset.open(out)
@@ -180,14 +182,15 @@ class DataVersions:
         known: dict[str, dict[str, pl.DataFrame]] = {}
         for version in self.known():
             files = version.manifest["files"]
-            keys = {APPLICATION.link: pl.Series(numbers, dtype=pl.Int32)}
+            keys = {link: pl.Series(dtype=pl.Int32) for link in LINKS.values()}
+            keys[APPLICATION.link] = pl.Series(numbers, dtype=pl.Int32)
             # The loans of bureau come before what hangs on them.
-            for name in (file for stem in LINKS if (file := f"{stem}.parquet") in files):
-                link = LINKS[Path(name).stem]
+            for name in sorted(files, key=lambda file: [*LINKS].index(table_of(file))):
+                link = LINKS[table_of(name)]
                 own = pl.scan_parquet(self._objects / files[name]["sha256"], glob=False)
                 rows = own.filter(pl.col(link).is_in(keys[link].implode())).collect()
-                if name == "bureau.parquet":
-                    keys[BUREAU_BALANCE.link] = rows[BUREAU_BALANCE.link]
+                if table_of(name) == "bureau":
+                    keys[BUREAU_BALANCE.link].append(rows[BUREAU_BALANCE.link])
                 if rows.height:
                     known.setdefault(version.digest, {})[name] = rows
         return known
@@ -213,14 +216,15 @@ class DataVersions:
 
     def _without(self, sha256: str, name: str, rows: pl.DataFrame) -> FileEntry:
         """Keep a file anew without some rows' applicant or loans."""
-        link = LINKS[Path(name).stem]
+        link = LINKS[table_of(name)]
         left = pl.read_parquet(self._objects / sha256, glob=False).join(
             rows.select(link), on=link, how="anti", maintain_order="left"
         )
         with tempfile.TemporaryDirectory(dir=self._objects) as folder:
-            write_table(left, Path(folder), Path(name).stem)
-            new = sha256_of(Path(folder) / name)
-            (Path(folder) / name).replace(self._objects / new)
+            write_table(left, Path(folder), table_of(name))
+            (written,) = Path(folder).iterdir()
+            new = sha256_of(written)
+            written.replace(self._objects / new)
         return {"rows": left.height, "sha256": new}
 
     def _remove_unnamed(self, old: Manifest) -> None:
@@ -246,6 +250,7 @@ class DataVersions:
         version = self.check(digest)
         with tempfile.TemporaryDirectory() as folder:
             for name, file in version.manifest["files"].items():
+                (Path(folder) / name).parent.mkdir(exist_ok=True)
                 (Path(folder) / name).symlink_to((self._objects / file["sha256"]).resolve())
             _write_manifest(Path(folder), version)
             yield Dataset.open(Path(folder))

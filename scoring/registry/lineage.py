@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from scoring.data.dataset import Manifest
+from scoring.data.dataset import Manifest, table_rows
 from scoring.data.versions import DataVersion, DataVersions
 from scoring.registry import provenance
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
@@ -106,11 +105,10 @@ def _data(registry: Registry, own: Registered) -> Iterator[Step]:
     for digest, manifest, kept in datasets:
         if kept is not None and kept.made_from is not None:
             yield Step("decisions added", asdict(kept.made_from))
-        files = {} if manifest is None else manifest["files"]
         facts = {
             "digest": digest or None,
             "source": own.source or None,
-            "rows": {Path(name).stem: file["rows"] for name, file in files.items()} or None,
+            "rows": None if manifest is None else dict(table_rows(manifest)),
             "kept": "no" if kept is None else f"since {kept.kept_at}",
         }
         yield Step("dataset", facts)

@@ -13,7 +13,7 @@ from scoring.data.dataset import Dataset, Population
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 from scoring.data.values import Misunderstood, put_back
 from scoring.features import build_features
-from scoring.files import check_file, staged_file, staged_folder
+from scoring.files import staged_file, staged_folder
 from scoring.language import catalogue
 from scoring.serving.caution import settle
 from scoring.serving.reasons import REASONS, Scored
@@ -26,7 +26,7 @@ PARQUET = b"PAR1"
 
 
 def feature_batches(
-    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE
+    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE, bucket: int | None = None
 ) -> Iterator[pl.DataFrame]:
     """Compute the features of a dataset, some applicants at a time.
 
@@ -37,24 +37,27 @@ def feature_batches(
     *populations : {"train", "test"}
         Whose applications; all there are by default.
     size : int
-        Applicants in a batch.
+        The most applicants in a batch, which is never of two buckets.
+    bucket : int, optional
+        Of which bucket; of all, one after the other, by default.
 
     Returns
     -------
     iterator of polars.DataFrame
-        Consecutive applicants, as `build_features` gives them.
+        Consecutive applicants of a bucket, as `build_features` gives them.
     """
-    return map(build_features, row_batches(dataset, *populations, size=size))
+    return map(build_features, row_batches(dataset, *populations, size=size, bucket=bucket))
 
 
 def row_batches(
-    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE
+    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE, bucket: int | None = None
 ) -> Iterator[dict[str, pl.DataFrame]]:
     """The rows of a dataset, some applicants at a time: what `build_features` takes.
 
     Parameters and order are those of `feature_batches`.
     """
-    yield from parted(dataset.frames(*populations), size)
+    for number in range(dataset.buckets) if bucket is None else (bucket,):
+        yield from parted(dataset.frames(*populations, bucket=number), size)
 
 
 def parted(frames: dict[str, pl.LazyFrame], size: int) -> Iterator[dict[str, pl.DataFrame]]:
@@ -99,10 +102,10 @@ def write_features(dataset: Dataset, out: Path, *populations: Population) -> tup
     rows, columns : int
         What was written, SK_ID_CURR included.
     """
-    check_file(out, PARQUET)
-    whole = pl.concat(feature_batches(dataset, *populations), rechunk=False)
-    write_parquet(whole, out)
-    return whole.shape
+    # It stands on this module.
+    from scoring.serving.parts import Job, write
+
+    return write(Job.of(dataset, *populations), out)
 
 
 def write_parquet(frame: pl.DataFrame, out: Path) -> None:
@@ -112,9 +115,15 @@ def write_parquet(frame: pl.DataFrame, out: Path) -> None:
 
 
 def score(
-    dataset: Dataset, scorer: Scorer, *populations: Population, reasons: str | None = None
+    dataset: Dataset,
+    scorer: Scorer,
+    *populations: Population,
+    bucket: int | None = None,
+    reasons: str | None = None,
 ) -> pl.DataFrame:
-    """Score every applicant of a dataset; `reasons` says in which language to tell them, if any.
+    """Score every applicant of a dataset, or of one of its buckets.
+
+    `reasons` says in which language to tell them, if any.
 
     Returns
     -------
@@ -129,7 +138,7 @@ def score(
     unknown = dataset.misunderstood()
     return pl.concat(
         _scored(features, scorer, unknown, reasons)
-        for features in feature_batches(dataset, *populations)
+        for features in feature_batches(dataset, *populations, bucket=bucket)
     )
 
 

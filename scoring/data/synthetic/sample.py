@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scoring.data.dataset import FILES, POPULATIONS, Dataset, Population, write_manifest
+from scoring.data.buckets import Spill, buckets_for
+from scoring.data.dataset import (
+    FILES,
+    POPULATIONS,
+    Dataset,
+    Population,
+    with_owner,
+    write_buckets,
+    write_manifest,
+)
 from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker
-from scoring.data.tables import empty_frame
 from scoring.errors import ScoringError
 from scoring.files import staged_folder
 
@@ -25,7 +31,7 @@ SOURCE = "synthetic"
 # Identifiers are 32-bit; the loans of this many applicants still fit.
 MOST_APPLICANTS = 10_000_000
 MOST_SEED = 2**32 - 1
-# Chunks that share a row group in the files, and a trip between processes.
+# Chunks that share a trip between processes.
 BATCH = 5
 MOST_PROCESSES = 2
 
@@ -47,6 +53,7 @@ def write_sample(
     *,
     test_applicants: int | None = None,
     seed: int = 0,
+    buckets: int | None = None,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
@@ -62,6 +69,8 @@ def write_sample(
         Applicants without TARGET; a quarter of the training ones by default.
     seed : int
         Equal seeds give equal values.
+    buckets : int, optional
+        In how many buckets to write each table; by the number of applicants if it is not given.
     processes : int, optional
         At most two by default: four more chunks are in memory for each.
     progress : callable, optional
@@ -80,11 +89,16 @@ def write_sample(
     workers = min(processes or MOST_PROCESSES, os.cpu_count() or 1, len(tasks))
     names = [name for name in FILES if tests or name != "application_test"]
     with staged_folder(out, kind="dataset") as staged:
-        done = 0
-        for task in _written(staged, names, zip(tasks, _drawn(tasks, seed, workers), strict=True)):
-            done += sum(number for _, _, number in task)
+        number, done = buckets or buckets_for(applicants + tests), 0
+        spills = {name: Spill(staged.with_name(name), number) for name in names}
+        for task, tables in zip(tasks, _drawn(tasks, seed, workers), strict=True):
+            for name, rows in tables.items():
+                spills[name].add(pl.DataFrame(rows))
+            done += sum(rows for _, _, rows in task)
             if progress:
                 progress(done)
+        for name, spill in spills.items():
+            write_buckets(spill, staged, name, number)
         made = {"applicants": applicants, "test_applicants": tests, "seed": seed}
         write_manifest(staged, SOURCE, {"made": made})
     return Dataset.open(out)
@@ -98,23 +112,6 @@ def _check(applicants: int, tests: int, seed: int) -> None:
     ):
         if not least <= value <= most:
             raise SampleError(f"{name} is {value}: give a number from {least} to {most}")
-
-
-def _written(
-    folder: Path, names: list[str], drawn: Iterable[tuple[_Task, dict[str, pa.Table]]]
-) -> Iterator[_Task]:
-    """Append the tables of each task to the files of some names, a row group at a time."""
-    with ExitStack() as opened:
-        writers = {name: opened.enter_context(_writer(folder, name)) for name in names}
-        for task, tables in drawn:
-            for name, rows in tables.items():
-                writers[name].write_table(rows)
-            yield task
-
-
-def _writer(folder: Path, name: str) -> pq.ParquetWriter:
-    schema = empty_frame(FILES[name]).to_arrow().schema
-    return pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="lz4")
 
 
 def _tasks(wanted: dict[Population, int]) -> Iterator[_Task]:
@@ -155,6 +152,8 @@ def _draw(task: _Task, seed: int) -> dict[str, pa.Table]:
     pieces: dict[str, list[pl.DataFrame]] = {name: [] for name in FILES}
     for population, chunk, rows in task:
         frames = _head(_maker().draw(population, chunk, seed), rows)
+        owned = with_owner(frames["bureau_balance"].lazy(), frames["bureau"].lazy())
+        frames["bureau_balance"] = owned.collect()
         application = frames["application"]
         if population == "test":
             application = application.drop("TARGET")

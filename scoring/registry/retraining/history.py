@@ -208,8 +208,8 @@ def combined(dataset: Dataset, history: History, out: Path) -> Dataset:
     tables: dict[str, pl.LazyFrame] = {}
     for name, table in FILES.items():
         parts = []
-        if f"{name}.parquet" in dataset.manifest["files"]:
-            own = pl.scan_parquet(dataset.folder / f"{name}.parquet", glob=False)
+        if dataset.has(name):
+            own = dataset.scan(name)
             taken = gone if _APPLICANT in table.schema else loans
             parts.append(own.join(taken, on=table.link, how="anti"))
         if name in (_TRAIN, *history.frames):
