@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from distributed import Client
     from rich.console import Console
-
-    from scoring.serving.engines import Engine
 
 _MINUTE = 60.0
 _MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
@@ -79,21 +78,32 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def engine_shown(workers: int | None, cluster: str | None) -> Iterator[Engine]:
-    """The engine that --workers or --cluster ask for; a line tells where to look on."""
-    from scoring.serving.engines import engine
+def workers_shown(number: int | None, cluster: str | None) -> Iterator[Client | None]:
+    """Connect to the workers that --workers or --cluster ask for, and tell where they are seen."""
+    from scoring.serving.engines import workers
 
-    with engine(workers, cluster) as opened:
-        if workers or cluster:
-            typer.echo(opened.about, err=True)
-        yield opened
+    with workers(number, cluster) as client:
+        if client is not None:
+            typer.echo(f"the workers' dashboard: {client.dashboard_link}", err=True)
+        yield client
 
 
 @contextmanager
-def applicants_shown(console: Console) -> Iterator[Callable[[int, int, float], None]]:
-    """Show a bar of applicants and how many are done a second; yields what moves it."""
+def applicants_shown(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Tell how many applicants are done, and how many a second; yields what is told."""
+    began: list[tuple[float, int]] = []
+
+    def move(done: int, total: int) -> None:
+        if not began:
+            began.append((time.monotonic(), done))
+            report("applicants", done, total)
+            return
+        start, before = began[0]
+        rate = (done - before) / (time.monotonic() - start)
+        report(f"{rate:,.0f} applicants/s", done, total)
+
     with stages(console) as report:
-        yield lambda done, total, rate: report(f"{rate:,.0f} applicants/s", done, total)
+        yield move
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import applicants_shown, engine_shown, messages, show, stages
+from scoring.cli.console import applicants_shown, messages, show, stages, workers_shown
 from scoring.cli.options import (
     MLRUNS,
     BucketsOption,
@@ -106,13 +106,14 @@ def features(
 
     TARGET is not a feature: join it by SK_ID_CURR. A run that was cut off goes on where it was.
     """
-    from scoring.data.dataset import Dataset
     from scoring.serving.parts import Job, write
 
-    with messages() as console:
-        job = Job.of(Dataset.open(dataset))
-        with engine_shown(workers, cluster) as engine, applicants_shown(console) as move:
-            rows, columns = write(job, out, engine, move)
+    with (
+        messages() as console,
+        workers_shown(workers, cluster) as client,
+        applicants_shown(console) as move,
+    ):
+        rows, columns = write(Job(dataset.resolve()), out, client, move)
     typer.echo(f"{rows:,} applicants, {columns - 1} features in {out}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import applicants_shown, engine_shown, messages, show, stages
+from scoring.cli.console import applicants_shown, messages, show, stages, workers_shown
 from scoring.cli.options import (
     CHAMPION,
     DATABASE,
@@ -127,12 +127,8 @@ def validate(
     protected: ProtectedOption = None,
     cost_fn: CostFnOption = FALSE_NEGATIVE,
     cost_fp: CostFpOption = FALSE_POSITIVE,
-    workers: WorkersOption = None,
-    cluster: ClusterOption = None,
 ) -> None:
     """Cross-validate a recipe on all applicants with an outcome, and print its figures.
-
-    Features are computed by --workers or a --cluster; models are fitted by this process.
 
     Costs are per applicant, on PDs calibrated on the other folds: at the cut-off that the costs
     dictate (1/11 by default), and at the one that was the best on the other folds.
@@ -142,8 +138,7 @@ def validate(
 
     with messages() as console, opened(data) as dataset:
         chosen = recipe_named(recipe)
-        with engine_shown(workers, cluster) as engine:
-            examples = examples_for(chosen, dataset, protected, engine)
+        examples = examples_for(chosen, dataset, protected)
         with stages(console) as report:
             costs = Costs(cost_fn, cost_fp)
             table = validated(chosen, examples, _numbers(seeds), costs, report)
@@ -328,17 +323,16 @@ def predict(
     """
     import polars as pl
 
-    from scoring.data.dataset import Dataset
     from scoring.files import check_file
     from scoring.serving.batch import PARQUET
     from scoring.serving.parts import Job, loaded, write
 
     with messages() as console:
         check_file(out, PARQUET)
-        scorer, tables = loaded(model), Dataset.open(dataset)
-        with engine_shown(workers, cluster) as engine, applicants_shown(console) as move:
-            job = Job.of(tables, model=model, reasons=reasons)
-            rows, _ = write(job, out, engine, move)
+        scorer = loaded(model)
+        job = Job(dataset.resolve(), model.resolve(), reasons)
+        with workers_shown(workers, cluster) as client, applicants_shown(console) as move:
+            rows, _ = write(job, out, client, move)
     scored = pl.scan_parquet(out, glob=False).select(
         refused=(pl.col("decision") == "refuse").sum(),
         doubted=(pl.col("not_understood") != "").sum(),

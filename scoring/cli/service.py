@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import engine_shown, messages, show, stages
+from scoring.cli.console import messages, show, stages
 from scoring.cli.options import (
     CHAMPION,
     DATABASE,
     MOMENT,
     REPORTS,
-    ClusterOption,
     DatabaseOption,
     DatasetArgument,
     ModelOption,
-    WorkersOption,
     moment,
     span,
 )
@@ -33,12 +31,7 @@ if TYPE_CHECKING:
     from scoring.store import Alert, Store
 
 
-def materialize(
-    dataset: DatasetArgument,
-    database: DatabaseOption = DATABASE,
-    workers: WorkersOption = None,
-    cluster: ClusterOption = None,
-) -> None:
+def materialize(dataset: DatasetArgument, database: DatabaseOption = DATABASE) -> None:
     """Put a dataset's applicants into the store: the API then takes them by SK_ID_CURR alone.
 
     Features are computed and rows are kept, of training and test applicants. Run it again when
@@ -49,10 +42,9 @@ def materialize(
 
     with opened(database) as store:
         tables = Dataset.open(dataset)
-        total = tables.applicants()
-        with engine_shown(workers, cluster) as engine, stages() as report:
-            chosen = engine if workers or cluster else None
-            count = put_all(tables, store, lambda done: report("applicants", done, total), chosen)
+        total = sum(tables.rows(f"application_{part}") for part in tables.populations)
+        with stages() as report:
+            count = put_all(tables, store, lambda done: report("applicants", done, total))
         typer.echo(f"{count:,} applicants of dataset {tables.digest[:12]} in {store.url}")
 
 

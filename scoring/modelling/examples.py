@@ -10,13 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoring.data.buckets import SEED, hashes
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
-from scoring.features import PROTECTED
-from scoring.serving.engines import Engine
+from scoring.features import PROTECTED, build_features
 from scoring.serving.families.base import Labels
-from scoring.serving.parts import features_of
 from scoring.serving.scorer import Feature, encode
 
 Matrix = npt.NDArray[np.float32]
@@ -26,8 +23,9 @@ Positions = npt.NDArray[np.intp]
 # A fifth of all applicants is never learnt from, whichever model is trained: a champion and its
 # challenger can then be compared on applicants that neither has seen.
 HOLDOUT_SHARE = 0.2
+_HOLDOUT_SEED = 20_181
 HOLDOUT_RULE = (
-    f"SplitMix64 of SK_ID_CURR with seed {SEED}, the lowest {HOLDOUT_SHARE:.0%} of hashes"
+    f"SplitMix64 of SK_ID_CURR with seed {_HOLDOUT_SEED}, the lowest {HOLDOUT_SHARE:.0%} of hashes"
 )
 
 
@@ -37,7 +35,20 @@ class TrainingError(ScoringError):
 
 def is_held_out(applicants: pl.Series) -> pl.Series:
     """Whether each applicant (SK_ID_CURR) is kept from every model's training."""
-    return pl.Series("held_out", hashes(applicants) / 2.0**64 < HOLDOUT_SHARE)
+    return pl.Series("held_out", _hashes(applicants) / 2.0**64 < HOLDOUT_SHARE)
+
+
+def _hashes(applicants: pl.Series) -> npt.NDArray[np.uint64]:
+    """A pseudo-random number for each applicant, the same wherever the applicant stands.
+
+    The finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", 2014).
+    """
+    state = applicants.to_numpy().astype(np.uint64) + np.uint64(_HOLDOUT_SEED * 2**32)
+    state = (state + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
 
 
 @dataclass(frozen=True)
@@ -102,20 +113,17 @@ class Examples:
         return parts
 
 
-def examples_of(
-    dataset: Dataset, use_protected: bool = False, engine: Engine | None = None
-) -> Examples:
+def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
     """The training applicants of a dataset with their features and outcomes.
-
-    The engine computes the features; this process does if it is not given.
 
     Raises
     ------
     TrainingError
         If fewer than ten applicants of either outcome are known.
     """
-    targets = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
-    return Examples.of(features_of(dataset, "train", engine=engine), targets, use_protected)
+    frames = dataset.frames("train")
+    rows = dict(zip(frames, pl.collect_all(frames.values()), strict=True))
+    return Examples.of(build_features(rows), rows["application"], use_protected)
 
 
 def applicants_digest(examples: Examples) -> str:

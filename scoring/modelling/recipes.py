@@ -16,7 +16,6 @@ from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
 from scoring.modelling.examples import Examples, examples_of
 from scoring.modelling.validation import Progress, cross_validate
 from scoring.serving.costs import Costs
-from scoring.serving.engines import Engine
 from scoring.serving.families import families
 
 FIGURES = (
@@ -72,13 +71,10 @@ def recipe_named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def examples_for(
-    recipe: Recipe, dataset: Dataset, use_protected: bool | None = None,
-    engine: Engine | None = None,
-) -> Examples:  # fmt: skip
+def examples_for(recipe: Recipe, dataset: Dataset, use_protected: bool | None = None) -> Examples:
     """All applicants with an outcome, with the recipe's columns unless it is asked for others."""
     asked = recipe.use_protected if use_protected is None else use_protected
-    return examples_of(dataset, asked, engine)
+    return examples_of(dataset, asked)
 
 
 def validated(

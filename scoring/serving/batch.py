@@ -13,7 +13,7 @@ from scoring.data.dataset import Dataset, Population
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 from scoring.data.values import Misunderstood, put_back
 from scoring.features import build_features
-from scoring.files import staged_file, staged_folder
+from scoring.files import check_file, staged_file, staged_folder
 from scoring.language import catalogue
 from scoring.serving.caution import settle
 from scoring.serving.reasons import REASONS, Scored
@@ -21,6 +21,8 @@ from scoring.serving.scorer import Scorer, encode
 
 # Applicants whose features are computed at once: bounds the memory whatever the portfolio.
 BATCH_SIZE = 25_000
+# Rows of a file that are held in memory until they are written.
+_ROW_GROUP = 100_000
 # How a Parquet file begins, which a file has to do to be replaced by one.
 PARQUET = b"PAR1"
 
@@ -102,16 +104,18 @@ def write_features(dataset: Dataset, out: Path, *populations: Population) -> tup
     rows, columns : int
         What was written, SK_ID_CURR included.
     """
-    # It stands on this module.
-    from scoring.serving.parts import Job, write
+    check_file(out, PARQUET)
+    whole = pl.concat(feature_batches(dataset, *populations), rechunk=False)
+    write_parquet(whole, out)
+    return whole.shape
 
-    return write(Job.of(dataset, *populations), out)
 
-
-def write_parquet(frame: pl.DataFrame, out: Path) -> None:
-    """Write a Parquet file, whole or not at all."""
+def write_parquet(rows: pl.DataFrame | pl.LazyFrame, out: Path) -> None:
+    """Write a Parquet file, whole or not at all: the same bytes however the rows come in pieces."""
     with staged_file(out, PARQUET) as staged:
-        frame.write_parquet(staged, compression="lz4", statistics=False)
+        rows.lazy().sink_parquet(
+            staged, compression="lz4", statistics=False, row_group_size=_ROW_GROUP
+        )
 
 
 def score(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
 
 import polars as pl
@@ -15,12 +12,9 @@ import polars as pl
 from scoring.data.dataset import Dataset
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 from scoring.data.values import Misunderstood, misunderstood_json
-from scoring.errors import ScoringError
 from scoring.features import build_features
 from scoring.features.vectors import layout, pack, to_bytes
 from scoring.serving.batch import parted, row_batches
-from scoring.serving.engines import Engine
-from scoring.serving.parts import results
 from scoring.store import OnlineApplicant, Store
 
 # Applicants whose features are computed at once, and those whose rows are written out and sent to
@@ -34,62 +28,23 @@ _APPLICANT = "SK_ID_CURR"
 
 
 def materialize(
-    dataset: Dataset,
-    store: Store,
-    progress: Callable[[int], None] | None = None,
-    engine: Engine | None = None,
+    dataset: Dataset, store: Store, progress: Callable[[int], None] | None = None
 ) -> int:
     """Put every applicant of a dataset into the store, training and test, and return how many.
 
     Applicants of the same number are replaced, others stay. An interrupted run leaves whole
     applicants behind; run again, it does all of them again. `progress` is called with the number of
-    applicants that are done. Workers of an `engine` need PSEUDONYM_KEY where this process has it.
-
-    Raises
-    ------
-    BucketsError
-        If an engine's bucket fails, after all others are done.
+    applicants that are done.
     """
     done, now = 0, datetime.now(UTC)
-    if engine is None:
-        numbers = _put(dataset, store, now)
-    else:
-        task = _Putting(dataset.folder.resolve(), dataset.digest, store.address, now)
-        numbers = (number for _, number in results(engine, task, range(dataset.buckets)))
-    for number in numbers:
-        done += number
-        if progress:
-            progress(done)
-    return done
-
-
-@dataclass(frozen=True)
-class _Putting:
-    """The task of a worker: put the applicants of a bucket into the store."""
-
-    folder: Path
-    digest: str
-    address: str = field(repr=False)
-    at: datetime
-
-    def __call__(self, bucket: int) -> int:
-        dataset = Dataset.open(self.folder)
-        if dataset.digest != self.digest:
-            raise ScoringError(f"{self.folder} of {os.uname().nodename} is another dataset")
-        store = Store(self.address, os.environ.get("PSEUDONYM_KEY") or None)
-        try:
-            return sum(_put(dataset, store, self.at, bucket))
-        finally:
-            store.close()
-
-
-def _put(dataset: Dataset, store: Store, at: datetime, bucket: int | None = None) -> Iterator[int]:
-    """Put the applicants of a bucket, or of all, into the store; how many at a time."""
     unknown = dataset.misunderstood()
-    for rows in row_batches(dataset, size=_BATCH, bucket=bucket):
-        for applicants in online_applicants(rows, dataset.digest, at, unknown):
+    for rows in row_batches(dataset, size=_BATCH):
+        for applicants in online_applicants(rows, dataset.digest, now, unknown):
             store.applicants.put(applicants)
-            yield len(applicants)
+            done += len(applicants)
+            if progress:
+                progress(done)
+    return done
 
 
 def online_applicants(

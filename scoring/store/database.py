@@ -49,11 +49,6 @@ class Database:
         return self._url.render_as_string(hide_password=True)
 
     @property
-    def address(self) -> str:
-        """The same with its password: for other processes, and never to be shown."""
-        return self._url.render_as_string(hide_password=False)
-
-    @property
     def embedded(self) -> bool:
         """Whether the database is a file of our own, with no server behind it."""
         return self._engine.dialect.name == "sqlite"

@@ -27,8 +27,3 @@ class DyingJob(Job):
                 (self.marks / f"{number}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
         return super().rows(bucket)
-
-    @property
-    def made_of(self) -> dict[str, object]:
-        ours = ("marks", "dying", "deaths")
-        return {name: value for name, value in super().made_of.items() if name not in ours}

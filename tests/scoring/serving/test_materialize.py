@@ -18,14 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.decisions.reader import ApplicantReader
-from scoring.data.dataset import FILES, Dataset, write_dataset
+from scoring.data.dataset import Dataset
 from scoring.data.requests import Rows, frames_of
 from scoring.data.tables import HISTORY, TABLES
 from scoring.features import build_features
 from scoring.features.vectors import from_bytes, layout, pack
 from scoring.serving import materialize as module
 from scoring.serving.batch import example_requests, parted, row_batches
-from scoring.serving.engines import engine
 from scoring.serving.materialize import materialize, online_applicants, request_bodies
 from scoring.store import OnlineApplicant, Store
 from tests.helpers import serving
@@ -169,42 +168,6 @@ def test_sizes_of_batches_make_no_difference(
     expected = {one.applicant: one for one in made(sample, train=800, test=200)}
     for number, one in lite.applicants.of(list(expected)).items():
         assert (one.features, one.rows) == (expected[number].features, expected[number].rows)
-
-
-@pytest.mark.parametrize(
-    "number", [None, pytest.param(2, marks=pytest.mark.system)], ids=["this process", "two workers"]
-)
-def test_an_engine_puts_the_same_applicants_into_the_store(
-    number: int | None, sample: Dataset, tmp_path: Path
-) -> None:
-    few = {
-        name: sample.scan(name).filter(pl.col("SK_ID_CURR") % 8 == 0)
-        for name, table in FILES.items()
-        if table.link == "SK_ID_CURR"
-    }
-    loans = few["bureau"].select("SK_ID_BUREAU")
-    few["bureau_balance"] = sample.scan("bureau_balance").join(loans, on="SK_ID_BUREAU", how="semi")
-    dataset = write_dataset(few, tmp_path / "dataset", "synthetic", 3)
-    kept = []
-    for name in ("plain", "engine"):
-        store = Store(f"sqlite:///{tmp_path / name}.db")
-        store.migrate()
-        seen: list[int] = []
-        if name == "plain":
-            assert materialize(dataset, store, seen.append) == 125
-        else:
-            with engine(number) as opened:
-                assert materialize(dataset, store, seen.append, opened) == 125
-        assert seen[-1] == 125
-        numbers = dataset.frames()["application"].collect()["SK_ID_CURR"].to_list()
-        kept.append(store.applicants.of(numbers))
-        store.close()
-    plain, parted = kept
-    assert len(parted) == 125
-    for known, other in zip(plain.values(), parted.values(), strict=True):
-        assert (known.features, known.rows, known.dataset) == (
-            other.features, other.rows, other.dataset
-        )  # fmt: skip
 
 
 def test_known_applicants_are_replaced_and_others_stay(lite: Store, sample: Dataset) -> None:
