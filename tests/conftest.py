@@ -21,7 +21,8 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
-from scoring.data.dataset import Dataset, ingest
+from scoring.data.dataset import Dataset
+from scoring.data.ingest import ingest
 from scoring.data.synthetic import write_sample
 from scoring.features import build_features
 from scoring.modelling.candidates import Candidate

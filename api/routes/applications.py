@@ -17,7 +17,7 @@ from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.data.checks import DatasetError
 from scoring.data.delimited import Note, TooLargeError, check_most
-from scoring.data.sources import SourceFile, read_noted
+from scoring.data.sources import SourceFile, read_text
 from scoring.data.tables import APPLICATION, Column
 from scoring.data.values import is_missing
 
@@ -63,7 +63,7 @@ def read_applications(query: FileQuery) -> Response:
     body = read_body(*_KINDS)
     file = SourceFile(query.name, "", lambda: body)
     try:
-        frame, notes = read_noted(file, _APPLICATIONS, most, _MOST_VALUES, typed=False)
+        frame, notes = read_text(file, _APPLICATIONS, most, _MOST_VALUES)
         check_most(frame.height, _MOST_ROWS, "rows")
     except TooLargeError as error:
         detail = f"More than {_MOST_ROWS:,} rows are not read at a time: send fewer."

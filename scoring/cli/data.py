@@ -10,7 +10,6 @@ import typer
 from scoring.cli.console import applicants_shown, messages, show, stages, workers_shown
 from scoring.cli.options import (
     MLRUNS,
-    BucketsOption,
     ClusterOption,
     DatasetArgument,
     DatasetOut,
@@ -44,7 +43,6 @@ def ingest(
         ),
     ],
     out: DatasetOut,
-    buckets: BucketsOption = None,
 ) -> None:
     """Check the Kaggle tables and write them as typed Parquet.
 
@@ -53,7 +51,7 @@ def ingest(
     A history table may be missing, its features are then null; so may application_test.
     """
     from scoring.data.dataset import FILES
-    from scoring.data.dataset import ingest as ingest_files
+    from scoring.data.ingest import ingest as ingest_files
     from scoring.data.sources import download_competition
 
     names = list(FILES)
@@ -64,7 +62,7 @@ def ingest(
             def read(name: str, rows: int | None) -> None:
                 report(name, names.index(name) + (rows is not None), len(names))
 
-            dataset = ingest_files(folder, out, buckets=buckets, progress=read)
+            dataset = ingest_files(folder, out, progress=read)
     _show_rows(dataset, out)
 
 
@@ -75,7 +73,6 @@ def sample(
         int | None, typer.Option(help="How many have none; a quarter of the others by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 0,
-    buckets: BucketsOption = None,
 ) -> None:
     """Invent applicants with all their histories, from statistics of the real ones.
 
@@ -90,7 +87,6 @@ def sample(
             applicants,
             test_applicants=tests,
             seed=seed,
-            buckets=buckets,
             progress=lambda done: report("applicants", done, applicants + tests),
         )
     _show_rows(dataset, out)
@@ -136,8 +132,7 @@ def _show_rows(dataset: Dataset, out: Path) -> None:
 
     for name in FILES:
         typer.echo(f"{name:<22} {dataset.rows(name):>12,} rows")
-    parted = f", {dataset.buckets} buckets" if dataset.buckets > 1 else ""
-    typer.echo(f"dataset {dataset.digest[:12]} in {out}{parted}")
+    typer.echo(f"dataset {dataset.digest[:12]} in {out}")
 
 
 @data.command("list")
@@ -183,10 +178,10 @@ def _digest(mlruns: Path, version: str) -> str:
 
 
 def _row(version: DataVersion) -> tuple[str, ...]:
-    from scoring.data.dataset import table_rows
-
-    rows = table_rows(version.manifest)
-    applicants = rows["application_train"] + rows["application_test"]
+    files = version.manifest["files"]
+    applicants = sum(
+        entry["rows"] for name, entry in files.items() if name.startswith("application_")
+    )
     made_from = version.made_from
     added = ("", "") if made_from is None else (f"{made_from.decisions:,}", made_from.parent[:12])
     source = version.manifest["source"]

@@ -18,12 +18,6 @@ DatasetArgument = Annotated[
 DatasetOut = Annotated[
     Path, typer.Option("--out", help="The folder to write; replaced if it is a dataset.")
 ]
-BucketsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--buckets", min=1, max=1024, help="Files a table; by the number of applicants by default."
-    ),
-]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Start so many processes for the work; this one does it by default."),

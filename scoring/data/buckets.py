@@ -1,14 +1,14 @@
-"""In which bucket of a dataset rows are, how they get there, and digests that do not depend on it.
+"""Rows of a dataset in buckets: consecutive applicants (SK_ID_CURR) with all their rows.
 
-All rows of an applicant, of every table, are in one bucket. Applicants are spread over `CELLS` by a
-hash of their number; a bucket is some consecutive cells, so that a dataset can have any number.
+Every table is in the order of its applicants, so that its buckets one after the other are the same
+rows in the same order however many there are.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,41 +19,39 @@ import polars as pl
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-# Never changed: digests of datasets are made cell by cell.
-CELLS = 1024
-# As many applicants as one bucket holds: 25,000 with their rows fit into 1 GB with all features.
+# As many applicants as one bucket holds: their rows fit into 1 GB with all features.
 APPLICANTS = 25_000
-SEED = 20_181
-# Rows that are held until there are enough for a write; those of eight tables at a time.
-_HELD_BYTES = 32 * 1024**2
+_APPLICANT = "SK_ID_CURR"
+# Rows that are kept in memory, of one table, before the disk is used.
+_HELD_BYTES = 256 * 1024**2
 _LENGTH_BYTES = 8
-# SK_ID_PREV only where rows of a key alone are spread, to find those that are there twice.
-_OWNERS = ("SK_ID_CURR", "SK_ID_BUREAU", "SK_ID_PREV")
 
-
-def hashes(numbers: pl.Series) -> npt.NDArray[np.uint64]:
-    """A pseudo-random number for each applicant, the same wherever the applicant stands.
-
-    The finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-    generators", 2014).
-    """
-    state = numbers.to_numpy().astype(np.uint64) + np.uint64(SEED * 2**32)
-    state = (state + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+Places = npt.NDArray[np.intp]
+# Says of rows in which bucket each is, from 0.
+Placing = Callable[[pl.DataFrame], Places]
 
 
 def buckets_for(applicants: int) -> int:
-    """How many buckets so many applicants are best kept in; 1 up to `APPLICANTS`."""
-    return min(CELLS, max(1, -(-applicants // APPLICANTS)))
+    """How many buckets so many applicants are best kept in: 1 up to `APPLICANTS`."""
+    return max(1, -(-applicants // APPLICANTS))
 
 
-def cells(rows: pl.DataFrame) -> npt.NDArray[np.uint64]:
-    """The cell of each row: of its applicant, else of its loan if nobody knows whose that is."""
-    names = [name for name in _OWNERS if name in rows.columns]
-    owner = rows.select(pl.coalesce(*names, 0).alias("owner"))["owner"]
-    return hashes(owner) % np.uint64(CELLS)
+def first_applicants(applicants: pl.Series, buckets: int) -> list[int]:
+    """The SK_ID_CURR with which each bucket but the first begins, for buckets of equal size.
+
+    Of fewer applicants than buckets some buckets are empty.
+    """
+    numbers = applicants.sort()
+    return [int(numbers[len(numbers) * place // buckets]) for place in range(1, buckets)]
+
+
+def by_applicant(firsts: Sequence[int]) -> Placing:
+    """Place rows by the SK_ID_CURR with which buckets begin; those of nobody known come first."""
+
+    def placed(rows: pl.DataFrame) -> Places:
+        return np.searchsorted(firsts, rows[_APPLICANT].fill_null(0).to_numpy(), side="right")
+
+    return placed
 
 
 class Spill:
@@ -62,98 +60,86 @@ class Spill:
     Parameters
     ----------
     folder : Path
-        Where to put them meanwhile; nobody else may write there.
+        Made where the disk is needed; nobody else may write there.
     buckets : int
-        How many buckets.
+        How many buckets there are.
+    placing : callable, optional
+        The bucket of each row; all rows are in one if it is not given.
     """
 
-    def __init__(self, folder: Path, buckets: int) -> None:
-        self._folder, self.buckets = folder, buckets
-        self.height = 0
-        self._held: list[pl.DataFrame] = []
-        self._bytes = 0
+    def __init__(self, folder: Path, buckets: int = 1, placing: Placing | None = None) -> None:
+        self._folder, self._placing = folder, placing
+        self._held: list[list[pl.DataFrame]] = [[] for _ in range(buckets)]
+        self._bytes = self.height = 0
 
     def add(self, rows: pl.DataFrame) -> None:
         """Put more rows into their buckets."""
-        self._held.append(rows)
         self.height += rows.height
         self._bytes += int(rows.estimated_size())
+        if len(self._held) == 1 or self._placing is None:
+            self._held[0].append(rows)
+        else:
+            places = pl.Series("bucket", self._placing(rows), pl.UInt32)
+            parts = rows.with_columns(places).partition_by(
+                "bucket", as_dict=True, include_key=False
+            )
+            for (bucket,), part in parts.items():
+                self._held[bucket].append(part)
         if self._bytes > _HELD_BYTES:
-            self._flush()
+            self._write()
 
-    def bucket(self, number: int) -> pl.DataFrame:
-        """All rows of a bucket; they are forgotten here."""
-        if self._held and (self.buckets > 1 or self._path(0).exists()):
-            self._flush()
-        pieces = [*self.pieces(number), *self._held]
-        self._path(number).unlink(missing_ok=True)
-        self._held = []
-        return pl.concat(pieces) if pieces else pl.DataFrame()
+    def pieces(self) -> Iterator[pl.DataFrame]:
+        """All rows, some at a time, by bucket; they are forgotten here."""
+        for bucket in range(len(self._held)):
+            yield from self._take(bucket)
 
-    def pieces(self, number: int) -> Iterator[pl.DataFrame]:
-        """The rows of a bucket that are on the disk, piece by piece."""
-        if self._path(number).exists():
-            with self._path(number).open("rb") as file:
+    def buckets(self) -> Iterator[pl.DataFrame]:
+        """The rows of one bucket after the other; they are forgotten here."""
+        empty = next((part[0].clear() for part in self._held if part), pl.DataFrame())
+        for bucket in range(len(self._held)):
+            parts = list(self._take(bucket))
+            empty = parts[0].clear() if parts else empty
+            yield pl.concat(parts) if parts else empty
+
+    def _take(self, bucket: int) -> Iterator[pl.DataFrame]:
+        if self._path(bucket).exists():
+            with self._path(bucket).open("rb") as file:
                 while length := file.read(_LENGTH_BYTES):
                     yield pl.read_ipc_stream(file.read(int.from_bytes(length, "big")))
+            self._path(bucket).unlink()
+        held, self._held[bucket] = self._held[bucket], []
+        yield from held
 
-    def spread(self, folder: Path, buckets: int) -> Spill:
-        """The same rows, which are in one bucket, in another number of buckets."""
-        if buckets == self.buckets:
-            return self
-        other = Spill(folder, buckets)
-        for piece in (*self.pieces(0), *self._held):
-            other.add(piece)
-        self._path(0).unlink(missing_ok=True)
-        return other
-
-    def clear(self) -> None:
-        """Forget all rows."""
-        self._held = []
-        for number in range(self.buckets):
-            self._path(number).unlink(missing_ok=True)
-
-    def _flush(self) -> None:
-        rows = pl.concat(self._held)
-        self._held, self._bytes = [], 0
+    def _write(self) -> None:
         self._folder.mkdir(exist_ok=True)
-        if self.buckets == 1:
-            self._append(0, rows)
-            return
-        places = (cells(rows) * np.uint64(self.buckets) // np.uint64(CELLS)).astype(np.uint16)
-        order = np.argsort(places, kind="stable")
-        ends = np.cumsum(np.bincount(places, minlength=self.buckets))
-        rows = rows[order]
-        for number, end in enumerate(ends):
-            start = ends[number - 1] if number else 0
-            if start < end or not self._path(number).exists():
-                self._append(number, rows[int(start) : int(end)])
+        for bucket, parts in enumerate(self._held):
+            if not parts:
+                continue
+            piece = io.BytesIO()
+            pl.concat(parts).write_ipc_stream(piece, compression="lz4")
+            # Closed every time: more buckets than a process may have open files.
+            with self._path(bucket).open("ab") as file:
+                file.write(piece.tell().to_bytes(_LENGTH_BYTES, "big"))
+                file.write(piece.getbuffer())
+            parts.clear()
+        self._bytes = 0
 
-    def _append(self, number: int, rows: pl.DataFrame) -> None:
-        piece = io.BytesIO()
-        rows.write_ipc_stream(piece, compression="lz4")
-        # Closed every time: more buckets than a process may have open files.
-        with self._path(number).open("ab") as file:
-            file.write(piece.tell().to_bytes(_LENGTH_BYTES, "big"))
-            file.write(piece.getbuffer())
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{number:04d}"
+    def _path(self, bucket: int) -> Path:
+        return self._folder / f"{bucket}.pieces"
 
 
 class TableDigest:
-    """The SHA-256 of a table's rows, the same in however many buckets they are given."""
+    """The SHA-256 of a table's rows, however they are cut into pieces."""
 
     def __init__(self) -> None:
         # What is told of the columns, each in a stream of its own that has no joints.
         self._streams: dict[str, _Hash] = {}
-        self.rows = 0
+        self._rows = 0
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Take in the rows of the next bucket, in their order."""
-        self.rows += rows.height
-        ordered = rows[np.argsort(cells(rows).astype(np.uint16), kind="stable")]
-        for column in ordered:
+        """Take in the next rows."""
+        self._rows += rows.height
+        for column in rows:
             for kind, content in _content(column):
                 name = f"{column.name} {column.dtype} {kind}"
                 self._streams.setdefault(name, hashlib.sha256()).update(content)
@@ -161,7 +147,7 @@ class TableDigest:
     def hexdigest(self) -> str:
         """The digest of what was taken in so far."""
         lines = [f"{name} {stream.hexdigest()}\n" for name, stream in self._streams.items()]
-        return hashlib.sha256("".join([*lines, f"{self.rows}\n"]).encode()).hexdigest()
+        return hashlib.sha256("".join([*lines, f"{self._rows}\n"]).encode()).hexdigest()
 
 
 def _content(column: pl.Series) -> Iterator[tuple[str, bytes | memoryview]]:

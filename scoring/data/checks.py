@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import reduce
 from operator import or_
+from typing import Self
 
 import polars as pl
 
@@ -69,6 +70,14 @@ class DatasetError(ScoringError):
         self.table, self.column, self.row = table, column, row
         super().__init__(self._message())
 
+    def after(self, rows: int, where: str | None = None, table: str | None = None) -> Self:
+        """The same of a file, or of what comes after some rows of it."""
+        return type(self)(
+            self.problem, mend=self.mend, where=self.where if where is None else where,
+            table=self.table if table is None else table, column=self.column,
+            row=None if self.row is None else self.row + rows,
+        )  # fmt: skip
+
     def _message(self) -> str:
         place = [
             f"table {self.table} ({self.where})" if self.table and self.where else
@@ -91,13 +100,12 @@ def refusal(
     )  # fmt: skip
 
 
-def conform(frame: pl.DataFrame, table: Table, *, where: str, piece: bool = False) -> pl.DataFrame:
+def conform(frame: pl.DataFrame, table: Table, *, where: str) -> pl.DataFrame:
     """Cast loosely typed columns, as read from CSV or Parquet, to a table's schema.
 
     Text is parsed, whole floats become integers, texts that say that there is nothing become null
     (`scoring.data.values`), unknown columns are dropped with a warning. Categories that are not
-    known are left as they are, for `without_unknown` to take out. `where` names the file; of a
-    `piece` of it nothing is told that may be otherwise of the whole (`tell_empty`).
+    known are left as they are, for `without_unknown` to take out. `where` names the file.
 
     Raises
     ------
@@ -120,33 +128,15 @@ def conform(frame: pl.DataFrame, table: Table, *, where: str, piece: bool = Fals
         for column, dtype in zip(table.columns, frame.dtypes, strict=True)
     )
     _check_sentinels(frame, table, where)
-    if not piece:
-        tell_empty(frame.null_count(), frame.height, table, where)
     return frame
 
 
-def tell_empty(nulls: pl.DataFrame, rows: int, table: Table, where: str) -> None:
-    """Log which columns have no value at all, given the number of nulls in each."""
-    empty = [name for name in nulls.columns if nulls[name].sum() == rows]
+def warn_empty(filled: Collection[str], rows: int, table: Table, where: str) -> None:
+    """Say in the log in which columns none of a table's rows has a value; `filled` has one."""
+    empty = [column.name for column in table.columns if column.name not in filled]
     if empty and rows >= _LEAST_TOLD:
         names = ", ".join(empty[:_SHOWN_NAMES]) + (", ..." if len(empty) > _SHOWN_NAMES else "")
         logger.warning("table %s (%s): no row has a value in %s", table.name, where, names)
-
-
-def tell_unknown(unknown: pl.DataFrame, table: Table, where: str) -> None:
-    """Log which categories `without_unknown` took for missing."""
-    for column in table.columns:
-        given = unknown.filter(column=column.name)["value"]
-        if len(given):
-            _warn_unknown(given, column, table, where)
-
-
-def is_recoded(unknown: pl.DataFrame, nulls: pl.DataFrame, rows: int) -> bool:
-    """Whether most of the values of some column were unknown, as `conform` refuses it."""
-    return any(
-        count >= max(_LEAST_RECODED, (rows - nulls[column].sum() + count) / 2)
-        for column, count in unknown["column"].value_counts().iter_rows()
-    )
 
 
 def without_unknown(
@@ -181,35 +171,34 @@ def without_unknown(
     return frame.with_columns(known), pl.concat(unknown)
 
 
-def _warn_unknown(given: pl.Series, column: Column, table: Table, where: str) -> None:
-    values = given.unique().sort()
-    named = ", ".join(repr(shown(value)) for value in values[:_SHOWN_CATEGORIES])
-    more = ", ..." if len(values) > _SHOWN_CATEGORIES else ""
-    logger.warning(
-        "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); taken for "
-        "missing, and applicants who have them are never accepted without an officer",
-        table.name, where, column.name, len(given), len(values), named, more,
-    )  # fmt: skip
+def warn_unknown(unknown: pl.DataFrame, table: Table, where: str) -> None:
+    """Say in the log how many categories were not known, as `without_unknown` gives them."""
+    for (column,), given in unknown.group_by("column", maintain_order=True):
+        values = given["value"].unique().sort()
+        named = ", ".join(repr(shown(value)) for value in values[:_SHOWN_CATEGORIES])
+        more = ", ..." if len(values) > _SHOWN_CATEGORIES else ""
+        logger.warning(
+            "table %s (%s), column %s: %d rows hold %d categories not seen before (%s%s); taken "
+            "for missing, and applicants who have them are never accepted without an officer",
+            table.name, where, column, given.height, len(values), named, more,
+        )  # fmt: skip
 
 
 def check_key(frame: pl.DataFrame, table: Table, *, where: str) -> None:
     """Raise DatasetError for the first of conformed rows whose key an earlier row has.
 
-    The file's rows are counted by the column `row` where there is one.
+    The column `row` says where in the file they are, from 0.
     """
-    if not table.key:
-        return
-    key = frame.select(packed_key([table[name] for name in table.key]).alias("key"))["key"]
+    key = frame.select(packed_key([table[name] for name in table.key]))[table.key[0]]
     if key.n_unique() == frame.height:
         return
     row = key.is_first_distinct().arg_min()
     assert row is not None  # noqa: S101 - there is a repeated key
     values = ", ".join(f"{name} {frame[name][row]}" for name in table.key)
-    rows = frame["row"] if "row" in frame.columns else range(frame.height)
-    first = rows[key.index_of(key[row]) or 0]
+    first = frame["row"][key.index_of(key[row]) or 0]
     problem = f"duplicate key: {values} is already in data row {1 + first}"
     mend = "Keep one of the two rows"
-    raise refusal(table, where, " + ".join(table.key), problem, mend, rows[row])
+    raise refusal(table, where, " + ".join(table.key), problem, mend, frame["row"][row])
 
 
 def packed_key(columns: list[Column]) -> pl.Expr:

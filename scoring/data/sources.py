@@ -4,6 +4,7 @@ Parquet files, or Kaggle itself.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import logging
@@ -27,7 +28,7 @@ from scoring.data.delimited import (
     known_columns,
     read_csv,
 )
-from scoring.data.tables import BUREAU_BALANCE, Table
+from scoring.data.tables import Table
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
@@ -53,18 +54,19 @@ MOST_VALUES = 150_000_000
 # How often its own size a packed file may unpack to; Kaggle's tables shrink to a seventh at most.
 MOST_RATIO = 30
 RATIO_FROM_BYTES = 64 * 1024**2
-# Files that are read piece by piece, as text or as values, and how large a piece is.
-PIECES_FROM_BYTES = 192 * 1024**2
-PIECES_FROM_VALUES = 20_000_000
+# How much of a file is read at once, as text or as values.
 PIECE_BYTES = 64 * 1024**2
-PIECE_VALUES = 8_000_000
-# Parquet may hold more than others, but no flood of equal values.
+PIECE_VALUES = 16_000_000
+_MOST_LINE_BYTES = 1024**2
+# Values of Parquet for each byte of its file, where there are very many.
 _VALUES_PER_BYTE = 16
 # The list of what is in a zip; a thousand names need no more.
 MOST_DIRECTORY_BYTES = 1024**2
 _PIECE = 1024**2
 _END_OF_ZIP_BYTES = 22 + 65_535
 _BROKEN_PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+# Rows as they were read, and what was mended in them.
+_Piece = tuple[pl.DataFrame, list[Note]]
 _DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
 
 
@@ -81,18 +83,13 @@ class SourceFile:
     load : callable
         Gives the file's bytes.
     paths : tuple of Path
-        The file where it lies unpacked on the disk, or those of a dataset's buckets.
+        The file where it lies in no archive, or those of a dataset's buckets.
     """
 
     where: str
     name: str
     load: Callable[[], bytes]
     paths: tuple[Path, ...] = ()
-
-    @property
-    def fits(self) -> bool:
-        """Whether it may be read at once."""
-        return len(self.paths) < 2 and sum(path.stat().st_size for path in self.paths) <= MOST_BYTES
 
 
 def download_competition() -> Path:
@@ -147,148 +144,101 @@ def find_files(
     return _in_zip(source, names + along)
 
 
-def read(file: SourceFile, table: Table) -> pl.DataFrame:
-    """Read one table's rows, loosely typed, for `conform` to check; the log tells what was mended.
+def read_pieces(file: SourceFile, table: Table) -> Iterator[pl.DataFrame]:
+    """Read one table's rows some at a time, loosely typed, for `conform` to check.
+
+    The log tells what was mended.
 
     Raises
     ------
     DatasetError
         If the file is empty, damaged, cut short or no table.
     """
-    frame, notes = read_noted(file, table, MOST_BYTES, MOST_VALUES)
-    _tell(notes, file, table)
-    return frame
+    rows, details = 0, set()
+    try:
+        for source in _unpacked_sources(file):
+            for frame, notes in _pieces(source, table, file.where):
+                for detail in (note.detail for note in notes if note.detail not in details):
+                    logger.warning("table %s (%s): %s", table.name, file.where, detail)
+                    details.add(detail)
+                if frame.height:
+                    yield frame
+                    rows += frame.height
+        _check_rows(rows)
+    except DatasetError as error:
+        raise error.after(rows, file.where, table.name) from error.__cause__
 
 
-def _tell(notes: Iterable[Note], file: SourceFile, table: Table) -> None:
-    for note in notes:
-        logger.warning("table %s (%s): %s", table.name, file.where, note.detail)
+def _unpacked_sources(file: SourceFile) -> Iterator[Path | io.BytesIO]:
+    """What holds a table's rows, one after the other: files as they lie, or what was packed."""
+    for path in file.paths:
+        with path.open("rb") as opened:
+            begins = opened.read(2)
+        # Of a file that is packed, or empty, the bytes are looked at.
+        yield path if begins not in (b"", b"PK", b"\x1f\x8b") else _bytes(file)
+    if not file.paths:
+        yield _bytes(file)
 
 
-def read_pieces(file: SourceFile, table: Table) -> Iterator[pl.DataFrame] | None:
-    """Read one table's rows as `read` does, piece by piece; None for what is better read at once.
+def _bytes(file: SourceFile) -> io.BytesIO:
+    return io.BytesIO(_unpacked(file, MOST_BYTES))
 
-    Raises
-    ------
-    DatasetError
-        Of a piece, whose rows are counted anew: what is wrong with it may be nothing, or another
-        thing, where the whole is seen.
+
+def _pieces(source: Path | io.BytesIO, table: Table, where: str) -> Iterator[_Piece]:
+    with source.open("rb") if isinstance(source, Path) else source as opened:
+        begins = opened.read(4)
+        opened.seek(0)
+        if begins == b"PAR1":
+            yield from _parquet_pieces(source, table)
+        elif begins[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            # Its lines do not end where bytes say so.
+            yield read_csv(_bounded(opened, MOST_BYTES, MOST_BYTES), table, MOST_VALUES)
+        else:
+            yield from _csv_pieces(opened, table, where)
+
+
+def _csv_pieces(opened: IO[bytes], table: Table, where: str) -> Iterator[_Piece]:
+    """Whole lines, as many as are read at once; where a text in quotes holds line ends, a cut
+    between them is taken for a quotation that is not closed.
     """
-    if len(file.paths) > 1 or any(_is_long(path) for path in file.paths):
-        return _told(file, table, _parquet_pieces(file.paths, table))
-    begins = _begins(file.paths[0]) if file.paths else b"PK"
-    if begins.startswith((b"PK", b"\x1f\x8b")):
-        return _told(file, table, _packed_pieces(file, table))
-    (path,) = file.paths
-    if begins == b"PAR1" or path.stat().st_size < PIECES_FROM_BYTES:
-        return None
-    return _told(file, table, _plain_pieces(path, table))
+    header = opened.readline(MOST_HEADER_BYTES + 1)
+    lines = _lines(opened)
+    while True:
+        yield read_csv(header + lines, table, MOST_VALUES)
+        following = _lines(opened)
+        if not following:
+            break
+        lines = following
+    _warn_cut(lines or header, table, where)
 
 
-def _told(
-    file: SourceFile, table: Table, pieces: Iterable[tuple[pl.DataFrame, list[Note]]]
-) -> Iterator[pl.DataFrame]:
-    """The pieces of a file; the log has once what was mended, which is the same in all."""
-    notes: list[Note] = []
-    for frame, notes in pieces:
-        if any(note.kind in ("encoding", "decimal_commas") for note in notes):
-            raise DatasetError(notes[0].detail, where=file.where, table=table.name)
-        yield frame
-    _tell(notes, file, table)
+def _lines(opened: IO[bytes]) -> bytes:
+    return opened.read(PIECE_BYTES) + opened.readline(_MOST_LINE_BYTES)
 
 
-def _plain_pieces(path: Path, table: Table) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
-    with path.open("rb") as opened:
-        yield from _csv_pieces(opened, path.name, table)
-
-
-def _packed_pieces(file: SourceFile, table: Table) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
-    """Of a packed file only the text is in memory at once, which is the least of it."""
-    data = _unpacked(file, MOST_BYTES)
-    if data.startswith(b"PAR1"):
-        yield _read_parquet(data, table)
-    else:
-        yield from _csv_pieces(io.BytesIO(data), file.where, table)
-
-
-def _csv_pieces(
-    opened: IO[bytes], where: str, table: Table
-) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
-    header, before, last = opened.readline(MOST_HEADER_BYTES), 0, b""
-    while rows := opened.read(PIECE_BYTES) + opened.readline(PIECE_BYTES):
-        try:
-            frame, notes = read_csv(header + rows, table, MOST_VALUES)
-        except DatasetError as error:
-            raise _placed(error, where, table, before) from error.__cause__
-        yield frame, notes
-        before, last = before + frame.height, rows
-    _tell_end(last, where, table)
-
-
-def _tell_end(data: bytes, where: str, table: Table) -> None:
+def _warn_cut(data: bytes, table: Table, where: str) -> None:
     if not data.rstrip(b"\0").endswith(b"\n"):
         warning = "table %s (%s): the last line has no end; was the file cut short?"
         logger.warning(warning, table.name, where)
 
 
-def _parquet_pieces(
-    paths: Iterable[Path], table: Table
-) -> Iterator[tuple[pl.DataFrame, list[Note]]]:
-    for path in paths:
-        try:
-            scan = pl.scan_parquet(path, glob=False)
-            size = max(1, PIECE_VALUES // len(scan.collect_schema()))
-            for start in range(0, scan.select(pl.len()).collect().item(), size):
-                yield _known(scan.slice(start, size).collect(), table)
-        except _BROKEN_PARQUET as error:
-            raise _damaged(error, path.name) from error
+def _check_rows(rows: int) -> None:
+    if not rows:
+        mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
+        raise DatasetError("the table is empty: no data row", mend=mend)
 
 
-def _begins(path: Path) -> bytes:
-    with path.open("rb") as opened:
-        return opened.read(4)
-
-
-def _is_long(path: Path) -> bool:
-    """Whether a file is Parquet with many values that are not the same over and over."""
-    if _begins(path) != b"PAR1":
-        return False
-    try:
-        scan = pl.scan_parquet(path, glob=False)
-        columns = len(scan.collect_schema())
-        values = columns * scan.select(pl.len()).collect().item()
-    except _BROKEN_PARQUET:
-        return False
-    most = path.stat().st_size * _VALUES_PER_BYTE
-    return columns <= MOST_COLUMNS and PIECES_FROM_VALUES <= values <= most
-
-
-def read_noted(
-    file: SourceFile, table: Table, most_bytes: int, most_values: int, *, typed: bool = True
+def read_text(
+    file: SourceFile, table: Table, most_bytes: int, most_values: int
 ) -> tuple[pl.DataFrame, list[Note]]:
-    """Read the same within other bounds; if not `typed`, CSV files only, and all as text."""
+    """Read a CSV file within other bounds, at once and all as text, and what was mended in it."""
     try:
         data = _unpacked(file, most_bytes)
-        if typed and data.startswith(b"PAR1"):
-            frame, notes = _read_parquet(data, table)
-        else:
-            if typed:
-                _tell_end(data, file.where, table)
-            frame, notes = read_csv(data, table, most_values, typed=typed)
-        if not frame.height:
-            mend = f"{_GET_AGAIN}; a history table that does not exist can be left out"
-            raise DatasetError("the table is empty: no data row", mend=mend)
+        frame, notes = read_csv(data, table, most_values, typed=False)
+        _check_rows(frame.height)
     except DatasetError as error:
-        raise _placed(error, file.where, table) from error.__cause__
+        raise error.after(0, file.where, table.name) from error.__cause__
     return frame, notes
-
-
-def _placed(error: DatasetError, where: str, table: Table, before: int = 0) -> DatasetError:
-    """An error of a file, or of a piece of it that has rows before it."""
-    return type(error)(
-        error.problem, mend=error.mend, where=where, table=table.name, column=error.column,
-        row=None if error.row is None else error.row + before,
-    )  # fmt: skip
 
 
 def _in_folder(
@@ -296,12 +246,8 @@ def _in_folder(
 ) -> dict[str, SourceFile]:
     """The tables' own files, and what else is in the folder's zips, whatever they are called."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    files = {
-        name: replace(file, paths=(folder / file.where,))
-        for name, file in _of_tables(
-            {path.name: partial(_whole, path) for path in paths}, names + along
-        ).items()
-    }
+    own = _of_tables({path.name: partial(_whole, path) for path in paths}, names + along)
+    files = {name: replace(file, paths=(folder / file.where,)) for name, file in own.items()}
     for name in names:
         # A dataset in buckets has a folder of each table.
         parts = tuple(sorted((folder / name).glob("[0-9]*.parquet")))
@@ -422,32 +368,47 @@ def _damaged(error: Exception, where: str = "") -> DatasetError:
     return DatasetError(f"the file is cut short or damaged ({error})", mend=_GET_AGAIN, where=where)
 
 
-def _read_parquet(data: bytes, table: Table) -> tuple[pl.DataFrame, list[Note]]:
+def _parquet_pieces(source: Path | io.BytesIO, table: Table) -> Iterator[_Piece]:
+    """Some row groups at a time: all of a group is read whatever is wanted of it."""
     # Where the API runs it is not installed, nor is anything ingested.
     from pyarrow import ArrowException
     from pyarrow.parquet import read_metadata
 
     try:
-        _check_parquet(read_metadata(io.BytesIO(data)))
-        frame = pl.read_parquet(io.BytesIO(data))
+        metadata = read_metadata(source)
+        _check_parquet(metadata, _size(source))
+        for start, rows in _slices(metadata):
+            frame = pl.scan_parquet(source, glob=False).slice(start, rows).collect()
+            kept, notes = known_columns(frame.columns, table)
+            columns = [frame.to_series(place).alias(name) for place, name in kept.items()]
+            yield frame.select(columns), notes
     except (*_BROKEN_PARQUET, ArrowException) as error:
         # Polars panics on some damaged pages.
         raise _damaged(error) from error
-    return _known(frame, table)
 
 
-def _known(frame: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[Note]]:
-    if table is BUREAU_BALANCE:
-        # Datasets say there whose loan it is, which is read from bureau.
-        frame = frame.drop("SK_ID_CURR", strict=False)
-    kept, notes = known_columns(frame.columns, table)
-    columns = [frame.to_series(place).alias(name) for place, name in kept.items()]
-    return frame.select(columns), notes
+def _size(source: Path | io.BytesIO) -> int:
+    return source.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes
 
 
-def _check_parquet(metadata: FileMetaData) -> None:
-    """See that a Parquet file is no larger unpacked than other files may be."""
+def _check_parquet(metadata: FileMetaData, size: int) -> None:
+    """See that a Parquet file, and each of its row groups, is no flood."""
     check_most(metadata.num_columns, MOST_COLUMNS, "columns")
-    groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
-    check_most(sum(group.total_byte_size for group in groups), MOST_BYTES, "bytes")
-    check_most(metadata.num_rows * metadata.num_columns, MOST_VALUES, "values")
+    values = metadata.num_rows * metadata.num_columns
+    # Larger files hold more, but not the same value over and over.
+    check_most(values, max(MOST_VALUES, _VALUES_PER_BYTE * size), "values")
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        check_most(group.total_byte_size, MOST_BYTES, "bytes")
+        check_most(group.num_rows * metadata.num_columns, MOST_VALUES, "values")
+
+
+def _slices(metadata: FileMetaData) -> Iterator[tuple[int, int]]:
+    """Consecutive row groups that are read at once: their first row, and how many rows."""
+    start = rows = 0
+    for place in range(metadata.num_row_groups):
+        rows += metadata.row_group(place).num_rows
+        if rows * metadata.num_columns >= PIECE_VALUES or place == metadata.num_row_groups - 1:
+            yield start, rows
+            start, rows = start + rows, 0
+    if not metadata.num_row_groups:
+        yield 0, 0

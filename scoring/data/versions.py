@@ -26,7 +26,7 @@ from scoring.data.dataset import (
     Manifest,
     manifest_text,
     table_of,
-    write_table,
+    write_rows,
 )
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE
 from scoring.errors import ScoringError
@@ -221,8 +221,8 @@ class DataVersions:
             rows.select(link), on=link, how="anti", maintain_order="left"
         )
         with tempfile.TemporaryDirectory(dir=self._objects) as folder:
-            write_table(left, Path(folder), table_of(name))
-            (written,) = Path(folder).iterdir()
+            written = Path(folder) / "rows"
+            write_rows(left, written)
             new = sha256_of(written)
             written.replace(self._objects / new)
         return {"rows": left.height, "sha256": new}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from scoring.data.dataset import MANIFEST, Dataset, ingest
+from scoring.data.dataset import MANIFEST, Dataset
+from scoring.data.ingest import ingest
 from scoring.errors import ScoringError
 from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
 from scoring.modelling.examples import Examples, examples_of

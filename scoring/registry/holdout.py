@@ -44,11 +44,7 @@ def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
     parts = [part for rows in row_batches(dataset, "train") if (part := _of_held_out(rows))]
     if not parts:
         raise RegistryError("no applicant with an outcome is held out: the dataset is too small")
-    if dataset.buckets == 1:
-        return parts
-    # In the order of one bucket, on which the draws of intervals depend.
-    whole = {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
-    return [{**whole, "application": whole["application"].sort("SK_ID_CURR")}]
+    return parts
 
 
 def _of_held_out(rows: Frames[pl.DataFrame]) -> dict[str, pl.DataFrame] | None:

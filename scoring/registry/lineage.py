@@ -108,7 +108,7 @@ def _data(registry: Registry, own: Registered) -> Iterator[Step]:
         facts = {
             "digest": digest or None,
             "source": own.source or None,
-            "rows": None if manifest is None else dict(table_rows(manifest)),
+            "rows": None if manifest is None else table_rows(manifest),
             "kept": "no" if kept is None else f"since {kept.kept_at}",
         }
         yield Step("dataset", facts)

@@ -125,7 +125,8 @@ def _finish(
 ) -> dict[str, FileEntry]:
     """Compute the buckets whose parts are not there yet, and give the parts of all by name."""
     made_of, dataset = job.made_of(), Dataset.open(job.dataset)
-    done, total = _taken_over(folder, made_of), dataset.applicants()
+    done = _taken_over(folder, made_of)
+    total = sum(dataset.rows(f"application_{population}") for population in dataset.populations)
     missing = [place for place in range(dataset.buckets) if _part(made_of, place) not in done]
     if done:
         logger.info("%d of %d buckets were finished before", len(done), dataset.buckets)

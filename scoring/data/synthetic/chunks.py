@@ -78,7 +78,7 @@ class ChunkMaker:
         place = POPULATIONS.index(population)
         sequence = np.random.SeedSequence(seed, spawn_key=(place, chunk))
         rngs = [np.random.default_rng(child) for child in sequence.spawn(7)]
-        block = 2 * chunk + place
+        block = _block(population, chunk)
         drawn = latents(rngs[0], self._factor, CHUNK)
         latent = {name: drawn[:, column] for column, name in enumerate(self._names)}
         frames = self._applications(population, latent, block, rngs[1])
@@ -166,6 +166,15 @@ class ChunkMaker:
 
 
 _INSTALMENTS = TABLES["installments_payments"]
+
+
+def applicants_of(population: Population, chunk: int) -> IntArray:
+    """SK_ID_CURR of the applicants of a chunk."""
+    return _applicants(_block(population, chunk))
+
+
+def _block(population: Population, chunk: int) -> int:
+    return 2 * chunk + POPULATIONS.index(population)
 
 
 def _applicants(block: int) -> IntArray:

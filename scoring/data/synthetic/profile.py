@@ -21,7 +21,8 @@ import numpy as np
 import polars as pl
 import typer
 
-from scoring.data.dataset import POPULATIONS, Dataset, Population, ingest
+from scoring.data.dataset import POPULATIONS, Dataset, Population
+from scoring.data.ingest import ingest
 from scoring.data.synthetic import applications, bureau, cards, payments, previous, risk
 from scoring.data.synthetic.chunks import HISTORIES, ChunkMaker
 from scoring.data.synthetic.copula import (

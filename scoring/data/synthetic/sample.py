@@ -9,21 +9,22 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from scoring.data.buckets import Spill, buckets_for
+from scoring.data.buckets import Spill, buckets_for, by_applicant, first_applicants
 from scoring.data.dataset import (
     FILES,
     POPULATIONS,
     Dataset,
+    DatasetWriter,
     Population,
     with_owner,
-    write_buckets,
-    write_manifest,
 )
-from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker
+from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker, applicants_of
 from scoring.errors import ScoringError
 from scoring.files import staged_folder
 
@@ -87,21 +88,31 @@ def write_sample(
     _check(applicants, tests, seed)
     tasks = list(_tasks({"train": applicants, "test": tests}))
     workers = min(processes or MOST_PROCESSES, os.cpu_count() or 1, len(tasks))
+    number = buckets or buckets_for(applicants + tests)
+    placing = by_applicant(first_applicants(_numbers(tasks), number))
     names = [name for name in FILES if tests or name != "application_test"]
     with staged_folder(out, kind="dataset") as staged:
-        number, done = buckets or buckets_for(applicants + tests), 0
-        spills = {name: Spill(staged.with_name(name), number) for name in names}
+        spills = {name: Spill(staged.with_name(name), number, placing) for name in names}
+        done = 0
         for task, tables in zip(tasks, _drawn(tasks, seed, workers), strict=True):
             for name, rows in tables.items():
-                spills[name].add(pl.DataFrame(rows))
+                spills[name].add(cast("pl.DataFrame", pl.from_arrow(rows)))
             done += sum(rows for _, _, rows in task)
             if progress:
                 progress(done)
+        writer = DatasetWriter(staged, number)
         for name, spill in spills.items():
-            write_buckets(spill, staged, name, number)
-        made = {"applicants": applicants, "test_applicants": tests, "seed": seed}
-        write_manifest(staged, SOURCE, {"made": made})
+            writer.write(name, spill.buckets())
+        writer.close(
+            SOURCE, {"made": {"applicants": applicants, "test_applicants": tests, "seed": seed}}
+        )
     return Dataset.open(out)
+
+
+def _numbers(tasks: list[_Task]) -> pl.Series:
+    """SK_ID_CURR of everybody."""
+    parts = [applicants_of(who, chunk)[:rows] for task in tasks for who, chunk, rows in task]
+    return pl.Series(np.concatenate(parts))
 
 
 def _check(applicants: int, tests: int, seed: int) -> None:
@@ -152,8 +163,8 @@ def _draw(task: _Task, seed: int) -> dict[str, pa.Table]:
     pieces: dict[str, list[pl.DataFrame]] = {name: [] for name in FILES}
     for population, chunk, rows in task:
         frames = _head(_maker().draw(population, chunk, seed), rows)
-        owned = with_owner(frames["bureau_balance"].lazy(), frames["bureau"].lazy())
-        frames["bureau_balance"] = owned.collect()
+        balance, bureau = frames["bureau_balance"].lazy(), frames["bureau"].lazy()
+        frames["bureau_balance"] = with_owner(balance, bureau).collect()
         application = frames["application"]
         if population == "test":
             application = application.drop("TARGET")

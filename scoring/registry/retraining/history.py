@@ -209,7 +209,7 @@ def combined(dataset: Dataset, history: History, out: Path) -> Dataset:
     for name, table in FILES.items():
         parts = []
         if dataset.has(name):
-            own = dataset.scan(name)
+            own = dataset.scan(name).select(table.schema.names())
             taken = gone if _APPLICANT in table.schema else loans
             parts.append(own.join(taken, on=table.link, how="anti"))
         if name in (_TRAIN, *history.frames):

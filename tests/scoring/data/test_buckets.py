@@ -11,11 +11,19 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from scoring.data import buckets as module
-from scoring.data import dataset as dataset_module
 from scoring.data import sources
-from scoring.data.buckets import CELLS, Spill, TableDigest, buckets_for, cells
+from scoring.data.buckets import (
+    APPLICANTS,
+    Spill,
+    TableDigest,
+    buckets_for,
+    by_applicant,
+    first_applicants,
+)
 from scoring.data.checks import DatasetError
-from scoring.data.dataset import FILES, Dataset, ingest
+from scoring.data.dataset import FILES, Dataset
+from scoring.data.ingest import ingest
+from scoring.data.sources import find_files, read_pieces
 from scoring.data.synthetic import write_sample
 from scoring.data.tables import TABLES
 from scoring.data.versions import DataVersions
@@ -50,7 +58,7 @@ def test_the_digest_does_not_depend_on_the_number_of_buckets(datasets: dict[int,
     assert [dataset.buckets for dataset in datasets.values()] == list(NUMBERS)
     tables = [dataset.manifest["tables"] for dataset in datasets.values()]
     assert tables[0] == tables[1] == tables[2]
-    assert tables[0]["bureau_balance"]["rows"] == 13
+    assert datasets[8].rows("bureau_balance") == 13
 
 
 def test_a_changed_value_changes_the_digest_in_buckets_too(
@@ -72,11 +80,10 @@ def test_a_changed_value_changes_the_digest_in_buckets_too(
 def test_buckets_hold_the_rows_of_one_file(datasets: dict[int, Dataset], number: int) -> None:
     whole, parted = datasets[1], datasets[number]
     assert parted.misunderstood() == whole.misunderstood()
-    for name, table in FILES.items():
+    for name in FILES:
         assert parted.rows(name) == whole.rows(name)
-        order = [table.link, *(table.key or table.schema)]
-        expected = whole.scan(name).collect().sort(order, maintain_order=True)
-        assert_frame_equal(parted.scan(name).collect().sort(order), expected, check_exact=True)
+        expected = whole.scan(name).collect()
+        assert_frame_equal(parted.scan(name).collect(), expected, check_exact=True)
     applications = [one.frames()["application"].collect() for one in (whole, parted)]
     assert_frame_equal(*applications, check_exact=True)
 
@@ -84,13 +91,15 @@ def test_buckets_hold_the_rows_of_one_file(datasets: dict[int, Dataset], number:
 def test_an_applicants_rows_are_all_in_one_bucket(datasets: dict[int, Dataset]) -> None:
     dataset = datasets[8]
     owners = dataset.frames()["bureau"].select("SK_ID_BUREAU", "SK_ID_CURR").collect()
+    last = 0
     for bucket in range(8):
+        numbers: set[int] = set()
         for name, frame in collected(dataset.frames(bucket=bucket)).items():
             assert frame.columns == list(TABLES[name].schema)
-            rows = (
-                frame.join(owners, on="SK_ID_BUREAU") if "CURR" not in str(frame.columns) else frame
-            )
-            assert set(cells(rows) * 8 // CELLS) <= {bucket}
+            own = frame.join(owners, "SK_ID_BUREAU") if name == "bureau_balance" else frame
+            numbers.update(own["SK_ID_CURR"])
+        assert min(numbers) > last
+        last = max(numbers)
 
 
 def test_loans_say_whose_they_are_in_the_files(datasets: dict[int, Dataset]) -> None:
@@ -114,8 +123,9 @@ def test_sample_applicants_are_the_same_in_any_number_of_buckets(tmp_path: Path)
 
 
 def test_the_number_of_buckets_follows_the_applicants() -> None:
-    numbers = [buckets_for(applicants) for applicants in (0, 25_000, 25_001, 356_255, 10**8)]
-    assert numbers == [1, 1, 2, 15, CELLS]
+    numbers = [buckets_for(applicants) for applicants in (0, 25_000, 25_001, 356_255)]
+    assert APPLICANTS == 25_000
+    assert numbers == [1, 1, 2, 15]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -126,18 +136,22 @@ def test_rows_that_went_over_the_disk_are_those_that_did_not(
         {"SK_ID_CURR": range(500), "text": [None, "", "a", "é", "ab"] * 100, "row": range(500)},
         schema_overrides={"SK_ID_CURR": pl.Int32},
     )
-    held = Spill(tmp_path / "held", number)
-    held.add(rows)
+    shuffled = rows.sample(fraction=1.0, shuffle=True, seed=3)
+    placing = by_applicant(first_applicants(rows["SK_ID_CURR"], number))
+    held = Spill(tmp_path / "held", number, placing)
+    held.add(shuffled)
     monkeypatch.setattr(module, "_HELD_BYTES", 1000)
-    spilled = Spill(tmp_path / "spilled", number)
+    spilled = Spill(tmp_path / "spilled", number, placing)
     for start in range(0, 500, 100):
-        spilled.add(rows[start : start + 100])
+        spilled.add(shuffled[start : start + 100])
+    assert spilled.height == held.height == 500
+    assert list(tmp_path.glob("spilled/*"))
     digest, pieces = TableDigest(), []
-    for bucket in range(number):
-        pieces.append(held.bucket(bucket))
+    for one, other in zip(held.buckets(), spilled.buckets(), strict=True):
+        assert other.equals(one)
+        pieces.append(one.sort("row"))
         digest.add(pieces[-1])
-        assert spilled.bucket(bucket).equals(pieces[-1])
-    assert pl.concat(pieces).sort("row").equals(rows)
+    assert pl.concat(pieces).equals(rows)
     assert not list(tmp_path.glob("*/*"))
     whole = TableDigest()
     whole.add(rows)
@@ -195,31 +209,26 @@ def test_buckets_are_kept_restored_and_cleared_of_an_applicant(
 
 
 @pytest.fixture
-def pieces(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Has every file read in small pieces, and lists the tables that were."""
-    bounds = {"PIECES_FROM_BYTES": 0, "PIECE_BYTES": 1500, "PIECES_FROM_VALUES": 0}
-    for name, value in {**bounds, "PIECE_VALUES": 300, "_VALUES_PER_BYTE": 10**6}.items():
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has every file read in pieces of a few rows."""
+    for name, value in {"PIECE_BYTES": 50, "PIECE_VALUES": 100}.items():
         monkeypatch.setattr(sources, name, value)
-    read: list[str] = []
-
-    def settle(reading: dataset_module._Reading, known: dataset_module._Known) -> object:
-        checked = original(reading, known)
-        read.append(reading._table.name)
-        return checked
-
-    original = dataset_module._Reading.settle
-    monkeypatch.setattr(dataset_module._Reading, "settle", settle)
-    return read
 
 
+@pytest.mark.usefixtures("small")
+def test_a_file_is_read_in_pieces(source: Path) -> None:
+    files = find_files(source, FILES)
+    assert all(len(list(read_pieces(file, FILES[name]))) > 2 for name, file in files.items())
+
+
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("number", NUMBERS)
 def test_files_read_piece_by_piece_make_the_same_dataset(
-    number: int, source: Path, datasets: dict[int, Dataset], pieces: list[str], tmp_path: Path,
+    number: int, source: Path, datasets: dict[int, Dataset], tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     dataset = ingest(source, tmp_path / "dataset", buckets=number)
     assert dataset.manifest == datasets[number].manifest
-    assert set(pieces) == set(TABLES)
     assert caplog.text.count("column CREDIT_TYPE: 2 rows hold 1 categories not seen") == 1
     # Its own buckets are files to read as well.
     again = ingest(dataset.folder, tmp_path / "again", buckets=4)
@@ -245,13 +254,12 @@ SPOILT = {
         "900000",
         "none of its 12 rows belongs to a SK_ID_CURR",
     ),
-    "words": ("bureau", "CREDIT_ACTIVE", None, "Alive", "most of its values are unknown"),
 }
 
 
 @pytest.mark.parametrize("case", SPOILT)
 def test_what_is_wrong_with_a_piece_is_told_as_of_the_whole(
-    case: str, source: Path, pieces: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: str, source: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     name, column, row, value, words = SPOILT[case]
     raw = shutil.copytree(source, tmp_path / "raw")
@@ -259,17 +267,11 @@ def test_what_is_wrong_with_a_piece_is_told_as_of_the_whole(
     chosen = pl.lit(True) if row is None else pl.int_range(pl.len()) == row - 1
     frame = frame.with_columns(pl.when(chosen).then(pl.lit(value)).otherwise(column).alias(column))
     frame.write_csv(raw / f"{name}.csv")
-    with pytest.raises(DatasetError, match=words) as by_pieces:
+    with pytest.raises(DatasetError, match=words) as at_once:
         ingest(raw, tmp_path / "out")
-    assert pieces
-    monkeypatch.setattr(sources, "PIECES_FROM_BYTES", 10**9)
-    with pytest.raises(DatasetError) as at_once:
-        ingest(raw, tmp_path / "out")
+    request.getfixturevalue("small")
+    with pytest.raises(DatasetError) as by_pieces:
+        ingest(raw, tmp_path / "out", buckets=3)
     assert str(by_pieces.value) == str(at_once.value)
-    # What is too large to be read at once is told of the piece, by the row of the file.
-    monkeypatch.setattr(sources, "PIECES_FROM_BYTES", 0)
-    monkeypatch.setattr(sources, "MOST_BYTES", 0)
-    with pytest.raises(DatasetError, match=words if row else ".*") as too_large:
-        ingest(raw, tmp_path / "out")
-    assert too_large.value.row == at_once.value.row
+    assert by_pieces.value.row == at_once.value.row
     assert list(tmp_path.iterdir()) == [raw]

@@ -19,14 +19,19 @@ from polars.testing import assert_frame_equal
 
 from scoring.data import sources
 from scoring.data.checks import DatasetError, conform
-from scoring.data.dataset import FILES, Dataset, ingest
-from scoring.data.sources import SourceFile, find_files
-from scoring.data.sources import read as read_source
+from scoring.data.dataset import FILES, Dataset
+from scoring.data.ingest import ingest
+from scoring.data.sources import SourceFile, find_files, read_pieces
+from scoring.data.tables import Table
 from tests.helpers import serving
 from tests.helpers.invented import invent, invent_all, write_folder
 
 TRAIN = "application_train"
 BUREAU = FILES["bureau"]
+
+
+def read(file: SourceFile, table: Table) -> pl.DataFrame:
+    return pl.concat(read_pieces(file, table))
 
 
 def text_of(frame: pl.DataFrame, **how: Any) -> str:
@@ -363,7 +368,7 @@ def test_commas_among_decimal_points_are_no_decimals(client: FlaskClient) -> Non
     assert amounts == ["406,597", "1,5", 2.0, "24,700"]
     frame = invent("bureau").with_columns(AMT_CREDIT_SUM=pl.lit("24,700"))
     file = SourceFile("b", "bureau", text_of(frame, sep=";").encode)
-    found = read_source(file, BUREAU)
+    found = read(file, BUREAU)
     with pytest.raises(
         DatasetError, match="most of its values cannot be: '24,700' is not a number"
     ):
@@ -404,14 +409,14 @@ def test_any_layout_gives_the_same_rows(
     ).encode(encoding)  # fmt: skip
     for pack in packing:
         data = pack(data)
-    again = read_source(SourceFile("bureau.csv", "bureau", lambda: data), BUREAU)
+    again = read(SourceFile("bureau.csv", "bureau", lambda: data), BUREAU)
     assert_frame_equal(conform(again, BUREAU, where="bureau"), frame)
 
 
 def test_real_rows_are_read_alike_in_any_layout(home_credit_folder: Path) -> None:
     table = FILES[TRAIN]
     file = find_files(home_credit_folder, [TRAIN])[TRAIN]
-    expected = read_source(file, table).head(400)
+    expected = read(file, table).head(400)
     frame = pl.read_csv(file.load(), infer_schema=False).head(400)
     for separator, upper in itertools.product(";\t", (True, False)):
         named = frame if upper else frame.rename(str.lower)
@@ -419,7 +424,7 @@ def test_real_rows_are_read_alike_in_any_layout(home_credit_folder: Path) -> Non
             pl.col(pl.String).str.replace(r"^(-?[0-9]+)\.([0-9]+)$", "${1},${2}")
         )
         data = commas.write_csv(separator=separator).encode("utf-16")
-        found = read_source(SourceFile("x", TRAIN, lambda data=data: data), table)
+        found = read(SourceFile("x", TRAIN, lambda data=data: data), table)
         assert_frame_equal(
             conform(found, table, where="x"), conform(expected, table, where="x"), check_exact=True
         )
@@ -429,4 +434,4 @@ def test_the_bounds_of_a_file_in_memory_are_those_of_files(monkeypatch: pytest.M
     monkeypatch.setattr(sources, "MOST_VALUES", 50)
     data = text_of(invent("bureau"), sep=";").encode()
     with pytest.raises(DatasetError, match="more than 50 values"):
-        read_source(SourceFile("x", "bureau", lambda: data), BUREAU)
+        read(SourceFile("x", "bureau", lambda: data), BUREAU)

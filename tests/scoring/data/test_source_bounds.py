@@ -17,7 +17,8 @@ import pytest
 from scoring.data import sources
 from scoring.data.checks import DatasetError
 from scoring.data.dataset import FILES
-from scoring.data.sources import SourceFile, find_files, read
+from scoring.data.sources import SourceFile, find_files, read_pieces
+from scoring.data.tables import Table
 from tests.helpers import serving
 from tests.helpers.invented import invent, write_folder
 
@@ -25,6 +26,10 @@ NAME = "application_train"
 HEADER = b"SK_ID_CURR,TARGET\n"
 # Without the bounds each of these takes gigabytes; the interpreter and Polars take 0.7 GB of it.
 MEMORY = 1_500_000_000
+
+
+def read(file: SourceFile, table: Table) -> pl.DataFrame:
+    return pl.concat(read_pieces(file, table))
 
 
 def zeros(size: int) -> bytes:

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from scoring.data.checks import DatasetError
-from scoring.data.dataset import FILES, Dataset, ingest
+from scoring.data.dataset import FILES, Dataset
+from scoring.data.ingest import ingest
 from scoring.serving.batch import score
 from scoring.serving.scorer import Scorer
 from tests.helpers.spoiling import spoil

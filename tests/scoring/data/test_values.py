@@ -16,7 +16,8 @@ from flask.testing import FlaskClient
 
 from api.http.openapi import Application
 from scoring.data.checks import DatasetError
-from scoring.data.dataset import FILES, Dataset, ingest
+from scoring.data.dataset import FILES, Dataset
+from scoring.data.ingest import ingest
 from scoring.data.requests import rows_of
 from scoring.data.tables import HISTORY, TABLES, empty_frame
 from scoring.data.values import MISSING_WORDS, misunderstood

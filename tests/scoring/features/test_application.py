@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.data.dataset import Dataset, ingest
+from scoring.data.dataset import Dataset
+from scoring.data.ingest import ingest
 from scoring.features import PROTECTED, application, implied_rates
 from scoring.features.engine.numpy_rows import SmallRows
 from scoring.features.engine.rows import PolarsRows

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from scoring.data.dataset import Dataset, write_manifest
+from scoring.data.dataset import Dataset, DatasetWriter
 from scoring.evaluation.comparison import Limits
 from scoring.features import build_features
 from scoring.files import FilesError
@@ -459,10 +459,12 @@ def test_outcomes_are_known_of_training_applicants_only(
 
 @pytest.fixture
 def without_test(sample: Dataset, tmp_path: Path) -> Dataset:
-    for name in sample.manifest["files"]:
-        if name != "application_test.parquet":
-            (tmp_path / name).write_bytes((sample.folder / name).read_bytes())
-    write_manifest(tmp_path, "train only")
+    writer = DatasetWriter(tmp_path)
+    for file in sample.manifest["files"]:
+        if file != "application_test.parquet":
+            name = file.removesuffix(".parquet")
+            writer.write(name, [pl.read_parquet(sample.folder / file)])
+    writer.close("train only")
     return Dataset.open(tmp_path)
 
 

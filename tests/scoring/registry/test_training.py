@@ -13,7 +13,8 @@ import optuna
 import polars as pl
 import pytest
 
-from scoring.data.dataset import Dataset, ingest
+from scoring.data.dataset import Dataset
+from scoring.data.ingest import ingest
 from scoring.evaluation.metrics import SuspectedLeakageError
 from scoring.features import PROTECTED
 from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate

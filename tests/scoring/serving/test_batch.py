@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from scoring.data.checks import conform
-from scoring.data.dataset import FILES, Dataset, write_manifest, write_table
+from scoring.data.dataset import FILES, Dataset, DatasetWriter
 from scoring.data.tables import HISTORY, TABLES
 from scoring.features import build_features
 from scoring.files import LIST, FilesError
@@ -31,17 +31,15 @@ PARTIAL = "*.partial"
 
 @pytest.fixture(scope="module")
 def disorder(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The sample with applicants in no order, and test ids among the training ids."""
+    """The sample with applicants in no order."""
     folder = tmp_path_factory.mktemp("disorder")
     frames = collected(sample.frames())
     everyone = frames["application"].sample(fraction=1.0, shuffle=True, seed=11)
-    write_table(
-        everyone.head(600).with_columns(TARGET=pl.lit(0, pl.Int8)), folder, "application_train"
-    )
-    write_table(everyone.tail(400).drop("TARGET"), folder, "application_test")
+    writer = DatasetWriter(folder)
+    writer.write("application_train", [everyone.with_columns(TARGET=pl.lit(0, pl.Int8))])
     for table in HISTORY:
-        write_table(frames[table.name], folder, table.name)
-    write_manifest(folder, "disorder")
+        writer.write(table.name, [frames[table.name]])
+    writer.close("disorder")
     return Dataset.open(folder)
 
 
@@ -84,9 +82,8 @@ def test_features_are_written_whole(
 def test_a_failure_leaves_the_old_features(sample: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "dataset"
     folder.mkdir()
-    for name in sample.manifest["files"]:
+    for name in (*sample.manifest["files"], "dataset.json"):
         (folder / name).write_bytes((sample.folder / name).read_bytes())
-    write_manifest(folder, "damaged")
     dataset = Dataset.open(folder)
     (folder / "bureau.parquet").write_bytes(b"PAR1 no Parquet PAR1")
     out = tmp_path / "features.parquet"

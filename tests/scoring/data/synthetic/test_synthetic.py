@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from sklearn.metrics import roc_auc_score
 
-from scoring.data.dataset import FILES, POPULATIONS, Dataset, Population, ingest
+from scoring.data.dataset import FILES, POPULATIONS, Dataset, Population
+from scoring.data.ingest import ingest
 from scoring.data.synthetic import SampleError, applications, profile, write_sample
 from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker, load_profile
 from scoring.data.synthetic.copula import correlations, factor, nearest_correlation, packed
