@@ -19,9 +19,13 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Several workers share the cores. Dask sets as much for OpenMP and BLAS, begins them as new
-# processes, and gives a bucket up when three of them have died of it.
-_ONE_THREAD = {"distributed.nanny.pre-spawn-environ.POLARS_MAX_THREADS": "1"}
+# Dask begins workers as new processes, and gives a bucket up when four workers have died of it.
+_SETTINGS = {
+    # Of workers here, which share the cores. Dask sets as much for OpenMP and BLAS.
+    "distributed.nanny.pre-spawn-environ.POLARS_MAX_THREADS": "1",
+    # A worker waits for its next bucket: one that is with it when it dies is taken for a cause.
+    "distributed.scheduler.worker-saturation": 1.0,
+}
 _SECONDS = 30
 _SHOWN_FAILURES = 3
 
@@ -102,7 +106,7 @@ def workers(number: int | None = None, cluster: str | None = None) -> Iterator[C
     except ImportError as error:
         mend = "pip install 'credit-scoring[cluster]', or leave --workers and --cluster out"
         raise EngineError(f"Dask's distributed is not installed: {mend}") from error
-    with dask.config.set(_ONE_THREAD), ExitStack() as opened:
+    with dask.config.set(_SETTINGS), ExitStack() as opened:
         # No bound of memory: a worker that Dask ends for it would only begin again.
         where = cluster or opened.enter_context(
             LocalCluster(
