@@ -184,6 +184,12 @@ bundle: $(STAMPS)/02_modelling ## gather what the deployed API runs; DEMONSTRATI
 bench: $(STAMPS)/02_modelling ## measure the API against a bare Flask echo into reports/benchmarks.md
 	@$(BIN)/python -m bench
 
+SIZES ?= 25000 50000 100000 200000 400000 1000000
+
+.PHONY: bench-scale
+bench-scale: $(STAMPS)/02_modelling ## measure growing numbers of applicants, at most 25 minutes a run: SIZES="..."
+	@$(BIN)/python -m bench.scale run $(SIZES)
+
 .PHONY: lock
 lock: $(INSTALLED) ## resolve the packages anew into both requirements files
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-header \

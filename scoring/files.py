@@ -37,6 +37,10 @@ _BEGINS = {
     ".html": b"<", ".ipynb": b"{", ".json": b"{", ".md": b"# ", ".png": b"\x89PNG",
     ".pptx": b"PK\x03\x04",
 }  # fmt: skip
+PACKAGE = Path(__file__).parent
+# What the code consists of: modules, the tables and words beside them, and the statistics that
+# sample applicants are drawn from.
+_CODE = (".py", ".json", ".toml")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -134,6 +138,16 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def code_digest(package: Path = PACKAGE) -> str:
+    """Compute the SHA-256 over the names and digests of a package's .py, .json and .toml files."""
+    paths = sorted(path for path in package.rglob("*") if path.suffix in _CODE and path.is_file())
+    lines = (
+        f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+        for path in paths
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def clear_leftovers(out: Path) -> None:
@@ -245,6 +259,18 @@ def _discard(own: Path, out: Path) -> None:
     if (own / "old").exists() and not out.exists():
         (own / "old").rename(out)
     shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder for as long as the block lasts; FilesError if another command holds it."""
+    handle = _hold(folder)
+    if handle is None:
+        raise FilesError(f"another command is at work in {folder}: wait until it has ended")
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _hold(own: Path) -> int | None:

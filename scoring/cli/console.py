@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from distributed import Client
     from rich.console import Console
 
 _MINUTE = 60.0
@@ -74,6 +75,35 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*map(escape, row))
     Console().print(table)
+
+
+@contextmanager
+def workers_shown(number: int | None, cluster: str | None) -> Iterator[Client | None]:
+    """Connect to the workers that --workers or --cluster ask for, and tell where they are seen."""
+    from scoring.serving.engines import workers
+
+    with workers(number, cluster) as client:
+        if client is not None:
+            typer.echo(f"the workers' dashboard: {client.dashboard_link}", err=True)
+        yield client
+
+
+@contextmanager
+def applicants_shown(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Tell how many applicants are done, and how many a second; yields what is told."""
+    began: list[tuple[float, int]] = []
+
+    def move(done: int, total: int) -> None:
+        if not began:
+            began.append((time.monotonic(), done))
+            report("applicants", done, total)
+            return
+        start, before = began[0]
+        rate = (done - before) / (time.monotonic() - start)
+        report(f"{rate:,.0f} applicants/s", done, total)
+
+    with stages(console) as report:
+        yield move
 
 
 @contextmanager

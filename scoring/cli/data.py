@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import messages, show, stages
-from scoring.cli.options import MLRUNS, BucketsOption, DatasetArgument, DatasetOut, MlrunsOption
+from scoring.cli.console import applicants_shown, messages, show, stages, workers_shown
+from scoring.cli.options import (
+    MLRUNS,
+    BucketsOption,
+    ClusterOption,
+    DatasetArgument,
+    DatasetOut,
+    MlrunsOption,
+    WorkersOption,
+)
 
 if TYPE_CHECKING:
     from scoring.data.dataset import Dataset
@@ -89,17 +97,23 @@ def sample(
 
 
 def features(
-    dataset: DatasetArgument, out: Annotated[Path, typer.Option(help="The Parquet file to write.")]
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
 ) -> None:
     """Compute every feature of every applicant, training and test, into one Parquet file.
 
-    TARGET is not a feature: join it by SK_ID_CURR.
+    TARGET is not a feature: join it by SK_ID_CURR. A run that was cut off goes on where it was.
     """
-    from scoring.data.dataset import Dataset
-    from scoring.serving.batch import write_features
+    from scoring.serving.parts import Job, write
 
-    with messages() as console, console.status("computing features"):
-        rows, columns = write_features(Dataset.open(dataset), out)
+    with (
+        messages() as console,
+        workers_shown(workers, cluster) as client,
+        applicants_shown(console) as move,
+    ):
+        rows, columns = write(Job(dataset.resolve()), out, client, move)
     typer.echo(f"{rows:,} applicants, {columns - 1} features in {out}")
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import messages, show, stages
+from scoring.cli.console import applicants_shown, messages, show, stages, workers_shown
 from scoring.cli.options import (
     CHAMPION,
     DATABASE,
     MLRUNS,
     REPORTS,
     ByOption,
+    ClusterOption,
     CostFnOption,
     CostFpOption,
     DatabaseOption,
@@ -28,6 +29,7 @@ from scoring.cli.options import (
     ReportsOption,
     SeedOption,
     WhyOption,
+    WorkersOption,
 )
 from scoring.language import LANGUAGES
 from scoring.serving.costs import FALSE_NEGATIVE, FALSE_POSITIVE
@@ -312,23 +314,33 @@ def predict(
             help="Also write the reasons, in this language: takes several times as long.",
         ),
     ] = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
 ) -> None:
-    """Score every applicant of a dataset: probability of default, decision, perhaps reasons."""
-    from scoring.data.dataset import Dataset
-    from scoring.files import check_file
-    from scoring.serving.batch import PARQUET, score, write_parquet
-    from scoring.serving.scorer import Scorer
+    """Score every applicant of a dataset: probability of default, decision, perhaps reasons.
 
-    with messages() as console, console.status("scoring"):
+    A run that was cut off goes on where it was.
+    """
+    import polars as pl
+
+    from scoring.files import check_file
+    from scoring.serving.batch import PARQUET
+    from scoring.serving.parts import Job, loaded, write
+
+    with messages() as console:
         check_file(out, PARQUET)
-        scorer = Scorer.load(model)
-        scored = score(Dataset.open(dataset), scorer, reasons=reasons)
-        write_parquet(scored, out)
-    refused = scored.filter(decision="refuse").height / scored.height
-    doubted = scored["not_understood"].str.len_bytes().gt(0).sum()
+        scorer = loaded(model)
+        job = Job(dataset.resolve(), model.resolve(), reasons)
+        with workers_shown(workers, cluster) as client, applicants_shown(console) as move:
+            rows, _ = write(job, out, client, move)
+    scored = pl.scan_parquet(out, glob=False).select(
+        refused=(pl.col("decision") == "refuse").sum(),
+        doubted=(pl.col("not_understood") != "").sum(),
+    )
+    refused, doubted = scored.collect().row(0)
     typer.echo(
-        f"{scored.height:,} applicants scored by {scorer.name} version {scorer.version} in {out}: "
-        f"{refused:.1%} refused at the cut-off {scorer.cutoff:.4f}"
+        f"{rows:,} applicants scored by {scorer.name} version {scorer.version} in {out}: "
+        f"{refused / rows:.1%} refused at the cut-off {scorer.cutoff:.4f}"
         + (f"; of {doubted:,} something was not understood" if doubted else "")
     )
 

@@ -22,6 +22,14 @@ BucketsOption = Annotated[
     int | None,
     typer.Option("--buckets", min=1, help="Files a table; one for 25,000 applicants by default."),
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Start so many processes for the work; this one does it by default."),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Dask's scheduler, tcp://HOST:8786, whose workers do it."),
+]
 ModelOption = Annotated[Path, typer.Option(help="A model's directory, as the registry exports it.")]
 ExportOption = Annotated[Path, typer.Option("--export", help="The directory that the API serves.")]
 CHAMPION = Path("mlruns/champion")

@@ -7,7 +7,6 @@ whoever trains it, wherever and whenever. The registry keeps it with the version
 from __future__ import annotations
 
 import getpass
-import hashlib
 import json
 import os
 import platform
@@ -20,14 +19,11 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from scoring.data.dataset import MANIFEST, Manifest, manifest_text
+from scoring.files import PACKAGE, code_digest
 from scoring.registry.mlflow_registry import Registry
 from scoring.registry.promotions import RegistryError, now
 
 ENVIRONMENT_FILE = "environment.txt"
-_PACKAGE = Path(__file__).parents[1]
-# What the code consists of: modules, the tables and words beside them, and the statistics that
-# sample applicants are drawn from.
-_CODE = (".py", ".json", ".toml")
 _TAG = "provenance."
 _TAGGED = ("code_sha256", "commit", "dirty", "parent", "python", "platform", "by", "at")
 _GIT_SECONDS = 30
@@ -93,21 +89,11 @@ def provenance_of(parent: str | None) -> Provenance:
     )
 
 
-def code_digest(package: Path = _PACKAGE) -> str:
-    """Compute the SHA-256 over the names and digests of a package's .py, .json and .toml files."""
-    paths = sorted(path for path in package.rglob("*") if path.suffix in _CODE and path.is_file())
-    lines = (
-        f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-        for path in paths
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 # A file that is edited while a model is being trained has had no part in it.
 _CODE_AT_START = code_digest()
 
 
-def commit_of(package: Path = _PACKAGE) -> tuple[str | None, bool | None]:
+def commit_of(package: Path = PACKAGE) -> tuple[str | None, bool | None]:
     """Return a package's git commit, and whether its files are other than the commit's.
 
     Both are None where it belongs to none, or where git is not installed.

@@ -21,12 +21,14 @@ from scoring.serving.scorer import Scorer, encode
 
 # Applicants whose features are computed at once: bounds the memory whatever the portfolio.
 BATCH_SIZE = 25_000
+# Rows of a file that are held in memory until they are written.
+_ROW_GROUP = 100_000
 # How a Parquet file begins, which a file has to do to be replaced by one.
 PARQUET = b"PAR1"
 
 
 def feature_batches(
-    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE
+    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE, bucket: int | None = None
 ) -> Iterator[pl.DataFrame]:
     """Compute the features of a dataset, some applicants at a time.
 
@@ -37,24 +39,27 @@ def feature_batches(
     *populations : {"train", "test"}
         Whose applications; all there are by default.
     size : int
-        Applicants in a batch.
+        The most applicants in a batch, which is never of two buckets.
+    bucket : int, optional
+        Of which bucket; of all, one after the other, by default.
 
     Returns
     -------
     iterator of polars.DataFrame
-        Consecutive applicants, as `build_features` gives them.
+        Consecutive applicants of a bucket, as `build_features` gives them.
     """
-    return map(build_features, row_batches(dataset, *populations, size=size))
+    return map(build_features, row_batches(dataset, *populations, size=size, bucket=bucket))
 
 
 def row_batches(
-    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE
+    dataset: Dataset, *populations: Population, size: int = BATCH_SIZE, bucket: int | None = None
 ) -> Iterator[dict[str, pl.DataFrame]]:
     """The rows of a dataset, some applicants at a time: what `build_features` takes.
 
     Parameters and order are those of `feature_batches`.
     """
-    yield from parted(dataset.frames(*populations), size)
+    for number in range(dataset.buckets) if bucket is None else (bucket,):
+        yield from parted(dataset.frames(*populations, bucket=number), size)
 
 
 def parted(frames: dict[str, pl.LazyFrame], size: int) -> Iterator[dict[str, pl.DataFrame]]:
@@ -105,16 +110,24 @@ def write_features(dataset: Dataset, out: Path, *populations: Population) -> tup
     return whole.shape
 
 
-def write_parquet(frame: pl.DataFrame, out: Path) -> None:
-    """Write a Parquet file, whole or not at all."""
+def write_parquet(rows: pl.DataFrame | pl.LazyFrame, out: Path) -> None:
+    """Write a Parquet file, whole or not at all: the same bytes however the rows come in pieces."""
     with staged_file(out, PARQUET) as staged:
-        frame.write_parquet(staged, compression="lz4", statistics=False)
+        rows.lazy().sink_parquet(
+            staged, compression="lz4", statistics=False, row_group_size=_ROW_GROUP
+        )
 
 
 def score(
-    dataset: Dataset, scorer: Scorer, *populations: Population, reasons: str | None = None
+    dataset: Dataset,
+    scorer: Scorer,
+    *populations: Population,
+    bucket: int | None = None,
+    reasons: str | None = None,
 ) -> pl.DataFrame:
-    """Score every applicant of a dataset; `reasons` says in which language to tell them, if any.
+    """Score every applicant of a dataset, or of one of its buckets.
+
+    `reasons` says in which language to tell them, if any.
 
     Returns
     -------
@@ -129,7 +142,7 @@ def score(
     unknown = dataset.misunderstood()
     return pl.concat(
         _scored(features, scorer, unknown, reasons)
-        for features in feature_batches(dataset, *populations)
+        for features in feature_batches(dataset, *populations, bucket=bucket)
     )
 
 
