@@ -120,6 +120,47 @@ def stages(console: Console | None = None) -> Iterator[Callable[[str, int, int |
 
 
 @contextmanager
+def costed(
+    screen: Console, report: Callable[[str, int, int | None], None]
+) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Print what each stage has cost when it is over; yields what is told in place of `report`.
+
+    A line has the stage's seconds, those since the first stage began, and the most memory that
+    the process has had until then, in gigabytes.
+    """
+    first = began = time.monotonic()
+    current = ""
+
+    def over() -> None:
+        now = time.monotonic()
+        screen.print(
+            f"{current:<22}{now - began:8.1f} s of {now - first:8.1f} s, "
+            f"at most {_most_memory():.2f} GB",
+            highlight=False,
+        )
+
+    def told(stage: str, done: int, total: int | None) -> None:
+        nonlocal began, current
+        if stage != current:
+            if current:
+                over()
+            began, current = time.monotonic(), stage
+        report(stage, done, total)
+
+    yield told
+    over()
+
+
+def _most_memory() -> float:
+    """Return the most memory that this process has had so far, in gigabytes."""
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kilobytes, but on macOS bytes.
+    return most / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+@contextmanager
 def _bar(screen: Console) -> Iterator[Callable[[str, int, int | None], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

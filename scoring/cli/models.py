@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import applicants_shown, messages, show, stages, workers_shown
+from scoring.cli.console import applicants_shown, costed, messages, show, stages, workers_shown
 from scoring.cli.options import (
     CHAMPION,
     DATABASE,
@@ -30,6 +30,7 @@ from scoring.cli.options import (
     SeedOption,
     WhyOption,
     WorkersOption,
+    span,
 )
 from scoring.language import LANGUAGES
 from scoring.serving.costs import FALSE_NEGATIVE, FALSE_POSITIVE
@@ -62,29 +63,40 @@ def train(
     cost_fp: CostFpOption = FALSE_POSITIVE,
     mlruns: MlrunsOption = MLRUNS,
     protected: ProtectedOption = False,
+    compared: Annotated[
+        int | None,
+        typer.Option(min=1000, help="Applicants that recipes are compared on: 20000 by default."),
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(metavar="20m|2h", help="For all; the search gets what the rest leaves."),
+    ] = None,
 ) -> None:
     """Choose, fit and measure a model, and register it as the challenger.
 
     Families of models, remedies for imbalance and hyper-parameters are compared in
     cross-validation on what decisions cost. An interrupted search goes on where it stopped.
+    With a time budget there are as many trials as it has room for, unless --trials says fewer.
     """
     from scoring.data.versions import DataVersions
     from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
-    from scoring.modelling.pipeline import TRIALS, TrainingSettings
+    from scoring.modelling.pipeline import COMPARED, TRIALS, TrainingSettings
     from scoring.modelling.recipes import opened
     from scoring.registry import training
     from scoring.registry.mlflow_registry import CHALLENGER
     from scoring.serving.costs import Costs
 
-    settings = TrainingSettings(
-        trials or TRIALS, seed, Costs(cost_fn, cost_fp), use_protected=bool(protected),
-        family=Candidate.of(family or DEFAULT_FAMILY).name,
-    )  # fmt: skip
     with messages() as console, opened(data) as dataset:
+        budget = time_budget and span("--time-budget", time_budget, ("20m", "2h")).total_seconds()
+        settings = TrainingSettings(
+            trials or (None if budget else TRIALS), seed, Costs(cost_fn, cost_fp),
+            use_protected=bool(protected), family=Candidate.of(family or DEFAULT_FAMILY).name,
+            compared=compared or COMPARED, time_budget=budget,
+        )  # fmt: skip
         # A registry that cannot be used is told before hours of training, not after.
         registry = settled(mlruns)
         DataVersions.beside(registry.folder).keep(dataset)
-        with stages(console) as report:
+        with stages(console) as bar, costed(console, bar) as report:
             run, scorer = training.train(registry, dataset, settings, _today(), report)
         registry.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)
@@ -100,16 +112,18 @@ def _show_training(run: Run) -> None:
 
     shown = ("auc_train", "auc", "ks", "brier", "business_cost", "fit_seconds")
     tables = (
-        ("candidate", "Families, on applicants not seen in training", run.families),
+        ("candidate", "Families", run.families),
         ("resampling", "Remedies for imbalance", run.remedies),
     )
     for name, title, validations in tables:
-        typer.echo(f"\n{title}")
+        size = validations[0].target.size
+        typer.echo(f"\n{title}, on {size:,} applicants not seen in training")
         rows = compare(validations).select(name, *shown).rows()
         show((name, *shown), ((row[0], *map(_cell, row[1:])) for row in rows))
     if run.search is not None:
         table = run.search.table
-        typer.echo(f"{table.height} trials, {int(table['pruned'].sum())} stopped early.")
+        stopped = int(table["pruned"].sum())
+        typer.echo(f"{table.height} trials on {size:,} applicants, {stopped} stopped early.")
     typer.echo(run.choice.sentence)
     typer.echo(f"\n{run.data.holdout.target.size:,} held-out applicants, 95 % intervals")
     show(

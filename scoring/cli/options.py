@@ -66,8 +66,13 @@ ReportsOption = Annotated[
 REPORTS = Path("reports")
 
 MOMENT = "2026-11-23 or 2026-11-23T09:30:00+01:00"
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_SPAN = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
+_UNITS = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 
 
 def moment(option: str, text: str) -> datetime:

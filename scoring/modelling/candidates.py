@@ -164,9 +164,9 @@ class FamilyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rate = float(target.mean())
             weights = np.where(target == 1, 0.5 / rate, 0.5 / (1 - rate))
         features = [self.features[i] for i in self.columns_]
-        self.model_ = self.family.fit(
-            features, matrix[:, self.columns_], target, weights, self.parameters, self.seed
-        )
+        # Mostly every column is kept, and a copy would be as large again.
+        own = matrix if len(features) == matrix.shape[1] else matrix[:, self.columns_]
+        self.model_ = self.family.fit(features, own, target, weights, self.parameters, self.seed)
         return self
 
     def parts(self, matrix: Matrix) -> Floats:

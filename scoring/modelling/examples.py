@@ -9,10 +9,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from sklearn.model_selection import train_test_split
 
 from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
-from scoring.features import PROTECTED, build_features
+from scoring.features import PROTECTED
+from scoring.serving.batch import feature_batches
 from scoring.serving.families.base import Labels
 from scoring.serving.scorer import Feature, encode
 
@@ -94,6 +96,21 @@ class Examples:
         """Some of the applicants, by position."""
         return Examples(self.frame[rows], self.target[rows], self.features)
 
+    def sample(self, size: int, seed: int = 0) -> Examples:
+        """Draw so many of the applicants, both outcomes in their shares; all if there are no more.
+
+        Raises
+        ------
+        TrainingError
+            If fewer than ten applicants of either outcome are drawn.
+        """
+        if size >= self.target.size:
+            return self
+        rows = np.arange(self.target.size)
+        drawn, _ = train_test_split(rows, train_size=size, stratify=self.target, random_state=seed)
+        _check_outcomes(self.target[drawn])
+        return self.take(np.sort(drawn))
+
     def with_protected(self) -> Examples:
         """The same applicants with every feature allowed: sex, age and family status too."""
         return Examples(self.frame, self.target, _features(self.frame))
@@ -121,9 +138,8 @@ def examples_of(dataset: Dataset, use_protected: bool = False) -> Examples:
     TrainingError
         If fewer than ten applicants of either outcome are known.
     """
-    frames = dataset.frames("train")
-    rows = dict(zip(frames, pl.collect_all(frames.values()), strict=True))
-    return Examples.of(build_features(rows), rows["application"], use_protected)
+    targets = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
+    return Examples.of(pl.concat(feature_batches(dataset, "train")), targets, use_protected)
 
 
 def applicants_digest(examples: Examples) -> str:

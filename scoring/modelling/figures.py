@@ -7,7 +7,7 @@ import polars as pl
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import auc_interval, guard, intervals, paired_difference
 from scoring.modelling.examples import Examples
-from scoring.modelling.validation import Validation, cross_validate
+from scoring.modelling.validation import Progress, Validation, cross_validate
 from scoring.serving.scorer import Scorer
 
 # With fewer the standard error of an AUC is above 0.025: chance alone may look like a leak.
@@ -36,14 +36,18 @@ def held_out(scorer: Scorer, holdout: Examples, seed: int = 0) -> dict[str, Inte
 
 
 def price_of_leaving_out(
-    validation: Validation, including: Examples, folds: int, seed: int
+    validation: Validation,
+    including: Examples,
+    folds: int,
+    seed: int,
+    progress: Progress | None = None,
 ) -> dict[str, Interval]:
     """Compute what leaving the protected attributes out changes, for the chosen recipe.
 
     The validation is of the recipe without them, on the same applicants as `including`.
     """
     costs = validation.costs
-    other = cross_validate(validation.candidate, including, costs, folds, seed)
+    other = cross_validate(validation.candidate, including, costs, folds, seed, progress)
     return paired_difference(
         validation.target, validation.pds, other.pds, costs.cutoff, costs.cutoff, costs
     )

@@ -27,7 +27,8 @@ from scoring.serving.costs import Costs
 from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Calibration
 
-Progress = Callable[[str, int, int], None]
+# Told a stage, how much of it is done, and of how much (None: not known).
+Progress = Callable[[str, int, int | None], None]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -251,9 +252,21 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     Threads are enough: LightGBM and NumPy let go of Python while they compute.
     """
     # One thread of linear algebra each: more would wait for each other.
-    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
-    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(at_a_time()) as pool:
         yield from pool.map(work, items)
+
+
+def at_a_time() -> int:
+    """How many models are fitted side by side."""
+    return min(os.cpu_count() or 1, _MOST_WORKERS)
+
+
+def begun(stage: str, progress: Progress | None) -> Progress | None:
+    """Tell that a stage begins; return what tells how far it is, under its name."""
+    if progress is None:
+        return None
+    progress(stage, 0, None)
+    return lambda _name, done, total: progress(stage, done, total)
 
 
 def _told(parts: Iterable[R], name: str, expected: Sized, progress: Progress | None) -> Iterator[R]:

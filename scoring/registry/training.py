@@ -5,6 +5,8 @@ The modelling notebook goes through the same stages, a cell each.
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import replace
 
 import mlflow
@@ -16,7 +18,16 @@ from scoring.modelling.candidates import Candidate, first_values
 from scoring.modelling.choice import choose
 from scoring.modelling.comparison import family_choice, remedy_choice, screened
 from scoring.modelling.folds import Folds, prepare
-from scoring.modelling.pipeline import Run, TrainingSettings, load, measured, search_folds
+from scoring.modelling.pipeline import (
+    Data,
+    Run,
+    TrainingSettings,
+    compared,
+    load,
+    measured,
+    on_everybody,
+    search_folds,
+)
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.search import (
     attempted,
@@ -27,7 +38,7 @@ from scoring.modelling.search import (
     reseeded,
     search_of,
 )
-from scoring.modelling.validation import Progress, Validation, cross_validate
+from scoring.modelling.validation import Progress, Validation, at_a_time, begun, cross_validate
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.registry.tracking import (
     begin,
@@ -78,24 +89,45 @@ def train(
     CardError
         If a field of the model card is empty; nothing is registered then.
     """
+    began = time.monotonic()
+    begun("features", progress)
     data = load(dataset, settings.use_protected)
     costs, seed = settings.costs, settings.seed
-    folds = prepare(data.development, settings.folds, seed)
+    sample = compared(data, settings)
+    folds = prepare(sample, settings.folds, seed)
     with begin(data, settings) as tracked:
         tried = _families(folds, costs, progress)
         family = family_choice(tried, settings.family)
         treated = _remedies(family.validation, folds, progress)
         remedy = remedy_choice(treated)
-        base, others = remedy.validation.candidate, search_folds(data, settings)
+        base, others = remedy.validation.candidate, search_folds(sample, settings)
         study = opened(base, others, costs, seed, registry.folder, data.digest)
         log_earlier(registry, tracked, study)
-        _search(study, base, others, settings, progress)
+        until = began + _for_search(settings, remedy.validation, data)
+        _search(study, base, others, settings, until, progress)
         search = search_of(study, lambda trial: proposed(trial, base))
-        best = cross_validate(search.best, folds, costs, progress=progress)
+        if settings.time_budget is not None:
+            settings = replace(settings, trials=search.table.height)
+        best = cross_validate(search.best, folds, costs, progress=begun("best trial", progress))
         choice = choose(remedy.validation, best, "The best trial")
         choice = replace(choice, sentence=f"{family.sentence} {choice.sentence}")
-        run = measured(choice, tried, treated, search, data, settings, MODEL_NAME)
+        choice = on_everybody(choice, data, settings, progress)
+        run = measured(choice, tried, treated, search, data, settings, MODEL_NAME, progress)
+        begun("registering", progress)
         return run, track(registry, run, created)
+
+
+def _for_search(settings: TrainingSettings, validation: Validation, data: Data) -> float:
+    """Seconds from the beginning of a training after which its search begins no further trial.
+
+    What comes afterwards is reckoned from a cross-validation that was measured: another one of the
+    same applicants, a trial that is not finished, and as many as three of everybody.
+    """
+    if settings.time_budget is None:
+        return math.inf
+    seconds = sum(validation.fit_seconds + validation.predict_seconds) / at_a_time()
+    everybody = data.development.target.size / validation.target.size
+    return settings.time_budget - seconds * (2 + 3 * everybody)
 
 
 def _families(folds: Folds, costs: Costs, progress: Progress | None) -> list[Validation]:
@@ -103,7 +135,7 @@ def _families(folds: Folds, costs: Costs, progress: Progress | None) -> list[Val
     tried = []
     for name, values in first_values().items():
         with mlflow.start_run(run_name=f"family: {name}", nested=True):
-            several = screened(values, folds, costs, progress)
+            several = screened(values, folds, costs, begun(name, progress))
             log_screened(several)
         tried += several
     return tried
@@ -116,7 +148,8 @@ def _remedies(reference: Validation, folds: Folds, progress: Progress | None) ->
         if kind != reference.candidate.resampling:
             with mlflow.start_run(run_name=f"imbalance: {kind}", nested=True):
                 candidate = replace(reference.candidate, resampling=kind)
-                treated.append(cross_validate(candidate, folds, reference.costs, progress=progress))
+                watched = begun(kind, progress)
+                treated.append(cross_validate(candidate, folds, reference.costs, progress=watched))
                 log_validation(treated[-1])
     return treated
 
@@ -126,9 +159,14 @@ def _search(
     base: Candidate,
     folds: Folds,
     settings: TrainingSettings,
+    until: float,
     progress: Progress | None,
 ) -> None:
-    """Go on with a study until it has so many trials, each tracked as a run."""
+    """Go on with a study until it has so many trials or the time is over, each tracked as a run.
+
+    There is one trial in any case, which is the default recipe.
+    """
+    watched, most = begun("search", progress), settings.trials
 
     def objective(trial: optuna.Trial) -> float:
         with mlflow.start_run(run_name=f"trial {trial.number}", nested=True):
@@ -137,8 +175,12 @@ def _search(
         return outcome(validation, folds)
 
     def told(study: optuna.Study, _trial: FrozenTrial) -> None:
-        if progress:
-            progress("search", len(finished(study)), settings.trials)
+        if watched:
+            watched("search", len(finished(study)), most)
 
-    left = max(0, settings.trials - len(finished(study)))
-    study.optimize(objective, left, callbacks=[reseeded(settings.seed), told])
+    def over() -> bool:
+        done = len(finished(study))
+        return done > 0 and (time.monotonic() >= until or (most is not None and done >= most))
+
+    while not over():
+        study.optimize(objective, 1, callbacks=[reseeded(settings.seed), told])

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _FILE = "linear.json"
 # Beyond it a file's numbers would make sums overflow, or drown all others in them.
 _FURTHEST = 1e6
+# Columns that a fit computes at once: bounds the memory of what is only on the way.
+_AT_ONCE = 16
 _KEYS = {"intercept", "clip", "numbers", "categories"}
 
 Mask = npt.NDArray[np.bool_]
@@ -63,6 +65,19 @@ class _Codes(NamedTuple):
     levels: npt.NDArray[np.intp]
     starts: npt.NDArray[np.intp]
     added: Floats
+
+
+@dataclass
+class _Design:
+    """What a regression is fitted on: a column a number and a level, with the mean of each.
+
+    Center and scale are of the numbers' logarithms.
+    """
+
+    columns: Floats
+    means: Floats
+    center: Floats
+    scale: Floats
 
 
 @dataclass(frozen=True)
@@ -183,30 +198,22 @@ class LinearModel(Model):
 
         del seed  # nothing is random
         clip = float(parameters["clip"])
-        numbers = [i for i, feature in enumerate(features) if not feature.levels]
-        values = matrix[:, numbers].astype(np.float64)
-        center, scale = _moments(_logarithms(values))
-        design = [_standardised(values, center, scale, clip)]
-        design += [
-            _indicators(matrix[:, i], len(feature.levels))
-            for i, feature in enumerate(features)
-            if feature.levels
-        ]
-        columns = np.hstack(design)
-        signs = np.zeros(columns.shape[1])
-        signs[: len(numbers)] = _signs([features[i] for i in numbers], parameters["directed"])
+        numbers = [feature for feature in features if not feature.levels]
+        design = _design(features, matrix, clip)
+        center, scale, means = design.center, design.scale, design.means
+        signs = np.zeros(means.size)
+        signs[: len(numbers)] = _signs(numbers, parameters["directed"])
         # The same bits whatever the number of threads.
         with threadpool_limits(1):
-            coefficients, intercept = _regression(columns, target, weights, signs, parameters["C"])
-        means = columns.mean(axis=0)
+            coefficients, intercept = _regression(design, target, weights, signs, parameters["C"])
         fitted = np.column_stack([center, scale, means[: len(numbers)]])
         return cls(
             tuple(features),
             intercept + float((coefficients * means).sum()),
             clip,
             {
-                features[i].name: Number._make(map(float, (*row, coefficient)))
-                for i, row, coefficient in zip(numbers, fitted, coefficients, strict=False)
+                feature.name: Number._make(map(float, (*row, coefficient)))
+                for feature, row, coefficient in zip(numbers, fitted, coefficients, strict=False)
             },
             _categories(features, coefficients[len(numbers) :], means[len(numbers) :]),
         )
@@ -241,6 +248,25 @@ def _moments(values: Floats) -> tuple[Floats, Floats]:
     return center, np.where(scale > 0.0, scale, 1.0)
 
 
+def _design(features: Sequence[Feature], matrix: npt.NDArray[np.float32], clip: float) -> _Design:
+    """Make the columns in the place where they stay: copies of all of them would be gigabytes."""
+    numbers = [i for i, feature in enumerate(features) if not feature.levels]
+    categories = [(i, len(feature.levels)) for i, feature in enumerate(features) if feature.levels]
+    width = len(numbers) + sum(levels + 1 for _, levels in categories)
+    columns, start = np.empty((len(matrix), width)), len(numbers)
+    center, scale = np.empty(start), np.empty(start)
+    for first in range(0, len(numbers), _AT_ONCE):
+        own = slice(first, min(first + _AT_ONCE, len(numbers)))
+        # Column after column, as sums are then the same whatever is computed at once.
+        values = np.asfortranarray(matrix[:, numbers[own]], dtype=np.float64)
+        center[own], scale[own] = _moments(_logarithms(values))
+        columns[:, own] = _standardised(values, center[own], scale[own], clip)
+    for i, levels in categories:
+        columns[:, start : start + levels + 1] = _indicators(matrix[:, i], levels)
+        start += levels + 1
+    return _Design(columns, columns.mean(axis=0), center, scale)
+
+
 def _indicators(codes: npt.NDArray[np.float32], levels: int) -> Floats:
     """One column a level and one for a missing category."""
     filled = np.where(np.isnan(codes), levels, codes).astype(np.intp)
@@ -254,21 +280,23 @@ def _signs(features: Sequence[Feature], directed: bool) -> Floats:
 
 
 def _regression(
-    columns: Floats, target: Labels, weights: Floats | None, signs: Floats, c: float
+    design: _Design, target: Labels, weights: Floats | None, signs: Floats, c: float
 ) -> tuple[Floats, float]:
-    """Coefficients and intercept; a column whose coefficient has the wrong sign is left out."""
+    """Coefficients and intercept; a column whose coefficient has the wrong sign is left out.
+
+    It is left out of the design too, of which a copy would be as large again.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    coefficients, kept = np.zeros(columns.shape[1]), np.ones(columns.shape[1], dtype=np.bool_)
+    coefficients, kept = np.zeros(signs.size), np.arange(signs.size)
     while True:
         model = LogisticRegression(C=c, solver="newton-cholesky", max_iter=100)
-        model.fit(columns[:, kept], target, sample_weight=weights)
-        coefficients[:] = 0.0
-        coefficients[kept] = model.coef_[0]
-        wrong = coefficients * signs < 0.0
-        if not wrong.any():
+        model.fit(design.columns, target, sample_weight=weights)
+        right = model.coef_[0] * signs[kept] >= 0.0
+        if right.all():
+            coefficients[kept] = model.coef_[0]
             return coefficients, float(model.intercept_[0])
-        kept &= ~wrong
+        kept, design.columns = kept[right], design.columns.compress(right, axis=1)
 
 
 def _categories(
