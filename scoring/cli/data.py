@@ -10,6 +10,7 @@ import typer
 from scoring.cli.console import applicants_shown, messages, show, stages, workers_shown
 from scoring.cli.options import (
     MLRUNS,
+    BucketsOption,
     ClusterOption,
     DatasetArgument,
     DatasetOut,
@@ -43,6 +44,7 @@ def ingest(
         ),
     ],
     out: DatasetOut,
+    buckets: BucketsOption = None,
 ) -> None:
     """Check the Kaggle tables and write them as typed Parquet.
 
@@ -62,7 +64,7 @@ def ingest(
             def read(name: str, rows: int | None) -> None:
                 report(name, names.index(name) + (rows is not None), len(names))
 
-            dataset = ingest_files(folder, out, progress=read)
+            dataset = ingest_files(folder, out, buckets=buckets, progress=read)
     _show_rows(dataset, out)
 
 
@@ -73,6 +75,7 @@ def sample(
         int | None, typer.Option(help="How many have none; a quarter of the others by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 0,
+    buckets: BucketsOption = None,
 ) -> None:
     """Invent applicants with all their histories, from statistics of the real ones.
 
@@ -87,6 +90,7 @@ def sample(
             applicants,
             test_applicants=tests,
             seed=seed,
+            buckets=buckets,
             progress=lambda done: report("applicants", done, applicants + tests),
         )
     _show_rows(dataset, out)
@@ -132,7 +136,8 @@ def _show_rows(dataset: Dataset, out: Path) -> None:
 
     for name in FILES:
         typer.echo(f"{name:<22} {dataset.rows(name):>12,} rows")
-    typer.echo(f"dataset {dataset.digest[:12]} in {out}")
+    in_buckets = f", {dataset.buckets} files a table" if dataset.buckets > 1 else ""
+    typer.echo(f"dataset {dataset.digest[:12]} in {out}{in_buckets}")
 
 
 @data.command("list")

@@ -18,6 +18,10 @@ DatasetArgument = Annotated[
 DatasetOut = Annotated[
     Path, typer.Option("--out", help="The folder to write; replaced if it is a dataset.")
 ]
+BucketsOption = Annotated[
+    int | None,
+    typer.Option("--buckets", min=1, help="Files a table; one for 25,000 applicants by default."),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Start so many processes for the work; this one does it by default."),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 APPLICANTS = 25_000
 _APPLICANT = "SK_ID_CURR"
 # Rows that are kept in memory, of one table, before the disk is used.
-_HELD_BYTES = 256 * 1024**2
+_HELD_BYTES = 64 * 1024**2
 _LENGTH_BYTES = 8
 
 Places = npt.NDArray[np.intp]

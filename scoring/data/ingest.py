@@ -154,20 +154,21 @@ class _Reading:
     def _populations(self, name: str) -> dict[str, tuple[Spill, _Rows]]:
         """Read a file of applications, in which there may be both populations."""
         self._progress(name, None)
-        both = name == _TRAIN
-        rows = _Rows(self._files[name], APPLICATION if both else FILES[name])
-        parts = {part: self._spill(part) for part in ((_TRAIN, _TEST) if both else (_TEST,))}
+        rows = _Rows(self._files[name], APPLICATION if name == _TRAIN else FILES[name])
+        parts = {part: self._spill(part) for part in (_TRAIN, _TEST)}
         numbers, untold = [], []
         for piece in rows:
             numbers.append(piece.select("row", _APPLICANT))
-            without = piece["TARGET"].is_null() if both else pl.repeat(True, piece.height)
-            if both:
-                untold.append(piece.filter(without)["row"])
-                parts[_TRAIN].add(piece.filter(~without))
-            parts[_TEST].add(piece.filter(without).drop("TARGET", strict=False))
+            if name == _TEST:
+                parts[_TEST].add(piece)
+                continue
+            without = piece["TARGET"].is_null()
+            untold.append(piece.filter(without)["row"])
+            parts[_TRAIN].add(piece.filter(~without))
+            parts[_TEST].add(piece.filter(without).drop("TARGET"))
         known = pl.concat(numbers)
         check_key(known, rows.table, where=rows.where)
-        if both:
+        if untold:
             self._check_told(rows, pl.concat(untold))
         self._check_new(known, rows.where)
         self._applicants = pl.concat([self._applicants, known.select(_APPLICANT)])

@@ -169,23 +169,20 @@ def read_pieces(file: SourceFile, table: Table) -> Iterator[pl.DataFrame]:
         raise error.after(rows, file.where, table.name) from error.__cause__
 
 
-def _unpacked_sources(file: SourceFile) -> Iterator[Path | io.BytesIO]:
+def _unpacked_sources(file: SourceFile) -> Iterator[Path | bytes]:
     """What holds a table's rows, one after the other: files as they lie, or what was packed."""
     for path in file.paths:
         with path.open("rb") as opened:
             begins = opened.read(2)
         # Of a file that is packed, or empty, the bytes are looked at.
-        yield path if begins not in (b"", b"PK", b"\x1f\x8b") else _bytes(file)
+        packed = begins in (b"", b"PK", b"\x1f\x8b")
+        yield _unpacked(file, MOST_BYTES) if packed else path
     if not file.paths:
-        yield _bytes(file)
+        yield _unpacked(file, MOST_BYTES)
 
 
-def _bytes(file: SourceFile) -> io.BytesIO:
-    return io.BytesIO(_unpacked(file, MOST_BYTES))
-
-
-def _pieces(source: Path | io.BytesIO, table: Table, where: str) -> Iterator[_Piece]:
-    with source.open("rb") if isinstance(source, Path) else source as opened:
+def _pieces(source: Path | bytes, table: Table, where: str) -> Iterator[_Piece]:
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as opened:
         begins = opened.read(4)
         opened.seek(0)
         if begins == b"PAR1":
@@ -368,15 +365,16 @@ def _damaged(error: Exception, where: str = "") -> DatasetError:
     return DatasetError(f"the file is cut short or damaged ({error})", mend=_GET_AGAIN, where=where)
 
 
-def _parquet_pieces(source: Path | io.BytesIO, table: Table) -> Iterator[_Piece]:
+def _parquet_pieces(source: Path | bytes, table: Table) -> Iterator[_Piece]:
     """Some row groups at a time: all of a group is read whatever is wanted of it."""
     # Where the API runs it is not installed, nor is anything ingested.
     from pyarrow import ArrowException
     from pyarrow.parquet import read_metadata
 
     try:
-        metadata = read_metadata(source)
-        _check_parquet(metadata, _size(source))
+        metadata = read_metadata(io.BytesIO(source) if isinstance(source, bytes) else source)
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        _check_parquet(metadata, size)
         for start, rows in _slices(metadata):
             frame = pl.scan_parquet(source, glob=False).slice(start, rows).collect()
             kept, notes = known_columns(frame.columns, table)
@@ -385,10 +383,6 @@ def _parquet_pieces(source: Path | io.BytesIO, table: Table) -> Iterator[_Piece]
     except (*_BROKEN_PARQUET, ArrowException) as error:
         # Polars panics on some damaged pages.
         raise _damaged(error) from error
-
-
-def _size(source: Path | io.BytesIO) -> int:
-    return source.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes
 
 
 def _check_parquet(metadata: FileMetaData, size: int) -> None:
