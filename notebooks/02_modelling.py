@@ -239,8 +239,8 @@ for name, values in FAMILIES.items():
 
 # %%
 SHOWN = [
-    "candidate", "auc", "auc_train", "gini", "ks", "brier", "log_loss", "ece", "recall", "f_beta",
-    "business_cost", "business_cost_train", "fit_seconds", "predict_seconds",
+    "candidate", "applicants", "auc", "auc_train", "gini", "ks", "brier", "log_loss", "ece",
+    "recall", "f_beta", "business_cost", "business_cost_train", "fit_seconds", "predict_seconds",
 ]  # fmt: skip
 table = validating.compare(best_of_each(tried))
 table.select(SHOWN)
@@ -341,7 +341,7 @@ for kind in REMEDIES:
 # %%
 treated = validating.compare(remedied)
 treated.select(
-    "resampling", "auc", "log_loss", "ece_before_calibration", "ece",
+    "resampling", "applicants", "auc", "log_loss", "ece_before_calibration", "ece",
     "business_cost_before_calibration", "business_cost", "fit_seconds",
 )  # fmt: skip
 
