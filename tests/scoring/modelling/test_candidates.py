@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -210,6 +212,16 @@ def test_a_linear_model_is_the_same_however_many_columns_are_computed_at_once(
         LinearModel.fit(FEATURES, across, target, None, LinearModel.defaults, 0).files()
         == (fitted[0])
     )
+
+
+def test_memory_is_given_back_after_a_fit_where_that_can_be_asked_for(
+    training_rows: tuple[Matrix, Labels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[int]()
+    for library in (SimpleNamespace(malloc_trim=asked.append), SimpleNamespace()):
+        monkeypatch.setattr(ctypes, "CDLL", lambda _name, library=library: library)
+        estimator(FAMILIES[0], FEATURES, 0).fit(*training_rows)
+    assert asked == [0]
 
 
 def test_changes_leave_the_other_defaults() -> None:
