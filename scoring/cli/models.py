@@ -86,24 +86,29 @@ def train(
     from scoring.registry.mlflow_registry import CHALLENGER
     from scoring.serving.costs import Costs
 
-    with messages() as console, opened(data) as dataset:
-        budget = time_budget and span("--time-budget", time_budget, ("20m", "2h")).total_seconds()
+    with messages() as console:
+        budget = None if time_budget is None else _seconds(time_budget)
         settings = TrainingSettings(
             trials or (None if budget else TRIALS), seed, Costs(cost_fn, cost_fp),
             use_protected=bool(protected), family=Candidate.of(family or DEFAULT_FAMILY).name,
             compared=compared or COMPARED, time_budget=budget,
         )  # fmt: skip
-        # A registry that cannot be used is told before hours of training, not after.
-        registry = settled(mlruns)
-        DataVersions.beside(registry.folder).keep(dataset)
-        with stages(console) as bar, costed(console, bar) as report:
-            run, scorer = training.train(registry, dataset, settings, _today(), report)
+        with opened(data) as dataset:
+            # A registry that cannot be used is told before hours of training, not after.
+            registry = settled(mlruns)
+            DataVersions.beside(registry.folder).keep(dataset)
+            with stages(console) as bar, costed(console, bar) as report:
+                run, scorer = training.train(registry, dataset, settings, _today(), report)
         registry.export(mlruns / CHALLENGER, CHALLENGER)
     _show_training(run)
     typer.echo(
         f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}, exported to "
         f"{mlruns / CHALLENGER}; python -m scoring promote holds it against the gates"
     )
+
+
+def _seconds(time_budget: str) -> float:
+    return span("--time-budget", time_budget, ("20m", "2h")).total_seconds()
 
 
 def _show_training(run: Run) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -167,6 +169,7 @@ class FamilyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # Mostly every column is kept, and a copy would be as large again.
         own = matrix if len(features) == matrix.shape[1] else matrix[:, self.columns_]
         self.model_ = self.family.fit(features, own, target, weights, self.parameters, self.seed)
+        _give_memory_back()
         return self
 
     def parts(self, matrix: Matrix) -> Floats:
@@ -181,6 +184,16 @@ class FamilyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, matrix: Matrix) -> Labels:
         """Return the likelier outcome, which is seldom a default: costs are what decides."""
         return (self.predict_proba(matrix)[:, 1] > 0.5).astype(np.int8)
+
+
+def _give_memory_back() -> None:
+    """Give what was freed back to the system, where the C library can be asked to (glibc).
+
+    LightGBM frees the rows that it has made bins of in small pieces: 0.4 GB of 200,000 applicants,
+    which would stay with each thread.
+    """
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def estimator(candidate: Candidate, features: Sequence[Feature], seed: int) -> Pipeline:

@@ -96,7 +96,7 @@ class Examples:
         """Some of the applicants, by position."""
         return Examples(self.frame[rows], self.target[rows], self.features)
 
-    def sample(self, size: int, seed: int = 0) -> Examples:
+    def subset(self, size: int, seed: int = 0) -> Examples:
         """Draw so many of the applicants, both outcomes in their shares; all if there are no more.
 
         Raises

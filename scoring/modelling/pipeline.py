@@ -159,8 +159,8 @@ def record(data: Data, settings: TrainingSettings) -> dict[str, Any]:
 
 
 def compared(data: Data, settings: TrainingSettings) -> Examples:
-    """The applicants on whom recipes are compared: all to learn from, or a sample of them."""
-    return data.development.sample(settings.compared, settings.seed)
+    """The applicants on whom recipes are compared: all to learn from, or a subset of them."""
+    return data.development.subset(settings.compared, settings.seed)
 
 
 def search_folds(examples: Examples, settings: TrainingSettings) -> Folds:
@@ -171,7 +171,7 @@ def search_folds(examples: Examples, settings: TrainingSettings) -> Folds:
 def on_everybody(
     choice: Choice, data: Data, settings: TrainingSettings, progress: Progress | None = None
 ) -> Choice:
-    """Cross-validate what was chosen on a sample on all applicants to learn from."""
+    """Cross-validate what was chosen on a subset on all applicants to learn from."""
     size, everybody = choice.validation.target.size, data.development
     if size == everybody.target.size:
         return choice

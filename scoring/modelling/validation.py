@@ -277,13 +277,14 @@ def _told(parts: Iterable[R], name: str, expected: Sized, progress: Progress | N
 
 
 def compare(validations: Sequence[Validation]) -> pl.DataFrame:
-    """A row a candidate with the metrics of its cross-validation."""
+    """A row a candidate: of how many applicants and folds, and the metrics there."""
     return pl.DataFrame(
         [
             {
                 "candidate": item.candidate.name,
                 "resampling": item.candidate.resampling,
                 "folds": len(item.fold_auc),
+                "applicants": item.target.size,
                 **item.metrics,
             }
             for item in validations

@@ -60,7 +60,7 @@ def log_screened(tried: list[Validation]) -> None:
     (best,) = best_of_each(tried)
     log_validation(best)
     values = pl.DataFrame([described(item.candidate) for item in tried])
-    figures = compare(tried).select("folds", "auc", "business_cost", "log_loss")
+    figures = compare(tried).select("folds", "applicants", "auc", "business_cost", "log_loss")
     mlflow.log_text(pl.concat([values, figures], how="horizontal").write_csv(), "values.csv")
 
 

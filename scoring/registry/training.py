@@ -93,14 +93,14 @@ def train(
     begun("features", progress)
     data = load(dataset, settings.use_protected)
     costs, seed = settings.costs, settings.seed
-    sample = compared(data, settings)
-    folds = prepare(sample, settings.folds, seed)
+    subset = compared(data, settings)
+    folds = prepare(subset, settings.folds, seed)
     with begin(data, settings) as tracked:
         tried = _families(folds, costs, progress)
         family = family_choice(tried, settings.family)
         treated = _remedies(family.validation, folds, progress)
         remedy = remedy_choice(treated)
-        base, others = remedy.validation.candidate, search_folds(sample, settings)
+        base, others = remedy.validation.candidate, search_folds(subset, settings)
         study = opened(base, others, costs, seed, registry.folder, data.digest)
         log_earlier(registry, tracked, study)
         until = began + _for_search(settings, remedy.validation, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 
 import pytest
@@ -35,6 +36,28 @@ def test_a_terminal_has_a_bar() -> None:
         report("trees", 1, 5)
     assert "trees" in screen.getvalue()
     assert "1/5" in screen.getvalue()
+
+
+def test_a_stage_says_what_it_has_cost_when_it_is_over() -> None:
+    log = io.StringIO()
+    screen = Console(file=log)
+    told = list[tuple[str, int, int | None]]()
+    steps = [("features", 0, None), ("trees", 0, None), ("trees", 1, 5), ("fit", 0, None)]
+    with console.costed(screen, lambda *step: told.append(step)) as report:
+        for step in steps:
+            report(*step)
+        time.sleep(0.1)
+        before = log.getvalue()
+    assert told == steps
+    costs = [
+        re.fullmatch(r"(\S+) +(\d+\.\d) s of +(\d+\.\d) s, at most (\d+\.\d\d) GB", line)
+        for line in log.getvalue().splitlines()
+    ]
+    assert [cost and cost[1] for cost in costs] == ["features", "trees", "fit"]
+    assert "fit" not in before
+    assert float(costs[2][2]) >= 0.1
+    assert float(costs[2][3]) >= float(costs[2][2])
+    assert all(0.01 < float(cost[4]) < 100 for cost in costs)
 
 
 def test_a_table_fits_80_columns_and_nothing_of_it_is_cut(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from scoring.modelling.candidates import (
     random_forest,
 )
 from scoring.modelling.resampling import RESAMPLINGS, Resampling
+from scoring.serving.families import linear
 from scoring.serving.families.linear import LinearModel
 from scoring.serving.families.trees import BoostedTrees
 from scoring.serving.scorer import Feature
@@ -191,6 +194,34 @@ def test_the_default_recipe_never_rises_with_an_external_score(
         rising.append(bool((np.diff(scores, axis=1) > 0).any()))
     assert not rising[0]
     assert rising[1]
+
+
+def test_a_linear_model_is_the_same_however_many_columns_are_computed_at_once(
+    training_rows: tuple[Matrix, Labels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, target = training_rows
+    fitted = []
+    for at_once in (1, 3, len(FEATURES)):
+        monkeypatch.setattr(linear, "_AT_ONCE", at_once)
+        model = LinearModel.fit(FEATURES, matrix, target, None, LinearModel.defaults, 0)
+        fitted.append(model.files())
+    assert fitted[0] == fitted[1] == fitted[2]
+    # In columns or in rows, as selection leaves them.
+    across = np.asfortranarray(matrix)
+    assert (
+        LinearModel.fit(FEATURES, across, target, None, LinearModel.defaults, 0).files()
+        == (fitted[0])
+    )
+
+
+def test_memory_is_given_back_after_a_fit_where_that_can_be_asked_for(
+    training_rows: tuple[Matrix, Labels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[int]()
+    for library in (SimpleNamespace(malloc_trim=asked.append), SimpleNamespace()):
+        monkeypatch.setattr(ctypes, "CDLL", lambda _name, library=library: library)
+        estimator(FAMILIES[0], FEATURES, 0).fit(*training_rows)
+    assert asked == [0]
 
 
 def test_changes_leave_the_other_defaults() -> None:

@@ -85,6 +85,25 @@ def test_a_holdout_with_too_few_of_an_outcome_is_refused() -> None:
         Examples.of(frame_of(200), outcomes([0] * 180 + [1] * 20)).holdout()
 
 
+def test_a_subset_has_the_shares_of_both_outcomes(examples: Examples) -> None:
+    subset = examples.subset(500, seed=1)
+    assert subset.target.size == 500
+    assert subset.target.mean() == pytest.approx(examples.target.mean(), abs=0.001)
+    by_id = dict(zip(examples.frame["SK_ID_CURR"], examples.target, strict=True))
+    ids = subset.frame["SK_ID_CURR"].to_list()
+    assert ids == sorted(set(ids))
+    assert subset.target.tolist() == [by_id[i] for i in ids]
+    assert examples.subset(500, seed=1).frame.equals(subset.frame)
+    assert not examples.subset(500, seed=2).frame.equals(subset.frame)
+    for size in (examples.target.size, 10**6):
+        assert examples.subset(size) is examples
+
+
+def test_a_subset_with_too_few_of_an_outcome_is_refused() -> None:
+    with pytest.raises(TrainingError, match="only 4 applicants of the rarer outcome among 40"):
+        Examples.of(frame_of(200), outcomes([0] * 180 + [1] * 20)).subset(40)
+
+
 def test_who_was_learnt_from_has_a_digest_that_anyone_can_compute(sample: Dataset) -> None:
     examples = examples_of(sample)
     known = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()

@@ -90,6 +90,7 @@ def test_the_candidates_are_compared_on_applicants_not_seen(examples: Examples) 
     short = (dummy(), Candidate.of("linear", C=0.1), QUICK)
     table = compare([cross_validate(item, examples, Costs(1, 1), folds=3) for item in short])
     assert table["candidate"].to_list() == ["dummy", "linear", "trees"]
+    assert table["applicants"].to_list() == [examples.target.size] * 3
     shown = "auc gini ks recall f_beta brier log_loss ece business_cost fit_seconds predict_seconds"
     known = table.select(*shown.split(), "auc_train", "business_cost_train")
     assert known.select(pl.all().is_finite().all()).row(0) == (True,) * known.width

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -21,12 +23,15 @@ from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
 from scoring.modelling.comparison import family_choice, remedy_choice
 from scoring.modelling.examples import Examples, is_held_out
 from scoring.modelling.figures import check_credible
-from scoring.modelling.pipeline import Run, TrainingSettings
+from scoring.modelling.pipeline import Run, TrainingSettings, search_folds
 from scoring.modelling.resampling import RESAMPLINGS
-from scoring.modelling.validation import Validation
+from scoring.modelling.search import finished, opened
+from scoring.modelling.validation import Validation, cross_validate
+from scoring.registry import training
 from scoring.registry.mlflow_registry import Registry
 from scoring.registry.tracking import log_earlier
 from scoring.registry.training import train
+from scoring.serving.costs import Costs
 from scoring.serving.families import families
 
 SETTINGS = TrainingSettings(trials=2, folds=3)
@@ -75,7 +80,9 @@ def test_the_same_data_and_settings_give_the_same_files(
     assert again.search.table.equals(run.search.table)
     assert again.figures == run.figures
     assert list(dict.fromkeys(told)) == [
-        "dummy", "random forest", "linear", "sum", "trees", "search",
+        "features", "dummy", "random forest", "linear", "sum", "trees", "class weights",
+        "under-sampling", "SMOTE", "search", "best trial", "fit", "protected attributes",
+        "held-out applicants", "registering",
     ]  # fmt: skip
 
 
@@ -107,6 +114,71 @@ def test_every_stage_can_be_told(run: Run) -> None:
     assert lineage["parameters"] == run.choice.validation.candidate.parameters
     assert {feature.name for feature in run.scorer.features}.isdisjoint(PROTECTED)
     assert PROTECTED & {feature.name for feature in run.data.including.features}
+
+
+@pytest.fixture(scope="module")
+def of_a_subset(applications: Dataset, registry: Registry) -> Run:
+    """A training with more applicants than recipes are compared on, and one second for all."""
+    settings = replace(SETTINGS, trials=None, compared=400, time_budget=1.0)
+    return train(registry, applications, settings, "2024-01-01")[0]
+
+
+def test_recipes_are_compared_on_a_subset_and_the_chosen_one_fitted_on_everybody(
+    run: Run, of_a_subset: Run
+) -> None:
+    everybody = of_a_subset.data.development.target
+    assert 400 < everybody.size == run.data.development.target.size
+    compared = (*of_a_subset.families, *of_a_subset.remedies)
+    assert {item.target.size for item in compared} == {400}
+    chosen = of_a_subset.choice.validation
+    assert chosen.target.tolist() == everybody.tolist()
+    sentence = f"Compared on 400 of the {everybody.size} applicants to learn from."
+    assert of_a_subset.choice.sentence.endswith(sentence)
+    assert "Compared on" not in run.choice.sentence
+    training = of_a_subset.scorer.lineage["training"]
+    assert (training["applicants"], training["compared"]) == (everybody.size, 400)
+    assert "compared" not in run.scorer.lineage["training"]
+    # What fits on everybody is no other model than without a subset.
+    alike = cross_validate(chosen.candidate, of_a_subset.data.development, Costs(), folds=3)
+    assert chosen.scores.tobytes() == alike.scores.tobytes()
+
+
+def test_a_time_budget_that_leaves_nothing_still_tries_the_default_recipe(of_a_subset: Run) -> None:
+    assert of_a_subset.search.table.height == 1
+    training = of_a_subset.scorer.lineage["training"]
+    assert (training["trials"], training["time_budget"]) == (1, 1.0)
+
+
+@pytest.mark.parametrize(("most", "trials"), [(None, 3), (2, 2)])
+def test_a_search_ends_with_its_time_or_with_its_trials(
+    run: Run, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    most: int | None, trials: int,
+) -> None:  # fmt: skip
+    base, settings = Candidate.of("linear"), replace(SETTINGS, trials=most, time_budget=60.0)
+    folds = search_folds(run.data.development, settings)
+    study = opened(base, folds, Costs(), 0, tmp_path, "d")
+    clock = SimpleNamespace(monotonic=lambda: 10.0 * len(finished(study)))
+    monkeypatch.setattr(training, "time", clock)
+    with registry.run("search", {}):
+        training._search(study, base, folds, settings, 30.0, None)
+    assert len(finished(study)) == trials
+
+
+def test_the_search_leaves_time_for_what_comes_afterwards(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "at_a_time", lambda: 2)
+    everybody = run.data.development
+    size = everybody.target.size // 4
+    measured = replace(
+        run.remedies[0], target=everybody.target[:size], fit_seconds=[3.0, 3.0],
+        predict_seconds=[1.0, 1.0],
+    )  # fmt: skip
+    settings = replace(SETTINGS, time_budget=600.0)
+    # Four seconds a cross-validation, and sixteen of four times the applicants.
+    left = training._for_search(settings, measured, run.data)
+    assert left == pytest.approx(600 - 2 * 4 - 3 * 16, abs=0.5)
+    assert training._for_search(SETTINGS, measured, run.data) == math.inf
 
 
 def test_without_histories_nothing_of_them_is_in_the_model(run: Run) -> None:

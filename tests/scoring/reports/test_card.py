@@ -214,7 +214,7 @@ def test_what_a_training_found_is_said_in_the_words_and_figures_of_the_page() ->
         family="sum",
         choice=f"linear is not chosen: {told} +0.0029 from the default's, with a standard error of "
         f"0.0034. The best trial is chosen: {told} -0.0100 from the default's, with a standard "
-        "error of 0.0036.",
+        "error of 0.0036. Compared on 20,000 of the 246,008 applicants to learn from.",
         parameters={"C": 0.003, "directed": True},
     )
     approval = Approval("the modelling notebook", "as ana said", "now", "every gate passed", ("a",))
@@ -224,7 +224,9 @@ def test_what_a_training_found_is_said_in_the_words_and_figures_of_the_page() ->
     for words in (
         "Non retenu : « Régression logistique », dont le coût lissé diffère de +0,0029 de",
         "Retenu : « meilleur essai de la recherche », dont le coût lissé diffère de −0,0100 de",
-        "avec une erreur type de 0,0036.", "Régression logistique + arbres boostés", "0,003", "oui",
+        "avec une erreur type de 0,0036.",
+        "Comparaison faite sur 20 000 des 246 008 demandeurs de l'apprentissage.",
+        "Régression logistique + arbres boostés", "0,003", "oui",
         "par le carnet de modélisation", "as ana said", "tous les contrôles sont passés",
         "demandeurs d'exemple (inventés)", "les 20 % dont l'empreinte de SK_ID_CURR",
     ):  # fmt: skip
