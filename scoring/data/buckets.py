@@ -71,10 +71,12 @@ class Spill:
         self._folder, self._placing = folder, placing
         self._held: list[list[pl.DataFrame]] = [[] for _ in range(buckets)]
         self._bytes = self.height = 0
+        self._empty = pl.DataFrame()
 
     def add(self, rows: pl.DataFrame) -> None:
         """Put more rows into their buckets."""
         self.height += rows.height
+        self._empty = rows.clear()
         self._bytes += int(rows.estimated_size())
         if len(self._held) == 1 or self._placing is None:
             self._held[0].append(rows)
@@ -95,11 +97,8 @@ class Spill:
 
     def buckets(self) -> Iterator[pl.DataFrame]:
         """The rows of one bucket after the other; they are forgotten here."""
-        empty = next((part[0].clear() for part in self._held if part), pl.DataFrame())
         for bucket in range(len(self._held)):
-            parts = list(self._take(bucket))
-            empty = parts[0].clear() if parts else empty
-            yield pl.concat(parts) if parts else empty
+            yield pl.concat([self._empty, *self._take(bucket)])
 
     def _take(self, bucket: int) -> Iterator[pl.DataFrame]:
         if self._path(bucket).exists():

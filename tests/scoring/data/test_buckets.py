@@ -21,7 +21,7 @@ from scoring.data.buckets import (
     first_applicants,
 )
 from scoring.data.checks import DatasetError
-from scoring.data.dataset import FILES, Dataset
+from scoring.data.dataset import FILES, Dataset, write_dataset
 from scoring.data.ingest import ingest
 from scoring.data.sources import find_files, read_pieces
 from scoring.data.synthetic import write_sample
@@ -156,6 +156,19 @@ def test_rows_that_went_over_the_disk_are_those_that_did_not(
     whole = TableDigest()
     whole.add(rows)
     assert digest.hexdigest() == whole.hexdigest()
+
+
+def test_a_table_without_rows_has_its_columns_in_every_bucket(
+    datasets: dict[int, Dataset], tmp_path: Path
+) -> None:
+    tables = {name: datasets[1].scan(name).collect() for name in FILES}
+    tables["credit_card_balance"] = tables["credit_card_balance"].clear()
+    tables["bureau_balance"] = tables["bureau_balance"].drop("SK_ID_CURR")
+    written = write_dataset(tables, tmp_path / "dataset", "home-credit", buckets=3)
+    assert written.rows("credit_card_balance") == 0
+    empty = written.frames(bucket=2)["credit_card_balance"].collect()
+    assert empty.schema == TABLES["credit_card_balance"].schema
+    assert written.manifest["tables"]["bureau"] == datasets[3].manifest["tables"]["bureau"]
 
 
 # Older datasets, and those that are kept
