@@ -89,7 +89,7 @@ def workers_shown(number: int | None, cluster: str | None) -> Iterator[Client | 
 
 
 @contextmanager
-def applicants_shown(console: Console) -> Iterator[Callable[[int, int], None]]:
+def applicants_shown(console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
     """Tell how many applicants are done, and how many a second; yields what is told."""
     began: list[tuple[float, int]] = []
 

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoring.cli.console import messages, show, stages
+from scoring.cli.console import applicants_shown, messages, show, stages, workers_shown
 from scoring.cli.options import (
     CHAMPION,
     DATABASE,
     MOMENT,
     REPORTS,
+    ClusterOption,
     DatabaseOption,
     DatasetArgument,
     ModelOption,
+    WorkersOption,
     moment,
     span,
 )
@@ -31,7 +33,12 @@ if TYPE_CHECKING:
     from scoring.store import Alert, Store
 
 
-def materialize(dataset: DatasetArgument, database: DatabaseOption = DATABASE) -> None:
+def materialize(
+    dataset: DatasetArgument,
+    database: DatabaseOption = DATABASE,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+) -> None:
     """Put a dataset's applicants into the store: the API then takes them by SK_ID_CURR alone.
 
     Features are computed and rows are kept, of training and test applicants. Run it again when
@@ -43,8 +50,8 @@ def materialize(dataset: DatasetArgument, database: DatabaseOption = DATABASE) -
     with opened(database) as store:
         tables = Dataset.open(dataset)
         total = sum(tables.rows(f"application_{part}") for part in tables.populations)
-        with stages() as report:
-            count = put_all(tables, store, lambda done: report("applicants", done, total))
+        with workers_shown(workers, cluster) as client, applicants_shown() as move:
+            count = put_all(tables, store, lambda done: move(done, total), client)
         typer.echo(f"{count:,} applicants of dataset {tables.digest[:12]} in {store.url}")
 
 

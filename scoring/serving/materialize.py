@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -15,7 +20,11 @@ from scoring.data.values import Misunderstood, misunderstood_json
 from scoring.features import build_features
 from scoring.features.vectors import layout, pack, to_bytes
 from scoring.serving.batch import parted, row_batches
+from scoring.serving.engines import run
 from scoring.store import OnlineApplicant, Store
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 # Applicants whose features are computed at once, and those whose rows are written out and sent to
 # the store at once: rows take much more room as JSON, and a transaction keeps others waiting.
@@ -28,23 +37,49 @@ _APPLICANT = "SK_ID_CURR"
 
 
 def materialize(
-    dataset: Dataset, store: Store, progress: Callable[[int], None] | None = None
+    dataset: Dataset,
+    store: Store,
+    progress: Callable[[int], None] | None = None,
+    client: Client | None = None,
 ) -> int:
     """Put every applicant of a dataset into the store, training and test, and return how many.
 
     Applicants of the same number are replaced, others stay. An interrupted run leaves whole
     applicants behind; run again, it does all of them again. `progress` is called with the number of
-    applicants that are done.
+    applicants that are done. The workers of a client, if there is one, take a bucket each; they
+    need PSEUDONYM_KEY in their environment where this process has it.
+
+    Raises
+    ------
+    BucketsError
+        If a worker's bucket fails, after all others are done.
     """
-    done, now = 0, datetime.now(UTC)
-    unknown = dataset.misunderstood()
-    for rows in row_batches(dataset, size=_BATCH):
-        for applicants in online_applicants(rows, dataset.digest, now, unknown):
-            store.applicants.put(applicants)
-            done += len(applicants)
-            if progress:
-                progress(done)
+    done, at = 0, datetime.now(UTC)
+    if client is None:
+        numbers = _put(dataset, store, at)
+    else:
+        task = partial(_put_bucket, dataset.folder.resolve(), store.address, at)
+        numbers = (number for _, number in run(task, range(dataset.buckets), client))
+    for number in numbers:
+        done += number
+        if progress:
+            progress(done)
     return done
+
+
+def _put_bucket(folder: Path, address: str, at: datetime, bucket: int) -> int:
+    """Put the applicants of a bucket into the store: the task of a worker."""
+    with closing(Store(address, os.environ.get("PSEUDONYM_KEY") or None)) as store:
+        return sum(_put(Dataset.open(folder), store, at, bucket))
+
+
+def _put(dataset: Dataset, store: Store, at: datetime, bucket: int | None = None) -> Iterator[int]:
+    """Put the applicants of a bucket, or of all, into the store; how many, as they are put."""
+    unknown = dataset.misunderstood()
+    for rows in row_batches(dataset, size=_BATCH, bucket=bucket):
+        for applicants in online_applicants(rows, dataset.digest, at, unknown):
+            store.applicants.put(applicants)
+            yield len(applicants)
 
 
 def online_applicants(

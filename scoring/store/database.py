@@ -49,6 +49,11 @@ class Database:
         return self._url.render_as_string(hide_password=True)
 
     @property
+    def address(self) -> str:
+        """The address with its password, to be opened elsewhere and never shown."""
+        return self._url.render_as_string(hide_password=False)
+
+    @property
     def embedded(self) -> bool:
         """Whether the database is a file of our own, with no server behind it."""
         return self._engine.dialect.name == "sqlite"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.decisions.reader import ApplicantReader
-from scoring.data.dataset import Dataset
+from scoring.data.dataset import FILES, Dataset, write_dataset
 from scoring.data.requests import Rows, frames_of
 from scoring.data.tables import HISTORY, TABLES
 from scoring.features import build_features
 from scoring.features.vectors import from_bytes, layout, pack
 from scoring.serving import materialize as module
 from scoring.serving.batch import example_requests, parted, row_batches
+from scoring.serving.engines import workers
 from scoring.serving.materialize import materialize, online_applicants, request_bodies
 from scoring.store import OnlineApplicant, Store
 from tests.helpers import serving
@@ -168,6 +170,26 @@ def test_sizes_of_batches_make_no_difference(
     expected = {one.applicant: one for one in made(sample, train=800, test=200)}
     for number, one in lite.applicants.of(list(expected)).items():
         assert (one.features, one.rows) == (expected[number].features, expected[number].rows)
+
+
+@pytest.mark.system
+def test_workers_put_the_same_applicants_into_the_store(sample: Dataset, tmp_path: Path) -> None:
+    few = {
+        name: sample.scan(name).filter(pl.col("SK_ID_CURR") % 8 == 0).select(table.schema.names())
+        for name, table in FILES.items()
+    }
+    dataset = write_dataset(few, tmp_path / "dataset", "synthetic", buckets=3)
+    kept = []
+    for number in (None, 2):
+        store, seen = Store(f"sqlite:///{tmp_path / str(number)}.db"), []
+        store.migrate()
+        with workers(number) as client:
+            assert materialize(dataset, store, seen.append, client) == seen[-1] == 125
+        numbers = dataset.frames()["application"].collect()["SK_ID_CURR"].to_list()
+        kept.append(store.applicants.of(numbers))
+        store.close()
+    for own, other in zip(kept[0].values(), kept[1].values(), strict=True):
+        assert replace(own, materialized_at=NOW) == replace(other, materialized_at=NOW)
 
 
 def test_known_applicants_are_replaced_and_others_stay(lite: Store, sample: Dataset) -> None:
