@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 
 from api import Settings
 from api.decisions import example
-from scoring.evaluation.explain import with_explanations
 from scoring.modelling.examples import Examples
+from scoring.modelling.fit import with_explanations
 from scoring.monitoring.replay import Report, replay
 from scoring.serving.exploration import position
 from scoring.serving.scorer import Scorer
