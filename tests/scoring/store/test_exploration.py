@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scoring.store import Override, Policy, Prediction, Store
+from scoring.store import Outcome, Override, Policy, Prediction, Store
 from tests.helpers.databases import KEY, prediction
 
 MAY = datetime(2026, 5, 31, 23, 30, tzinfo=UTC)
@@ -96,3 +96,18 @@ def test_a_draw_by_number_is_not_repeated_under_a_pseudonym(store: Store) -> Non
         (kept,) = hidden.decisions.search()
         assert (kept.policy, kept.exploration, kept.propensity) == (None, "drawn", 0.1)
     hidden.close()
+
+
+def test_who_was_drawn_teaches_and_is_no_promise_kept_or_broken(store: Store) -> None:
+    """A retraining learns from the loan; what was promised, was promised of those accepted."""
+    made = [
+        drawn(MAY, applicant="1"),
+        prediction(at=MAY, applicant="2", decision="accept"),
+        prediction(at=MAY, applicant="3", decision="refuse"),
+    ]
+    store.decisions.record(made)
+    store.outcomes.record([Outcome(own.applicant, own.id, True, JUNE, JUNE, "k") for own in made])
+    later = JUNE + timedelta(days=1)
+    assert {own.applicant for own in store.windows.labelled(later)} == {"1", "2"}
+    assert store.windows.labelled_refusals(later) == 1
+    assert store.windows.settled(made[0].model_digest, None, later).pds.tolist() == [made[1].pd]
