@@ -17,11 +17,11 @@ from api.decisions import example
 from scoring.modelling.examples import Examples
 from scoring.modelling.fit import with_explanations
 from scoring.monitoring.replay import Report, replay
-from scoring.serving.exploration import position
+from scoring.serving.exploration import explored, position
 from scoring.serving.scorer import Scorer
 from scoring.store import Policy, Prediction, Store
 from tests.helpers import serving
-from tests.helpers.databases import KEY
+from tests.helpers.databases import KEY, prediction
 
 NUMBERS = range(900_001, 900_201)
 EVERYBODY = Policy(explore_share=0.3, explore_bound=1.0, explore_budget=1e6)
@@ -100,6 +100,17 @@ def test_a_share_is_accepted_and_every_decision_tells_how_likely_it_was(
     assert said == {("accept", 0.3, "drawn"), ("refuse", 0.7, "not drawn")}
     assert {own.model_decision for own in decisions.values()} == {"refuse"}
     assert {own.policy for own in decisions.values()} == {store.models.policy().number}
+
+
+def test_propensities_add_up_to_all_who_are_in_the_band() -> None:
+    """Whoever is drawn stands for 1 / p, and whoever is not for 1 / (1 - p)."""
+    policy, number = replace(EVERYBODY, explore_share=0.1), 20_000
+    refusals = [prediction(applicant=f"p-{i}", propensity=1.0) for i in range(number)]
+    decided = [explored(own, policy) for own in refusals]
+    for kind, share in (("drawn", 0.1), ("not drawn", 0.9)):
+        weights = [1 / float(own.propensity or 0) for own in decided if own.exploration == kind]
+        error = (number * (1 - share) / share) ** 0.5
+        assert sum(weights) == pytest.approx(number, abs=4 * error)
 
 
 def test_an_applicant_is_drawn_or_not_however_often_and_whoever_asks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from datetime import UTC, datetime
@@ -47,11 +48,8 @@ def loans(
     explored: tuple[int, int] = (0, 0),
 ) -> Experience:
     """Loans with an outcome, and refusals, of which so many were explored, so many of them good."""
-    known = CostSummary(number, defaults * LOSS, defaults * LOSS**2)
     total = number + refused if decided is None else decided
-    seen, good = explored
-    sums = (seen / SHARE, good / SHARE, seen / SHARE**2, good / SHARE**2)
-    return Experience(known, RefusalSummary(total, refused, seen, *sums))
+    return experienced(number, defaults, total, refused, *explored, SHARE)
 
 
 def chosen(
@@ -243,6 +241,59 @@ def test_a_model_that_overstates_risk_gains_nothing_by_it(
     # What exploration has shown stays known once it is switched off.
     found = chosen(champion, challenger, mine=gloomy, other=honest, explore_share=0.0)
     assert found["challenger", "bandit"] / found.total() > 0.99
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bandit_that_learns_leaves_the_model_that_overstates_risk(
+    champion: LiveModel, challenger: LiveModel, seed: int
+) -> None:
+    """By its own word the challenger would be the cheaper one: its refusals hardly ever pay."""
+    rng, cutoff = dice(seed), 1 / (1 + LOSS)
+    policy = Policy("bandit", challenger_share=0.3, explore_share=0.2, explore_bound=1.0)
+    overstated = {champion.digest: 0.0, challenger.digest: 2.0}
+    # Loans, their defaults, all decided, refused, explored, of these good, and by its own word.
+    counts = {digest: [0, 0, 0, 0, 0, 0, 0.0] for digest in overstated}
+    answered = []
+    for number in range(40_000):
+        experience = {d: experienced(*own[:6], policy.explore_share) for d, own in counts.items()}
+        live = route(number, champion, challenger, policy, experience, rng).model
+        odds = rng.normalvariate(-2.5, 1.0)
+        defaults = rng.random() < logistic(odds)
+        pd = logistic(odds + overstated[live.digest])
+        own = counts[live.digest]
+        own[2] += 1
+        if pd <= cutoff:
+            own[0] += 1
+            own[1] += defaults
+        else:
+            own[3] += 1
+            own[6] += 1 - pd
+            if rng.random() < policy.explore_share:
+                own[4] += 1
+                own[5] += not defaults
+        answered.append(live)
+    mine, other = ((LOSS * bad + word) / all_of for _, bad, all_of, *_, word in counts.values())
+    assert other < mine
+    assert answered[-2_000:].count(champion) > 1_900
+
+
+def logistic(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
+
+
+def experienced(
+    number: float,
+    bad: float,
+    decided: float,
+    refused: float,
+    seen: float,
+    good: float,
+    share: float,
+) -> Experience:
+    """What is known where every outcome comes at once."""
+    sums = (seen / share, good / share, seen / share**2, good / share**2)
+    known = CostSummary(int(number), bad * LOSS, bad * LOSS**2)
+    return Experience(known, RefusalSummary(int(decided), refused, int(seen), *sums))
 
 
 def test_without_refusals_only_outcomes_count() -> None:
