@@ -68,7 +68,9 @@ def _figures(page: Page, answer: Mapping[str, Any]) -> dict[str, str]:
 
 def _why(page: Page, answer: Mapping[str, Any]) -> str:
     reasons = "; ".join(refer_reasons(page, answer))
-    return page.say(f"{answer['decision']}_why", reasons=reasons, **_figures(page, answer))
+    decision, by_model = answer["decision"], answer.get("model_decision")
+    kind = "drawn" if (decision, by_model) == ("accept", "refuse") else decision
+    return page.say(f"{kind}_why", reasons=reasons, **_figures(page, answer))
 
 
 def _show_scale(page: Page, answer: Mapping[str, Any], key: str) -> None:

@@ -103,7 +103,8 @@ class Answer(BaseModel):
     refer_band: ReferBand
     decision: Decision = Field(description="accept, refuse, or refer: an officer decides")
     model_decision: Decision = Field(
-        description="What the probability alone means; refer_reasons say why it differs"
+        description="What the probability alone means; refer_reasons, or the record's "
+        "exploration, say why it differs"
     )
     refer_reasons: list[ReferReason] = Field(
         description="Why an officer decides: band: the probability is too close to the cut-off; "

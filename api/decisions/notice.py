@@ -169,6 +169,8 @@ def _reasons(history: History, words: _Words) -> Section:
     pd, low, high = percents(shares, words.language)
     band = "reasons.cutoff" if low == high else "reasons.band"
     probability = words("reasons.probability", pd=pd) + " " + words(band, low=low, high=high)
+    if history.in_force == "accept" and prediction.exploration == "drawn":
+        probability += " " + words("reasons.drawn")
     return Section(
         words("reasons.title" if refused else "reasons.assessment"),
         tuple(reasons),

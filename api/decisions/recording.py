@@ -80,6 +80,7 @@ def record_of(
         counter_offer_to=origin,
         actor=actor,
         terms=terms,
+        propensity=1.0,
         shadows=_shadows(route, scores),
     )
 

@@ -5,7 +5,8 @@
     models chosen   ../models      the applicant's number   -> a Route: who answers, who is tried
     scored          scoring.py     Featured, their Route    -> a ModelScore of each model
     decided         caution.settle a ModelScore             -> accept, refer or refuse, and why
-    recorded        recording.py   all of these             -> a Prediction, in the store
+    recorded        recording.py   all of these             -> a Prediction, in the store, once
+                                                               `explored` has looked at refusals
     answered        answers.py     a recorded Prediction    -> JSON
 
 Single requests and batches go all of it, a what-if all but the recording. Requests that wait at
@@ -15,6 +16,7 @@ has is in the store.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -35,8 +37,9 @@ from scoring.data.requests import Rows
 from scoring.features.vectors import Vectors
 from scoring.serving.caution import ReferReason, settle
 from scoring.serving.costs import Decision
+from scoring.serving.exploration import explored
 from scoring.serving.offers import Offered, Settled, find_offers
-from scoring.store import Prediction, Store, StoreUnavailableError
+from scoring.store import Policy, Prediction, Store, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -150,21 +153,43 @@ class DecisionService:
     def _score_and_record(self, featured: list[Featured]) -> list[Prediction | ProblemError]:
         routes = [self._models.route(item.request.applicant.id) for item in featured]
         scores = score_by_routes([item.vector for item in featured], routes)
-        refer_all = self._models.policy.refer_all
+        policy = self._models.policy
         answering = (own[route.model.digest] for route, own in zip(routes, scores, strict=True))
         settled = [
-            self._settle(item.request.applicant, own.decision, own.known, refer_all=refer_all)
+            self._settle(
+                item.request.applicant, own.decision, own.known, refer_all=policy.refer_all
+            )
             for item, own in zip(featured, answering, strict=True)
         ]
         terms = self._settings.terms
         records = [
-            record_of(*item, terms, self._store)
+            self._explored(record_of(*item, terms, self._store), policy)
             for item in zip(featured, routes, scores, settled, strict=True)
         ]
-        recorded = self._store.decisions.record(records)
-        new = [kept for kept, own in zip(recorded, records, strict=True) if kept is own]
+        recorded = self._store.decisions.record(records, self._room(policy))
+        new = [kept for kept, own in zip(recorded, records, strict=True) if kept.id == own.id]
         metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
         return list(map(unless_taken, records, recorded))
+
+    def _explored(self, record: Prediction, policy: Policy) -> Prediction:
+        """Let chance accept a refusal, where nothing would keep an acceptance from being one."""
+        if not policy.explore_share:
+            return record
+        record = replace(record, policy=policy.number)
+        accepted, _ = settle(
+            "accept",
+            record.known,
+            understood=record.misunderstood is None,
+            least_known=self._settings.least_known,
+        )
+        open_to_chance = record.decision == "refuse" and accepted == "accept"
+        return explored(record, policy) if open_to_chance else record
+
+    def _room(self, policy: Policy) -> float:
+        """The summed PD that a month may have spent for the dearest of the band still to fit."""
+        costs = self._models.champion().scorer.costs
+        loss = costs.false_negative / costs.false_positive
+        return policy.explore_budget / loss - policy.explore_bound
 
     def _settle(
         self,

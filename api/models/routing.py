@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scoring.serving.scorer import Scorer
-from scoring.store import CostSummary, Experience, Policy
+from scoring.store import CostSummary, Experience, Policy, RefusalSummary
 
-# A model with fewer known outcomes is not judged by them yet.
+# A model with fewer known outcomes, of its loans or of those whom it refused, is not judged yet.
 LEAST_OUTCOMES = 30
 # What a model costs is believed, before anything is known, as if so many applicants had shown
 # the prior mean: a weak prior, which a month of outcomes outweighs. In units of one refused good
@@ -80,25 +80,36 @@ def _drawn(
     """Thompson sampling: draw what each may cost from what is known, and take the cheaper one.
 
     Thompson, "On the likelihood that one unknown probability exceeds another" (1933). Until both
-    have outcomes enough, the challenger gets its share of a split.
+    have outcomes enough, the challenger gets its share of a split. Where nobody explores, nothing
+    will ever tell what refusals cost, and the champion answers.
     """
     mine, other = experience.get(champion.digest), experience.get(challenger.digest)
-    if not (mine and other) or (
-        min(mine.known.applicants, other.known.applicants) < LEAST_OUTCOMES
-    ):
+    known = mine and other and min(mine.known.applicants, other.known.applicants) >= LEAST_OUTCOMES
+    seen = mine and other and _refusals_seen(mine.refusals) and _refusals_seen(other.refusals)
+    if known and not seen and not policy.explore_share:
+        return Route(champion, "bandit: no exploration")
+    if not (mine and other and known and seen):
         chosen = challenger if rng.random() < policy.challenger_share else champion
         return Route(chosen, "bandit: first trials")
     cheaper = draw_cost(other, rng) < draw_cost(mine, rng)
     return Route(challenger if cheaper else champion, "bandit")
 
 
+def _refusals_seen(refusals: RefusalSummary) -> bool:
+    """Whether outcomes tell what a model's refusals cost, where it refuses anybody."""
+    return not refusals.refused or refusals.explored >= LEAST_OUTCOMES
+
+
 def draw_cost(experience: Experience, rng: random.Random) -> float:
     """Draw a model's mean cost an applicant from what is believed of it.
 
     The mean over all it decided on is put together from two groups, each with the weight that it
-    has among the decisions: those who were refused, at the margin that was probably lost with
-    them, and all others, at the mean cost of those whose outcome is known. Weights by outcomes
-    would count refusals, which are known at once, more than loans, which take months.
+    has among the decisions: those whom it refused, at the share of good ones among the explored,
+    and all others, at the mean cost of those whose outcome is known. Weights by outcomes would
+    count refusals, which are known at once, more than loans, which take months.
+
+    Refusals above the bound, of whom nobody sees any outcome, count like those below it. To a model
+    whose high PDs are right this does some wrong; one that overstates risk gains nothing by it.
 
     Normal, with a weak prior; costs are bounded, so that the mean of some dozens is nearly
     normal whatever their distribution.
@@ -107,15 +118,27 @@ def draw_cost(experience: Experience, rng: random.Random) -> float:
     mean, variance = _of_known(known)
     if refusals.refused:
         share = refusals.refused / refusals.decided
-        lost = refusals.lost / refusals.refused
-        spread = max(refusals.lost_of_squares / refusals.refused - lost * lost, 0.0)
+        lost, of_lost = _of_refused(refusals)
         variance = (
             (1.0 - share) ** 2 * variance
-            + share**2 * spread / refusals.refused
+            + share**2 * of_lost
             + share * (1.0 - share) * (lost - mean) ** 2 / refusals.decided
         )
         mean = (1.0 - share) * mean + share * lost
     return rng.normalvariate(mean, math.sqrt(variance))
+
+
+def _of_refused(refusals: RefusalSummary) -> tuple[float, float]:
+    """Estimate the share of good applicants among the refused, and its variance.
+
+    The weighted share of Hajek (1971), with the variance of a ratio. One of either kind is added,
+    as Laplace's rule of succession does: where all explored were good, some are not.
+    """
+    usual = refusals.weights / refusals.explored
+    weights, squares = refusals.weights + 2 * usual, refusals.weights_of_squares + 2 * usual**2
+    share = (refusals.good + usual) / weights
+    good = refusals.good_of_squares + usual**2
+    return share, (good * (1.0 - 2.0 * share) + share**2 * squares) / weights**2
 
 
 def _of_known(known: CostSummary) -> tuple[float, float]:

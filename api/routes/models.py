@@ -57,10 +57,25 @@ class PolicyAnswer(BaseModel):
 
     strategy: Strategy = Field(
         description="champion: it alone; shadow: the challenger is scored and recorded, never "
-        "answered; split: it answers a share of the applicants; bandit: whoever costs less"
+        "answered; split: it answers a share of the applicants; bandit: whoever costs less, the "
+        "champion while nothing tells what refusals cost"
     )
     challenger_share: float = Field(ge=0, le=1, description="Of a split, and of first trials")
     refer_all: bool = Field(description="Whether every application goes to an officer")
+    explore_share: float = Field(
+        ge=0,
+        le=1,
+        description="Of those refused with a probability up to the bound, the share accepted at "
+        "random; 0: nobody is",
+    )
+    explore_bound: float = Field(
+        ge=0, le=1, description="The probability above which no refused applicant is accepted so"
+    )
+    explore_budget: float = Field(
+        ge=0,
+        description="The expected loss of a month (UTC) beyond which nobody else is accepted so: "
+        "the sum of probability x false_negative, in units of one refused good applicant",
+    )
 
 
 class PolicyBody(Body):
@@ -69,6 +84,9 @@ class PolicyBody(Body):
     strategy: Strategy | None = None
     challenger_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     refer_all: bool | None = None
+    explore_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    explore_bound: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    explore_budget: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     actor: Text = Field(description="Who changes it")
     motive: Motive = Field(description="Why; it is kept")
 
@@ -114,7 +132,7 @@ def policy() -> Response:
 )
 @scope("admin")
 def set_policy() -> Response:
-    """Change the strategy or the share, or refer everything; who and why is kept.
+    """Change the strategy or the share, refer everything, or explore; who and why is kept.
 
     What is left out stays as it is, whoever changes it at the same time: without If-Match,
     refer_all alone can be set at any time.

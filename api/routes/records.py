@@ -18,7 +18,7 @@ from api.http.problems import ProblemError
 from api.service import current_service
 from scoring.serving.caution import ReferReason
 from scoring.serving.costs import Decision
-from scoring.store import ERASED, Override, Prediction
+from scoring.store import ERASED, Exploration, Override, Prediction
 
 blueprint = openapi.resource("records", "records", "What was decided, and what came of it")
 
@@ -54,6 +54,16 @@ class Record(Answer):
 
     model_config = ConfigDict(json_schema_extra={"example": example.RECORD})
 
+    propensity: float | None = Field(
+        ge=0,
+        le=1,
+        description="How likely the policy was to decide so, whatever officers did since; null "
+        "where it is not on record",
+    )
+    exploration: Exploration | None = Field(
+        description="Of a refusal within the band that is explored: drawn, and so accepted; not "
+        "drawn; or budget spent, where nobody is drawn; null for all others"
+    )
     final_decision: Decision = Field(description="That of the last override, else the decision")
     overrides: list[OverrideAnswer] = Field(
         max_length=MOST_OVERRIDES, description="The last ones, the oldest of them first"
@@ -268,6 +278,8 @@ def record_answer(prediction: Prediction, overrides: Sequence[Override]) -> Resp
     response = json_answer(
         {
             **answer_of(prediction),
+            "propensity": prediction.propensity,
+            "exploration": prediction.exploration,
             "final_decision": overrides[-1].decision if overrides else prediction.decision,
             "overrides": [
                 fields_of(OverrideAnswer, override) for override in overrides[-MOST_OVERRIDES:]

@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,14 +23,24 @@ import orjson
 
 from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
 from scoring.features.vectors import Layouts, VectorError, Vectors, compute, from_bytes, layout
+from scoring.serving.exploration import explored
 from scoring.serving.reasons import Reason, facts_of
 from scoring.serving.scorer import Scorer, ScorerError
-from scoring.store import ERASED, Prediction, ShadowScore, Store, StoreError, StoreUnavailableError
+from scoring.store import (
+    ERASED,
+    Policy,
+    Prediction,
+    ShadowScore,
+    Store,
+    StoreError,
+    StoreUnavailableError,
+)
 
 logger = logging.getLogger(__name__)
 
-# A model by its digest, None if it is not kept.
+# A model by its digest, None if it is not kept, and a policy by its number.
 Models = Callable[[str], Scorer | None]
+Policies = Callable[[int], Policy | None]
 
 # Decisions computed at once: features of many cost little more than of one, but rows take many
 # times their compressed room once they are read.
@@ -38,6 +48,7 @@ _MOST_DECISIONS = 200
 _MOST_BYTES = 2_000_000
 # Decisions come in the order of time, so that few models are needed at once.
 _MOST_MODELS = 4
+_MOST_POLICIES = 64
 # What is told of a difference is enough to look into it.
 _MOST_TOLD = 20
 _LONGEST_TEXT = 60
@@ -148,9 +159,13 @@ def replay(
     """
     report, layouts = Report(), Layouts(store.models.layout)
     models = lru_cache(_MOST_MODELS)(partial(kept_model, store))
+    policies = lru_cache(_MOST_POLICIES)(store.models.policy_of)
     # A service that goes on recording would keep this from ever ending.
     for decisions in _together(store.decisions.search(since=since, until=datetime.now(UTC))):
-        report.add(decisions, _findings(decisions, models, layouts))
+        findings = _findings(decisions, models, layouts)
+        for decision in decisions:
+            _replay_exploration(decision, policies, findings)
+        report.add(decisions, findings)
         if progress:
             progress(report.decisions)
     return report
@@ -330,8 +345,9 @@ def _compare_opinion(
             stored = _reasons(decision) if is_reasons else getattr(decision, field_name)
             if stored != recomputed:
                 findings.differs(decision, field_name, stored, recomputed)
-        # While everything is referred, what the model says is not what is answered.
-        if decision.decision not in ("refer", opinion["model_decision"]):
+        # While everything is referred, or chance accepts, the model's word is not the answer.
+        chance = decision.exploration == "drawn"
+        if not chance and decision.decision not in ("refer", opinion["model_decision"]):
             findings.differs(decision, "decision", decision.decision, opinion["model_decision"])
     for shadow in decision.shadows:
         if shadow.model_digest == digest:
@@ -339,6 +355,28 @@ def _compare_opinion(
             recomputed = tuple(opinion[key] for key in ("model_version", "pd", "model_decision"))
             if stored != recomputed:
                 findings.differs(decision, f"shadow {name}", stored, recomputed)
+
+
+def _replay_exploration(decision: Prediction, policies: Policies, findings: _Findings) -> None:
+    """Compare who was accepted at random, and how likely that was, with what was recorded.
+
+    What a month had spent by then is not added up again: it depends on who came first.
+    """
+    if decision.exploration is None or decision.applicant == ERASED:
+        return
+    policy = None if decision.policy is None else policies(decision.policy)
+    if policy is None:
+        findings.lacks(decision, "the policy or the number by which it was drawn")
+        return
+    refused = replace(decision, decision="refuse", propensity=1.0, exploration=None)
+    drawn = explored(refused, policy)
+    if decision.exploration == "budget spent" and drawn.exploration is not None:
+        drawn = replace(refused, exploration="budget spent")
+    for name in ("model_decision", "decision", "propensity", "exploration"):
+        stored = getattr(decision, name)
+        recomputed = "refuse" if name == "model_decision" else getattr(drawn, name)
+        if stored != recomputed:
+            findings.differs(decision, name, stored, recomputed)
 
 
 def _reasons(decision: Prediction) -> object:

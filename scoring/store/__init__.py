@@ -21,6 +21,7 @@ from scoring.store.records import ApiKey as ApiKey
 from scoring.store.records import CostSummary as CostSummary
 from scoring.store.records import Decided as Decided
 from scoring.store.records import Experience as Experience
+from scoring.store.records import Exploration as Exploration
 from scoring.store.records import Labelled as Labelled
 from scoring.store.records import ModelEvent as ModelEvent
 from scoring.store.records import ModelUsage as ModelUsage

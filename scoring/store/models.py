@@ -38,6 +38,7 @@ _LARGEST = 200 * 1024 * 1024
 # Several workers keep the same model at the same time.
 _ONCE = insert_once(archives)
 _LAYOUT_ONCE = insert_once(layouts)
+_POLICY = tuple(policies.c[name] for name in Policy.__dataclass_fields__)
 
 
 class Models(Repository):
@@ -130,6 +131,11 @@ class Models(Repository):
         with self._database.reading() as connection:
             return _policy(connection)
 
+    def policy_of(self, number: int) -> Policy | None:
+        """Return how models were used since a change of the policy; None if it is not kept."""
+        rows = self._rows(select(*_POLICY).where(policies.c.number == number))
+        return Policy(*rows[0]) if rows else None
+
     def set_policy(self, policy: Policy, by: str, why: str) -> None:
         """Set all of how models are used; who and why stays on record."""
         self.change_policy(asdict(policy), by, why)
@@ -163,8 +169,7 @@ class Models(Repository):
 
 
 def _policy(connection: Connection) -> Policy:
-    columns = (policies.c[name] for name in Policy.__dataclass_fields__)
-    query = select(*columns).order_by(policies.c.number.desc()).limit(1)
+    query = select(*_POLICY).order_by(policies.c.number.desc()).limit(1)
     row = connection.execute(query).first()
     return Policy() if row is None else Policy(*row)
 

@@ -5,7 +5,17 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, case, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    case,
+    func,
+    insert,
+    not_,
+    select,
+)
 
 from scoring.store.database import Repository
 from scoring.store.engine import chosen, replacing
@@ -72,7 +82,8 @@ class Outcomes(Repository):
 
         Of an applicant's decisions by one model for one caller the last counts, or the last with
         an outcome. Refusals of each caller weigh as much as the known outcomes of its loans,
-        whatever the number of its requests: whoever only asks moves nothing.
+        whatever the number of its requests: whoever only asks moves nothing. Who was drawn by
+        exploration is one whom the model refused.
         """
         callers: dict[str, list[Sequence[float]]] = {}
         for digest, *row in self._rows(_realised(since)):
@@ -146,18 +157,22 @@ def _realised(since: datetime) -> Select[Any]:
     own = (predictions.c.model_digest, predictions.c.caller, predictions.c.applicant)
     newest = (outcomes.c.prediction_id.is_(None), predictions.c.at.desc(), predictions.c.id.desc())
     place = func.row_number().over(partition_by=own, order_by=newest).label("place")
-    columns = (*own, predictions.c.pd, granted().label("granted"), outcomes.c.defaulted, place)
+    drawn = predictions.c.exploration.is_not_distinct_from("drawn").label("drawn")
+    columns = (*own, granted().label("granted"), drawn, predictions.c.propensity,
+               outcomes.c.defaulted, place)  # fmt: skip
     all_of = select(*columns).outerjoin(outcomes, outcomes.c.prediction_id == predictions.c.id)
     last = all_of.where(predictions.c.at >= since).subquery()
-    lost = case((last.c.granted, 0.0), else_=1.0 - last.c.pd)
-    known = case((last.c.granted, last.c.defaulted))
+    known = case((last.c.granted & not_(last.c.drawn), last.c.defaulted))
+    explored = case((last.c.granted & last.c.drawn, last.c.defaulted))
+    weight = case((explored.is_not(None), 1.0 / last.c.propensity), else_=0.0)
+    good = case((explored, 0.0), else_=weight)
     sums = (
         func.count(),
-        func.sum(case((last.c.granted, 0), else_=1)),
-        func.sum(lost),
-        func.sum(lost * lost),
+        func.sum(case((last.c.granted & not_(last.c.drawn), 0), else_=1)),
         func.count(known),
         func.sum(case((known, 1), else_=0)),
+        func.count(explored),
+        *map(func.sum, (weight, good, weight * weight, good * good)),
     )
     query = select(last.c.model_digest, *sums).where(last.c.place == 1)
     return query.group_by(last.c.model_digest, last.c.caller)
@@ -165,25 +180,24 @@ def _realised(since: datetime) -> Select[Any]:
 
 def _together(callers: Sequence[Sequence[float]], cost: float) -> Experience:
     """A row a caller; while no outcome is known, each request counts alike."""
-    known, defaults = (int(sum(row[i] for row in callers)) for i in (4, 5))
-    heard = [row for row in callers if row[4] or not known]
+    known, defaults, explored, *sums = (sum(row[i] for row in callers) for i in range(2, 9))
+    heard = [row for row in callers if row[2] or not known]
     decided = int(sum(row[0] for row in heard))
-    weights = [row[4] / known * decided / row[0] if known else 1.0 for row in heard]
-    sums = (
-        sum(weight * row[i] for weight, row in zip(weights, heard, strict=True)) for i in (1, 2, 3)
-    )
-    costs = CostSummary(known, defaults * cost, defaults * cost * cost)
-    return Experience(costs, RefusalSummary(decided, *sums))
+    refused = sum(row[1] * (row[2] / known * decided / row[0] if known else 1.0) for row in heard)
+    costs = CostSummary(int(known), defaults * cost, defaults * cost * cost)
+    return Experience(costs, RefusalSummary(decided, refused, int(explored), *sums))
 
 
 def granted() -> ColumnElement[bool]:
     """Whether an applicant got the loan, so that an outcome says something.
 
     The last override decides, else the model's own decision: one whom the model refused got it
-    only where an officer accepted, and one who was referred and has an outcome did.
+    only where an officer accepted or exploration did, and one who was referred and has an outcome
+    did.
     """
     word = func.nullif(latest_override(), "refer")
-    return func.coalesce(word, predictions.c.model_decision) != "refuse"
+    explored = case((predictions.c.decision == "accept", "accept"))
+    return func.coalesce(word, explored, predictions.c.model_decision) != "refuse"
 
 
 def latest_override(number: ColumnElement[str] = predictions.c.id) -> ScalarSelect[str]:

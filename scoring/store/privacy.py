@@ -167,7 +167,8 @@ def _convert_reads(connection: Connection, pseudonyms: Pseudonyms) -> int:
 
 def _converted(row: Row, pseudonyms: Pseudonyms) -> Row:
     number = int(row["applicant"])
-    values: Row = {"applicant": pseudonyms.applicant(number)}
+    # A pseudonym is drawn otherwise than the number was.
+    values: Row = {"applicant": pseudonyms.applicant(number), "policy": None}
     for name in ("request_id", "idempotency_key", "request_sha256"):
         values[name] = row[name] and pseudonyms.concealed(row[name])
     if row["rows"] is not None:

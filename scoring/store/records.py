@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
 Strategy = Literal["champion", "shadow", "split", "bandit"]
+Exploration = Literal["drawn", "not drawn", "budget spent"]
 Scope = Literal["score", "outcome", "admin", "read"]
 Severity = Literal["warning", "critical"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -65,6 +66,14 @@ class Prediction:
         Who took the loan that was offered; None where this is no counter-offer.
     terms
         JSON: who lends, and for how long the decision can be contested, as it was that day.
+    propensity
+        How likely the policy was to decide so on this applicant, from 0 to 1; None where it is not
+        on record. Officers' overrides do not change it.
+    exploration
+        Of a refusal within the band that is explored: "drawn", and so accepted; "not drawn"; or
+        "budget spent", where nobody is drawn any more. None for all others.
+    policy
+        The number of the policy under which there was exploration; None where there was none.
     """
 
     id: str
@@ -99,6 +108,9 @@ class Prediction:
     counter_offer_to: str | None = None
     terms: str | None = None
     actor: str | None = None
+    propensity: float | None = None
+    exploration: Exploration | None = None
+    policy: int | None = None
     shadows: tuple[ShadowScore, ...] = ()
 
 
@@ -249,16 +261,30 @@ class Policy:
         0 to 1; bandit: whoever has turned out to cost less.
     refer_all
         Whether every application goes to an officer.
+    explore_share, explore_bound
+        The share, from 0 to 1, of those refused with a PD up to the bound who are accepted at
+        random, so that outcomes tell what refusals are worth.
+    explore_budget
+        What they may be expected to lose in a month of the calendar (UTC): the sum of PD x cost of
+        an accepted default, in units of one refused good applicant.
     """
 
     strategy: Strategy = "champion"
     challenger_share: float = 0.1
     refer_all: bool = False
+    explore_share: float = 0.0
+    explore_bound: float = 0.0
+    explore_budget: float = 0.0
     number: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
+        explored = (
+            f", {self.explore_share:g} of the refused up to a PD of {self.explore_bound:g} "
+            f"explored within {self.explore_budget:g} a month"
+        )
         everything = ", everything referred" if self.refer_all else ""
-        return f"{self.strategy}, challenger's share {self.challenger_share:g}{everything}"
+        said = f"{self.strategy}, challenger's share {self.challenger_share:g}"
+        return said + (explored if self.explore_share else "") + everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,23 +390,29 @@ class CostSummary:
 
 @dataclass(frozen=True, slots=True)
 class RefusalSummary:
-    """Whom one model refused, so that nobody will know what would have happened.
+    """Whom one model refused, and what became of those who were accepted all the same.
 
     Attributes
     ----------
     decided
         All applicants that it decided on.
     refused
-        Those of them who got no loan; by the weights of those who asked.
-    lost, lost_of_squares
-        The sum over the refused of 1 - PD, which is the part of a good applicant that was lost
-        with each if the model's probabilities are right; and of its squares.
+        Those of them whom it refused, the explored too; by the weights of those who asked.
+    explored
+        Those of the refused who were drawn and accepted, and whose outcome is known.
+    weights, good
+        The sum over the explored of 1 / propensity, and over those who did not default.
+    weights_of_squares, good_of_squares
+        The same of (1 / propensity) squared.
     """
 
     decided: int
     refused: float
-    lost: float
-    lost_of_squares: float
+    explored: int = 0
+    weights: float = 0.0
+    good: float = 0.0
+    weights_of_squares: float = 0.0
+    good_of_squares: float = 0.0
 
 
 class Experience(NamedTuple):

@@ -133,12 +133,17 @@ def _old_notes(before: datetime) -> dict[Table, ColumnElement[bool]]:
     Of each role the model that was loaded last stays on record: it may still serve.
     """
     in_force = select(func.max(policies.c.number)).scalar_subquery()
+    explored = select(predictions.c.policy).where(predictions.c.policy.is_not(None))
     return {
         events: and_(events.c.at < before, events.c.number.not_in(_loaded_last(events.c.number))),
         alerts: alerts.c.closed_at < before,
         reads: reads.c.at < before,
         reports: reports.c.at < before,
-        policies: and_(policies.c.at < before, policies.c.number < in_force),
+        policies: and_(
+            policies.c.at < before,
+            policies.c.number < in_force,
+            policies.c.number.not_in(explored),
+        ),
     }
 
 

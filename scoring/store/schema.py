@@ -28,7 +28,7 @@ _DIGEST = sa.String(64)
 # All that monitoring and the bandit read of every decision: the rows themselves are a hundred
 # times as long.
 _READ = ("at", "id", "model_digest", "decision", "pd", "milliseconds", "model_decision",
-         "applicant", "caller")  # fmt: skip
+         "applicant", "caller", "exploration", "propensity")  # fmt: skip
 
 metadata = sa.MetaData(
     naming_convention={
@@ -71,7 +71,6 @@ predictions = sa.Table(
     sa.Column("known", sa.Float(53)),
     sa.Column("history", sa.String(8)),
     sa.Column("refer_reasons", sa.String(80)),
-    sa.Index("ix_predictions_at", *_READ),
     sa.Index("ix_predictions_applicant", "applicant", "at"),
     sa.Index("uq_predictions_caller", "caller", "idempotency_key", unique=True),
     # No foreign key: the decision that it answers may be purged before it.
@@ -84,6 +83,17 @@ predictions = sa.Table(
     ),
     sa.Column("terms", sa.Text),
     sa.Column("actor", sa.Text),
+    sa.Column("propensity", sa.Float(53)),
+    sa.Column("exploration", sa.String(16)),
+    sa.Column("policy", sa.Integer),
+    sa.Index("ix_predictions_at", *_READ),
+    # What a month's exploration has spent is added up for every applicant who may be drawn.
+    sa.Index(
+        "ix_predictions_exploration",
+        *("exploration", "at", "pd"),
+        sqlite_where=sa.text("exploration IS NOT NULL"),
+        postgresql_where=sa.text("exploration IS NOT NULL"),
+    ),
 )
 
 shadows = sa.Table(
@@ -205,6 +215,9 @@ policies = sa.Table(
     sa.Column("refer_all", sa.Boolean, nullable=False),
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
+    sa.Column("explore_share", sa.Float(53), nullable=False, server_default=sa.text("0")),
+    sa.Column("explore_bound", sa.Float(53), nullable=False, server_default=sa.text("0")),
+    sa.Column("explore_budget", sa.Float(53), nullable=False, server_default=sa.text("0")),
 )
 
 # One row from the look that found an alert to the one that does not any more.

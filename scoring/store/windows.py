@@ -167,7 +167,10 @@ class Windows(Repository):
         return int(count)
 
     def settled(self, digest: str, since: datetime | None, until: datetime) -> Settled:
-        """Return a model's loans whose outcome was observed from a time on and before another."""
+        """Return a model's loans whose outcome was observed from a time on and before another.
+
+        Those that it refused and exploration accepted are none: nothing was promised of them.
+        """
         # As an expression: by the index of this column SQLite would look each decision up where
         # its rows and features lie, instead of reading along the index that has all that is asked.
         observed = func.coalesce(outcomes.c.observed_at, outcomes.c.recorded_at)
@@ -180,6 +183,7 @@ class Windows(Repository):
             )
             .join(predictions, predictions.c.id == outcomes.c.prediction_id)
             .where(predictions.c.model_digest == digest, observed < until, granted())
+            .where(predictions.c.exploration.is_distinct_from("drawn"))
         )
         if since is not None:
             query = query.where(observed >= since)

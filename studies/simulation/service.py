@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,9 @@ from studies.simulation.arrivals import SimulationError
 
 _NAME = "simulation"
 _FIRST_YEAR = 2024
+# Of those whom models refuse, so many are accepted where a bandit has to learn what that costs.
+_EXPLORED = 0.05
+_NO_LIMIT = 1e12
 _CALLER = Caller(_NAME, _NAME, None, "", 0.0)
 
 
@@ -53,9 +57,10 @@ class DatedStore(Store):
 class _DatedDecisions(Decisions):
     _database: DatedStore
 
-    def record(self, new: Sequence[Prediction]) -> list[Prediction]:
+    def record(self, new: Sequence[Prediction], room: float = math.inf) -> list[Prediction]:
         """Record decisions as of today."""
-        return super().record([replace(decision, at=self._database.today) for decision in new])
+        dated = [replace(decision, at=self._database.today) for decision in new]
+        return super().record(dated, room)
 
 
 class _DatedOutcomes(Outcomes):
@@ -103,7 +108,9 @@ class Service:
 
     def use(self, strategy: Strategy, share: float) -> None:
         """Say how champion and challenger are used."""
-        self.store.models.set_policy(Policy(strategy, share), _NAME, _NAME)
+        explored = (_EXPLORED, 1.0, _NO_LIMIT) if strategy == "bandit" else (0.0, 0.0, 0.0)
+        policy = Policy(strategy, share, False, *explored)
+        self.store.models.set_policy(policy, _NAME, _NAME)
         self._models.refresh_policy()
 
     def decide(self, month: int, numbers: Sequence[int], vectors: Vectors) -> list[Prediction]:

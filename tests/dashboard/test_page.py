@@ -181,6 +181,10 @@ def test_a_verdict_says_what_it_stands_on(language: Any, decision: str) -> None:
     assert texts["not_understood"] in said
     # Somebody else's words are shown, and nothing of them is done.
     assert "`/bureau/3/CREDIT_TYPE Consumer '![x](http://y/z.png) crdit (Consumer credit?)`" in said
+    drawn["answer"] = {**ANSWER, "model_decision": "refuse"}
+    by_chance = words(AppTest.from_function(_verdict, kwargs=drawn, default_timeout=90).run())
+    pd, cutoff = (percent(share, language) for share in (0.04, 0.09))
+    assert texts["drawn_why"].format(pd=pd, cutoff=cutoff) in by_chance
     drawn["answer"] = ANSWER
     plain = AppTest.from_function(_verdict, kwargs=drawn, default_timeout=90).run()
     assert texts["not_understood"] not in words(plain)

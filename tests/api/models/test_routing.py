@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from datetime import UTC, datetime
 from statistics import fmean, pstdev
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,9 @@ from scoring.store import CostSummary, Outcome, Policy, Prediction, RefusalSumma
 from tests.helpers.databases import prediction
 
 APPLICANTS = range(100_000, 104_000)
-NOBODY = RefusalSummary(0, 0, 0.0, 0.0)
+NOBODY = RefusalSummary(0, 0)
+# Of those refused, the share that is accepted at random.
+SHARE = 0.05
 # Of a loan that is not paid back, in units of one refused good applicant.
 LOSS = 10.0
 
@@ -36,18 +40,29 @@ def challenger(scorer: Scorer) -> LiveModel:
     return LiveModel(scorer, "b" * 64, "challenger")
 
 
-def loans(number: int, defaults: int, decided: int | None = None, refused: int = 0) -> Experience:
-    """Loans with an outcome, and refusals of applicants with a PD of 0.2."""
-    known = CostSummary(number, defaults * LOSS, defaults * LOSS**2)
+def loans(
+    number: int,
+    defaults: int,
+    decided: int | None = None,
+    refused: int = 0,
+    explored: tuple[int, int] = (0, 0),
+) -> Experience:
+    """Loans with an outcome, and refusals, of which so many were explored, so many of them good."""
     total = number + refused if decided is None else decided
-    return Experience(known, RefusalSummary(total, refused, refused * 0.8, refused * 0.8**2))
+    return experienced(number, defaults, total, refused, *explored, SHARE)
 
 
 def chosen(
-    champion: LiveModel, challenger: LiveModel, mine: Experience, other: Experience, seed: int = 0
+    champion: LiveModel,
+    challenger: LiveModel,
+    mine: Experience,
+    other: Experience,
+    seed: int = 0,
+    explore_share: float = SHARE,
 ) -> Counter[tuple[str, str]]:
     """Who answers 2,000 applicants, and why."""
-    rng, policy = dice(seed), Policy("bandit", challenger_share=0.2)
+    rng = dice(seed)
+    policy = Policy("bandit", challenger_share=0.2, explore_share=explore_share)
     experience = {champion.digest: mine, challenger.digest: other}
     routes = [
         route(number, champion, challenger, policy, experience, rng)
@@ -163,19 +178,16 @@ def test_draws_are_of_the_mean_and_as_wide_as_it_is_uncertain() -> None:
     """Against the two-group estimate worked out from the single cases."""
     rng = dice(5)
     costs = [LOSS] * 300 + [0.0] * 4_700
-    lost = [rng.uniform(0.5, 0.9) for _ in range(2_000)]
-    experience = Experience(
-        CostSummary(5_000, sum(costs), sum(cost * cost for cost in costs)),
-        RefusalSummary(10_000, 2_000, sum(lost), sum(one * one for one in lost)),
-    )
+    good = [1.0] * 1_400 + [0.0] * 600
+    experience = loans(5_000, 300, decided=10_000, refused=2_000, explored=(2_000, 1_400))
     draws = [draw_cost(experience, rng) for _ in range(20_000)]
-    mean = 0.8 * fmean(costs) + 0.2 * fmean(lost)
+    mean = 0.8 * fmean(costs) + 0.2 * fmean(good)
     variance = (
         0.8**2 * pstdev(costs) ** 2 / 5_000
-        + 0.2**2 * pstdev(lost) ** 2 / 2_000
-        + 0.2 * 0.8 * (fmean(costs) - fmean(lost)) ** 2 / 10_000
+        + 0.2**2 * pstdev(good) ** 2 / 2_000
+        + 0.2 * 0.8 * (fmean(costs) - fmean(good)) ** 2 / 10_000
     )
-    # The prior weighs 10 applicants of 5,000.
+    # The priors weigh 10 applicants of 5,000, and 2 of 2,000.
     assert fmean(draws) == pytest.approx(mean, abs=0.002)
     assert pstdev(draws) == pytest.approx(variance**0.5, rel=0.02)
 
@@ -184,21 +196,104 @@ def test_a_model_that_refuses_nearly_all_is_not_the_cheaper_one(
     champion: LiveModel, challenger: LiveModel
 ) -> None:
     """The few it lends to all pay back, and nobody sees whom it turned away."""
-    timid = loans(number=100, defaults=0, refused=1_900)
-    usual = loans(number=1_700, defaults=60, refused=300)
+    timid = loans(number=100, defaults=0, refused=1_900, explored=(95, 76))
+    usual = loans(number=1_700, defaults=60, refused=300, explored=(40, 32))
     found = chosen(champion, challenger, mine=usual, other=timid)
     assert found["champion", "bandit"] / found.total() > 0.99
 
 
 def test_refusals_known_at_once_do_not_outweigh_loans_that_take_months() -> None:
     """The same model, with all its outcomes and with a tenth of them."""
-    late = loans(number=1_000, defaults=50, decided=12_500, refused=2_500)
-    complete = loans(number=10_000, defaults=500, decided=12_500, refused=2_500)
+    explored = (100, 80)
+    late = loans(1_000, defaults=50, decided=12_500, refused=2_500, explored=explored)
+    complete = loans(10_000, defaults=500, decided=12_500, refused=2_500, explored=explored)
     rng = dice(0)
     early, now = (
         fmean(draw_cost(experience, rng) for _ in range(20_000)) for experience in (late, complete)
     )
     assert early == pytest.approx(now, abs=0.005)
+
+
+@pytest.mark.parametrize("explored", [(0, 0), (LEAST_OUTCOMES - 1, LEAST_OUTCOMES - 1)])
+def test_what_nobody_sees_moves_no_traffic(
+    champion: LiveModel, challenger: LiveModel, explored: tuple[int, int]
+) -> None:
+    """However cheap a model's loans are: without exploration nobody knows what refusals cost."""
+    seen = loans(1_000, 100, refused=100, explored=(50, 40))
+    unseen = loans(1_000, 0, refused=500, explored=explored)
+    for mine, other in ((seen, unseen), (unseen, seen)):
+        found = chosen(champion, challenger, mine, other, explore_share=0.0)
+        assert found == {("champion", "bandit: no exploration"): 2_000}
+        # While somebody explores, outcomes of refusals will come.
+        trials = chosen(champion, challenger, mine, other)
+        assert {why for _, why in trials} == {"bandit: first trials"}
+        assert 0 < trials["challenger", "bandit: first trials"] < 1_000
+
+
+def test_a_model_that_overstates_risk_gains_nothing_by_it(
+    champion: LiveModel, challenger: LiveModel
+) -> None:
+    """It says that all whom it refuses default; nine of ten of those explored did not."""
+    honest = loans(9_000, 450, refused=1_000, explored=(100, 70))
+    gloomy = loans(5_000, 200, refused=5_000, explored=(100, 90))
+    found = chosen(champion, challenger, mine=honest, other=gloomy)
+    assert found["champion", "bandit"] / found.total() > 0.99
+    # What exploration has shown stays known once it is switched off.
+    found = chosen(champion, challenger, mine=gloomy, other=honest, explore_share=0.0)
+    assert found["challenger", "bandit"] / found.total() > 0.99
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bandit_that_learns_leaves_the_model_that_overstates_risk(
+    champion: LiveModel, challenger: LiveModel, seed: int
+) -> None:
+    """By its own word the challenger would be the cheaper one: its refusals hardly ever pay."""
+    rng, cutoff = dice(seed), 1 / (1 + LOSS)
+    policy = Policy("bandit", challenger_share=0.3, explore_share=0.2, explore_bound=1.0)
+    overstated = {champion.digest: 0.0, challenger.digest: 2.0}
+    # Loans, their defaults, all decided, refused, explored, of these good, and by its own word.
+    counts = {digest: [0, 0, 0, 0, 0, 0, 0.0] for digest in overstated}
+    answered = []
+    for number in range(40_000):
+        experience = {d: experienced(*own[:6], policy.explore_share) for d, own in counts.items()}
+        live = route(number, champion, challenger, policy, experience, rng).model
+        odds = rng.normalvariate(-2.5, 1.0)
+        defaults = rng.random() < logistic(odds)
+        pd = logistic(odds + overstated[live.digest])
+        own = counts[live.digest]
+        own[2] += 1
+        if pd <= cutoff:
+            own[0] += 1
+            own[1] += defaults
+        else:
+            own[3] += 1
+            own[6] += 1 - pd
+            if rng.random() < policy.explore_share:
+                own[4] += 1
+                own[5] += not defaults
+        answered.append(live)
+    mine, other = ((LOSS * bad + word) / all_of for _, bad, all_of, *_, word in counts.values())
+    assert other < mine
+    assert answered[-2_000:].count(champion) > 1_900
+
+
+def logistic(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
+
+
+def experienced(
+    number: float,
+    bad: float,
+    decided: float,
+    refused: float,
+    seen: float,
+    good: float,
+    share: float,
+) -> Experience:
+    """What is known where every outcome comes at once."""
+    sums = (seen / share, good / share, seen / share**2, good / share**2)
+    known = CostSummary(int(number), bad * LOSS, bad * LOSS**2)
+    return Experience(known, RefusalSummary(int(decided), refused, int(seen), *sums))
 
 
 def test_without_refusals_only_outcomes_count() -> None:
@@ -215,11 +310,17 @@ def test_whoever_only_asks_does_not_move_the_traffic(
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     def decide(
-        live: LiveModel, caller: str, number: int, decision: str, first: int, apart: int = 1
+        live: LiveModel,
+        caller: str,
+        number: int,
+        decision: str,
+        first: int,
+        apart: int = 1,
+        **changes: Any,
     ) -> list[Prediction]:
         made = [
             prediction(at=start, applicant=str(first + apart * i), caller=caller, pd=0.2,
-                       model_digest=live.digest, decision=decision)
+                       model_digest=live.digest, decision=decision, **changes)
             for i in range(number)
         ]  # fmt: skip
         return store.decisions.record(made)
@@ -232,11 +333,14 @@ def test_whoever_only_asks_does_not_move_the_traffic(
 
     for live, first in ((champion, 10_000), (challenger, 20_000)):
         loans = decide(live, "lender", 300, "accept", first)
-        decide(live, "lender", 100, "refuse", first + 1_000)
+        decide(live, "lender", 60, "refuse", first + 1_000)
+        drawn = decide(live, "lender", 40, "accept", first + 2_000, model_decision="refuse",
+                       exploration="drawn", propensity=0.4)  # fmt: skip
         store.outcomes.record(
             [
                 Outcome(one.applicant, one.id, i < 7, start, start, "lender")
-                for i, one in enumerate(loans[:100])
+                for some in (loans[:100], drawn)
+                for i, one in enumerate(some)
             ]
         )
     before = challengers_share()

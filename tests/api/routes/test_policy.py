@@ -18,6 +18,8 @@ from api.decisions import example
 from scoring.serving.scorer import Calibration, Scorer
 from tests.helpers import serving
 
+NOTHING_EXPLORED = {"explore_share": 0.0, "explore_bound": 0.0, "explore_budget": 0.0}
+
 
 @pytest.fixture
 def client(small_model: Path, scorer: Scorer, tmp_path: Path) -> Iterator[FlaskClient]:
@@ -49,7 +51,12 @@ def test_models_are_told(client: FlaskClient, scorer: Scorer) -> None:
 
 
 def test_the_policy_is_told_and_changed_piece_by_piece(client: FlaskClient) -> None:
-    usual = {"strategy": "champion", "challenger_share": 0.1, "refer_all": False}
+    usual = {
+        "strategy": "champion",
+        "challenger_share": 0.1,
+        "refer_all": False,
+        **NOTHING_EXPLORED,
+    }
     assert client.get("/policy").json == usual
     assert change(client, strategy="split").json == {**usual, "strategy": "split"}
     changed = {**usual, "strategy": "split", "challenger_share": 0.5}
@@ -76,7 +83,7 @@ def test_a_switch_that_is_pulled_stays_pulled_whatever_else_is_changed(
             work = [{"refer_all": pulled}, shares, {"strategy": "split"}]
             for done in [pool.submit(put, **one) for one in work]:
                 done.result()
-        expected = {"strategy": "split", **shares, "refer_all": pulled}
+        expected = {"strategy": "split", **shares, "refer_all": pulled, **NOTHING_EXPLORED}
         assert client.get("/policy").json == expected
 
 
@@ -105,6 +112,7 @@ def test_a_change_may_be_tied_to_what_was_seen(client: FlaskClient) -> None:
     # A proxy that compresses answers makes tags weak.
     assert put(f"{seen}, W/{last}", challenger_share=0.3)[0] == 200
     expected = {"strategy": "shadow", "challenger_share": 0.3, "refer_all": True}
+    expected |= NOTHING_EXPLORED
     assert client.get("/policy").json == expected
 
 
@@ -123,6 +131,9 @@ def test_the_condition_is_documented(client: FlaskClient) -> None:
         ({"refer_all": 1}, "/refer_all"),
         ({"motive": ""}, "/motive"),
         ({"share": 0.5}, "/share"),
+        ({"explore_share": 1.1}, "/explore_share"),
+        ({"explore_bound": -0.1}, "/explore_bound"),
+        ({"explore_budget": -1.0}, "/explore_budget"),
     ],
 )
 def test_a_wrong_policy_is_named(

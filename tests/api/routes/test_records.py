@@ -51,6 +51,8 @@ def test_a_decision_is_told_as_it_was_answered(client: FlaskClient, answer: dict
     told = client.get(f"/predictions/{answer['id']}").json
     assert told == {
         **answer,
+        "propensity": 1.0,
+        "exploration": None,
         "final_decision": answer["decision"],
         "overrides": [],
         "outcome": None,

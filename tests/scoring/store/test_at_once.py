@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -10,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from scoring.store import OnlineApplicant, Outcome, Report, Store
 from tests.helpers.databases import prediction
-from tests.helpers.processes import kept, outcomes_told, policy_changed, run_at_once
+from tests.helpers.processes import explored, kept, outcomes_told, policy_changed, run_at_once
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -59,6 +61,18 @@ def test_a_change_of_the_policy_undoes_no_other(migrated_url: str) -> None:
     numbers = [one.number for some in (first, *others) for one in some]
     assert len(set(numbers)) == len(store.models.events()) == 46
     assert last.number == max(numbers)
+    store.close()
+
+
+def test_processes_that_explore_at_once_do_not_overspend(migrated_url: str) -> None:
+    """A budget of 10 expected defaults, and 4 x 30 drawn applicants with a PD of 0.25 each."""
+    told = run_at_once(explored, [(migrated_url, 30, 10.0 - 0.25)] * 4)
+    assert Counter(chain.from_iterable(told)) == {"drawn": 40, "budget spent": 80}
+    store = Store(migrated_url)
+    kept = list(store.decisions.search())
+    assert sum(one.pd for one in kept if one.decision == "accept") == 10.0
+    spent = [one for one in kept if one.exploration == "budget spent"]
+    assert {(one.decision, one.propensity) for one in spent} == {("refuse", 1.0)}
     store.close()
 
 

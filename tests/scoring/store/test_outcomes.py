@@ -159,6 +159,12 @@ class Case(NamedTuple):
     overrides: tuple[str, ...]
     defaulted: bool | None
     old: bool
+    share: float
+
+    @property
+    def drawn(self) -> bool:
+        """Whether exploration accepts whom the model refuses."""
+        return self.decision == "refuse" and self.share > 0
 
 
 DECISIONS = st.sampled_from(["accept", "refer", "refuse"])
@@ -171,6 +177,7 @@ CASES = st.lists(
         st.lists(DECISIONS, max_size=2).map(tuple),
         st.none() | st.booleans(),
         st.booleans(),
+        st.sampled_from([0.0, 0.02, 0.5]),
     ),
     max_size=12,
 )
@@ -185,7 +192,10 @@ def decided(store: Store, cases: Sequence[Case], start: datetime) -> dict[str, s
             applicant=new_id(),
             model_digest=digests[case.digest],
             pd=case.pd,
-            decision=case.decision,
+            decision="accept" if case.drawn else case.decision,
+            model_decision=case.decision,
+            exploration="drawn" if case.drawn else None,
+            propensity=case.share if case.drawn else 1.0,
         )
         store.decisions.record([made])
         for decision in case.overrides:
@@ -198,7 +208,8 @@ def decided(store: Store, cases: Sequence[Case], start: datetime) -> dict[str, s
 def lent(case: Case) -> bool:
     """Whether the loan was given: an officer who refers on leaves the model's word as it is."""
     last = case.overrides[-1] if case.overrides else "refer"
-    return (case.decision if last == "refer" else last) != "refuse"
+    word = "accept" if case.drawn else case.decision
+    return (word if last == "refer" else last) != "refuse"
 
 
 @given(cases=CASES)
@@ -210,16 +221,21 @@ def test_costs_and_refusals_are_those_counted_by_hand(
     realised = lasting_store.outcomes.realised(NOON, 10.0)
     for letter, digest in digests.items():
         own = [case for case in cases if case.digest == letter and not case.old]
-        known = [10.0 * case.defaulted for case in own if lent(case) and case.defaulted is not None]
-        lost = [1.0 - case.pd for case in own if not lent(case)]
+        settled = [case for case in own if lent(case) and case.defaulted is not None]
+        known = [10.0 * bool(case.defaulted) for case in settled if not case.drawn]
+        explored = [(1 / case.share, not case.defaulted) for case in settled if case.drawn]
+        refused = sum(case.drawn or not lent(case) for case in own)
         expected = CostSummary(len(known), sum(known), sum(one * one for one in known))
         assert (digest in realised) == bool(own)
         if own:
             costs, found = realised[digest]
             assert costs == expected
-            assert (found.decided, found.refused) == (len(own), len(lost))
-            assert math.isclose(found.lost, math.fsum(lost))
-            assert math.isclose(found.lost_of_squares, math.fsum(one * one for one in lost))
+            assert (found.decided, found.refused) == (len(own), refused)
+            assert found.explored == len(explored)
+            assert math.isclose(found.weights, sum(w for w, _ in explored))
+            assert math.isclose(found.good, sum(w for w, good in explored if good))
+            assert math.isclose(found.weights_of_squares, sum(w * w for w, _ in explored))
+            assert math.isclose(found.good_of_squares, sum(w * w for w, good in explored if good))
 
 
 def test_an_applicant_counts_once_for_a_caller_and_a_model(store: Store) -> None:
@@ -238,7 +254,6 @@ def test_an_applicant_counts_once_for_a_caller_and_a_model(store: Store) -> None
     costs, found = store.outcomes.realised(NOON, 10.0)[paid.model_digest]
     assert costs == CostSummary(1, 10.0, 100.0)
     assert (found.decided, found.refused) == (2, 1)
-    assert found.lost == pytest.approx(0.8)
 
 
 def test_callers_weigh_as_much_as_the_outcomes_of_their_loans(store: Store) -> None:
@@ -255,4 +270,3 @@ def test_callers_weigh_as_much_as_the_outcomes_of_their_loans(store: Store) -> N
     _, found = store.outcomes.realised(NOON, 10.0)[branch[0].model_digest]
     assert found.decided == 60
     assert found.refused == pytest.approx(60 * (0.9 * 0.25 + 0.1 * 0.75))
-    assert found.lost == pytest.approx(0.8 * found.refused)

@@ -1,0 +1,221 @@
+"""Figures of all who applied, from the outcomes of those whom a known chance accepted.
+
+Who is refused shows no outcome. Where some of the refused are accepted by chance, and the chance
+is on record, the outcomes of these few stand for all others, each for 1 / propensity of them. Three
+estimates are made of each figure:
+
+- Horvitz-Thompson, of what is added up over those who were seen, each by 1 / propensity (Horvitz,
+  Thompson, "A generalization of sampling without replacement from a finite universe", 1952):
+  unbiased, and far off where few are seen.
+- Self-normalised, the same divided by the sum of the weights instead of the number of applicants
+  (Hajek, comment in "Foundations of statistical inference", 1971): steadier, with a bias that
+  vanishes with the number of those seen.
+- Doubly robust, what the model's PDs let expect, corrected by the weighted errors of those who were
+  seen (Robins, Rotnitzky, Zhao, "Estimation of regression coefficients when some regressors are
+  not always observed", 1994; for decisions Dudik, Langford, Li, "Doubly robust policy evaluation
+  and learning", 2011): unbiased as the first is, and narrower the better the PDs are.
+
+Of those without any chance to be accepted nothing is known, and they have no place here: leave them
+out, and say how many there were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.errors import ScoringError
+from scoring.evaluation.bootstrap import Flags, Floats, Interval
+from scoring.evaluation.intervals import mean_interval, normal_interval
+from scoring.serving.costs import Costs
+
+
+class OffPolicyError(ScoringError):
+    """Decisions from which nothing can be estimated of those who were refused."""
+
+
+class Estimates(NamedTuple):
+    """A figure of all applicants by each of the three ways, with 95 % intervals."""
+
+    horvitz_thompson: Interval
+    self_normalised: Interval
+    doubly_robust: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Applicants with the chance that each had to be accepted, and so to show an outcome.
+
+    Attributes
+    ----------
+    pds : numpy.ndarray of shape (applicants,)
+        The PDs of the model, for the doubly robust estimates.
+    chance : numpy.ndarray of shape (applicants,)
+        How likely the policy was to accept each: the propensity of an acceptance, and what it
+        lacks of 1 for a refusal.
+    observed : numpy.ndarray of bool of shape (applicants,)
+        Whether the outcome is known.
+    defaulted : numpy.ndarray of bool of shape (applicants,)
+        The outcomes; of those who were not observed it does not matter which.
+
+    Raises
+    ------
+    OffPolicyError
+        If nobody was observed, or a chance is not above 0 and up to 1.
+    """
+
+    pds: Floats
+    chance: Floats
+    observed: Flags
+    defaulted: Flags
+
+    def __post_init__(self) -> None:
+        if not np.any(self.observed):
+            raise OffPolicyError("nobody's outcome is known: there is nothing to estimate from")
+        if not np.all((self.chance > 0) & (self.chance <= 1)):
+            raise OffPolicyError(
+                "a chance to be accepted must be above 0 and at most 1: leave out whoever had none"
+            )
+
+    @property
+    def weights(self) -> Floats:
+        """For how many applicants each stands who was observed; 0 for all others."""
+        return np.asarray(self.observed / self.chance)
+
+    def part(self, chosen: Flags) -> Self:
+        """Return some of the applicants, chosen by what was known before the decision."""
+        return type(self)(
+            self.pds[chosen], self.chance[chosen], self.observed[chosen], self.defaulted[chosen]
+        )
+
+
+def default_rate(logged: Logged) -> Estimates:
+    """Estimate the share of all applicants who default, or would."""
+    return expectation(logged, 1.0, 0.0)
+
+
+def default_rates(logged: Logged, edges: npt.ArrayLike) -> list[Estimates | None]:
+    """Estimate default rates by grade, the refused among them.
+
+    Parameters
+    ----------
+    logged : Logged
+        The applicants.
+    edges : array-like
+        The PDs between two grades, in rising order; a grade includes its upper edge.
+
+    Returns
+    -------
+    list of Estimates or None
+        One a grade, the lowest PDs first; None where nobody of the grade was observed.
+    """
+    bounds = np.asarray(edges, dtype=np.float64)
+    grade = np.searchsorted(bounds, logged.pds, side="left")
+    parts = [grade == number for number in range(bounds.size + 1)]
+    return [
+        default_rate(logged.part(part)) if np.any(logged.observed & part) else None
+        for part in parts
+    ]
+
+
+def policy_cost(logged: Logged, refused: Flags, costs: Costs) -> Estimates:
+    """Estimate the mean cost an applicant of refusing some, whoever was refused in fact.
+
+    Parameters
+    ----------
+    logged : Logged
+        The applicants.
+    refused : numpy.ndarray of bool of shape (applicants,)
+        Whom the rule would refuse that is to be judged: another cut-off, or another model's.
+    costs : Costs
+        What the two mistakes cost, in whose units the estimate is.
+    """
+    return expectation(
+        logged, costs.false_negative * ~refused, costs.false_positive * np.asarray(refused)
+    )
+
+
+def observed_to_expected(logged: Logged, pds: Floats | None = None) -> Estimates:
+    """Divide the estimated number of defaults by the sum of PDs: 1 where these are calibrated.
+
+    The PDs are the applicants' by any model, those of `logged` by default.
+    """
+    expected = float(np.mean(logged.pds if pds is None else pds))
+    rates = default_rate(logged)
+    return Estimates(*(Interval(*(value / expected for value in rate)) for rate in rates))
+
+
+def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayLike) -> Estimates:
+    """Estimate the mean over all applicants of what depends on the outcome.
+
+    Parameters
+    ----------
+    logged : Logged
+        The applicants.
+    if_defaulted, if_good : array-like of shape (applicants,) or a number
+        What each counts as with either outcome.
+
+    Returns
+    -------
+    Estimates
+        With normal intervals from the variance of what each applicant adds; of the self-normalised
+        one, a ratio, to the first order (Sarndal, Swensson, Wretman, "Model assisted survey
+        sampling", 1992, section 5.7).
+    """
+    weights, number = logged.weights, logged.pds.size
+    bad, good = (np.broadcast_to(value, number) for value in (if_defaulted, if_good))
+    values = np.where(logged.defaulted, bad, good).astype(np.float64)
+    expected = logged.pds * bad + (1.0 - logged.pds) * good
+    ratio = float(np.sum(weights * values) / np.sum(weights))
+    error = float(np.sqrt(np.sum((weights * (values - ratio)) ** 2)) / np.sum(weights))
+    return Estimates(
+        mean_interval(weights * values),
+        normal_interval(ratio, error),
+        mean_interval(expected + weights * (values - expected)),
+    )
+
+
+def auc(logged: Logged, pds: Floats | None = None) -> Estimates:
+    """Estimate the AUC on all applicants, of PDs by any model, those of `logged` by default.
+
+    Every pair of a default and a good applicant counts by the product of their weights, or of what
+    the model expects of them, corrected. The sum over all pairs is not known, so that the first
+    two estimates are one. The variance is that of what each applicant adds to the ratio (DeLong,
+    DeLong, Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
+    characteristic curves", 1988, with weights).
+
+    Returns
+    -------
+    Estimates
+        The first two are NaN where only one outcome was observed.
+    """
+    scores = logged.pds if pds is None else pds
+    weights, defaulted = logged.weights, logged.defaulted.astype(np.float64)
+    weighted = _auc(scores, weights * defaulted, weights * (1.0 - defaulted))
+    corrected = logged.pds + weights * (defaulted - logged.pds)
+    return Estimates(weighted, weighted, _auc(scores, corrected, 1.0 - corrected))
+
+
+def _auc(scores: Floats, bad: Floats, good: Floats) -> Interval:
+    """The AUC where each applicant is so much of a default and so much of a good one."""
+    _, place = np.unique(scores, return_inverse=True)
+    below_good, below_bad = _below(place, good), _below(place, bad)
+    # Nobody is compared with themselves.
+    above_good = below_good - 0.5 * good
+    above_bad = bad.sum() - below_bad - 0.5 * bad
+    pairs = bad.sum() * good.sum() - np.sum(bad * good)
+    if not pairs > 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    value = float(np.sum(bad * above_good) / pairs)
+    others = bad * (good.sum() - good) + good * (bad.sum() - bad)
+    added = bad * above_good + good * above_bad - value * others
+    return normal_interval(value, float(np.sqrt(np.sum(added**2)) / pairs))
+
+
+def _below(place: npt.NDArray[np.intp], amount: Floats) -> Floats:
+    """How much of an amount lies below each place, and half of what lies at it."""
+    at = np.bincount(place, weights=amount)
+    return np.asarray((np.cumsum(at) - 0.5 * at)[place])

@@ -1,0 +1,113 @@
+"""What a month of exploration may spend, and what is kept of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from scoring.store import Outcome, Override, Policy, Prediction, Store
+from tests.helpers.databases import KEY, prediction
+
+MAY = datetime(2026, 5, 31, 23, 30, tzinfo=UTC)
+JUNE = MAY + timedelta(hours=1)
+
+
+def drawn(at: datetime, **changes: Any) -> Prediction:
+    usual: dict[str, Any] = {"decision": "accept", "propensity": 0.1, "exploration": "drawn"}
+    return prediction(at=at, model_decision="refuse", pd=0.25, **{**usual, **changes})
+
+
+def not_drawn(at: datetime) -> Prediction:
+    return drawn(at, decision="refuse", propensity=0.9, exploration="not drawn")
+
+
+def test_a_month_spends_no_more_than_it_has(store: Store) -> None:
+    batch = [drawn(MAY), not_drawn(MAY), drawn(MAY), drawn(MAY), not_drawn(MAY)]
+    kept = store.decisions.record(batch, room=0.25)
+    assert kept[:3] == batch[:3]
+    for own, asked in zip(kept[3:], batch[3:], strict=True):
+        assert (own.id, own.decision, own.propensity) == (asked.id, "refuse", 1.0)
+        assert own.exploration == "budget spent"
+        assert store.decisions.find(own.id) == own
+    # Whoever is outside the band is decided on as ever.
+    others = [prediction(at=MAY, decision="accept"), prediction(at=MAY)]
+    assert store.decisions.record(others, room=0.25) == others
+    (late,) = store.decisions.record([drawn(MAY)], room=0.25)
+    assert late.exploration == "budget spent"
+    following = [drawn(JUNE), drawn(JUNE)]
+    assert store.decisions.record(following, room=0.25) == following
+
+
+@pytest.mark.parametrize("decision", ["drawn", "not drawn"])
+def test_without_room_for_the_dearest_nobody_is_drawn(store: Store, decision: str) -> None:
+    own = drawn(MAY) if decision == "drawn" else not_drawn(MAY)
+    (kept,) = store.decisions.record([own], room=-0.01)
+    assert (kept.decision, kept.propensity) == ("refuse", 1.0)
+
+
+def test_what_was_refused_for_the_budget_stays_so_when_asked_again(store: Store) -> None:
+    first, again = drawn(MAY, idempotency_key="k"), drawn(MAY, idempotency_key="k")
+    (kept,) = store.decisions.record([first], room=-1.0)
+    assert store.decisions.record([again], room=9.0) == [kept]
+
+
+def test_an_override_is_told_apart_from_what_was_drawn(store: Store) -> None:
+    """An officer accepts whom chance did not, and refuses whom it accepted."""
+    made = [drawn(MAY), not_drawn(MAY)]
+    store.decisions.record(made)
+    for own, word in zip(made, ("refuse", "accept"), strict=True):
+        store.outcomes.override(Override(own.id, word, "A. Roy", "So.", JUNE, "k"))
+    assert [store.decisions.find(own.id) for own in made] == made
+    _, refusals = store.outcomes.realised(MAY, 10.0)[made[0].model_digest]
+    assert (refusals.decided, refusals.explored) == (1, 0)
+
+
+def test_the_policy_of_a_decision_that_was_explored_is_kept(store: Store) -> None:
+    now = datetime.now(UTC)
+    store.models.set_policy(Policy(explore_share=0.1), "ana", "a test")
+    number = store.models.policy().number
+    store.models.set_policy(Policy(), "ana", "a test")
+    store.decisions.record([prediction(at=now, policy=number)])
+    later = now + timedelta(days=200)
+    store.decisions.record([prediction(at=later, policy=number)])
+    store.retention.purge(timedelta(days=183), later)
+    assert store.models.policy_of(number) == Policy(explore_share=0.1)
+    # The decisions go first, and the policy with the purge after that.
+    for _ in range(2):
+        store.retention.purge(timedelta(days=183), later + timedelta(days=200))
+    assert store.models.policy_of(number) is None
+    assert store.models.policy() == Policy()
+
+
+def test_the_policy_tells_what_is_explored() -> None:
+    said = str(Policy(explore_share=0.02, explore_bound=0.3, explore_budget=40.0))
+    assert "0.02 of the refused up to a PD of 0.3 explored within 40 a month" in said
+    assert "explored" not in str(Policy(explore_bound=0.3))
+
+
+def test_a_draw_by_number_is_not_repeated_under_a_pseudonym(store: Store) -> None:
+    made = drawn(MAY, policy=1)
+    store.decisions.record([made])
+    hidden = Store(store.url, pseudonym_key=KEY)
+    if store.embedded:
+        assert hidden.privacy.pseudonymise() == 1
+        (kept,) = hidden.decisions.search()
+        assert (kept.policy, kept.exploration, kept.propensity) == (None, "drawn", 0.1)
+    hidden.close()
+
+
+def test_who_was_drawn_teaches_and_is_no_promise_kept_or_broken(store: Store) -> None:
+    """A retraining learns from the loan; what was promised, was promised of those accepted."""
+    made = [
+        drawn(MAY, applicant="1"),
+        prediction(at=MAY, applicant="2", decision="accept"),
+        prediction(at=MAY, applicant="3", decision="refuse"),
+    ]
+    store.decisions.record(made)
+    store.outcomes.record([Outcome(own.applicant, own.id, True, JUNE, JUNE, "k") for own in made])
+    later = JUNE + timedelta(days=1)
+    assert {own.applicant for own in store.windows.labelled(later)} == {"1", "2"}
+    assert store.windows.labelled_refusals(later) == 1
+    assert store.windows.settled(made[0].model_digest, None, later).pds.tolist() == [made[1].pd]
