@@ -78,7 +78,7 @@ from scoring.reports.plots.style import (
     intervals,
     rows,
 )
-from scoring.serving.batch import write_features
+from scoring.serving.parts import Job, write
 
 show_tables()
 dataset = Dataset.open(Path(DATASET))
@@ -758,7 +758,7 @@ by_hand.filter(SK_ID_CURR=someone).unpivot(index="SK_ID_CURR", variable_name="fe
 # applicant, which training, batches and the API call alike. Here for all tables and all applicants.
 
 # %%
-height, width = write_features(dataset, Path(FEATURES))
+height, width = write(Job(dataset.folder), Path(FEATURES))
 features = pl.read_parquet(FEATURES)
 print(f"{height:,} applicants, {width - 1} features")
 

@@ -13,7 +13,7 @@ from scoring.data.dataset import Dataset, Population
 from scoring.data.tables import APPLICATION, BUREAU_BALANCE, HISTORY
 from scoring.data.values import Misunderstood, put_back
 from scoring.features import build_features
-from scoring.files import check_file, staged_file, staged_folder
+from scoring.files import staged_file, staged_folder
 from scoring.language import catalogue
 from scoring.serving.caution import settle
 from scoring.serving.reasons import REASONS, Scored
@@ -92,22 +92,6 @@ def _only(frames: dict[str, pl.LazyFrame], ids: pl.Series) -> dict[str, pl.LazyF
     balance = frames[BUREAU_BALANCE.name]
     result[BUREAU_BALANCE.name] = balance.join(loans, on="SK_ID_BUREAU", how="semi")
     return result
-
-
-def write_features(dataset: Dataset, out: Path, *populations: Population) -> tuple[int, int]:
-    """Write the features of a dataset as one Parquet file, whole or not at all.
-
-    TARGET is not a feature and is not written: join it by SK_ID_CURR.
-
-    Returns
-    -------
-    rows, columns : int
-        What was written, SK_ID_CURR included.
-    """
-    check_file(out, PARQUET)
-    whole = pl.concat(feature_batches(dataset, *populations), rechunk=False)
-    write_parquet(whole, out)
-    return whole.shape
 
 
 def write_parquet(rows: pl.DataFrame | pl.LazyFrame, out: Path) -> None:

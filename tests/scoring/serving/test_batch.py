@@ -20,9 +20,9 @@ from scoring.serving.batch import (
     row_batches,
     score,
     write_examples,
-    write_features,
     write_parquet,
 )
+from scoring.serving.parts import Job, write
 from scoring.serving.scorer import Scorer
 from tests.helpers.exact import collected, differing, own_rows
 
@@ -72,10 +72,9 @@ def test_features_are_written_whole(
     sample: Dataset, sample_features: pl.DataFrame, tmp_path: Path
 ) -> None:
     out = tmp_path / "new" / "features.parquet"
-    assert write_features(sample, out) == sample_features.shape
+    assert write(Job(sample.folder), out) == sample_features.shape
     assert differing(pl.read_parquet(out), sample_features) == []
     assert "TARGET" not in pl.read_parquet_schema(out)
-    assert write_features(sample, out, "test") == (200, sample_features.width)
     assert [path.name for path in out.parent.iterdir()] == ["features.parquet"]
 
 
@@ -84,12 +83,11 @@ def test_a_failure_leaves_the_old_features(sample: Dataset, tmp_path: Path) -> N
     folder.mkdir()
     for name in (*sample.manifest["files"], "dataset.json"):
         (folder / name).write_bytes((sample.folder / name).read_bytes())
-    dataset = Dataset.open(folder)
     (folder / "bureau.parquet").write_bytes(b"PAR1 no Parquet PAR1")
     out = tmp_path / "features.parquet"
     out.write_bytes(b"PAR1 old")
     with pytest.raises(pl.exceptions.ComputeError):
-        write_features(dataset, out)
+        write(Job(folder), out)
     assert out.read_bytes() == b"PAR1 old"
     assert not list(tmp_path.glob("**/*.partial"))
 
@@ -147,7 +145,7 @@ def test_batches_of_rows_are_whole(size: int, sample: Dataset) -> None:
 def test_features_that_are_written_are_those_of_build_features(
     sample: Dataset, sample_features: pl.DataFrame, tmp_path: Path
 ) -> None:
-    write_features(sample, tmp_path / "features.parquet")
+    write(Job(sample.folder), tmp_path / "features.parquet")
     assert pl.read_parquet_schema(tmp_path / "features.parquet") == sample_features.schema
 
 
