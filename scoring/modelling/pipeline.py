@@ -231,22 +231,26 @@ def measured(
 ) -> Run:
     """Fit what was chosen, as the model of that name, and hold it against the held-out applicants.
 
-    What was compared on the way to the choice are fields of the `Run`.
+    What was compared on the way to the choice are fields of the `Run`. It is fitted on everybody;
+    what protected attributes change is measured on the applicants of the comparison.
 
     Raises
     ------
     SuspectedLeakageError
         If the model ranks better than is credible.
     """
-    check_credible(choice.validation)
-    validation, seed, holdout = choice.validation, settings.seed, data.holdout
+    comparison, seed, holdout = choice.validation, settings.seed, data.holdout
+    choice = on_everybody(choice, data, settings, progress)
+    validation = choice.validation
+    check_credible(validation)
     known = lineage(validation, record(data, settings))
     begun("fit", progress)
     scorer = fit_scorer(validation, data.development, name, known, seed)
     scorer = with_explanations(scorer, holdout.frame)
     watched = begun("protected attributes", progress)
-    price = price_of_leaving_out(validation, data.including, settings.folds, seed, watched)
-    proxy = proxy_auc(data.development.frame, seed=seed)
+    including = data.including.subset(comparison.target.size, seed)
+    price = price_of_leaving_out(comparison, including, settings.folds, seed, watched)
+    proxy = proxy_auc(including.frame, seed=seed)
     begun("held-out applicants", progress)
     return Run(
         settings=settings,

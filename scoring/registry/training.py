@@ -25,7 +25,6 @@ from scoring.modelling.pipeline import (
     compared,
     load,
     measured,
-    on_everybody,
     search_folds,
 )
 from scoring.modelling.resampling import RESAMPLINGS
@@ -111,7 +110,6 @@ def train(
         best = cross_validate(search.best, folds, costs, progress=begun("best trial", progress))
         choice = choose(remedy.validation, best, "The best trial")
         choice = replace(choice, sentence=f"{family.sentence} {choice.sentence}")
-        choice = on_everybody(choice, data, settings, progress)
         run = measured(choice, tried, treated, search, data, settings, MODEL_NAME, progress)
         begun("registering", progress)
         return run, track(registry, run, created)
@@ -120,14 +118,14 @@ def train(
 def _for_search(settings: TrainingSettings, validation: Validation, data: Data) -> float:
     """Seconds from the beginning of a training after which its search begins no further trial.
 
-    What comes afterwards is reckoned from a cross-validation that was measured: another one of the
-    same applicants, a trial that is not finished, and as many as three of everybody.
+    What comes afterwards is reckoned from a cross-validation that was measured: a trial that is not
+    finished, two more of the same applicants, and the time of two of everybody.
     """
     if settings.time_budget is None:
         return math.inf
     seconds = sum(validation.fit_seconds + validation.predict_seconds) / at_a_time()
     everybody = data.development.target.size / validation.target.size
-    return settings.time_budget - seconds * (2 + 3 * everybody)
+    return settings.time_budget - seconds * (3 + 2 * everybody)
 
 
 def _families(folds: Folds, costs: Costs, progress: Progress | None) -> list[Validation]:

@@ -176,7 +176,7 @@ def test_the_search_leaves_time_for_what_comes_afterwards(
     settings = replace(SETTINGS, time_budget=600.0)
     # Four seconds a cross-validation, and sixteen of four times the applicants.
     left = training._for_search(settings, measured, run.data)
-    assert left == pytest.approx(600 - 2 * 4 - 3 * 16, abs=0.5)
+    assert left == pytest.approx(600 - 3 * 4 - 2 * 16, abs=0.5)
     assert training._for_search(SETTINGS, measured, run.data) == math.inf
 
 
