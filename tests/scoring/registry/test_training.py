@@ -129,6 +129,7 @@ def test_recipes_are_compared_on_a_subset_and_the_chosen_one_fitted_on_everybody
     assert 400 < everybody.size == run.data.development.target.size
     compared = (*of_a_subset.families, *of_a_subset.remedies)
     assert {item.target.size for item in compared} == {400}
+    assert 390 < of_a_subset.proxy.rows <= 400
     chosen = of_a_subset.choice.validation
     assert chosen.target.tolist() == everybody.tolist()
     sentence = f"Compared on 400 of the {everybody.size} applicants to learn from."
