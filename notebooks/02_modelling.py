@@ -413,7 +413,7 @@ found = validating.cross_validate(search.best, folds, costs)
 choice = choose(remedy.validation, found, "The best trial")
 print(choice.sentence)
 choice = replace(choice, sentence=f"{family.sentence} {choice.sentence}")
-on_subset = choice.validation
+comparison = choice.validation
 choice = on_everybody(choice, data, settings)  # with folds of all applicants to learn from
 chosen = choice.validation
 print("served:", chosen.candidate.name, dict(chosen.candidate.parameters))
@@ -644,8 +644,8 @@ plots.fairness(by_group)
 fairness.four_fifths(groups, holdout.target, held_pds, scorer.cutoff)
 
 # %%
-including = data.including.subset(on_subset.target.size, SEED)
-price = price_of_leaving_out(on_subset, including, settings.folds, SEED)
+including = data.including.subset(y.size, SEED)
+price = price_of_leaving_out(comparison, including, settings.folds, SEED)
 proxy = fairness.proxy_auc(including.frame, seed=SEED)
 auc, cost = price["auc"], price["business_cost"]
 print(f"price in AUC {auc.value:+.4f} ({auc.low:+.4f} to {auc.high:+.4f})")

@@ -28,8 +28,8 @@ from scoring.serving.scorer import Scorer
 # Enough to see whether the default recipe can be bettered; a search of hundreds gains a
 # thousandth of AUC on the real applications.
 TRIALS = 12
-# Applicants on whom recipes are compared where there are more: with so many the verdict is that of
-# several times as many (docs/model.md).
+# Applicants on whom recipes are compared where there are more: with half as many, chance has a say
+# in what is chosen (docs/model.md).
 COMPARED = 20_000
 _SEARCH_FOLDS = 4
 
@@ -231,15 +231,15 @@ def measured(
 ) -> Run:
     """Fit what was chosen, as the model of that name, and hold it against the held-out applicants.
 
-    What was compared on the way to the choice are fields of the `Run`. What protected attributes
-    are worth is measured on the applicants of the comparison.
+    What was compared on the way to the choice are fields of the `Run`. It is fitted on everybody;
+    what protected attributes change is measured on the applicants of the comparison.
 
     Raises
     ------
     SuspectedLeakageError
         If the model ranks better than is credible.
     """
-    seed, holdout, compared_on = settings.seed, data.holdout, choice.validation
+    comparison, seed, holdout = choice.validation, settings.seed, data.holdout
     choice = on_everybody(choice, data, settings, progress)
     validation = choice.validation
     check_credible(validation)
@@ -248,8 +248,8 @@ def measured(
     scorer = fit_scorer(validation, data.development, name, known, seed)
     scorer = with_explanations(scorer, holdout.frame)
     watched = begun("protected attributes", progress)
-    including = data.including.subset(compared_on.target.size, seed)
-    price = price_of_leaving_out(compared_on, including, settings.folds, seed, watched)
+    including = data.including.subset(comparison.target.size, seed)
+    price = price_of_leaving_out(comparison, including, settings.folds, seed, watched)
     proxy = proxy_auc(including.frame, seed=seed)
     begun("held-out applicants", progress)
     return Run(

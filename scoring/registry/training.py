@@ -118,8 +118,8 @@ def train(
 def _for_search(settings: TrainingSettings, validation: Validation, data: Data) -> float:
     """Seconds from the beginning of a training after which its search begins no further trial.
 
-    What comes afterwards is reckoned from a cross-validation that was measured: two more of the
-    same applicants, a trial that is not finished, and as much as two of everybody.
+    What comes afterwards is reckoned from a cross-validation that was measured: a trial that is not
+    finished, two more of the same applicants, and the time of two of everybody.
     """
     if settings.time_budget is None:
         return math.inf
