@@ -241,7 +241,8 @@ def seen_numbers() -> frozenset[int] | None:
         return None
     # Proxies that compress answers make their tags weak; a number is exact all the same.
     tags = request.if_match.as_set(include_weak=True)
-    return frozenset(int(tag) for tag in tags if _NUMBER.fullmatch(tag))
+    # An empty tag is read as none at all.
+    return frozenset(int(tag) for tag in tags if tag and _NUMBER.fullmatch(tag))
 
 
 def json_answer(document: object, status: int = 200, *, language: str | None = None) -> Response:

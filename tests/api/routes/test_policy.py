@@ -100,7 +100,7 @@ def test_a_change_may_be_tied_to_what_was_seen(client: FlaskClient) -> None:
     status, now = put(seen, strategy="shadow")
     assert status == 200
     assert now == client.get("/policy").headers["ETag"] != seen
-    for stale in (seen, f"W/{seen}", '"no number"', f'"{"9" * 5000}"', ""):
+    for stale in (seen, f"W/{seen}", '"no number"', f'"{"9" * 5000}"', "", '""'):
         assert put(stale, challenger_share=0.9) == (412, None)
     told = client.put("/policy", json={"actor": "A", "motive": "B"}, headers={"If-Match": seen})
     assert told.content_type == "application/problem+json"
