@@ -189,7 +189,9 @@ def _pieces(source: Path | bytes, table: Table, where: str) -> Iterator[_Piece]:
             yield from _parquet_pieces(source, table)
         elif begins[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             # Its lines do not end where bytes say so.
-            yield read_csv(_bounded(opened, MOST_BYTES, MOST_BYTES), table, MOST_VALUES)
+            data = _bounded(opened, MOST_BYTES, MOST_BYTES)
+            yield read_csv(data, table, MOST_VALUES)
+            _warn_cut(data, table, where)
         else:
             yield from _csv_pieces(opened, table, where)
 

@@ -453,11 +453,12 @@ def test_an_open_quotation_mark_is_refused(source: Path, out: Path) -> None:
     assert error.row >= 3
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_last_line_without_end_is_worth_a_warning(
-    source: Path, out: Path, caplog: pytest.LogCaptureFixture
+    encoding: str, source: Path, out: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = source / "bureau.csv"
-    path.write_text(path.read_text("utf-8").rstrip("\n"), "utf-8")
+    path.write_text(path.read_text("utf-8").rstrip("\n"), encoding)
     assert_ingested(ingest(source, out), {"bureau": invent("bureau")})
     assert "table bureau (bureau.csv): the last line has no end" in caplog.text
 
