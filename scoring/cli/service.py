@@ -49,7 +49,7 @@ def materialize(
 
     with opened(database) as store:
         tables = Dataset.open(dataset)
-        total = sum(tables.rows(f"application_{part}") for part in tables.populations)
+        total = tables.applicants
         with workers_shown(workers, cluster) as client, applicants_shown() as move:
             count = put_all(tables, store, lambda done: move(done, total), client)
         typer.echo(f"{count:,} applicants of dataset {tables.digest[:12]} in {store.url}")

@@ -169,6 +169,11 @@ class Dataset:
         """In how many files each table is."""
         return len(self._paths("application_train"))
 
+    @property
+    def applicants(self) -> int:
+        """The number of applicants of all populations."""
+        return sum(self.rows(f"application_{population}") for population in self.populations)
+
     def rows(self, name: str) -> int:
         """The number of rows of a table, by its name without ending; 0 where there is none."""
         return table_rows(self.manifest).get(name, 0)
@@ -270,9 +275,9 @@ class DatasetWriter:
 
     def write(self, name: str, frames: Iterable[pl.DataFrame]) -> int:
         """Write a table's buckets, whose rows are typed and sorted; how many rows they have."""
-        return sum(self.write_bucket(name, bucket, rows) for bucket, rows in enumerate(frames))
+        return sum(self._write_bucket(name, bucket, rows) for bucket, rows in enumerate(frames))
 
-    def write_bucket(self, name: str, bucket: int, rows: pl.DataFrame) -> int:
+    def _write_bucket(self, name: str, bucket: int, rows: pl.DataFrame) -> int:
         """Write the next bucket of a table, and return how many rows it has."""
         single = self.buckets == 1 or name == UNKNOWN
         file = f"{name}.parquet" if single else f"{name}/{bucket:04d}.parquet"
@@ -329,8 +334,9 @@ def write_dataset(
     buckets : int, optional
         In how many buckets to write each table; by the number of applicants if it is not given.
     """
-    parts = [tables[name].lazy() for name in FILES if name in tables and _is_application(name)]
-    numbers = pl.concat([part.select("SK_ID_CURR") for part in parts]).collect()["SK_ID_CURR"]
+    names = (f"application_{population}" for population in POPULATIONS)
+    parts = [tables[name].lazy().select("SK_ID_CURR") for name in names if name in tables]
+    numbers = pl.concat(parts).collect()["SK_ID_CURR"]
     number = buckets or buckets_for(len(numbers))
     placing = by_applicant(first_applicants(numbers, number))
     with staged_folder(out, kind="dataset") as staged:
@@ -357,10 +363,6 @@ def in_order(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     if table.key:
         rows = rows.sort(packed_key([table[name] for name in table.key]))
     return rows.sort("SK_ID_CURR", maintain_order=True)
-
-
-def _is_application(name: str) -> bool:
-    return name.startswith(APPLICATION.name)
 
 
 def manifest_text(manifest: Manifest) -> str:

@@ -103,7 +103,9 @@ def write(
         If `out` is not to be replaced, or another command is writing it.
     """
     check_file(out, PARQUET)
-    if client is None and Dataset.open(job.dataset).buckets == 1:
+    dataset = Dataset.open(job.dataset)
+    if client is None and dataset.buckets == 1:
+        progress(0, dataset.applicants)
         rows = job.rows(0)
         write_parquet(rows, out)
         return rows.shape
@@ -126,7 +128,7 @@ def _finish(
     """Compute the buckets whose parts are not there yet, and give the parts of all by name."""
     made_of, dataset = job.made_of(), Dataset.open(job.dataset)
     done = _taken_over(folder, made_of)
-    total = sum(dataset.rows(f"application_{population}") for population in dataset.populations)
+    total = dataset.applicants
     missing = [place for place in range(dataset.buckets) if _part(made_of, place) not in done]
     if done:
         logger.info("%d of %d buckets were finished before", len(done), dataset.buckets)

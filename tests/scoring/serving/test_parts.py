@@ -128,6 +128,17 @@ def test_what_is_written_is_what_is_computed_at_once(
     assert differing(pl.read_parquet(tmp_path / "s.parquet"), score(datasets[1], scorer)) == []
 
 
+@pytest.mark.parametrize(("number", "times"), [(1, 1), (3, 4), (8, 9)])
+def test_it_is_told_how_many_there_are_before_they_are_computed(
+    number: int, times: int, datasets: dict[int, Dataset], tmp_path: Path
+) -> None:
+    told: list[tuple[int, int]] = []
+    job = Job(datasets[number].folder)
+    write(job, tmp_path / "f.parquet", None, lambda done, total: told.append((done, total)))
+    assert told[0] == (0, datasets[number].applicants)
+    assert len(told) == times
+
+
 def test_models_are_judged_by_the_same_rows(datasets: dict[int, Dataset], scorer: Scorer) -> None:
     judged = [score_parts(held_out_rows(datasets[number]), scorer) for number in NUMBERS[:2]]
     assert judged[0][1][0].tobytes() == judged[1][1][0].tobytes()
