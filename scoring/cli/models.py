@@ -87,7 +87,9 @@ def train(
     from scoring.serving.costs import Costs
 
     with messages() as console:
-        budget = None if time_budget is None else _seconds(time_budget)
+        budget = None
+        if time_budget is not None:
+            budget = span("--time-budget", time_budget, ("20m", "2h")).total_seconds()
         settings = TrainingSettings(
             trials or (None if budget else TRIALS), seed, Costs(cost_fn, cost_fp),
             use_protected=bool(protected), family=Candidate.of(family or DEFAULT_FAMILY).name,
@@ -105,10 +107,6 @@ def train(
         f"version {scorer.version} of {scorer.name} is the challenger in {mlruns}, exported to "
         f"{mlruns / CHALLENGER}; python -m scoring promote holds it against the gates"
     )
-
-
-def _seconds(time_budget: str) -> float:
-    return span("--time-budget", time_budget, ("20m", "2h")).total_seconds()
 
 
 def _show_training(run: Run) -> None:
