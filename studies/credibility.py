@@ -3,7 +3,8 @@
     python -m studies.credibility HOME_CREDIT APPLICATIONS
 
 The folders are those of `scoring.data.synthetic.profile`. Prints how a model trained on invented
-applications ranks real ones, what histories add, and how far marginals and correlations are off.
+applications ranks real ones, how hard the risk is beside the real one (`studies.difficulty`), what
+histories add, and how far marginals and correlations are off.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
 from scoring.data.dataset import Population
-from scoring.data.synthetic.chunks import HISTORIES, ChunkMaker
+from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker
 from scoring.data.synthetic.marginals import FloatArray, Json
 from scoring.data.synthetic.profile import Sources, compute
 from scoring.data.synthetic.risk import application_log_odds, fit, log_odds
 from scoring.data.synthetic.summaries import summarise
 from scoring.data.tables import APPLICATION, DAY_SENTINEL, TABLES
+from studies.difficulty import compared, difficulty
 
 ROUNDS = 500
 PARAMETERS = {
@@ -171,6 +173,24 @@ def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, flo
         )
         for where, rows in (("invented", fresh), ("real", real))
     }
+
+
+def difficulties(sources: Sources, seed: int = 16) -> dict[str, pl.DataFrame]:
+    """Compare the difficulty of the risk: of real applicants, and of as many sample ones."""
+    real = {
+        "applications": {"application": sources.applications},
+        "applicants with histories": {
+            **sources.histories, "application": sources.people["train"],
+        },
+    }  # fmt: skip
+    tables = {}
+    for where, frames in real.items():
+        count = frames["application"].height
+        drawn = draw(None, -(-count // CHUNK), seed)
+        ours = {name: drawn[name] for name in frames}
+        ours["application"] = drawn["application"].head(count)
+        tables[where] = compared(difficulty(frames), difficulty(ours))
+    return tables
 
 
 def held_out_risk(sources: Sources, folds: int = 5) -> tuple[float, float]:
@@ -320,6 +340,8 @@ def main(
     pl.Config.set_tbl_rows(60)
     pl.Config.set_tbl_hide_dataframe_shape(True)
     pl.Config.set_float_precision(3)
+    pl.Config.set_fmt_str_lengths(40)
+    pl.Config.set_tbl_width_chars(160)
     sources = Sources.read(home_credit, more)
     typer.echo(f"AUC on {sources.applications.height} real applications of a LightGBM trained on")
     typer.echo(f"  20,000 invented ones: {transfer(None, sources.applications):.4f}")
@@ -329,6 +351,9 @@ def main(
         typer.echo(f"AUC on {where} applicants: application {plain:.4f}, histories too {full:.4f}")
     plain, full = held_out_risk(sources)
     typer.echo(f"Real, out of fold, model of TARGET: application {plain:.4f}, histories {full:.4f}")
+    for where, table in difficulties(sources).items():
+        typer.echo(f"How hard the risk is, {where} (95% intervals)")
+        typer.echo(table)
     typer.echo("Rank correlation with TARGET")
     typer.echo(target_correlations(sources))
     typer.echo("Rows of history per applicant")

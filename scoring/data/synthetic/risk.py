@@ -139,7 +139,7 @@ def fit(applications: pl.DataFrame, histories: pl.DataFrame, summaries: pl.DataF
     numbers = _application_numbers(applications)
     start = np.zeros(len(target))
     part = _described(numbers) | {
-        "steps": {name: {"edges": _step_edges(numbers[name])} for name in _STEPPED},
+        "steps": {name: {"edges": step_edges(numbers[name])} for name in _STEPPED},
         "pairs": {
             name: {"others": _PAIRED[place + 1 :]} for place, name in enumerate(_PAIRED[:-1])
         },
@@ -182,7 +182,7 @@ def rank_knots(values: pl.Series) -> FloatArray:
     return np.array(_short(knots, 5))
 
 
-def _step_edges(values: pl.Series) -> list[float]:
+def step_edges(values: pl.Series) -> list[float]:
     """Where each step but the last ends: quantiles with enough rows between them."""
     known = np.sort(values.cast(pl.Float64).drop_nulls().drop_nans().to_numpy())
     edges: list[float] = []

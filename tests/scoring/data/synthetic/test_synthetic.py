@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from scipy.special import ndtri
 from sklearn.metrics import roc_auc_score
 
 from scoring.data.dataset import FILES, POPULATIONS, Dataset, Population
 from scoring.data.ingest import ingest
-from scoring.data.synthetic import SampleError, applications, profile, write_sample
+from scoring.data.synthetic import SampleError, applications, profile, risk, write_sample
 from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker, load_profile
 from scoring.data.synthetic.copula import correlations, factor, nearest_correlation, packed
 from scoring.data.synthetic.marginals import (
@@ -346,6 +347,8 @@ def test_profile_holds_aggregates_only() -> None:
     assert max(lengths) <= MOST_KNOTS
     rows = stored["rows"]["applications"]
     assert rows > MOST_KNOTS * ROWS_PER_QUANTILE
+    steps = stored["risk"]["application"]["steps"].values()
+    assert [len(term["edges"]) < risk.STEPS for term in steps] == [True]
 
 
 def _number_strata(stored: object) -> list[dict[str, list[float]]]:
@@ -409,6 +412,33 @@ def test_level_shift_sets_the_mean() -> None:
     odds = np.random.default_rng(0).normal(-1, 1, 5000)
     shifted = odds + level_shift(odds, 0.2)
     assert (1 / (1 + np.exp(-shifted))).mean() == pytest.approx(0.2, abs=1e-3)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=30), st.integers(1, 50))
+def test_steps_hold_enough_rows_each(numbers: list[int], times: int) -> None:
+    """However often some values recur, no weight tells of a few rows."""
+    values = pl.Series(numbers * times).extend_constant(None, 5)
+    edges = risk.step_edges(values)
+    assert edges == sorted(set(edges))
+    steps = np.searchsorted(edges, np.array(numbers * times), "right")
+    assert (np.bincount(steps, minlength=len(edges) + 1)[:-1] >= risk.ROWS_PER_WEIGHT).all()
+
+
+def test_what_two_numbers_say_only_together_is_learnt(drawn: Drawn) -> None:
+    """Neither number alone tells anything of these outcomes, their product all."""
+    rows = drawn["train"]["application"].drop_nulls(["EXT_SOURCE_2", "AMT_GOODS_PRICE"])
+    score, goods = (
+        ndtri(rows[name].rank().to_numpy() / (rows.height + 1))
+        for name in ("EXT_SOURCE_2", "AMT_GOODS_PRICE")
+    )
+    chance = 1 / (1 + np.exp(2 * score * goods))
+    defaults = np.random.default_rng(0).random(rows.height) < chance
+    rows = rows.with_columns(TARGET=pl.Series(defaults.astype(np.int8)))
+    half = rows.height // 2
+    summaries = summarise(drawn["train"], rows["SK_ID_CURR"][:half])
+    model = risk.fit(rows[:half], rows[:half], summaries)
+    odds = risk.application_log_odds(rows[half:], model)
+    assert np.corrcoef(odds, np.log(chance / (1 - chance))[half:])[0, 1] > 0.5
 
 
 def test_a_profile_can_be_computed_and_drawn_from(
