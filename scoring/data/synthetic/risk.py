@@ -28,11 +28,14 @@ ABSENT = "?"
 STEPS = 100
 # A label or a step needs this many rows for a weight of its own.
 ROWS_PER_WEIGHT = 20
-# Chosen by the log-loss of a five-fold cross-validation on the 16,992 real applications: 0.2420
-# without steps and pairs, 0.2402 with steps, 0.2400 with both.
-RIDGE = 100.0
-STEP_RIDGE = 10.0
-PAIR_RIDGE = 1000.0
+# Ridges of 100, 10 and 1000 predict real outcomes best (five folds, log-loss). They shrink what is
+# weak, though, and whoever learns from drawn outcomes shrinks it once more. At three tenths of them
+# outcomes drawn for the 16,992 real applications can be predicted as well as the real ones: such a
+# model's AUC out of fold is 0.772 on drawn outcomes, 0.764 with the full ridges, and 0.773 on real
+# ones. The rule is that of indirect inference (Gourieroux, Monfort and Renault, 1993).
+RIDGE = 30.0
+STEP_RIDGE = 3.0
+PAIR_RIDGE = 300.0
 
 _SOURCES = [f"EXT_SOURCE_{number}" for number in (1, 2, 3)]
 _CONTENT = Content("risk")
@@ -91,11 +94,11 @@ def _terms(
         others = np.column_stack([scores[other] for other in term["others"]])
         yield term, PAIR_RIDGE, scores[name][:, None] * others
     for name, term in part.get("labels", {}).items():
-        labels = _texts(rows[name])
-        places = labels.replace_strict(
-            term["labels"], range(len(term["labels"])), default=-1, return_dtype=pl.Int64
+        codes = range(len(term["labels"]))
+        labels = _texts(rows[name]).replace_strict(
+            term["labels"], codes, default=-1, return_dtype=pl.Int64
         )
-        yield term, RIDGE, _indicators(places.to_numpy(), len(term["labels"]))
+        yield term, RIDGE, _indicators(labels.to_numpy(), len(codes))
 
 
 def _texts(values: pl.Series) -> pl.Series:
@@ -108,7 +111,8 @@ def _floats(values: pl.Series) -> FloatArray:
 
 def _indicators(places: IntArray, count: int) -> FloatArray:
     """Ones in the columns that are given, of so many; rows without such a column are zero."""
-    return (places[:, None] == np.arange(count)).astype(float)
+    result: FloatArray = (places[:, None] == np.arange(count)).astype(float)
+    return result
 
 
 def _basis(values: pl.Series, knots: FloatArray, curved: bool) -> FloatArray:
