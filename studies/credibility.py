@@ -17,11 +17,12 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import typer
+from scipy.special import expit
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
 from scoring.data.dataset import Population
-from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker
+from scoring.data.synthetic.chunks import CHUNK, HISTORIES, ChunkMaker, load_profile
 from scoring.data.synthetic.marginals import FloatArray, Json
 from scoring.data.synthetic.profile import Sources, compute
 from scoring.data.synthetic.risk import application_log_odds, fit, log_odds
@@ -176,21 +177,26 @@ def history_gain(sources: Sources, seed: int = 13) -> dict[str, tuple[float, flo
 
 
 def difficulties(sources: Sources, seed: int = 16) -> dict[str, pl.DataFrame]:
-    """Compare the difficulty of the risk: of real applicants, and of as many sample ones."""
-    real = {
-        "applications": {"application": sources.applications},
-        "applicants with histories": {
-            **sources.histories, "application": sources.people["train"],
-        },
-    }  # fmt: skip
-    tables = {}
-    for where, frames in real.items():
-        count = frames["application"].height
-        drawn = draw(None, -(-count // CHUNK), seed)
-        ours = {name: drawn[name] for name in frames}
-        ours["application"] = drawn["application"].head(count)
-        tables[where] = compared(difficulty(frames), difficulty(ours))
-    return tables
+    """Compare the difficulty of the risk: of real applicants, and of as many sample ones.
+
+    And of the same real applications with outcomes drawn for them: what differs there is due to the
+    model of TARGET alone, and not to the drawn rows.
+    """
+    applications, people = sources.applications, sources.people["train"]
+    real = difficulty({"application": applications})
+    odds = application_log_odds(applications, load_profile()["risk"])
+    outcomes = np.random.default_rng(seed).random(odds.size) < expit(odds)
+    redrawn = applications.with_columns(TARGET=pl.Series(outcomes.astype(np.int8)))
+    drawn = draw(None, -(-applications.height // CHUNK), seed)
+    first = drawn["application"].head(applications.height)
+    known = draw(None, people.height // CHUNK, seed)
+    return {
+        "real applications, outcomes drawn": compared(real, difficulty({"application": redrawn})),
+        "applications": compared(real, difficulty({"application": first})),
+        "with histories": compared(
+            difficulty({**sources.histories, "application": people}), difficulty(known)
+        ),
+    }
 
 
 def held_out_risk(sources: Sources, folds: int = 5) -> tuple[float, float]:
