@@ -110,7 +110,8 @@ costs = settings.costs
 # 3. Families, from the simplest to the most complex, each over a few values.
 # 4. Remedies for imbalance, on the family that is served.
 # 5. A search for hyper-parameters with Optuna, on folds of its own; what it finds replaces the
-#    default recipe only if it is cheaper by more than one standard error on the first folds.
+#    default recipe only if it is cheaper beyond chance on the first folds: the whole interval of
+#    the difference is below nought.
 # 6. The chosen model is fitted on all to learn from and measured on the applicants set aside.
 #
 # ### The split
@@ -307,13 +308,13 @@ print(family.sentence)
 # %% [markdown]
 # **The choice.** Only a linear model, boosted trees and their sum can be served, since their
 # contributions are exact. The sum is the default, fixed before these rows were looked at; another
-# takes its place if it is cheaper by more than one standard error. Where a single family ties with
-# the sum, that is no reason to change: the shares are learnt, so that the sum falls back on the
-# part that says more (a share of 1 is that part alone), and trees add what a linear model cannot
-# say, thresholds and interactions. These take many defaults to show: over the linear model alone,
-# the sum gains 0.000 of AUC on 5,000 real applicants and 0.002 on 16,992 (`docs/model.md`), so that
-# the sum is what can grow with the data. A lender who wants the simplest model to explain takes the
-# linear one on a tie: `settings = replace(settings, family="linear")`.
+# takes its place if it is cheaper beyond chance, several together allowed for. Where a single
+# family ties with the sum, that is no reason to change: the shares are learnt, so that the sum
+# falls back on the part that says more (a share of 1 is that part alone), and trees add what a
+# linear model cannot say, thresholds and interactions. These take many defaults to show: over the
+# linear model alone, the sum gains 0.000 of AUC on 5,000 real applicants and 0.002 on 16,992
+# (`docs/model.md`), so that the sum is what can grow with the data. A lender who wants the simplest
+# model to explain takes the linear one on a tie: `settings = replace(settings, family="linear")`.
 #
 # ## Imbalance
 #

@@ -82,7 +82,8 @@ def _of_models(figures: Figures) -> dict[str, Any]:
         "chosen": chosen,
         "rivals": rivals,
         "paired": all(None not in rival for rival in rivals),
-        "clearly": "cheapest" if chosen is min(figures.families, key=_cost) else "tied",
+        # The least cost is told where it is the least beyond chance.
+        "clearly": "cheapest" if all(low and low > 0 for *_, low, _ in rivals) else "tied",
         "best_remedy": min(figures.remedies, key=_cost),
         "search": [Line(trials, style="o-")],
         "search_kept": "The best trial is chosen" in card.method.choice,
