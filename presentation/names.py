@@ -78,12 +78,14 @@ def _of_models(figures: Figures) -> dict[str, Any]:
         for item in figures.families[1:]
         if item is not chosen
     ]
+    others = (item for item in figures.families[1:] if item is not chosen)
+    dearer = [item.figures.get(_DIFFERENCE[0], 0.0) for item in others]
     return {
         "chosen": chosen,
         "rivals": rivals,
         "paired": all(None not in rival for rival in rivals),
         # The least cost is told where it is the least beyond chance.
-        "clearly": "cheapest" if all(low and low > 0 for *_, low, _ in rivals) else "tied",
+        "clearly": "cheapest" if all(least > 0 for least in dearer) else "tied",
         "best_remedy": min(figures.remedies, key=_cost),
         "search": [Line(trials, style="o-")],
         "search_kept": "The best trial is chosen" in card.method.choice,

@@ -12,7 +12,8 @@ from scoring.data.tables import Frames
 from scoring.evaluation.fairness import attributes
 from scoring.features import build_features
 from scoring.modelling.examples import HOLDOUT_RULE, is_held_out
-from scoring.registry.gates import HeldOut
+from scoring.registry.gates import HeldOut, Margins
+from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.promotions import RegistryError
 from scoring.serving.batch import row_batches
 from scoring.serving.scorer import Floats, Scorer
@@ -47,12 +48,44 @@ def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
     return parts
 
 
+def fresh_rows(
+    parts: list[dict[str, pl.DataFrame]], uses: HoldoutUses, margins: Margins
+) -> list[dict[str, pl.DataFrame]]:
+    """Leave out the held-out applicants that were looked at too often.
+
+    What is left are those whose outcomes came later. They are all returned as long as too few
+    defaults are left to judge by.
+    """
+    times = uses.times()
+    spent = pl.Series(
+        [own for own, count in times.items() if count >= margins.uses], dtype=pl.Int32
+    )
+    left = []
+    for rows in parts:
+        known = rows["application"]
+        fresh = known.filter(~known["SK_ID_CURR"].is_in(spent.implode()))
+        if not fresh.is_empty():
+            left.append(_of_applicants(rows, fresh))
+    defaults = sum(int(rows["application"]["TARGET"].sum()) for rows in left)
+    return left if defaults >= margins.enough_defaults else parts
+
+
+def numbers_of(parts: Sequence[Frames[pl.DataFrame]]) -> list[int]:
+    """Return SK_ID_CURR of the applicants of some tables."""
+    return pl.concat(rows["application"] for rows in parts)["SK_ID_CURR"].to_list()
+
+
 def _of_held_out(rows: Frames[pl.DataFrame]) -> dict[str, pl.DataFrame] | None:
     """Return the rows of the applicants that are held out and have an outcome, None without any."""
     known = rows["application"].drop_nulls("TARGET")
     application = known.filter(is_held_out(known["SK_ID_CURR"]))
-    if application.is_empty():
-        return None
+    return None if application.is_empty() else _of_applicants(rows, application)
+
+
+def _of_applicants(
+    rows: Frames[pl.DataFrame], application: pl.DataFrame
+) -> dict[str, pl.DataFrame]:
+    """Return the rows of some applicants, those of `application`."""
     chosen = application.select("SK_ID_CURR")
     histories = {
         name: frame.join(chosen, on="SK_ID_CURR", how="semi", maintain_order="left")
