@@ -103,7 +103,8 @@ costs = settings.costs
 # %% [markdown]
 # ## Method
 #
-# 1. A fifth of the applicants, chosen by a hash of their number, is set aside and touched once.
+# 1. A fifth of the applicants, chosen by a hash of their number, is set aside and plays no part in any
+#    choice; every look at them is counted.
 # 2. On the others, or on a subset of them, five folds. In each, everything that is learnt from data
 #    (levels, fill values, the choice of features, resampling) is learnt from the training rows, and
 #    each fold's calibration from the other folds.
@@ -482,8 +483,9 @@ compare_rules(chosen.target, chosen.pds, costs.cutoff, development.frame, Money(
 # %% [markdown]
 # ## The final evaluation
 #
-# On the applicants set aside, touched here for the first time, with intervals of 95%. An AUC above
-# 0.82 would be better than the best model ever published on these data and is taken for leakage.
+# On the applicants set aside, who played no part so far, with intervals of 95%. The card tells how
+# often earlier trainings and gates have looked at them. An AUC above 0.82 would be better than the
+# best model ever published on these data and is taken for leakage.
 
 # %%
 check_credible(chosen)
