@@ -103,8 +103,8 @@ costs = settings.costs
 # %% [markdown]
 # ## Method
 #
-# 1. A fifth of the applicants, chosen by a hash of their number, is set aside and plays no part in any
-#    choice; every look at them is counted.
+# 1. A fifth of the applicants, chosen by a hash of their number, is set aside and plays no part in
+#    any choice; every look at them is counted.
 # 2. On the others, or on a subset of them, five folds. In each, everything that is learnt from data
 #    (levels, fill values, the choice of features, resampling) is learnt from the training rows, and
 #    each fold's calibration from the other folds.

@@ -86,10 +86,9 @@ class Performance:
 
     @property
     def promised_on(self) -> tuple[float, float]:
-        """Applicants that the promises were measured on, and the defaults among them.
+        """Applicants whom promises were measured on, and their defaults; the window's if unknown.
 
-        Models made before these were kept do not tell: their promises count as no more certain
-        than the figures of the window.
+        An older model does not tell: it promises no more surely than the window shows.
         """
         known = self.promised
         return known.get("applicants", self.labelled), known.get("defaults", self.defaults)
@@ -100,10 +99,9 @@ class Performance:
         return max(self.costs.false_negative, self.costs.false_positive)
 
     def promise(self, name: str) -> Interval | None:
-        """Return the promise for AUC, cost or observed_to_expected with its 95 % interval.
+        """Return what was promised for AUC, cost or calibration, if anything, with its interval.
 
-        As many defaults as expected is what calibration promises, as certain as their number in
-        the training makes it. None where nothing was promised.
+        Calibration promises as many defaults as expected, as surely as there were many to learn.
         """
         applicants, defaults = self.promised_on
         if name == "observed_to_expected":

@@ -8,19 +8,19 @@ API serves and the model card under reports/.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import polars as pl
 
 from scoring.data.dataset import Dataset, Manifest
 from scoring.errors import ScoringError
 from scoring.evaluation.business import baselines
 from scoring.files import clear_leftovers
-from scoring.modelling.examples import HOLDOUT_RULE
 from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
 from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, judge
-from scoring.registry.holdout import fresh_rows, held_out_rows, numbers_of, score_parts
+from scoring.registry.holdout import fresh, held_out_rows, score_parts
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry, RegistryError
 from scoring.registry.promotions import Event
@@ -55,9 +55,9 @@ def register(
     figures = {name: figure.value for name, figure in run.figures.items()}
     figures |= baselines(run.data.holdout.target, run.scorer.costs)
     registry.log({f"holdout_{name}": value for name, value in figures.items()})
-    held_out = run.data.holdout.frame["SK_ID_CURR"].to_list()
+    data = run.data
     return register_with_card(
-        registry, run.scorer, card, run.data.manifest, held_out, challenger=challenger
+        registry, run.scorer, card, data.manifest, data.holdout.frame, challenger=challenger
     )
 
 
@@ -66,20 +66,20 @@ def register_with_card(
     scorer: Scorer,
     card: Card,
     manifest: Manifest,
-    held_out: Sequence[int],
+    held_out: pl.DataFrame,
     *,
     challenger: bool = True,
 ) -> Scorer:
     """Register a model under the open run, with its card, its data's manifest and its provenance.
 
-    `held_out` are those (SK_ID_CURR) that the card has figures of, which is counted as a use.
+    Its figures are of applicants `held_out` (SK_ID_CURR), which is counted as a look at them.
     Returns the model with its version, which the card is given too.
     """
     made_by = provenance.provenance_of(registry.champion(scorer.name))
     registered = registry.register(scorer, made_by.tags, _description(card), challenger=challenger)
     provenance.keep(registry, registered.version, registered.name, made_by, manifest)
     identity = replace(card.identity, version=registered.version)
-    data = replace(card.data, looked_at=HoldoutUses(registry.folder).look(held_out))
+    data = replace(card.data, looked_at=HoldoutUses(registry.folder).look(held_out["SK_ID_CURR"]))
     keep_card(registry, replace(card, identity=identity, data=data))
     return registered
 
@@ -161,12 +161,10 @@ def judged(
         raise RegistryError(f"version {chosen} is the champion already")
     challenger = registry.load(chosen)
     champion = _champion(registry, reigning, challenger)
-    past = past_champions(registry, challenger)
-    uses = HoldoutUses(registry.folder)
-    parts = fresh_rows(held_out_rows(dataset), uses, margins or Margins())
-    scorers = [challenger, *past, *([champion] if isinstance(champion, Scorer) else [])]
-    held_out, pds = score_parts(parts, *scorers)
-    held_out = replace(held_out, uses=uses.look(numbers_of(parts)))
+    reigns = [champion] if isinstance(champion, Scorer) else []
+    scorers = [challenger, *past_champions(registry, challenger), *reigns]
+    held_out, pds = score_parts(held_out_rows(dataset), *scorers)
+    held_out, pds = fresh(held_out, pds, HoldoutUses(registry.folder), margins or Margins())
     scored = [*map(Scored, scorers, pds)]
     against = scored.pop() if isinstance(champion, Scorer) else champion
     card = kept_card(registry, chosen)
@@ -174,16 +172,11 @@ def judged(
 
 
 def past_champions(registry: Registry, challenger: Scorer) -> list[Scorer]:
-    """Read the champions before this one that can be compared with on the same applicants."""
-    others = {challenger.version, registry.champion()}
-    versions = dict.fromkeys(event.version for event in registry.history())
-    models = [_champion(registry, own, challenger) for own in versions if own not in others]
-    return [
-        own
-        for own in models
-        if isinstance(own, Scorer)
-        and own.lineage.get("training", {}).get("holdout") == HOLDOUT_RULE
-    ]
+    """Read the champions before this one that can be scored with and decide by the same costs."""
+    versions = {event.version for event in registry.history()}
+    versions -= {challenger.version, registry.champion()}
+    models = [_champion(registry, own, challenger) for own in sorted(versions)]
+    return [own for own in models if isinstance(own, Scorer) and own.costs == challenger.costs]
 
 
 def promote(

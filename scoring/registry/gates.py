@@ -151,8 +151,8 @@ class HeldOut:
     `scoring.evaluation.fairness.attributes` gives them. `rule` says which applicants these are: it
     has to stand in the lineage of a model that is measured on them, as training.holdout. `current`
     are those whose outcomes are recent enough to tell how high PDs should be, everybody by default:
-    calibration and Brier score are measured on them. The most used of them were looked at `uses`
-    times before.
+    calibration and Brier score are measured on them. `applicants` are their SK_ID_CURR, of whom the
+    most used were looked at `uses` times before.
     """
 
     target: Labels
@@ -160,6 +160,7 @@ class HeldOut:
     rule: str
     current: Mask | None = None
     uses: int = 0
+    applicants: tuple[int, ...] = ()
 
     @property
     def levels(self) -> Mask:
@@ -222,7 +223,7 @@ def judge(
     """Hold a challenger against the gates; there may be no champion to compare it with yet.
 
     `held_out` are applicants that none has learnt from, `card` is the challenger's, and `past` are
-    the champions before this one.
+    the champions before this one that decide by the same costs.
     """
     contest = _Contest(challenger, champion, held_out, margins or Margins(), resamples, seed, past)
     gates = [
@@ -343,14 +344,8 @@ class _Contest:
 
     def against_best(self) -> Iterator[Gate]:
         """Hold the challenger against the best champion so far: small losses may not add up."""
-        reigning = [self.champion] if isinstance(self.champion, Scored) else []
-        # What was made for other costs aims at something else.
-        past, reigning = (
-            [own for own in champions if own.scorer.costs == self.challenger.scorer.costs]
-            for champions in (self.past, reigning)
-        )
-        if past:
-            best = _best([*past, *reigning], self.held_out.target, self.seed)
+        if self.past:
+            best = _best(self.past, self.held_out.target, self.seed)
             yield from self._compared(self._minus(best), "best champion")
 
     def _compared(self, differences: Mapping[str, Interval], whose: str) -> Iterator[Gate]:

@@ -29,9 +29,27 @@ def score_parts(
     """
     applications = pl.concat(rows["application"] for rows in parts)
     target = applications["TARGET"].to_numpy().astype(np.int8)
-    held_out = HeldOut(target, attributes(applications).select("sex", "age"), HOLDOUT_RULE)
+    groups, numbers = attributes(applications).select("sex", "age"), applications["SK_ID_CURR"]
+    held_out = HeldOut(target, groups, HOLDOUT_RULE, applicants=tuple(numbers))
     features = [build_features(rows) for rows in parts]
     return held_out, [np.concatenate([own.predict(rows) for rows in features]) for own in scorers]
+
+
+def fresh(
+    held_out: HeldOut, pds: Sequence[Floats], uses: HoldoutUses, margins: Margins
+) -> tuple[HeldOut, list[Floats]]:
+    """Leave out who was looked at too often, and count this look at the others and at their PDs.
+
+    What is left has newer outcomes. Everybody is, where too few defaults would be to judge by.
+    """
+    times, target = uses.times(), held_out.target
+    seen = np.array([times.get(number, 0) for number in held_out.applicants])
+    left = seen < margins.uses
+    left |= bool(target[left].sum() < margins.enough_defaults)
+    numbers = tuple(np.array(held_out.applicants)[left].tolist())
+    groups, most_used = held_out.groups.filter(left), uses.look(numbers)
+    kept = HeldOut(target[left], groups, held_out.rule, uses=most_used, applicants=numbers)
+    return kept, [own[left] for own in pds]
 
 
 def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
@@ -48,44 +66,12 @@ def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
     return parts
 
 
-def fresh_rows(
-    parts: list[dict[str, pl.DataFrame]], uses: HoldoutUses, margins: Margins
-) -> list[dict[str, pl.DataFrame]]:
-    """Leave out the held-out applicants that were looked at too often.
-
-    What is left are those whose outcomes came later. They are all returned as long as too few
-    defaults are left to judge by.
-    """
-    times = uses.times()
-    spent = pl.Series(
-        [own for own, count in times.items() if count >= margins.uses], dtype=pl.Int32
-    )
-    left = []
-    for rows in parts:
-        known = rows["application"]
-        fresh = known.filter(~known["SK_ID_CURR"].is_in(spent.implode()))
-        if not fresh.is_empty():
-            left.append(_of_applicants(rows, fresh))
-    defaults = sum(int(rows["application"]["TARGET"].sum()) for rows in left)
-    return left if defaults >= margins.enough_defaults else parts
-
-
-def numbers_of(parts: Sequence[Frames[pl.DataFrame]]) -> list[int]:
-    """Return SK_ID_CURR of the applicants of some tables."""
-    return pl.concat(rows["application"] for rows in parts)["SK_ID_CURR"].to_list()
-
-
 def _of_held_out(rows: Frames[pl.DataFrame]) -> dict[str, pl.DataFrame] | None:
     """Return the rows of the applicants that are held out and have an outcome, None without any."""
     known = rows["application"].drop_nulls("TARGET")
     application = known.filter(is_held_out(known["SK_ID_CURR"]))
-    return None if application.is_empty() else _of_applicants(rows, application)
-
-
-def _of_applicants(
-    rows: Frames[pl.DataFrame], application: pl.DataFrame
-) -> dict[str, pl.DataFrame]:
-    """Return the rows of some applicants, those of `application`."""
+    if application.is_empty():
+        return None
     chosen = application.select("SK_ID_CURR")
     histories = {
         name: frame.join(chosen, on="SK_ID_CURR", how="semi", maintain_order="left")

@@ -8,13 +8,14 @@ is counted, for each applicant: hold-outs overlap, and what is added to one has 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 _FILE = "holdout_uses.db"
 _TABLE = "CREATE TABLE IF NOT EXISTS uses (applicant INTEGER PRIMARY KEY, times INTEGER NOT NULL)"
 _ADD = "INSERT INTO uses VALUES (?, 1) ON CONFLICT (applicant) DO UPDATE SET times = times + 1"
+_REMOVE = "DELETE FROM uses WHERE applicant = ?"
 
 
 class HoldoutUses:
@@ -23,23 +24,23 @@ class HoldoutUses:
     def __init__(self, registry: Path) -> None:
         self._file = registry / _FILE
 
-    def look(self, applicants: Collection[int]) -> int:
-        """Count a use of some applicants; return that of the most used of them before it."""
+    def look(self, applicants: Iterable[int]) -> int:
+        """Count a look at some applicants; return how many there were at the most used of them."""
+        numbers = set(applicants)
         with self._opened() as database:
-            database.executemany(_ADD, [(number,) for number in set(applicants)])
+            database.executemany(_ADD, [(number,) for number in numbers])
         times = self.times()
-        return max(times[number] for number in applicants) - 1
+        return max(times[number] for number in numbers) - 1
 
     def times(self) -> dict[int, int]:
         """Return how often each applicant was looked at."""
         with self._opened() as database:
             return dict(database.execute("SELECT applicant, times FROM uses"))
 
-    def forget(self, applicants: Collection[int]) -> None:
+    def forget(self, applicants: Iterable[int]) -> None:
         """Keep nothing about some applicants."""
         with self._opened() as database:
-            numbers = [(number,) for number in applicants]
-            database.executemany("DELETE FROM uses WHERE applicant = ?", numbers)
+            database.executemany(_REMOVE, [(number,) for number in applicants])
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

@@ -13,7 +13,7 @@ from scoring.evaluation.business import refer_band
 from scoring.features import build_features
 from scoring.modelling.fit import promises
 from scoring.registry import approval
-from scoring.registry.holdout import held_out_rows, numbers_of
+from scoring.registry.holdout import held_out_rows
 from scoring.registry.mlflow_registry import CHAMPION, Registry, RegistryError
 from scoring.reports.card.fields import check_complete
 from scoring.reports.card.making import recut as recut_card
@@ -51,9 +51,7 @@ def register_recut(
         f"recut of version {base.version}", {"version": base.version, **asdict(costs)}
     ):
         registry.log({f"holdout_{figure.name}": figure.value for figure in card.holdout})
-        return approval.register_with_card(
-            registry, scorer, card, dataset.manifest, numbers_of(rows)
-        )
+        return approval.register_with_card(registry, scorer, card, dataset.manifest, features)
 
 
 def recut(base: Scorer, costs: Costs, features: pl.DataFrame, target: Labels) -> Scorer:

@@ -22,7 +22,7 @@ from scoring.modelling.fit import fit_scorer
 from scoring.modelling.validation import cross_validate
 from scoring.registry import approval
 from scoring.registry.gates import Margins
-from scoring.registry.holdout import held_out_rows, numbers_of, score_parts
+from scoring.registry.holdout import held_out_rows, score_parts
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import (
     CHALLENGER,
@@ -174,7 +174,7 @@ def test_every_look_at_the_hold_out_counts_until_a_fresh_one_is_asked_for(
     """Of newer outcomes it is made where there are any: those who were not looked at."""
     margins = replace(FEW, uses=3, enough_defaults=1, suspect_auc=1.0)
     first = registered(registry, model)
-    everybody = numbers_of(held_out_rows(sample))
+    everybody = score_parts(held_out_rows(sample))[0].applicants
     HoldoutUses(registry.folder).look(everybody[: len(everybody) // 2])
     made = register_recut(registry, sample, Costs(4.0), "2026-11-28", first)
     card = approval.kept_card(registry, made.version)
@@ -209,6 +209,10 @@ def test_a_challenger_is_held_against_the_champions_before_too(
     names = {gate.name for gate in verdict.refused_by()}
     assert "AUC against the champion" not in names
     assert "AUC against the best champion" in names
+    # What decides by other costs aims at something else.
+    registered(registry, replace(hostile.backwards(model), costs=Costs(4.0)))
+    verdict = approval.judged(registry, sample, margins=FEW)
+    assert not [name for name in verdict.summary() if "best champion" in name]
 
 
 def test_a_worse_challenger_is_refused_forced_and_rolled_back(

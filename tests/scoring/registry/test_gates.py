@@ -28,7 +28,6 @@ from scoring.registry.gates import (
 from scoring.reports.card.fields import Card
 from scoring.reports.card.pages import retold
 from scoring.reports.words import Words
-from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from tests.helpers.cards import filled_card
 
@@ -483,11 +482,3 @@ def test_the_best_of_many_equals_is_not_flattered(model: Model, truth: Floats) -
     error = np.std(honest) / np.sqrt(len(honest))
     assert np.mean(flattered) < -3 * error
     assert abs(np.mean(honest)) < 3 * error
-
-
-def test_a_champion_for_other_costs_is_not_compared_as_the_best(
-    model: Model, truth: Floats, held_out: HeldOut, card: Card
-) -> None:
-    other = model("0", truth, costs=Costs(2.0, 1.0))
-    verdict = judge(model("2", truth), model("1", truth), held_out, card, past=[other])
-    assert not [gate for gate in verdict.gates if "best champion" in gate.name]
