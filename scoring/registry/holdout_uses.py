@@ -48,5 +48,7 @@ class HoldoutUses:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.touch(mode=0o600)
         with closing(sqlite3.connect(self._file)) as database, database:
+            # What is removed is overwritten.
+            database.execute("PRAGMA secure_delete = ON")
             database.execute(_TABLE)
             yield database
