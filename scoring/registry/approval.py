@@ -55,10 +55,8 @@ def register(
     figures = {name: figure.value for name, figure in run.figures.items()}
     figures |= baselines(run.data.holdout.target, run.scorer.costs)
     registry.log({f"holdout_{name}": value for name, value in figures.items()})
-    data = run.data
-    return register_with_card(
-        registry, run.scorer, card, data.manifest, data.holdout.frame, challenger=challenger
-    )
+    manifest, held_out = run.data.manifest, run.data.holdout.frame
+    return register_with_card(registry, run.scorer, card, manifest, held_out, challenger=challenger)
 
 
 def register_with_card(
@@ -172,11 +170,16 @@ def judged(
 
 
 def past_champions(registry: Registry, challenger: Scorer) -> list[Scorer]:
-    """Read the champions before this one that can be scored with and decide by the same costs."""
+    """Read earlier champions that can be scored with, of the same costs and hold-out."""
     versions = {event.version for event in registry.history()}
     versions -= {challenger.version, registry.champion()}
     models = [_champion(registry, own, challenger) for own in sorted(versions)]
-    return [own for own in models if isinstance(own, Scorer) and own.costs == challenger.costs]
+    known, rule = [own for own in models if isinstance(own, Scorer)], _hold_out(challenger)
+    return [own for own in known if (own.costs, _hold_out(own)) == (challenger.costs, rule)]
+
+
+def _hold_out(scorer: Scorer) -> object:
+    return scorer.lineage.get("training", {}).get("holdout")
 
 
 def promote(

@@ -257,10 +257,7 @@ class World:
 
     @classmethod
     def of(
-        cls,
-        scorer: Scorer,
-        population: Population,
-        thresholds: Thresholds | None = None,
+        cls, scorer: Scorer, population: Population, thresholds: Thresholds | None = None
     ) -> World:
         """Make the world of a model in which nothing has changed yet.
 

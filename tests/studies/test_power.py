@@ -40,6 +40,7 @@ from studies.power.power import (
     usual_changes,
 )
 from studies.power.report import Study, power_curves, sentences, write
+from tests.helpers.serving import ROOT
 
 Floats = npt.NDArray[np.float64]
 
@@ -242,6 +243,35 @@ def test_the_report_says_what_came_out_and_loads_nothing(tmp_path: Path) -> None
     assert "4 of 400 windows" in told[0]
     assert "from 500 applicants" in told[1]
     assert "not in 95%" in told[2]
+
+
+def test_the_figures_that_are_quoted_are_those_of_the_report() -> None:
+    """What docs/monitoring.md says of false alarms and detection is in reports/power.json."""
+    report = json.loads((ROOT / "reports" / "power.json").read_text("utf-8"))
+    words = " ".join((ROOT / "docs" / "monitoring.md").read_text("utf-8").split())
+    quiet = [row for row in report["table"] if row["kind"] == "none"]
+    windows = sum(row["windows"] for row in quiet)
+    share = sum(row["detected"] * row["windows"] for row in quiet) / windows
+    most = max(row["detected"] for row in quiet)
+    assert share < 0.05
+    assert (
+        f"In {windows:,} simulated windows without a change {share:.1%} had an alert, "
+        f"at most {most:.1%} of those of one size." in words
+    )
+    needed = {(row["kind"], row["strength"]): row["applicants"] for row in report["needed"]}
+    for quoted, kinds in {
+        "applicants on if the mean of the leading feature moves by half": (
+            ("covariate shift", "0.5 sd of one feature"), ("missingness", "20% of one feature"),
+        ),
+        "if the odds of default double": (
+            ("label shift", "odds of default x 2"), ("concept shift", "odds at equal features x 2"),
+        ),
+        "if they rise by half": (
+            ("label shift", "odds of default x 1.5"),
+            ("concept shift", "odds at equal features x 1.5"),
+        ),
+    }.items():  # fmt: skip
+        assert f"from {max(needed[kind] for kind in kinds):,} {quoted}" in words
 
 
 def test_the_plot_has_a_panel_a_kind() -> None:

@@ -224,9 +224,11 @@ def attempt(
     with DataVersions.beside(registry.folder).opened(material.original) as original:
         trial = held(challenger, material.champion, material.window, original, seed, past)
     card = approval.kept_card(registry, challenger.version)
+    uses = HoldoutUses(registry.folder)
     # Those who stand in for the refused have no newer ones to give way to.
-    uses = HoldoutUses(registry.folder).look(material.window.history.numbers)
-    held_out = replace(trial.held_out, uses=uses)
+    before = max(uses.times().get(own, 0) for own in material.window.history.numbers)
+    uses.look(trial.held_out.applicants)
+    held_out = replace(trial.held_out, uses=before)
     verdict = judge(trial.challenger, trial.champion, held_out, card, past=trial.past)
     verdict = replace(verdict, gates=(*verdict.gates, *on_original(trial.on_original)))
     unsure = (*material.doubts, *trial.moved)

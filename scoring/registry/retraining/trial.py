@@ -65,7 +65,8 @@ class Trial:
     stand_ins, wanted : int
         Applicants in the place of the refused: how many there were, and how many it would take.
     held_out : HeldOut
-        The applicants, the labelled decisions of the window first.
+        The applicants, the labelled decisions of the window first; its `applicants` are all who
+        were looked at, the original hold-out too.
     past : tuple of Scored
         The champions before this one, on the same applicants.
     on_labelled, on_all : mapping of str to Interval
@@ -154,7 +155,13 @@ def held(
         challenger=ours,
         champion=theirs,
         # Stand-ins tell what refusals cost, but their outcomes are of another time.
-        held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
+        held_out=HeldOut(
+            target,
+            groups,
+            newest.rule,
+            np.arange(target.size) < size,
+            applicants=newest.applicants + others.applicants,
+        ),
         on_labelled=ours.minus(theirs, target, slice(size), seed=seed),
         on_all=ours.minus(theirs, target, seed=seed),
         on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),

@@ -357,6 +357,7 @@ def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_p
     assert found.verdict.summary()["fresh hold-out"][:2] == [True, 0.0]
     looks = HoldoutUses(registry.folder).times()
     assert {looks[number] for number in material.window.history.numbers} == {1}
+    assert set(found.trial.held_out.applicants) <= looks.keys()
     assert registry.version_of("challenger") == found.trial.challenger.version == "2"
     assert not export.exists()
     with pytest.raises(NothingToLearnError, match="version 2 has learnt from all outcomes"):
