@@ -718,7 +718,8 @@ lines = [
 final, cost = figures["auc"], figures["business_cost"]
 cheaper = "below" if cost.high < min(alone.values()) else "not clearly below"
 Markdown(
-    f"From the cheapest to the dearest, in cross-validation, where accepting all would cost "
+    f"By rising cost in cross-validation (above it is told which differences are real), where "
+    f"accepting all would cost "
     f"{without_model['accept_all']:.3f} an applicant:\n\n"
     + "\n".join(lines)
     + f"\n\nOn applicants never used: AUC {final.value:.3f} ({final.low:.3f} to {final.high:.3f}),"

@@ -86,7 +86,7 @@ def _of_models(figures: Figures) -> dict[str, Any]:
         "paired": all(None not in rival for rival in rivals),
         # The least cost is told where it is the least beyond chance.
         "clearly": "cheapest" if all(least > 0 for least in dearer) else "tied",
-        "best_remedy": min(figures.remedies, key=_cost),
+        "kept_remedy": next(it for it in figures.remedies if it.name == card.method.resampling),
         "search": [Line(trials, style="o-")],
         "search_kept": "The best trial is chosen" in card.method.choice,
         "sources": sorted(card.features.by_table.items(), key=lambda item: -item[1]),
