@@ -259,21 +259,17 @@ def _cost(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | 
     the promise is true. The interval of the window's would be too narrow: it takes the number of
     defaults for given.
     """
-    if not {"business_cost"} <= performance.figures.keys() & performance.promised.keys():
-        return None
-    cost = performance.figures["business_cost"].value
-    promised = performance.promised["business_cost"]
-    error = math.hypot(
-        *(
-            bounded_error(promised, performance.dearest, applicants)
-            for applicants in (performance.labelled, performance.promised_on[0])
-        )
+    figure, promised = (
+        performance.figures.get("business_cost"),
+        performance.promise("business_cost"),
     )
-    if not error:
+    if figure is None or promised is None or not promised.value:
         return None
-    facts = {"value": cost, "promised": promised, **_of_whom(performance)}
-    hit = _Hit("cost", cost / promised - 1.0, limits.cost_rise, facts)
-    return float(stats.norm.sf((cost - promised) / error)), hit
+    cost, asked = figure.value, promised.value
+    error = bounded_error(asked, performance.dearest, performance.labelled)
+    facts = {"value": cost, "promised": asked, **_of_whom(performance)}
+    hit = _Hit("cost", cost / asked - 1.0, limits.cost_rise, facts)
+    return float(stats.norm.sf((cost - asked) / math.hypot(error, _error(promised)))), hit
 
 
 def _calibration(performance: Performance, limits: Thresholds) -> tuple[float, _Hit]:

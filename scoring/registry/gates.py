@@ -302,7 +302,7 @@ class _Contest:
         return Gate(_HELD_OUT, True, asked, asked, words)
 
     def fresh(self) -> Gate:
-        """Whether so few models were measured on these applicants that none was so by luck."""
+        """Whether the applicants were looked at too seldom for luck alone to choose by."""
         uses, most = self.held_out.uses, self.margins.uses
         words = f"These applicants were looked at {uses} times before, of {most} at most"
         if uses >= most:
