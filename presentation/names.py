@@ -78,12 +78,15 @@ def _of_models(figures: Figures) -> dict[str, Any]:
         for item in figures.families[1:]
         if item is not chosen
     ]
+    others = (item for item in figures.families[1:] if item is not chosen)
+    dearer = [item.figures.get(_DIFFERENCE[0], 0.0) for item in others]
     return {
         "chosen": chosen,
         "rivals": rivals,
         "paired": all(None not in rival for rival in rivals),
-        "clearly": "cheapest" if chosen is min(figures.families, key=_cost) else "tied",
-        "best_remedy": min(figures.remedies, key=_cost),
+        # The least cost is told where it is the least beyond chance.
+        "clearly": "cheapest" if all(least > 0 for least in dearer) else "tied",
+        "kept_remedy": next(it for it in figures.remedies if it.name == card.method.resampling),
         "search": [Line(trials, style="o-")],
         "search_kept": "The best trial is chosen" in card.method.choice,
         "sources": sorted(card.features.by_table.items(), key=lambda item: -item[1]),

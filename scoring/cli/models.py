@@ -57,7 +57,7 @@ def train(
     ] = None,
     seed: SeedOption = 0,
     family: Annotated[
-        str | None, typer.Option(help="Served unless another is clearly cheaper: sum by default.")
+        str | None, typer.Option(help="Served unless another is surely cheaper: sum by default.")
     ] = None,
     cost_fn: CostFnOption = FALSE_NEGATIVE,
     cost_fp: CostFpOption = FALSE_POSITIVE,

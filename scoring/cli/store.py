@@ -186,16 +186,20 @@ def person(
     Pseudonyms are recognised with PSEUDONYM_KEY as the API has it.
     """
     from scoring.data.versions import DataVersions
+    from scoring.registry.holdout_uses import HoldoutUses
 
-    kept = DataVersions.beside(mlruns)
+    kept, uses = DataVersions.beside(mlruns), HoldoutUses(mlruns)
     with opened(database) as store:
         numbers = store.privacy.numbers_of(number)
         if action == "export":
-            _write(_on_record(store, kept, number, numbers), out)
+            known = _on_record(store, kept, number, numbers)
+            looks = sum(uses.times().get(own, 0) for own in numbers)
+            _write({**known, "looks_in_the_hold_out": looks}, out)
             return
         if not yes:
             typer.confirm(f"Erase applicant {number} in {store.url} and {mlruns}?", abort=True)
         datasets = kept.erase(numbers)
+        uses.forget(numbers)
         counts = store.privacy.erase(number)
     for name, count in counts.items():
         typer.echo(f"{name:<16} {count:>12,} emptied or deleted")

@@ -57,14 +57,13 @@ def auc_of_ranks(ranks: npt.ArrayLike, defaulted: Flags) -> float:
     return above / pairs if pairs else float("nan")
 
 
-def hanley_mcneil(auc: float, defaulted: Flags) -> float:
-    """Return the standard error of an AUC on applicants with these outcomes.
+def hanley_mcneil(auc: float, defaults: float, applicants: float) -> float:
+    """Return the standard error of an AUC on so many applicants, so many of them defaults.
 
     Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic
     (ROC) curve", 1982.
     """
-    defaults = int(defaulted.sum())
-    good = defaulted.size - defaults
+    good = applicants - defaults
     above_two_good, below_two_defaults = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = (
         auc * (1 - auc)
@@ -73,3 +72,12 @@ def hanley_mcneil(auc: float, defaulted: Flags) -> float:
     ) / (defaults * good)
     # Rounding can leave the variance of a perfect AUC a trifle below zero.
     return float(np.sqrt(max(variance, 0.0)))
+
+
+def bounded_error(mean: float, most: float, applicants: float) -> float:
+    """Return the largest standard error that a mean of values between 0 and `most` can have.
+
+    The variance of one value is mean (most - mean) at most (Bhatia and Davis, "A better bound on
+    the variance", 2000).
+    """
+    return float(np.sqrt(mean * max(most - mean, 0.0) / applicants))

@@ -77,7 +77,7 @@ def _alone(
     rank_auc = _rank_auc(column, outcomes)
     # Few known values reach any AUC by chance, and there are many columns to try it.
     surely = [
-        auc - Z_95 * hanley_mcneil(auc, outcomes[rows])
+        auc - Z_95 * hanley_mcneil(auc, int(outcomes[rows].sum()), int(rows.sum()))
         for auc, rows in ((rank_auc, ~missing), (binned_auc, np.full(missing.shape, True)))
         if auc is not None
     ]

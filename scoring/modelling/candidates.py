@@ -27,7 +27,7 @@ from scoring.modelling.selection import best_columns
 from scoring.serving.families import families
 from scoring.serving.families.base import Feature, Floats, Labels, Model
 
-# Served unless another family is clearly better.
+# Served unless another family is cheaper beyond chance.
 DEFAULT_FAMILY = "sum"
 # Rows that are scored at a time.
 _ROWS = 20_000

@@ -1,4 +1,4 @@
-"""Which of two candidates is kept: the default, unless the other is clearly cheaper."""
+"""Which of two candidates is kept: the default, unless the other is cheaper beyond chance."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 
 from scoring.evaluation.bootstrap import resamples
 from scoring.evaluation.business import decision_costs
@@ -57,11 +58,14 @@ class Choice:
     sentence: str
 
 
-def choose(default: Validation, alternative: Validation, what: str, seed: int = 0) -> Choice:
-    """Keep the default unless the alternative is cheaper by more than one standard error.
+def choose(
+    default: Validation, alternative: Validation, what: str, seed: int = 0, of: int = 1
+) -> Choice:
+    """Keep the default unless the alternative is cheaper beyond chance.
 
-    The best of many trials looks better than it is; the rule of one standard error (Breiman et
-    al., Classification and Regression Trees, 1984) asks for more than luck.
+    The whole interval of the difference has to be below nought. It holds 95 % of several
+    alternatives together (Dunn, "Multiple comparisons among means", 1961), since the best of them
+    looks better than it is.
 
     Parameters
     ----------
@@ -71,6 +75,8 @@ def choose(default: Validation, alternative: Validation, what: str, seed: int = 
         How the sentence calls the alternative.
     seed : int
         Of the bootstrap.
+    of : int
+        How many alternatives are held against the default.
     """
     saved = _smoothed_costs(alternative) - _smoothed_costs(default)
     difference = float(saved.mean())
@@ -78,11 +84,13 @@ def choose(default: Validation, alternative: Validation, what: str, seed: int = 
         [counts @ saved / saved.size for counts in resamples(default.target, _RESAMPLES, seed)]
     )
     error = float(drawn.std())
-    better = difference < -error
-    verb = "is chosen" if better else "is not chosen"
+    reach = float(stats.norm.isf(0.025 / of)) * error
+    better = difference + reach < 0
+    verb, verdict = ("is chosen", "lower") if better else ("is not chosen", "no lower")
     sentence = (
-        f"{what} {verb}: its smoothed cost differs by {difference:+.4f} from the default's, "
-        f"with a standard error of {error:.4f}."
+        f"{what} {verb}: its smoothed cost differs by {difference:+.4f} "
+        f"[{difference - reach:+.4f}, {difference + reach:+.4f}] from the default's, {verdict} "
+        "beyond chance."
     )
     return Choice(alternative if better else default, difference, error, sentence)
 
@@ -90,9 +98,9 @@ def choose(default: Validation, alternative: Validation, what: str, seed: int = 
 def cheapest(
     default: Validation, others: Sequence[Validation], called: Callable[[Candidate], str]
 ) -> Choice:
-    """The cheapest alternative, if it is clearly cheaper than the default."""
-    choices = [choose(default, other, called(other.candidate)) for other in others]
+    """The cheapest of the alternatives that are cheaper than the default beyond chance."""
+    choices = [choose(default, other, called(other.candidate), of=len(others)) for other in others]
     if not choices:
         return Choice(default, 0.0, 0.0, "There is no alternative.")
-    best = min(choices, key=lambda choice: choice.difference)
+    best = min(choices, key=lambda choice: (choice.validation is default, choice.difference))
     return replace(best, sentence=" ".join(choice.sentence for choice in choices))

@@ -46,13 +46,13 @@ def best_of_each(validations: Sequence[Validation]) -> list[Validation]:
 
 
 def family_choice(tried: Sequence[Validation], default: str = DEFAULT_FAMILY) -> Choice:
-    """Which family is served: the default one, unless another is clearly cheaper."""
+    """Which family is served: the default one, unless another is cheaper beyond chance."""
     served = [item for item in best_of_each(tried) if item.candidate.family is not None]
     (kept,) = (item for item in served if item.candidate.name == default)
     return cheapest(kept, [item for item in served if item is not kept], lambda it: it.name)
 
 
 def remedy_choice(tried: Sequence[Validation]) -> Choice:
-    """Which remedy for imbalance is kept: none, unless another is clearly cheaper."""
+    """Which remedy for imbalance is kept: none, unless another is cheaper beyond chance."""
     none, *others = tried
     return cheapest(none, others, lambda candidate: candidate.resampling)

@@ -126,18 +126,23 @@ def promises(
 ) -> dict[str, dict[str, float]]:
     """What a model's decisions should turn out like, of all applicants and of those not refused.
 
+    These are figures of those who are not refused by the model alone, referred ones among them,
+    and how certain they are: of how many applicants and defaults.
+
     Only applicants who get a loan show an outcome: the model has taken the clear cases away from
     them, and ranks the others less well than all together. Where the newest outcomes set the level
     of the PDs, the promise for those not refused is theirs. Left out where too few defaulted.
     """
     cutoff = costs.cutoff
     low, high = refer_band(pds, cutoff)
-    kept = pds <= (high if low < high else cutoff)
+    refused_above = high if low < high else cutoff
+    kept = pds <= refused_above
     if newest is not None and rarer(target[kept & newest]) >= LEAST_DEFAULTS:
         kept &= newest
     parts = {"all": np.ones_like(kept), "not_refused": kept}
     return {
-        name: figures(target[part], pds[part], cutoff, costs)
+        name: figures(target[part], pds[part], refused_above, costs)
+        | {"applicants": int(part.sum()), "defaults": int(target[part].sum())}
         for name, part in parts.items()
         if 0 < target[part].sum() < part.sum()
     }

@@ -39,8 +39,8 @@ class TrainingSettings:
     """What distinguishes one training from another.
 
     The same data, settings and code give the same model, byte for byte, unless there is a time
-    budget. `family` is served unless another is clearly cheaper; sex, age and family status may be
-    used with `use_protected`.
+    budget. `family` is served unless another is cheaper beyond chance; sex, age and family status
+    may be used with `use_protected`.
 
     Attributes
     ----------

@@ -10,6 +10,7 @@ import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
+from scoring.evaluation.intervals import bounded_error, hanley_mcneil, normal_interval
 from scoring.serving.costs import Costs
 from scoring.store.records import ReviewCounts
 
@@ -68,8 +69,9 @@ class Performance:
     figures : mapping of str to Interval
         As `metrics.intervals` names them, and `observed_to_expected`: defaults over the sum of PDs.
     promised : mapping of str to float
-        The same figures on applicants kept from the training, at the time of training; for the
-        accepted alone where only they have outcomes.
+        The same figures on applicants kept from the training, at the time of training, with the
+        number of these `applicants` and of the `defaults` among them; for the accepted alone where
+        only they have outcomes.
     by_vintage : polars.DataFrame
         A row a month of decision, as `scoring.monitoring.performance.by_vintage` gives it.
     """
@@ -81,6 +83,35 @@ class Performance:
     promised: Mapping[str, float]
     by_vintage: pl.DataFrame
     costs: Costs = field(default_factory=Costs)
+
+    @property
+    def promised_on(self) -> tuple[float, float]:
+        """Applicants whom promises were measured on, and their defaults; the window's if unknown.
+
+        An older model does not tell: it promises no more surely than the window shows.
+        """
+        known = self.promised
+        return known.get("applicants", self.labelled), known.get("defaults", self.defaults)
+
+    @property
+    def dearest(self) -> float:
+        """The price of the dearer mistake."""
+        return max(self.costs.false_negative, self.costs.false_positive)
+
+    def promise(self, name: str) -> Interval | None:
+        """Return what was promised for AUC, cost or calibration, if anything, with its interval.
+
+        Calibration promises as many defaults as expected, as surely as there were many to learn.
+        """
+        applicants, defaults = self.promised_on
+        if name == "observed_to_expected":
+            return normal_interval(1.0, defaults**-0.5)
+        value = self.promised.get(name)
+        if value is None or name not in {"auc", "business_cost"}:
+            return None
+        if name == "auc":
+            return normal_interval(value, hanley_mcneil(value, defaults, applicants))
+        return normal_interval(value, bounded_error(value, self.dearest, applicants))
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,24 +283,33 @@ def _realised(known: Performance, words: Words) -> Iterable[Block]:
     yield Paragraph(
         words("outcomes.known", labelled=known.labelled, defaults=known.defaults, whom=whom)
     )
-    # As many defaults as expected is what calibration promises.
-    promised = {**known.promised, "observed_to_expected": 1.0}
     rows = (
         (
             words.named("outcomes.figures", name),
             words.interval(figure, ".3f"),
-            words.written(promised[name], ".3f")
-            if name in promised
-            else words("outcomes.no_promise"),
+            _promise(known, name, words),
         )
         for name, figure in known.figures.items()
     )
     yield words.table("outcomes.realised", rows)
+    applicants, defaults = known.promised_on
+    key = "promised_on" if "applicants" in known.promised else "on_unknown"
+    yield Paragraph(words(f"outcomes.{key}", applicants=applicants, defaults=defaults))
     if not known.by_vintage.is_empty():
         picture = plots.svg(plots.vintages(known.by_vintage, words.language))
         yield Picture(picture, words("vintages.picture"))
         months = known.by_vintage.iter_rows(named=True)
         yield words.table("vintages", (_vintage(month, words) for month in months))
+
+
+def _promise(known: Performance, name: str, words: Words) -> str:
+    """A promise, with its interval where an alert takes that into account."""
+    promise = known.promise(name)
+    if promise is not None:
+        return words.interval(promise, ".3f")
+    if name in known.promised:
+        return words.written(known.promised[name], ".3f")
+    return words("outcomes.no_promise")
 
 
 def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from scipy import stats
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
 from scoring.evaluation.distances import holm
-from scoring.evaluation.intervals import Z_95
+from scoring.evaluation.intervals import Z_95, bounded_error
 from scoring.features.wording.alerts import alert_text
 from scoring.language import text
 from scoring.monitoring.findings import Findings, Performance, Quality, Service
@@ -242,44 +242,47 @@ def _outcomes(performance: Performance, limits: Thresholds) -> Iterator[_Hit]:
 
 
 def _auc(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | None:
-    """A lower AUC than promised, by the width of its interval."""
-    if not {"auc"} <= performance.figures.keys() & performance.promised.keys():
+    """A lower AUC than promised, by the width of both intervals."""
+    auc, promised = performance.figures.get("auc"), performance.promise("auc")
+    if auc is None or promised is None:
         return None
-    auc, promised = performance.figures["auc"], performance.promised["auc"]
-    facts = {"value": auc.value, "promised": promised, **_of_whom(performance)}
-    hit = _Hit("auc", promised - auc.value, limits.auc_loss, facts)
-    return float(stats.norm.sf((promised - auc.value) / _error(auc))), hit
+    loss = promised.value - auc.value
+    facts = {"value": auc.value, "promised": promised.value, **_of_whom(performance)}
+    hit = _Hit("auc", loss, limits.auc_loss, facts)
+    return float(stats.norm.sf(loss / math.hypot(_error(auc), _error(promised)))), hit
 
 
 def _cost(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | None:
     """A higher cost than promised.
 
-    Mistakes cost between 0 and the dearest one's price M, so the variance of one applicant's cost
-    of mean m is m (M - m) at most (Bhatia and Davis, "A better bound on the variance", 2000). The
-    interval would be too narrow: it takes the number of defaults for given.
+    Mistakes cost between 0 and the dearest one's price, which bounds the error of both costs if
+    the promise is true. The interval of the window's would be too narrow: it takes the number of
+    defaults for given.
     """
-    if not {"business_cost"} <= performance.figures.keys() & performance.promised.keys():
+    figure, promised = (
+        performance.figures.get("business_cost"),
+        performance.promise("business_cost"),
+    )
+    if figure is None or promised is None or not promised.value:
         return None
-    cost = performance.figures["business_cost"].value
-    promised = performance.promised["business_cost"]
-    dearest = max(performance.costs.false_negative, performance.costs.false_positive)
-    error = math.sqrt(promised * max(dearest - promised, 0.0) / performance.labelled)
-    if not error:
-        return None
-    facts = {"value": cost, "promised": promised, **_of_whom(performance)}
-    hit = _Hit("cost", cost / promised - 1.0, limits.cost_rise, facts)
-    return float(stats.norm.sf((cost - promised) / error)), hit
+    cost, asked = figure.value, promised.value
+    error = bounded_error(asked, performance.dearest, performance.labelled)
+    facts = {"value": cost, "promised": asked, **_of_whom(performance)}
+    hit = _Hit("cost", cost / asked - 1.0, limits.cost_rise, facts)
+    return float(stats.norm.sf((cost - asked) / math.hypot(error, _error(promised)))), hit
 
 
 def _calibration(performance: Performance, limits: Thresholds) -> tuple[float, _Hit]:
-    """Other numbers of defaults than the PDs add up to, by Poisson's distribution.
+    """Other numbers of defaults than the PDs add up to, which follow those of the training.
 
-    It is wider than that of the sum of unequal chances, so the p-value is rather too large.
+    Exact test of two Poisson rates (Przyborowski and Wilenski, 1940). Poisson's distribution is
+    wider than that of a sum of unequal chances, so the p-value is rather too large.
     """
     expected, ratio = _expected(performance), performance.figures["observed_to_expected"].value
-    below = stats.poisson.cdf(performance.defaults, expected)
-    above = stats.poisson.sf(performance.defaults - 1, expected)
-    facts = {"defaults": performance.defaults, "expected": expected, **_of_whom(performance)}
+    learnt, defaults = performance.promised_on[1], performance.defaults
+    of_window = stats.binom(round(learnt) + defaults, expected / (expected + learnt))
+    below, above = of_window.cdf(defaults), of_window.sf(defaults - 1)
+    facts = {"defaults": defaults, "expected": expected, **_of_whom(performance)}
     hit = _Hit("calibration", abs(ratio - 1.0), limits.calibration, facts)
     return min(2.0 * float(min(below, above)), 1.0), hit
 

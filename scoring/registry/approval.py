@@ -1,8 +1,8 @@
 """From a challenger to the champion and back: gates, record, model card, exported directory.
 
-`judged` measures and changes nothing; `promote` and `rollback` change the registry (which keeps
-the record), then refresh what is read outside of it: the directory that the API serves and the
-model card under reports/.
+`judged` measures, which is counted, and changes no model; `promote` and `rollback` change the
+registry (which keeps the record), then refresh what is read outside of it: the directory that the
+API serves and the model card under reports/.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from scoring.data.dataset import Dataset, Manifest
 from scoring.errors import ScoringError
 from scoring.evaluation.business import baselines
@@ -18,7 +20,8 @@ from scoring.files import clear_leftovers
 from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
 from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, judge
-from scoring.registry.holdout import held_out_rows, score_parts
+from scoring.registry.holdout import fresh, held_out_rows, score_parts
+from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry, RegistryError
 from scoring.registry.promotions import Event
 from scoring.reports.card.fields import Approval, Card, check_complete
@@ -52,21 +55,30 @@ def register(
     figures = {name: figure.value for name, figure in run.figures.items()}
     figures |= baselines(run.data.holdout.target, run.scorer.costs)
     registry.log({f"holdout_{name}": value for name, value in figures.items()})
-    return register_with_card(registry, run.scorer, card, run.data.manifest, challenger=challenger)
+    manifest, held_out = run.data.manifest, run.data.holdout.frame
+    return register_with_card(registry, run.scorer, card, manifest, held_out, challenger=challenger)
 
 
 def register_with_card(
-    registry: Registry, scorer: Scorer, card: Card, manifest: Manifest, *, challenger: bool = True
+    registry: Registry,
+    scorer: Scorer,
+    card: Card,
+    manifest: Manifest,
+    held_out: pl.DataFrame,
+    *,
+    challenger: bool = True,
 ) -> Scorer:
     """Register a model under the open run, with its card, its data's manifest and its provenance.
 
+    Its figures are of applicants `held_out` (SK_ID_CURR), which is counted as a look at them.
     Returns the model with its version, which the card is given too.
     """
     made_by = provenance.provenance_of(registry.champion(scorer.name))
     registered = registry.register(scorer, made_by.tags, _description(card), challenger=challenger)
     provenance.keep(registry, registered.version, registered.name, made_by, manifest)
     identity = replace(card.identity, version=registered.version)
-    keep_card(registry, replace(card, identity=identity))
+    data = replace(card.data, looked_at=HoldoutUses(registry.folder).look(held_out["SK_ID_CURR"]))
+    keep_card(registry, replace(card, identity=identity, data=data))
     return registered
 
 
@@ -131,7 +143,8 @@ def judged(
 ) -> GateVerdict:
     """Hold a registered version, by default the challenger, against the gates.
 
-    Both it and the champion score the held-out applicants of the dataset.
+    It and the champions, this one and those before it, score the held-out applicants of the
+    dataset, of whom those are left out who were looked at too often; this look is counted.
 
     Raises
     ------
@@ -146,11 +159,27 @@ def judged(
         raise RegistryError(f"version {chosen} is the champion already")
     challenger = registry.load(chosen)
     champion = _champion(registry, reigning, challenger)
-    scorers = [challenger, *([champion] if isinstance(champion, Scorer) else [])]
+    reigns = [champion] if isinstance(champion, Scorer) else []
+    scorers = [challenger, *past_champions(registry, challenger), *reigns]
     held_out, pds = score_parts(held_out_rows(dataset), *scorers)
-    against = Scored(champion, pds[1]) if isinstance(champion, Scorer) else champion
+    held_out, pds = fresh(held_out, pds, HoldoutUses(registry.folder), margins or Margins())
+    scored = [*map(Scored, scorers, pds)]
+    against = scored.pop() if isinstance(champion, Scorer) else champion
     card = kept_card(registry, chosen)
-    return judge(Scored(challenger, pds[0]), against, held_out, card, margins)
+    return judge(scored[0], against, held_out, card, margins, past=scored[1:])
+
+
+def past_champions(registry: Registry, challenger: Scorer) -> list[Scorer]:
+    """Read earlier champions that can be scored with, of the same costs and hold-out."""
+    versions = {event.version for event in registry.history()}
+    versions -= {challenger.version, registry.champion()}
+    models = [_champion(registry, own, challenger) for own in sorted(versions)]
+    known, rule = [own for own in models if isinstance(own, Scorer)], _hold_out(challenger)
+    return [own for own in known if (own.costs, _hold_out(own)) == (challenger.costs, rule)]
+
+
+def _hold_out(scorer: Scorer) -> object:
+    return scorer.lineage.get("training", {}).get("holdout")
 
 
 def promote(

@@ -12,7 +12,8 @@ from scoring.data.tables import Frames
 from scoring.evaluation.fairness import attributes
 from scoring.features import build_features
 from scoring.modelling.examples import HOLDOUT_RULE, is_held_out
-from scoring.registry.gates import HeldOut
+from scoring.registry.gates import HeldOut, Margins
+from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.promotions import RegistryError
 from scoring.serving.batch import row_batches
 from scoring.serving.scorer import Floats, Scorer
@@ -28,9 +29,27 @@ def score_parts(
     """
     applications = pl.concat(rows["application"] for rows in parts)
     target = applications["TARGET"].to_numpy().astype(np.int8)
-    held_out = HeldOut(target, attributes(applications).select("sex", "age"), HOLDOUT_RULE)
+    groups, numbers = attributes(applications).select("sex", "age"), applications["SK_ID_CURR"]
+    held_out = HeldOut(target, groups, HOLDOUT_RULE, applicants=tuple(numbers))
     features = [build_features(rows) for rows in parts]
     return held_out, [np.concatenate([own.predict(rows) for rows in features]) for own in scorers]
+
+
+def fresh(
+    held_out: HeldOut, pds: Sequence[Floats], uses: HoldoutUses, margins: Margins
+) -> tuple[HeldOut, list[Floats]]:
+    """Leave out who was looked at too often, and count this look at the others and at their PDs.
+
+    What is left has newer outcomes. Everybody is, where too few defaults would be to judge by.
+    """
+    times, target = uses.times(), held_out.target
+    seen = np.array([times.get(number, 0) for number in held_out.applicants])
+    left = seen < margins.uses
+    left |= bool(target[left].sum() < margins.enough_defaults)
+    numbers = tuple(np.array(held_out.applicants)[left].tolist())
+    groups, most_used = held_out.groups.filter(left), uses.look(numbers)
+    kept = HeldOut(target[left], groups, held_out.rule, uses=most_used, applicants=numbers)
+    return kept, [own[left] for own in pds]
 
 
 def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:

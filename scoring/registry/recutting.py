@@ -51,7 +51,7 @@ def register_recut(
         f"recut of version {base.version}", {"version": base.version, **asdict(costs)}
     ):
         registry.log({f"holdout_{figure.name}": figure.value for figure in card.holdout})
-        return approval.register_with_card(registry, scorer, card, dataset.manifest)
+        return approval.register_with_card(registry, scorer, card, dataset.manifest, features)
 
 
 def recut(base: Scorer, costs: Costs, features: pl.DataFrame, target: Labels) -> Scorer:

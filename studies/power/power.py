@@ -244,9 +244,9 @@ def usual_changes(
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A model's reference, and the population, not seen by it, that windows are drawn from.
+    """A model's reference and promises, and the population that windows are drawn from.
 
-    `promised` has AUC and cost of the population as it is.
+    `promised` is what the model carries: measured at its training, on others than the population.
     """
 
     reference: Profile
@@ -257,16 +257,23 @@ class World:
 
     @classmethod
     def of(
-        cls,
-        reference: Profile,
-        population: Population,
-        costs: Costs | None = None,
-        thresholds: Thresholds | None = None,
+        cls, scorer: Scorer, population: Population, thresholds: Thresholds | None = None
     ) -> World:
-        """Make the world in which nothing has changed yet."""
-        prices = costs or Costs()
-        promised = {name: figure.value for name, figure in _figures(population, prices).items()}
-        return cls(reference, population, prices, thresholds or Thresholds(), promised)
+        """Make the world of a model in which nothing has changed yet.
+
+        Raises
+        ------
+        PowerError
+            If the model carries no profile or no promises.
+        """
+        promised = scorer.lineage.get("promised", {}).get("not_refused")
+        if promised is None:
+            raise PowerError(
+                f"version {scorer.version} of {scorer.name} carries no promises of what comes of "
+                "those it does not refuse: train it again with this code"
+            )
+        limits = thresholds or Thresholds()
+        return cls(profile_of(scorer), population, scorer.costs, limits, promised)
 
     def findings(self, window: Population) -> Findings:
         """Collect what a monitor would find in a window of these applicants."""
@@ -402,7 +409,7 @@ def _figures(window: Population, costs: Costs) -> dict[str, Interval]:
     auc, defaults = auc_of_ranks(stats.rankdata(pds), defaulted), int(defaulted.sum())
     ratio = defaults / float(pds.sum())
     return {
-        "auc": normal_interval(auc, hanley_mcneil(auc, defaulted)),
+        "auc": normal_interval(auc, hanley_mcneil(auc, defaults, pds.size)),
         "business_cost": realised_cost(defaulted, ~known[known], costs),
         "observed_to_expected": normal_interval(ratio, ratio / math.sqrt(defaults)),
     }

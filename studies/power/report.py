@@ -30,7 +30,6 @@ from studies.power.power import (
     World,
     applicants_needed,
     power,
-    profile_of,
     scored,
     usual_changes,
 )
@@ -64,13 +63,13 @@ def study(
     Raises
     ------
     PowerError
-        If the model carries no profile.
+        If the model carries no profile or no promises.
     """
     features = pl.concat(feature_batches(dataset, "train"))
     outcomes = dataset.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     known = features.select("SK_ID_CURR").join(outcomes, on="SK_ID_CURR", maintain_order="left")
     population = scored(scorer, features, known["TARGET"].to_numpy())
-    world = World.of(profile_of(scorer), population, scorer.costs, thresholds)
+    world = World.of(scorer, population, thresholds)
     changes = usual_changes(scorer, population, features)
     table = power(world, changes, sizes, windows, seed, processes, progress)
     return Study(f"{scorer.name} version {scorer.version}", features.height, table)

@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from scoring.data.dataset import Dataset
+from scoring.evaluation.metrics import figures
+from scoring.monitoring.rules import OUTCOME_RULES
 from scoring.monitoring.thresholds import Limit, Thresholds
 from scoring.serving.costs import Costs
 from scoring.serving.profiles import Profile
@@ -38,6 +40,7 @@ from studies.power.power import (
     usual_changes,
 )
 from studies.power.report import Study, power_curves, sentences, write
+from tests.helpers.serving import ROOT
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,9 +79,19 @@ def reference() -> Profile:
     return made.explained_by(before.reasons.tolist(), np.nan_to_num(before.matrix) * WEIGHTS)
 
 
+def _promised(size: int, seed: int) -> dict[str, float]:
+    """What was measured at a training, of those who were not refused."""
+    seen = _population(_drawn(seed, size), seed + 1)
+    kept = seen.decisions != "refuse"
+    target, pds = seen.defaulted[kept], seen.pds[kept]
+    counts = {"applicants": target.size, "defaults": int(target.sum())}
+    return figures(target, pds, 1.0, Costs()) | counts
+
+
 @pytest.fixture(scope="module")
 def world(reference: Profile) -> World:
-    return World.of(reference, _population(_drawn(1, 20_000), 11))
+    others = _population(_drawn(1, 20_000), 11)
+    return World(reference, others, Costs(), Thresholds(), _promised(8_000, 12))
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +109,18 @@ def without(world: World) -> Population:
 def test_less_than_a_twentieth_of_the_resamples_has_an_alert(world: World, size: int) -> None:
     found = detections(world, NoChange(), size, WINDOWS, seed=1)
     assert sum(map(bool, found)) < 0.05 * WINDOWS
+
+
+def test_a_promise_of_few_applicants_raises_no_false_alarm(world: World) -> None:
+    """Taken for exact, as if of very many, it would."""
+    alarms = Counter[str]()
+    for seed in range(30, 70):
+        promised = _promised(500, seed)
+        exact = {**promised, "applicants": 1e9, "defaults": 1e8}
+        for name, own in {"as it is": promised, "exact": exact}.items():
+            found = detections(replace(world, promised=own), NoChange(), 3_000, 5, seed)
+            alarms[name] += sum(bool(OUTCOME_RULES & set(rules)) for rules in found)
+    assert alarms["as it is"] < 0.05 * 200 < alarms["exact"]
 
 
 def _share(world: World, change: Change, size: int, rules: set[str]) -> float:
@@ -174,7 +199,7 @@ def test_thresholds_decide_what_is_detected(world: World) -> None:
         weighted_psi=never, pd_psi=never, column_psi=never, decisions=never, reasons=never,
         missing=never, auc_loss=never, cost_rise=never, calibration=never, outside=never,
     )  # fmt: skip
-    world = World.of(world.reference, world.population, Costs(), deaf)
+    world = replace(world, thresholds=deaf)
     assert not any(detections(world, CovariateShift(0, 1.0), 1000, 10))
 
 
@@ -220,6 +245,35 @@ def test_the_report_says_what_came_out_and_loads_nothing(tmp_path: Path) -> None
     assert "not in 95%" in told[2]
 
 
+def test_the_figures_that_are_quoted_are_those_of_the_report() -> None:
+    """What docs/monitoring.md says of false alarms and detection is in reports/power.json."""
+    report = json.loads((ROOT / "reports" / "power.json").read_text("utf-8"))
+    words = " ".join((ROOT / "docs" / "monitoring.md").read_text("utf-8").split())
+    quiet = [row for row in report["table"] if row["kind"] == "none"]
+    windows = sum(row["windows"] for row in quiet)
+    share = sum(row["detected"] * row["windows"] for row in quiet) / windows
+    most = max(row["detected"] for row in quiet)
+    assert share < 0.05
+    assert (
+        f"In {windows:,} simulated windows without a change {share:.1%} had an alert, "
+        f"at most {most:.1%} of those of one size." in words
+    )
+    needed = {(row["kind"], row["strength"]): row["applicants"] for row in report["needed"]}
+    for quoted, kinds in {
+        "applicants on if the mean of the leading feature moves by half": (
+            ("covariate shift", "0.5 sd of one feature"), ("missingness", "20% of one feature"),
+        ),
+        "if the odds of default double": (
+            ("label shift", "odds of default x 2"), ("concept shift", "odds at equal features x 2"),
+        ),
+        "if they rise by half": (
+            ("label shift", "odds of default x 1.5"),
+            ("concept shift", "odds at equal features x 1.5"),
+        ),
+    }.items():  # fmt: skip
+        assert f"from {max(needed[kind] for kind in kinds):,} {quoted}" in words
+
+
 def test_the_plot_has_a_panel_a_kind() -> None:
     panels = [axis for axis in power_curves(TABLE, 0.95).axes if axis.get_visible()]
     assert [axis.get_title() for axis in panels] == ["No change", "Label shift"]
@@ -231,7 +285,8 @@ def test_every_usual_change_can_be_made_of_a_real_model(
     features = sample_features.head(300)
     population = scored(scorer, features, np.arange(300) % 10 == 0)
     assert scorer.profile is not None
-    world = World.of(scorer.profile, population, scorer.costs)
+    world = World.of(scorer, population)
+    assert world.promised == scorer.lineage["promised"]["not_refused"]
     kinds = Counter(one.kind for one in usual_changes(scorer, population, features))
     assert kinds["none"] == 1
     assert set(kinds) == {
@@ -251,6 +306,11 @@ def test_every_usual_change_can_be_made_of_a_real_model(
 def test_a_model_without_a_profile_is_refused(scorer: Scorer) -> None:
     with pytest.raises(PowerError, match="carries no profile"):
         profile_of(replace(scorer, profile=None))
+
+
+def test_a_model_without_promises_is_refused(scorer: Scorer, world: World) -> None:
+    with pytest.raises(PowerError, match="carries no promises"):
+        World.of(replace(scorer, lineage={}), world.population)
 
 
 def test_the_command_writes_the_report(small_model: Path, sample: Dataset, tmp_path: Path) -> None:

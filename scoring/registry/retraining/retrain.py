@@ -23,6 +23,7 @@ from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.validation import Progress
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict, judge, on_original
+from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event
 from scoring.registry.retraining.history import (
@@ -219,10 +220,16 @@ def attempt(
         Told as each stage goes on.
     """
     challenger = _challenger(registry, material, now, seed, progress)
+    past = approval.past_champions(registry, challenger)
     with DataVersions.beside(registry.folder).opened(material.original) as original:
-        trial = held(challenger, material.champion, material.window, original, seed)
+        trial = held(challenger, material.champion, material.window, original, seed, past)
     card = approval.kept_card(registry, challenger.version)
-    verdict = judge(trial.challenger, trial.champion, trial.held_out, card)
+    uses = HoldoutUses(registry.folder)
+    # Those who stand in for the refused have no newer ones to give way to.
+    before = max(uses.times().get(own, 0) for own in material.window.history.numbers)
+    uses.look(trial.held_out.applicants)
+    held_out = replace(trial.held_out, uses=before)
+    verdict = judge(trial.challenger, trial.champion, held_out, card, past=trial.past)
     verdict = replace(verdict, gates=(*verdict.gates, *on_original(trial.on_original)))
     unsure = (*material.doubts, *trial.moved)
     reason, event = _reason(trial, verdict, unsure), None

@@ -9,7 +9,7 @@ models are held against each other on their own, too: new labels must not unlear
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,7 +65,10 @@ class Trial:
     stand_ins, wanted : int
         Applicants in the place of the refused: how many there were, and how many it would take.
     held_out : HeldOut
-        The applicants, the labelled decisions of the window first.
+        The applicants, the labelled decisions of the window first; its `applicants` are all who
+        were looked at, the original hold-out too.
+    past : tuple of Scored
+        The champions before this one, on the same applicants.
     on_labelled, on_all : mapping of str to Interval
         Figures of the challenger minus the champion's, without stand-ins and with them.
     on_original : mapping of str to Interval
@@ -86,6 +89,7 @@ class Trial:
     on_all: Mapping[str, Interval]
     on_original: Mapping[str, Interval]
     effects: Mapping[str, Interval]
+    past: tuple[Scored, ...] = ()
 
     @property
     def moved(self) -> list[str]:
@@ -115,14 +119,19 @@ class Trial:
 
 
 def held(
-    challenger: Scorer, champion: Scorer, window: Window, original: Dataset, seed: int = 0
+    challenger: Scorer,
+    champion: Scorer,
+    window: Window,
+    original: Dataset,
+    seed: int = 0,
+    past: Sequence[Scorer] = (),
 ) -> Trial:
-    """Score the newest decisions and the stand-ins with both models.
+    """Score the newest decisions and the stand-ins with both models, and with `past` champions.
 
     The window has at least one labelled decision. `original` is what the first champion of all
     learnt from: the stand-ins are of those held out of it, whose outcomes no caller has reported.
     """
-    models = challenger, champion
+    models = challenger, champion, *past
     newest, newest_pds = score_parts([window.history.frames], *models)
     parts = held_out_rows(original)
     others, others_pds = score_parts(parts, *models)
@@ -136,8 +145,8 @@ def held(
     ]
     target = np.concatenate([newest.target, others.target[chosen]])
     groups = pl.concat([newest.groups, others.groups[chosen]])
-    ours, theirs = (Scored(*pair) for pair in zip(models, pds, strict=True))
-    first_ours, first_theirs = (Scored(*pair) for pair in zip(models, others_pds, strict=True))
+    ours, theirs, *earlier = map(Scored, models, pds)
+    first_ours, first_theirs, *_ = map(Scored, models, others_pds)
     strict = _as_strict(others_pds, champion.cutoff)
     return Trial(
         window=window,
@@ -146,11 +155,18 @@ def held(
         challenger=ours,
         champion=theirs,
         # Stand-ins tell what refusals cost, but their outcomes are of another time.
-        held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
+        held_out=HeldOut(
+            target,
+            groups,
+            newest.rule,
+            np.arange(target.size) < size,
+            applicants=newest.applicants + others.applicants,
+        ),
         on_labelled=ours.minus(theirs, target, slice(size), seed=seed),
         on_all=ours.minus(theirs, target, seed=seed),
         on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),
         effects=effects(challenger, champion, parts[0], seed),
+        past=tuple(earlier),
     )
 
 

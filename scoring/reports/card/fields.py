@@ -98,6 +98,8 @@ class Data:
         With a known outcome: all, learnt from, never learnt from by the `split`.
     default_rate : float
         Of all of them.
+    looked_at : int
+        How often the most used of those held out were looked at before, as far as it is on record.
     """
 
     source: str
@@ -107,6 +109,7 @@ class Data:
     development: int
     held_out: int
     split: str
+    looked_at: int = 0
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,7 @@ def _data(card: Card, words: Words) -> Section:
         "held_out": words.written(data.held_out, ","),
         "default_rate": words.written(data.default_rate, ".1%"),
         "split": retold(data.split, words),
+        "looked_at": words.written(data.looked_at, ","),
     }
     return Section(words("data.title"), (words.pairs("data", known),))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
@@ -11,6 +13,7 @@ from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.intervals import (
     Z_95,
     auc_of_ranks,
+    bounded_error,
     hanley_mcneil,
     mean_interval,
     normal_interval,
@@ -43,8 +46,16 @@ def test_the_error_of_an_auc_is_about_that_of_the_bootstrap() -> None:
     defaulted = rng.random(2_000) < 0.1
     scores = rng.normal(size=2_000) + defaulted
     auc, low, high = auc_interval(defaulted, scores)
-    assert hanley_mcneil(auc, defaulted) == pytest.approx((high - low) / (2 * Z_95), rel=0.15)
-    assert hanley_mcneil(1.0, defaulted) == 0.0
+    defaults = int(defaulted.sum())
+    error = hanley_mcneil(auc, defaults, 2_000)
+    assert error == pytest.approx((high - low) / (2 * Z_95), rel=0.15)
+    assert hanley_mcneil(1.0, defaults, 2_000) == 0.0
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=50))
+def test_no_mean_of_bounded_values_is_less_certain_than_the_bound(values: list[float]) -> None:
+    bound = bounded_error(float(np.mean(values)), 10.0, len(values))
+    assert np.std(values) / np.sqrt(len(values)) <= bound + 1e-9
 
 
 def test_mistakes_cost_alike_one_by_one_and_in_all() -> None:

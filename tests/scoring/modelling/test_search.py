@@ -14,8 +14,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from scoring.evaluation.intervals import Z_95
 from scoring.modelling.candidates import Candidate, dummy, log_odds
-from scoring.modelling.choice import choose, smoothed_cost
+from scoring.modelling.choice import cheapest, choose, smoothed_cost
 from scoring.modelling.comparison import best_of_each, screened
 from scoring.modelling.examples import Examples
 from scoring.modelling.folds import Folds, prepare
@@ -265,7 +266,7 @@ def test_the_default_stays_unless_another_is_clearly_cheaper(
     assert abs(by_chance.difference) < 3 * by_chance.standard_error
     clear = choose(default, better, "Another")
     assert clear.validation is better
-    assert clear.difference < -clear.standard_error
+    assert clear.difference < -2 * clear.standard_error
     assert "Another is chosen" in clear.sentence
     worse = choose(better, default, "Another")
     assert worse.validation is better
@@ -273,3 +274,26 @@ def test_the_default_stays_unless_another_is_clearly_cheaper(
     assert "Another is not chosen" in worse.sentence
     itself = choose(default, replace(default), "Itself")
     assert (itself.validation, itself.difference) == (default, 0.0)
+    # What saves more than one standard error, and not beyond chance, is not called chosen.
+    tried = [choose(default, seen_through(width), "It") for width in np.linspace(0.7, 0.95, 20)]
+    savings = np.array([-own.difference / own.standard_error for own in tried])
+    assert ((savings > 1) & (savings < 1.95)).any()
+    for own, saving in zip(tried, savings, strict=True):
+        assert (own.validation is not default) == ("is chosen" in own.sentence) == (saving > Z_95)
+
+
+def test_of_many_alternatives_the_best_has_to_save_more(
+    truth: npt.NDArray[np.float64], outcomes: npt.NDArray[np.int8]
+) -> None:
+    rng = np.random.default_rng(5)
+    noise = rng.normal(size=truth.size)
+    default, *others = (
+        scored(outcomes, 1 / (1 + np.exp(-log_odds(truth) - width * noise)))
+        for width in (1.0, *np.linspace(0.92, 0.98, 20))
+    )
+    alone = [choose(default, other, "It") for other in others]
+    savings = [-own.difference / own.standard_error for own in alone]
+    place = next(i for i, saving in enumerate(savings) if Z_95 < saving < 3)
+    assert alone[place].validation is others[place]
+    together = cheapest(default, [others[place]] * 20, lambda candidate: candidate.name)
+    assert together.validation is default

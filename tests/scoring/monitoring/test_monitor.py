@@ -230,6 +230,25 @@ def test_outcomes_are_held_against_promises_for_those_who_have_any(store: Store)
         assert figure.low <= figure.value <= figure.high
 
 
+def test_promises_are_shown_with_their_intervals_and_of_how_many_they_are(store: Store) -> None:
+    found = _with_outcomes(store)
+    known = found.performance
+    assert known is not None
+    promised = {"auc": 0.7, "brier": 0.06, "applicants": 5_123, "defaults": 256}
+    recent = replace(found, performance=replace(known, promised=promised))
+    text = page.html([recent], [], "en")
+    assert "measured on 5,123 applicants, 256 of them defaults" in text
+    promise = recent.performance.promise("auc") if recent.performance else None
+    assert promise is not None
+    assert f"<td>0.700 ({promise.low:.3f} to {promise.high:.3f})</td>" in text
+    # Calibration promises as many defaults as expected, 1 in 16 more or less.
+    assert "<td>1.000 (0.878 to 1.122)</td>" in text
+    assert "<td>0.060</td>" in text
+    older = replace(found, performance=replace(known, promised={"auc": 0.7}))
+    assert "was not kept with this model" in page.html([older], [], "en")
+    assert "Ce modèle ne dit pas sur combien" in page.html([older], [], "fr")
+
+
 def test_the_page_loads_nothing_and_says_all(store: Store) -> None:
     found = _with_outcomes(store)
     alerts = judge(found)

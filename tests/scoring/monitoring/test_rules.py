@@ -64,7 +64,7 @@ def performance(**changes: Any) -> Performance:
             "business_cost": Interval(0.5, 0.45, 0.55),
             "observed_to_expected": Interval(1.0, 0.85, 1.15),
         },
-        promised={"auc": 0.77, "business_cost": 0.5},
+        promised={"auc": 0.77, "business_cost": 0.5, "applicants": 20_000, "defaults": 1600},
         by_vintage=pl.DataFrame(),
     )
     return replace(usual, **changes)
@@ -238,6 +238,38 @@ def test_realised_performance_is_held_against_what_was_promised(
 ) -> None:
     figures = {**performance().figures, figure: value}
     assert told(findings(performance=performance(figures=figures))) == expected
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "rule"),
+    [
+        ("auc", Interval(0.72, 0.70, 0.74), "auc"),
+        ("business_cost", Interval(0.7, 0.69, 0.71), "cost"),
+        ("observed_to_expected", Interval(1.3, 1.3, 1.3), "calibration"),
+    ],
+)
+@pytest.mark.parametrize(("times", "told_of"), [(10, True), (0.1, False)])
+def test_a_promise_is_as_certain_as_the_applicants_it_was_measured_on(
+    figure: str, value: Interval, rule: str, times: float, told_of: bool
+) -> None:
+    usual = performance()
+    measured_on = {"applicants": 2000 * times, "defaults": 160 * times}
+    outcomes = performance(
+        figures={**usual.figures, figure: value}, promised={**usual.promised, **measured_on}
+    )
+    assert (rule in told(findings(performance=outcomes))) is told_of
+
+
+def test_a_promise_of_unknown_applicants_is_no_more_certain_than_the_window() -> None:
+    counted = {"auc": 0.77, "business_cost": 0.5, "applicants": 2000, "defaults": 160}
+    usual = performance(promised={name: counted[name] for name in ("auc", "business_cost")})
+    for name in ("auc", "business_cost", "observed_to_expected"):
+        promise = usual.promise(name)
+        assert promise is not None
+        assert promise == performance(promised=counted).promise(name)
+        assert promise.low < promise.value < promise.high
+    assert usual.promise("brier") is None
+    assert performance(promised={}).promise("auc") is None
 
 
 def test_a_cost_may_vary_with_the_number_of_defaults() -> None:

@@ -23,6 +23,7 @@ from scoring.modelling.validation import cross_validate
 from scoring.registry import approval
 from scoring.registry.gates import Margins
 from scoring.registry.holdout import held_out_rows, score_parts
+from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import (
     CHALLENGER,
     MODEL_NAME,
@@ -52,6 +53,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 def registry(opened: Registry) -> Iterator[Registry]:
     """A store without models; to make another database would take seconds a test."""
     yield opened
+    (opened.folder / "holdout_uses.db").unlink(missing_ok=True)
     if opened.versions():
         opened.client.delete_registered_model(MODEL_NAME)
         shutil.rmtree(opened.folder / "artifacts")
@@ -164,6 +166,53 @@ def test_other_costs_make_a_challenger_with_the_same_pds_and_another_cutoff(
     verdict = approval.judged(registry, sample, margins=FEW)
     assert verdict.challenger == made.version
     assert not [gate.name for gate in verdict.refused_by() if gate.name != "fairness"]
+
+
+def test_every_look_at_the_hold_out_counts_until_a_fresh_one_is_asked_for(
+    registry: Registry, sample: Dataset, model: Scorer
+) -> None:
+    """Of newer outcomes it is made where there are any: those who were not looked at."""
+    margins = replace(FEW, uses=3, enough_defaults=1, suspect_auc=1.0)
+    first = registered(registry, model)
+    everybody = score_parts(held_out_rows(sample))[0].applicants
+    HoldoutUses(registry.folder).look(everybody[: len(everybody) // 2])
+    made = register_recut(registry, sample, Costs(4.0), "2026-11-28", first)
+    card = approval.kept_card(registry, made.version)
+    assert card is not None
+    assert card.data.looked_at == 1
+    assert "| Looks at them before, on record | 1 |" in approval.markdown(card)
+    verdict = approval.judged(registry, sample, margins=margins)
+    assert verdict.summary()["fresh hold-out"] == [True, 2.0, 3.0]
+    assert verdict.applicants == len(everybody)
+    # Half of them were looked at thrice by now, the others twice: these are left.
+    verdict = approval.judged(registry, sample, margins=margins)
+    assert verdict.summary()["fresh hold-out"] == [True, 2.0, 3.0]
+    assert verdict.applicants == len(everybody) - len(everybody) // 2
+    verdict = approval.judged(registry, sample, margins=margins)
+    assert verdict.applicants == len(everybody)
+    assert [gate.name for gate in verdict.refused_by()] == ["fresh hold-out"]
+    assert verdict.refused_by(force=True) == []
+
+
+def test_a_challenger_is_held_against_the_champions_before_too(
+    registry: Registry, sample: Dataset, model: Scorer
+) -> None:
+    registered(registry, model)
+    approval.promote(registry, approval.judged(registry, sample, margins=FEW), "ana", "the first")
+    worse = registered(registry, hostile.backwards(model))
+    verdict = approval.judged(registry, sample, margins=FEW)
+    assert not [name for name in verdict.summary() if "best champion" in name]
+    approval.promote(registry, verdict, "ana", "a mistake", force=True)
+    registered(registry, hostile.backwards(model))
+    verdict = approval.judged(registry, sample, margins=FEW)
+    assert verdict.champion == worse
+    names = {gate.name for gate in verdict.refused_by()}
+    assert "AUC against the champion" not in names
+    assert "AUC against the best champion" in names
+    # What decides by other costs aims at something else.
+    registered(registry, replace(hostile.backwards(model), costs=Costs(4.0)))
+    verdict = approval.judged(registry, sample, margins=FEW)
+    assert not [name for name in verdict.summary() if "best champion" in name]
 
 
 def test_a_worse_challenger_is_refused_forced_and_rolled_back(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.business import business_cost
 from scoring.registry import gates
 from scoring.registry.gates import (
     FOUR_FIFTHS,
@@ -42,9 +43,10 @@ def judge(
     held_out: HeldOut,
     card: Card | None,
     margins: Margins | None = None,
+    past: Sequence[Scored] = (),
 ) -> GateVerdict:
     """With fewer resamples than by default."""
-    return gates.judge(challenger, champion, held_out, card, margins, resamples=100)
+    return gates.judge(challenger, champion, held_out, card, margins, resamples=100, past=past)
 
 
 def logit(pds: Floats) -> Floats:
@@ -408,9 +410,11 @@ def test_what_gates_say_is_said_in_french_on_a_card() -> None:
     differences = {"auc": interval, "business_cost": Interval(0.01, -0.01, 0.03)}
     said = [
         *gates.on_original(differences),
-        gates._not_worse("AUC", interval, 0.015, True),
-        gates._not_worse("Brier score", Interval(0.1, -0.2, 0.3), 0.001, False),
-        gates._not_worse("calibration error", Interval(0.0, -0.1, 0.1), 0.015, False),
+        gates._not_worse("AUC", interval, 0.015, True, "champion"),
+        gates._not_worse("Brier score", Interval(0.1, -0.2, 0.3), 0.001, False, "champion"),
+        gates._not_worse(
+            "calibration error", Interval(0.0, -0.1, 0.1), 0.015, False, "best champion"
+        ),
         gates._fair("sex", Interval(0.9, 0.85, 0.95), 0.8, "a first champion needs"),
         gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "a first champion needs"),
         gates._fair("sex", Interval(0.9, 0.85, 0.95), 0.8, "the champion's is 0.912, it needs"),
@@ -423,3 +427,58 @@ def test_what_gates_say_is_said_in_french_on_a_card() -> None:
         told = retold(gate.sentence, french)
         assert not {"champion's", "accepted", "held-out", "worse"} & set(told.split()), told
         assert french.named("gates", gate.name) != gate.name
+
+
+def test_a_hold_out_that_was_looked_at_too_often_is_asked_to_be_fresh(
+    model: Model, truth: Floats, held_out: HeldOut, card: Card
+) -> None:
+    challenger = model("2", truth)
+    most = Margins().uses
+    for uses, name in ((0, []), (most - 1, []), (most, ["fresh hold-out"])):
+        verdict = judge(challenger, None, replace(held_out, uses=uses), card)
+        assert refused(verdict) == name
+        assert verdict.refused_by(force=True) == []
+        gate = gate_of(verdict, "fresh hold-out")
+        assert (gate.figure, gate.bound) == (uses, most)
+        assert f"looked at {uses} times before" in gate.sentence
+        assert retold(gate.sentence, Words("card", "fr")).startswith("Ces demandeurs ont déjà")
+
+
+def test_losses_too_small_to_be_refused_one_by_one_do_not_add_up(
+    model: Model, truth: Floats, held_out: HeldOut, card: Card
+) -> None:
+    """The first champion was better than the second, the challenger is a little worse than it."""
+    best, champion, challenger = (
+        model(str(number), noisy(truth, spread, 10 * number + 3))
+        for number, spread in enumerate((0.2, 0.5, 0.7))
+    )
+    before = judge(challenger, champion, held_out, card)
+    assert before.passed
+    verdict = judge(challenger, champion, held_out, card, past=[best])
+    assert [gate for gate in verdict.gates if "best" not in gate.name] == list(before.gates)
+    assert "AUC against the best champion" in refused(verdict)
+    sentence = gate_of(verdict, "AUC against the best champion").sentence
+    assert "from the best champion's" in sentence
+    assert "meilleur modèle mis en place" in retold(sentence, Words("card", "fr"))
+    # The best does not stand in its own way.
+    again = judge(model("2", best.pds), champion, held_out, card, past=[best])
+    assert again.passed
+
+
+def test_the_best_of_many_equals_is_not_flattered(model: Model, truth: Floats) -> None:
+    """Chosen on the applicants that it is measured on, the best of twelve would look better."""
+    cutoff, costs = (own := model("1", truth).scorer).costs.cutoff, own.costs
+
+    def cost(pds: Floats, target: npt.NDArray[np.int8]) -> float:
+        return business_cost(target, pds, cutoff, costs)
+
+    flattered, honest = [], []
+    for seed in range(20):
+        target = (np.random.default_rng(seed).random(APPLICANTS) < truth).astype(np.int8)
+        equals = [model(str(i), noisy(truth, 0.6, 100 * seed + i)) for i in range(12)]
+        prices = [cost(equal.pds, target) for equal in equals]
+        flattered.append(min(prices) - np.mean(prices))
+        honest.append(cost(gates._best(equals, target, seed).pds, target) - np.mean(prices))
+    error = np.std(honest) / np.sqrt(len(honest))
+    assert np.mean(flattered) < -3 * error
+    assert abs(np.mean(honest)) < 3 * error

@@ -212,9 +212,10 @@ def test_what_a_training_found_is_said_in_the_words_and_figures_of_the_page() ->
     method = replace(
         card.method,
         family="sum",
-        choice=f"linear is not chosen: {told} +0.0029 from the default's, with a standard error of "
-        f"0.0034. The best trial is chosen: {told} -0.0100 from the default's, with a standard "
-        "error of 0.0036. Compared on 20,000 of the 246,008 applicants to learn from.",
+        choice=f"linear is not chosen: {told} +0.0029 [-0.0038, +0.0096] from the default's, no "
+        f"lower beyond chance. The best trial is chosen: {told} -0.0100 [-0.0171, -0.0029] from "
+        "the default's, lower beyond chance. Compared on 20,000 of the 246,008 applicants to learn "
+        "from.",
         parameters={"C": 0.003, "directed": True},
     )
     approval = Approval("the modelling notebook", "as ana said", "now", "every gate passed", ("a",))
@@ -222,9 +223,9 @@ def test_what_a_training_found_is_said_in_the_words_and_figures_of_the_page() ->
     text = html(replace(card, method=method, approval=approval, data=data), "fr")
     page = Page(text).text.replace("\xa0", " ")
     for words in (
-        "Non retenu : « Régression logistique », dont le coût lissé diffère de +0,0029 de",
-        "Retenu : « meilleur essai de la recherche », dont le coût lissé diffère de −0,0100 de",
-        "avec une erreur type de 0,0036.",
+        "Non retenu : « Régression logistique », dont le coût lissé diffère de +0,0029 [−0,0038",
+        "Retenu : « meilleur essai de la recherche », dont le coût lissé diffère de −0,0100",
+        "du choix par défaut, plus bas au-delà du hasard.",
         "Comparaison faite sur 20 000 des 246 008 demandeurs de l'apprentissage.",
         "Régression logistique + arbres boostés", "0,003", "oui",
         "par le carnet de modélisation", "as ana said", "tous les contrôles sont passés",
@@ -233,7 +234,7 @@ def test_what_a_training_found_is_said_in_the_words_and_figures_of_the_page() ->
         assert words in page
     assert "<ul><li>a</li>" in text
     english = Page(html(replace(card, method=method), "en")).text
-    assert f"Logistic regression is not chosen: {told} +0.0029 from the default's" in english
+    assert f"Logistic regression is not chosen: {told} +0.0029 [−0.0038," in english
 
 
 def contrast(first: str, second: str) -> float:

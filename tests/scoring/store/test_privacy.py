@@ -29,6 +29,7 @@ from scoring.data.requests import LOAN_KEYS
 from scoring.data.versions import Addition, DataVersions
 from scoring.features.vectors import from_bytes
 from scoring.monitoring.replay import replay
+from scoring.registry.holdout_uses import HoldoutUses
 from scoring.store import (
     Alert,
     ModelEvent,
@@ -358,6 +359,8 @@ def test_a_person_is_told_and_erased_and_nobody_else(
     versions = DataVersions.beside(tmp_path / "mlruns")
     versions.keep(own_dataset)
     versions.keep(sample)
+    uses = HoldoutUses(tmp_path / "mlruns")
+    uses.look([NUMBER, 7])
     words = ("--database", database_url, "--mlruns", str(tmp_path / "mlruns"))
     out = tmp_path / "person.json"
     done = scoring("person", str(NUMBER), "export", "--out", str(out), *words, key=key)
@@ -367,6 +370,7 @@ def test_a_person_is_told_and_erased_and_nobody_else(
     assert told["applicant"] == NUMBER
     assert [one["id"] for one in told["predictions"]] == [number]
     assert told["predictions"][0]["reasons"] == [{"value": 4711}]
+    assert told["looks_in_the_hold_out"] == 1
     counts = [
         len(told[name]) for name in ("overrides", "outcomes", "outcome_history", "applicants")
     ]
@@ -385,6 +389,7 @@ def test_a_person_is_told_and_erased_and_nobody_else(
     assert_erased(store, number)
     assert_untouched(store, other, versions, sample)
     assert versions.check(own_dataset.digest).erased == 1
+    assert uses.times() == {7: 1}
     with versions.opened(own_dataset.digest) as dataset:
         assert not any(dataset.rows(name.removesuffix(".parquet")) for name in kept)
     if database_url.startswith("sqlite"):

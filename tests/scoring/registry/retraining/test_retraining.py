@@ -32,6 +32,7 @@ from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.registry import approval
+from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.registry.retraining.history import (
     Keys,
@@ -352,6 +353,11 @@ def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_p
     assert found.trial.cheaper is False
     assert "not cheaper beyond chance" in found.why
     assert registry.champion() == "1"
+    # The newest decisions had not been looked at before, and have been now.
+    assert found.verdict.summary()["fresh hold-out"][:2] == [True, 0.0]
+    looks = HoldoutUses(registry.folder).times()
+    assert {looks[number] for number in material.window.history.numbers} == {1}
+    assert set(found.trial.held_out.applicants) <= looks.keys()
     assert registry.version_of("challenger") == found.trial.challenger.version == "2"
     assert not export.exists()
     with pytest.raises(NothingToLearnError, match="version 2 has learnt from all outcomes"):
