@@ -24,14 +24,9 @@ class Judgement:
     why: str
 
     @property
-    def passed(self) -> bool:
-        """Whether it may be promoted, if need be by a person."""
-        return self.cheaper and self.gates.passed
-
-    @property
     def better(self) -> bool:
         """Whether the challenger takes over by itself."""
-        return self.passed and not self.doubts
+        return self.cheaper and self.gates.passed and not self.doubts
 
 
 def judged(
