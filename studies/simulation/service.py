@@ -63,8 +63,11 @@ class _DatedDecisions(Decisions):
     _database: DatedStore
 
     def record(self, new: Sequence[Prediction], room: float = math.inf) -> list[Prediction]:
-        """Record decisions as of today."""
-        dated = [replace(decision, at=self._database.today) for decision in new]
+        """Record decisions as of today, one after the other: their order is that of time."""
+        dated = []
+        for decision in new:
+            self._database.today += timedelta(milliseconds=1)
+            dated.append(replace(decision, at=self._database.today))
         return super().record(dated, room)
 
 

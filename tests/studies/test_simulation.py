@@ -197,8 +197,9 @@ def test_nobody_learns_from_the_refused_from_the_newest_or_before_the_time(
         name: np.array(history.numbers) - 1
         for name, history in (("before", known.before), ("newest", known.newest))
     }
-    assert set(months[rows["before"]]) == {0, 1}
-    assert set(months[rows["newest"]]) == {2, 3, 4}
+    assert {0} <= set(months[rows["before"]]) <= {0, 1}
+    assert {2, 3, 4} <= set(months[rows["newest"]]) <= {1, 2, 3, 4}
+    assert max(rows["before"]) < min(rows["newest"])
     assert not refused[np.concatenate(list(rows.values()))].any()
     assert refused[months < 5].any()
 
@@ -266,17 +267,17 @@ def test_the_bandit_looks_at_what_has_become_known_by_the_month(
 def test_the_rival_stays_that_costs_less(
     service: Service, trainer: Trainer, model: Scorer, moved: str, ends: str
 ) -> None:
-    low = replace(model.calibration, intercept=model.calibration.intercept - 3.0)
-    wrong = replace(model, version="wrong", calibration=low)
+    high = replace(model.calibration, intercept=model.calibration.intercept + 1.0)
+    wrong = replace(model, version="wrong", calibration=high)
     champion, challenger = (wrong, model) if moved == "champion" else (model, wrong)
     branch = Branch(service, trainer, draw(trainer.pool, CALM, 6, 400, seed=6), 1, champion)
     branch.challenge(challenger, "shadow")
     for month in range(6):
         branch.decide(month)
-    Rivals("shadow", 6, _since=0).review(branch, 6)
-    assert [event.what for event in branch.events] == [ends, "challenger"]
+    branch.settle(6)
+    assert [event.what for event in branch.events] == [ends]
     assert branch.champion is model
-    assert branch.challenger is not challenger
+    assert branch.challenger is None
 
 
 def test_a_model_that_the_service_does_not_take_ends_the_simulation(
@@ -296,7 +297,7 @@ def test_decisions_are_of_the_simulated_day_and_old_ones_are_forgotten(tmp_path:
     (one,) = store.decisions.record(
         [prediction(decision="accept", at=datetime(1999, 1, 1, tzinfo=UTC))]
     )
-    assert one.at == day(0)
+    assert one.at == day(0) + timedelta(milliseconds=1)
     assert store.decisions.find(one.id) == one
     outcome = Outcome(one.applicant, one.id, True, day(3), day(3), "test")
     store.outcomes.record([outcome])
