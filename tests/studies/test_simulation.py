@@ -32,7 +32,7 @@ from studies.simulation.arrivals import STRAIN, Pool, SimulationError, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.figures import by_month, paired_saving, summary
 from studies.simulation.learning import WINDOW, Known, Trainer
-from studies.simulation.policies import OnAlert, Rivals, Scheduled
+from studies.simulation.policies import OnAlert, Scheduled
 from studies.simulation.report import NAME, conclusions, write
 from studies.simulation.run import Course, SimulationSettings, World, course, simulate, start_world
 from studies.simulation.scenarios import SCENARIOS, Conditions, Scenario
