@@ -49,6 +49,12 @@ def simulate(
     model: ModelOption = CHAMPION,
     out: _OutOption = REPORTS,
     seed: _SeedOption = 0,
+    attended: Annotated[
+        bool,
+        typer.Option(
+            "--attended", help="A person promotes what is cheaper, also against the gates."
+        ),
+    ] = False,
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Worlds: intervals are over them.")
     ] = 3,
@@ -67,8 +73,9 @@ def simulate(
 
     with messages() as console, stages(console) as progress:
         settings = SimulationSettings(
-            _named(scenario), months, applicants, delay, every, seed=seed, seeds=seeds
-        )
+            _named(scenario), months, applicants, delay, every,
+            attended=attended, seed=seed, seeds=seeds,
+        )  # fmt: skip
         summary, words = study(data, model, settings, out, processes, progress), Words(NAME)
     show(("Scenario", *words.lines("table.header")), rows_of(summary, words))
     for name, told in conclusions(summary, words).items():

@@ -19,16 +19,17 @@ from studies.simulation.arrivals import Arrivals
 from studies.simulation.learning import Known, Trainer
 from studies.simulation.service import Service, start
 
-PROMOTED, KEPT, CHALLENGER = "promoted", "kept", "challenger"
+KEPT, CHALLENGER = "kept", "challenger"
+PROMOTED = {"promoted", "forced"}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that was done about the models: when, what, and why.
 
-    There is a new champion ("promoted"), or a challenger beside it ("challenger"). Or the champion
-    stays, since the new model is not cheaper beyond chance ("kept"), gates refuse it ("refused"),
-    or it waits for a person ("doubted").
+    There is a new champion ("promoted", or "forced" by a person), or a challenger beside it
+    ("challenger"). Or the champion stays, since the new model is not cheaper beyond chance
+    ("kept"), gates refuse it ("refused"), or it waits for a person ("doubted").
     """
 
     month: int
@@ -65,6 +66,9 @@ class Branch:
     ----------
     delay : int
         Whole months between that of a decision and the day on which its outcome is known.
+    attended : bool
+        Whether a person promotes what is cheaper beyond chance and waits, or is refused by gates
+        that may be overridden.
     """
 
     service: Service
@@ -72,7 +76,8 @@ class Branch:
     arrivals: Arrivals
     delay: int
     champion: Scorer
-    challenger: Scorer | None = None
+    attended: bool = False
+    challenger: Scorer | None = field(init=False, default=None)
     ledger: Ledger = field(init=False)
     events: list[Event] = field(init=False, default_factory=list)
     _versions: int = field(init=False, default=1)
@@ -132,8 +137,8 @@ class Branch:
             return False
         made = self._made(known)
         judgement = self._judged(made, known)
-        if judgement.doubts:
-            self.events.append(Event(month, _outcome(judgement), judgement.why))
+        if judgement.doubts and not self.attended:
+            self.events.append(Event(month, self._outcome(judgement), judgement.why))
             return False
         self.challenge(made, strategy, share)
         self.events.append(Event(month, CHALLENGER, judgement.why))
@@ -172,15 +177,17 @@ class Branch:
         return judged(trial, doubts, None, registered=False)
 
     def _conclude(self, month: int, scorer: Scorer, judgement: Judgement) -> None:
-        if judgement.better:
+        outcome = self._outcome(judgement)
+        if outcome in PROMOTED:
             self.service.serve("champion", scorer)
             self.champion = scorer
-        self.events.append(Event(month, _outcome(judgement), judgement.why))
+        self.events.append(Event(month, outcome, judgement.why))
 
-
-def _outcome(judgement: Judgement) -> str:
-    if not judgement.cheaper:
-        return KEPT
-    if not judgement.gates.passed:
-        return "refused"
-    return "doubted" if judgement.doubts else PROMOTED
+    def _outcome(self, judgement: Judgement) -> str:
+        if judgement.better:
+            return "promoted"
+        if not judgement.cheaper:
+            return KEPT
+        if self.attended and not judgement.gates.refused_by(force=True):
+            return "forced"
+        return "doubted" if judgement.gates.passed else "refused"

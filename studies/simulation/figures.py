@@ -30,7 +30,7 @@ def by_month(courses: Sequence[Course]) -> pl.DataFrame:
 
 def _months(course: Course) -> Iterator[dict[str, Any]]:
     cost, least = course.cost, course.least_cost
-    promoted = [event.month for event in course.events if event.what == PROMOTED]
+    promoted = [event.month for event in course.events if event.what in PROMOTED]
     for month in range(course.arrivals.months):
         rows = course.arrivals.of_month(month)
         yield {
@@ -85,7 +85,7 @@ def _summed(course: Course, first: Course) -> dict[str, Any]:
         "auc": auc_of_ranks(stats.rankdata(course.ledger.pd), course.arrivals.defaulted),
         "judged": len(whats) - whats.count(CHALLENGER),
         "cheaper": len(whats) - whats.count(CHALLENGER) - whats.count(KEPT),
-        "champions": whats.count(PROMOTED),
+        "champions": sum(what in PROMOTED for what in whats),
     }
 
 

@@ -142,8 +142,9 @@ def _sections(
     words: Words,
 ) -> Iterator[Section]:
     known = {**asdict(settings), **about}
-    intro = Paragraph(words("intro.text", **known)), Paragraph(words("intro.reading"))
-    yield Section(words("intro.title"), intro)
+    person = "attended" if settings.attended else "unattended"
+    intro = words("intro.text", **known), words(f"intro.{person}"), words("intro.reading")
+    yield Section(words("intro.title"), tuple(map(Paragraph, intro)))
     told = conclusions(total, words)
     for scenario in settings.scenarios:
         figure = picture(months.filter(scenario=scenario), settings.applicants, words)

@@ -36,6 +36,8 @@ class SimulationSettings:
         Months between two retrainings, or challengers, where time decides.
     learn_from : int
         The most applicants that the first model learns from.
+    attended : bool
+        Whether a person promotes, as for `Branch`.
     seed, seeds : int
         The first seed of everything random, and how many there are: a world of its own each.
     """
@@ -46,6 +48,7 @@ class SimulationSettings:
     delay: int = 3
     every: int = 3
     learn_from: int = 4_000
+    attended: bool = False
     seed: int = 0
     seeds: int = 3
 
@@ -122,7 +125,7 @@ def course(world: World, settings: SimulationSettings, scenario: str, policy: st
         tempfile.TemporaryDirectory() as folder,
         closing(Service(Path(folder), pool.vectors[:1], world.seed)) as service,
     ):
-        branch = Branch(service, world.trainer, arrivals, settings.delay, scorer)
+        branch = Branch(service, world.trainer, arrivals, settings.delay, scorer, settings.attended)
         for month in range(settings.months):
             chosen.review(branch, month)
             branch.decide(month)
