@@ -263,21 +263,49 @@ def test_the_bandit_looks_at_what_has_become_known_by_the_month(
     assert found == [{"bandit: first trials"}, {"bandit: first trials"}, {"bandit"}]
 
 
-@pytest.mark.parametrize(("moved", "ends"), [("champion", "promoted"), ("challenger", "kept")])
-def test_the_rival_stays_that_costs_less(
-    service: Service, trainer: Trainer, model: Scorer, moved: str, ends: str
-) -> None:
-    high = replace(model.calibration, intercept=model.calibration.intercept + 1.0)
-    wrong = replace(model, version="wrong", calibration=high)
-    champion, challenger = (wrong, model) if moved == "champion" else (model, wrong)
-    branch = Branch(service, trainer, draw(trainer.pool, CALM, 6, 400, seed=6), 1, champion)
+def judged(
+    service: Service, trainer: Trainer, champion: Scorer, challenger: Scorer, **others: bool
+) -> Branch:
+    """A branch whose challenger was judged after six months."""
+    arrivals = draw(trainer.pool, CALM, 6, 400, seed=6)
+    branch = Branch(service, trainer, arrivals, 1, champion, **others)
     branch.challenge(challenger, "shadow")
     for month in range(6):
         branch.decide(month)
     branch.settle(6)
-    assert [event.what for event in branch.events] == [ends]
-    assert branch.champion is model
     assert branch.challenger is None
+    return branch
+
+
+def moved(model: Scorer, by: float) -> Scorer:
+    calibration = replace(model.calibration, intercept=model.calibration.intercept + by)
+    return replace(model, version="wrong", calibration=calibration)
+
+
+def test_the_rival_stays_that_costs_less(service: Service, trainer: Trainer, model: Scorer) -> None:
+    branch = judged(service, trainer, moved(model, 1.0), model)
+    assert [event.what for event in branch.events] == ["promoted"]
+    assert branch.champion is model
+
+
+def test_a_challenger_that_costs_more_goes(
+    service: Service, trainer: Trainer, model: Scorer
+) -> None:
+    branch = judged(service, trainer, model, moved(model, 1.0))
+    assert [event.what for event in branch.events] == ["kept"]
+    assert branch.champion is model
+
+
+@pytest.mark.parametrize(("attended", "ends"), [(False, "refused"), (True, "forced")])
+def test_what_gates_refuse_a_person_may_promote(
+    service: Service, trainer: Trainer, model: Scorer, attended: bool, ends: str
+) -> None:
+    # A champion that accepts everybody accepts all groups alike: whoever tells them apart does not.
+    lax = moved(model, -3.0)
+    branch = judged(service, trainer, lax, model, attended=attended)
+    assert [event.what for event in branch.events] == [ends]
+    assert "but gates refuse it" in branch.events[0].why
+    assert (branch.champion is model) == attended
 
 
 def test_a_model_that_the_service_does_not_take_ends_the_simulation(
