@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from scoring.reports.plots.style import CYCLE, GREY, finished
 from scoring.reports.words import Words
-from scoring.serving.scorer import Floats
 
 # A month's cost is noisy: each point is the mean of it and the two before.
 _SMOOTH = 3
@@ -21,7 +20,7 @@ def picture(months: pl.DataFrame, applicants: int, words: Words) -> Figure:
     figures = pl.exclude("scenario", "policy", "month", "seed").mean()
     means = months.group_by("policy", "month", maintain_order=True).agg(figures)
     courses = means.partition_by("policy", maintain_order=True)
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.6))
+    figure, axes = plt.subplots(3, 1, figsize=(8, 10))
     _world(axes[0], courses[0], words)
     _avoidable(axes[1], courses, words)
     _saved(axes[2], courses, applicants, words)
@@ -29,7 +28,7 @@ def picture(months: pl.DataFrame, applicants: int, words: Words) -> Figure:
         axis.yaxis.set_major_formatter(words.ticks)
     handles, labels = axes[1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False)
-    return finished(figure, below=0.5 / figure.get_figheight())
+    return finished(figure, below=0.03)
 
 
 def _world(axis: Axes, course: pl.DataFrame, words: Words) -> None:
@@ -40,11 +39,11 @@ def _world(axis: Axes, course: pl.DataFrame, words: Words) -> None:
 
 def _avoidable(axis: Axes, courses: list[pl.DataFrame], words: Words) -> None:
     for course, color in zip(courses, CYCLE, strict=False):
-        beyond = (course["cost"] - course["least_cost"]).to_numpy()
+        beyond = (course["cost"] - course["least_cost"]).rolling_mean(_SMOOTH, min_samples=1)
         # The first one is seen below those that do as it does.
         width = 4 if course is courses[0] else 1.6
         label = words(f"names.{course['policy'][0]}")
-        axis.plot(course["month"] + 1, _smoothed(beyond), color=color, linewidth=width, label=label)
+        axis.plot(course["month"] + 1, beyond, color=color, linewidth=width, label=label)
     axis.set_ylim(bottom=0)
     axis.set(
         title=words("plot.avoidable"), xlabel=words("plot.smoothed"), ylabel=words("plot.cost")
@@ -60,10 +59,3 @@ def _saved(axis: Axes, courses: list[pl.DataFrame], applicants: int, words: Word
         axis.plot(month, saved, color=color, linewidth=1.6)
         axis.plot(month[new], saved[new], "o", color=color, markersize=4)
     axis.set(title=words("plot.saved"), xlabel=words("plot.dots"), ylabel=words("plot.total"))
-
-
-def _smoothed(values: Floats) -> Floats:
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    ends = np.arange(1, values.size + 1)
-    starts = np.maximum(ends - _SMOOTH, 0)
-    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))

@@ -34,6 +34,7 @@ from scoring.serving.scorer import Scorer
 from studies.processes import Progress, in_processes
 from studies.simulation.figures import by_month, paired_saving, summary
 from studies.simulation.pictures import picture
+from studies.simulation.policies import NEVER
 from studies.simulation.run import Course, SimulationSettings, simulate, world_of
 
 NAME = "simulation"
@@ -178,6 +179,8 @@ def rows_of(total: pl.DataFrame, words: Words) -> list[tuple[str, ...]]:
 
 
 def _saved(row: dict[str, Any], words: Words) -> str:
+    if row["policy"] == NEVER:
+        return ""
     if len(row["savings"]) == 1:
         return words.written(row["saved"], "+.3f")
     value = Interval(row["saved"], row["saved_low"], row["saved_high"])
