@@ -20,7 +20,7 @@ from scoring.modelling.pipeline import Data, TrainingSettings, fitted, revalidat
 from scoring.registry.gates import HeldOut
 from scoring.registry.holdout import Unseen
 from scoring.registry.retraining.history import History
-from scoring.registry.retraining.retrain import check_enough, recent, window_of, with_outcomes
+from scoring.registry.retraining.retrain import check_enough, newest_of, window_of, with_outcomes
 from scoring.registry.retraining.trial import Trial, compared
 from scoring.serving.costs import Costs
 from scoring.serving.families.base import Labels
@@ -82,7 +82,7 @@ class Trainer:
         frame = pl.concat([self.first.frame, known.features(self.pool, known.before)])
         target = np.concatenate([self.first.target, _target(known.before.decisions)])
         examples = Examples(frame, target, self.first.features)
-        return self._made(examples, recent(known.before, WINDOW), version)
+        return self._made(examples, newest_of(known.before, WINDOW), version)
 
     def trial(self, challenger: Scorer, champion: Scorer, known: Known) -> Trial:
         """Compare two models on the newest decisions and on the original hold-out."""

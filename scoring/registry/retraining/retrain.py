@@ -160,7 +160,7 @@ def gather(
     used = {own.id for own in (*history.decisions, *newest.decisions)}
     callers = callers_of([own for own in new if own.id in used])
     return Material(
-        champion, digest, addition, history, recent(history, window),
+        champion, digest, addition, history, newest_of(history, window),
         window_of(store, newest, since, last), first, callers,
         left_out + history.left_out + newest.left_out,
         (*doubts(callers, caller_share), *held_by),
@@ -325,7 +325,7 @@ def _check_new(registry: Registry, digest: str) -> None:
         )
 
 
-def recent(history: History, span: timedelta) -> tuple[int, ...]:
+def newest_of(history: History, span: timedelta) -> tuple[int, ...]:
     """On whom the PDs are calibrated: the last ones, or all if these are too few."""
     since = history.decisions[-1].at - span
     recent = np.array([own.at >= since for own in history.decisions])
