@@ -120,13 +120,13 @@ def _conclusion(rows: Sequence[dict[str, Any]], words: Words) -> Iterator[str]:
             yield words(f"conclusion.{key}", names=names)
     if not cheaper and not dearer:
         yield words("conclusion.nothing")
-    if cheaper and others[0] is cheaper[0]:
-        yield _best(others, words)
+    if cheaper:
+        yield _best([*others, first], words)
 
 
-def _best(others: Sequence[dict[str, Any]], words: Words) -> str:
-    """Name what saves most only where it saves more than the next best beyond chance."""
-    best, *rest = others
+def _best(rows: Sequence[dict[str, Any]], words: Words) -> str:
+    """Name what saves most only where it saves more than any other beyond chance."""
+    best, *rest = rows
     name = words(f"names.{best['policy']}")
     for row in rest:
         if not paired_saving(best["savings"], row["savings"]).low > 0:
