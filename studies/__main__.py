@@ -15,7 +15,7 @@ from scoring.errors import ScoringError
 _ALL = "all"
 _SeedOption = Annotated[int, typer.Option(min=0, help="Equal seeds give equal figures.")]
 _ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="How many work at it.")]
-_OutOption = Annotated[Path, typer.Option(help="The folder of the page, its picture and its JSON.")]
+_OutOption = Annotated[Path, typer.Option(help="The folder of the page and its JSON.")]
 
 app = typer.Typer(
     name="studies",
@@ -49,23 +49,38 @@ def simulate(
     model: ModelOption = CHAMPION,
     out: _OutOption = REPORTS,
     seed: _SeedOption = 0,
+    attended: Annotated[
+        bool,
+        typer.Option(
+            "--attended", help="A person promotes what is cheaper, also against the gates."
+        ),
+    ] = False,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Worlds: intervals are over them.")
+    ] = 3,
     processes: _ProcessesOption = 2,
 ) -> None:
     """Simulate months of applicants who change, and compare what is done about the model.
 
     Five policies meet the same applicants: never retrain, every k months, on alert,
     champion/challenger, bandit. The applicants are real or sample ones, drawn again and again,
-    their outcomes are drawn too, and the API's core decides on each of them. All models are made
-    and judged as the one that is given was.
+    their outcomes are drawn too. The API's core decides on each of them; alerts, retraining and
+    gates are those of `monitor` and `retrain`. All models are made as the one that is given was.
     """
-    from studies.simulation.report import HEADER, conclusions, rows_of, study
+    from scoring.reports.words import Words
+    from studies.simulation.report import NAME, conclusions, rows_of, study
     from studies.simulation.run import SimulationSettings
 
     with messages() as console, stages(console) as progress:
-        settings = SimulationSettings(_named(scenario), months, applicants, delay, every, seed=seed)
-        summary = study(data, model, settings, out, processes, progress)
-    show(HEADER, rows_of(summary))
-    _conclude(conclusions(summary), out / "simulation.html")
+        settings = SimulationSettings(
+            _named(scenario), months, applicants, delay, every,
+            attended=attended, seed=seed, seeds=seeds,
+        )  # fmt: skip
+        summary, words = study(data, model, settings, out, processes, progress), Words(NAME)
+    show(("Scenario", *words.lines("table.header")), rows_of(summary, words))
+    for name, told in conclusions(summary, words).items():
+        typer.echo(f"{name}: {told}")
+    typer.echo(f"{out / 'simulation.html'}, .json")
 
 
 @app.command()

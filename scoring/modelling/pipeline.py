@@ -210,13 +210,38 @@ def retrain(
     SuspectedLeakageError
         If the model ranks better than is credible.
     """
+    validation = revalidated(data, candidate, newest, settings, progress)
+    choice = Choice(validation, 0.0, 0.0, why)
+    return measured(choice, [validation], [validation], None, data, settings, name, progress)
+
+
+def revalidated(
+    data: Data,
+    candidate: Candidate,
+    newest: Collection[int],
+    settings: TrainingSettings,
+    progress: Progress | None = None,
+) -> Validation:
+    """Cross-validate a configuration that is known; parameters are those of `retrain`."""
     unseen = cross_validate(
         candidate, data.development, settings.costs, settings.folds, settings.seed, progress
     )
     known = data.development.frame["SK_ID_CURR"].is_in(pl.Series(newest, dtype=pl.Int32).implode())
-    validation = replace(unseen, newest=known.to_numpy())
-    choice = Choice(validation, 0.0, 0.0, why)
-    return measured(choice, [validation], [validation], None, data, settings, name, progress)
+    return replace(unseen, newest=known.to_numpy())
+
+
+def fitted(validation: Validation, data: Data, settings: TrainingSettings, name: str) -> Scorer:
+    """Fit what was validated on everybody to learn from, as the model of that name.
+
+    Raises
+    ------
+    SuspectedLeakageError
+        If the model ranks better than is credible.
+    """
+    check_credible(validation)
+    known = lineage(validation, record(data, settings))
+    scorer = fit_scorer(validation, data.development, name, known, settings.seed)
+    return with_explanations(scorer, data.holdout.frame)
 
 
 def measured(
@@ -241,12 +266,8 @@ def measured(
     """
     comparison, seed, holdout = choice.validation, settings.seed, data.holdout
     choice = on_everybody(choice, data, settings, progress)
-    validation = choice.validation
-    check_credible(validation)
-    known = lineage(validation, record(data, settings))
     begun("fit", progress)
-    scorer = fit_scorer(validation, data.development, name, known, seed)
-    scorer = with_explanations(scorer, holdout.frame)
+    scorer = fitted(choice.validation, data, settings, name)
     watched = begun("protected attributes", progress)
     including = data.including.subset(comparison.target.size, seed)
     price = price_of_leaving_out(comparison, including, settings.folds, seed, watched)

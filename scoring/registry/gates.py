@@ -32,6 +32,7 @@ from scoring.reports.card.fields import Card, missing
 from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Scorer
 
+CARD = "model card"
 _HELD_OUT = "held out"
 # What is compared with the champion: name of the figure, its name in words, whether more is better.
 _COMPARED = (
@@ -477,4 +478,4 @@ def _card(scorer: Scorer, card: Card | None) -> Gate:
     elif empty := list(missing(card)):
         figure = f"{len(empty)} empty fields"
         words = f"The model card has empty fields: {', '.join(empty)}."
-    return Gate("model card", figure == "complete", figure, "complete", words)
+    return Gate(CARD, figure == "complete", figure, "complete", words)

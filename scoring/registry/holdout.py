@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,22 @@ from scoring.serving.batch import row_batches
 from scoring.serving.scorer import Floats, Scorer
 
 
+class Unseen(NamedTuple):
+    """Applicants that no model has learnt from: outcomes and groups, and their features."""
+
+    held_out: HeldOut
+    features: pl.DataFrame
+
+
+def unseen(parts: Sequence[Frames[pl.DataFrame]]) -> Unseen:
+    """Compute features of applicants with an outcome; each part has all tables of some of them."""
+    applications = pl.concat(rows["application"] for rows in parts)
+    features = pl.concat(build_features(rows) for rows in parts)
+    target = applications["TARGET"].to_numpy().astype(np.int8)
+    groups, numbers = attributes(applications).select("sex", "age"), applications["SK_ID_CURR"]
+    return Unseen(HeldOut(target, groups, HOLDOUT_RULE, applicants=tuple(numbers)), features)
+
+
 def score_parts(
     parts: Sequence[Frames[pl.DataFrame]], *scorers: Scorer
 ) -> tuple[HeldOut, list[Floats]]:
@@ -27,12 +44,8 @@ def score_parts(
     Each of `parts` has all seven tables of some of them. Returns their outcomes, sex and age, and
     the PDs of each model, of shape (applicants,).
     """
-    applications = pl.concat(rows["application"] for rows in parts)
-    target = applications["TARGET"].to_numpy().astype(np.int8)
-    groups, numbers = attributes(applications).select("sex", "age"), applications["SK_ID_CURR"]
-    held_out = HeldOut(target, groups, HOLDOUT_RULE, applicants=tuple(numbers))
-    features = [build_features(rows) for rows in parts]
-    return held_out, [np.concatenate([own.predict(rows) for rows in features]) for own in scorers]
+    held_out, features = unseen(parts)
+    return held_out, [own.predict(features) for own in scorers]
 
 
 def fresh(

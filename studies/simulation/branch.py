@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from scoring.modelling.calibration import LEAST_DEFAULTS
-from scoring.modelling.examples import Positions
+from scoring.monitoring.alerts import notify
+from scoring.monitoring.monitor import look
+from scoring.monitoring.rules import assess
+from scoring.registry.retraining.retrain import NothingToLearnError
+from scoring.registry.retraining.triggers import Triggers, called, holding
+from scoring.registry.retraining.verdict import Judgement, judged
 from scoring.serving.scorer import Floats, Scorer
 from scoring.store import Prediction, Strategy
 from studies.simulation.arrivals import Arrivals
-from studies.simulation.learning import Labelled, Trainer
-from studies.simulation.service import Service
+from studies.simulation.learning import Known, Trainer
+from studies.simulation.service import Service, start
 
-Flags = npt.NDArray[np.bool_]
-
-# Outcomes of so many months set the level of a new model, and show whether one still fits.
-RECENT_MONTHS = 3
+KEPT, CHALLENGER = "kept", "challenger"
+PROMOTED = {"promoted", "forced"}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that was done about the models: when, what, and why."""
+    """Something that was done about the models: when, what, and why.
+
+    There is a new champion ("promoted", or "forced" by a person), or a challenger beside it
+    ("challenger"). Or the champion stays, since the new model is not cheaper beyond chance
+    ("kept"), gates refuse it ("refused"), or it waits for a person ("doubted").
+    """
 
     month: int
     what: str
@@ -34,34 +39,23 @@ class Event:
 
 @dataclass
 class Ledger:
-    """Decisions on each arrival; months to come are NaN, False or 0.
+    """Decisions on each arrival; months to come are NaN and False.
 
     Whoever is not refused got a loan: officers grant one to those who are referred to them.
-    `shadow_pd` is of a model that was scored along.
     """
 
     pd: Floats
-    refused: Flags
-    by_challenger: Flags
-    shadow_pd: Floats
+    refused: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, size: int) -> Ledger:
         """Make one in which nobody is decided on yet."""
-        return cls(
-            np.full(size, np.nan),
-            np.zeros(size, bool),
-            np.zeros(size, bool),
-            np.full(size, np.nan),
-        )
+        return cls(np.full(size, np.nan), np.zeros(size, bool))
 
     def write(self, place: int, decision: Prediction) -> None:
         """Note a decision."""
         self.pd[place] = decision.pd
         self.refused[place] = decision.decision == "refuse"
-        self.by_challenger[place] = decision.role == "challenger"
-        for shadow in decision.shadows:
-            self.shadow_pd[place] = shadow.pd
 
 
 @dataclass
@@ -72,8 +66,9 @@ class Branch:
     ----------
     delay : int
         Whole months between that of a decision and the day on which its outcome is known.
-    since : int
-        The month from which the champion's outcomes are not among those it learnt from.
+    attended : bool
+        Whether a person promotes what is cheaper beyond chance and waits, or is refused by gates
+        that may be overridden.
     """
 
     service: Service
@@ -81,11 +76,10 @@ class Branch:
     arrivals: Arrivals
     delay: int
     champion: Scorer
-    challenger: Scorer | None = None
-    since: int = 0
+    attended: bool = False
+    challenger: Scorer | None = field(init=False, default=None)
     ledger: Ledger = field(init=False)
     events: list[Event] = field(init=False, default_factory=list)
-    last: list[Prediction] = field(init=False, default_factory=list)
     _versions: int = field(init=False, default=1)
     _recorded: dict[int, list[Prediction]] = field(init=False, default_factory=dict)
 
@@ -94,22 +88,20 @@ class Branch:
         self.service.serve("champion", self.champion)
 
     def decide(self, month: int) -> None:
-        """Let a month's applicants in, after the outcomes that have become known by then."""
-        self._tell(month)
+        """Let a month's applicants in; at its end outcomes of earlier loans become known."""
         rows = self.arrivals.of_month(month)
         vectors = self.trainer.pool.vectors[self.arrivals.place[rows]]
-        self.last = self.service.decide(month, (rows + 1).tolist(), vectors)
-        self._recorded[month] = self.last
-        for row, decision in zip(rows, self.last, strict=True):
+        self._recorded[month] = self.service.decide(month, (rows + 1).tolist(), vectors)
+        for row, decision in zip(rows, self._recorded[month], strict=True):
             self.ledger.write(int(row), decision)
+        self._tell(month)
 
     def _tell(self, month: int) -> None:
         """Report the outcomes of the loans that are old enough."""
-        due = month - self.delay - 1
+        due = month - self.delay
         if due < 0:
             return
-        rows = self.arrivals.of_month(due)
-        decided = zip(self._recorded.pop(due), rows, strict=True)
+        decided = zip(self._recorded.pop(due), self.arrivals.of_month(due), strict=True)
         self.service.tell(
             month,
             [
@@ -119,41 +111,38 @@ class Branch:
             ],
         )
 
-    def labelled(self, month: int, since: int = 0) -> Positions:
-        """Return arrivals from a month on whose outcome is known at the beginning of another."""
-        months = self.arrivals.month
-        old = (months >= since) & (months < month - self.delay)
-        return np.flatnonzero(old & ~self.ledger.refused)
+    def monitor(self, month: int) -> None:
+        """Look at the month before, as `python -m scoring monitor` does, and keep the alerts."""
+        if month:
+            store, now = self.service.store, start(month)
+            findings = look(store, start(month - 1), now)
+            notify(store, [assess(own) for own in findings], (), now)
 
-    def known(self, rows: Positions) -> Labelled:
-        """Return the outcomes of some arrivals."""
-        return Labelled(self.arrivals.place[rows], self.arrivals.defaulted[rows])
+    def called(self, triggers: Triggers, month: int) -> bool:
+        """Return whether a new model is called for at the beginning of a month."""
+        alerts = self.service.store.alerts.latest(open_only=True)
+        return called(triggers, None, self.service.digest, alerts, start(month)).due
 
-    def may_learn(self, month: int) -> bool:
-        """Return whether there are outcomes enough for another model."""
-        return self.known(self.labelled(month)).defaults >= LEAST_DEFAULTS
+    def retrain(self, month: int) -> None:
+        """Make a model at the beginning of a month, and promote it if it is better."""
+        known = self._known(month)
+        if known is not None:
+            made = self._made(known)
+            self._conclude(month, made, self._judged(made, known))
 
-    def new_model(self, month: int) -> Scorer:
-        """Make a model of all that is known at the beginning of a month."""
-        newest = self.labelled(month, month - self.delay - RECENT_MONTHS).size
-        months = self.arrivals.month
-        waiting = (months >= month - self.delay) & (months < month)
-        self._versions += 1
-        return self.trainer.model(
-            self.champion,
-            self.known(self.labelled(month)),
-            newest,
-            self.arrivals.place[waiting],
-            f"simulated {self._versions}",
-        )
-
-    def promote(self, month: int, scorer: Scorer, learnt_until: int, why: str) -> None:
-        """Put a model, made at the beginning of a month, in the champion's place."""
-        if self.challenger is not None:
-            self.challenge(None, "champion")
-        self.service.serve("champion", scorer)
-        self.champion, self.since = scorer, max(learnt_until - self.delay, 0)
-        self.events.append(Event(month, "a new champion", why))
+    def try_new(self, month: int, strategy: Strategy, share: float) -> bool:
+        """Make a model and put it beside the champion; False if none can be, or it is in doubt."""
+        known = self._known(month)
+        if known is None:
+            return False
+        made = self._made(known)
+        judgement = self._judged(made, known)
+        if judgement.doubts and not self.attended:
+            self.events.append(Event(month, self._outcome(judgement), judgement.why))
+            return False
+        self.challenge(made, strategy, share)
+        self.events.append(Event(month, CHALLENGER, judgement.why))
+        return True
 
     def challenge(self, scorer: Scorer | None, strategy: Strategy, share: float = 0.0) -> None:
         """Put a model beside the champion, or take it away."""
@@ -161,11 +150,44 @@ class Branch:
         self.service.use(strategy, share)
         self.challenger = scorer
 
-    def note(self, month: int, what: str, why: str) -> None:
-        """Keep on record what was done."""
-        self.events.append(Event(month, what, why))
+    def settle(self, month: int) -> None:
+        """Judge the challenger anew by the newest outcomes: it takes over or goes."""
+        known = self._known(month)
+        if known is not None and self.challenger is not None:
+            judgement = self._judged(self.challenger, known)
+            challenger = self.challenger
+            self.challenge(None, "champion")
+            self._conclude(month, challenger, judgement)
 
+    def _known(self, month: int) -> Known | None:
+        """What is known at the beginning of a month; None if it is too little."""
+        try:
+            return Known.at(self.service.store, self.arrivals, start(month))
+        except NothingToLearnError:
+            return None
 
-def reasons_of(decisions: Iterable[Prediction]) -> Sequence[list[str]]:
-    """Return the features that each applicant was told."""
-    return [[reason["cause"] for reason in json.loads(decision.reasons)] for decision in decisions]
+    def _made(self, known: Known) -> Scorer:
+        self._versions += 1
+        return self.trainer.next_model(known, f"simulated {self._versions}")
+
+    def _judged(self, scorer: Scorer, known: Known) -> Judgement:
+        alerts = self.service.store.alerts.latest(open_only=True)
+        doubts = holding(self.service.digest, alerts)
+        trial = self.trainer.trial(scorer, self.champion, known)
+        return judged(trial, doubts, None, registered=False)
+
+    def _conclude(self, month: int, scorer: Scorer, judgement: Judgement) -> None:
+        outcome = self._outcome(judgement)
+        if outcome in PROMOTED:
+            self.service.serve("champion", scorer)
+            self.champion = scorer
+        self.events.append(Event(month, outcome, judgement.why))
+
+    def _outcome(self, judgement: Judgement) -> str:
+        if judgement.better:
+            return "promoted"
+        if not judgement.cheaper:
+            return KEPT
+        if self.attended and not judgement.gates.refused_by(force=True):
+            return "forced"
+        return "doubted" if judgement.gates.passed else "refused"

@@ -1,4 +1,4 @@
-"""Costs of the simulated courses: by month, and in all."""
+"""Costs of the simulated courses: by month, and in all, as means over seeds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from sklearn.metrics import roc_auc_score
+from scipy import stats
 
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.intervals import mean_interval
+from scoring.evaluation.intervals import auc_of_ranks
+from studies.simulation.branch import CHALLENGER, KEPT, PROMOTED
 from studies.simulation.run import Course
 
 
@@ -20,74 +21,84 @@ def by_month(courses: Sequence[Course]) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        scenario, policy, month (from 0), applicants, default_rate (the mean true probability of
-        default of all who applied), refused (a share), auc (of all who applied, refused or not;
-        null where one outcome does not occur), cost and least_cost (an applicant, in units of one
-        refused good applicant), done (what was done about the models before the month, or "").
+        scenario, policy, seed, month (from 0), default_rate (the mean true probability of
+        default of all who applied), refused (a share), cost and least_cost (an applicant, in units
+        of one refused good applicant), promoted (new champions before the month).
     """
-    return pl.DataFrame(
-        [row for course in courses for row in _months(course)], schema_overrides={"auc": pl.Float64}
-    )
+    return pl.DataFrame([row for course in courses for row in _months(course)])
 
 
 def _months(course: Course) -> Iterator[dict[str, Any]]:
     cost, least = course.cost, course.least_cost
+    promoted = [event.month for event in course.events if event.what in PROMOTED]
     for month in range(course.arrivals.months):
         rows = course.arrivals.of_month(month)
-        done = (f"{event.what}: {event.why}" for event in course.events if event.month == month)
         yield {
             "scenario": course.scenario,
             "policy": course.policy,
+            "seed": course.seed,
             "month": month,
-            "applicants": rows.size,
             "default_rate": float(course.arrivals.probability[rows].mean()),
             "refused": float(course.ledger.refused[rows].mean()),
-            "auc": _auc(course, rows),
             "cost": float(cost[rows].mean()),
             "least_cost": float(least[rows].mean()),
-            "done": "; ".join(done),
+            "promoted": promoted.count(month),
         }
 
 
 def summary(courses: Sequence[Course]) -> pl.DataFrame:
-    """Tabulate courses over all their months.
+    """Tabulate courses over all their months, by scenario and policy.
 
     Returns
     -------
     polars.DataFrame
-        scenario, policy, cost, least_cost (an applicant), avoidable (cost beyond the least_cost),
-        saved, saved_low, saved_high (an applicant, against the first policy of the scenario),
-        refused (a share), auc, champions (how many new ones).
-
-        The interval of 95 % is that of a mean of paired differences: other applicants could have
-        come. That other outcomes would have led to other models is not in it.
+        scenario, policy, and as means over seeds: cost, least_cost (an applicant), avoidable (cost
+        beyond the least_cost), saved with saved_low and saved_high (an applicant, against the first
+        policy of the scenario and seed), refused (a share), auc (of all who applied, refused or
+        not), judged, cheaper and champions (how many models were judged, were cheaper beyond
+        chance, and took over); and savings, a list of what was saved in each seed.
     """
-    first = {course.scenario: course for course in reversed(courses)}
-    return pl.DataFrame([_summed(course, first[course.scenario]) for course in courses])
+    first = {(course.scenario, course.seed): course for course in reversed(courses)}
+    rows = pl.DataFrame([_summed(own, first[own.scenario, own.seed]) for own in courses])
+    means = pl.exclude("scenario", "policy", "seed").mean()
+    keys = "scenario", "policy"
+    table = rows.group_by(keys, maintain_order=True).agg(means, savings=pl.col("saved"))
+    ends = [paired_saving(savings) for savings in table["savings"].to_list()]
+    return table.with_columns(
+        saved_low=pl.Series([own.low for own in ends]),
+        saved_high=pl.Series([own.high for own in ends]),
+    )
 
 
 def _summed(course: Course, first: Course) -> dict[str, Any]:
     cost, least = float(course.cost.mean()), float(course.least_cost.mean())
+    whats = [event.what for event in course.events]
     return {
         "scenario": course.scenario,
         "policy": course.policy,
+        "seed": course.seed,
         "cost": cost,
         "least_cost": least,
         "avoidable": cost - least,
-        **paired_saving(course, first).columns("saved"),
+        "saved": float((first.cost - course.cost).mean()),
         "refused": float(course.ledger.refused.mean()),
-        "auc": _auc(course, np.arange(course.arrivals.size)),
-        "champions": sum(event.what == "a new champion" for event in course.events),
+        "auc": auc_of_ranks(stats.rankdata(course.ledger.pd), course.arrivals.defaulted),
+        "judged": len(whats) - whats.count(CHALLENGER),
+        "cheaper": len(whats) - whats.count(CHALLENGER) - whats.count(KEPT),
+        "champions": sum(what in PROMOTED for what in whats),
     }
 
 
-def paired_saving(course: Course, other: Course) -> Interval:
-    """Return what a course saves an applicant against another with the same applicants."""
-    return mean_interval(other.cost - course.cost, ddof=1)
+def paired_saving(savings: Sequence[float], others: Sequence[float] | float = 0.0) -> Interval:
+    """Return the mean of what is saved, beyond what another policy saves in the same seeds.
 
-
-def _auc(course: Course, rows: np.typing.NDArray[np.intp]) -> float | None:
-    outcomes = course.arrivals.defaulted[rows]
-    if outcomes.all() or not outcomes.any():
-        return None
-    return float(roc_auc_score(outcomes, course.ledger.pd[rows]))
+    The interval of 95 % is Student's ("The probable error of a mean", 1908) over seeds; with one
+    seed it has no ends (NaN).
+    """
+    beyond = np.asarray(savings) - np.asarray(others)
+    mean = float(beyond.mean())
+    if beyond.size == 1:
+        return Interval(mean, float("nan"), float("nan"))
+    error = float(beyond.std(ddof=1)) / np.sqrt(beyond.size)
+    half = float(stats.t.ppf(0.975, beyond.size - 1)) * error
+    return Interval(mean, mean - half, mean + half)

@@ -1,52 +1,43 @@
-"""Training of a simulated lender's next model, from what it knows by then.
+"""The next model of a simulated lender, made and compared as `python -m scoring retrain` does it.
 
-Three things set this apart from the first training. Only those who were given a loan have an
-outcome, so that the part of the applicants that is refused is represented by applicants of the
-first training whom the model would refuse. The newest outcomes come first, and older ones fill
-up. And the level of the PDs is that of the newest outcomes alone.
+The functions are the same; features of the pool stand in the place of rows and registry.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from scoring.evaluation.fairness import attributes
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.examples import Examples, Positions
-from scoring.modelling.fit import fit_scorer, with_explanations
-from scoring.modelling.validation import cross_validate
+from scoring.modelling.examples import HOLDOUT_RULE, Examples, applicants_digest
+from scoring.modelling.pipeline import Data, TrainingSettings, fitted, revalidated
+from scoring.registry.gates import HeldOut
+from scoring.registry.holdout import Unseen
+from scoring.registry.retraining.history import History
+from scoring.registry.retraining.retrain import check_enough, newest_of, window_of, with_outcomes
+from scoring.registry.retraining.trial import Trial, compared
 from scoring.serving.costs import Costs
-from scoring.serving.profiles import Profile
-from scoring.serving.scorer import MODEL_NAME, Scorer, encode
-from studies.simulation.arrivals import Pool
+from scoring.serving.families.base import Labels
+from scoring.serving.scorer import MODEL_NAME, Scorer
+from scoring.store import Labelled, Store
+from studies.simulation.arrivals import Arrivals, Pool
 
+# As `python -m scoring retrain` has it by default.
+WINDOW = timedelta(days=90)
 _FOLDS = 2
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Applicants whose outcome is known, as places in the pool, the newest last."""
-
-    place: Positions
-    defaulted: npt.NDArray[np.bool_]
-
-    @property
-    def defaults(self) -> int:
-        """How many loans went wrong."""
-        return int(self.defaulted.sum())
-
-    def last(self, number: int) -> Labelled:
-        """Return the newest of them."""
-        start = max(self.place.size - number, 0)
-        return Labelled(self.place[start:], self.defaulted[start:])
+# Numbers of those who are there from the start; those who come later have 1, 2 and so on.
+_FIRST_NUMBER = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """Everything a new model is made from besides outcomes.
+    """Everything a new model is made from besides decisions.
 
     Attributes
     ----------
@@ -54,71 +45,104 @@ class Trainer:
         Applicants whose outcomes are known from the start, and those that come later.
     candidate : Candidate
         How every model is made.
-    applicants : int
-        How many a model learns from; fewer if there are not so many from the start.
-    seed : int
-        Of folds, fits and draws.
     """
 
     first: Examples
     pool: Pool
     candidate: Candidate
-    costs: Costs
-    applicants: int
-    seed: int
+    settings: TrainingSettings
+
+    @classmethod
+    def of(
+        cls, first: Examples, pool: Pool, candidate: Candidate, costs: Costs, size: int, seed: int
+    ) -> Trainer:
+        """Take so many of the first applicants, and give them numbers, so that some are held out.
+
+        None of them was held out by the number of the dataset.
+        """
+        chosen = first.subset(size, seed)
+        last = _FIRST_NUMBER + chosen.target.size
+        numbers = pl.int_range(_FIRST_NUMBER, last, dtype=pl.Int32, eager=True)
+        settings = TrainingSettings(trials=0, seed=seed, costs=costs, folds=_FOLDS)
+        known = replace(chosen, frame=chosen.frame.with_columns(SK_ID_CURR=numbers))
+        return cls(known, pool, candidate, settings)
+
+    @cached_property
+    def original(self) -> Unseen:
+        """Those of the first applicants that no model learns from."""
+        _, holdout = self.first.holdout()
+        return _unseen(holdout.frame, holdout.target)
 
     def first_model(self) -> Scorer:
-        """Make the model of the beginning; its reference is the pool as it is then."""
-        everybody = np.arange(self.pool.risk.size)
-        rng = np.random.default_rng(self.seed)
-        chosen = _some(rng, np.arange(self.first.target.size), self.applicants)
-        return self._made(self.first.take(chosen), 0, everybody, "simulated 1")
+        """Make the model of the beginning."""
+        return self._made(self.first, (), "simulated 1")
 
-    def model(
-        self, current: Scorer, known: Labelled, newest: int, recent: Positions, version: str
-    ) -> Scorer:
-        """Make a new model of all outcomes so far, in the place of the current one.
+    def next_model(self, known: Known, version: str) -> Scorer:
+        """Make a model of the first applicants and of decisions, the newest of them left out."""
+        frame = pl.concat([self.first.frame, known.features(self.pool, known.before)])
+        target = np.concatenate([self.first.target, _target(known.before.decisions)])
+        examples = Examples(frame, target, self.first.features)
+        return self._made(examples, newest_of(known.before, WINDOW), version)
 
-        The `newest` outcomes set the level of the PDs; those of the pool who came last and have no
-        outcome yet, `recent`, are its reference.
+    def trial(self, challenger: Scorer, champion: Scorer, known: Known) -> Trial:
+        """Compare two models on the newest decisions and on the original hold-out."""
+        newest = known.newest
+        unseen = _unseen(known.features(self.pool, newest), _target(newest.decisions))
+        window = window_of(known.store, newest, known.since, newest.decisions[-1].at)
+        return compared(challenger, champion, window, unseen, self.original, self.settings.seed)
+
+    def _made(self, examples: Examples, newest: Collection[int], version: str) -> Scorer:
+        development, holdout = examples.holdout()
+        data = Data(
+            applicants_digest(examples), "simulated", development, holdout, development,
+            {"format": 2, "source": "simulated", "files": {}, "tables": {}},
+        )  # fmt: skip
+        validation = revalidated(data, self.candidate, newest, self.settings)
+        return replace(fitted(validation, data, self.settings, MODEL_NAME), version=version)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Decisions whose outcome is known: those `before` are learnt from, the `newest` are not."""
+
+    store: Store
+    arrivals: Arrivals
+    since: datetime
+    before: History
+    newest: History
+
+    @classmethod
+    def at(cls, store: Store, arrivals: Arrivals, now: datetime) -> Known:
+        """Read what is known at a time.
+
+        Raises
+        ------
+        NothingToLearnError
+            If there are too few outcomes to learn from, or to compare on.
         """
-        examples, learnt = self._examples(current, known, recent)
-        return self._made(examples, min(newest, learnt), recent, version)
+        decisions, _ = with_outcomes(store, now)
+        since = decisions[-1].at - WINDOW
+        before = [own for own in decisions if own.at < since]
+        newest = decisions[len(before) :]
+        check_enough(before, f"before the newest {WINDOW.days} days")
+        check_enough(newest, f"in the newest {WINDOW.days} days")
+        return cls(store, arrivals, since, cls.history(before), cls.history(newest))
 
-    def _made(self, examples: Examples, newest: int, recent: Positions, version: str) -> Scorer:
-        validation = cross_validate(
-            self.candidate, examples, self.costs, folds=_FOLDS, seed=self.seed
-        )
-        is_newest = np.arange(examples.target.size) >= examples.target.size - newest
-        validation = replace(validation, newest=is_newest)
-        made = fit_scorer(validation, examples, MODEL_NAME, {}, self.seed)
-        frame, pds = self.pool.features[recent], made.predict(self.pool.features[recent])
-        levels = {feature.name: feature.levels for feature in made.features}
-        matrix = encode(frame, made.features)
-        profile = Profile.of_training(levels, matrix, pds, made.decide(pds))
-        return with_explanations(replace(made, version=version, profile=profile), frame)
+    @staticmethod
+    def history(decisions: Sequence[Labelled]) -> History:
+        """Return decisions by the numbers of their applicants; their rows are features."""
+        return History(tuple(decisions), tuple(int(own.applicant) for own in decisions), {})
 
-    def _examples(
-        self, current: Scorer, known: Labelled, recent: Positions
-    ) -> tuple[Examples, int]:
-        """Return the examples, the newest outcomes last, and how many of those there are."""
-        refused = _refuses(current, self.first.frame)
-        share = float(_refuses(current, self.pool.features[recent]).mean())
-        rng = np.random.default_rng(self.seed)
-        size = min(self.applicants, self.first.target.size)
-        stand_ins = _some(rng, np.flatnonzero(refused), round(share * size))
-        new = known.last(size - stand_ins.size)
-        missing = size - stand_ins.size - new.place.size
-        old = np.concatenate([stand_ins, _some(rng, np.flatnonzero(~refused), missing)])
-        target = np.concatenate([self.first.target[old], new.defaulted.astype(np.int8)])
-        frame = pl.concat([self.first.frame[old], self.pool.features[new.place]])
-        return Examples(frame, target, self.first.features), new.place.size
+    def features(self, pool: Pool, history: History) -> pl.DataFrame:
+        """Return the features of the applicants who were decided on, with their numbers."""
+        chosen: pl.DataFrame = pool.features[self.arrivals.place[np.array(history.numbers) - 1]]
+        return chosen.with_columns(SK_ID_CURR=pl.Series(history.numbers, dtype=pl.Int32))
 
 
-def _refuses(scorer: Scorer, features: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    decisions = scorer.decide(scorer.predict(features))
-    return np.array([decision == "refuse" for decision in decisions], dtype=bool)
+def _target(decisions: Sequence[Labelled]) -> Labels:
+    return np.array([own.defaulted for own in decisions], dtype=np.int8)
 
 
-def _some(rng: np.random.Generator, places: Positions, number: int) -> Positions:
-    return rng.permutation(places)[: max(number, 0)]
+def _unseen(frame: pl.DataFrame, target: Labels) -> Unseen:
+    groups = attributes(frame).select("sex", "age")
+    return Unseen(HeldOut(target, groups, HOLDOUT_RULE), frame)

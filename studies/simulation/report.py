@@ -1,42 +1,43 @@
-"""What a simulation found, as one offline page, a picture and JSON."""
+"""What a simulation has shown, as one offline page and JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from scoring.data.dataset import Dataset
+from scoring.evaluation.bootstrap import Interval
 from scoring.modelling.examples import examples_of
 from scoring.modelling.fit import candidate_of
-from scoring.reports.document import Bullets, Paragraph, Picture, Section, Table, html
+from scoring.reports import document
+from scoring.reports.document import (
+    READ_IN,
+    Bullets,
+    Marked,
+    Page,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+)
 from scoring.reports.overview import publish
-from scoring.reports.plots import png, svg
-from scoring.reports.plots.style import CYCLE, GREY, finished
-from scoring.serving.scorer import Floats, Scorer
-from studies.processes import Progress
-from studies.simulation.arrivals import divide
-from studies.simulation.figures import by_month, summary
-from studies.simulation.learning import Trainer
-from studies.simulation.run import Course, SimulationSettings, simulate, start_world
-from studies.simulation.scenarios import SCENARIOS, TEXTS
+from scoring.reports.plots import svg
+from scoring.reports.words import Words
+from scoring.serving.scorer import Scorer
+from studies.processes import Progress, in_processes
+from studies.simulation.figures import by_month, paired_saving, summary
+from studies.simulation.pictures import picture
+from studies.simulation.policies import NEVER
+from studies.simulation.run import Course, SimulationSettings, simulate, world_of
 
-_NAME = "simulation"
-_DPI = 110
-# A month's cost is noisy: each point is the mean of it and the two before.
-_SMOOTH = 3
-HEADER = (
-    "Scenario", "Policy", "Cost", "Avoidable", "Saved", "Refused", "AUC", "New champions",
-)  # fmt: skip
+NAME = "simulation"
 
 
 def study(
@@ -49,6 +50,11 @@ def study(
 ) -> pl.DataFrame:
     """Simulate a dataset's applicants, with models made as one is; write the report.
 
+    Returns
+    -------
+    polars.DataFrame
+        As `figures.summary` gives it.
+
     Raises
     ------
     ScoringError
@@ -56,212 +62,142 @@ def study(
     TrainingError
         If there are too few applicants of either outcome.
     """
-    progress("the world", 0, None)
+    progress("the worlds", 0, None)
     dataset, champion = Dataset.open(data), Scorer.load(model)
-    candidate, costs = candidate_of(champion), champion.costs
-    first, pool = divide(examples_of(dataset), candidate, costs, settings.seed)
-    trainer = Trainer(first, pool, candidate, costs, settings.learn_from, settings.seed)
+    candidate, costs, examples = candidate_of(champion), champion.costs, examples_of(dataset)
+    seeds = [(settings.seed + number,) for number in range(settings.seeds)]
     with TemporaryDirectory() as folder:
-        world = start_world(trainer, Path(folder) / "model")
-        courses = simulate(world, settings, processes, progress)
-    about = f"Models made as {model}, on dataset {dataset.digest[:12]}."
-    return write(out, courses, settings, about)
+        make = partial(world_of, examples, candidate, costs, settings.learn_from, Path(folder))
+        worlds = list(in_processes(make, seeds, processes))
+        courses = simulate(worlds, settings, processes, progress)
+    return write(out, courses, settings, {"model": str(model), "dataset": dataset.digest[:12]})
 
 
 def write(
-    folder: Path, courses: Sequence[Course], settings: SimulationSettings, about: str
+    folder: Path, courses: Sequence[Course], settings: SimulationSettings, about: dict[str, str]
 ) -> pl.DataFrame:
-    """Write simulation.html, .png and .json, and return the summary.
+    """Write simulation.html and .json, and return the summary.
 
-    `about` says which model was simulated on which data.
+    `about` says which "model" was simulated on which "dataset".
     """
     months, total = by_month(courses), summary(courses)
-    figure = picture(months)
-    files: dict[str, str | bytes] = {
-        f"{_NAME}.png": png(figure, _DPI),
-        f"{_NAME}.json": _json(months, total, settings, about),
-        f"{_NAME}.html": page(total, months, svg(figure), settings, about),
+    pages = [
+        Page(words("title"), tuple(_sections(courses, total, months, settings, about, words)),
+             words.language)
+        for words in (Words(NAME, language) for language in READ_IN)
+    ]  # fmt: skip
+    values = {
+        "about": about,
+        "settings": asdict(settings),
+        "conclusions": conclusions(total, Words(NAME)),
+        "summary": total.fill_nan(None).rows(named=True),
+        "months": months.rows(named=True),
     }
-    publish(folder, files)
+    json_text = json.dumps(values, indent=1) + "\n"
+    publish(folder, {f"{NAME}.html": document.in_languages(pages), f"{NAME}.json": json_text})
     return total
 
 
-def conclusions(total: pl.DataFrame) -> list[str]:
-    """A sentence a scenario: what each policy was worth, drawn from its figures."""
-    return [_conclusion(part) for part in total.partition_by("scenario", maintain_order=True)]
+def conclusions(total: pl.DataFrame, words: Words) -> dict[str, str]:
+    """Say in each scenario what the policies were worth, drawn from the figures."""
+    return {
+        part["scenario"][0]: " ".join(_conclusion(part.rows(named=True), words))
+        for part in total.partition_by("scenario", maintain_order=True)
+    }
 
 
-def _conclusion(part: pl.DataFrame) -> str:
-    first, *others = part.rows(named=True)
-    sentences = [
-        f"{first['scenario']}: a model that is never replaced costs {first['cost']:.3f} an "
-        f"applicant, of which {first['avoidable']:.3f} could be avoided."
-    ]
-    surely = [row for row in others if row["saved_low"] > 0]
+def _conclusion(rows: Sequence[dict[str, Any]], words: Words) -> Iterator[str]:
+    first, *others = sorted(rows, key=lambda row: (row is not rows[0], -row["saved"]))
+    yield words("conclusion.never", **first)
+    if len(first["savings"]) == 1:
+        yield words("conclusion.one")
+        return
+    cheaper = [row for row in others if row["saved_low"] > 0]
     dearer = [row for row in others if row["saved_high"] < 0]
-    if surely:
-        best = max(surely, key=lambda row: row["saved"])
-        sentences.append(
-            f"{_listed(surely)} surely cost less; the most is saved by {best['policy']}: "
-            f"{best['saved']:.3f} an applicant (new champions: {best['champions']})."
-        )
-    if dearer:
-        sentences.append(f"{_listed(dearer)} surely cost more.")
-    if not surely and not dearer:
-        sentences.append("No policy can be told from doing nothing.")
-    return " ".join(sentences)
+    for key, some in (("cheaper", cheaper), ("dearer", dearer)):
+        if some:
+            names = ", ".join(words(f"names.{row['policy']}") for row in some)
+            yield words(f"conclusion.{key}", names=names)
+    if not cheaper and not dearer:
+        yield words("conclusion.nothing")
+    if cheaper:
+        yield _best([*others, first], words)
 
 
-def _listed(rows: Iterable[dict[str, Any]]) -> str:
-    return ", ".join(row["policy"] for row in rows)
+def _best(rows: Sequence[dict[str, Any]], words: Words) -> str:
+    """Name what saves most only where it saves more than any other beyond chance."""
+    best, *rest = rows
+    name = words(f"names.{best['policy']}")
+    for row in rest:
+        if not paired_saving(best["savings"], row["savings"]).low > 0:
+            return words("conclusion.tied", name=name, next=words(f"names.{row['policy']}"))
+    return words("conclusion.best", name=name, saved=best["saved"])
 
 
-def page(
+def _sections(
+    courses: Sequence[Course],
     total: pl.DataFrame,
     months: pl.DataFrame,
-    picture: str,
     settings: SimulationSettings,
-    about: str,
-) -> str:
-    """Write one HTML file that loads nothing, of what `figures` makes and the plot as SVG."""
-    intro = TEXTS["intro"].format(about=about, **asdict(settings))
-    stories = tuple(f"{name}: {SCENARIOS[name].story}" for name in settings.scenarios)
-    sections = (
-        Section("What was simulated", (Paragraph(TEXTS["french"]), Paragraph(intro))),
-        Section(
-            "What it comes to",
-            (
-                Bullets(tuple(conclusions(total))),
-                Picture(picture, TEXTS["picture"]),
-                *_tables(total),
-                Paragraph(TEXTS["note"]),
-            ),
-        ),
-        Section("What happens", (Bullets(stories),)),
-        Section("What is done about it", (Bullets(tuple(_policies(settings))),)),
-        Section(
-            "What was done, and why",
-            (Table("Events", ("Scenario", "Policy", "Month", "What and why"), _events(months)),),
-        ),
-    )
-    return html(TEXTS["title"], sections)
-
-
-def _tables(total: pl.DataFrame) -> list[Table]:
-    """One a scenario: narrow enough for a page."""
-    return [
-        Table(
-            f"{part['scenario'][0]}: an applicant, over all months",
-            HEADER[1:],
-            tuple(row[1:] for row in rows_of(part)),
+    about: dict[str, str],
+    words: Words,
+) -> Iterator[Section]:
+    known = {**asdict(settings), **about}
+    person = "attended" if settings.attended else "unattended"
+    intro = words("intro.text", **known), words(f"intro.{person}"), words("intro.reading")
+    yield Section(words("intro.title"), tuple(map(Paragraph, intro)))
+    told = conclusions(total, words)
+    for scenario in settings.scenarios:
+        figure = picture(months.filter(scenario=scenario), settings.applicants, words)
+        rows = [row[1:] for row in rows_of(total.filter(scenario=scenario), words)]
+        blocks = (
+            Paragraph(words(f"stories.{scenario}")),
+            Marked(f"**{told[scenario]}**"),
+            Picture(svg(figure), words("plot.alternative")),
+            words.table("table", rows, seeds=settings.seeds),
         )
-        for part in total.partition_by("scenario", maintain_order=True)
-    ]
+        yield Section(words(f"scenarios.{scenario}"), blocks)
+    policies = tuple(words(f"policies.{name}", **known) for name in settings.policies)
+    yield Section(words("policies.title"), (Bullets(policies),))
+    yield Section(words("events.title"), (_events(courses, settings.seed, words),), folds=True)
 
 
-def _policies(settings: SimulationSettings) -> Iterable[str]:
-    known = {"every": settings.every, **asdict(settings.limits)}
-    for name in settings.policies:
-        key = "every" if name.startswith("every") else name
-        yield f"{name}: {TEXTS['policies'][key].format(**known)}"
-
-
-def rows_of(total: pl.DataFrame) -> list[tuple[str, ...]]:
-    """The summary as texts, under `HEADER`."""
+def rows_of(total: pl.DataFrame, words: Words) -> list[tuple[str, ...]]:
+    """The summary as texts: scenario, then what the catalogue's table has."""
     return [
         (
-            row["scenario"],
-            row["policy"],
-            f"{row['cost']:.3f}",
-            f"{row['avoidable']:.3f}",
-            "{saved:+.3f} ({saved_low:+.3f} to {saved_high:+.3f})".format(**row),
-            f"{row['refused']:.1%}",
-            "" if row["auc"] is None else f"{row['auc']:.3f}",
-            str(row["champions"]),
+            words(f"scenarios.{row['scenario']}"),
+            words(f"names.{row['policy']}"),
+            *words.cells(".3f", row["cost"], row["avoidable"]),
+            _saved(row, words),
+            words.written(row["refused"], ".1%"),
+            words.written(row["auc"], ".3f"),
+            *words.cells(".1f", row["judged"], row["cheaper"], row["champions"]),
         )
         for row in total.rows(named=True)
     ]
 
 
-def _events(months: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        (row["scenario"], row["policy"], str(row["month"] + 1), row["done"])
-        for row in months.filter(pl.col("done") != "").iter_rows(named=True)
-    )
+def _saved(row: dict[str, Any], words: Words) -> str:
+    if row["policy"] == NEVER:
+        return ""
+    if len(row["savings"]) == 1:
+        return words.written(row["saved"], "+.3f")
+    value = Interval(row["saved"], row["saved_low"], row["saved_high"])
+    return words("interval", value=value)
 
 
-def _json(
-    months: pl.DataFrame, total: pl.DataFrame, settings: SimulationSettings, about: str
-) -> str:
-    document = {
-        "about": about,
-        "settings": asdict(settings),
-        "conclusions": conclusions(total),
-        "summary": total.rows(named=True),
-        "months": months.rows(named=True),
-    }
-    return json.dumps(document, indent=1) + "\n"
-
-
-def picture(months: pl.DataFrame) -> Figure:
-    """Draw a row of three panels for each scenario, from what `figures.by_month` makes."""
-    parts = months.partition_by("scenario", maintain_order=True)
-    figure, axes = plt.subplots(len(parts), 3, figsize=(14, 3.7 * len(parts) + 0.9), squeeze=False)
-    for row, part in zip(axes, parts, strict=True):
-        courses = part.partition_by("policy", maintain_order=True)
-        _world(row[0], part["scenario"][0], courses[0])
-        _avoidable(row[1], courses)
-        _saved(row[2], courses)
-    handles, labels = axes[0][1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False)
-    return finished(figure, below=0.5 / figure.get_figheight())
-
-
-def _world(axis: Axes, scenario: str, course: pl.DataFrame) -> None:
-    month = course["month"] + 1
-    axis.plot(month, course["default_rate"] * 100, color=GREY, label="of all who apply")
-    axis.set_ylim(bottom=0)
-    axis.set(title=f"{scenario}: how many would default", xlabel="month", ylabel="default rate (%)")
-
-
-def _avoidable(axis: Axes, courses: Sequence[pl.DataFrame]) -> None:
-    for course, color in zip(courses, CYCLE, strict=False):
-        beyond = (course["cost"] - course["least_cost"]).to_numpy()
-        # The first one is seen below those that do as it does.
-        width = 4 if course is courses[0] else 1.6
-        label = course["policy"][0]
-        axis.plot(course["month"] + 1, _smoothed(beyond), color=color, linewidth=width, label=label)
-    axis.set_ylim(bottom=0)
-    axis.set(
-        title="Cost that perfect knowledge would spare",
-        xlabel="month (mean of three)",
-        ylabel="refused good applicants\nan applicant",
-    )
-
-
-def _saved(axis: Axes, courses: Sequence[pl.DataFrame]) -> None:
-    """Costs of the first policy minus those of each other, added up."""
-    first = _total(courses[0])
-    axis.axhline(0, color=CYCLE[0], linewidth=4)
-    for course, color in zip(courses[1:], CYCLE[1:], strict=False):
-        saved = np.cumsum(first - _total(course))
-        new = course["done"].str.contains("a new champion").to_numpy()
-        month = course["month"].to_numpy() + 1
-        axis.plot(month, saved, color=color, linewidth=1.6)
-        axis.plot(month[new], saved[new], "o", color=color, markersize=4)
-    axis.set(
-        title=f"Saved against “{courses[0]['policy'][0]}”",
-        xlabel="month (dots: new champions)",
-        ylabel="refused good applicants,\nadded up",
-    )
-
-
-def _total(course: pl.DataFrame) -> Floats:
-    return (course["cost"] * course["applicants"]).to_numpy()
-
-
-def _smoothed(values: Floats) -> Floats:
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    ends = np.arange(1, values.size + 1)
-    starts = np.maximum(ends - _SMOOTH, 0)
-    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
+def _events(courses: Sequence[Course], seed: int, words: Words) -> Table:
+    rows = [
+        (
+            words(f"scenarios.{course.scenario}"),
+            words(f"names.{course.policy}"),
+            str(event.month + 1),
+            words(f"events.{event.what}"),
+            event.why,
+        )
+        for course in courses
+        if course.seed == seed
+        for event in course.events
+    ]
+    return words.table("events", rows)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+from scoring.modelling.candidates import Candidate
+from scoring.modelling.examples import Examples
 from scoring.serving.costs import Costs
 from scoring.serving.scorer import Floats, Scorer
 from studies.processes import Progress, in_processes
-from studies.simulation.arrivals import Arrivals, draw
+from studies.simulation.arrivals import Arrivals, divide, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.learning import Trainer
-from studies.simulation.policies import AlarmLimits, policies
+from studies.simulation.policies import policies
 from studies.simulation.scenarios import SCENARIOS
 from studies.simulation.service import Service
 
@@ -31,13 +33,13 @@ class SimulationSettings:
     delay : int
         Whole months between that of a decision and the day on which its outcome is known.
     every : int
-        Months between two new models, or challengers, where time decides.
+        Months between two retrainings, or challengers, where time decides.
     learn_from : int
-        The most applicants that a new model learns from.
-    limits : AlarmLimits
-        Of the alarms.
-    seed : int
-        Of everything random.
+        The most applicants that the first model learns from.
+    attended : bool
+        Whether a person promotes, as for `Branch`.
+    seed, seeds : int
+        The first seed of everything random, and how many there are: a world of its own each.
     """
 
     scenarios: tuple[str, ...] = ("sudden",)
@@ -46,29 +48,36 @@ class SimulationSettings:
     delay: int = 3
     every: int = 3
     learn_from: int = 4_000
-    limits: AlarmLimits = field(default_factory=AlarmLimits)
+    attended: bool = False
     seed: int = 0
+    seeds: int = 3
 
     @property
     def policies(self) -> tuple[str, ...]:
         """What is done about the model, by name."""
-        return tuple(policies(self.every, self.limits))
+        return tuple(policies(self.every))
 
 
 @dataclass(frozen=True)
 class World:
-    """What all courses have in common: how models are made, and the folder of the first."""
+    """What all courses of a seed have in common: how models are made, the first one's folder."""
 
     trainer: Trainer
     model: Path
 
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        return self.trainer.settings.seed
+
 
 @dataclass(frozen=True)
 class Course:
-    """The result of a policy in a scenario; the same applicants meet all policies."""
+    """The result of a policy in a scenario; the same applicants meet all policies of a seed."""
 
     scenario: str
     policy: str
+    seed: int
     arrivals: Arrivals
     ledger: Ledger
     costs: Costs
@@ -98,38 +107,51 @@ def start_world(trainer: Trainer, folder: Path) -> World:
     return World(trainer, folder)
 
 
+def world_of(
+    examples: Examples, candidate: Candidate, costs: Costs, size: int, folder: Path, seed: int
+) -> World:
+    """Make the world of a seed: its truth, and a first model of at most so many applicants."""
+    first, pool = divide(examples, candidate, costs, seed)
+    trainer = Trainer.of(first, pool, candidate, costs, size, seed)
+    return start_world(trainer, folder / str(seed))
+
+
 def course(world: World, settings: SimulationSettings, scenario: str, policy: str) -> Course:
     """Simulate one policy in one scenario."""
     scorer, pool = Scorer.load(world.model), world.trainer.pool
-    arrivals = draw(pool, SCENARIOS[scenario], settings.months, settings.applicants, settings.seed)
-    chosen = policies(settings.every, settings.limits)[policy]
+    arrivals = draw(pool, SCENARIOS[scenario], settings.months, settings.applicants, world.seed)
+    chosen = policies(settings.every)[policy]
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(Service(Path(folder), pool.vectors[:1], settings.seed)) as service,
+        closing(Service(Path(folder), pool.vectors[:1], world.seed)) as service,
     ):
-        branch = Branch(service, world.trainer, arrivals, settings.delay, scorer)
+        branch = Branch(service, world.trainer, arrivals, settings.delay, scorer, settings.attended)
         for month in range(settings.months):
             chosen.review(branch, month)
             branch.decide(month)
-    return Course(scenario, policy, arrivals, branch.ledger, scorer.costs, tuple(branch.events))
+    events = tuple(branch.events)
+    return Course(scenario, policy, world.seed, arrivals, branch.ledger, scorer.costs, events)
 
 
 def simulate(
-    world: World,
+    worlds: Sequence[World],
     settings: SimulationSettings,
     processes: int = 1,
     progress: Progress | None = None,
 ) -> list[Course]:
-    """Simulate every policy in every scenario, so many courses at a time.
+    """Simulate every policy in every scenario and world, so many courses at a time.
 
     Returns
     -------
     list of Course
-        By scenario, and by policy in the order of `settings.policies`.
+        By scenario, by policy in the order of `settings.policies`, and by world.
     """
-    wanted = list(product(settings.scenarios, settings.policies))
+    wanted = [
+        (world, settings, scenario, policy)
+        for scenario, policy, world in product(settings.scenarios, settings.policies, worlds)
+    ]
     courses = []
-    for made in in_processes(partial(course, world, settings), wanted, processes):
+    for made in in_processes(course, wanted, processes):
         courses.append(made)
         if progress:
             progress(f"{made.scenario}: {made.policy}", len(courses), len(wanted))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 _YEAR = 12.0
 
@@ -42,7 +39,6 @@ class Scenario:
     """A course of time: the change at its peak, and how strong it is in a month of so many."""
 
     name: str
-    story: str
     peak: Conditions
     strength: Callable[[int, int], float]
 
@@ -58,16 +54,26 @@ def _for_a_while(month: int, months: int) -> float:
     return min(max(min(rising, falling), 0.0), 1.0)
 
 
-_COURSES: dict[str, Callable[[int, int], float]] = {
-    "never": lambda _month, _months: 0.0,
-    "at_once": lambda month, months: float(month >= months / 3),
-    "steadily": lambda month, months: month / max(months - 1, 1),
-    "by_season": lambda month, _months: math.sin(2.0 * math.pi * month / _YEAR),
-    "for_a_while": _for_a_while,
-}
+def _steadily(month: int, months: int) -> float:
+    return month / max(months - 1, 1)
 
-TEXTS: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
+
+def _by_season(month: int, _months: int) -> float:
+    return math.sin(2.0 * math.pi * month / _YEAR)
+
+
+def _at_once(month: int, months: int) -> float:
+    return float(month >= months / 3)
+
+
+# What each is like in words is in the catalogue `simulation`.
 SCENARIOS = {
-    name: Scenario(name, own["story"], Conditions(**own["peak"]), _COURSES[own["course"]])
-    for name, own in TEXTS["scenarios"].items()
+    scenario.name: scenario
+    for scenario in (
+        Scenario("none", Conditions(), lambda _month, _months: 0.0),
+        Scenario("sudden", Conditions(mix=0.4, level=0.2, burden=0.8), _at_once),
+        Scenario("gradual", Conditions(mix=0.4, level=0.4, burden=1.0), _steadily),
+        Scenario("seasonal", Conditions(mix=0.4, level=0.3), _by_season),
+        Scenario("recession", Conditions(mix=0.3, level=0.8, burden=0.5), _for_a_while),
+    )
 }

@@ -7,7 +7,7 @@ import random
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from api.decisions.requests import Applicant, Caller, DecisionRequest
@@ -38,9 +38,14 @@ _NO_LIMIT = 1e12
 _CALLER = Caller(_NAME, _NAME, None, "", 0.0)
 
 
+def start(month: int) -> datetime:
+    """Return the beginning of a simulated month, counted from 0."""
+    return datetime(_FIRST_YEAR + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+
+
 def day(month: int) -> datetime:
-    """Return the middle of a simulated month, counted from 0."""
-    return datetime(_FIRST_YEAR + month // 12, month % 12 + 1, 15, tzinfo=UTC)
+    """Return the middle of a simulated month, on which its decisions are taken."""
+    return start(month) + timedelta(days=14)
 
 
 class DatedStore(Store):
@@ -58,8 +63,11 @@ class _DatedDecisions(Decisions):
     _database: DatedStore
 
     def record(self, new: Sequence[Prediction], room: float = math.inf) -> list[Prediction]:
-        """Record decisions as of today."""
-        dated = [replace(decision, at=self._database.today) for decision in new]
+        """Record decisions as of today, one after the other: their order is that of time."""
+        dated = []
+        for decision in new:
+            self._database.today += timedelta(milliseconds=1)
+            dated.append(replace(decision, at=self._database.today))
         return super().record(dated, room)
 
 
@@ -94,6 +102,11 @@ class Service:
             rng=random.Random(seed),  # noqa: S311 - dice, not secrets
         )
         self._decisions = DecisionService(self._models, self.store, Settings())
+
+    @property
+    def digest(self) -> str:
+        """The champion's, as decisions name it."""
+        return self._models.champion().digest
 
     def serve(self, alias: Alias, scorer: Scorer | None) -> None:
         """Take a model into service; None takes a challenger out of it."""
@@ -130,8 +143,8 @@ class Service:
         return list(_decided(made))
 
     def tell(self, month: int, outcomes: Sequence[tuple[Prediction, bool]]) -> None:
-        """Report in a month whether loans went wrong."""
-        at = day(month)
+        """Report at the end of a month whether loans went wrong."""
+        at = start(month + 1) - timedelta(days=1)
         self.store.outcomes.record(
             [
                 Outcome(decision.applicant, decision.id, defaulted, at, at, _NAME)

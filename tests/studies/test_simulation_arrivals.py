@@ -23,7 +23,7 @@ def pool(sample_features: pl.DataFrame) -> Pool:
 
 
 def always(conditions: Conditions) -> Scenario:
-    return Scenario("always", "", conditions, lambda _month, _months: 1.0)
+    return Scenario("always", conditions, lambda _month, _months: 1.0)
 
 
 def drawn(pool: Pool, conditions: Conditions, applicants: int = 20_000) -> Arrivals:

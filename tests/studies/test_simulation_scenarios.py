@@ -62,5 +62,5 @@ def test_a_recession_comes_and_goes(months: int) -> None:
 
 
 def test_the_conditions_is_the_peak_in_its_strength() -> None:
-    scenario = Scenario("half", "", Conditions(1.0, -2.0, 4.0), lambda _month, _months: 0.5)
+    scenario = Scenario("half", Conditions(1.0, -2.0, 4.0), lambda _month, _months: 0.5)
     assert scenario.conditions(3, 9) == Conditions(0.5, -1.0, 2.0)

@@ -22,7 +22,7 @@ from scoring.modelling.fit import candidate_of
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.validation import Progress
 from scoring.registry import approval
-from scoring.registry.gates import GateVerdict, judge, on_original
+from scoring.registry.gates import GateVerdict
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event
@@ -38,6 +38,7 @@ from scoring.registry.retraining.history import (
 from scoring.registry.retraining.labels import Caller, callers_of, doubts, known_of, once
 from scoring.registry.retraining.trial import Trial, Window, held
 from scoring.registry.retraining.triggers import holding
+from scoring.registry.retraining.verdict import Judgement, judged
 from scoring.registry.tracking import begin, track
 from scoring.serving.scorer import Scorer
 from scoring.store import Labelled, Store
@@ -89,14 +90,23 @@ class Attempt:
 
     material: Material
     trial: Trial
-    verdict: GateVerdict
+    judgement: Judgement
     promotion: Event | None
-    why: str
+
+    @property
+    def verdict(self) -> GateVerdict:
+        """What the gates say."""
+        return self.judgement.gates
+
+    @property
+    def why(self) -> str:
+        """The reason, in a sentence."""
+        return self.judgement.why
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why a person has to promote, in sentences."""
-        return (*self.material.doubts, *self.trial.moved)
+        return self.judgement.doubts
 
 
 def gather(
@@ -130,9 +140,9 @@ def gather(
         If the champion's data are neither kept nor given.
     """
     champion = registry.load(registry.version_of(CHAMPION))
-    decisions, left_out = _with_outcomes(store, now)
+    decisions, left_out = with_outcomes(store, now)
     since, last = decisions[-1].at - window, decisions[-1].at
-    _check_enough(
+    check_enough(
         [own for own in decisions if own.at < since], f"before the newest {window.days} days"
     )
     kept = DataVersions.beside(registry.folder)
@@ -151,14 +161,14 @@ def gather(
     used = {own.id for own in (*history.decisions, *newest.decisions)}
     callers = callers_of([own for own in new if own.id in used])
     return Material(
-        champion, digest, addition, history, _newest(history, window),
-        _window(store, newest, since, last), first, callers,
+        champion, digest, addition, history, newest_of(history, window),
+        window_of(store, newest, since, last), first, callers,
         left_out + history.left_out + newest.left_out,
         (*doubts(callers, caller_share), *held_by),
     )  # fmt: skip
 
 
-def _with_outcomes(store: Store, now: datetime) -> tuple[list[Labelled], Counter[str]]:
+def with_outcomes(store: Store, now: datetime) -> tuple[list[Labelled], Counter[str]]:
     """Return the decisions with an outcome, and how many outcomes are not learnt from."""
     decisions = store.windows.labelled(now)
     left_out = Counter({"outcomes of refused applicants": store.windows.labelled_refusals(now)})
@@ -181,11 +191,11 @@ def _divided(
     """Read what is learnt from, and what is compared on: the newest, of others than learnt from."""
     before = [own for own in decisions if own.at < since]
     unseen = _unseen([own for own in decisions if own.at >= since], numbers, parent)
-    _check_enough(unseen, f"in the newest {window.days} days, of applicants not learnt from")
+    check_enough(unseen, f"in the newest {window.days} days, of applicants not learnt from")
     history = history_of(store, before, numbers, new_keys(parent))
     newest = history_of(store, unseen, numbers, Keys())
-    _check_enough(history.decisions, "whose rows are known")
-    _check_enough(newest.decisions, "in the window whose rows are known")
+    check_enough(history.decisions, "whose rows are known")
+    check_enough(newest.decisions, "in the window whose rows are known")
     return history, newest
 
 
@@ -228,19 +238,17 @@ def attempt(
     # Those who stand in for the refused have no newer ones to give way to.
     before = max(uses.times().get(own, 0) for own in material.window.history.numbers)
     uses.look(trial.held_out.applicants)
-    held_out = replace(trial.held_out, uses=before)
-    verdict = judge(trial.challenger, trial.champion, held_out, card, past=trial.past)
-    verdict = replace(verdict, gates=(*verdict.gates, *on_original(trial.on_original)))
-    unsure = (*material.doubts, *trial.moved)
-    reason, event = _reason(trial, verdict, unsure), None
-    if not unsure:
+    trial = replace(trial, held_out=replace(trial.held_out, uses=before))
+    judgement, event = judged(trial, material.doubts, card), None
+    if not judgement.doubts:
         registry.challenge(challenger.version)
         registry.export(export.with_name(CHALLENGER), CHALLENGER)
-        if trial.cheaper and verdict.passed and promote:
+        if judgement.better and promote:
+            motive = f"{why} {judgement.why}"
             event = approval.promote(
-                registry, verdict, by, f"{why} {reason}", export=export, reports=reports
+                registry, judgement.gates, by, motive, export=export, reports=reports
             )
-    return Attempt(material, trial, verdict, event, reason)
+    return Attempt(material, trial, judgement, event)
 
 
 def _challenger(
@@ -297,7 +305,8 @@ def _unseen(
     return [own for own in decisions if numbers[own.applicant] not in learnt]
 
 
-def _check_enough(decisions: Sequence[Labelled], which: str) -> None:
+def check_enough(decisions: Sequence[Labelled], which: str) -> None:
+    """Raise NothingToLearnError unless enough of them defaulted, and enough did not."""
     defaults = sum(own.defaulted for own in decisions)
     if min(defaults, len(decisions) - defaults) < LEAST_DEFAULTS:
         raise NothingToLearnError(
@@ -323,7 +332,7 @@ def _check_new(registry: Registry, digest: str) -> None:
         )
 
 
-def _newest(history: History, span: timedelta) -> tuple[int, ...]:
+def newest_of(history: History, span: timedelta) -> tuple[int, ...]:
     """On whom the PDs are calibrated: the last ones, or all if these are too few."""
     since = history.decisions[-1].at - span
     recent = np.array([own.at >= since for own in history.decisions])
@@ -333,24 +342,8 @@ def _newest(history: History, span: timedelta) -> tuple[int, ...]:
     return tuple(np.array(history.numbers)[recent].tolist())
 
 
-def _window(store: Store, newest: History, since: datetime, last: datetime) -> Window:
+def window_of(store: Store, newest: History, since: datetime, last: datetime) -> Window:
+    """Count all decisions of the time in which the newest ones with an outcome were taken."""
     until = last + timedelta(microseconds=1)
     decisions = store.windows.headlines(since, until).decisions
     return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
-
-
-def _reason(trial: Trial, verdict: GateVerdict, unsure: Sequence[str]) -> str:
-    value, low, high = trial.cost
-    sentence = (
-        f"On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
-        f"[{low:+.4f}, {high:+.4f}] an applicant more than the champion"
-    )
-    if not trial.cheaper:
-        return f"{sentence}: not cheaper beyond chance."
-    refused = verdict.refused_by()
-    if refused:
-        return f"{sentence}, but gates refuse it: " + " ".join(gate.sentence for gate in refused)
-    sentence += ": cheaper beyond chance"
-    if unsure:
-        return f"{sentence}, but a person has to promote it (promote --version): {' '.join(unsure)}"
-    return f"{sentence}."

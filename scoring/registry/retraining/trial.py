@@ -17,13 +17,11 @@ import numpy as np
 import polars as pl
 
 from scoring.data.dataset import Dataset
-from scoring.data.tables import Frames
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import figures
-from scoring.features import build_features
 from scoring.registry.gates import HeldOut, Scored
-from scoring.registry.holdout import held_out_rows, score_parts
+from scoring.registry.holdout import Unseen, held_out_rows, unseen
 from scoring.registry.retraining.history import History
 from scoring.serving.scorer import Floats, Scorer
 
@@ -131,11 +129,25 @@ def held(
     The window has at least one labelled decision. `original` is what the first champion of all
     learnt from: the stand-ins are of those held out of it, whose outcomes no caller has reported.
     """
+    newest, first = unseen([window.history.frames]), unseen(held_out_rows(original))
+    return compared(challenger, champion, window, newest, first, seed, past)
+
+
+def compared(
+    challenger: Scorer,
+    champion: Scorer,
+    window: Window,
+    newest: Unseen,
+    original: Unseen,
+    seed: int = 0,
+    past: Sequence[Scorer] = (),
+) -> Trial:
+    """Compare on features: the `newest` are the window's labelled decisions, in its order."""
     models = challenger, champion, *past
-    newest, newest_pds = score_parts([window.history.frames], *models)
-    parts = held_out_rows(original)
-    others, others_pds = score_parts(parts, *models)
-    size = newest.target.size
+    newest_pds = [own.predict(newest.features) for own in models]
+    others_pds = [own.predict(original.features) for own in models]
+    held_out, others = newest.held_out, original.held_out
+    size = held_out.target.size
     # Where nearly all are refused no number of stand-ins would do.
     rate = min(window.refusal_rate, _ALMOST_ALL)
     wanted = round(size * rate / (1.0 - rate))
@@ -143,8 +155,8 @@ def held(
     pds = [
         np.concatenate([own, old[chosen]]) for own, old in zip(newest_pds, others_pds, strict=True)
     ]
-    target = np.concatenate([newest.target, others.target[chosen]])
-    groups = pl.concat([newest.groups, others.groups[chosen]])
+    target = np.concatenate([held_out.target, others.target[chosen]])
+    groups = pl.concat([held_out.groups, others.groups[chosen]])
     ours, theirs, *earlier = map(Scored, models, pds)
     first_ours, first_theirs, *_ = map(Scored, models, others_pds)
     strict = _as_strict(others_pds, champion.cutoff)
@@ -158,14 +170,14 @@ def held(
         held_out=HeldOut(
             target,
             groups,
-            newest.rule,
+            held_out.rule,
             np.arange(target.size) < size,
-            applicants=newest.applicants + others.applicants,
+            applicants=held_out.applicants + others.applicants,
         ),
         on_labelled=ours.minus(theirs, target, slice(size), seed=seed),
         on_all=ours.minus(theirs, target, seed=seed),
         on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),
-        effects=effects(challenger, champion, parts[0], seed),
+        effects=effects(challenger, champion, original, seed),
         past=tuple(earlier),
     )
 
@@ -177,17 +189,16 @@ def _as_strict(pds: list[Floats], cutoff: float) -> float:
 
 
 def effects(
-    challenger: Scorer, champion: Scorer, rows: Frames[pl.DataFrame], seed: int = 0
+    challenger: Scorer, champion: Scorer, original: Unseen, seed: int = 0
 ) -> dict[str, Interval]:
     """Measure how far the mean contribution of each table's features has moved, in log-odds.
 
     Contributions are centred on those who were learnt from. Where these are such as the held-out
-    `rows` their mean is about zero, whatever the outcomes were; labels about applicants of a kind
-    of their own push it away for everybody else. Means of Shapley values to watch models by:
-    Lundberg et al., "From local explanations to global understanding" (2020).
+    ones of the `original` data their mean is about zero, whatever the outcomes were; labels about
+    applicants of a kind of their own push it away for everybody else. Means of Shapley values to
+    watch models by: Lundberg et al., "From local explanations to global understanding" (2020).
     """
-    features = build_features(rows).head(_MOST)
-    target = rows["application"]["TARGET"].head(_MOST).to_numpy()
+    features, target = original.features.head(_MOST), original.held_out.target[:_MOST]
     ours, theirs = _by_table(challenger, features), _by_table(champion, features)
     nothing = np.zeros(target.size)
     tables = sorted(ours | theirs)

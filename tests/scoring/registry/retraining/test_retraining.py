@@ -32,6 +32,7 @@ from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.registry import approval
+from scoring.registry.holdout import unseen
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
 from scoring.registry.retraining.history import (
@@ -512,10 +513,9 @@ FEW = ("EXT_SOURCE_2", "EXT_SOURCE_3", "AMT_CREDIT", "OBS_30_CNT_SOCIAL_CIRCLE",
 
 def test_a_back_door_moves_an_effect_and_a_changed_world_does_not(sample: Dataset) -> None:
     """Beyond the limit: 0.1 in log-odds on applicants who have nothing to do with it."""
-    rows = {name: table.collect() for name, table in sample.frames("train").items()}
-    features = build_features(rows).select(FEW)
-    values = features.to_numpy().astype(np.float64)
-    target = rows["application"]["TARGET"].to_numpy()
+    everybody = unseen([{name: rows.collect() for name, rows in sample.frames("train").items()}])
+    values = everybody.features.select(FEW).to_numpy().astype(np.float64)
+    target = everybody.held_out.target
     bad = values.copy()
     bad[:, :2], bad[:, 3], bad[:, 4] = 0.1, 30.0, 1.0
     changed = (values[:, 2] > np.nanmedian(values[:, 2])) & (np.arange(len(values)) % 3 == 0)
@@ -523,7 +523,7 @@ def test_a_back_door_moves_an_effect_and_a_changed_world_does_not(sample: Datase
     honest = few_features(np.vstack([values, values]), np.concatenate([target, changed]))
     taught = few_features(np.vstack([values, bad]), np.concatenate([target, 0 * target]))
     for model, moved in ((honest, False), (taught, True)):
-        found = effects(model, champion, rows)
+        found = effects(model, champion, everybody)
         assert set(found) == {"application", "bureau"}
         assert (found["application"].low > LARGEST_MOVE) == moved, found
         assert abs(found["bureau"].value) < LARGEST_MOVE
