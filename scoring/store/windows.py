@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Result, Select, func, not_, select
+from sqlalchemy import Connection, Result, Select, case, func, not_, select
 
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS
@@ -144,10 +144,11 @@ class Windows(Repository):
 
     def labelled(self, until: datetime) -> list[Labelled]:
         """Return each applicant's last loan whose outcome was observed before a time, by time."""
-        columns = [predictions.c[name] for name in _LABELLED]
-        columns += [outcomes.c.defaulted, outcomes.c.caller]
+        columns = (predictions.c[name] for name in _LABELLED)
+        drawn = predictions.c.exploration == "drawn"
+        chance = case((drawn, predictions.c.propensity), else_=1.0)
         query = (
-            select(*columns)
+            select(*columns, outcomes.c.defaulted, outcomes.c.caller, chance)
             .join(outcomes, predictions.c.id == outcomes.c.prediction_id)
             .where(outcomes.c.observed_at < until, granted(), predictions.c.applicant != ERASED)
         )

@@ -247,7 +247,7 @@ def _challenger(
         f"{len(material.history.decisions):,} decisions with their outcomes added to its data."
     )
     with DataVersions.beside(registry.folder).opened(material.dataset) as dataset:
-        data = pipeline.load(dataset, protected)
+        data = pipeline.load(dataset, protected, material.history.weights)
         candidate, newest = candidate_of(champion), material.newest
         with begin(data, settings):
             run = pipeline.retrain(data, candidate, newest, settings, MODEL_NAME, why, progress)
