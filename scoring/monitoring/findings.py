@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
+from scoring.evaluation.off_policy import Estimates
 from scoring.serving.costs import Costs
 from scoring.store.records import ReviewCounts
 
@@ -93,11 +95,58 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A rule that was not in force: what it would have cost an applicant, minus what that one did.
+
+    Either it refuses above a `cutoff`, or it is the rule of the model of that version which was
+    scored along; whom that would refer it accepts here. `applicants` are those on whom it decides.
+    There is no difference, as no default rate of a grade, where too few outcomes are known.
+    """
+
+    cutoff: float | None
+    model_version: str | None
+    applicants: int
+    difference: Estimates | None
+
+
+class Grade(NamedTuple):
+    """Applicants up to a PD, None for the last, and their default rate, the refused among them."""
+
+    upper: float | None
+    applicants: int
+    default_rate: Estimates | None
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """Estimates for all who had a chance to be accepted, from the outcomes of those who were.
+
+    Attributes
+    ----------
+    applicants, observed, explored : int
+        How many they are, how many outcomes are known, and how many of those are of explored loans.
+    left_out : mapping of str to int
+        How many others there are, by why.
+    figures : mapping of str to Estimates
+        `default_rate`, `auc`, `observed_to_expected`, and `business_cost` of the model's decisions
+        without exploration; none where too few of the explored have an outcome.
+    """
+
+    applicants: int
+    observed: int
+    explored: int
+    left_out: Mapping[str, int]
+    figures: Mapping[str, Estimates] = field(default_factory=dict)
+    grades: Sequence[Grade] = ()
+    alternatives: Sequence[Alternative] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """All figures of one model in one window.
 
     The comparison is None without decisions or for a model without a profile, the performance until
-    outcomes are known, and the estimate without decisions.
+    outcomes are known, the estimate without decisions, and `everybody` without exploration.
     """
 
     window: Window
@@ -109,3 +158,4 @@ class Findings:
     comparison: Comparison | None = None
     performance: Performance | None = None
     estimate: Estimate | None = None
+    everybody: Everybody | None = None

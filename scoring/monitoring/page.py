@@ -10,8 +10,9 @@ import orjson
 import polars as pl
 
 from scoring.evaluation.comparison import Comparison, Limits
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED, Estimates
 from scoring.features.wording.alerts import alert_text
-from scoring.monitoring.findings import Findings, Performance, Service
+from scoring.monitoring.findings import Everybody, Findings, Performance, Service
 from scoring.reports import document, plots
 from scoring.reports.document import (
     READ_IN,
@@ -276,6 +277,7 @@ def _outcomes(model: Findings, words: Words) -> Iterable[Block]:
         yield Paragraph(words("outcomes.none"))
     else:
         yield from _realised(model.performance, words)
+    yield from _everybody(model.everybody, words)
 
 
 def _realised(known: Performance, words: Words) -> Iterable[Block]:
@@ -303,6 +305,45 @@ def _realised(known: Performance, words: Words) -> Iterable[Block]:
         yield words.table("vintages", (_vintage(month, words) for month in months))
 
 
+def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
+    """What is known of all who had a chance, or why nothing is."""
+    if known is None:
+        yield Paragraph(words("everybody.without"))
+        return
+    if not known.figures:
+        few = words("everybody.few", explored=known.explored, least=ENOUGH_EXPLORED)
+        yield Paragraph(few)
+        return
+    counts = {name: getattr(known, name) for name in ("applicants", "observed", "explored")}
+    yield Paragraph(words("everybody.known", **counts))
+    figures = known.figures.items()
+    rows = [(words(f"everybody.figures.{name}"), *_estimates(own, words)) for name, own in figures]
+    for upper, count, rate in known.grades:
+        grade = words("everybody.grade" if upper else "everybody.last", upper=upper, count=count)
+        rows.append((grade, *_estimates(rate, words)))
+    for other in known.alternatives:
+        key = "everybody.cutoff" if other.cutoff else "everybody.model"
+        rows.append((words(key, other=other), *_estimates(other.difference, words)))
+    yield words.table("everybody", rows)
+    yield Bullets(
+        tuple(
+            words(f"everybody.left_out.{why}", count=count)
+            for why, count in known.left_out.items()
+            if count
+        )
+        + words.lines("everybody.limits")
+    )
+
+
+def _estimates(known: Estimates | None, words: Words) -> tuple[str, str]:
+    if known is None:
+        return words("everybody.too_few"), ""
+    return (
+        words.interval(known.self_normalised, ".3f"),
+        words.interval(known.doubly_robust, ".3f"),
+    )
+
+
 def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
     def interval(name: str, stem: str, spec: str) -> str:
         if row[name] is None:
@@ -320,7 +361,8 @@ def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
 
 
 def _model_values(model: Findings) -> dict[str, Any]:
-    return {
+    known = {} if model.everybody is None else {"everybody": model.everybody}
+    return known | {
         "model_version": model.model_version,
         "model_digest": model.model_digest,
         "decisions": model.applicants,

@@ -8,7 +8,7 @@ overridden with a motive, which is recorded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -26,7 +26,7 @@ from scoring.evaluation.metrics import (
     paired_difference,
 )
 from scoring.features.definitions import definitions
-from scoring.modelling.examples import Mask
+from scoring.modelling.examples import Mask, taken
 from scoring.reports.card.fields import Card, missing
 from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Scorer
@@ -144,13 +144,19 @@ class HeldOut:
     `scoring.evaluation.fairness.attributes` gives them. `rule` says which applicants these are: it
     has to stand in the lineage of a model that is measured on them, as training.holdout. `current`
     are those whose outcomes are recent enough to tell how high PDs should be, everybody by default:
-    calibration and Brier score are measured on them.
+    calibration and Brier score are measured on them. Each stands for `sample_weight` applicants,
+    or for itself.
     """
 
     target: Labels
     groups: pl.DataFrame
     rule: str
     current: Mask | None = None
+    sample_weight: Floats | None = None
+
+    def part(self, rows: Mask) -> HeldOut:
+        """Some of them."""
+        return replace(self, target=self.target[rows], groups=self.groups.filter(rows))
 
     @property
     def levels(self) -> Mask:
@@ -179,6 +185,7 @@ class Scored:
         cutoff: float | None = None,
         resamples: int = 1000,
         seed: int = 0,
+        sample_weight: Floats | None = None,
     ) -> dict[str, Interval]:
         """Compute this model's figures minus another's on the same applicants.
 
@@ -187,8 +194,9 @@ class Scored:
         own = self.scorer.cutoff if cutoff is None else cutoff
         pds, others = self.pds[rows], other.pds[rows]
         return paired_difference(
-            target[rows], pds, others, own, other.scorer.cutoff, self.scorer.costs, resamples, seed
-        )
+            target[rows], pds, others, own, other.scorer.cutoff, self.scorer.costs, resamples, seed,
+            taken(sample_weight, rows),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -307,7 +315,8 @@ class _Contest:
         """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
         scorer, rows = self.challenger.scorer, self.held_out.levels
         pds = self.challenger.pds[rows]
-        ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
+        weights = taken(self.held_out.sample_weight, rows)
+        ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs, weights)["ece"]
         bound = max(self.margins.worst_ece, chance_ece(pds, self.seed))
         better = bool(self._differences) and self._differences["ece"].high < 0
         words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
@@ -343,8 +352,9 @@ class _Contest:
 
         def minus(rows: Mask | slice) -> dict[str, Interval]:
             return self.challenger.minus(
-                champion, held_out.target, rows, resamples=self.resamples, seed=self.seed
-            )
+                champion, held_out.target, rows, resamples=self.resamples, seed=self.seed,
+                sample_weight=held_out.sample_weight,
+            )  # fmt: skip
 
         differences = minus(slice(None))
         if held_out.current is not None:
@@ -358,7 +368,7 @@ class _Contest:
             return {}
         table = four_fifths(
             self.held_out.groups, self.held_out.target, scored.pds, scored.scorer.cutoff,
-            self.resamples, self.seed,
+            self.resamples, self.seed, self.held_out.sample_weight,
         )  # fmt: skip
         rows = table.select("attribute", "ratio", "low", "high").iter_rows()
         return {attribute: Interval(*ratio) for attribute, *ratio in rows}

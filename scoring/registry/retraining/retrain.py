@@ -21,6 +21,7 @@ from scoring.modelling.examples import is_held_out
 from scoring.modelling.fit import candidate_of
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.validation import Progress
+from scoring.monitoring.everybody import cohort
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict, judge, on_original
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
@@ -151,7 +152,7 @@ def gather(
     callers = callers_of([own for own in new if own.id in used])
     return Material(
         champion, digest, addition, history, _newest(history, window),
-        _window(store, newest, since, last), first, callers,
+        _window(store, newest, since, last, now), first, callers,
         left_out + history.left_out + newest.left_out,
         (*doubts(callers, caller_share), *held_by),
     )  # fmt: skip
@@ -326,16 +327,27 @@ def _newest(history: History, span: timedelta) -> tuple[int, ...]:
     return tuple(np.array(history.numbers)[recent].tolist())
 
 
-def _window(store: Store, newest: History, since: datetime, last: datetime) -> Window:
+def _window(
+    store: Store, newest: History, since: datetime, last: datetime, now: datetime
+) -> Window:
     until = last + timedelta(microseconds=1)
     decisions = store.windows.headlines(since, until).decisions
-    return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
+    refused = int((decisions == b"refuse").sum())
+    chances = store.windows.chances(since, until, now)
+    own = np.isin(chances.ids, [decision.id.encode() for decision in newest.decisions])
+    chosen = cohort(chances, own)
+    weights = {}
+    if chosen.logged is not None and chosen.enough:
+        weighed = zip(chances.ids[chosen.kept], chosen.logged.weights, strict=True)
+        weights = {number.decode(): float(weight) for number, weight in weighed if weight}
+    return Window(since, until, newest, decisions.size, refused, chosen.explored, weights)
 
 
 def _reason(trial: Trial, verdict: GateVerdict, unsure: Sequence[str]) -> str:
     value, low, high = trial.cost
+    weighed = f"{trial.window.basis} " if trial.window.weights else ""
     sentence = (
-        f"On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
+        f"{weighed}On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
         f"[{low:+.4f}, {high:+.4f}] an applicant more than the champion"
     )
     if not trial.cheaper:

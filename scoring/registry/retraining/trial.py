@@ -2,15 +2,17 @@
 
 Only those who were given a loan have an outcome, and the champion chose them: on them alone a
 challenger that refuses more looks better, and what it would accept of the refused costs nothing.
-So the refused are represented by stand-ins: held-out applicants of known outcome whom the champion
-would refuse, in the share in which it refused. These are of the original hold-out, on which both
-models are held against each other on their own, too: new labels must not unlearn what was known.
+Where chance has accepted enough of the refused, each whom the policy might have accepted counts by
+1 / chance. Else the refused are represented by stand-ins: held-out applicants of known outcome whom
+the champion would refuse, in the share in which it refused. These are of the original hold-out, on
+which both models are held against each other on their own, too: new labels must not unlearn what
+was known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -21,6 +23,7 @@ from scoring.data.tables import Frames
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import figures
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.features import build_features
 from scoring.registry.gates import HeldOut, Scored
 from scoring.registry.holdout import held_out_rows, score_parts
@@ -41,7 +44,9 @@ class Window:
     """The newest decisions with a known outcome, which neither model has learnt from.
 
     They may have been taken from `since` to `until`; of all decisions in that time, whatever came
-    of them, there are `decided`, and `refused` were refusals.
+    of them, there are `decided`, and `refused` were refusals. `explored` of those with an outcome
+    were accepted by chance. If they are enough, `weights` say for how many of all who had a chance
+    each decision stands, by its id; else there are none.
     """
 
     since: datetime
@@ -49,6 +54,21 @@ class Window:
     history: History
     decided: int
     refused: int
+    explored: int = 0
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def basis(self) -> str:
+        """How the refused have a part in the comparison, in a sentence."""
+        if self.weights:
+            return (
+                f"{self.explored} loans that chance gave to refused applicants stand for all whom "
+                "it might have given one, by weights."
+            )
+        return (
+            f"Stand-ins represent the refused: {self.explored} explored loans have an outcome, and "
+            f"weights take {ENOUGH_EXPLORED}."
+        )
 
     @property
     def refusal_rate(self) -> float:
@@ -67,7 +87,8 @@ class Trial:
     held_out : HeldOut
         The applicants, the labelled decisions of the window first.
     on_labelled, on_all : mapping of str to Interval
-        Figures of the challenger minus the champion's, without stand-ins and with them.
+        Figures of the challenger minus the champion's: on the labelled decisions as they are, and
+        with weights or stand-ins.
     on_original : mapping of str to Interval
         The same on the original hold-out, where the challenger refuses as many as the champion:
         how high PDs are, and so how many it would refuse, follows today's outcomes.
@@ -111,25 +132,33 @@ class Trial:
     def figures_of(self, scored: Scored) -> dict[str, float]:
         """Compute a model's own figures on all these applicants."""
         scorer = scored.scorer
-        return figures(self.held_out.target, scored.pds, scorer.cutoff, scorer.costs)
+        return figures(
+            self.held_out.target, scored.pds, scorer.cutoff, scorer.costs,
+            self.held_out.sample_weight,
+        )  # fmt: skip
 
 
 def held(
     challenger: Scorer, champion: Scorer, window: Window, original: Dataset, seed: int = 0
 ) -> Trial:
-    """Score the newest decisions and the stand-ins with both models.
+    """Score the newest decisions with both models, and the stand-ins where there are no weights.
 
     The window has at least one labelled decision. `original` is what the first champion of all
     learnt from: the stand-ins are of those held out of it, whose outcomes no caller has reported.
     """
     models = challenger, champion
     newest, newest_pds = score_parts([window.history.frames], *models)
+    own = np.array([window.weights.get(each.id, 0.0) for each in window.history.decisions])
+    if window.weights:
+        # Nobody stands for those whom an officer took, or who came once the budget was spent.
+        newest, newest_pds = newest.part(own > 0.0), [pds[own > 0.0] for pds in newest_pds]
+    weights = own[own > 0.0] if window.weights else None
     parts = held_out_rows(original)
     others, others_pds = score_parts(parts, *models)
     size = newest.target.size
     # Where nearly all are refused no number of stand-ins would do.
     rate = min(window.refusal_rate, _ALMOST_ALL)
-    wanted = round(size * rate / (1.0 - rate))
+    wanted = 0 if window.weights else round(size * rate / (1.0 - rate))
     chosen = _refused(champion, others_pds[1], wanted, seed)
     pds = [
         np.concatenate([own, old[chosen]]) for own, old in zip(newest_pds, others_pds, strict=True)
@@ -146,9 +175,9 @@ def held(
         challenger=ours,
         champion=theirs,
         # Stand-ins tell what refusals cost, but their outcomes are of another time.
-        held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size),
+        held_out=HeldOut(target, groups, newest.rule, np.arange(target.size) < size, weights),
         on_labelled=ours.minus(theirs, target, slice(size), seed=seed),
-        on_all=ours.minus(theirs, target, seed=seed),
+        on_all=ours.minus(theirs, target, seed=seed, sample_weight=weights),
         on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),
         effects=effects(challenger, champion, parts[0], seed),
     )
