@@ -318,9 +318,12 @@ def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
     yield Paragraph(words("everybody.known", **counts))
     figures = known.figures.items()
     rows = [(words(f"everybody.figures.{name}"), *_estimates(own, words)) for name, own in figures]
+    lower = 0.0
     for upper, count, rate in known.grades:
-        grade = words("everybody.grade" if upper else "everybody.last", upper=upper, count=count)
+        key = "everybody.grade" if upper else "everybody.last"
+        grade = words(key, lower=lower, upper=upper, count=count)
         rows.append((grade, *_estimates(rate, words)))
+        lower = upper or 1.0
     for other in known.alternatives:
         key = "everybody.cutoff" if other.cutoff else "everybody.model"
         rows.append((words(key, other=other), *_estimates(other.difference, words)))
