@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from scoring.evaluation import off_policy
 from scoring.evaluation.bootstrap import Flags
 from scoring.evaluation.off_policy import ENOUGH_EXPLORED, Estimates, Logged
-from scoring.monitoring.findings import Alternative, Everybody, Grade
+from scoring.monitoring.findings import Estimated, Everybody
 from scoring.serving.costs import Costs
 from scoring.store import Chances, Shadowed
 from scoring.store.windows import Texts
@@ -25,29 +26,16 @@ _OTHER_CUTOFFS = (0.5, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Those who had a chance, in months most of whose outcomes are known.
+    """Those of some decisions who had a chance, in months most of whose outcomes are known.
 
-    Attributes
-    ----------
-    kept : numpy.ndarray of bool of shape (decisions,)
-        Who they are, of all decisions.
-    logged : Logged or None
-        They themselves; None where nobody's outcome is known.
-    explored : int
-        How many were drawn and have a known outcome.
-    left_out : Counter of str
-        How many others there are, by why.
+    `kept` says who they are; `logged` is None where nobody's outcome is known. `explored` counts
+    the outcomes of those whom exploration drew, and `left_out` all others, by why.
     """
 
     kept: Flags
     logged: Logged | None
     explored: int
     left_out: Counter[str]
-
-    @property
-    def enough(self) -> bool:
-        """Whether intervals hold."""
-        return self.explored >= ENOUGH_EXPLORED
 
 
 def cohort(decisions: Chances, used: Flags | None = None) -> Cohort:
@@ -97,14 +85,7 @@ def everybody(
 ) -> Everybody | None:
     """Estimate a model's figures for all who had a chance; None where there was no exploration.
 
-    Parameters
-    ----------
-    decisions : Chances
-        The model's.
-    shadows : sequence of Shadowed
-        What models that were scored along made of the same applicants.
-    cutoff, costs : float, Costs
-        The model's.
+    `shadows` are what models that were scored along made of the same applicants.
     """
     if not decisions.ids.size:
         return None
@@ -112,55 +93,48 @@ def everybody(
     logged, counted = chosen.logged, int(chosen.kept.sum())
     observed = int((decisions.known & chosen.kept).sum())
     counts = Everybody(counted, observed, chosen.explored, dict(chosen.left_out))
-    if logged is None or not chosen.enough:
+    if logged is None or chosen.explored < ENOUGH_EXPLORED:
         return counts
-    refused = logged.pds > cutoff
+    in_force = logged.pds > cutoff
     figures = {
         "default_rate": off_policy.default_rate(logged),
         "auc": off_policy.auc(logged),
         "observed_to_expected": off_policy.observed_to_expected(logged),
-        "business_cost": off_policy.policy_cost(logged, refused, costs),
+        "business_cost": off_policy.policy_cost(logged, in_force, costs),
     }
-    others = [
-        Alternative(other, None, counted, _difference(logged, logged.pds > other, refused, costs))
-        for other in (cutoff * factor for factor in _OTHER_CUTOFFS)
-    ]
-    others += _models(decisions.ids[chosen.kept], logged, shadows, refused, costs)
-    return replace(counts, figures=figures, grades=_grades(logged, cutoff), alternatives=others)
+    rows = [Estimated(name, counted, estimates) for name, estimates in figures.items()]
+    rows += _grades(logged, cutoff)
+    for other in (cutoff * factor for factor in _OTHER_CUTOFFS):
+        difference = _difference(logged, logged.pds > other, in_force, costs)
+        rows.append(Estimated("cutoff", counted, difference, up_to=other))
+    rows += _models(decisions.ids[chosen.kept], logged, shadows, in_force, costs)
+    return replace(counts, figures=rows)
 
 
-def _grades(logged: Logged, cutoff: float) -> list[Grade]:
-    """Default rates by grade; none where too few outcomes are known for an interval."""
+def _grades(logged: Logged, cutoff: float) -> Iterator[Estimated]:
     edges = [cutoff * part for part in _GRADES]
     grade = np.searchsorted(edges, logged.pds)
-    sizes, observed = (
-        np.bincount(rows, minlength=len(edges) + 1).tolist()
-        for rows in (grade, grade[logged.observed])
-    )
     rates = off_policy.default_rates(logged, edges)
-    return [
-        Grade(upper, size, rate if known >= ENOUGH_EXPLORED else None)
-        for upper, size, known, rate in zip([*edges, None], sizes, observed, rates, strict=True)
-    ]
+    for place, (above, up_to) in enumerate(pairwise([0.0, *edges, 1.0])):
+        own = grade == place
+        enough = (logged.observed & own).sum() >= ENOUGH_EXPLORED
+        rate = rates[place] if enough else None
+        yield Estimated("grade", int(own.sum()), rate, above, up_to)
 
 
 def _models(
-    ids: Texts, logged: Logged, shadows: Sequence[Shadowed], refused: Flags, costs: Costs
-) -> Iterator[Alternative]:
-    """Judge each model that was scored along, on those whom it scored."""
-    places = {number.decode(): place for place, number in enumerate(ids)}
-    by_model: dict[tuple[str, str], dict[int, bool]] = defaultdict(dict)
+    ids: Texts, logged: Logged, shadows: Sequence[Shadowed], in_force: Flags, costs: Costs
+) -> Iterator[Estimated]:
+    """Each version that was scored along, on those whom it scored."""
+    decided: dict[str, dict[bytes, str]] = defaultdict(dict)
     for own in shadows:
-        if own.prediction_id in places:
-            refuses = own.decision == "refuse"
-            by_model[own.model_digest, own.model_version][places[own.prediction_id]] = refuses
-    for (_, version), decided in by_model.items():
-        scored = np.zeros(ids.size, dtype=np.bool_)
-        theirs = scored.copy()
-        scored[list(decided)], theirs[list(decided)] = True, list(decided.values())
+        decided[own.model_version][own.prediction_id.encode()] = own.decision
+    for version, by_id in decided.items():
+        scored = np.isin(ids, list(by_id))
         if (logged.observed & scored).any():
-            difference = _difference(logged.part(scored), theirs[scored], refused[scored], costs)
-            yield Alternative(None, version, len(decided), difference)
+            refused = np.array([by_id[number] == "refuse" for number in ids[scored]])
+            difference = _difference(logged.part(scored), refused, in_force[scored], costs)
+            yield Estimated("model", refused.size, difference, version=version)
 
 
 def _difference(logged: Logged, refused: Flags, in_force: Flags, costs: Costs) -> Estimates | None:

@@ -94,51 +94,35 @@ class Estimate:
     default_rate: Interval
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """A rule that was not in force: what it would have cost an applicant, minus what that one did.
+class Estimated(NamedTuple):
+    """A figure of some applicants: all who had a chance, those of a grade, those scored along.
 
-    Either it refuses above a `cutoff`, or it is the rule of the model of that version which was
-    scored along; whom that would refer it accepts here. `applicants` are those on whom it decides.
-    There is no difference, as no default rate of a grade, where too few outcomes are known.
+    `above` and `up_to` are the PDs of a "grade"; `up_to` is a "cutoff" and `version` a "model" that
+    was not in force, whose cost an applicant is told minus that of the decisions which were. There
+    are no estimates where too few outcomes are known.
     """
 
-    cutoff: float | None
-    model_version: str | None
+    name: str
     applicants: int
-    difference: Estimates | None
-
-
-class Grade(NamedTuple):
-    """Applicants up to a PD, None for the last, and their default rate, the refused among them."""
-
-    upper: float | None
-    applicants: int
-    default_rate: Estimates | None
+    estimates: Estimates | None
+    above: float | None = None
+    up_to: float | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Everybody:
-    """Estimates for all who had a chance to be accepted, from the outcomes of those who were.
+    """Figures of all who had a chance to be accepted, from the outcomes of those who were.
 
-    Attributes
-    ----------
-    applicants, observed, explored : int
-        How many they are, how many outcomes are known, and how many of those are of explored loans.
-    left_out : mapping of str to int
-        How many others there are, by why.
-    figures : mapping of str to Estimates
-        `default_rate`, `auc`, `observed_to_expected`, and `business_cost` of the model's decisions
-        without exploration; none where too few of the explored have an outcome.
+    `observed` outcomes are known, `explored` of them of loans given by chance: there are no figures
+    where these are too few. Whoever is not among them is `left_out`, counted by why.
     """
 
     applicants: int
     observed: int
     explored: int
     left_out: Mapping[str, int]
-    figures: Mapping[str, Estimates] = field(default_factory=dict)
-    grades: Sequence[Grade] = ()
-    alternatives: Sequence[Alternative] = ()
+    figures: Sequence[Estimated] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,35 +316,24 @@ def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
         return
     counts = {name: getattr(known, name) for name in ("applicants", "observed", "explored")}
     yield Paragraph(words("everybody.known", **counts))
-    figures = known.figures.items()
-    rows = [(words(f"everybody.figures.{name}"), *_estimates(own, words)) for name, own in figures]
-    lower = 0.0
-    for upper, count, rate in known.grades:
-        key = "everybody.grade" if upper else "everybody.last"
-        grade = words(key, lower=lower, upper=upper, count=count)
-        rows.append((grade, *_estimates(rate, words)))
-        lower = upper or 1.0
-    for other in known.alternatives:
-        key = "everybody.cutoff" if other.cutoff else "everybody.model"
-        rows.append((words(key, other=other), *_estimates(other.difference, words)))
+    rows = [
+        (words(f"everybody.rows.{own.name}", own=own), *_estimates(own.estimates, words))
+        for own in known.figures
+    ]
     yield words.table("everybody", rows)
-    yield Bullets(
-        tuple(
-            words(f"everybody.left_out.{why}", count=count)
-            for why, count in known.left_out.items()
-            if count
-        )
-        + words.lines("everybody.limits")
+    reasons = (
+        words(f"everybody.left_out.{why}", count=count)
+        for why, count in known.left_out.items()
+        if count
     )
+    yield Bullets((*reasons, *words.lines("everybody.limits")))
 
 
 def _estimates(known: Estimates | None, words: Words) -> tuple[str, str]:
     if known is None:
         return words("everybody.too_few"), ""
-    return (
-        words.interval(known.self_normalised, ".3f"),
-        words.interval(known.doubly_robust, ".3f"),
-    )
+    both = known.self_normalised, known.doubly_robust
+    return words.interval(both[0], ".3f"), words.interval(both[1], ".3f")
 
 
 def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:

@@ -70,7 +70,6 @@ class Shadowed(NamedTuple):
     """What a model that was scored along would have decided in the place of another."""
 
     prediction_id: str
-    model_digest: str
     model_version: str
     decision: str
 
@@ -112,19 +111,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """Decisions of a time with exploration, a column each, in the order of time.
+    """Decisions of a time with exploration, in the order of time, a column each.
 
-    Attributes
-    ----------
-    ids, at, pds : numpy.ndarray of shape (decisions,)
-        As in `Headlines`; when they were taken, in UTC.
-    chance : numpy.ndarray of shape (decisions,)
-        How likely the policy was to give the loan; 0 where it never would, NaN where an officer
-        decided.
-    exploration : numpy.ndarray of shape (decisions,)
-        As in `Prediction`, empty for None.
-    known, defaulted : numpy.ndarray of bool of shape (decisions,)
-        Whether the policy gave the loan, it stood, and its outcome is known; and which it is.
+    The texts are bytes, `exploration` is empty for None, `at` in UTC. `chance` is how likely the
+    policy was to give the loan: 0 where it never would, NaN where an officer decided. `known` are
+    the outcomes of loans that the policy gave and no officer took back.
     """
 
     ids: Texts

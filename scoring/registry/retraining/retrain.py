@@ -15,6 +15,7 @@ import numpy as np
 from scoring.data.dataset import Dataset
 from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.modelling import pipeline
 from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.modelling.examples import is_held_out
@@ -337,7 +338,7 @@ def _window(
     own = np.isin(chances.ids, [decision.id.encode() for decision in newest.decisions])
     chosen = cohort(chances, own)
     weights = {}
-    if chosen.logged is not None and chosen.enough:
+    if chosen.logged is not None and chosen.explored >= ENOUGH_EXPLORED:
         weighed = zip(chances.ids[chosen.kept], chosen.logged.weights, strict=True)
         weights = {number.decode(): float(weight) for number, weight in weighed if weight}
     return Window(since, until, newest, decisions.size, refused, chosen.explored, weights)

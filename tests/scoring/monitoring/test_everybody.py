@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from scoring.evaluation.off_policy import ENOUGH_EXPLORED, Estimates
 from scoring.monitoring.everybody import cohort, everybody
-from scoring.monitoring.findings import Everybody
+from scoring.monitoring.findings import Estimated
 from scoring.serving.costs import Costs
 from scoring.store import Chances, Shadowed
 from scoring.store.windows import Flags, Floats
@@ -44,9 +45,16 @@ def decided(
     return Chances(ids, at, pds, chance, why, known, defaulted & known), defaulted
 
 
-def figures(found: Everybody | None) -> Everybody:
+def told(decisions: Chances, shadows: Sequence[Shadowed] = ()) -> list[Estimated]:
+    found = everybody(decisions, shadows, COSTS.cutoff, COSTS)
     assert found is not None
     assert found.figures
+    return list(found.figures)
+
+
+def estimates(figures: list[Estimated], name: str, place: int = 0) -> Estimates:
+    found = [own.estimates for own in figures if own.name == name][place]
+    assert found is not None
     return found
 
 
@@ -55,8 +63,8 @@ def test_intervals_hold_the_truth_of_all_who_had_a_chance() -> None:
     rng, held = np.random.default_rng(3), []
     for _ in range(REPETITIONS):
         decisions, defaulted = decided(rng)
-        own = decisions.chance > 0
-        pds, bad = decisions.pds[own], defaulted[own]
+        chosen = decisions.chance > 0
+        pds, bad = decisions.pds[chosen], defaulted[chosen]
         rule, other = pds > COSTS.cutoff, pds > 2 * COSTS.cutoff
         costs = [np.where(refused, ~bad, 10 * bad) for refused in (rule, other)]
         truth = {
@@ -64,13 +72,12 @@ def test_intervals_hold_the_truth_of_all_who_had_a_chance() -> None:
             "business_cost": costs[0].mean(),
             "observed_to_expected": bad.mean() / pds.mean(),
         }
-        found = figures(everybody(decisions, [], COSTS.cutoff, COSTS))
-        estimates = {name: found.figures[name] for name in truth}
-        truth["alternative"] = (costs[1] - costs[0]).mean()
-        assert found.alternatives[1].difference is not None
-        estimates["alternative"] = found.alternatives[1].difference
+        found = told(decisions)
+        ways = {name: estimates(found, name) for name in truth}
+        truth["cutoff"] = (costs[1] - costs[0]).mean()
+        ways["cutoff"] = estimates(found, "cutoff", 1)
         held.append([
-            low <= truth[name] <= high for name, ways in estimates.items() for _, low, high in ways
+            low <= truth[name] <= high for name, own in ways.items() for _, low, high in own
         ])  # fmt: skip
     # The truth is that of these very applicants, so that intervals are wider than they need be.
     assert np.mean(held, axis=0).min() > 0.9
@@ -79,32 +86,39 @@ def test_intervals_hold_the_truth_of_all_who_had_a_chance() -> None:
 
 
 def test_grades_hold_the_refused_and_make_up_the_whole() -> None:
-    found = figures(everybody(decided(np.random.default_rng(1))[0], [], COSTS.cutoff, COSTS))
-    uppers, sizes, rates = zip(*found.grades, strict=True)
-    assert uppers == (*(COSTS.cutoff * part for part in (0.25, 0.5, 1.0, 2.0)), None)
-    assert sum(sizes) == found.applicants
-    assert rates[-1] is not None
-    values = [rate.self_normalised.value for rate in rates if isinstance(rate, Estimates)]
-    assert values[-1] > values[0]
-    assert sum(found.left_out.values()) + found.applicants == 20_000
+    decisions, _ = decided(np.random.default_rng(1))
+    grades = [own for own in told(decisions) if own.name == "grade"]
+    edges = [COSTS.cutoff * part for part in (0.25, 0.5, 1.0, 2.0)]
+    assert [own.up_to for own in grades] == [*edges, 1.0]
+    assert [own.above for own in grades] == [0.0, *edges]
+    chosen = cohort(decisions)
+    assert sum(own.applicants for own in grades) == chosen.kept.sum()
+    assert chosen.left_out.total() + chosen.kept.sum() == decisions.ids.size
+    values = [own.estimates.self_normalised.value for own in grades if own.estimates]
+    assert len(values) == 5
+    assert values == sorted(values)
 
 
 def test_a_model_scored_along_is_judged_on_those_it_scored() -> None:
     decisions, _ = decided(np.random.default_rng(2))
-    places = range(0, 20_000, 2)
     along = [
-        Shadowed(decisions.ids[i].decode(), "b" * 64, "7",
-                 "refuse" if decisions.pds[i] > 2 * COSTS.cutoff else "accept")
-        for i in places
-    ]  # fmt: skip
-    found = figures(everybody(decisions, along, COSTS.cutoff, COSTS))
-    shadow = found.alternatives[-1]
-    assert (shadow.model_version, shadow.cutoff) == ("7", None)
-    assert shadow.applicants == int(cohort(decisions).kept[::2].sum())
-    assert shadow.difference is not None
-    assert found.alternatives[1].difference is not None
-    same = found.alternatives[1].difference.doubly_robust
-    assert shadow.difference.doubly_robust.low < same.value < shadow.difference.doubly_robust.high
+        Shadowed(number.decode(), "7", "refuse" if pd > 2 * COSTS.cutoff else "accept")
+        for number, pd in zip(decisions.ids[::2], decisions.pds[::2], strict=True)
+    ]
+    figures = told(decisions, along)
+    assert (figures[-1].name, figures[-1].version) == ("model", "7")
+    assert figures[-1].applicants == int(cohort(decisions).kept[::2].sum())
+    shadow, same = estimates(figures, "model"), estimates(figures, "cutoff", 1)
+    assert shadow.doubly_robust.low < same.doubly_robust.value < shadow.doubly_robust.high
+
+
+def test_a_rule_that_accepts_whom_few_outcomes_tell_of_is_not_judged() -> None:
+    decisions, _ = decided(np.random.default_rng(2))
+    bolder = [
+        Shadowed(number.decode(), "7", "refuse" if pd > 1.15 * COSTS.cutoff else "accept")
+        for number, pd in zip(decisions.ids, decisions.pds, strict=True)
+    ]
+    assert told(decisions, bolder)[-1].estimates is None
 
 
 def some(chance: Floats, why: list[str], known: list[bool], days: list[int]) -> Chances:
@@ -151,6 +165,6 @@ def test_too_few_explored_outcomes_tell_nothing(share: float) -> None:
     found = everybody(decisions, [], COSTS.cutoff, COSTS)
     assert found is not None
     assert found.explored < ENOUGH_EXPLORED
-    assert (found.figures, found.grades, found.alternatives) == ({}, (), ())
+    assert found.figures == ()
     none = replace(decisions, **{name: getattr(decisions, name)[:0] for name in Chances.__slots__})
     assert everybody(none, [], COSTS.cutoff, COSTS) is None

@@ -431,14 +431,14 @@ def test_with_exploration_a_look_tells_of_everybody(store: Store, tmp_path: Path
     assert known.observed == sum(one.decision == "accept" for one in since)
     assert known.explored == 84
     defaulted = [int(one.applicant) % 7 == 0 for one in store.decisions.search()]
-    assert known.figures["default_rate"].self_normalised.value == pytest.approx(
-        np.mean(defaulted), abs=0.05
-    )
+    rate = known.figures[0].estimates
+    assert rate is not None
+    assert rate.self_normalised.value == pytest.approx(np.mean(defaulted), abs=0.05)
     (told,) = page.values([found], [])["models"]
-    assert told["everybody"]["figures"]["default_rate"]["doubly_robust"].keys() == {
-        "value", "low", "high",
-    }  # fmt: skip
-    assert sum(grade["applicants"] for grade in told["everybody"]["grades"]) == len(since)
+    first, *others = told["everybody"]["figures"]
+    assert first["name"] == "default_rate"
+    assert first["estimates"]["doubly_robust"].keys() == {"value", "low", "high"}
+    assert sum(own["applicants"] for own in others if own["name"] == "grade") == len(since)
     assert "84 of them of explored loans" in page.html([found], [], "en")
     assert "dont 84 de prêts explorés" in page.html([found], [], "fr")
     (tmp_path / "page.html").write_text(page.html([found], []))
