@@ -48,16 +48,9 @@ class History:
 
     @property
     def weights(self) -> dict[int, float]:
-        """For how many applicants each whom exploration has drawn stands, by SK_ID_CURR.
-
-        It is 1 / chance, cut to sqrt(decisions) times the mean of all, others being 1: this bounds
-        the variance that a few bring in, with a bias that vanishes with the number of decisions
-        (Ionides, "Truncated importance sampling", 2008).
-        """
-        each = np.array([1.0 / decision.chance for decision in self.decisions])
-        each = np.minimum(each, np.sqrt(each.size) * each.mean())
-        drawn = np.flatnonzero([decision.chance < 1.0 for decision in self.decisions])
-        return {self.numbers[place]: float(each[place]) for place in drawn}
+        """For how many applicants each whom exploration has drawn stands, by SK_ID_CURR."""
+        own = zip(self.numbers, self.decisions, strict=True)
+        return {number: 1.0 / each.chance for number, each in own if each.chance < 1.0}
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from scoring.evaluation.business import best_cutoff, business_cost
 from scoring.evaluation.metrics import figures, paired_difference
 from scoring.modelling.calibration import calibrate, renewed
-from scoring.modelling.candidates import Candidate, dummy
+from scoring.modelling.candidates import MOST_WEIGHT, Candidate, dummy
 from scoring.modelling.examples import Examples, TrainingError
 from scoring.modelling.fit import fit_scorer
 from scoring.modelling.validation import Validation, cross_validate
@@ -77,9 +78,11 @@ def test_few_who_stand_for_many_do_not_move_the_slope() -> None:
     assert weights @ after.probability(scores) == pytest.approx(weights @ target)
 
 
-def explored(share: float) -> tuple[Examples, Examples]:
+def explored(
+    share: float, seed: int = 4, signal: float = 1.5, columns: int = 6
+) -> tuple[Examples, Examples]:
     """Everybody; and whom a rule accepts, with a share of the others who stand for them all."""
-    everybody = simulated(6000, signal=1.5, seed=4)
+    everybody = simulated(6000, signal, seed, columns)
     accepted = np.nan_to_num(everybody.matrix[:, 0]) < 0.3
     drawn = ~accepted & (np.random.default_rng(5).random(6000) < share)
     known = everybody.take(np.flatnonzero(accepted | drawn))
@@ -105,6 +108,24 @@ def test_with_weights_pds_and_figures_are_those_of_everybody(candidate: Candidat
         assert errors[0] < errors[1], name
     again = cross_validate(candidate, known, Costs(), folds=3)
     assert again.scores.tobytes() == weighted.scores.tobytes()
+
+
+def test_weights_of_fifty_are_cut_where_they_would_be_learnt_by_heart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cut ranks unseen applicants better, and PDs are those of everybody all the same."""
+    aucs, levels = [], []
+    for most in (MOST_WEIGHT, 50.0):
+        monkeypatch.setattr("scoring.modelling.candidates.MOST_WEIGHT", most)
+        for seed in range(3):
+            _, known = explored(0.02, seed, 1.0, 20)
+            unseen = simulated(3000, 1.0, 100 + seed, 20)
+            found = cross_validate(QUICK, known, Costs(), folds=3)
+            pds = fit_scorer(found, known, "m", {}).predict(unseen.frame)
+            aucs.append(roc_auc_score(unseen.target, pds))
+            levels.append(pds.mean() / unseen.target.mean())
+    assert np.mean(aucs[:3]) > np.mean(aucs[3:]) + 0.01
+    assert np.mean(levels[:3]) == pytest.approx(1.0, abs=0.1)
 
 
 def test_weights_of_one_change_nothing_that_is_decided(

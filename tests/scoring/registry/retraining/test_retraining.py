@@ -373,6 +373,19 @@ def test_explored_loans_weigh_what_they_stand_for(living: World, tmp_path: Path)
     assert "loans that chance gave to refused applicants stand" in page
 
 
+def test_without_exploration_nothing_is_weighed(living: World) -> None:
+    """So that the same rows, without weights, make the same model."""
+    tell(living, changed=True)
+    material = gather(living.registry, living.store, WINDOW, NOW)
+    assert (material.history.weights, material.window.weights) == ({}, {})
+    assert material.window.explored == 0
+    with DataVersions.beside(living.registry.folder).opened(material.dataset) as dataset:
+        data = pipeline.load(dataset, weights=material.history.weights)
+    assert data.development.sample_weight is None
+    assert data.holdout.sample_weight is None
+    assert "explored" not in pipeline.record(data, TrainingSettings(trials=0))
+
+
 def test_too_few_explored_outcomes_leave_the_comparison_to_stand_ins(living: World) -> None:
     explore(living, 0.1)
     tell(living, changed=True)
