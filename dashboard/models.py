@@ -30,6 +30,7 @@ def show(page: Page) -> None:
     with failures_told(page):
         if "admin" in page.api.scopes():
             _show_policy(page)
+            _show_exploration(page)
 
 
 def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
@@ -109,6 +110,10 @@ def _show_policy(page: Page) -> None:
         refer_all = st.checkbox(page.say("refer_all"), key="refer_all")
         change = {"strategy": strategy, "challenger_share": share / 100, "refer_all": refer_all}
         _send(page, change, "policy")
+
+
+def _show_exploration(page: Page) -> None:
+    """Whom chance accepts, on the same state of the policy."""
     with st.form("exploration"):
         st.header(page.say("exploration"), anchor=False)
         told = st.empty()
@@ -120,7 +125,7 @@ def _show_policy(page: Page) -> None:
         }
         budget = st.number_input(page.say("explore_budget"), 0.0, format="%g", key="explore_budget")
         _send(page, {**change, "explore_budget": budget}, "exploration")
-        told.write(_exploration(page, state["policy_seen"]))
+        told.write(_exploration(page, st.session_state["policy_seen"]))
 
 
 def _exploration(page: Page, policy: Mapping[str, Any]) -> str:

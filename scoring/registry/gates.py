@@ -8,7 +8,7 @@ overridden with a motive, which is recorded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -153,10 +153,6 @@ class HeldOut:
     rule: str
     current: Mask | None = None
     sample_weight: Floats | None = None
-
-    def part(self, rows: Mask) -> HeldOut:
-        """Some of them."""
-        return replace(self, target=self.target[rows], groups=self.groups.filter(rows))
 
     @property
     def levels(self) -> Mask:

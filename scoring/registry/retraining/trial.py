@@ -147,12 +147,8 @@ def held(
     learnt from: the stand-ins are of those held out of it, whose outcomes no caller has reported.
     """
     models = challenger, champion
-    newest, newest_pds = score_parts([window.history.frames], *models)
-    own = np.array([window.weights.get(each.id, 0.0) for each in window.history.decisions])
-    if window.weights:
-        # Nobody stands for those whom an officer took, or who came once the budget was spent.
-        newest, newest_pds = newest.part(own > 0.0), [pds[own > 0.0] for pds in newest_pds]
-    weights = own[own > 0.0] if window.weights else None
+    newest, newest_pds = _newest(window, *models)
+    weights = newest.sample_weight
     parts = held_out_rows(original)
     others, others_pds = score_parts(parts, *models)
     size = newest.target.size
@@ -181,6 +177,18 @@ def held(
         on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),
         effects=effects(challenger, champion, parts[0], seed),
     )
+
+
+def _newest(window: Window, *models: Scorer) -> tuple[HeldOut, list[Floats]]:
+    """Score the newest decisions; where there are weights, those alone that have one."""
+    newest, pds = score_parts([window.history.frames], *models)
+    if not window.weights:
+        return newest, pds
+    weights = np.array([window.weights.get(own.id, 0.0) for own in window.history.decisions])
+    some = weights > 0.0
+    target, groups = newest.target[some], newest.groups.filter(some)
+    weighed = HeldOut(target, groups, newest.rule, sample_weight=weights[some])
+    return weighed, [own[some] for own in pds]
 
 
 def _as_strict(pds: list[Floats], cutoff: float) -> float:
