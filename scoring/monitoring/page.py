@@ -330,7 +330,8 @@ def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
 
 
 def _estimates(known: Estimates | None, words: Words) -> tuple[str, str]:
-    if known is None:
+    # With one outcome alone there is no AUC.
+    if known is None or math.isnan(known.self_normalised.value):
         return words("everybody.too_few"), ""
     both = known.self_normalised, known.doubly_robust
     return words.interval(both[0], ".3f"), words.interval(both[1], ".3f")

@@ -20,7 +20,9 @@ from typer.testing import CliRunner, Result
 
 from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import realised_cost
+from scoring.evaluation.off_policy import Estimates
 from scoring.features.vectors import from_bytes, layout, to_bytes
 from scoring.features.wording import describe
 from scoring.monitoring import page
@@ -439,6 +441,10 @@ def test_with_exploration_a_look_tells_of_everybody(store: Store, tmp_path: Path
     assert first["name"] == "default_rate"
     assert first["estimates"]["doubly_robust"].keys() == {"value", "low", "high"}
     assert sum(own["applicants"] for own in others if own["name"] == "grade") == len(since)
+    nothing = Interval(math.nan, math.nan, math.nan)
+    one_sided = known.figures[1]._replace(estimates=Estimates(nothing, nothing, nothing))
+    without = replace(found, everybody=replace(known, figures=[one_sided]))
+    assert "<td>too few outcomes</td>" in page.html([without], [], "en")
     assert "84 of them of explored loans" in page.html([found], [], "en")
     assert "dont 84 de prêts explorés" in page.html([found], [], "fr")
     (tmp_path / "page.html").write_text(page.html([found], []))
