@@ -15,6 +15,8 @@ from dashboard.context import Page, beside, failures_told, show_failure
 # Features in the table, and of these in the chart.
 _TOP, _DRAWN = 20, 10
 _STRATEGIES = ("champion", "shadow", "split", "bandit")
+# Given in percent.
+_EXPLORED = ("explore_share", "explore_bound")
 _FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
 
 
@@ -28,6 +30,7 @@ def show(page: Page) -> None:
     with failures_told(page):
         if "admin" in page.api.scopes():
             _show_policy(page)
+            _show_exploration(page)
 
 
 def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
@@ -85,11 +88,14 @@ def _show_policy(page: Page) -> None:
     state = st.session_state
     if "policy_failure" in state:
         show_failure(page, state.pop("policy_failure"))
-    # The form shows one state of the policy until it is sent, and changes no other.
+    # The forms show one state of the policy until one is sent, and change no other.
     if "policy_seen" not in state or "strategy" not in state:
         state["policy_seen"] = policy = page.api.policy()
         state["strategy"], state["refer_all"] = policy["strategy"], policy["refer_all"]
         state["challenger_share"] = round(100 * policy["challenger_share"])
+        state["explore_budget"] = policy["explore_budget"]
+        for name in _EXPLORED:
+            state[name] = round(100 * policy[name], 4)
     with st.form("policy"):
         st.header(page.say("policy"), anchor=False)
         strategy = st.selectbox(
@@ -102,26 +108,56 @@ def _show_policy(page: Page) -> None:
             page.say("challenger_share"), 0, 100, format="%d %%", key="challenger_share"
         )
         refer_all = st.checkbox(page.say("refer_all"), key="refer_all")
-        motive = st.text_input(page.say("motive"), key="policy_motive", max_chars=2000)
-        actor = page.signature("policy_actor")
-        if not st.form_submit_button(page.say("policy_send")):
-            return
-        if not (motive.strip() and actor):
-            st.warning(page.say("who_and_why"), icon=":material/warning:")
-            return
+        change = {"strategy": strategy, "challenger_share": share / 100, "refer_all": refer_all}
+        _send(page, change, "policy")
+
+
+def _show_exploration(page: Page) -> None:
+    """Whom chance accepts, on the same state of the policy."""
+    with st.form("exploration"):
+        st.header(page.say("exploration"), anchor=False)
+        told = st.empty()
+        st.caption(page.say("exploration_ethics"))
         change = {
-            "strategy": strategy,
-            "challenger_share": share / 100,
-            "refer_all": refer_all,
-            "actor": actor,
-            "motive": motive,
+            name: round(number / 100, 6)
+            for name in _EXPLORED
+            for number in [st.number_input(page.say(name), 0.0, 100.0, format="%g", key=name)]
         }
-        try:
-            state["policy_seen"] = page.api.set_policy(change, state["policy_seen"]["tag"])
-        except ApiError as error:
-            if error.failure != "changed":
-                raise
-            del state["policy_seen"]
-            state["policy_failure"] = error
-            st.rerun()
-        st.success(page.say("policy_kept"), icon=":material/check_circle:")
+        budget = st.number_input(page.say("explore_budget"), 0.0, format="%g", key="explore_budget")
+        _send(page, {**change, "explore_budget": budget}, "exploration")
+        told.write(_exploration(page, st.session_state["policy_seen"]))
+
+
+def _exploration(page: Page, policy: Mapping[str, Any]) -> str:
+    """Whether anybody is explored, and what the month has spent of its budget."""
+    if not policy["explore_share"]:
+        return page.say("exploration_off")
+    return page.say(
+        "exploration_on",
+        share=page.percent(policy["explore_share"]),
+        bound=page.percent(policy["explore_bound"]),
+        spent=page.value(policy["explore_spent"]),
+        budget=page.number(policy["explore_budget"]),
+    )
+
+
+def _send(page: Page, change: Mapping[str, Any], form: str) -> None:
+    """Ask who and why, and send a change of the policy once the button is pressed."""
+    state = st.session_state
+    motive = st.text_input(page.say("motive"), key=f"{form}_motive", max_chars=2000)
+    actor = page.signature(f"{form}_actor")
+    if not st.form_submit_button(page.say(f"{form}_send"), key=f"{form}_send"):
+        return
+    if not (motive.strip() and actor):
+        st.warning(page.say("who_and_why"), icon=":material/warning:")
+        return
+    try:
+        sent = {**change, "actor": actor, "motive": motive}
+        state["policy_seen"] = page.api.set_policy(sent, state["policy_seen"]["tag"])
+    except ApiError as error:
+        if error.failure != "changed":
+            raise
+        del state["policy_seen"]
+        state["policy_failure"] = error
+        st.rerun()
+    st.success(page.say("policy_kept"), icon=":material/check_circle:")

@@ -1,6 +1,7 @@
 """GET /model, what it looks at, and the policy by which models answer."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from flask import Response
@@ -78,6 +79,15 @@ class PolicyAnswer(BaseModel):
     )
 
 
+class PolicyState(PolicyAnswer):
+    """How models are used, and what exploration has spent."""
+
+    explore_spent: float | None = Field(
+        description="What those accepted at random in this month may be expected to lose, in units "
+        "of the budget; null while no model is in service"
+    )
+
+
 class PolicyBody(Body):
     """A change of how models are used; what is left out stays."""
 
@@ -108,7 +118,7 @@ def model() -> Response:
 @blueprint.get(
     "/policy",
     summary="How models are used",
-    responses={200: PolicyAnswer, 503: openapi.STORE_AWAY},
+    responses={200: PolicyState, 503: openapi.STORE_AWAY},
 )
 @scope("admin")
 def policy() -> Response:
@@ -123,7 +133,7 @@ def policy() -> Response:
     "/policy",
     summary="Change how models are used",
     responses={
-        200: PolicyAnswer,
+        200: PolicyState,
         412: openapi.problem(412, "The policy is not the one of If-Match any more", _STALE),
         **openapi.BAD_BODY,
         503: openapi.STORE_AWAY,
@@ -162,7 +172,11 @@ def _facts(model: LiveModel) -> dict[str, Any]:
 
 
 def _policy_answer(policy: Policy) -> Response:
-    response = json_answer(fields_of(PolicyAnswer, policy))
+    service, spent = current_service(), None
+    for model in service.models.live()[:1]:
+        costs, now = model.scorer.costs, datetime.now(UTC)
+        spent = service.store.decisions.spent(now) * costs.false_negative / costs.false_positive
+    response = json_answer({**fields_of(PolicyAnswer, policy), "explore_spent": spent})
     response.set_etag(str(policy.number))
     return response
 

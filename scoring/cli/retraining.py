@@ -77,7 +77,8 @@ def retrain(
     """Learn from recorded decisions with their outcomes; promote what is cheaper beyond chance.
 
     The champion's configuration is fitted on its data and on the labelled decisions, but for the
-    newest ones: on these, challenger and champion are compared, with stand-ins for the refused.
+    newest ones: on these, challenger and champion are compared, with weights of explored loans or
+    stand-ins for the refused.
     Where labels or effects are in doubt it stays the challenger, for a person to promote.
     With --if-older-than and --if-alert either is enough.
     """

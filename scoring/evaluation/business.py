@@ -16,12 +16,19 @@ from scoring.serving.costs import Costs
 REFER_SHARE = 0.07
 
 
-def business_cost(target: npt.ArrayLike, pd: npt.ArrayLike, cutoff: float, costs: Costs) -> float:
+def business_cost(
+    target: npt.ArrayLike,
+    pd: npt.ArrayLike,
+    cutoff: float,
+    costs: Costs,
+    sample_weight: Floats | None = None,
+) -> float:
     """Return the mean cost an applicant when PDs above the cut-off are refused."""
     defaulted = np.asarray(target) == 1
     refused = np.asarray(pd) > cutoff
-    total = costs.total(np.sum(defaulted & ~refused), np.sum(~defaulted & refused))
-    return float(total / defaulted.size)
+    counts = np.ones(defaulted.size) if sample_weight is None else sample_weight
+    total = costs.total(counts @ (defaulted & ~refused), counts @ (~defaulted & refused))
+    return float(total / counts.sum())
 
 
 def baselines(target: npt.ArrayLike, costs: Costs) -> dict[str, float]:
@@ -43,7 +50,9 @@ def realised_cost(defaulted: Flags, refused: Flags, costs: Costs) -> Interval:
     return mean_interval(decision_costs(defaulted, refused, costs))
 
 
-def cost_curve(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> tuple[Floats, Floats]:
+def cost_curve(
+    target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs, sample_weight: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Compute the business cost at every possible cut-off.
 
     Returns
@@ -53,12 +62,15 @@ def cost_curve(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> tuple[
         (accept all), and the mean cost an applicant at each.
     """
     curves = _Curves.of(target, pd)
-    return curves.cutoffs, curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]
+    counts = np.ones(curves.defaulted.size) if sample_weight is None else sample_weight
+    return curves.cutoffs, curves.costs(costs, counts[np.newaxis])[0]
 
 
-def best_cutoff(target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs) -> float:
+def best_cutoff(
+    target: npt.ArrayLike, pd: npt.ArrayLike, costs: Costs, sample_weight: Floats | None = None
+) -> float:
     """Find the cut-off of least business cost on these applicants; of several, the lowest."""
-    cutoffs, cost = cost_curve(target, pd, costs)
+    cutoffs, cost = cost_curve(target, pd, costs, sample_weight)
     return float(cutoffs[np.argmin(cost)])
 
 

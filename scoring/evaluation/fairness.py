@@ -159,6 +159,7 @@ def _drawn(
     refused: Flags,
     resamples: int,
     seed: int,
+    sample_weight: Floats | float = 1.0,
 ) -> dict[tuple[str, str], dict[str, Floats]]:
     """The metrics of every group in every resample: sums over its members, as products.
 
@@ -166,7 +167,7 @@ def _drawn(
     """
     quantities = np.column_stack(
         [np.ones(pds.size), outcomes, refused, refused & outcomes, outcomes - pds]
-    )
+    ) * np.reshape(sample_weight, (-1, 1))
     per_group = np.column_stack([quantities * member[:, None] for member in memberships.values()])
     sums = np.concatenate(
         [draws @ per_group for draws in bootstrap.resamples(outcomes, resamples, seed)]
@@ -192,6 +193,7 @@ def four_fifths(
     cutoff: float,
     resamples: int = 1000,
     seed: int = 0,
+    sample_weight: Floats | None = None,
 ) -> pl.DataFrame:
     """Apply the four-fifths rule to each attribute: least acceptance rate over the greatest.
 
@@ -200,6 +202,8 @@ def four_fifths(
     groups, target, pds, cutoff, resamples, seed
         As for `by_group`. Small groups and the unknown are left out, and so is an attribute of
         whose applicants nobody is accepted.
+    sample_weight : numpy.ndarray of shape (applicants,), optional
+        For how many each stands.
 
     Returns
     -------
@@ -210,17 +214,19 @@ def four_fifths(
         certain, the whole interval below 0.8.
     """
     outcomes, values = checked(target, pds)
+    weights = np.ones(values.size) if sample_weight is None else sample_weight
     rows = []
     for name in groups.columns:
         members = _comparable(groups[name], outcomes)
         if len(members) < 2:
             continue
         rates = {
-            group: float((values[member] <= cutoff).mean()) for group, member in members.items()
+            group: float(np.average(values[member] <= cutoff, weights=weights[member]))
+            for group, member in members.items()
         }
         least, most = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
         pair = {(name, group): members[group] for group in (least, most)}
-        drawn = _drawn(pair, outcomes, values, values > cutoff, resamples, seed)
+        drawn = _drawn(pair, outcomes, values, values > cutoff, resamples, seed, weights)
         lowest, highest = (drawn[name, group]["acceptance_rate"] for group in (least, most))
         if rates[most] == 0:
             continue

@@ -54,9 +54,15 @@ def guard(auc: float) -> None:
 
 
 def figures(
-    target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, costs: Costs
+    target: npt.ArrayLike,
+    pds: npt.ArrayLike,
+    cutoff: float,
+    costs: Costs,
+    sample_weight: Floats | None = None,
 ) -> dict[str, float]:
     """Compute figures of merit of the PDs, and of refusing the applicants above the cut-off.
+
+    Each stands for `sample_weight` applicants, or for itself.
 
     Returns
     -------
@@ -84,7 +90,7 @@ def figures(
     EvaluationError
         If lengths differ, an outcome never occurs or a PD is not in [0, 1].
     """
-    scored = _Scored.of(target, pds, cutoff, costs)
+    scored = _Scored.of(target, pds, cutoff, costs, sample_weight)
     once = np.ones((1, scored.defaulted.size))
     return {name: float(values[0]) for name, values in scored.figures(once).items()}
 
@@ -96,6 +102,7 @@ def intervals(
     costs: Costs,
     resamples: int = 1000,
     seed: int = 0,
+    sample_weight: Floats | None = None,
 ) -> dict[str, Interval]:
     """Compute the figures with percentile bootstrap intervals of 95 %, stratified by outcome.
 
@@ -103,10 +110,11 @@ def intervals(
     have come out on other applicants, not how another training would have. `ece` and `ks` are
     distances that noise can only lengthen, so their intervals lie high.
     """
-    scored = _Scored.of(target, pds, cutoff, costs)
-    values = figures(target, pds, cutoff, costs)
+    scored = _Scored.of(target, pds, cutoff, costs, sample_weight)
+    values = figures(target, pds, cutoff, costs, sample_weight)
     drawn = _collected(
-        scored.figures(counts) for counts in bootstrap.resamples(target, resamples, seed)
+        scored.figures(counts)
+        for counts in bootstrap.resamples(_strata(target, sample_weight), resamples, seed)
     )
     return {name: bootstrap.interval(value, drawn[name]) for name, value in values.items()}
 
@@ -120,17 +128,19 @@ def paired_difference(
     costs: Costs,
     resamples: int = 1000,
     seed: int = 0,
+    sample_weight: Floats | None = None,
 ) -> dict[str, Interval]:
     """Compute figures of model a minus those of model b on the same applicants.
 
     Both are resampled together, so that what makes an applicant hard for either cancels: far
     narrower than the difference of two separate intervals.
     """
-    a = _Scored.of(target, pds_a, cutoff_a, costs)
-    b = _Scored.of(target, pds_b, cutoff_b, costs)
+    a = _Scored.of(target, pds_a, cutoff_a, costs, sample_weight)
+    b = _Scored.of(target, pds_b, cutoff_b, costs, sample_weight)
     once = _differences(a, b, np.ones((1, a.defaulted.size)))
     drawn = _collected(
-        _differences(a, b, counts) for counts in bootstrap.resamples(target, resamples, seed)
+        _differences(a, b, counts)
+        for counts in bootstrap.resamples(_strata(target, sample_weight), resamples, seed)
     )
     return {name: bootstrap.interval(value[0], drawn[name]) for name, value in once.items()}
 
@@ -191,6 +201,11 @@ def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) ->
     )
 
 
+def _strata(target: npt.ArrayLike, sample_weight: Floats | None) -> npt.ArrayLike:
+    """Of which outcome there are as many in each resample: with weights the rate is by chance."""
+    return target if sample_weight is None else np.ones_like(target)
+
+
 def _differences(a: _Scored, b: _Scored, counts: Floats) -> dict[str, Floats]:
     of_a, of_b = a.figures(counts), b.figures(counts)
     return {name: of_a[name] - of_b[name] for name in of_a}
@@ -207,7 +222,7 @@ class _Scored:
 
     `order` has the applicants' positions, `ends` where each run of equal PDs ends, `bins` where
     each bin of the calibration error starts; `recalibration`, intercept and slope on the applicants
-    themselves, is near those of any resample.
+    themselves, is near those of any resample; `sample_weight` says for how many each stands.
     """
 
     order: npt.NDArray[np.intp]
@@ -218,21 +233,30 @@ class _Scored:
     recalibration: tuple[float, float]
     cutoff: float
     costs: Costs
+    sample_weight: Floats | None = None
 
     @classmethod
-    def of(cls, target: npt.ArrayLike, pds: npt.ArrayLike, cutoff: float, costs: Costs) -> _Scored:
+    def of(
+        cls,
+        target: npt.ArrayLike,
+        pds: npt.ArrayLike,
+        cutoff: float,
+        costs: Costs,
+        sample_weight: Floats | None = None,
+    ) -> _Scored:
         outcomes, values = checked(target, pds)
         order = np.argsort(values, kind="stable")
         values, defaulted = values[order], outcomes[order]
         ends = np.flatnonzero(np.append(np.diff(values) > 0, True))
+        rising = None if sample_weight is None else sample_weight[order]
         return cls(
             order, defaulted, values, ends, bin_starts(values, _BINS),
-            _recalibration(values, defaulted), cutoff, costs,
+            _recalibration(values, defaulted, rising), cutoff, costs, rising,
         )  # fmt: skip
 
     def figures(self, counts: Floats) -> dict[str, Floats]:
         """Compute each figure for each row of counts, in the applicants' original order."""
-        weights = counts[:, self.order]
+        weights = self._weights(counts)
         return (
             self.ranking(counts)
             | self._calibration(weights)
@@ -242,7 +266,7 @@ class _Scored:
 
     def ranking(self, counts: Floats) -> dict[str, Floats]:
         """Compute AUC, Gini and KS for each row of counts."""
-        weights = counts[:, self.order]
+        weights = self._weights(counts)
         defaults = np.cumsum(weights * self.defaulted, axis=1)[:, self.ends]
         good = np.cumsum(weights, axis=1)[:, self.ends] - defaults
         defaults /= defaults[:, -1:]
@@ -255,6 +279,11 @@ class _Scored:
         below[:, 0] -= defaults[:, 0]
         auc = 1.0 - (steps * below).sum(axis=1) / 2
         return {"auc": auc, "gini": 2 * auc - 1, "ks": np.abs(good - defaults).max(axis=1)}
+
+    def _weights(self, counts: Floats) -> Floats:
+        """How much each applicant counts in each row, by rising PD."""
+        drawn = counts[:, self.order]
+        return drawn if self.sample_weight is None else drawn * self.sample_weight
 
     def _calibration(self, weights: Floats) -> dict[str, Floats]:
         error = self.defaulted - self.pds
@@ -338,9 +367,12 @@ def _logits(pds: Floats) -> Floats:
     return np.log(inside) - np.log1p(-inside)
 
 
-def _recalibration(pds: Floats, defaulted: Flags) -> tuple[float, float]:
+def _recalibration(
+    pds: Floats, defaulted: Flags, sample_weight: Floats | None
+) -> tuple[float, float]:
     logits = _logits(pds)
     if np.ptp(logits) < _FLAT:
-        return float(_logits(defaulted.mean()) - logits.mean()), 1.0
-    model = LogisticRegression(C=np.inf).fit(logits[:, None], defaulted)
+        rate = np.asarray(np.average(defaulted, weights=sample_weight))
+        return float(_logits(rate) - logits.mean()), 1.0
+    model = LogisticRegression(C=np.inf).fit(logits[:, None], defaulted, sample_weight)
     return float(model.intercept_[0]), float(model.coef_[0, 0])

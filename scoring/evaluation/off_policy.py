@@ -32,6 +32,9 @@ from scoring.evaluation.bootstrap import Flags, Floats, Interval
 from scoring.evaluation.intervals import mean_interval, normal_interval
 from scoring.serving.costs import Costs
 
+# With fewer outcomes of explored loans the intervals are too narrow (docs/exploration.md).
+ENOUGH_EXPLORED = 60
+
 
 class OffPolicyError(ScoringError):
     """Decisions from which nothing can be estimated of those who were refused."""

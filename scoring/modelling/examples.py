@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +16,7 @@ from scoring.data.dataset import Dataset
 from scoring.errors import ScoringError
 from scoring.features import PROTECTED
 from scoring.serving.batch import feature_batches
-from scoring.serving.families.base import Labels
+from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Feature, encode
 
 Matrix = npt.NDArray[np.float32]
@@ -58,12 +59,14 @@ class Examples:
     """Applicants with a known outcome (1 for a default, 0 else), encoded for the models.
 
     The frame holds SK_ID_CURR and features, as `build_features` gives them; `features` are the
-    columns that a model may use.
+    columns that a model may use. Of shape (applicants,), `sample_weight` says for how many each
+    stands; None where for itself alone.
     """
 
     frame: pl.DataFrame
     target: Labels
     features: tuple[Feature, ...]
+    sample_weight: Floats | None = None
 
     @classmethod
     def of(
@@ -94,7 +97,15 @@ class Examples:
 
     def take(self, rows: Positions) -> Examples:
         """Some of the applicants, by position."""
-        return Examples(self.frame[rows], self.target[rows], self.features)
+        weights = taken(self.sample_weight, rows)
+        return Examples(self.frame[rows], self.target[rows], self.features, weights)
+
+    def standing_for(self, weights: Mapping[int, float]) -> Examples:
+        """The same applicants, of whom some stand for others too: how many, by SK_ID_CURR."""
+        if not weights:
+            return self
+        own = self.frame["SK_ID_CURR"].replace_strict(weights, default=1.0, return_dtype=pl.Float64)
+        return replace(self, sample_weight=own.to_numpy())
 
     def subset(self, size: int, seed: int = 0) -> Examples:
         """Draw so many of the applicants, both outcomes in their shares; all if there are no more.
@@ -113,7 +124,7 @@ class Examples:
 
     def with_protected(self) -> Examples:
         """The same applicants with every feature allowed: sex, age and family status too."""
-        return Examples(self.frame, self.target, _features(self.frame))
+        return replace(self, features=_features(self.frame))
 
     def holdout(self) -> tuple[Examples, Examples]:
         """Split into (development, held out) by `is_held_out`.
@@ -165,6 +176,11 @@ def _check_outcomes(target: Labels) -> None:
             f"only {fewest} applicants of the rarer outcome among {target.size}: training "
             "needs at least 10"
         )
+
+
+def taken(sample_weight: Floats | None, rows: Positions | Mask | slice) -> Floats | None:
+    """The weights of some applicants; None where all count alike."""
+    return None if sample_weight is None else sample_weight[rows]
 
 
 def rarer(target: Labels) -> int:

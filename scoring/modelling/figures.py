@@ -32,7 +32,10 @@ def unseen_pds(
 def held_out(scorer: Scorer, holdout: Examples, seed: int = 0) -> dict[str, Interval]:
     """The figures of a model on the held-out applicants, with their intervals."""
     pds = scorer.predict(holdout.frame)
-    return intervals(holdout.target, pds, scorer.cutoff, scorer.costs, seed=seed)
+    return intervals(
+        holdout.target, pds, scorer.cutoff, scorer.costs, seed=seed,
+        sample_weight=holdout.sample_weight,
+    )  # fmt: skip
 
 
 def price_of_leaving_out(
@@ -49,8 +52,9 @@ def price_of_leaving_out(
     costs = validation.costs
     other = cross_validate(validation.candidate, including, costs, folds, seed, progress)
     return paired_difference(
-        validation.target, validation.pds, other.pds, costs.cutoff, costs.cutoff, costs
-    )
+        validation.target, validation.pds, other.pds, costs.cutoff, costs.cutoff, costs,
+        sample_weight=validation.sample_weight,
+    )  # fmt: skip
 
 
 def check_credible(validation: Validation) -> None:

@@ -14,8 +14,8 @@ from scoring.errors import ScoringError
 from scoring.evaluation.business import refer_band
 from scoring.evaluation.metrics import figures
 from scoring.modelling.calibration import LEAST_DEFAULTS
-from scoring.modelling.candidates import Candidate, estimator
-from scoring.modelling.examples import Examples, Mask, TrainingError, rarer
+from scoring.modelling.candidates import Candidate, estimator, weighing
+from scoring.modelling.examples import Examples, Mask, TrainingError, rarer, taken
 from scoring.modelling.validation import Validation
 from scoring.serving.costs import Costs
 from scoring.serving.families import families as served_families
@@ -40,7 +40,9 @@ def fit_scorer(
         raise TrainingError(
             f"a Scorer holds a model of {', '.join(served_families())}, not a {candidate.name}"
         )
-    fitted = estimator(candidate, examples.features, seed).fit(examples.matrix, examples.target)
+    fitted = estimator(candidate, examples.features, seed).fit(
+        examples.matrix, examples.target, **weighing(candidate, examples.sample_weight)
+    )
     classifier = fitted.named_steps["model"]
     model: Model = classifier.model_
     if validation.weights is not None:
@@ -91,7 +93,11 @@ def lineage(validation: Validation, record: Mapping[str, Any]) -> dict[str, Any]
         "training": dict(record),
         "cross_validation": metrics,
         "promised": promises(
-            validation.target, validation.pds, validation.costs, validation.newest
+            validation.target,
+            validation.pds,
+            validation.costs,
+            validation.newest,
+            validation.sample_weight,
         ),
         "packages": {name: version(name) for name in _PACKAGES},
     }
@@ -122,7 +128,11 @@ def candidate_of(model: Scorer) -> Candidate:
 
 
 def promises(
-    target: Labels, pds: Floats, costs: Costs, newest: Mask | None = None
+    target: Labels,
+    pds: Floats,
+    costs: Costs,
+    newest: Mask | None = None,
+    sample_weight: Floats | None = None,
 ) -> dict[str, dict[str, float]]:
     """What a model's decisions should turn out like, of all applicants and of those not refused.
 
@@ -141,7 +151,7 @@ def promises(
         kept &= newest
     parts = {"all": np.ones_like(kept), "not_refused": kept}
     return {
-        name: figures(target[part], pds[part], refused_above, costs)
+        name: figures(target[part], pds[part], refused_above, costs, taken(sample_weight, part))
         | {"applicants": int(part.sum()), "defaults": int(target[part].sum())}
         for name, part in parts.items()
         if 0 < target[part].sum() < part.sum()

@@ -127,9 +127,15 @@ class Run:
         return len(self.tried) + len(self.remedies) - 1 + trials
 
 
-def load(dataset: Dataset, use_protected: bool = False) -> Data:
-    """Read a dataset, compute its features and set a fifth of its applicants aside."""
-    development, holdout = examples_of(dataset, use_protected).holdout()
+def load(
+    dataset: Dataset, use_protected: bool = False, weights: Mapping[int, float] | None = None
+) -> Data:
+    """Read a dataset, compute its features and set a fifth of its applicants aside.
+
+    By SK_ID_CURR, `weights` say for how many some applicants stand; all others for themselves.
+    """
+    examples = examples_of(dataset, use_protected).standing_for(weights or {})
+    development, holdout = examples.holdout()
     source, including = dataset.manifest["source"], development.with_protected()
     return Data(dataset.digest, source, development, holdout, including, dataset.manifest)
 
@@ -155,6 +161,20 @@ def record(data: Data, settings: TrainingSettings) -> dict[str, Any]:
         "use_protected": settings.use_protected,
         **({"compared": settings.compared} if sampled else {}),
         **({"time_budget": settings.time_budget} if settings.time_budget else {}),
+        **_weighted(data.development),
+    }
+
+
+def _weighted(examples: Examples) -> dict[str, float]:
+    """How many stand for others, for how many together, and for how many one does at most."""
+    weights = examples.sample_weight
+    if weights is None:
+        return {}
+    others = weights[weights != 1.0]
+    return {
+        "explored": others.size,
+        "explored_stand_for": float(others.sum()),
+        "largest_weight": float(weights.max()),
     }
 
 

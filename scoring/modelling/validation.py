@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 from scoring.evaluation.business import best_cutoff, business_cost
 from scoring.evaluation.metrics import figures
 from scoring.modelling.calibration import calibrate, renewed
-from scoring.modelling.candidates import Candidate, estimator, parts_of
-from scoring.modelling.examples import Examples, Mask
+from scoring.modelling.candidates import Candidate, estimator, parts_of, weighing
+from scoring.modelling.examples import Examples, Mask, taken
 from scoring.modelling.folds import FOLDS, Folds, prepare
 from scoring.serving.costs import Costs
 from scoring.serving.families.base import Floats, Labels
@@ -51,6 +51,8 @@ class Validation:
     weights : numpy.ndarray of shape (parts,), optional
         How much each part of the model's score counts, learnt from all of them; in each fold's
         scores they are learnt from the other folds.
+    sample_weight : numpy.ndarray of shape (applicants,), optional
+        For how many each stands, in the calibration and in all figures.
     """
 
     candidate: Candidate
@@ -64,6 +66,7 @@ class Validation:
     predict_seconds: list[float] = field(default_factory=list)
     newest: Mask | None = None
     weights: Floats | None = field(default=None, compare=False)
+    sample_weight: Floats | None = field(default=None, compare=False)
 
     @cached_property
     def pds(self) -> Floats:
@@ -79,11 +82,14 @@ class Validation:
         return self._calibrated(np.ones(self.target.size, dtype=np.bool_))
 
     def _calibrated(self, rows: Mask) -> Calibration:
-        calibration = calibrate(self.scores[rows], self.target[rows])
+        weights = self.sample_weight
+        calibration = calibrate(self.scores[rows], self.target[rows], taken(weights, rows))
         if self.newest is None:
             return calibration
         chosen = rows & self.newest
-        return renewed(calibration, self.scores[chosen], self.target[chosen])
+        return renewed(
+            calibration, self.scores[chosen], self.target[chosen], taken(weights, chosen)
+        )
 
     @property
     def raw_pds(self) -> Floats:
@@ -92,16 +98,18 @@ class Validation:
 
     @cached_property
     def fold_auc(self) -> list[float]:
-        return [float(roc_auc_score(self.target[out], self.scores[out])) for out in self._folds()]
+        return [self._auc(out) for out in self._folds()]
 
     @cached_property
     def tuned_cost(self) -> float:
         """Business cost when each fold's cut-off is the best one of the other folds."""
-        total = 0.0
+        total, costs = 0.0, self.costs
+        counts = np.ones(self.target.size) if self.sample_weight is None else self.sample_weight
         for out in self._folds():
-            cutoff = best_cutoff(self.target[~out], self.pds[~out], self.costs)
-            total += business_cost(self.target[out], self.pds[out], cutoff, self.costs) * out.sum()
-        return float(total / self.target.size)
+            cutoff = best_cutoff(self.target[~out], self.pds[~out], costs, counts[~out])
+            cost = business_cost(self.target[out], self.pds[out], cutoff, costs, counts[out])
+            total += cost * counts[out].sum()
+        return float(total / counts.sum())
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -110,9 +118,10 @@ class Validation:
         All are on applicants not seen in training, but auc_train and business_cost_train. The
         AUC is that of all scores together.
         """
-        auc = float(roc_auc_score(self.target, self.scores))
-        calibrated = figures(self.target, self.pds, self.costs.cutoff, self.costs)
-        raw = figures(self.target, self.raw_pds, self.costs.cutoff, self.costs)
+        auc = self._auc(slice(None))
+        cutoff, costs, weights = self.costs.cutoff, self.costs, self.sample_weight
+        calibrated = figures(self.target, self.pds, cutoff, costs, weights)
+        raw = figures(self.target, self.raw_pds, cutoff, costs, weights)
         return calibrated | {
             "auc": auc,
             "gini": 2 * auc - 1,
@@ -125,6 +134,10 @@ class Validation:
             "fit_seconds": float(np.mean(self.fit_seconds)),
             "predict_seconds": float(np.mean(self.predict_seconds)),
         }
+
+    def _auc(self, rows: Mask | slice) -> float:
+        weights = taken(self.sample_weight, rows)
+        return float(roc_auc_score(self.target[rows], self.scores[rows], sample_weight=weights))
 
     def _folds(self) -> list[Mask]:
         return [self.fold == number for number in np.unique(self.fold)]
@@ -189,7 +202,8 @@ def fit_each(
         rows, unseen = examples.matrix[inside], examples.matrix[out]
         start = time.perf_counter()
         model = estimator(candidate, examples.features, folds.seed)
-        model.fit(rows, examples.target[inside])
+        weights = taken(examples.sample_weight, inside)
+        model.fit(rows, examples.target[inside], **weighing(candidate, weights))
         fitted = time.perf_counter()
         parts = parts_of(model, unseen)
         predicted = time.perf_counter()
@@ -208,7 +222,7 @@ def assemble(
 ) -> Validation:
     """The validation of the folds that were fitted; applicants of other folds are left out."""
     fitted = list(parts)
-    target = folds.examples.target
+    target, sample_weight = folds.examples.target, folds.examples.sample_weight
     out = [folds.parts[part.number].out for part in fitted]
     order = np.argsort(np.concatenate(out), kind="stable")
     weights = [_weights(candidate, fitted, folds, without=part.number) for part in fitted]
@@ -224,12 +238,14 @@ def assemble(
         fit_seconds=[part.fit_seconds for part in fitted],
         predict_seconds=[part.predict_seconds for part in fitted],
         weights=_weights(candidate, fitted, folds),
+        sample_weight=taken(sample_weight, np.sort(np.concatenate(out))),
     )
     for part, own in zip(fitted, weights, strict=True):
-        seen, scores = target[folds.parts[part.number].inside], part.seen @ own
-        pds = calibrate(scores, seen).probability(scores)
-        result.train_auc.append(float(roc_auc_score(seen, scores)))
-        result.train_cost.append(business_cost(seen, pds, costs.cutoff, costs))
+        inside = folds.parts[part.number].inside
+        seen, scores, counts = target[inside], part.seen @ own, taken(sample_weight, inside)
+        pds = calibrate(scores, seen, counts).probability(scores)
+        result.train_auc.append(float(roc_auc_score(seen, scores, sample_weight=counts)))
+        result.train_cost.append(business_cost(seen, pds, costs.cutoff, costs, counts))
     return result
 
 
@@ -243,7 +259,10 @@ def _weights(
         return np.full(count, 1.0 / count)
     rows = np.concatenate([folds.parts[part.number].out for part in chosen])
     parts = np.concatenate([part.parts for part in chosen])
-    return candidate.family.weights_of(parts, folds.examples.target[rows])
+    examples = folds.examples
+    return candidate.family.weights_of(
+        parts, examples.target[rows], taken(examples.sample_weight, rows)
+    )
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import polars as pl
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.comparison import Comparison
 from scoring.evaluation.intervals import bounded_error, hanley_mcneil, normal_interval
+from scoring.evaluation.off_policy import Estimates
 from scoring.serving.costs import Costs
 from scoring.store.records import ReviewCounts
 
@@ -123,12 +125,43 @@ class Estimate:
     default_rate: Interval
 
 
+class Estimated(NamedTuple):
+    """A figure of some applicants: all who had a chance, those of a grade, those scored along.
+
+    `above` and `up_to` are the PDs of a "grade"; `up_to` is a "cutoff" and `version` a "model" that
+    was not in force, whose cost an applicant is told minus that of the decisions which were. There
+    are no estimates where too few outcomes are known.
+    """
+
+    name: str
+    applicants: int
+    estimates: Estimates | None
+    above: float | None = None
+    up_to: float | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """Figures of all who had a chance to be accepted, from the outcomes of those who were.
+
+    `observed` outcomes are known, `explored` of them of loans given by chance: there are no figures
+    where these are too few. Whoever is not among them is `left_out`, counted by why.
+    """
+
+    applicants: int
+    observed: int
+    explored: int
+    left_out: Mapping[str, int]
+    figures: Sequence[Estimated] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """All figures of one model in one window.
 
     The comparison is None without decisions or for a model without a profile, the performance until
-    outcomes are known, and the estimate without decisions.
+    outcomes are known, the estimate without decisions, and `everybody` without exploration.
     """
 
     window: Window
@@ -140,3 +173,4 @@ class Findings:
     comparison: Comparison | None = None
     performance: Performance | None = None
     estimate: Estimate | None = None
+    everybody: Everybody | None = None

@@ -14,6 +14,7 @@ import numpy as np
 
 from scoring.errors import ScoringError
 from scoring.evaluation.comparison import compare
+from scoring.monitoring.everybody import everybody
 from scoring.monitoring.findings import Findings, Quality, Service, Window
 from scoring.monitoring.performance import estimate, performance
 from scoring.monitoring.replay import kept_model
@@ -142,6 +143,8 @@ def _findings(
     lately = store.windows.settled(digest, window.since, window.until)
     ever = Settled.joined([store.windows.settled(digest, None, window.since), lately])
     decided = store.windows.decided_by_month(digest, window.until)
+    chances = store.windows.chances(None, window.until, window.until, digest)
+    along = store.windows.shadowed([number.decode() for number in chances.ids])
     return Findings(
         window=window,
         model_version=scorer.version,
@@ -152,4 +155,5 @@ def _findings(
         comparison=compare(reference, counted) if reference and counted else None,
         performance=performance(scorer, lately, ever, seed, decided),
         estimate=estimate(own.pds, refused, scorer.costs, seed),
+        everybody=everybody(chances, along, scorer.cutoff, scorer.costs),
     )

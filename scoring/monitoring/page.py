@@ -10,8 +10,9 @@ import orjson
 import polars as pl
 
 from scoring.evaluation.comparison import Comparison, Limits
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED, Estimates
 from scoring.features.wording.alerts import alert_text
-from scoring.monitoring.findings import Findings, Performance, Service
+from scoring.monitoring.findings import Everybody, Findings, Performance, Service
 from scoring.reports import document, plots
 from scoring.reports.document import (
     READ_IN,
@@ -276,6 +277,7 @@ def _outcomes(model: Findings, words: Words) -> Iterable[Block]:
         yield Paragraph(words("outcomes.none"))
     else:
         yield from _realised(model.performance, words)
+    yield from _everybody(model.everybody, words)
 
 
 def _realised(known: Performance, words: Words) -> Iterable[Block]:
@@ -312,6 +314,38 @@ def _promise(known: Performance, name: str, words: Words) -> str:
     return words("outcomes.no_promise")
 
 
+def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
+    """What is known of all who had a chance, or why nothing is."""
+    if known is None:
+        yield Paragraph(words("everybody.without"))
+        return
+    if not known.figures:
+        few = words("everybody.few", explored=known.explored, least=ENOUGH_EXPLORED)
+        yield Paragraph(few)
+        return
+    counts = {name: getattr(known, name) for name in ("applicants", "observed", "explored")}
+    yield Paragraph(words("everybody.known", **counts))
+    rows = [
+        (words(f"everybody.rows.{own.name}", own=own), *_estimates(own.estimates, words))
+        for own in known.figures
+    ]
+    yield words.table("everybody", rows)
+    reasons = (
+        words(f"everybody.left_out.{why}", count=count)
+        for why, count in known.left_out.items()
+        if count
+    )
+    yield Bullets((*reasons, *words.lines("everybody.limits")))
+
+
+def _estimates(known: Estimates | None, words: Words) -> tuple[str, str]:
+    # With one outcome alone there is no AUC.
+    if known is None or math.isnan(known.self_normalised.value):
+        return words("everybody.too_few"), ""
+    both = known.self_normalised, known.doubly_robust
+    return words.interval(both[0], ".3f"), words.interval(both[1], ".3f")
+
+
 def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
     def interval(name: str, stem: str, spec: str) -> str:
         if row[name] is None:
@@ -329,7 +363,8 @@ def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
 
 
 def _model_values(model: Findings) -> dict[str, Any]:
-    return {
+    known = {} if model.everybody is None else {"everybody": model.everybody}
+    return known | {
         "model_version": model.model_version,
         "model_digest": model.model_digest,
         "decisions": model.applicants,

@@ -27,7 +27,7 @@ from scoring.evaluation.metrics import (
     paired_difference,
 )
 from scoring.features.definitions import definitions
-from scoring.modelling.examples import Mask
+from scoring.modelling.examples import Mask, taken
 from scoring.reports.card.fields import Card, missing
 from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Scorer
@@ -153,7 +153,8 @@ class HeldOut:
     has to stand in the lineage of a model that is measured on them, as training.holdout. `current`
     are those whose outcomes are recent enough to tell how high PDs should be, everybody by default:
     calibration and Brier score are measured on them. `applicants` are their SK_ID_CURR, of whom the
-    most used were looked at `uses` times before.
+    most used were looked at `uses` times before. Each stands for `sample_weight` applicants, or for
+    itself.
     """
 
     target: Labels
@@ -162,6 +163,7 @@ class HeldOut:
     current: Mask | None = None
     uses: int = 0
     applicants: tuple[int, ...] = ()
+    sample_weight: Floats | None = None
 
     @property
     def levels(self) -> Mask:
@@ -190,6 +192,7 @@ class Scored:
         cutoff: float | None = None,
         resamples: int = 1000,
         seed: int = 0,
+        sample_weight: Floats | None = None,
     ) -> dict[str, Interval]:
         """Compute this model's figures minus another's on the same applicants.
 
@@ -198,8 +201,9 @@ class Scored:
         own = self.scorer.cutoff if cutoff is None else cutoff
         pds, others = self.pds[rows], other.pds[rows]
         return paired_difference(
-            target[rows], pds, others, own, other.scorer.cutoff, self.scorer.costs, resamples, seed
-        )
+            target[rows], pds, others, own, other.scorer.cutoff, self.scorer.costs, resamples, seed,
+            taken(sample_weight, rows),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -331,7 +335,8 @@ class _Contest:
         """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
         scorer, rows = self.challenger.scorer, self.held_out.levels
         pds = self.challenger.pds[rows]
-        ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs)["ece"]
+        weights = taken(self.held_out.sample_weight, rows)
+        ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs, weights)["ece"]
         bound = max(self.margins.worst_ece, chance_ece(pds, self.seed))
         better = bool(self._differences) and self._differences["ece"].high < 0
         words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
@@ -346,7 +351,7 @@ class _Contest:
     def against_best(self) -> Iterator[Gate]:
         """Hold the challenger against the best champion so far: small losses may not add up."""
         if self.past:
-            best = _best(self.past, self.held_out.target, self.seed)
+            best = _best(self.past, self.held_out, self.seed)
             yield from self._compared(self._minus(best), "best champion")
 
     def _compared(self, differences: Mapping[str, Interval], whose: str) -> Iterator[Gate]:
@@ -377,8 +382,9 @@ class _Contest:
 
         def minus(rows: Mask | slice) -> dict[str, Interval]:
             return self.challenger.minus(
-                champion, held_out.target, rows, resamples=self.resamples, seed=self.seed
-            )
+                champion, held_out.target, rows, resamples=self.resamples, seed=self.seed,
+                sample_weight=held_out.sample_weight,
+            )  # fmt: skip
 
         differences = minus(slice(None))
         if held_out.current is not None:
@@ -392,7 +398,7 @@ class _Contest:
             return {}
         table = four_fifths(
             self.held_out.groups, self.held_out.target, scored.pds, scored.scorer.cutoff,
-            self.resamples, self.seed,
+            self.resamples, self.seed, self.held_out.sample_weight,
         )  # fmt: skip
         rows = table.select("attribute", "ratio", "low", "high").iter_rows()
         return {attribute: Interval(*ratio) for attribute, *ratio in rows}
@@ -410,17 +416,20 @@ def _feature_set(scorer: Scorer) -> Gate:
     )
 
 
-def _best(champions: Sequence[Scored], target: Labels, seed: int) -> Scored:
+def _best(champions: Sequence[Scored], held_out: HeldOut, seed: int) -> Scored:
     """Give each half of the applicants the PDs of the champion that is the cheapest on the other.
 
     On the applicants that it is chosen by, the best of several looks better than it is. All
     decide by the same costs.
     """
+    target, weights = held_out.target, held_out.sample_weight
     half = np.random.default_rng(seed).random(target.size) < 0.5
     pds, costs = np.empty(target.size), champions[0].scorer.costs
     for own, other in ((half, ~half), (~half, half)):
+        counts = taken(weights, other)
         prices = [
-            business_cost(target[other], c.pds[other], costs.cutoff, costs) for c in champions
+            business_cost(target[other], c.pds[other], costs.cutoff, costs, counts)
+            for c in champions
         ]
         pds[own] = champions[int(np.argmin(prices))].pds[own]
     return Scored(champions[0].scorer, pds)

@@ -23,6 +23,8 @@ from scoring.store import Store, StoreError
 NOT_RECORDED = "not recorded"
 # Of the figures on held-out applicants, those that a model is judged by.
 _FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
+# Of a training that explored loans weigh more in than others.
+_WEIGHTS = ("explored", "explored_stand_for", "largest_weight")
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ def _training(known: Mapping[str, Any]) -> Iterator[Step]:
         **{name: training.get(name) for name in ("seed", "folds", "trials")},
         "costs": costs if None not in costs.values() else None,
         "protected_attributes": training.get("use_protected"),
+        **{name: training[name] for name in _WEIGHTS if name in training},
     }
     yield Step("training", facts)
 

@@ -41,9 +41,11 @@ from scoring.store.records import new_id as new_id
 from scoring.store.retention import Retention
 from scoring.store.reviews import Reviews
 from scoring.store.reviews import ReviewState as ReviewState
+from scoring.store.windows import Chances as Chances
 from scoring.store.windows import Detail as Detail
 from scoring.store.windows import Headlines as Headlines
 from scoring.store.windows import Settled as Settled
+from scoring.store.windows import Shadowed as Shadowed
 from scoring.store.windows import Windows
 
 

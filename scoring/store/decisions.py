@@ -137,6 +137,11 @@ class Decisions(Repository):
             following = query.where(_beyond(page[-1], newest_first=newest_first))
             left = None if left is None else left - len(page)
 
+    def spent(self, at: datetime) -> float:
+        """Return the sum of the PDs of those whom chance accepted in the month of a time (UTC)."""
+        with self._database.reading() as connection:
+            return _spent(connection, at)
+
     def referred(
         self, *, since: datetime, caller: str | None = None, limit: int
     ) -> list[Prediction]:

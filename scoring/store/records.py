@@ -123,7 +123,10 @@ class Decided(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """A decision whose outcome is known; who asked for it, and who reported the outcome."""
+    """A decision whose outcome is known; who asked for it, and who reported the outcome.
+
+    `chance` is how likely exploration was to give the loan, of whom it has drawn; 1 of all others.
+    """
 
     id: str
     at: datetime
@@ -133,6 +136,7 @@ class Labelled(NamedTuple):
     asked: str
     defaulted: bool
     reported: str
+    chance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Result, Select, func, not_, select
+from sqlalchemy import Connection, Result, Select, case, func, not_, select
 
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS
@@ -15,7 +15,7 @@ from scoring.store.engine import chosen, chunks
 from scoring.store.outcomes import granted, latest_override
 from scoring.store.pseudonyms import ERASED
 from scoring.store.records import Labelled
-from scoring.store.schema import outcomes, predictions
+from scoring.store.schema import outcomes, predictions, shadows
 
 _FETCHED = 20_000
 # What monitoring reads of every decision, and as what.
@@ -66,6 +66,14 @@ class Detail(NamedTuple):
     misunderstood: str | None = None
 
 
+class Shadowed(NamedTuple):
+    """What a model that was scored along would have decided in the place of another."""
+
+    prediction_id: str
+    model_version: str
+    decision: str
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """Decisions and what came of them, a column each; the last override counts as the decision.
@@ -99,6 +107,38 @@ class Settled:
         # Without any, the columns have their types all the same.
         columns = ([getattr(part, name) for part in (cls.of(()), *parts)] for name in names)
         return cls(*map(np.concatenate, columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """Decisions of a time with exploration, in the order of time, a column each.
+
+    The texts are bytes, `exploration` is empty for None, `at` in UTC. `chance` is how likely the
+    policy was to give the loan: 0 where it never would, NaN where an officer decided. `known` are
+    the outcomes of loans that the policy gave and no officer took back.
+    """
+
+    ids: Texts
+    at: Times
+    pds: Floats
+    chance: Floats
+    exploration: Texts
+    known: Flags
+    defaulted: Flags
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Any]]) -> Self:
+        """From an id, time, PD, chance, exploration and an outcome or None each."""
+        ids, moments, pds, chance, why, defaulted = zip(*rows, strict=True) if rows else ((),) * 6
+        return cls(
+            np.array(ids, "S36"),
+            np.array([at.timestamp() * 1e6 for at in moments]).astype("M8[us]"),
+            np.array(pds, np.float64),
+            np.array(chance, np.float64),
+            np.array([each or "" for each in why], "S12"),
+            np.array([each is not None for each in defaulted], np.bool_),
+            np.array(defaulted, np.bool_),
+        )
 
 
 class Windows(Repository):
@@ -144,10 +184,11 @@ class Windows(Repository):
 
     def labelled(self, until: datetime) -> list[Labelled]:
         """Return each applicant's last loan whose outcome was observed before a time, by time."""
-        columns = [predictions.c[name] for name in _LABELLED]
-        columns += [outcomes.c.defaulted, outcomes.c.caller]
+        columns = (predictions.c[name] for name in _LABELLED)
+        drawn = predictions.c.exploration == "drawn"
+        chance = case((drawn, predictions.c.propensity), else_=1.0)
         query = (
-            select(*columns)
+            select(*columns, outcomes.c.defaulted, outcomes.c.caller, chance)
             .join(outcomes, predictions.c.id == outcomes.c.prediction_id)
             .where(outcomes.c.observed_at < until, granted(), predictions.c.applicant != ERASED)
         )
@@ -190,6 +231,48 @@ class Windows(Repository):
         with self._database.reading(LONG_SECONDS) as connection:
             parts = _in_order(connection, query).partitions()
             return Settled.joined([Settled.of(rows) for rows in parts])
+
+    def chances(
+        self, since: datetime | None, until: datetime, now: datetime, digest: str | None = None
+    ) -> Chances:
+        """Return the decisions since somebody was explored, of a model or of all.
+
+        They are from a time on and before another, times without exploration left out; outcomes
+        observed before `now` are known.
+        """
+        column = predictions.c
+        # By an index that holds the explored alone, so that nothing else is read without any.
+        begun = select(func.min(column.at)).where(column.exploration.is_not(None))
+        where = [
+            column.at >= begun.scalar_subquery(),
+            column.at < until,
+            column.policy.is_not(None),
+        ]
+        where += [column.at >= since] if since else []
+        where += [column.model_digest == digest] if digest else []
+        chance = case(
+            (column.decision == "refer", None),
+            (column.exploration == "drawn", column.propensity),
+            (column.exploration == "not drawn", 1.0 - column.propensity),
+            (column.decision == "accept", 1.0),
+            else_=0.0,
+        )
+        stood = granted() & (column.decision == "accept") & (outcomes.c.observed_at < now)
+        query = (
+            select(column.id, column.at, column.pd, chance, column.exploration,
+                   case((stood, outcomes.c.defaulted)))
+            .outerjoin(outcomes, column.id == outcomes.c.prediction_id)
+            .where(*where)
+        )  # fmt: skip
+        with self._database.reading(LONG_SECONDS) as connection:
+            return Chances.of(_in_order(connection, query).all())
+
+    def shadowed(self, numbers: Sequence[str]) -> list[Shadowed]:
+        """Return what models that were scored along made of the applicants of some decisions."""
+        query = select(*(shadows.c[name] for name in Shadowed._fields))
+        with self._database.reading(LONG_SECONDS) as connection:
+            rows = chosen(connection, query, shadows.c.prediction_id, numbers)
+            return sorted(map(Shadowed._make, rows))
 
     def decided_by_month(self, digest: str, until: datetime) -> dict[date, int]:
         """Count a model's decisions before a time, by the first day of the month in UTC."""

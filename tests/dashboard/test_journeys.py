@@ -339,11 +339,21 @@ def test_those_in_charge_see_what_was_found_and_change_the_policy(
     share = "split" if language == "fr" else "shadow"
     page.get_by_role("combobox", name=texts["strategy"]).click()
     page.get_by_role("option", name=texts[f"strategy_{share}"]).click()
-    page.get_by_role("textbox", name=texts["motive"]).fill("To try the new one.")
-    page.get_by_role("button", name=texts["policy_send"]).click()
+    page.get_by_role("textbox", name=texts["motive"]).first.fill("To try the new one.")
+    page.get_by_role("button", name=texts["policy_send"], exact=True).click()
     page.get_by_text(texts["policy_kept"]).wait_for()
     assert service.store.models.policy().strategy == share
     looked_at(page, "model", language)
+    for name, value in (("share", "2"), ("bound", "30"), ("budget", "40")):
+        page.get_by_role("spinbutton", name=texts[f"explore_{name}"]).fill(value)
+    page.get_by_role("textbox", name=texts["motive"]).last.fill("Decided by the committee.")
+    page.get_by_role("button", name=texts["exploration_send"]).click()
+    expect(page.get_by_text(texts["exploration_off"])).to_have_count(0)
+    changed = service.store.models.policy()
+    assert (changed.explore_share, changed.explore_bound, changed.explore_budget) == (0.02, 0.3, 40)
+    page.get_by_text(texts["exploration_ethics"]).scroll_into_view_if_needed()
+    looked_at(page, "exploration", language)
+    service.store.models.change_policy({"explore_share": 0.0}, "A test", "it is over")
 
 
 def test_nothing_that_a_browser_receives_holds_the_key_of_the_page(

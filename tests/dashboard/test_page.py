@@ -790,6 +790,33 @@ def test_the_policy_is_changed_with_who_and_why(service: Service) -> None:
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
+def test_exploration_is_switched_on_with_who_and_why(service: Service, language: Any) -> None:
+    off = {"explore_share": 0.0, "explore_bound": 0.3125, "explore_budget": 5.5}
+    service.store.models.change_policy(off, "A test", "to begin")
+    page = at_tab(opened(language), "model", language)
+    assert TEXTS[language]["exploration_off"] in words(page)
+    assert TEXTS[language]["exploration_ethics"] in words(page)
+    page.number_input(key="explore_share").set_value(2.5)
+    page.button(key="exploration_send").click().run()
+    assert TEXTS[language]["who_and_why"] in words(page)
+    assert service.store.models.policy().explore_share == 0.0
+    page.text_input(key="actor").set_value("C. Martin")
+    page.text_input(key="exploration_motive").set_value("Decided by the committee.")
+    page.button(key="exploration_send").click().run()
+    found = service.store.models.policy()
+    # What was not changed is sent as it was.
+    assert (found.explore_share, found.explore_bound, found.explore_budget) == (0.025, 0.3125, 5.5)
+    said = words(page)
+    assert TEXTS[language]["exploration_off"] not in said
+    bound, share = percent(0.3125, language), percent(0.025, language)
+    told = TEXTS[language]["exploration_on"].format(
+        bound=bound, share=share, spent="0", budget=number(5.5, language)
+    )
+    assert told in said
+    service.store.models.change_policy(off, "A test", "it is over")
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_policy_that_somebody_else_has_changed_is_told_and_not_overwritten(
     service: Service, language: Any
 ) -> None:

@@ -46,6 +46,12 @@ class History:
         """How many of them defaulted."""
         return sum(decision.defaulted for decision in self.decisions)
 
+    @property
+    def weights(self) -> dict[int, float]:
+        """For how many applicants each whom exploration has drawn stands, by SK_ID_CURR."""
+        own = zip(self.numbers, self.decisions, strict=True)
+        return {number: 1.0 / each.chance for number, each in own if each.chance < 1.0}
+
 
 @dataclass(frozen=True)
 class Keys:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.registry.retraining.retrain import Attempt
 from scoring.reports import document
 from scoring.reports.card.pages import retold
-from scoring.reports.document import READ_IN, Bullets, Page, Paragraph, Section, Table
+from scoring.reports.document import READ_IN, Block, Bullets, Page, Paragraph, Section, Table
 from scoring.reports.words import Words
 
 _FIGURES = ("business_cost", "auc", "brier", "ece")
@@ -23,10 +24,10 @@ def html(attempt: Attempt) -> str:
 
 
 def _page(attempt: Attempt, words: Words) -> Page:
-    tables = {
+    tables: dict[str, list[Block]] = {
         "material": [_material(attempt, words)],
         "callers": [_callers(attempt, words)],
-        "window": [_window(attempt, words), _figures(attempt, words)],
+        "window": [_basis(attempt, words), _window(attempt, words), _figures(attempt, words)],
         "effects": [_effects(attempt, words)],
         "gates": [_gates(attempt, words)],
     }
@@ -63,6 +64,8 @@ def values(attempt: Attempt) -> dict[str, Any]:
             "refused": window.refused,
             "with_outcome": len(window.history.decisions),
             "defaults": window.history.defaults,
+            "basis": window.basis,
+            "explored": window.explored,
             "stand_ins": trial.stand_ins,
             "stand_ins_wanted": trial.wanted,
         },
@@ -135,6 +138,12 @@ def _effects(attempt: Attempt, words: Words) -> Table:
         (table, words("difference", value=move)) for table, move in attempt.trial.effects.items()
     )
     return words.table("effects", rows)
+
+
+def _basis(attempt: Attempt, words: Words) -> Paragraph:
+    window = attempt.trial.window
+    key = "window.weighted" if window.weights else "window.represented"
+    return Paragraph(words(key, explored=window.explored, least=ENOUGH_EXPLORED))
 
 
 def _window(attempt: Attempt, words: Words) -> Table:

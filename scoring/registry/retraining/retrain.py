@@ -15,12 +15,14 @@ import numpy as np
 from scoring.data.dataset import Dataset
 from scoring.data.versions import Addition, DataVersionError, DataVersions
 from scoring.errors import ScoringError
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.modelling import pipeline
 from scoring.modelling.calibration import LEAST_DEFAULTS
 from scoring.modelling.examples import is_held_out
 from scoring.modelling.fit import candidate_of
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.validation import Progress
+from scoring.monitoring.everybody import cohort
 from scoring.registry import approval
 from scoring.registry.gates import GateVerdict
 from scoring.registry.holdout_uses import HoldoutUses
@@ -162,7 +164,7 @@ def gather(
     callers = callers_of([own for own in new if own.id in used])
     return Material(
         champion, digest, addition, history, newest_of(history, window),
-        window_of(store, newest, since, last), first, callers,
+        window_of(store, newest, since, last, now), first, callers,
         left_out + history.left_out + newest.left_out,
         (*doubts(callers, caller_share), *held_by),
     )  # fmt: skip
@@ -262,7 +264,7 @@ def _challenger(
         f"{len(material.history.decisions):,} decisions with their outcomes added to its data."
     )
     with DataVersions.beside(registry.folder).opened(material.dataset) as dataset:
-        data = pipeline.load(dataset, protected)
+        data = pipeline.load(dataset, protected, material.history.weights)
         candidate, newest = candidate_of(champion), material.newest
         with begin(data, settings):
             run = pipeline.retrain(data, candidate, newest, settings, MODEL_NAME, why, progress)
@@ -342,8 +344,21 @@ def newest_of(history: History, span: timedelta) -> tuple[int, ...]:
     return tuple(np.array(history.numbers)[recent].tolist())
 
 
-def window_of(store: Store, newest: History, since: datetime, last: datetime) -> Window:
-    """Count all decisions of the time in which the newest ones with an outcome were taken."""
+def window_of(
+    store: Store, newest: History, since: datetime, last: datetime, now: datetime
+) -> Window:
+    """Count all decisions of the time in which the newest ones with an outcome were taken.
+
+    Where enough of them were explored, the chance that each had to be accepted gives weights.
+    """
     until = last + timedelta(microseconds=1)
     decisions = store.windows.headlines(since, until).decisions
-    return Window(since, until, newest, decisions.size, int((decisions == b"refuse").sum()))
+    refused = int((decisions == b"refuse").sum())
+    chances = store.windows.chances(since, until, now)
+    own = np.isin(chances.ids, [decision.id.encode() for decision in newest.decisions])
+    chosen = cohort(chances, own)
+    weights = {}
+    if chosen.logged is not None and chosen.explored >= ENOUGH_EXPLORED:
+        weighed = zip(chances.ids[chosen.kept], chosen.logged.weights, strict=True)
+        weights = {number.decode(): float(weight) for number, weight in weighed if weight}
+    return Window(since, until, newest, decisions.size, refused, chosen.explored, weights)

@@ -2,15 +2,17 @@
 
 Only those who were given a loan have an outcome, and the champion chose them: on them alone a
 challenger that refuses more looks better, and what it would accept of the refused costs nothing.
-So the refused are represented by stand-ins: held-out applicants of known outcome whom the champion
-would refuse, in the share in which it refused. These are of the original hold-out, on which both
-models are held against each other on their own, too: new labels must not unlearn what was known.
+Where chance has accepted enough of the refused, each whom the policy might have accepted counts by
+1 / chance. Else the refused are represented by stand-ins: held-out applicants of known outcome whom
+the champion would refuse, in the share in which it refused. These are of the original hold-out, on
+which both models are held against each other on their own, too: new labels must not unlearn what
+was known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -20,6 +22,7 @@ from scoring.data.dataset import Dataset
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import figures
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.registry.gates import HeldOut, Scored
 from scoring.registry.holdout import Unseen, held_out_rows, unseen
 from scoring.registry.retraining.history import History
@@ -39,7 +42,9 @@ class Window:
     """The newest decisions with a known outcome, which neither model has learnt from.
 
     They may have been taken from `since` to `until`; of all decisions in that time, whatever came
-    of them, there are `decided`, and `refused` were refusals.
+    of them, there are `decided`, and `refused` were refusals. `explored` of those with an outcome
+    were accepted by chance. If they are enough, `weights` say for how many of all who had a chance
+    each decision stands, by its id; else there are none.
     """
 
     since: datetime
@@ -47,6 +52,21 @@ class Window:
     history: History
     decided: int
     refused: int
+    explored: int = 0
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def basis(self) -> str:
+        """How the refused have a part in the comparison, in a sentence."""
+        if self.weights:
+            return (
+                f"{self.explored} loans that chance gave to refused applicants stand for all whom "
+                "it might have given one, by weights."
+            )
+        return (
+            f"Stand-ins represent the refused: {self.explored} explored loans have an outcome, and "
+            f"weights take {ENOUGH_EXPLORED}."
+        )
 
     @property
     def refusal_rate(self) -> float:
@@ -68,7 +88,8 @@ class Trial:
     past : tuple of Scored
         The champions before this one, on the same applicants.
     on_labelled, on_all : mapping of str to Interval
-        Figures of the challenger minus the champion's, without stand-ins and with them.
+        Figures of the challenger minus the champion's: on the labelled decisions as they are, and
+        with weights or stand-ins.
     on_original : mapping of str to Interval
         The same on the original hold-out, where the challenger refuses as many as the champion:
         how high PDs are, and so how many it would refuse, follows today's outcomes.
@@ -113,7 +134,10 @@ class Trial:
     def figures_of(self, scored: Scored) -> dict[str, float]:
         """Compute a model's own figures on all these applicants."""
         scorer = scored.scorer
-        return figures(self.held_out.target, scored.pds, scorer.cutoff, scorer.costs)
+        return figures(
+            self.held_out.target, scored.pds, scorer.cutoff, scorer.costs,
+            self.held_out.sample_weight,
+        )  # fmt: skip
 
 
 def held(
@@ -124,7 +148,9 @@ def held(
     seed: int = 0,
     past: Sequence[Scorer] = (),
 ) -> Trial:
-    """Score the newest decisions and the stand-ins with both models, and with `past` champions.
+    """Score the newest decisions with all models, `past` champions among them.
+
+    Stand-ins are scored where there are no weights.
 
     The window has at least one labelled decision. `original` is what the first champion of all
     learnt from: the stand-ins are of those held out of it, whose outcomes no caller has reported.
@@ -144,13 +170,14 @@ def compared(
 ) -> Trial:
     """Compare on features: the `newest` are the window's labelled decisions, in its order."""
     models = challenger, champion, *past
+    newest = _weighed(newest, window)
     newest_pds = [own.predict(newest.features) for own in models]
     others_pds = [own.predict(original.features) for own in models]
     held_out, others = newest.held_out, original.held_out
-    size = held_out.target.size
+    size, weights = held_out.target.size, held_out.sample_weight
     # Where nearly all are refused no number of stand-ins would do.
     rate = min(window.refusal_rate, _ALMOST_ALL)
-    wanted = round(size * rate / (1.0 - rate))
+    wanted = 0 if window.weights else round(size * rate / (1.0 - rate))
     chosen = _refused(champion, others_pds[1], wanted, seed)
     pds = [
         np.concatenate([own, old[chosen]]) for own, old in zip(newest_pds, others_pds, strict=True)
@@ -173,13 +200,31 @@ def compared(
             held_out.rule,
             np.arange(target.size) < size,
             applicants=held_out.applicants + others.applicants,
+            sample_weight=weights,
         ),
         on_labelled=ours.minus(theirs, target, slice(size), seed=seed),
-        on_all=ours.minus(theirs, target, seed=seed),
+        on_all=ours.minus(theirs, target, seed=seed, sample_weight=weights),
         on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),
         effects=effects(challenger, champion, original, seed),
         past=tuple(earlier),
     )
+
+
+def _weighed(newest: Unseen, window: Window) -> Unseen:
+    """Leave out, where there are weights, decisions that have none."""
+    if not window.weights:
+        return newest
+    weights = np.array([window.weights.get(own.id, 0.0) for own in window.history.decisions])
+    some, held_out = weights > 0.0, newest.held_out
+    numbers = tuple(np.array(held_out.applicants)[some].tolist())
+    weighed = HeldOut(
+        held_out.target[some],
+        held_out.groups.filter(some),
+        held_out.rule,
+        applicants=numbers,
+        sample_weight=weights[some],
+    )
+    return Unseen(weighed, newest.features.filter(some))
 
 
 def _as_strict(pds: list[Floats], cutoff: float) -> float:

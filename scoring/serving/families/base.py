@@ -86,9 +86,11 @@ class Model(ABC):
         return self.raw_scores(matrix)[:, np.newaxis]
 
     @classmethod
-    def weights_of(cls, parts: Floats, target: Labels) -> Floats:
+    def weights_of(
+        cls, parts: Floats, target: Labels, sample_weight: Floats | None = None
+    ) -> Floats:
         """How much each part counts, learnt from parts of applicants whom no model had seen."""
-        del target
+        del target, sample_weight
         return np.ones(parts.shape[1])
 
     def weighted(self, weights: Floats) -> Self:

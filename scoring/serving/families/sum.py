@@ -64,13 +64,15 @@ class SumModel(Model):
         return np.column_stack([member.raw_scores(matrix) for member in self.members])
 
     @classmethod
-    def weights_of(cls, parts: Floats, target: Labels) -> Floats:
+    def weights_of(
+        cls, parts: Floats, target: Labels, sample_weight: Floats | None = None
+    ) -> Floats:
         """The shares, in tenths, of the sum that says most about the outcomes once calibrated.
 
         None is below nothing, so that the sum heeds the directions of its members.
         """
         shares = np.column_stack([_TENTHS, 1.0 - _TENTHS])
-        losses = [_loss(parts @ share, target) for share in shares]
+        losses = [_loss(parts @ share, target, sample_weight) for share in shares]
         weights: Floats = shares[int(np.argmin(losses))]
         return weights
 
@@ -143,11 +145,12 @@ def _own(parameters: Parameters, name: str) -> dict[str, Any]:
     }
 
 
-def _loss(scores: Floats, target: Labels) -> float:
+def _loss(scores: Floats, target: Labels, sample_weight: Floats | None) -> float:
     """The log loss of scores after Platt scaling."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
     column = scores[:, np.newaxis]
-    model = LogisticRegression(C=np.inf).fit(column, target)
-    return float(log_loss(target, model.predict_proba(column)[:, 1]))
+    model = LogisticRegression(C=np.inf).fit(column, target, sample_weight)
+    pds = model.predict_proba(column)[:, 1]
+    return float(log_loss(target, pds, sample_weight=sample_weight))

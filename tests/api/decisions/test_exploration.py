@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,17 @@ def test_a_share_is_accepted_and_every_decision_tells_how_likely_it_was(
     assert said == {("accept", 0.3, "drawn"), ("refuse", 0.7, "not drawn")}
     assert {own.model_decision for own in decisions.values()} == {"refuse"}
     assert {own.policy for own in decisions.values()} == {store.models.policy().number}
+
+
+def test_the_policy_tells_what_the_month_has_spent(
+    client: FlaskClient, store: Store, scorer: Scorer
+) -> None:
+    assert client.get("/policy").json["explore_spent"] == 0.0
+    decisions = decide(client, store, EVERYBODY)
+    loss = scorer.costs.false_negative / scorer.costs.false_positive
+    spent = loss * sum(decisions[name].pd for name in drawn(decisions))
+    assert client.get("/policy").json["explore_spent"] == pytest.approx(spent)
+    assert store.decisions.spent(datetime.now(UTC) + timedelta(days=32)) == 0.0
 
 
 def test_propensities_add_up_to_all_who_are_in_the_band() -> None:

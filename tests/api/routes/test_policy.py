@@ -18,7 +18,12 @@ from api.decisions import example
 from scoring.serving.scorer import Calibration, Scorer
 from tests.helpers import serving
 
-NOTHING_EXPLORED = {"explore_share": 0.0, "explore_bound": 0.0, "explore_budget": 0.0}
+NOTHING_EXPLORED = {
+    "explore_share": 0.0,
+    "explore_bound": 0.0,
+    "explore_budget": 0.0,
+    "explore_spent": 0.0,
+}
 
 
 @pytest.fixture

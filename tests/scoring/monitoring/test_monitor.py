@@ -20,7 +20,9 @@ from typer.testing import CliRunner, Result
 
 from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
+from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import realised_cost
+from scoring.evaluation.off_policy import Estimates
 from scoring.features.vectors import from_bytes, layout, to_bytes
 from scoring.features.wording import describe
 from scoring.monitoring import page
@@ -407,3 +409,61 @@ def test_realised_cost_is_that_of_the_decisions_not_of_the_pds(scorer: Scorer) -
     assert found.promised == {"auc": 0.7}
     assert found.by_vintage["labelled"].to_list() == [3, 1]
     assert performance(scorer, Settled.of(rows[1:]), settled) is None
+
+
+def test_without_exploration_a_look_is_as_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit, but for a sentence on the page that says what it cannot tell."""
+    (found,) = look(store, START, END)
+    told = page.values([found], [])
+    assert "everybody" not in told["models"][0]
+    assert "What became of the refused nobody can tell" in page.html([found], [], "en")
+    assert "nul ne peut le dire" in page.html([found], [], "fr")
+    monkeypatch.setattr("scoring.monitoring.monitor.everybody", lambda *_: None)
+    assert json.dumps(page.values(look(store, START, END), [])) == json.dumps(told)
+
+
+def test_with_exploration_a_look_tells_of_everybody(store: Store, tmp_path: Path) -> None:
+    """The 140 of the highest PDs are as if refused, and three in five of them were drawn."""
+    riskiest = sorted(store.decisions.search(), key=lambda one: -one.pd)[:140]
+    with sqlite3.connect(tmp_path / "scoring.db") as connection:
+        connection.execute("UPDATE predictions SET policy = 1, decision = 'accept'")
+        for place, one in enumerate(riskiest):
+            drawn = place % 5 < 3
+            why = ("accept", "drawn", 0.6) if drawn else ("refuse", "not drawn", 0.4)
+            connection.execute(
+                "UPDATE predictions SET model_decision = 'refuse', decision = ?, exploration = ?, "
+                "propensity = ? WHERE id = ?", (*why, one.id),
+            )  # fmt: skip
+    store.outcomes.record(
+        [
+            Outcome(one.applicant, one.id, int(one.applicant) % 7 == 0, NOW, NOW, "loopback")
+            for one in store.decisions.search()
+            if one.decision == "accept"
+        ]
+    )
+    (found,) = look(store, START, END)
+    known = found.everybody
+    assert known is not None
+    first = min(one.at for one in store.decisions.search() if one.exploration)
+    since = list(store.decisions.search(since=first))
+    assert known.applicants == len(since)
+    assert known.observed == sum(one.decision == "accept" for one in since)
+    assert known.explored == 84
+    defaulted = [int(one.applicant) % 7 == 0 for one in store.decisions.search()]
+    rate = known.figures[0].estimates
+    assert rate is not None
+    assert rate.self_normalised.value == pytest.approx(np.mean(defaulted), abs=0.05)
+    (told,) = page.values([found], [])["models"]
+    first, *others = told["everybody"]["figures"]
+    assert first["name"] == "default_rate"
+    assert first["estimates"]["doubly_robust"].keys() == {"value", "low", "high"}
+    assert sum(own["applicants"] for own in others if own["name"] == "grade") == len(since)
+    nothing = Interval(math.nan, math.nan, math.nan)
+    one_sided = known.figures[1]._replace(estimates=Estimates(nothing, nothing, nothing))
+    without = replace(found, everybody=replace(known, figures=[one_sided]))
+    assert "<td>too few outcomes</td>" in page.html([without], [], "en")
+    assert "84 of them of explored loans" in page.html([found], [], "en")
+    assert "dont 84 de prêts explorés" in page.html([found], [], "fr")
+    (tmp_path / "page.html").write_text(page.html([found], []))

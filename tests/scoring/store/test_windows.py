@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,55 @@ def test_outcomes_are_read_along_that_index_too(tmp_path: Path) -> None:
         )
     assert "SCAN predictions USING COVERING INDEX ix_predictions_at" in plan
     assert "TEMP B-TREE" not in plan.split("CORRELATED")[0]
+
+
+def test_without_exploration_nobody_had_another_chance_than_the_rule(store: Store) -> None:
+    store.decisions.record([prediction(at=NOON, policy=3), prediction(at=NOON)])
+    assert store.windows.chances(None, NOON + HOUR, NOON + HOUR).ids.size == 0
+
+
+def test_chances_and_the_outcomes_that_the_policy_has_brought(store: Store) -> None:
+    """Not those of loans that an officer gave, nor of a time before there was exploration."""
+    known: dict[str, dict[str, Any]] = {
+        "before": {"decision": "accept", "policy": None},
+        "drawn": {"decision": "accept", "exploration": "drawn", "propensity": 0.1},
+        "accepted": {"decision": "accept"},
+        "vetoed": {"decision": "accept", "exploration": "drawn", "propensity": 0.1},
+        "not drawn": {"exploration": "not drawn", "propensity": 0.9},
+        "given": {"exploration": "not drawn", "propensity": 0.9},
+        "spent": {"exploration": "budget spent", "propensity": 1.0},
+        "above": {"propensity": 1.0},
+        "referred": {"decision": "refer"},
+        "late": {"decision": "accept"},
+        "other": {"decision": "accept", "model_digest": "b" * 64},
+    }
+    made = {
+        name: prediction(**{"at": NOON + i * HOUR, "applicant": str(i), "policy": 3} | changes)
+        for i, (name, changes) in enumerate(known.items(), 1)
+    }
+    made["drawn"] = replace(made["drawn"], model_decision="refuse")
+    made["vetoed"] = replace(made["vetoed"], model_decision="refuse")
+    store.decisions.record(list(made.values()))
+    for name, word in (("vetoed", "refuse"), ("given", "accept"), ("referred", "accept")):
+        store.outcomes.override(Override(made[name].id, word, "ana", "-", NOON, "loopback"))
+    months = {"late": 900}
+    store.outcomes.record([
+        Outcome(own.applicant, own.id, name == "drawn",
+                own.at + timedelta(days=months.get(name, 300)), NOON, "loopback")
+        for name, own in made.items() if name not in ("spent", "above", "not drawn")
+    ])  # fmt: skip
+    found = store.windows.chances(None, NOON + 24 * HOUR, NOON + timedelta(days=400), "a" * 64)
+    names = [name for name in made if name not in ("before", "other")]
+    assert [one.decode() for one in found.ids] == [made[name].id for name in names]
+    chance = dict(zip(names, found.chance.tolist(), strict=True))
+    assert np.isnan(chance.pop("referred"))
+    assert chance == pytest.approx({
+        "drawn": 0.1, "accepted": 1.0, "vetoed": 0.1, "not drawn": 0.1, "given": 0.1, "spent": 0.0,
+        "above": 0.0, "late": 1.0,
+    })  # fmt: skip
+    assert [names[i] for i in np.flatnonzero(found.known)] == ["drawn", "accepted"]
+    assert [names[i] for i in np.flatnonzero(found.defaulted)] == ["drawn"]
+    assert found.at[0] == np.datetime64(made["drawn"].at.replace(tzinfo=None), "us")
+    everything = store.windows.chances(NOON + 3 * HOUR, NOON + 24 * HOUR, NOON)
+    assert everything.ids.size == 9
+    assert not everything.known.any()

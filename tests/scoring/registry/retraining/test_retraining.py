@@ -25,6 +25,7 @@ from scoring.data.synthetic import write_sample
 from scoring.data.tables import TABLES
 from scoring.data.versions import DataVersions
 from scoring.errors import ScoringError
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.features import build_features
 from scoring.features.vectors import compute, from_bytes, pack, to_bytes
 from scoring.modelling import pipeline
@@ -34,7 +35,9 @@ from scoring.modelling.pipeline import TrainingSettings
 from scoring.registry import approval
 from scoring.registry.holdout import unseen
 from scoring.registry.holdout_uses import HoldoutUses
+from scoring.registry.lineage import lineage_of
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
+from scoring.registry.retraining import report
 from scoring.registry.retraining.history import (
     Keys,
     applicants_of,
@@ -311,6 +314,87 @@ def test_stand_ins_are_refused_held_out_applicants_in_the_share_of_refusals(
     assert set(champion.decide(trial.champion.pds[labelled:])) == {"refuse"}
     assert trial.cost == (0.0, 0.0, 0.0)
     assert not trial.cheaper
+
+
+def explore(world: World, share: float) -> None:
+    """As if the champion had refused 300 more, and a policy explored a share of them."""
+    with sqlite3.connect(world.database) as database:
+        database.execute("UPDATE predictions SET policy = 1")
+        accepted = "SELECT id FROM predictions WHERE decision = 'accept' ORDER BY pd DESC LIMIT 300"
+        numbers = [number for (number,) in database.execute(accepted)]
+        for number, dice in zip(
+            numbers, np.random.default_rng(6).random(len(numbers)), strict=True
+        ):
+            drawn = dice < share
+            database.execute(
+                "UPDATE predictions SET model_decision = 'refuse', decision = ?, exploration = ?, "
+                "propensity = ? WHERE id = ?",
+                (*(("accept", "drawn", share) if drawn else ("refuse", "not drawn", 1 - share)),
+                 number),
+            )  # fmt: skip
+
+
+def test_explored_loans_weigh_what_they_stand_for(living: World, tmp_path: Path) -> None:
+    """In the fit, in the calibration, in the comparison instead of stand-ins, and on record."""
+    registry, export, reports = copied(living.registry, tmp_path), tmp_path / "c", tmp_path / "r"
+    explore(living, 0.6)
+    tell(living, changed=True)
+    material = gather(registry, living.store, timedelta(days=230), NOW)
+    recorded = {one.id: one for one in living.store.decisions.search()}
+    learnt = material.history
+    assert set(learnt.weights) == {
+        number
+        for number, one in zip(learnt.numbers, learnt.decisions, strict=True)
+        if recorded[one.id].exploration == "drawn"
+    }
+    assert list(learnt.weights.values()) == pytest.approx([1 / 0.6] * len(learnt.weights))
+    window = material.window
+    assert window.explored >= ENOUGH_EXPLORED
+    drawn = [recorded[number].exploration == "drawn" for number in window.weights]
+    own = np.array(list(window.weights.values()))
+    # Together with the accepted they stand for all but those whom the champion refers.
+    everybody = [
+        one.exploration is not None
+        for one in recorded.values()
+        if (one.exploration or one.decision == "accept") and window.since <= one.at < window.until
+    ]
+    assert own[drawn].sum() / own.sum() == pytest.approx(np.mean(everybody), abs=0.06)
+    found = attempt(registry, material, "ana", "why", NOW, export=export, reports=reports)
+    assert (found.trial.stand_ins, found.trial.wanted) == (0, 0)
+    assert found.trial.held_out.target.size == len(window.weights)
+    assert "by weights" in found.why
+    training = registry.load("2").lineage["training"]
+    assert 0 < training["explored"] <= len(learnt.weights)
+    assert training["explored_stand_for"] == pytest.approx(training["explored"] / 0.6)
+    facts = {step.name: step.facts for step in lineage_of(registry, "2").steps}["training"]
+    assert facts["largest_weight"] == pytest.approx(1 / 0.6)
+    told = report.values(found)
+    assert told["window"]["basis"].startswith(f"{window.explored} loans that chance gave")
+    page = report.html(found)
+    assert "prêts que le hasard a accordés" in page
+    assert "loans that chance gave to refused applicants stand" in page
+
+
+def test_without_exploration_nothing_is_weighed(living: World) -> None:
+    """So that the same rows, without weights, make the same model."""
+    tell(living, changed=True)
+    material = gather(living.registry, living.store, WINDOW, NOW)
+    assert (material.history.weights, material.window.weights) == ({}, {})
+    assert material.window.explored == 0
+    with DataVersions.beside(living.registry.folder).opened(material.dataset) as dataset:
+        data = pipeline.load(dataset, weights=material.history.weights)
+    assert data.development.sample_weight is None
+    assert data.holdout.sample_weight is None
+    assert "explored" not in pipeline.record(data, TrainingSettings(trials=0))
+
+
+def test_too_few_explored_outcomes_leave_the_comparison_to_stand_ins(living: World) -> None:
+    explore(living, 0.1)
+    tell(living, changed=True)
+    window = gather(living.registry, living.store, WINDOW, NOW).window
+    assert 0 < window.explored < ENOUGH_EXPLORED
+    assert window.weights == {}
+    assert f"{window.explored} explored loans have an outcome" in window.basis
 
 
 def test_a_changed_world_gets_a_new_champion(living: World, tmp_path: Path) -> None:
