@@ -69,6 +69,8 @@ class Branch:
     attended : bool
         Whether a person promotes what is cheaper beyond chance and waits, or is refused by gates
         that may be overridden.
+    past : list of Scorer
+        The champions before this one.
     """
 
     service: Service
@@ -78,6 +80,7 @@ class Branch:
     champion: Scorer
     attended: bool = False
     challenger: Scorer | None = field(init=False, default=None)
+    past: list[Scorer] = field(init=False, default_factory=list)
     ledger: Ledger = field(init=False)
     events: list[Event] = field(init=False, default_factory=list)
     _versions: int = field(init=False, default=1)
@@ -173,13 +176,14 @@ class Branch:
     def _judged(self, scorer: Scorer, known: Known) -> Judgement:
         alerts = self.service.store.alerts.latest(open_only=True)
         doubts = holding(self.service.digest, alerts)
-        trial = self.trainer.trial(scorer, self.champion, known)
+        trial = self.trainer.trial(scorer, self.champion, self.past, known)
         return judged(trial, doubts, None, registered=False)
 
     def _conclude(self, month: int, scorer: Scorer, judgement: Judgement) -> None:
         outcome = self._outcome(judgement)
         if outcome in PROMOTED:
             self.service.serve("champion", scorer)
+            self.past.append(self.champion)
             self.champion = scorer
         self.events.append(Event(month, outcome, judgement.why))
 

@@ -82,14 +82,19 @@ class Trainer:
         frame = pl.concat([self.first.frame, known.features(self.pool, known.before)])
         target = np.concatenate([self.first.target, _target(known.before.decisions)])
         examples = Examples(frame, target, self.first.features)
+        examples = examples.standing_for(known.before.weights)
         return self._made(examples, newest_of(known.before, WINDOW), version)
 
-    def trial(self, challenger: Scorer, champion: Scorer, known: Known) -> Trial:
-        """Compare two models on the newest decisions and on the original hold-out."""
+    def trial(
+        self, challenger: Scorer, champion: Scorer, past: Sequence[Scorer], known: Known
+    ) -> Trial:
+        """Compare models on the newest decisions, and two of them on the original hold-out."""
         newest = known.newest
         unseen = _unseen(known.features(self.pool, newest), _target(newest.decisions))
-        window = window_of(known.store, newest, known.since, newest.decisions[-1].at)
-        return compared(challenger, champion, window, unseen, self.original, self.settings.seed)
+        last = newest.decisions[-1].at
+        window = window_of(known.store, newest, known.since, last, known.now)
+        seed = self.settings.seed
+        return compared(challenger, champion, window, unseen, self.original, seed, past)
 
     def _made(self, examples: Examples, newest: Collection[int], version: str) -> Scorer:
         development, holdout = examples.holdout()
@@ -107,6 +112,7 @@ class Known:
 
     store: Store
     arrivals: Arrivals
+    now: datetime
     since: datetime
     before: History
     newest: History
@@ -126,7 +132,7 @@ class Known:
         newest = decisions[len(before) :]
         check_enough(before, f"before the newest {WINDOW.days} days")
         check_enough(newest, f"in the newest {WINDOW.days} days")
-        return cls(store, arrivals, since, cls.history(before), cls.history(newest))
+        return cls(store, arrivals, now, since, cls.history(before), cls.history(newest))
 
     @staticmethod
     def history(decisions: Sequence[Labelled]) -> History:
@@ -145,4 +151,5 @@ def _target(decisions: Sequence[Labelled]) -> Labels:
 
 def _unseen(frame: pl.DataFrame, target: Labels) -> Unseen:
     groups = attributes(frame).select("sex", "age")
-    return Unseen(HeldOut(target, groups, HOLDOUT_RULE), frame)
+    numbers = tuple(frame["SK_ID_CURR"])
+    return Unseen(HeldOut(target, groups, HOLDOUT_RULE, applicants=numbers), frame)
