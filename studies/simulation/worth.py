@@ -1,0 +1,147 @@
+"""What exploration costs, what better retraining gives back, and which model a bandit prefers."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from api.models.routing import draw_cost
+from scoring.evaluation.bootstrap import Flags
+from scoring.serving.families.base import Floats
+from scoring.store import CostSummary, Experience, Policy, RefusalSummary
+from studies.simulation.arrivals import Arrivals
+from studies.simulation.exploration import Decided, World, decide
+
+# What a new model learns from: applicants of the start whom the first would accept, and accepted
+# loans; all applicants of the start, some of whom so stand in for the refused, and accepted loans;
+# the explored besides, each of whom stands for many; everybody's outcomes, which no lender has.
+WAYS = ("accepted alone", "stand-ins", "weighted", "everybody")
+
+_OVERSTATED = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lender:
+    """How a lender explores and retrains.
+
+    Attributes
+    ----------
+    way : str
+        One of `WAYS`.
+    every, delay : int
+        Months between new models, and until an outcome is known.
+    """
+
+    policy: Policy
+    way: str
+    every: int = 6
+    delay: int = 3
+
+
+def live(world: World, arrivals: Arrivals, place: Floats, lender: Lender) -> dict[str, float]:
+    """Let a lender decide, learn and decide again.
+
+    Returns
+    -------
+    dict
+        cost, an applicant's over all months from the true probabilities; exploring, the part of it
+        that the explored cost more than if they had been refused.
+    """
+    pds, course = world.first, list[Decided]()
+    for month in range(arrivals.months):
+        due = month - lender.delay
+        if due > 0 and month % lender.every == 0:
+            pds = _renewed(world, arrivals, course[:due], lender.way)
+        rows = arrivals.of_month(month)
+        own = pds[world.target.size + arrivals.place[rows]]
+        course.append(decide(own, place[rows], lender.policy, world.costs))
+    whole = _together(course)
+    cost, by_rule = (_costs(world, arrivals, got) for got in (whole.seen, ~whole.refused))
+    return {"cost": float(cost.mean()), "exploring": float((cost - by_rule).mean())}
+
+
+def _costs(world: World, arrivals: Arrivals, granted: Flags) -> Floats:
+    """What each decision costs, from the true probabilities."""
+    p = arrivals.probability
+    return np.where(granted, world.costs.total(p, 0.0), world.costs.total(0.0, 1.0 - p))
+
+
+def _together(course: list[Decided]) -> Decided:
+    return Decided(*map(np.concatenate, zip(*course, strict=True)))
+
+
+def _renewed(world: World, arrivals: Arrivals, course: list[Decided], way: str) -> Floats:
+    """Learn from those whose time has come, and from those known from the start.
+
+    Weights are cut to sqrt(n) times their mean (Ionides, "Truncated importance sampling", 2008).
+    """
+    past, old = _together(course), np.arange(world.target.size)
+    learnt = {"weighted": past.seen, "everybody": np.ones_like(past.seen)}.get(way, ~past.refused)
+    if way == "accepted alone":
+        old = np.flatnonzero(world.first[: old.size] <= world.costs.cutoff)
+    new = np.flatnonzero(learnt)
+    weights = 1.0 / past.chance[new] if way == "weighted" else np.ones(new.size)
+    weights = np.minimum(weights, np.sqrt(weights.size) * weights.mean())
+    return world.learnt(
+        np.concatenate([old, world.target.size + arrivals.place[new]]),
+        np.concatenate([world.target[old], arrivals.defaulted[new].astype(np.int8)]),
+        np.concatenate([np.ones(old.size), weights]),
+    )
+
+
+def preferred(
+    world: World, arrivals: Arrivals, place: Floats, policy: Policy, seed: int
+) -> dict[str, float]:
+    """Let a bandit choose between the first model and one that says thrice the odds of default.
+
+    Each decides on every other applicant.
+
+    Returns
+    -------
+    dict
+        dearer, what an applicant costs more with the second, from the true probabilities; by_pds
+        and by_outcomes, 1 where the second is drawn as the cheaper one: by refusals judged by the
+        model's own PDs, and as the service does, by those of the explored.
+    """
+    rng = random.Random(seed)  # noqa: S311 - dice, not secrets
+    first = world.of_pool(world.first)[arrivals.place]
+    dearer, words, outcomes = 0.0, list[float](), list[float]()
+    for turn, pds in enumerate((first, _OVERSTATED * first / (1.0 + (_OVERSTATED - 1.0) * first))):
+        dearer = float(_costs(world, arrivals, pds <= world.costs.cutoff).mean()) - dearer
+        rows = np.arange(turn, arrivals.size, 2)
+        shape = (arrivals.months, -1)
+        decided = decide(pds[rows].reshape(shape), place[rows].reshape(shape), policy, world.costs)
+        flat = _together([Decided(*month) for month in zip(*decided, strict=True)])
+        defaulted = arrivals.defaulted[rows]
+        words.append(_by_its_own_word(pds[rows], flat.refused, defaulted, world, rng))
+        outcomes.append(draw_cost(_experience(flat, defaulted, world), rng))
+    return {
+        "dearer": dearer,
+        "by_pds": float(words[1] < words[0]),
+        "by_outcomes": float(outcomes[1] < outcomes[0]),
+    }
+
+
+def _by_its_own_word(
+    pds: Floats, refused: Flags, defaulted: Flags, world: World, rng: random.Random
+) -> float:
+    """Draw a model's cost where nobody is explored, so that its PDs say what refusals cost."""
+    costs = np.where(refused, 1.0 - pds, world.costs.false_negative * defaulted)
+    return rng.normalvariate(float(costs.mean()), float(costs.std()) / math.sqrt(costs.size))
+
+
+def _experience(decided: Decided, defaulted: Flags, world: World) -> Experience:
+    """What the store would tell of a model's decisions once all outcomes are known."""
+    loans, explored = ~decided.refused, decided.refused & decided.seen
+    cost, weights = world.costs.false_negative * defaulted[loans], 1.0 / decided.chance[explored]
+    good = weights * ~defaulted[explored]
+    return Experience(
+        CostSummary(cost.size, float(cost.sum()), float((cost**2).sum())),
+        RefusalSummary(
+            loans.size, float(decided.refused.sum()), weights.size, float(weights.sum()),
+            float(good.sum()), float((weights**2).sum()), float((good**2).sum()),
+        ),
+    )  # fmt: skip
