@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from api.models.routing import draw_cost
+from api.models.routing import LEAST_OUTCOMES, draw_cost
 from scoring.evaluation.bootstrap import Flags
 from scoring.serving.families.base import Floats
 from scoring.store import CostSummary, Experience, Policy, RefusalSummary
@@ -94,7 +94,7 @@ def _renewed(world: World, arrivals: Arrivals, course: list[Decided], way: str) 
 
 def preferred(
     world: World, arrivals: Arrivals, place: Floats, policy: Policy, seed: int
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Let a bandit choose between the first model and one that says thrice the odds of default.
 
     Each decides on every other applicant.
@@ -104,11 +104,12 @@ def preferred(
     dict
         dearer, what an applicant costs more with the second, from the true probabilities; by_pds
         and by_outcomes, 1 where the second is drawn as the cheaper one: by refusals judged by the
-        model's own PDs, and as the service does, by those of the explored.
+        model's own PDs, and as the service does, by those of the explored. None, where too few
+        were explored for the service to judge.
     """
     rng = random.Random(seed)  # noqa: S311 - dice, not secrets
     first = world.of_pool(world.first)[arrivals.place]
-    dearer, words, outcomes = 0.0, list[float](), list[float]()
+    dearer, words, lived = 0.0, list[float](), list[Experience]()
     for turn, pds in enumerate((first, _OVERSTATED * first / (1.0 + (_OVERSTATED - 1.0) * first))):
         dearer = float(_costs(world, arrivals, pds <= world.costs.cutoff).mean()) - dearer
         rows = np.arange(turn, arrivals.size, 2)
@@ -117,11 +118,14 @@ def preferred(
         flat = _together([Decided(*month) for month in zip(*decided, strict=True)])
         defaulted = arrivals.defaulted[rows]
         words.append(_by_its_own_word(pds[rows], flat.refused, defaulted, world, rng))
-        outcomes.append(draw_cost(_experience(flat, defaulted, world), rng))
+        lived.append(_experience(flat, defaulted, world))
+    judged = min(own.refusals.explored for own in lived) >= LEAST_OUTCOMES
     return {
         "dearer": dearer,
         "by_pds": float(words[1] < words[0]),
-        "by_outcomes": float(outcomes[1] < outcomes[0]),
+        "by_outcomes": float(draw_cost(lived[1], rng) < draw_cost(lived[0], rng))
+        if judged
+        else None,
     }
 
 
