@@ -1,14 +1,12 @@
-"""Whether estimates from explored outcomes hold, where everybody's true risk is known."""
+"""What is estimated from the explored, and what everybody's outcomes show, which no lender has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from scoring.evaluation.bootstrap import Flags
 from scoring.evaluation.off_policy import (
     Estimates,
     Logged,
@@ -21,86 +19,27 @@ from scoring.serving.families.base import Floats
 from scoring.store import Policy
 from studies.simulation.arrivals import Arrivals
 from studies.simulation.exploration import World, decide
-from studies.simulation.scenarios import Scenario
 
-# A stricter cut-off and a laxer model are judged that never decided on anybody.
-CUTOFF = 0.15
+# Figures are of the last so many months.
 WINDOWS = (24, 6, 3)
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The expected figures of those who come in a scenario, some months of it taken together.
-
-    It is what applicants like these can be expected to do, and not what those who came did: the
-    intervals allow for both chances, who comes and how it ends.
-
-    Attributes
-    ----------
-    mass, bad : numpy.ndarray of shape (months, pool)
-        How likely each of the pool is to come in a month, and to come and default.
-    """
-
-    mass: Floats
-    bad: Floats
-
-    @classmethod
-    def of(cls, world: World, scenario: Scenario, months: int, bound: float) -> Truth:
-        """Those with PDs up to a bound."""
-        masses, bads = [], []
-        for month in range(months):
-            conditions = scenario.conditions(month, months)
-            mass = np.exp(conditions.mix * world.pool.risk) * (world.of_pool(world.first) <= bound)
-            masses.append(mass / mass.sum())
-            bads.append(masses[-1] * world.pool.probability(conditions))
-        return cls(np.array(masses), np.array(bads))
-
-    def figures(self, world: World, counted: Floats) -> dict[str, float]:
-        """Return them, given how many of each month are counted, of shape (months,)."""
-        share = counted / counted.sum()
-        mass, bad, pds = share @ self.mass, share @ self.bad, world.of_pool(world.first)
-        refusing, accepting = world.costs.total(0.0, mass - bad), world.costs.total(bad, 0.0)
-        costs = {
-            name: float(np.where(refused, refusing, accepting).sum())
-            for name, refused in rules(world, pds, world.of_pool(world.other)).items()
-        }
-        return {
-            "default rate": float(bad.sum()),
-            "AUC": _auc(pds, bad, mass - bad),
-            "obs./exp.": float(bad.sum() / (mass @ pds)),
-            **costs,
-        }
-
-
-def _auc(pds: Floats, bad: Floats, good: Floats) -> float:
-    """The AUC where each of the pool may come twice, and once of either outcome: a tie."""
-    order = np.argsort(pds)
-    below = np.cumsum(good[order]) - 0.5 * good[order]
-    return float(bad[order] @ below / (bad.sum() * good.sum()))
-
-
-def rules(world: World, pds: Floats, other: Floats) -> Mapping[str, Flags]:
-    """Whom the policy in force refuses, and two others that never decided on anybody."""
-    return {
-        "cost": pds > world.costs.cutoff,
-        "cost at 0.15": pds > CUTOFF,
-        "other model": other > world.costs.cutoff,
-    }
+# A stricter one than is in force, by which nobody was ever decided on.
+_CUTOFF = 0.15
 
 
 def estimated(
-    world: World, arrivals: Arrivals, place: Floats, policy: Policy, truth: Truth
+    world: World, arrivals: Arrivals, place: Floats, policy: Policy
 ) -> Iterator[dict[str, Any]]:
-    """Estimate all figures from what one course of the first model has shown, and hold them to it.
+    """Estimate all figures from what one course of the first model has shown.
 
-    Without exploration the self-normalised estimate is the figure of the accepted alone, and the
-    doubly robust one has the model's own PDs in the place of all outcomes that are not known.
+    They are of those who had a chance. Without exploration that is nobody who was refused: the
+    self-normalised estimate is then the figure of the accepted alone, and the doubly robust one
+    has the model's own PDs in the place of all outcomes that are not known.
 
     Yields
     ------
     dict
-        window (the last so many months), figure, estimate, truth, error, covered, explored (how
-        many).
+        window, figure, estimate, value, low, high, everybody (the figure by everybody's outcomes,
+        of which the mean over many runs is the truth), explored (how many).
     """
     pds = world.of_pool(world.first)[arrivals.place].reshape(arrivals.months, -1)
     decided = decide(pds, place.reshape(pds.shape), policy, world.costs)
@@ -108,29 +47,31 @@ def estimated(
     if not policy.explore_share:
         counted, chance = pds <= policy.explore_bound, np.ones_like(pds)
     for window in WINDOWS:
-        own = counted & (np.arange(arrivals.months) >= arrivals.months - window)[:, np.newaxis]
-        rows = np.flatnonzero(own)
-        seen, defaulted = decided.seen.ravel()[rows], arrivals.defaulted[rows]
-        logged = Logged(pds.ravel()[rows], chance.ravel()[rows], seen, defaulted)
-        true = truth.figures(world, own.sum(axis=1))
-        other = world.of_pool(world.other)[arrivals.place[rows]]
-        explored = int(np.sum(own & decided.seen & decided.refused))
-        for figure, estimates in _figures(world, logged, other).items():
-            for name, (value, low, high) in estimates._asdict().items():
-                yield {
-                    "window": window, "figure": figure, "estimate": name, "truth": true[figure],
-                    "error": value - true[figure], "covered": low <= true[figure] <= high,
-                    "explored": explored,
-                }  # fmt: skip
+        late = np.arange(arrivals.months) >= arrivals.months - window
+        rows = np.flatnonzero(counted & late[:, np.newaxis])
+        own, seen = pds.ravel()[rows], decided.seen.ravel()[rows]
+        defaulted, other = (
+            arrivals.defaulted[rows],
+            world.of_pool(world.other)[arrivals.place[rows]],
+        )
+        shown = _figures(world, Logged(own, chance.ravel()[rows], seen, defaulted), other)
+        all_seen = Logged(own, np.ones_like(own), np.ones_like(seen), defaulted)
+        known: dict[str, Any] = {"window": window}
+        known["explored"] = int(np.sum(seen & decided.refused.ravel()[rows]))
+        for figure, everybody in _figures(world, all_seen, other).items():
+            known |= {"figure": figure, "everybody": everybody.self_normalised.value}
+            for name, (value, low, high) in shown[figure]._asdict().items():
+                yield known | {"estimate": name, "value": value, "low": low, "high": high}
 
 
 def _figures(world: World, logged: Logged, other: Floats) -> dict[str, Estimates]:
+    """Three costs among them: in force, by another cut-off, and by a model that was never used."""
+    costs = world.costs
     return {
         "default rate": default_rate(logged),
         "AUC": auc(logged),
         "obs./exp.": observed_to_expected(logged),
-        **{
-            name: policy_cost(logged, refused, world.costs)
-            for name, refused in rules(world, logged.pds, other).items()
-        },
+        "cost": policy_cost(logged, logged.pds > costs.cutoff, costs),
+        f"cost at {_CUTOFF:g}": policy_cost(logged, logged.pds > _CUTOFF, costs),
+        "other model": policy_cost(logged, other > costs.cutoff, costs),
     }

@@ -17,7 +17,7 @@ import numpy as np
 from scoring.data.dataset import Dataset
 from scoring.evaluation.bootstrap import Flags
 from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
-from scoring.modelling.examples import Examples, Matrix, Positions, examples_of
+from scoring.modelling.examples import Matrix, Positions, examples_of
 from scoring.modelling.fit import candidate_of
 from scoring.serving.costs import Costs
 from scoring.serving.exploration import position
@@ -96,6 +96,26 @@ class World:
     target: Labels
     costs: Costs
 
+    @classmethod
+    def open(cls, data: Path, model: Path, seed: int) -> World:
+        """Make one of a dataset and of a model, which says what the strongest features are.
+
+        Raises
+        ------
+        ScoringError
+            If the model does not tell how it was made.
+        """
+        champion, examples = Scorer.load(model), examples_of(Dataset.open(data))
+        first, pool = divide(examples, candidate_of(champion), champion.costs, seed)
+        first = first.take(np.arange(first.target.size)[:_OF_THE_START])
+        weights = champion.profile.importance if champion.profile else {}
+        ranked = sorted(first.features, key=lambda own: -weights.get(own.name, 0.0))
+        features = tuple(ranked[:_STRONGEST])
+        both = [encode(frame, features) for frame in (first.frame, pool.features)]
+        slim = replace(pool, features=pool.features[:0], vectors=pool.vectors[:0])
+        matrix = np.concatenate(both).astype(np.float32)
+        return cls(slim, features, matrix, first.target, champion.costs)
+
     @cached_property
     def first(self) -> Floats:
         """Everybody's PDs by the model of the start, of shape (known from the start + pool,)."""
@@ -110,41 +130,13 @@ class World:
         """Return the part of everybody's PDs that is the pool's."""
         return pds[self.target.size :]
 
-    @classmethod
-    def of(cls, first: Examples, pool: Pool, champion: Scorer) -> World:
-        """Make one of a divided dataset and of a model, which says what the strongest features are.
-
-        Raises
-        ------
-        ScoringError
-            If a feature of the model is not known of the applicants.
-        """
-        weights = champion.profile.importance if champion.profile else {}
-        first = first.take(np.arange(first.target.size)[:_OF_THE_START])
-        ranked = sorted(first.features, key=lambda own: -weights.get(own.name, 0.0))
-        features = tuple(ranked[:_STRONGEST])
-        both = [encode(frame, features) for frame in (first.frame, pool.features)]
-        slim = replace(pool, features=pool.features[:0], vectors=pool.vectors[:0])
-        matrix = np.concatenate(both).astype(np.float32)
-        return cls(slim, features, matrix, first.target, champion.costs)
-
-    @classmethod
-    def open(cls, data: Path, model: Path, seed: int) -> World:
-        """Make one of a dataset and of a model that learnt from it."""
-        champion = Scorer.load(model)
-        examples = examples_of(Dataset.open(data))
-        return cls.of(*divide(examples, candidate_of(champion), champion.costs, seed), champion)
-
     def learnt(
-        self,
-        rows: Positions,
-        target: Labels,
-        weights: Floats | None,
-        candidate: Candidate = _SMALL,
+        self, rows: Positions, target: Labels, weights: Floats | None, made: Candidate = _SMALL
     ) -> Floats:
         """Return everybody's PDs by a new model of some rows of the matrix and their outcomes."""
-        family, own = families()[candidate.name], candidate.parameters
-        model = family.fit(self.features, self.matrix[rows], target, weights, own, seed=0)
+        model = families()[made.name].fit(
+            self.features, self.matrix[rows], target, weights, made.parameters, seed=0
+        )
         return np.asarray(1.0 / (1.0 + np.exp(-model.raw_scores(self.matrix.astype(np.float64)))))
 
 

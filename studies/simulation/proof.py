@@ -14,10 +14,10 @@ from scoring.evaluation.intervals import mean_interval
 from scoring.store import Policy
 from studies.processes import Progress, in_processes
 from studies.simulation.arrivals import draw
-from studies.simulation.coverage import WINDOWS, Truth, estimated
+from studies.simulation.coverage import WINDOWS, estimated
 from studies.simulation.exploration import World, places
 from studies.simulation.scenarios import SCENARIOS
-from studies.simulation.worth import Lender, live, preferred
+from studies.simulation.worth import live, preferred
 
 _SCENARIOS = ("sudden", "gradual", "recession")
 # In it only the bandit is tried: where nothing changes, PDs are right.
@@ -31,31 +31,20 @@ _ARMS = (
     *(("weighted", share) for share in SHARES),
     ("everybody", 0.0),
 )
+# Of the policy: a PD, and what a month may be expected to lose.
+_BOUND, _BUDGET = 0.3, 20.0
 _CHUNK = 50
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class ProofSettings:
-    """Settings of a proof: how many runs, and of them how many in which models are made anew.
-
-    Attributes
-    ----------
-    bound, budget : float
-        Of exploration, as in the policy of the service.
-    """
+    """How many runs of how many applicants a month; in the first of them models are made anew."""
 
     runs: int = 1_000
     retrained: int = 100
-    months: int = 24
     applicants: int = 500
-    bound: float = 0.3
-    budget: float = 20.0
     seed: int = 0
-
-    def policy(self, share: float) -> Policy:
-        """A policy that explores so much."""
-        return Policy(explore_share=share, explore_bound=self.bound, explore_budget=self.budget)
 
 
 def prove(
@@ -66,8 +55,8 @@ def prove(
     Returns
     -------
     polars.DataFrame
-        scenario, run, share, part, and what the part tells: `estimated` the figures, `live` the
-        way of learning, `preferred` the bandit.
+        scenario, run, share, and what `estimated`, `live` (with the way) and `preferred` tell;
+        of estimates the truth, the error and whether the interval has covered it.
     """
     starts = range(0, settings.runs, _CHUNK)
     wanted = [(name, start) for start in starts for name in (*_SCENARIOS, _CALM)]
@@ -75,30 +64,34 @@ def prove(
     for frame in in_processes(partial(_runs, world, settings), wanted, processes):
         frames.append(frame)
         progress("exploration proved", len(frames), len(wanted))
-    return pl.concat(frames, how="diagonal_relaxed")
+    proof = pl.concat(frames, how="diagonal_relaxed")
+    truth = pl.col("everybody").mean().over("scenario", "share", "window", "figure")
+    return proof.with_columns(
+        truth.alias("truth"),
+        error=pl.col("value") - truth,
+        covered=(pl.col("low") <= truth) & (truth <= pl.col("high")),
+    )
 
 
 def _runs(world: World, settings: ProofSettings, name: str, start: int) -> pl.DataFrame:
     """Run a scenario some times; in each run all that is compared has the same applicants."""
-    scenario, months = SCENARIOS[name], settings.months
-    truth = Truth.of(world, scenario, months, settings.bound)
     rows = list[dict[str, Any]]()
     for run in range(start, min(start + _CHUNK, settings.runs)):
         seed = settings.seed * 1_000_000 + run
-        arrivals = draw(world.pool, scenario, months, settings.applicants, seed)
+        arrivals = draw(world.pool, SCENARIOS[name], WINDOWS[0], settings.applicants, seed)
         place = places(arrivals, str(seed))
         for share in (0.0, *SHARES):
             known = {"scenario": name, "run": run, "share": share}
-            policy = settings.policy(share)
+            policy = Policy(explore_share=share, explore_bound=_BOUND, explore_budget=_BUDGET)
             if share:
                 rows.append(known | preferred(world, arrivals, place, policy, seed))
             if name == _CALM:
                 continue
-            rows += [known | own for own in estimated(world, arrivals, place, policy, truth)]
+            rows += [known | own for own in estimated(world, arrivals, place, policy)]
             if run < settings.retrained:
-                lenders = [Lender(policy, way) for way, own in _ARMS if own == share]
-                told = ((each, live(world, arrivals, place, each)) for each in lenders)
-                rows += [known | {"way": each.way} | figures for each, figures in told]
+                ways = [way for way, own in _ARMS if own == share]
+                told = [(way, live(world, arrivals, place, policy, way)) for way in ways]
+                rows += [known | {"way": way} | figures for way, figures in told]
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -130,11 +123,7 @@ def windows_table(proof: pl.DataFrame) -> Table:
     for window in WINDOWS:
         for share in SHARES:
             own = proof.filter(window=window, share=share)
-            each = own.group_by("scenario", "figure", "estimate").agg(pl.col("covered").mean())
-            ends = [each.filter(estimate=name)["covered"] for name in _ESTIMATES]
-            spans = [
-                f"{100 * _end(part.min()):.1f} to {100 * _end(part.max()):.1f}" for part in ends
-            ]
+            spans = [_span(own.filter(estimate=name)) for name in _ESTIMATES]
             rows.append((str(window), f"{share:.0%}", f"{_mean(own, 'explored'):.0f}", *spans))
     names = (name.replace("_", " ") for name in _ESTIMATES)
     return ("months", "share", "explored", *names), rows
@@ -184,32 +173,30 @@ def bandit_table(proof: pl.DataFrame) -> Table:
 
 def sentences(proof: pl.DataFrame) -> Iterator[str]:
     """Draw from the figures what the proof comes to."""
-    covered = (
-        proof.filter(pl.col("share") > 0, window=WINDOWS[0], estimate=_ROBUST)
-        .group_by("scenario", "figure", "share")
-        .agg(pl.col("covered").mean())["covered"]
-    )
+    own = proof.filter(pl.col("share") > 0, window=WINDOWS[0], estimate=_ROBUST)
     yield (
         f"Over {WINDOWS[0]} months the doubly robust intervals of 95% hold the truth in "
-        f"{_end(covered.min()):.1%} to {_end(covered.max()):.1%} of the runs."
+        f"{_span(own)} % of {own['run'].n_unique()} runs."
     )
     for base in ("accepted alone", "stand-ins"):
         for scenario in _SCENARIOS:
-            paying = [
-                share
-                for share in SHARES
-                if savings(proof, scenario, "weighted", share, base)[2].low > 0
-            ]
-            pays = f"pays from {paying[0]:.0%} on" if paying else "never pays by its retraining"
-            yield f"{scenario}, against {base}: exploration {pays}."
+            in_all = {
+                share: savings(proof, scenario, "weighted", share, base)[2] for share in SHARES
+            }
+            paying = [f"{share:.0%}" for share, saved in in_all.items() if saved.low > 0]
+            pays = f"pays at {', '.join(paying)}" if paying else "never pays by its retraining"
+            yield f"{scenario}: against {base}, exploration {pays}."
 
 
 def _mean(frame: pl.DataFrame, column: str) -> float:
     return float(frame[column].drop_nulls().to_numpy().mean())
 
 
-def _end(value: Any) -> float:
-    return float(value)
+def _span(estimates: pl.DataFrame) -> str:
+    """The lowest and the highest coverage, in percent."""
+    each = estimates.group_by("scenario", "share", "figure").agg(pl.col("covered").mean())
+    covered = 100 * each["covered"].to_numpy()
+    return f"{covered.min():.1f} to {covered.max():.1f}"
 
 
 def _spoken(saved: Interval) -> str:

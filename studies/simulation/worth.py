@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,30 +18,15 @@ from studies.simulation.exploration import Decided, World, decide
 # loans; all applicants of the start, some of whom so stand in for the refused, and accepted loans;
 # the explored besides, each of whom stands for many; everybody's outcomes, which no lender has.
 WAYS = ("accepted alone", "stand-ins", "weighted", "everybody")
-
+# Months between new models, and until an outcome is known.
+_EVERY, _DELAY = 6, 3
 _OVERSTATED = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Lender:
-    """How a lender explores and retrains.
-
-    Attributes
-    ----------
-    way : str
-        One of `WAYS`.
-    every, delay : int
-        Months between new models, and until an outcome is known.
-    """
-
-    policy: Policy
-    way: str
-    every: int = 6
-    delay: int = 3
-
-
-def live(world: World, arrivals: Arrivals, place: Floats, lender: Lender) -> dict[str, float]:
-    """Let a lender decide, learn and decide again.
+def live(
+    world: World, arrivals: Arrivals, place: Floats, policy: Policy, way: str
+) -> dict[str, float]:
+    """Let a lender explore and decide, learn by one of `WAYS`, and decide again.
 
     Returns
     -------
@@ -52,12 +36,11 @@ def live(world: World, arrivals: Arrivals, place: Floats, lender: Lender) -> dic
     """
     pds, course = world.first, list[Decided]()
     for month in range(arrivals.months):
-        due = month - lender.delay
-        if due > 0 and month % lender.every == 0:
-            pds = _renewed(world, arrivals, course[:due], lender.way)
+        if month and month % _EVERY == 0:
+            pds = _renewed(world, arrivals, course[: month - _DELAY], way)
         rows = arrivals.of_month(month)
-        own = pds[world.target.size + arrivals.place[rows]]
-        course.append(decide(own, place[rows], lender.policy, world.costs))
+        own = world.of_pool(pds)[arrivals.place[rows]]
+        course.append(decide(own, place[rows], policy, world.costs))
     whole = _together(course)
     cost, by_rule = (_costs(world, arrivals, got) for got in (whole.seen, ~whole.refused))
     return {"cost": float(cost.mean()), "exploring": float((cost - by_rule).mean())}
@@ -109,9 +92,10 @@ def preferred(
     """
     rng = random.Random(seed)  # noqa: S311 - dice, not secrets
     first = world.of_pool(world.first)[arrivals.place]
-    dearer, words, lived = 0.0, list[float](), list[Experience]()
-    for turn, pds in enumerate((first, _OVERSTATED * first / (1.0 + (_OVERSTATED - 1.0) * first))):
-        dearer = float(_costs(world, arrivals, pds <= world.costs.cutoff).mean()) - dearer
+    second = _OVERSTATED * first / (1.0 + (_OVERSTATED - 1.0) * first)
+    costs, words, lived = list[float](), list[float](), list[Experience]()
+    for turn, pds in enumerate((first, second)):
+        costs.append(float(_costs(world, arrivals, pds <= world.costs.cutoff).mean()))
         rows = np.arange(turn, arrivals.size, 2)
         shape = (arrivals.months, -1)
         decided = decide(pds[rows].reshape(shape), place[rows].reshape(shape), policy, world.costs)
@@ -119,14 +103,11 @@ def preferred(
         defaulted = arrivals.defaulted[rows]
         words.append(_by_its_own_word(pds[rows], flat.refused, defaulted, world, rng))
         lived.append(_experience(flat, defaulted, world))
-    judged = min(own.refusals.explored for own in lived) >= LEAST_OUTCOMES
-    return {
-        "dearer": dearer,
-        "by_pds": float(words[1] < words[0]),
-        "by_outcomes": float(draw_cost(lived[1], rng) < draw_cost(lived[0], rng))
-        if judged
-        else None,
-    }
+    by_outcomes = None
+    if min(own.refusals.explored for own in lived) >= LEAST_OUTCOMES:
+        by_outcomes = float(draw_cost(lived[1], rng) < draw_cost(lived[0], rng))
+    by_pds = float(words[1] < words[0])
+    return {"dearer": costs[1] - costs[0], "by_pds": by_pds, "by_outcomes": by_outcomes}
 
 
 def _by_its_own_word(

@@ -17,11 +17,11 @@ from scoring.serving.exploration import explored
 from scoring.serving.families.base import Feature
 from scoring.store import Policy, Store
 from studies.simulation.arrivals import Arrivals, Pool, draw
-from studies.simulation.coverage import WINDOWS, Truth, estimated
+from studies.simulation.coverage import WINDOWS, estimated
 from studies.simulation.exploration import World, decide, places
 from studies.simulation.proof import ProofSettings, prove, savings, sentences, tables
 from studies.simulation.scenarios import SCENARIOS
-from studies.simulation.worth import Lender, live, preferred
+from studies.simulation.worth import live, preferred
 from tests.helpers.databases import prediction
 
 COSTS = Costs()
@@ -110,17 +110,14 @@ def test_months_are_decided_on_each_with_its_own_budget() -> None:
         assert np.array_equal(both.seen[month], alone.seen)
 
 
-@pytest.mark.parametrize("name", ["sudden", "recession"])
-def test_the_truth_is_what_very_many_applicants_do(world: World, name: str) -> None:
-    """With everybody seen, the estimates are the plain figures of those who came."""
-    truth = Truth.of(world, SCENARIOS[name], 24, bound=1.0)
-    arrivals = draw(world.pool, SCENARIOS[name], 24, 4_000, seed=3)
+def test_where_everybody_is_accepted_the_estimates_are_what_everybody_shows(world: World) -> None:
+    arrivals = draw(world.pool, SCENARIOS["sudden"], 24, 100, seed=3)
     everybody = Policy(explore_share=1.0, explore_bound=1.0, explore_budget=1e12)
-    rows = estimated(world, arrivals, np.zeros(arrivals.size), everybody, truth)
-    whole = [row for row in rows if row["window"] == WINDOWS[0]]
-    assert len(whole) == 18
-    for row in whole:
-        assert row["error"] == pytest.approx(0.0, abs=0.015 * max(row["truth"], 1.0)), row
+    rows = list(estimated(world, arrivals, np.zeros(arrivals.size), everybody))
+    assert len(rows) == 6 * 3 * len(WINDOWS)
+    assert all(row["value"] == pytest.approx(row["everybody"]) for row in rows)
+    rates = {row["window"]: row["value"] for row in rows if row["figure"] == "default rate"}
+    assert rates[3] == pytest.approx(arrivals.defaulted[-300:].mean())
 
 
 def test_estimates_are_unbiased_and_the_accepted_alone_are_not(proof: pl.DataFrame) -> None:
@@ -139,7 +136,7 @@ def test_without_exploration_there_is_nothing_to_weigh(world: World) -> None:
     arrivals = draw(world.pool, SCENARIOS["sudden"], 8, 100, seed=2)
     place, nobody = places(arrivals, "x"), Policy()
     weighted, plain = (
-        live(world, arrivals, place, Lender(nobody, way)) for way in ("weighted", "stand-ins")
+        live(world, arrivals, place, nobody, way) for way in ("weighted", "stand-ins")
     )
     assert weighted == plain
     assert plain["exploring"] == 0.0
@@ -150,9 +147,7 @@ def test_exploring_costs_what_the_explored_lose(world: World) -> None:
     arrivals = draw(world.pool, SCENARIOS["none"], 3, 400, seed=2)
     place = places(arrivals, "x")
     policy = Policy(explore_share=0.2, explore_bound=0.6, explore_budget=1e12)
-    one, other = (
-        live(world, arrivals, place, Lender(each, "weighted")) for each in (policy, Policy())
-    )
+    one, other = (live(world, arrivals, place, each, "weighted") for each in (policy, Policy()))
     assert one["exploring"] != 0.0
     assert one["cost"] - other["cost"] == pytest.approx(one["exploring"])
 
