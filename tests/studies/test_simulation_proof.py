@@ -177,4 +177,5 @@ def test_the_tables_are_of_the_runs(proof: pl.DataFrame) -> None:
     assert back.value - spent == pytest.approx(in_all.value)
     said = list(sentences(proof))
     assert said[0].startswith("Over 24 months")
-    assert len(said) == 7
+    assert said[1].endswith("2 runs.")
+    assert len(said) == 8
