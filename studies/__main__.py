@@ -52,7 +52,7 @@ def simulate(
     processes: _ProcessesOption = 2,
     runs: Annotated[
         int, typer.Option(min=0, help="Of the proof of exploration; 0 leaves it out.")
-    ] = 1_000,
+    ] = 500,
 ) -> None:
     """Simulate months of applicants who change, and compare what is done about the model.
 

@@ -41,7 +41,7 @@ Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 class ProofSettings:
     """How many runs of how many applicants a month; in the first of them models are made anew."""
 
-    runs: int = 1_000
+    runs: int = 500
     retrained: int = 100
     applicants: int = 500
     seed: int = 0
@@ -102,7 +102,9 @@ def tables(proof: pl.DataFrame) -> Iterator[Table]:
 
 
 def figures_table(proof: pl.DataFrame, scenario: str) -> Table:
-    """Bias and coverage of each figure over all months, the doubly robust one where explored."""
+    """Bias of each figure over all months: of the accepted alone, with PDs for the refused, and of
+    the doubly robust estimate with its coverage at each share.
+    """
     own = proof.filter(scenario=scenario, window=WINDOWS[0])
     columns = [own.filter(share=0.0, estimate=name) for name in ("self_normalised", _ROBUST)]
     columns += [own.filter(share=share, estimate=_ROBUST) for share in SHARES]
@@ -110,9 +112,9 @@ def figures_table(proof: pl.DataFrame, scenario: str) -> Table:
     rows = []
     for figure in own["figure"].drop_nulls().unique(maintain_order=True):
         parts = [column.filter(figure=figure) for column in columns]
-        cells = [
-            f"{_mean(part, 'error'):+.3f} {100 * _mean(part, 'covered'):.1f}" for part in parts
-        ]
+        cells = [f"{_mean(part, 'error'):+.3f}" for part in parts]
+        covered = [f" {100 * _mean(part, 'covered'):.1f}" for part in parts[2:]]
+        cells[2:] = map(str.__add__, cells[2:], covered)
         rows.append((str(figure), f"{_mean(parts[0], 'truth'):.3f}", *cells))
     return header, rows
 
