@@ -14,10 +14,6 @@ from scoring.store import CostSummary, Experience, Policy, RefusalSummary
 from studies.simulation.arrivals import Arrivals
 from studies.simulation.exploration import Decided, World, decide
 
-# What a new model learns from: applicants of the start whom the first would accept, and accepted
-# loans; all applicants of the start, some of whom so stand in for the refused, and accepted loans;
-# the explored besides, each of whom stands for many; everybody's outcomes, which no lender has.
-WAYS = ("accepted alone", "stand-ins", "weighted", "everybody")
 # Months between new models, and until an outcome is known.
 _EVERY, _DELAY = 6, 3
 _OVERSTATED = 3.0
@@ -26,7 +22,15 @@ _OVERSTATED = 3.0
 def live(
     world: World, arrivals: Arrivals, place: Floats, policy: Policy, way: str
 ) -> dict[str, float]:
-    """Let a lender explore and decide, learn by one of `WAYS`, and decide again.
+    """Let a lender explore and decide, learn from it, and decide again.
+
+    Parameters
+    ----------
+    way : str
+        What a new model learns from: "stand-ins", all applicants of the start, some of whom stand
+        in for the refused, and the accepted loans; "accepted alone", of those of the start only
+        whom the first model would accept; "weighted", the explored besides, each of whom stands
+        for many; "everybody", the outcomes of all, which no lender has.
 
     Returns
     -------
