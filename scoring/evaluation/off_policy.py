@@ -161,7 +161,7 @@ def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayL
     Returns
     -------
     Estimates
-        With normal intervals; of the self-normalised one, a ratio, to the first order (Sarndal,
+        With intervals; that of the self-normalised one, a ratio, is to the first order (Sarndal,
         Swensson, Wretman, "Model assisted survey sampling", 1992, section 5.7).
     """
     chance, weights, number = logged.chance, logged.weights, logged.pds.size
