@@ -26,10 +26,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from scoring.errors import ScoringError
 from scoring.evaluation.bootstrap import Flags, Floats, Interval
-from scoring.evaluation.intervals import mean_interval, normal_interval
 from scoring.serving.costs import Costs
 
 # With fewer outcomes of explored loans the intervals are too narrow (docs/exploration.md).
@@ -164,21 +164,53 @@ def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayL
     Returns
     -------
     Estimates
-        With normal intervals from the variance of what each applicant adds; of the self-normalised
-        one, a ratio, to the first order (Sarndal, Swensson, Wretman, "Model assisted survey
-        sampling", 1992, section 5.7).
+        With intervals; that of the self-normalised one, a ratio, is to the first order (Sarndal,
+        Swensson, Wretman, "Model assisted survey sampling", 1992, section 5.7).
     """
-    weights, number = logged.weights, logged.pds.size
+    chance, weights, number = logged.chance, logged.weights, logged.pds.size
     bad, good = (np.broadcast_to(value, number) for value in (if_defaulted, if_good))
     values = np.where(logged.defaulted, bad, good).astype(np.float64)
     expected = logged.pds * bad + (1.0 - logged.pds) * good
+    total = float(np.mean(weights * values))
     ratio = float(np.sum(weights * values) / np.sum(weights))
-    error = float(np.sqrt(np.sum((weights * (values - ratio)) ** 2)) / np.sum(weights))
-    return Estimates(
-        mean_interval(weights * values),
-        normal_interval(ratio, error),
-        mean_interval(expected + weights * (values - expected)),
+    robust = float(np.mean(expected + weights * (values - expected)))
+    rest = expected - robust
+    cases = (
+        (np.full(number, -total), bad / chance - total, good / chance - total),
+        (np.zeros(number), (bad - ratio) / chance, (good - ratio) / chance),
+        (rest, rest + (bad - expected) / chance, rest + (good - expected) / chance),
     )
+    plain, normed, corrected = (_half_width(logged, *each) for each in cases)
+    return Estimates(
+        _interval(total, plain / number),
+        _interval(ratio, normed / float(np.sum(weights))),
+        _interval(robust, corrected / number),
+    )
+
+
+def _half_width(logged: Logged, unseen: Floats, bad: Floats, good: Floats) -> float:
+    """Return half the interval of a sum, given what each adds if unseen, a default, or good.
+
+    The variance of those who are seen in any case is taken from what they added. Of the few who
+    are seen by chance too few default for that, in the worst case none: of all who could have been
+    seen so it is what chance and outcome let expect (Isaki, Fuller, "Survey design under the
+    regression superpopulation model", 1982), the PDs being moved to the level of the outcomes
+    seen. One default, and one that was expected, are added there, so that it is never nought.
+
+    That level is as uncertain as a count of defaults, which Student's t allows for: the degrees of
+    freedom are those of Satterthwaite, "An approximate distribution of estimates of variance
+    components", 1946.
+    """
+    by_chance = logged.chance < 1.0
+    seen = logged.observed & by_chance
+    defaults = float(np.sum(logged.defaulted[seen])) + 1.0
+    pds = np.minimum(defaults / (np.sum(logged.pds[seen]) + 1.0) * logged.pds, 1.0)
+    outcome = pds * bad**2 + (1.0 - pds) * good**2
+    expected = logged.chance * outcome + (1.0 - logged.chance) * unseen**2
+    happened = np.where(logged.observed, np.where(logged.defaulted, bad, good), unseen) ** 2
+    chances, rest = np.sum(expected[by_chance]), np.sum(happened[~by_chance])
+    freedom = 2.0 * defaults * ((chances + rest) / chances) ** 2 if chances else np.inf
+    return float(stats.t.ppf(0.975, freedom) * np.sqrt(chances + rest))
 
 
 def auc(logged: Logged, pds: Floats | None = None) -> Estimates:
@@ -196,14 +228,21 @@ def auc(logged: Logged, pds: Floats | None = None) -> Estimates:
         The first two are NaN where only one outcome was observed.
     """
     scores = logged.pds if pds is None else pds
-    weights, defaulted = logged.weights, logged.defaulted.astype(np.float64)
-    weighted = _auc(scores, weights * defaulted, weights * (1.0 - defaulted))
-    corrected = logged.pds + weights * (defaulted - logged.pds)
-    return Estimates(weighted, weighted, _auc(scores, corrected, 1.0 - corrected))
+    nobody, share = np.zeros(scores.size), 1.0 / logged.chance
+    weighted = _auc(logged, scores, (nobody, share, nobody), (nobody, nobody, share))
+    expected = logged.pds
+    bad = (expected, expected + (1.0 - expected) * share, expected - expected * share)
+    corrected = _auc(logged, scores, bad, (1.0 - bad[0], 1.0 - bad[1], 1.0 - bad[2]))
+    return Estimates(weighted, weighted, corrected)
 
 
-def _auc(scores: Floats, bad: Floats, good: Floats) -> Interval:
-    """The AUC where each applicant is so much of a default and so much of a good one."""
+_Cases = tuple[Floats, Floats, Floats]
+
+
+def _auc(logged: Logged, scores: Floats, bads: _Cases, goods: _Cases) -> Interval:
+    """The AUC, given how much of a default and of a good one each is: unseen, a default, good."""
+    case = np.where(logged.observed, np.where(logged.defaulted, 1, 2), 0)
+    bad, good = np.choose(case, bads), np.choose(case, goods)
     _, place = np.unique(scores, return_inverse=True)
     below_good, below_bad = _below(place, good), _below(place, bad)
     # Nobody is compared with themselves.
@@ -213,9 +252,16 @@ def _auc(scores: Floats, bad: Floats, good: Floats) -> Interval:
     if not pairs > 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     value = float(np.sum(bad * above_good) / pairs)
-    others = bad * (good.sum() - good) + good * (bad.sum() - bad)
-    added = bad * above_good + good * above_bad - value * others
-    return normal_interval(value, float(np.sqrt(np.sum(added**2)) / pairs))
+    as_bad = above_good - value * (good.sum() - good)
+    as_good = above_bad - value * (bad.sum() - bad)
+    unseen, default, sound = (
+        own * as_bad + other * as_good for own, other in zip(bads, goods, strict=True)
+    )
+    return _interval(value, _half_width(logged, unseen, default, sound) / pairs)
+
+
+def _interval(value: float, half: float) -> Interval:
+    return Interval(value, value - half, value + half)
 
 
 def _below(place: npt.NDArray[np.intp], amount: Floats) -> Floats:

@@ -480,7 +480,7 @@ def test_the_command_simulates_a_dataset(
     words = [
         "simulate", "--months", "1", "--applicants", "50", "--scenario", "gradual", "--data",
         str(sample.folder), "--model", str(small_model), "--out", str(tmp_path),
-        "--processes", "1", "--seeds", "1",
+        "--processes", "1", "--seeds", "1", "--runs", "0",
     ]  # fmt: skip
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output

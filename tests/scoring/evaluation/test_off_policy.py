@@ -72,12 +72,14 @@ FIGURES: dict[str, tuple[Callable[[Logged], Estimates], Callable[[Floats, Floats
 }
 
 
+@pytest.mark.parametrize("applicants", [APPLICANTS, 1_500])
 @pytest.mark.parametrize("name", FIGURES)
-def test_estimates_are_unbiased_and_cover_the_truth(name: str) -> None:
+def test_estimates_are_unbiased_and_cover_the_truth(name: str, applicants: int) -> None:
+    """The second is some 20 explored, of whom a few default: intervals may be wide, not narrow."""
     estimate, true = FIGURES[name]
     rng = np.random.default_rng(17)
     target = true(*population(1_000_000, np.random.default_rng(3)))
-    found = [estimate(logged(*population(APPLICANTS, rng), SHARE, rng)) for _ in range(REPETITIONS)]
+    found = [estimate(logged(*population(applicants, rng), SHARE, rng)) for _ in range(REPETITIONS)]
     for way in Estimates._fields:
         values = np.array([getattr(one, way).value for one in found])
         covered = np.mean(
@@ -85,7 +87,18 @@ def test_estimates_are_unbiased_and_cover_the_truth(name: str) -> None:
         )
         assert abs(values.mean() - target) < 4 * values.std() / math.sqrt(REPETITIONS)
         # Three standard errors of 95 % in 300 repetitions, and a little for normal intervals.
-        assert 0.905 < covered < 0.99
+        assert covered > 0.91
+        assert covered < 0.99 or applicants < APPLICANTS
+
+
+def test_where_none_of_the_few_seen_defaults_the_interval_tells_what_could_have_been() -> None:
+    """Twenty good ones of 400 whom nobody knows: that none would default is not believed."""
+    pds = np.repeat([0.05, 0.12], [5_000, 400])
+    chance = np.where(pds > COSTS.cutoff, 0.05, 1.0)
+    defaulted = np.arange(pds.size) % 20 == 0
+    observed = (chance == 1) | (np.arange(pds.size) % 20 == 1)
+    for cost in policy_cost(Logged(pds, chance, observed, defaulted), pds > 1.0, COSTS):
+        assert cost.low < 10 * np.where(chance == 1, 0.05, 0.12).mean() < cost.high
 
 
 def test_those_who_were_seen_are_no_sample_of_all() -> None:

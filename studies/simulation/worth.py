@@ -1,0 +1,136 @@
+"""What exploration costs, what better retraining gives back, and which model a bandit prefers."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+
+from api.models.routing import LEAST_OUTCOMES, draw_cost
+from scoring.evaluation.bootstrap import Flags
+from scoring.serving.families.base import Floats
+from scoring.store import CostSummary, Experience, Policy, RefusalSummary
+from studies.simulation.arrivals import Arrivals
+from studies.simulation.exploration import Decided, World, decide
+
+# Months between new models, and until an outcome is known.
+_EVERY, _DELAY = 6, 3
+_OVERSTATED = 3.0
+
+
+def live(
+    world: World, arrivals: Arrivals, place: Floats, policy: Policy, way: str
+) -> dict[str, float]:
+    """Let a lender explore and decide, learn from it, and decide again.
+
+    Parameters
+    ----------
+    way : str
+        What a new model learns from: "stand-ins", all applicants of the start, some of whom stand
+        in for the refused, and the accepted loans; "accepted alone", of those of the start only
+        whom the first model would accept; "weighted", the explored besides, each of whom stands
+        for many; "everybody", the outcomes of all, which no lender has.
+
+    Returns
+    -------
+    dict
+        cost, an applicant's over all months from the true probabilities; exploring, the part of it
+        that the explored cost more than if they had been refused.
+    """
+    pds, course = world.first, list[Decided]()
+    for month in range(arrivals.months):
+        if month and month % _EVERY == 0:
+            pds = _renewed(world, arrivals, course[: month - _DELAY], way)
+        rows = arrivals.of_month(month)
+        own = world.of_pool(pds)[arrivals.place[rows]]
+        course.append(decide(own, place[rows], policy, world.costs))
+    whole = _together(course)
+    cost, by_rule = (_costs(world, arrivals, got) for got in (whole.seen, ~whole.refused))
+    return {"cost": float(cost.mean()), "exploring": float((cost - by_rule).mean())}
+
+
+def _costs(world: World, arrivals: Arrivals, granted: Flags) -> Floats:
+    """What each decision costs, from the true probabilities."""
+    p = arrivals.probability
+    return np.where(granted, world.costs.total(p, 0.0), world.costs.total(0.0, 1.0 - p))
+
+
+def _together(course: list[Decided]) -> Decided:
+    return Decided(*map(np.concatenate, zip(*course, strict=True)))
+
+
+def _renewed(world: World, arrivals: Arrivals, course: list[Decided], way: str) -> Floats:
+    """Learn from those whose time has come, and from those known from the start.
+
+    Weights are cut to sqrt(n) times their mean (Ionides, "Truncated importance sampling", 2008).
+    """
+    past, old = _together(course), np.arange(world.target.size)
+    learnt = {"weighted": past.seen, "everybody": np.ones_like(past.seen)}.get(way, ~past.refused)
+    if way == "accepted alone":
+        old = np.flatnonzero(world.first[: old.size] <= world.costs.cutoff)
+    new = np.flatnonzero(learnt)
+    weights = 1.0 / past.chance[new] if way == "weighted" else np.ones(new.size)
+    weights = np.minimum(weights, np.sqrt(weights.size) * weights.mean())
+    return world.learnt(
+        np.concatenate([old, world.target.size + arrivals.place[new]]),
+        np.concatenate([world.target[old], arrivals.defaulted[new].astype(np.int8)]),
+        np.concatenate([np.ones(old.size), weights]),
+    )
+
+
+def preferred(
+    world: World, arrivals: Arrivals, place: Floats, policy: Policy, seed: int
+) -> dict[str, float | None]:
+    """Let a bandit choose between the first model and one that says thrice the odds of default.
+
+    Each decides on every other applicant.
+
+    Returns
+    -------
+    dict
+        dearer, what an applicant costs more with the second, from the true probabilities; by_pds
+        and by_outcomes, 1 where the second is drawn as the cheaper one: by refusals judged by the
+        model's own PDs, and as the service does, by those of the explored. None, where too few
+        were explored for the service to judge.
+    """
+    rng = random.Random(seed)  # noqa: S311 - dice, not secrets
+    first = world.of_pool(world.first)[arrivals.place]
+    second = _OVERSTATED * first / (1.0 + (_OVERSTATED - 1.0) * first)
+    costs, words, lived = list[float](), list[float](), list[Experience]()
+    for turn, pds in enumerate((first, second)):
+        costs.append(float(_costs(world, arrivals, pds <= world.costs.cutoff).mean()))
+        rows = np.arange(turn, arrivals.size, 2)
+        shape = (arrivals.months, -1)
+        decided = decide(pds[rows].reshape(shape), place[rows].reshape(shape), policy, world.costs)
+        flat = _together([Decided(*month) for month in zip(*decided, strict=True)])
+        defaulted = arrivals.defaulted[rows]
+        words.append(_by_its_own_word(pds[rows], flat.refused, defaulted, world, rng))
+        lived.append(_experience(flat, defaulted, world))
+    by_outcomes = None
+    if min(own.refusals.explored for own in lived) >= LEAST_OUTCOMES:
+        by_outcomes = float(draw_cost(lived[1], rng) < draw_cost(lived[0], rng))
+    by_pds = float(words[1] < words[0])
+    return {"dearer": costs[1] - costs[0], "by_pds": by_pds, "by_outcomes": by_outcomes}
+
+
+def _by_its_own_word(
+    pds: Floats, refused: Flags, defaulted: Flags, world: World, rng: random.Random
+) -> float:
+    """Draw a model's cost where nobody is explored, so that its PDs say what refusals cost."""
+    costs = np.where(refused, 1.0 - pds, world.costs.false_negative * defaulted)
+    return rng.normalvariate(float(costs.mean()), float(costs.std()) / math.sqrt(costs.size))
+
+
+def _experience(decided: Decided, defaulted: Flags, world: World) -> Experience:
+    """What the store would tell of a model's decisions once all outcomes are known."""
+    loans, explored = ~decided.refused, decided.refused & decided.seen
+    cost, weights = world.costs.false_negative * defaulted[loans], 1.0 / decided.chance[explored]
+    good = weights * ~defaulted[explored]
+    return Experience(
+        CostSummary(cost.size, float(cost.sum()), float((cost**2).sum())),
+        RefusalSummary(
+            loans.size, float(decided.refused.sum()), weights.size, float(weights.sum()),
+            float(good.sum()), float((weights**2).sum()), float((good**2).sum()),
+        ),
+    )  # fmt: skip
