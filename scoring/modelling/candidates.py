@@ -227,7 +227,7 @@ def weighing(candidate: Candidate, sample_weight: Floats | None) -> dict[str, Fl
     """What the fit of a candidate's pipeline takes besides, for rows that stand for so many each.
 
     Weights are cut to `MOST_WEIGHT` (Ionides, "Truncated importance sampling", 2008): a few of 50
-    would be learnt by heart. The bias that is left is one of the level, which calibration mends.
+    would be learnt by heart. The bias that is left is mostly one of the level.
 
     Raises
     ------

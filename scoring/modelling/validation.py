@@ -32,6 +32,9 @@ Progress = Callable[[str, int, int | None], None]
 T = TypeVar("T")
 R = TypeVar("R")
 
+# The most that an applicant weighs in the calibration. It has to know the level of the refused; but
+# one default of weight 100 among some dozens would set the level by itself.
+MOST_IN_CALIBRATION = 10.0
 # Models fitted at a time, at most: each holds its training rows.
 _MOST_WORKERS = 4
 
@@ -83,6 +86,8 @@ class Validation:
 
     def _calibrated(self, rows: Mask) -> Calibration:
         weights = self.sample_weight
+        if weights is not None:
+            weights = np.minimum(weights, MOST_IN_CALIBRATION)
         calibration = calibrate(self.scores[rows], self.target[rows], taken(weights, rows))
         if self.newest is None:
             return calibration

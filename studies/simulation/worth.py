@@ -6,10 +6,15 @@ import math
 import random
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from api.models.routing import LEAST_OUTCOMES, draw_cost
 from scoring.evaluation.bootstrap import Flags
-from scoring.serving.families.base import Floats
+from scoring.modelling.candidates import MOST_WEIGHT, log_odds
+from scoring.modelling.examples import Positions
+from scoring.modelling.validation import MOST_IN_CALIBRATION
+from scoring.serving.families.base import Floats, Labels
 from scoring.store import CostSummary, Experience, Policy, RefusalSummary
 from studies.simulation.arrivals import Arrivals
 from studies.simulation.exploration import Decided, World, decide
@@ -17,6 +22,8 @@ from studies.simulation.exploration import Decided, World, decide
 # Months between new models, and until an outcome is known.
 _EVERY, _DELAY = 6, 3
 _OVERSTATED = 3.0
+# No level is moved by more, in log-odds.
+_FARTHEST = 10.0
 
 
 def live(
@@ -63,7 +70,7 @@ def _together(course: list[Decided]) -> Decided:
 def _renewed(world: World, arrivals: Arrivals, course: list[Decided], way: str) -> Floats:
     """Learn from those whose time has come, and from those known from the start.
 
-    Weights are cut to sqrt(n) times their mean (Ionides, "Truncated importance sampling", 2008).
+    As in the service, weights are cut, and the level of the PDs is that of the new outcomes.
     """
     past, old = _together(course), np.arange(world.target.size)
     learnt = {"weighted": past.seen, "everybody": np.ones_like(past.seen)}.get(way, ~past.refused)
@@ -71,12 +78,23 @@ def _renewed(world: World, arrivals: Arrivals, course: list[Decided], way: str) 
         old = np.flatnonzero(world.first[: old.size] <= world.costs.cutoff)
     new = np.flatnonzero(learnt)
     weights = 1.0 / past.chance[new] if way == "weighted" else np.ones(new.size)
-    weights = np.minimum(weights, np.sqrt(weights.size) * weights.mean())
-    return world.learnt(
-        np.concatenate([old, world.target.size + arrivals.place[new]]),
-        np.concatenate([world.target[old], arrivals.defaulted[new].astype(np.int8)]),
-        np.concatenate([np.ones(old.size), weights]),
+    rows, target = world.target.size + arrivals.place[new], arrivals.defaulted[new].astype(np.int8)
+    pds = world.learnt(
+        np.concatenate([old, rows]),
+        np.concatenate([world.target[old], target]),
+        np.concatenate([np.ones(old.size), np.minimum(weights, MOST_WEIGHT)]),
     )
+    return _levelled(pds, rows, target, np.minimum(weights, MOST_IN_CALIBRATION))
+
+
+def _levelled(pds: Floats, rows: Positions, target: Labels, weights: Floats) -> Floats:
+    """Shift all log-odds so that the PDs of some rows add up to their defaults."""
+    scores = log_odds(pds)
+
+    def beyond(shift: float) -> float:
+        return float(weights @ (expit(scores[rows] + shift) - target))
+
+    return np.asarray(expit(scores + brentq(beyond, -_FARTHEST, _FARTHEST)))
 
 
 def preferred(

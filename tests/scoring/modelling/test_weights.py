@@ -69,16 +69,16 @@ def test_the_interval_of_a_weighted_difference_knows_how_few_were_seen() -> None
 def test_weighted_intervals_are_those_of_off_policy_estimates() -> None:
     """The bootstrap of a paired difference in cost, and of an AUC, beside their closed forms."""
     rng = np.random.default_rng(2)
-    pds, others = rng.uniform(0.0, 0.3, (2, 1500))
-    target, chance = rng.random(1500) < pds, np.where(pds > 0.2, 0.1, 1.0)
-    seen = rng.random(1500) < chance
-    pds, others, target, weights = pds[seen], others[seen], target[seen], 1 / chance[seen]
-    logged = Logged(pds, 1 / weights, np.ones(pds.size, dtype=np.bool_), target)
+    pds, others = rng.uniform(0.0, 0.3, (2, 6000))
+    target, chance = rng.random(6000) < pds, np.where(pds > 0.2, 0.1, 1.0)
+    seen = rng.random(6000) < chance
+    logged = Logged(pds, chance, seen, target)
     more = (pds > 0.1).astype(np.float64) - (others > 0.1)
-    drawn = paired_difference(target, pds, others, 0.1, 0.1, Costs(), 1000, 0, weights)
+    ours, theirs, known, weights = pds[seen], others[seen], target[seen], 1 / chance[seen]
+    drawn = paired_difference(known, ours, theirs, 0.1, 0.1, Costs(), 1000, 0, weights)
     exact = expectation(logged, -10 * more, more).self_normalised
     assert drawn["business_cost"] == pytest.approx(exact, abs=0.1 * (exact.high - exact.low))
-    ranked = intervals(target, pds, 0.1, Costs(), 1000, 0, weights)["auc"]
+    ranked = intervals(known, ours, 0.1, Costs(), 1000, 0, weights)["auc"]
     exact = auc(logged).self_normalised
     assert ranked == pytest.approx(exact, abs=0.1 * (exact.high - exact.low))
 
