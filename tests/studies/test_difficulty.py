@@ -31,7 +31,9 @@ def test_outcomes_by_chance_are_harder(
     real, other = (difficulty({"application": rows}) for rows in (applications, by_chance))
     for model in ("trees", "linear"):
         assert real[f"AUC, {model}"].low > 0.5
-        assert other[f"AUC, {model}"].low < 0.5 < other[f"AUC, {model}"].high
+        # By chance, and as each fold is scored without its own outcomes, it may be well below 0.5.
+        assert other[f"AUC, {model}"].low < 0.5
+        assert other[f"AUC, {model}"].high < real[f"AUC, {model}"].low
     agree = dict(compared(real, other).select("figure", "agree").iter_rows())
     assert agree["AUC, trees"] == agree["AUC, linear"] == "no"
     assert set(compared(real, real)["agree"]) == {"yes"}

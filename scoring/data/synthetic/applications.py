@@ -79,7 +79,7 @@ def read_traits(rows: pl.DataFrame) -> pl.DataFrame:
 
 def strata(traits: pl.DataFrame) -> pl.DataFrame:
     """The stratum of each row under each of the ways to part them, as columns named by `by`."""
-    ways = ("contract", "employment", "product")
+    ways = ("contract", "employment", "product", "size", "step")
     return traits.select(pl.lit("").alias(""), *(_CONTENT.named(way).alias(way) for way in ways))
 
 
@@ -108,7 +108,7 @@ def measure(rows: pl.DataFrame, orders: Mapping[str, list[str | None]]) -> Json:
 
 
 # Null stands for "does not apply" in these, for a label in other categories.
-_INAPPLICABLE = ("OCCUPATION_TYPE", "ORGANIZATION_TYPE")
+_INAPPLICABLE = ("OCCUPATION_TYPE", "ORGANIZATION_TYPE", "price step")
 # XNA follows from not being employed in ORGANIZATION_TYPE, and is a rare label here.
 _XNA_SEEN = ("CODE_GENDER",)
 
@@ -148,19 +148,20 @@ def coded(traits: pl.DataFrame, orders: Mapping[str, list[str | None]]) -> pl.Da
 
 
 def draw_traits(tables: Tables, normal: Latents) -> pl.DataFrame:
-    """Traits from latent normal values, by name, each of shape (n,)."""
+    """Traits from latent normal values, by name, each of shape (n,).
+
+    The strata of a trait are made of traits that come before it.
+    """
     numbers, categories = tables
-    parting = ("NAME_CONTRACT_TYPE", "NAME_INCOME_TYPE")
-    drawn = {name: categories[name].draw(ndtr(normal[name])) for name in parting}
-    keys = strata(pl.DataFrame(drawn))
+    drawn: dict[str, pl.Series] = {}
     for trait in TRAITS:
-        by = keys[trait.by] if trait.by else None
+        by = _CONTENT.key(pl.DataFrame(drawn), trait.by) if trait.by else None
         rank = ndtr(normal[trait.name])
         if trait.kind == "number":
             drawn[trait.name] = pl.Series(numbers[trait.name].draw(rank, by))
-        elif trait.name not in parting:
+        else:
             drawn[trait.name] = categories[trait.name].draw(rank, by)
-    return pl.DataFrame({trait.name: drawn[trait.name] for trait in TRAITS})
+    return pl.DataFrame(drawn)
 
 
 def write_rows(traits: pl.DataFrame, buildings: Json, rng: Generator) -> pl.DataFrame:
@@ -192,7 +193,7 @@ def _amounts(traits: pl.DataFrame) -> pl.DataFrame:
     """
     goods = in_grains(pl.col("AMT_GOODS_PRICE"), GOODS_GRAIN)
     credit = in_grains(goods * pl.col("credit per goods"), AMOUNT_GRAIN)
-    annuity = in_grains(credit * pl.col("annuity per credit"), AMOUNT_GRAIN)
+    annuity = in_grains(credit * _CONTENT.named("price"), AMOUNT_GRAIN)
     income = pl.col("AMT_INCOME_TOTAL")
     return (
         traits.with_columns(
