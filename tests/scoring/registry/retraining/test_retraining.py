@@ -58,7 +58,7 @@ from scoring.store import Alert, Outcome, Override, Prediction, Store, new_id
 from tests.helpers import serving
 from tests.helpers.databases import KEY
 
-_ORIGINAL, _LATER, _BY_NUMBER, _AT_ONCE = 1000, 800, 20, 80
+_ORIGINAL, _LATER, _BY_NUMBER, _AT_ONCE = 1500, 1000, 20, 80
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 WINDOW = timedelta(days=90)
 CALLERS = ("branch", "shop", "broker")
