@@ -77,7 +77,9 @@ def register_with_card(
     registered = registry.register(scorer, made_by.tags, _description(card), challenger=challenger)
     provenance.keep(registry, registered.version, registered.name, made_by, manifest)
     identity = replace(card.identity, version=registered.version)
-    data = replace(card.data, looked_at=HoldoutUses(registry.folder).look(held_out["SK_ID_CURR"]))
+    digest = registry.digest(registered.version)
+    looked_at = HoldoutUses(registry.folder).look(held_out["SK_ID_CURR"], digest)
+    data = replace(card.data, looked_at=looked_at)
     keep_card(registry, replace(card, identity=identity, data=data))
     return registered
 
@@ -162,7 +164,8 @@ def judged(
     reigns = [champion] if isinstance(champion, Scorer) else []
     scorers = [challenger, *past_champions(registry, challenger), *reigns]
     held_out, pds = score_parts(held_out_rows(dataset), *scorers)
-    held_out, pds = fresh(held_out, pds, HoldoutUses(registry.folder), margins or Margins())
+    uses, digest = HoldoutUses(registry.folder), registry.digest(chosen)
+    held_out, pds = fresh(held_out, pds, uses, digest, margins or Margins())
     scored = [*map(Scored, scorers, pds)]
     against = scored.pop() if isinstance(champion, Scorer) else champion
     card = kept_card(registry, chosen)

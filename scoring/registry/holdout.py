@@ -49,18 +49,18 @@ def score_parts(
 
 
 def fresh(
-    held_out: HeldOut, pds: Sequence[Floats], uses: HoldoutUses, margins: Margins
+    held_out: HeldOut, pds: Sequence[Floats], uses: HoldoutUses, model: str, margins: Margins
 ) -> tuple[HeldOut, list[Floats]]:
-    """Leave out who was looked at too often, and count this look at the others and at their PDs.
+    """Leave out who was looked at too often, and count this look at the others, with a model.
 
     What is left has newer outcomes. Everybody is, where too few defaults would be to judge by.
     """
-    times, target = uses.times(), held_out.target
+    times, target = uses.times(model), held_out.target
     seen = np.array([times.get(number, 0) for number in held_out.applicants])
     left = seen < margins.uses
     left |= bool(target[left].sum() < margins.enough_defaults)
     numbers = tuple(np.array(held_out.applicants)[left].tolist())
-    groups, most_used = held_out.groups.filter(left), uses.look(numbers)
+    groups, most_used = held_out.groups.filter(left), uses.look(numbers, model)
     kept = HeldOut(target[left], groups, held_out.rule, uses=most_used, applicants=numbers)
     return kept, [own[left] for own in pds]
 

@@ -346,6 +346,10 @@ class Registry:
         """
         return dict(self._version(version, name).tags)
 
+    def digest(self, version: str) -> str:
+        """Return the SHA-256 of a version's manifest; empty where older code did not note it."""
+        return self.tags(version).get("manifest_sha256", "")
+
     def load(self, version: str, name: str = MODEL_NAME) -> Scorer:
         """Read a registered version.
 

@@ -158,7 +158,7 @@ def gather(
         history, newest = _divided(store, single, numbers, parent, since, window)
         addition, digest = _added(kept, parent, history)
     _check_new(registry, digest)
-    champion_digest = registry.tags(champion.version).get("manifest_sha256", "")
+    champion_digest = registry.digest(champion.version)
     held_by = holding(champion_digest, store.alerts.latest(open_only=True))
     used = {own.id for own in (*history.decisions, *newest.decisions)}
     callers = callers_of([own for own in new if own.id in used])
@@ -239,7 +239,7 @@ def attempt(
     uses = HoldoutUses(registry.folder)
     # Those who stand in for the refused have no newer ones to give way to.
     before = max(uses.times().get(own, 0) for own in material.window.history.numbers)
-    uses.look(trial.held_out.applicants)
+    uses.look(trial.held_out.applicants, registry.digest(challenger.version))
     trial = replace(trial, held_out=replace(trial.held_out, uses=before))
     judgement, event = judged(trial, material.doubts, card), None
     if not judgement.doubts:

@@ -78,7 +78,7 @@ def call_for(registry: Registry, store: Store, triggers: Triggers, now: datetime
     """
     version = registry.version_of(CHAMPION)
     reigns = [event for event in registry.history() if event.version == version]
-    digest = registry.tags(version).get("manifest_sha256", "")
+    digest = registry.digest(version)
     alerts = store.alerts.latest(open_only=True)
     return called(triggers, reigns[-1] if reigns else None, digest, alerts, now)
 

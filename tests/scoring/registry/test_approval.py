@@ -175,19 +175,25 @@ def test_every_look_at_the_hold_out_counts_until_a_fresh_one_is_asked_for(
     margins = replace(FEW, uses=3, enough_defaults=1, suspect_auc=1.0)
     first = registered(registry, model)
     everybody = score_parts(held_out_rows(sample))[0].applicants
-    HoldoutUses(registry.folder).look(everybody[: len(everybody) // 2])
+    uses = HoldoutUses(registry.folder)
+    uses.look(everybody[: len(everybody) // 2], "another model")
     made = register_recut(registry, sample, Costs(4.0), "2026-11-28", first)
     card = approval.kept_card(registry, made.version)
     assert card is not None
     assert card.data.looked_at == 1
     assert "| Looks at them before, on record | 1 |" in approval.markdown(card)
     verdict = approval.judged(registry, sample, margins=margins)
-    assert verdict.summary()["fresh hold-out"] == [True, 2.0, 3.0]
+    # A model's own training does not count against it, nor does judging it again.
+    assert verdict.summary()["fresh hold-out"] == [True, 1.0, 3.0]
+    assert approval.judged(registry, sample, margins=margins).gates == verdict.gates
     assert verdict.applicants == len(everybody)
-    # Half of them were looked at thrice by now, the others twice: these are left.
+    # Half of them have been looked at with three other models by now, the others with two.
+    uses.look(everybody, "a second one")
+    uses.look(everybody, "a third one")
     verdict = approval.judged(registry, sample, margins=margins)
     assert verdict.summary()["fresh hold-out"] == [True, 2.0, 3.0]
     assert verdict.applicants == len(everybody) - len(everybody) // 2
+    uses.look(everybody, "a fourth one")
     verdict = approval.judged(registry, sample, margins=margins)
     assert verdict.applicants == len(everybody)
     assert [gate.name for gate in verdict.refused_by()] == ["fresh hold-out"]

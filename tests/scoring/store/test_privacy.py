@@ -360,7 +360,7 @@ def test_a_person_is_told_and_erased_and_nobody_else(
     versions.keep(own_dataset)
     versions.keep(sample)
     uses = HoldoutUses(tmp_path / "mlruns")
-    uses.look([NUMBER, 7])
+    uses.look([NUMBER, 7], "a")
     words = ("--database", database_url, "--mlruns", str(tmp_path / "mlruns"))
     out = tmp_path / "person.json"
     done = scoring("person", str(NUMBER), "export", "--out", str(out), *words, key=key)
