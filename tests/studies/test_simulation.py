@@ -348,7 +348,8 @@ def test_a_new_model_has_the_level_of_the_newest_outcomes(
     ]
     half = arrivals.size // 2
     history = Known.history(decisions)
-    known = Known(service.store, arrivals, day(12) + WINDOW, history, history)
+    since = day(12) + WINDOW
+    known = Known(service.store, arrivals, since, since, history, history)
     made = trainer.next_model(known, "new")
     mean = made.predict(trainer.pool.features)[arrivals.place].mean()
     assert mean == pytest.approx(defaulted[half:].mean(), rel=0.15)

@@ -101,10 +101,11 @@ def changed(body: Body, offer: Body) -> Body:
 
 @pytest.fixture(scope="module")
 def offered(client: FlaskClient, sample: Dataset) -> tuple[Body, Body]:
-    """The rows of an applicant who is refused, and the answer with offers."""
-    for body in bodies(sample, 200):
+    """The rows of an applicant with loans elsewhere who is refused, and offers of large loans."""
+    for body in bodies(sample, 400):
         answer = offers_to(client, body)
-        if answer["offers"]:
+        credits = [changed(body, one)["application"]["AMT_CREDIT"] for one in answer["offers"]]
+        if credits and min(credits) > 450_000 and body["bureau"]:
             return body, answer
     raise AssertionError("nobody is offered anything")
 

@@ -178,7 +178,8 @@ def test_plots_of_importance_speak_in_words(
     leading = explain.global_importance(scorer, sample_examples.frame).head(4)
     lost = {name: pl.lit(0.1) for name in ("cost_increase", "cost_std", "auc_drop", "auc_std")}
     table = leading.rename({"importance": "contribution"}).with_columns(**lost)
-    figure = plots.importances(table.join(explain.gain(scorer), on="feature"), language)
+    gain = explain.gain(scorer)
+    figure = plots.importances(table.join(gain, on="feature", maintain_order="left"), language)
     assert "AUC" in " ".join(shown(figure))
     assert ticks(figure.axes[0]) == said
 

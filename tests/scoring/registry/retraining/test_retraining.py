@@ -58,7 +58,7 @@ from scoring.store import Alert, Outcome, Override, Prediction, Store, new_id
 from tests.helpers import serving
 from tests.helpers.databases import KEY
 
-_ORIGINAL, _LATER, _BY_NUMBER, _AT_ONCE = 1500, 1000, 20, 80
+_ORIGINAL, _LATER, _BY_NUMBER, _AT_ONCE = 1500, 1300, 20, 80
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 WINDOW = timedelta(days=90)
 CALLERS = ("branch", "shop", "broker")
@@ -87,7 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Everybody is decided on; nobody's outcome is known yet."""
     before = mlflow.get_tracking_uri()
     folder = tmp_path_factory.mktemp("world")
-    everything = write_sample(folder / "all", _ORIGINAL + _LATER, seed=11)
+    everything = write_sample(folder / "all", _ORIGINAL + _LATER, seed=13)
     first, later = divided(everything)
     original = write_dataset(first, folder / "original", "synthetic")
     registry = Registry(folder / "mlruns")
@@ -432,7 +432,7 @@ def copied(registry: Registry, folder: Path) -> Registry:
 def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_path: Path) -> None:
     registry, export, reports = copied(living.registry, tmp_path), tmp_path / "c", tmp_path / "r"
     tell(living, changed=False, promised=True)
-    material = gather(registry, living.store, timedelta(days=225), NOW)
+    material = gather(registry, living.store, timedelta(days=200), NOW)
     found = attempt(registry, material, "ana", "why", NOW, export=export, reports=reports)
     assert found.promotion is None
     assert found.trial.cheaper is False
@@ -446,7 +446,7 @@ def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_p
     assert registry.version_of("challenger") == found.trial.challenger.version == "2"
     assert not export.exists()
     with pytest.raises(NothingToLearnError, match="version 2 has learnt from all outcomes"):
-        gather(registry, living.store, timedelta(days=225), NOW)
+        gather(registry, living.store, timedelta(days=200), NOW)
 
 
 def invented(world: World, number: int) -> list[Prediction]:
