@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from typer.testing import CliRunner
 
-from scoring.data.dataset import Dataset
+from scoring.data.synthetic import write_sample
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import Examples, is_held_out
+from scoring.registry import gates
+from scoring.registry.gates import Margins
 from scoring.registry.retraining.retrain import NothingToLearnError
 from scoring.registry.retraining.triggers import Triggers
 from scoring.reports.words import Words
@@ -298,13 +301,17 @@ def test_a_challenger_that_costs_more_goes(
 
 @pytest.mark.parametrize(("attended", "ends"), [(False, "refused"), (True, "forced")])
 def test_what_gates_refuse_a_person_may_promote(
-    service: Service, trainer: Trainer, model: Scorer, attended: bool, ends: str
+    service: Service,
+    trainer: Trainer,
+    model: Scorer,
+    attended: bool,
+    ends: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A champion that accepts everybody accepts all groups alike: whoever tells them apart does not.
-    lax = moved(model, -3.0)
-    branch = judged(service, trainer, lax, model, attended=attended)
+    monkeypatch.setattr(gates, "Margins", partial(Margins, uses=0))
+    branch = judged(service, trainer, moved(model, 1.0), model, attended=attended)
     assert [event.what for event in branch.events] == [ends]
-    assert "but gates refuse it" in branch.events[0].why
+    assert "but gates refuse it: These applicants were looked at" in branch.events[0].why
     assert (branch.champion is model) == attended
 
 
@@ -475,9 +482,8 @@ def test_the_command_names_the_scenarios_there_are() -> None:
     assert set(SCENARIOS) == {"none", "sudden", "gradual", "seasonal", "recession"}
 
 
-def test_the_command_simulates_a_dataset(
-    sample: Dataset, small_model: Path, tmp_path: Path
-) -> None:
+def test_the_command_simulates_a_dataset(small_model: Path, tmp_path: Path) -> None:
+    sample = write_sample(tmp_path / "tables", 1500, test_applicants=0, seed=3)
     words = [
         "simulate", "--months", "1", "--applicants", "50", "--scenario", "gradual", "--data",
         str(sample.folder), "--model", str(small_model), "--out", str(tmp_path),

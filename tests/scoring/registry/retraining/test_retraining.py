@@ -186,8 +186,8 @@ def living(world: World, tmp_path: Path) -> World:
 def tell(world: World, changed: bool, promised: bool = False) -> None:
     """Outcomes a year later of all who were not refused.
 
-    Changed: one large loan in three goes wrong, too. Promised: as many go wrong as the champion said, of those of
-    whom it said so.
+    Changed: one large loan in three goes wrong, too. Promised: as many go wrong as the champion
+    said, of those of whom it said so.
     """
     dice = np.random.default_rng(2)
     large = float(np.quantile(list(world.amounts.values()), 0.6))
