@@ -104,8 +104,8 @@ def offered(client: FlaskClient, sample: Dataset) -> tuple[Body, Body]:
     """The rows of an applicant with loans elsewhere who is refused, and offers of large loans."""
     for body in bodies(sample, 400):
         answer = offers_to(client, body)
-        credits = [changed(body, one)["application"]["AMT_CREDIT"] for one in answer["offers"]]
-        if credits and min(credits) > 450_000 and body["bureau"]:
+        loans = [changed(body, one)["application"]["AMT_CREDIT"] for one in answer["offers"]]
+        if loans and min(loans) > 450_000 and body["bureau"]:
             return body, answer
     raise AssertionError("nobody is offered anything")
 
