@@ -8,7 +8,7 @@ overridden with a motive, which is recorded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -163,6 +163,17 @@ class HeldOut:
     uses: int = 0
     applicants: tuple[int, ...] = ()
     sample_weight: Floats | None = None
+
+    def part(self, rows: Mask) -> HeldOut:
+        """Return some of them."""
+        return replace(
+            self,
+            target=self.target[rows],
+            groups=self.groups.filter(rows),
+            current=None if self.current is None else self.current[rows],
+            applicants=tuple(np.array(self.applicants)[rows].tolist()),
+            sample_weight=taken(self.sample_weight, rows),
+        )
 
     @property
     def levels(self) -> Mask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -59,9 +60,8 @@ def fresh(
     seen = np.array([times.get(number, 0) for number in held_out.applicants])
     left = seen < margins.uses
     left |= bool(target[left].sum() < margins.enough_defaults)
-    numbers = tuple(np.array(held_out.applicants)[left].tolist())
-    groups, most_used = held_out.groups.filter(left), uses.look(numbers, model)
-    kept = HeldOut(target[left], groups, held_out.rule, uses=most_used, applicants=numbers)
+    kept = replace(held_out.part(left), uses=int(seen[left].max()))
+    uses.look(kept.applicants, model)
     return kept, [own[left] for own in pds]
 
 

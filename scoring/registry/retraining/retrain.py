@@ -238,7 +238,8 @@ def attempt(
     card = approval.kept_card(registry, challenger.version)
     uses = HoldoutUses(registry.folder)
     # Those who stand in for the refused have no newer ones to give way to.
-    before = max(uses.times().get(own, 0) for own in material.window.history.numbers)
+    times = uses.times()
+    before = max(times.get(own, 0) for own in material.window.history.numbers)
     uses.look(trial.held_out.applicants, registry.digest(challenger.version))
     trial = replace(trial, held_out=replace(trial.held_out, uses=before))
     judgement, event = judged(trial, material.doubts, card), None

@@ -12,7 +12,7 @@ was known.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -215,15 +215,8 @@ def _weighed(newest: Unseen, window: Window) -> Unseen:
     if not window.weights:
         return newest
     weights = np.array([window.weights.get(own.id, 0.0) for own in window.history.decisions])
-    some, held_out = weights > 0.0, newest.held_out
-    numbers = tuple(np.array(held_out.applicants)[some].tolist())
-    weighed = HeldOut(
-        held_out.target[some],
-        held_out.groups.filter(some),
-        held_out.rule,
-        applicants=numbers,
-        sample_weight=weights[some],
-    )
+    some = weights > 0.0
+    weighed = replace(newest.held_out, sample_weight=weights).part(some)
     return Unseen(weighed, newest.features.filter(some))
 
 
