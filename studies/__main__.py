@@ -52,9 +52,9 @@ def simulate(
     attended: Annotated[
         bool,
         typer.Option(
-            "--attended", help="A person promotes what is cheaper, also against the gates."
+            "--attended/--unattended", help="Whether a person promotes what waits for one."
         ),
-    ] = False,
+    ] = True,
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Worlds: intervals are over them.")
     ] = 3,

@@ -20,14 +20,14 @@ from studies.simulation.learning import Known, Trainer
 from studies.simulation.service import Service, start
 
 KEPT, CHALLENGER = "kept", "challenger"
-PROMOTED = {"promoted", "forced"}
+PROMOTED = {"promoted", "approved"}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that was done about the models: when, what, and why.
 
-    There is a new champion ("promoted", or "forced" by a person), or a challenger beside it
+    There is a new champion ("promoted", or "approved" by a person), or a challenger beside it
     ("challenger"). Or the champion stays, since the new model is not cheaper beyond chance
     ("kept"), gates refuse it ("refused"), or it waits for a person ("doubted").
     """
@@ -67,8 +67,7 @@ class Branch:
     delay : int
         Whole months between that of a decision and the day on which its outcome is known.
     attended : bool
-        Whether a person promotes what is cheaper beyond chance and waits, or is refused by gates
-        that may be overridden.
+        Whether a person promotes what is cheaper beyond chance, passes the gates and waits.
     past : list of Scorer
         The champions before this one.
     """
@@ -192,6 +191,6 @@ class Branch:
             return "promoted"
         if not judgement.cheaper:
             return KEPT
-        if self.attended and not judgement.gates.refused_by(force=True):
-            return "forced"
-        return "doubted" if judgement.gates.passed else "refused"
+        if not judgement.gates.passed:
+            return "refused"
+        return "approved" if self.attended else "doubted"

@@ -48,7 +48,7 @@ class SimulationSettings:
     delay: int = 3
     every: int = 3
     learn_from: int = 4_000
-    attended: bool = False
+    attended: bool = True
     seed: int = 0
     seeds: int = 3
 

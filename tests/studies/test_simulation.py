@@ -31,6 +31,7 @@ from scoring.serving.costs import Costs
 from scoring.serving.scorer import Calibration, Scorer
 from scoring.store import Labelled, Outcome
 from studies.__main__ import app
+from studies.simulation import branch as branches
 from studies.simulation.arrivals import STRAIN, Pool, SimulationError, draw
 from studies.simulation.branch import Branch, Event, Ledger
 from studies.simulation.figures import by_month, paired_saving, summary
@@ -299,8 +300,23 @@ def test_a_challenger_that_costs_more_goes(
     assert branch.champion is model
 
 
-@pytest.mark.parametrize(("attended", "ends"), [(False, "refused"), (True, "forced")])
-def test_what_gates_refuse_a_person_may_promote(
+@pytest.mark.parametrize("attended", [False, True])
+def test_nobody_promotes_what_gates_refuse(
+    service: Service,
+    trainer: Trainer,
+    model: Scorer,
+    attended: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gates, "Margins", partial(Margins, uses=0))
+    branch = judged(service, trainer, moved(model, 1.0), model, attended=attended)
+    assert [event.what for event in branch.events] == ["refused"]
+    assert "but gates refuse it: These applicants were looked at" in branch.events[0].why
+    assert branch.champion is not model
+
+
+@pytest.mark.parametrize(("attended", "ends"), [(False, "doubted"), (True, "approved")])
+def test_what_is_in_doubt_waits_for_a_person(
     service: Service,
     trainer: Trainer,
     model: Scorer,
@@ -308,10 +324,10 @@ def test_what_gates_refuse_a_person_may_promote(
     ends: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gates, "Margins", partial(Margins, uses=0))
+    monkeypatch.setattr(branches, "holding", lambda *_: ("An alert is critical.",))
     branch = judged(service, trainer, moved(model, 1.0), model, attended=attended)
     assert [event.what for event in branch.events] == [ends]
-    assert "but gates refuse it: These applicants were looked at" in branch.events[0].why
+    assert "a person has to promote it" in branch.events[0].why
     assert (branch.champion is model) == attended
 
 

@@ -353,13 +353,14 @@ def window_of(
     Where enough of them were explored, the chance that each had to be accepted gives weights.
     """
     until = last + timedelta(microseconds=1)
-    decisions = store.windows.headlines(since, until).decisions
-    refused = int((decisions == b"refuse").sum())
+    lines = store.windows.headlines(since, until)
+    known = [decision.id.encode() for decision in newest.decisions]
+    refused = int(((lines.decisions == b"refuse") & ~np.isin(lines.ids, known)).sum())
     chances = store.windows.chances(since, until, now)
-    own = np.isin(chances.ids, [decision.id.encode() for decision in newest.decisions])
+    own = np.isin(chances.ids, known)
     chosen = cohort(chances, own)
     weights = {}
     if chosen.logged is not None and chosen.explored >= ENOUGH_EXPLORED:
         weighed = zip(chances.ids[chosen.kept], chosen.logged.weights, strict=True)
         weights = {number.decode(): float(weight) for number, weight in weighed if weight}
-    return Window(since, until, newest, decisions.size, refused, chosen.explored, weights)
+    return Window(since, until, newest, lines.ids.size, refused, chosen.explored, weights)

@@ -4,7 +4,8 @@ Only those who were given a loan have an outcome, and the champion chose them: o
 challenger that refuses more looks better, and what it would accept of the refused costs nothing.
 Where chance has accepted enough of the refused, each whom the policy might have accepted counts by
 1 / chance. Else the refused are represented by stand-ins: held-out applicants of known outcome whom
-the champion would refuse, in the share in which it refused. These are of the original hold-out, on
+the champion would refuse, in the share in which it refused; the fewer there are, the more each
+counts. These are of the original hold-out, on
 which both models are held against each other on their own, too: new labels must not unlearn what
 was known.
 """
@@ -42,9 +43,9 @@ class Window:
     """The newest decisions with a known outcome, which neither model has learnt from.
 
     They may have been taken from `since` to `until`; of all decisions in that time, whatever came
-    of them, there are `decided`, and `refused` were refusals. `explored` of those with an outcome
-    were accepted by chance. If they are enough, `weights` say for how many of all who had a chance
-    each decision stands, by its id; else there are none.
+    of them, there are `decided`, and `refused` were refusals without an outcome. `explored` of
+    those with an outcome were accepted by chance. If they are enough, `weights` say for how many of
+    all who had a chance each decision stands, by its id; else there are none.
     """
 
     since: datetime
@@ -70,7 +71,7 @@ class Window:
 
     @property
     def refusal_rate(self) -> float:
-        """The share of refusals."""
+        """The share of refusals without an outcome."""
         return self.refused / self.decided if self.decided else 0.0
 
 
@@ -179,6 +180,7 @@ def compared(
     rate = min(window.refusal_rate, _ALMOST_ALL)
     wanted = 0 if window.weights else round(size * rate / (1.0 - rate))
     chosen = _refused(champion, others_pds[1], wanted, seed)
+    weights = _enough(weights, size, chosen.size, wanted)
     pds = [
         np.concatenate([own, old[chosen]]) for own, old in zip(newest_pds, others_pds, strict=True)
     ]
@@ -218,6 +220,13 @@ def _weighed(newest: Unseen, window: Window) -> Unseen:
     some = weights > 0.0
     weighed = replace(newest.held_out, sample_weight=weights).part(some)
     return Unseen(weighed, newest.features.filter(some))
+
+
+def _enough(weights: Floats | None, size: int, stand_ins: int, wanted: int) -> Floats | None:
+    """Where there are too few stand-ins each counts for more: the refused keep their share."""
+    if 0 < stand_ins < wanted:
+        return np.repeat([1.0, wanted / stand_ins], [size, stand_ins])
+    return weights
 
 
 def _as_strict(pds: list[Floats], cutoff: float) -> float:

@@ -311,6 +311,11 @@ def test_stand_ins_are_refused_held_out_applicants_in_the_share_of_refusals(
     assert trial.wanted == round(labelled / 9)
     assert 0 < trial.stand_ins <= trial.wanted
     assert trial.held_out.target.size == labelled + trial.stand_ins
+    # Where there are too few each counts for more, so that the refused keep their share.
+    weights = trial.held_out.sample_weight
+    weights = np.ones(labelled + trial.stand_ins) if weights is None else weights
+    assert weights[labelled:].sum() == pytest.approx(trial.wanted)
+    assert (weights[:labelled] == 1.0).all()
     assert set(champion.decide(trial.champion.pds[labelled:])) == {"refuse"}
     assert trial.cost == (0.0, 0.0, 0.0)
     assert not trial.cheaper
