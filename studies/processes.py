@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import starmap
@@ -23,6 +24,9 @@ def in_processes(
     if processes == 1:
         yield from starmap(function, arguments)
         return
+    # A process each for a core: threads of their own would wait for those of the others.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"):
+        os.environ.setdefault(name, "1")
     # Forked children would inherit the locks of Polars' threads.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         yield from pool.map(function, *zip(*arguments, strict=True))

@@ -137,6 +137,8 @@ def _show(result: Attempt, reports: Path) -> None:
     rows = (("passed" if gate.passed else "refused", gate.name, gate.sentence) for gate in gates)
     show(("", "gate", "in words"), rows)
     typer.echo(result.why)
+    for doubt in result.doubts:
+        typer.echo(f"in doubt: {doubt}")
     state = "waits for a person" if result.doubts else "stays the challenger"
     state = "is the champion" if result.promotion else state
     version = result.trial.challenger.version

@@ -97,9 +97,9 @@ def _summary(attempt: Attempt, words: Words) -> Section:
     if attempt.promotion:
         sentences.append(words("summary.promoted"))
     else:
-        if attempt.trial.cheaper and attempt.doubts:
-            sentences.append(words("summary.doubts"))
         sentences.append(words("summary.kept"))
+        if attempt.doubts:
+            sentences += [words("summary.doubts"), *attempt.doubts]
     return Section(words("summary.title"), (Paragraph(" ".join(sentences)),))
 
 
