@@ -373,7 +373,8 @@ class _Contest:
         ours, theirs = self._ratios(self.challenger), self._ratios(self.champion)
         for attribute in self.held_out.groups.columns:
             if attribute not in ours:
-                yield _unknown(attribute)
+                accepted = self.challenger.pds <= self.challenger.scorer.cutoff
+                yield _unknown(attribute, bool(accepted.any()))
                 continue
             bound, compared = self.margins.lowest_ratio[attribute], "a first champion needs"
             if attribute in theirs:
@@ -482,9 +483,13 @@ def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
     return Gate(name, passed, ratio.value, bound, words, alert=below and passed)
 
 
-def _unknown(attribute: str) -> Gate:
-    words = f"Too few held-out applicants to compare acceptance by {attribute}."
-    return Gate(f"fairness by {attribute}", True, "unknown", "two groups", words, alert=True)
+def _unknown(attribute: str, somebody: bool) -> Gate:
+    """Refuse a model that does not accept somebody; else too few can be compared to say a thing."""
+    words = f"Nobody held out is accepted: there is no acceptance to compare by {attribute}."
+    if somebody:
+        words = f"Too few held-out applicants to compare acceptance by {attribute}."
+    name = f"fairness by {attribute}"
+    return Gate(name, somebody, "unknown", "two groups", words, alert=somebody)
 
 
 def _card(scorer: Scorer, card: Card | None) -> Gate:

@@ -327,6 +327,14 @@ def test_groups_of_a_few_applicants_raise_an_alert_only(
     assert (gate.passed, gate.alert, gate.figure) == (True, True, "unknown")
 
 
+def test_a_model_that_accepts_nobody_is_refused(
+    model: Model, truth: Floats, held_out: HeldOut, card: Card
+) -> None:
+    verdict = judge(model("2", np.maximum(truth, 0.2)), model("1", truth), held_out, card)
+    assert {"fairness by sex", "fairness by age"} < set(refused(verdict))
+    assert "Nobody held out is accepted" in gate_of(verdict, "fairness by age").sentence
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours", "told"),
     [
@@ -419,7 +427,8 @@ def test_what_gates_say_is_said_in_french_on_a_card() -> None:
         gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "a first champion needs"),
         gates._fair("sex", Interval(0.9, 0.85, 0.95), 0.8, "the champion's is 0.912, it needs"),
         gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "the champion's is 0.655, it needs"),
-        gates._unknown("age"),
+        gates._unknown("age", somebody=True),
+        gates._unknown("sex", somebody=False),
     ]
     english, french = Words("card", "en"), Words("card", "fr")
     for gate in said:
