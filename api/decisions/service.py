@@ -187,8 +187,7 @@ class DecisionService:
 
     def _room(self, policy: Policy) -> float:
         """The summed PD that a month may have spent for the dearest of the band still to fit."""
-        costs = self._models.champion().scorer.costs
-        loss = costs.false_negative / costs.false_positive
+        loss = self._models.champion().scorer.costs.loss
         return policy.explore_budget / loss - policy.explore_bound
 
     def _settle(

@@ -32,6 +32,11 @@ class Interval(NamedTuple):
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
+def standing_for(sample_weight: Floats | None, applicants: int) -> Floats:
+    """Return for how many each applicant stands: without weights each for one."""
+    return np.ones(applicants) if sample_weight is None else sample_weight
+
+
 def resamples(target: npt.ArrayLike, number: int, seed: int) -> Iterator[Floats]:
     """Draw applicants with replacement, as many of either outcome as there are.
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Flags, Floats, Interval
+from scoring.evaluation.bootstrap import Flags, Floats, Interval, standing_for
 from scoring.evaluation.intervals import mean_interval
 from scoring.serving.costs import Costs
 
@@ -19,16 +19,15 @@ REFER_SHARE = 0.07
 def business_cost(
     target: npt.ArrayLike,
     pd: npt.ArrayLike,
-    cutoff: float,
+    cutoff: npt.ArrayLike,
     costs: Costs,
     sample_weight: Floats | None = None,
 ) -> float:
-    """Return the mean cost an applicant when PDs above the cut-off are refused."""
-    defaulted = np.asarray(target) == 1
-    refused = np.asarray(pd) > cutoff
-    counts = np.ones(defaulted.size) if sample_weight is None else sample_weight
-    total = costs.total(counts @ (defaulted & ~refused), counts @ (~defaulted & refused))
-    return float(total / counts.sum())
+    """Return the mean cost an applicant when PDs above the cut-off, or each one's, are refused."""
+    refused = np.asarray(pd) > np.asarray(cutoff)
+    return float(
+        np.average(decision_costs(np.asarray(target) == 1, refused, costs), weights=sample_weight)
+    )
 
 
 def baselines(target: npt.ArrayLike, costs: Costs) -> dict[str, float]:
@@ -62,7 +61,7 @@ def cost_curve(
         (accept all), and the mean cost an applicant at each.
     """
     curves = _Curves.of(target, pd)
-    counts = np.ones(curves.defaulted.size) if sample_weight is None else sample_weight
+    counts = standing_for(sample_weight, curves.defaulted.size)
     return curves.cutoffs, curves.costs(costs, counts[np.newaxis])[0]
 
 

@@ -214,7 +214,7 @@ def four_fifths(
         certain, the whole interval below 0.8.
     """
     outcomes, values = checked(target, pds)
-    weights = np.ones(values.size) if sample_weight is None else sample_weight
+    weights = bootstrap.standing_for(sample_weight, values.size)
     rows = []
     for name in groups.columns:
         members = _comparable(groups[name], outcomes)

@@ -324,7 +324,7 @@ class _Scored:
         missed = weights @ (self.defaulted & ~refused).astype(np.float64)
         rejected = weights @ (~self.defaulted & refused).astype(np.float64)
         total = weights.sum(axis=1)
-        beta2 = self.costs.false_negative / self.costs.false_positive
+        beta2 = self.costs.loss
         weighted = (1 + beta2) * caught
         return {
             "recall": caught / (caught + missed),

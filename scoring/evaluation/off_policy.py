@@ -100,30 +100,6 @@ def default_rate(logged: Logged) -> Estimates:
     return expectation(logged, 1.0, 0.0)
 
 
-def default_rates(logged: Logged, edges: npt.ArrayLike) -> list[Estimates | None]:
-    """Estimate default rates by grade, the refused among them.
-
-    Parameters
-    ----------
-    logged : Logged
-        The applicants.
-    edges : array-like
-        The PDs between two grades, in rising order; a grade includes its upper edge.
-
-    Returns
-    -------
-    list of Estimates or None
-        One a grade, the lowest PDs first; None where nobody of the grade was observed.
-    """
-    bounds = np.asarray(edges, dtype=np.float64)
-    grade = np.searchsorted(bounds, logged.pds, side="left")
-    parts = [grade == number for number in range(bounds.size + 1)]
-    return [
-        default_rate(logged.part(part)) if np.any(logged.observed & part) else None
-        for part in parts
-    ]
-
-
 def policy_cost(logged: Logged, refused: Flags, costs: Costs) -> Estimates:
     """Estimate the mean cost an applicant of refusing some, whoever was refused in fact.
 
@@ -186,6 +162,20 @@ def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayL
         _interval(ratio, normed / float(np.sum(weights))),
         _interval(robust, corrected / number),
     )
+
+
+def mean_of_seen(logged: Logged, if_defaulted: Floats, if_good: Floats) -> Interval:
+    """Estimate the self-normalised mean where those who were observed alone are at hand.
+
+    They stand for all others in the variance, too: a bootstrap of few of them is too narrow.
+    """
+    weights = logged.weights
+    values = np.where(logged.defaulted, if_defaulted, if_good)
+    mean = float(np.average(values, weights=weights))
+    # The variance is that of a sum over all, whom those seen stand for by one weight more.
+    bad, good = ((each - mean) * weights**1.5 for each in (if_defaulted, if_good))
+    half = _half_width(logged, np.zeros(weights.size), bad, good)
+    return _interval(mean, half / float(np.sum(weights)))
 
 
 def _half_width(logged: Logged, unseen: Floats, bad: Floats, good: Floats) -> float:

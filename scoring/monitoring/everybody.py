@@ -114,12 +114,12 @@ def everybody(
 def _grades(logged: Logged, cutoff: float) -> Iterator[Estimated]:
     edges = [cutoff * part for part in _GRADES]
     grade = np.searchsorted(edges, logged.pds)
-    rates = off_policy.default_rates(logged, edges)
     for place, (above, up_to) in enumerate(pairwise([0.0, *edges, 1.0])):
-        own = grade == place
-        enough = (logged.observed & own).sum() >= ENOUGH_EXPLORED
-        rate = rates[place] if enough else None
-        yield Estimated("grade", int(own.sum()), rate, above, up_to)
+        own = logged.observed & (grade == place)
+        # Without a default the rate would look certain.
+        enough = own.sum() >= ENOUGH_EXPLORED and logged.defaulted[own].any()
+        rate = off_policy.default_rate(logged.part(grade == place)) if enough else None
+        yield Estimated("grade", int((grade == place).sum()), rate, above, up_to)
 
 
 def _models(

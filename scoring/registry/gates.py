@@ -26,6 +26,7 @@ from scoring.evaluation.metrics import (
     figures,
     paired_difference,
 )
+from scoring.evaluation.off_policy import Logged, mean_of_seen
 from scoring.features.definitions import definitions
 from scoring.modelling.examples import Mask, taken
 from scoring.reports.card.fields import Card, missing
@@ -208,12 +209,18 @@ class Scored:
 
         They are those of `rows`, all by default; `cutoff` stands in the place of this model's own.
         """
-        own = self.scorer.cutoff if cutoff is None else cutoff
+        own, theirs = self.scorer.cutoff if cutoff is None else cutoff, other.scorer.cutoff
+        known, costs, weights = target[rows], self.scorer.costs, taken(sample_weight, rows)
         pds, others = self.pds[rows], other.pds[rows]
-        return paired_difference(
-            target[rows], pds, others, own, other.scorer.cutoff, self.scorer.costs, resamples, seed,
-            taken(sample_weight, rows),
-        )  # fmt: skip
+        figures = paired_difference(
+            known, pds, others, own, theirs, costs, resamples, seed, weights
+        )
+        if weights is not None:
+            seen = Logged(others, 1.0 / weights, weights > 0.0, known == 1)
+            more = (pds > own) - (others > theirs).astype(np.float64)
+            loss, gain = costs.false_positive * more, -costs.false_negative * more
+            figures["business_cost"] = mean_of_seen(seen, gain, loss)
+        return figures
 
 
 @dataclass(frozen=True)

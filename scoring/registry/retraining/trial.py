@@ -18,13 +18,12 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from scoring.data.dataset import Dataset
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import figures
 from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.registry.gates import HeldOut, Scored
-from scoring.registry.holdout import Unseen, held_out_rows, unseen
+from scoring.registry.holdout import Unseen
 from scoring.registry.retraining.history import History
 from scoring.serving.scorer import Floats, Scorer
 
@@ -140,25 +139,6 @@ class Trial:
         )  # fmt: skip
 
 
-def held(
-    challenger: Scorer,
-    champion: Scorer,
-    window: Window,
-    original: Dataset,
-    seed: int = 0,
-    past: Sequence[Scorer] = (),
-) -> Trial:
-    """Score the newest decisions with all models, `past` champions among them.
-
-    Stand-ins are scored where there are no weights.
-
-    The window has at least one labelled decision. `original` is what the first champion of all
-    learnt from: the stand-ins are of those held out of it, whose outcomes no caller has reported.
-    """
-    newest, first = unseen([window.history.frames]), unseen(held_out_rows(original))
-    return compared(challenger, champion, window, newest, first, seed, past)
-
-
 def compared(
     challenger: Scorer,
     champion: Scorer,
@@ -168,7 +148,12 @@ def compared(
     seed: int = 0,
     past: Sequence[Scorer] = (),
 ) -> Trial:
-    """Compare on features: the `newest` are the window's labelled decisions, in its order."""
+    """Compare all models, `past` champions among them, on the newest decisions and the hold-out.
+
+    `newest` are the window's labelled decisions, at least one, in its order; `original` those held
+    out of what the first champion of all learnt from, whose outcomes no caller has reported. Of
+    these are the stand-ins, where there are no weights.
+    """
     models = challenger, champion, *past
     newest = _weighed(newest, window)
     newest_pds = [own.predict(newest.features) for own in models]

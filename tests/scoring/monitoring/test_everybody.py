@@ -99,6 +99,15 @@ def test_grades_hold_the_refused_and_make_up_the_whole() -> None:
     assert values == sorted(values)
 
 
+def test_a_grade_without_a_default_has_no_rate_that_looks_certain() -> None:
+    decisions, _ = decided(np.random.default_rng(1))
+    lowest = decisions.pds <= 0.25 * COSTS.cutoff
+    good = replace(decisions, defaulted=decisions.defaulted & ~lowest)
+    first, second = [own for own in told(good) if own.name == "grade"][:2]
+    assert first.estimates is None
+    assert second.estimates is not None
+
+
 def test_a_model_scored_along_is_judged_on_those_it_scored() -> None:
     decisions, _ = decided(np.random.default_rng(2))
     along = [

@@ -33,7 +33,7 @@ from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.registry import approval
-from scoring.registry.holdout import unseen
+from scoring.registry.holdout import held_out_rows, unseen
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.lineage import lineage_of
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
@@ -47,7 +47,7 @@ from scoring.registry.retraining.history import (
     numbers_of,
 )
 from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
-from scoring.registry.retraining.trial import LARGEST_MOVE, effects, held
+from scoring.registry.retraining.trial import LARGEST_MOVE, compared, effects
 from scoring.registry.tracking import begin, track
 from scoring.serving.batch import example_requests
 from scoring.serving.costs import Costs
@@ -306,7 +306,9 @@ def test_stand_ins_are_refused_held_out_applicants_in_the_share_of_refusals(
     window = replace(material.window, decided=100, refused=10)
     champion = material.champion
     with DataVersions.beside(living.registry.folder).opened(material.dataset) as dataset:
-        trial = held(champion, champion, window, dataset)
+        first = unseen(held_out_rows(dataset))
+    newest = unseen([window.history.frames])
+    trial = compared(champion, champion, window, newest, first)
     labelled = len(window.history.decisions)
     assert trial.wanted == round(labelled / 9)
     assert 0 < trial.stand_ins <= trial.wanted
