@@ -117,13 +117,9 @@ def policy_cost(logged: Logged, refused: Flags, costs: Costs) -> Estimates:
     )
 
 
-def observed_to_expected(logged: Logged, pds: Floats | None = None) -> Estimates:
-    """Divide the estimated number of defaults by the sum of PDs: 1 where these are calibrated.
-
-    The PDs are the applicants' by any model, those of `logged` by default.
-    """
-    expected = float(np.mean(logged.pds if pds is None else pds))
-    rates = default_rate(logged)
+def observed_to_expected(logged: Logged) -> Estimates:
+    """Divide the estimated number of defaults by the sum of PDs: 1 where these are calibrated."""
+    expected, rates = float(np.mean(logged.pds)), default_rate(logged)
     return Estimates(*(Interval(*(value / expected for value in rate)) for rate in rates))
 
 

@@ -176,12 +176,6 @@ class HeldOut:
             sample_weight=taken(self.sample_weight, rows),
         )
 
-    @property
-    def levels(self) -> Mask:
-        """Those on whom the level of PDs is measured."""
-        everybody = np.ones(self.target.size, dtype=np.bool_)
-        return everybody if self.current is None else self.current
-
 
 @dataclass(frozen=True)
 class Scored:
@@ -217,7 +211,7 @@ class Scored:
         )
         if weights is not None:
             seen = Logged(others, 1.0 / weights, weights > 0.0, known == 1)
-            more = (pds > own) - (others > theirs).astype(np.float64)
+            more: Floats = np.subtract(pds > own, others > theirs, dtype=np.float64)
             loss, gain = costs.false_positive * more, -costs.false_negative * more
             figures["business_cost"] = mean_of_seen(seen, gain, loss)
         return figures
@@ -350,7 +344,8 @@ class _Contest:
 
     def calibrated(self) -> Gate:
         """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
-        scorer, rows = self.challenger.scorer, self.held_out.levels
+        scorer, current = self.challenger.scorer, self.held_out.current
+        rows = slice(None) if current is None else current
         pds = self.challenger.pds[rows]
         weights = taken(self.held_out.sample_weight, rows)
         ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs, weights)["ece"]

@@ -24,7 +24,6 @@ from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.validation import Progress
 from scoring.monitoring.everybody import cohort
 from scoring.registry import approval
-from scoring.registry.gates import GateVerdict
 from scoring.registry.holdout import held_out_rows, unseen
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
@@ -95,21 +94,6 @@ class Attempt:
     trial: Trial
     judgement: Judgement
     promotion: Event | None
-
-    @property
-    def verdict(self) -> GateVerdict:
-        """What the gates say."""
-        return self.judgement.gates
-
-    @property
-    def why(self) -> str:
-        """The reason, in a sentence."""
-        return self.judgement.why
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """Why a person has to promote, in sentences."""
-        return self.judgement.doubts
 
 
 def gather(

@@ -25,6 +25,7 @@ from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.registry.gates import HeldOut, Scored
 from scoring.registry.holdout import Unseen
 from scoring.registry.retraining.history import History
+from scoring.reports.words import Words
 from scoring.serving.scorer import Floats, Scorer
 
 _RESAMPLES = 1000
@@ -54,18 +55,11 @@ class Window:
     explored: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def basis(self) -> str:
+    def basis(self, language: str = "en") -> str:
         """How the refused have a part in the comparison, in a sentence."""
-        if self.weights:
-            return (
-                f"{self.explored} loans that chance gave to refused applicants stand for all whom "
-                "it might have given one, by weights."
-            )
-        return (
-            f"Stand-ins represent the refused: {self.explored} explored loans have an outcome, and "
-            f"weights take {ENOUGH_EXPLORED}."
-        )
+        key = "window.weighted" if self.weights else "window.represented"
+        words = Words("retraining", language)
+        return words(key, explored=self.explored, least=ENOUGH_EXPLORED)
 
     @property
     def refusal_rate(self) -> float:

@@ -187,13 +187,13 @@ def test_where_everybody_was_accepted_the_figures_are_the_usual_ones() -> None:
         "rate": own.defaulted.mean(),
         "auc": roc_auc_score(own.defaulted, pds),
         "cost": business_cost(own.defaulted, other, 0.2, COSTS),
-        "ratio": own.defaulted.sum() / other.sum(),
+        "ratio": own.defaulted.sum() / pds.sum(),
     }
     found = {
         "rate": default_rate(own),
         "auc": auc(own),
         "cost": policy_cost(own, other > 0.2, COSTS),
-        "ratio": observed_to_expected(own, other),
+        "ratio": observed_to_expected(own),
     }
     for name, estimates in found.items():
         assert [own.value for own in estimates] == pytest.approx([usual[name]] * 3), name

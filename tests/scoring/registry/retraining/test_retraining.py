@@ -364,7 +364,7 @@ def test_explored_loans_weigh_what_they_stand_for(living: World, tmp_path: Path)
     found = attempt(registry, material, "ana", "why", NOW, export=export, reports=reports)
     assert (found.trial.stand_ins, found.trial.wanted) == (0, 0)
     assert found.trial.held_out.target.size == len(window.weights)
-    assert "by weights" in found.why
+    assert "by their weights" in found.judgement.why
     training = registry.load("2").lineage["training"]
     assert 0 < training["explored"] <= len(learnt.weights)
     assert training["explored_stand_for"] == pytest.approx(training["explored"] / 0.6)
@@ -396,7 +396,7 @@ def test_too_few_explored_outcomes_leave_the_comparison_to_stand_ins(living: Wor
     window = gather(living.registry, living.store, WINDOW, NOW).window
     assert 0 < window.explored < ENOUGH_EXPLORED
     assert window.weights == {}
-    assert f"{window.explored} explored loans have an outcome" in window.basis
+    assert f"to refused applicants {window.explored} have an outcome" in window.basis()
 
 
 def test_a_changed_world_gets_a_new_champion(living: World, tmp_path: Path) -> None:
@@ -438,10 +438,10 @@ def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_p
     found = attempt(registry, material, "ana", "why", NOW, export=export, reports=reports)
     assert found.promotion is None
     assert found.trial.cheaper is False
-    assert "not cheaper beyond chance" in found.why
+    assert "not cheaper beyond chance" in found.judgement.why
     assert registry.champion() == "1"
     # The newest decisions had not been looked at before, and have been now.
-    assert found.verdict.summary()["fresh hold-out"][:2] == [True, 0.0]
+    assert found.judgement.gates.summary()["fresh hold-out"][:2] == [True, 0.0]
     looks = HoldoutUses(registry.folder).times()
     assert {looks[number] for number in material.window.history.numbers} == {1}
     assert set(found.trial.held_out.applicants) <= looks.keys()
