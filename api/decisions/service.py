@@ -156,14 +156,10 @@ class DecisionService:
         routes = [self._models.route(item.request.applicant.id) for item in featured]
         scores = score_by_routes([item.vector for item in featured], routes)
         policy = self._models.policy
+        settle_all = partial(self._settle, refer_all=policy.refer_all)
         answering = (own[route.model.digest] for route, own in zip(routes, scores, strict=True))
         settled = [
-            self._settle(
-                item.request.applicant.misunderstood,
-                own.decision,
-                own.known,
-                refer_all=policy.refer_all,
-            )
+            settle_all(item.request.applicant.misunderstood, own.decision, own.known)
             for item, own in zip(featured, answering, strict=True)
         ]
         terms = self._settings.terms

@@ -112,17 +112,13 @@ def study_cutoff(
     cost = curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]
     # The highest cut-off that decides as the theoretical one; the first one refuses everybody.
     theory = max(int(np.searchsorted(curves.cutoffs, costs.cutoff, side="right")) - 1, 0)
-    chosen, at_theory = [], []
-    for counts in bootstrap.resamples(target, resamples, seed):
+
+    def figures_of(counts: Floats) -> dict[str, Floats]:
         drawn = curves.costs(costs, counts)
-        chosen.append(curves.cutoffs[drawn.argmin(axis=1)])
-        at_theory.append(drawn[:, theory])
-    return CutoffStudy(
-        theoretical=costs.cutoff,
-        best=bootstrap.interval(curves.cutoffs[cost.argmin()], np.concatenate(chosen)),
-        theoretical_cost=bootstrap.interval(cost[theory], np.concatenate(at_theory)),
-        best_cost=float(cost.min()),
-    )
+        return {"best": curves.cutoffs[drawn.argmin(axis=1)], "theory": drawn[:, theory]}
+
+    found = bootstrap.intervals(figures_of, target, resamples, seed)
+    return CutoffStudy(costs.cutoff, found["best"], found["theory"], float(cost.min()))
 
 
 def refer_band(pd: npt.ArrayLike, cutoff: float, share: float = REFER_SHARE) -> tuple[float, float]:

@@ -224,11 +224,10 @@ def attempt(
     newest = unseen([window.history.frames])
     trial = compared(challenger, champion, window, newest, first, seed, past)
     card = approval.kept_card(registry, challenger.version)
-    uses = HoldoutUses(registry.folder)
+    uses, digest = HoldoutUses(registry.folder), registry.digest(challenger.version)
     # Those who stand in for the refused have no newer ones to give way to.
-    times = uses.times()
-    before = max(times.get(own, 0) for own in material.window.history.numbers)
-    uses.look(trial.held_out.applicants, registry.digest(challenger.version))
+    before = uses.look(window.history.numbers, digest)
+    uses.look(trial.held_out.applicants, digest)
     trial = replace(trial, held_out=replace(trial.held_out, uses=before))
     judgement, event = judged(trial, material.doubts, card), None
     if not judgement.doubts:

@@ -220,10 +220,7 @@ def effects(
     nothing = np.zeros(target.size)
     tables = sorted(ours | theirs)
     moves = np.stack([ours.get(table, nothing) - theirs.get(table, nothing) for table in tables])
-    drawn = [
-        counts @ moves.T / target.size for counts in bootstrap.resamples(target, _RESAMPLES, seed)
-    ]
-    by_table = np.concatenate(drawn).T
+    by_table = bootstrap.sums(moves.T, target, _RESAMPLES, seed).T / target.size
     return {
         table: bootstrap.interval(float(own.mean()), resampled)
         for table, own, resampled in zip(tables, moves, by_table, strict=True)
