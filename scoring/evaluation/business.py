@@ -23,7 +23,7 @@ def business_cost(
     costs: Costs,
     sample_weight: Floats | None = None,
 ) -> float:
-    """Return the mean cost an applicant when PDs above the cut-off, or each one's, are refused."""
+    """Return the mean cost an applicant if PDs above the cut-off, one or one each, are refused."""
     refused = np.asarray(pd) > np.asarray(cutoff)
     return float(
         np.average(decision_costs(np.asarray(target) == 1, refused, costs), weights=sample_weight)

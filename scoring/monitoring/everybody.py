@@ -115,11 +115,12 @@ def _grades(logged: Logged, cutoff: float) -> Iterator[Estimated]:
     edges = [cutoff * part for part in _GRADES]
     grade = np.searchsorted(edges, logged.pds)
     for place, (above, up_to) in enumerate(pairwise([0.0, *edges, 1.0])):
-        own = logged.observed & (grade == place)
+        own = grade == place
+        seen = logged.observed & own
         # Without a default the rate would look certain.
-        enough = own.sum() >= ENOUGH_EXPLORED and logged.defaulted[own].any()
-        rate = off_policy.default_rate(logged.part(grade == place)) if enough else None
-        yield Estimated("grade", int((grade == place).sum()), rate, above, up_to)
+        enough = seen.sum() >= ENOUGH_EXPLORED and logged.defaulted[seen].any()
+        rate = off_policy.default_rate(logged.part(own)) if enough else None
+        yield Estimated("grade", int(own.sum()), rate, above, up_to)
 
 
 def _models(

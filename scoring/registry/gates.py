@@ -206,15 +206,15 @@ class Scored:
         own, theirs = self.scorer.cutoff if cutoff is None else cutoff, other.scorer.cutoff
         known, costs, weights = target[rows], self.scorer.costs, taken(sample_weight, rows)
         pds, others = self.pds[rows], other.pds[rows]
-        figures = paired_difference(
+        differences = paired_difference(
             known, pds, others, own, theirs, costs, resamples, seed, weights
         )
         if weights is not None:
             seen = Logged(others, 1.0 / weights, weights > 0.0, known == 1)
             more: Floats = np.subtract(pds > own, others > theirs, dtype=np.float64)
             loss, gain = costs.false_positive * more, -costs.false_negative * more
-            figures["business_cost"] = mean_of_seen(seen, gain, loss)
-        return figures
+            differences["business_cost"] = mean_of_seen(seen, gain, loss)
+        return differences
 
 
 @dataclass(frozen=True)
@@ -486,7 +486,7 @@ def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
 
 
 def _unknown(attribute: str, somebody: bool) -> Gate:
-    """Refuse a model that does not accept somebody; else too few can be compared to say a thing."""
+    """Refuse a model that accepts nobody; of too few applicants nothing can be said."""
     words = f"Nobody held out is accepted: there is no acceptance to compare by {attribute}."
     if somebody:
         words = f"Too few held-out applicants to compare acceptance by {attribute}."
