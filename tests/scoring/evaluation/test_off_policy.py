@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -126,6 +126,7 @@ CASES = st.lists(st.tuples(NUMBERS, NUMBERS, st.booleans()), min_size=1, max_siz
 
 
 @given(cases=CASES)
+@settings(deadline=None)
 def test_over_all_draws_estimates_add_up_to_the_truth(
     cases: list[tuple[float, float, bool]],
 ) -> None:
