@@ -123,9 +123,8 @@ class DecisionService:
         return [self._offered(applicant, model) for model in models]
 
     def _offered(self, applicant: Applicant, model: LiveModel) -> Offered:
-        settled = partial(
-            self._settle, applicant.misunderstood, refer_all=self._models.policy.refer_all
-        )
+        refer_all = self._models.policy.refer_all
+        settled = partial(self._settle, applicant.misunderstood, refer_all=refer_all)
         return find_offers(model.scorer, applicant.rows, self._settings.offers, settled)
 
     def _completed(self, request: DecisionRequest) -> Applicant:

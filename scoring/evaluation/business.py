@@ -25,9 +25,8 @@ def business_cost(
 ) -> float:
     """Return the mean cost an applicant if PDs above the cut-off, one or one each, are refused."""
     refused = np.asarray(pd) > np.asarray(cutoff)
-    return float(
-        np.average(decision_costs(np.asarray(target) == 1, refused, costs), weights=sample_weight)
-    )
+    each = decision_costs(np.asarray(target) == 1, refused, costs)
+    return float(np.average(each, weights=sample_weight))
 
 
 def baselines(target: npt.ArrayLike, costs: Costs) -> dict[str, float]:

@@ -206,15 +206,13 @@ class Scored:
         own, theirs = self.scorer.cutoff if cutoff is None else cutoff, other.scorer.cutoff
         known, costs, weights = target[rows], self.scorer.costs, taken(sample_weight, rows)
         pds, others = self.pds[rows], other.pds[rows]
-        differences = paired_difference(
-            known, pds, others, own, theirs, costs, resamples, seed, weights
-        )
+        result = paired_difference(known, pds, others, own, theirs, costs, resamples, seed, weights)
         if weights is not None:
             seen = Logged(others, 1.0 / weights, weights > 0.0, known == 1)
             more: Floats = np.subtract(pds > own, others > theirs, dtype=np.float64)
             loss, gain = costs.false_positive * more, -costs.false_negative * more
-            differences["business_cost"] = mean_of_seen(seen, gain, loss)
-        return differences
+            result["business_cost"] = mean_of_seen(seen, gain, loss)
+        return result
 
 
 @dataclass(frozen=True)
@@ -485,13 +483,12 @@ def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
     return Gate(name, passed, ratio.value, bound, words, alert=below and passed)
 
 
-def _unknown(attribute: str, somebody: bool) -> Gate:
+def _unknown(attribute: str, some: bool) -> Gate:
     """Refuse a model that accepts nobody; of too few applicants nothing can be said."""
     words = f"Nobody held out is accepted: there is no acceptance to compare by {attribute}."
-    if somebody:
+    if some:
         words = f"Too few held-out applicants to compare acceptance by {attribute}."
-    name = f"fairness by {attribute}"
-    return Gate(name, somebody, "unknown", "two groups", words, alert=somebody)
+    return Gate(f"fairness by {attribute}", some, "unknown", "two groups", words, alert=some)
 
 
 def _card(scorer: Scorer, card: Card | None) -> Gate:

@@ -282,10 +282,9 @@ def _deciding(card: Card, words: Words) -> Section:
 
 def _fairness(card: Card, words: Words) -> Section:
     fairness = card.fairness
-    small = retold(fairness.small_groups, words)
     blocks = (
         *_groups(fairness.groups, words),
-        Paragraph(words("fairness.small_groups", groups=small)),
+        Paragraph(words("fairness.small_groups", groups=retold(fairness.small_groups, words))),
         _ratios(fairness, words),
         Paragraph(words("fairness.proxy", auc=fairness.proxy_auc)),
         Paragraph(retold(fairness.price, words)),

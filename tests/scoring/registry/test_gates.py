@@ -454,8 +454,8 @@ def test_what_gates_say_is_said_in_french_on_a_card() -> None:
         gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "a first champion needs"),
         gates._fair("sex", Interval(0.9, 0.85, 0.95), 0.8, "the champion's is 0.912, it needs"),
         gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "the champion's is 0.655, it needs"),
-        gates._unknown("age", somebody=True),
-        gates._unknown("sex", somebody=False),
+        gates._unknown("age", some=True),
+        gates._unknown("sex", some=False),
     ]
     english, french = Words("card", "en"), Words("card", "fr")
     for gate in said:
