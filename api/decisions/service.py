@@ -100,7 +100,7 @@ class DecisionService:
         champion = self._models.champion()
         applicant = self._completed(request)
         (model_score,) = score(champion, np.stack(compute_features([applicant.rows])))
-        settled = self._settle(applicant, model_score.decision, model_score.known)
+        settled = self._settle(applicant.misunderstood, model_score.decision, model_score.known)
         return Supposition(applicant, model_score, *settled)
 
     def offer(self, request: DecisionRequest) -> tuple[Applicant, LiveModel, Offered]:
@@ -123,7 +123,8 @@ class DecisionService:
         return [self._offered(applicant, model) for model in models]
 
     def _offered(self, applicant: Applicant, model: LiveModel) -> Offered:
-        settled = partial(self._settle, applicant, refer_all=self._models.policy.refer_all)
+        refer_all = self._models.policy.refer_all
+        settled = partial(self._settle, applicant.misunderstood, refer_all=refer_all)
         return find_offers(model.scorer, applicant.rows, self._settings.offers, settled)
 
     def _completed(self, request: DecisionRequest) -> Applicant:
@@ -154,11 +155,10 @@ class DecisionService:
         routes = [self._models.route(item.request.applicant.id) for item in featured]
         scores = score_by_routes([item.vector for item in featured], routes)
         policy = self._models.policy
+        settle_all = partial(self._settle, refer_all=policy.refer_all)
         answering = (own[route.model.digest] for route, own in zip(routes, scores, strict=True))
         settled = [
-            self._settle(
-                item.request.applicant, own.decision, own.known, refer_all=policy.refer_all
-            )
+            settle_all(item.request.applicant.misunderstood, own.decision, own.known)
             for item, own in zip(featured, answering, strict=True)
         ]
         terms = self._settings.terms
@@ -176,24 +176,18 @@ class DecisionService:
         if not policy.explore_share:
             return record
         record = replace(record, policy=policy.number)
-        accepted, _ = settle(
-            "accept",
-            record.known,
-            understood=record.misunderstood is None,
-            least_known=self._settings.least_known,
-        )
+        accepted, _ = self._settle(record.misunderstood, "accept", record.known)
         open_to_chance = record.decision == "refuse" and accepted == "accept"
         return explored(record, policy) if open_to_chance else record
 
     def _room(self, policy: Policy) -> float:
         """The summed PD that a month may have spent for the dearest of the band still to fit."""
-        costs = self._models.champion().scorer.costs
-        loss = costs.false_negative / costs.false_positive
+        loss = self._models.champion().scorer.costs.loss
         return policy.explore_budget / loss - policy.explore_bound
 
     def _settle(
         self,
-        applicant: Applicant,
+        misunderstood: str | None,
         decision: Decision,
         known: float | None,
         *,
@@ -202,7 +196,7 @@ class DecisionService:
         return settle(
             decision,
             known,
-            understood=applicant.misunderstood is None,
+            understood=misunderstood is None,
             least_known=self._settings.least_known,
             refer_all=refer_all,
         )

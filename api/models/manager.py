@@ -291,9 +291,7 @@ class ModelManager:
             return
         if start < self._experience_due:
             return
-        costs = state.models["champion"].scorer.costs
-        # For all models in units of one refused good applicant.
-        loss = costs.false_negative / costs.false_positive
+        loss = state.models["champion"].scorer.costs.loss  # the same for all models
         try:
             experience = self._store.outcomes.realised(datetime.now(UTC) - _MEMORY, loss)
         except StoreError as error:

@@ -174,8 +174,7 @@ def _facts(model: LiveModel) -> dict[str, Any]:
 def _policy_answer(policy: Policy) -> Response:
     service, spent = current_service(), None
     for model in service.models.live()[:1]:
-        costs, now = model.scorer.costs, datetime.now(UTC)
-        spent = service.store.decisions.spent(now) * costs.false_negative / costs.false_positive
+        spent = service.store.decisions.spent(datetime.now(UTC)) * model.scorer.costs.loss
     response = json_answer({**fields_of(PolicyAnswer, policy), "explore_spent": spent})
     response.set_etag(str(policy.number))
     return response

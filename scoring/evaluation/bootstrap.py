@@ -7,7 +7,7 @@ be sorted by PD only once for all resamples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,11 @@ class Interval(NamedTuple):
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
+def standing_for(sample_weight: Floats | None, applicants: int) -> Floats:
+    """Return for how many each applicant stands: without weights each for one."""
+    return np.ones(applicants) if sample_weight is None else sample_weight
+
+
 def resamples(target: npt.ArrayLike, number: int, seed: int) -> Iterator[Floats]:
     """Draw applicants with replacement, as many of either outcome as there are.
 
@@ -53,6 +58,29 @@ def resamples(target: npt.ArrayLike, number: int, seed: int) -> Iterator[Floats]
         for rows in strata:
             counts[:, rows] = _draws(rng, size, rows.size)
         yield counts
+
+
+def sums(amounts: Floats, target: npt.ArrayLike, number: int, seed: int) -> Floats:
+    """Add up what each applicant counts over `number` resamples, a row each."""
+    return np.concatenate([counts @ amounts for counts in resamples(target, number, seed)])
+
+
+def intervals(
+    figures_of: Callable[[Floats], Mapping[str, Floats]],
+    target: npt.ArrayLike,
+    number: int,
+    seed: int,
+) -> dict[str, Interval]:
+    """Compute figures of the applicants as they are, with intervals from `number` resamples.
+
+    `figures_of` gives a value of each figure for each row of counts.
+    """
+    parts = [figures_of(counts) for counts in resamples(target, number, seed)]
+    once = figures_of(np.ones((1, np.size(target))))
+    return {
+        name: interval(value[0], np.concatenate([part[name] for part in parts]))
+        for name, value in once.items()
+    }
 
 
 def _draws(rng: np.random.Generator, size: int, rows: int) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.evaluation import bootstrap
-from scoring.evaluation.bootstrap import Flags, Floats, Interval
+from scoring.evaluation.bootstrap import Flags, Floats, Interval, standing_for
 from scoring.evaluation.intervals import mean_interval
 from scoring.serving.costs import Costs
 
@@ -19,16 +19,14 @@ REFER_SHARE = 0.07
 def business_cost(
     target: npt.ArrayLike,
     pd: npt.ArrayLike,
-    cutoff: float,
+    cutoff: npt.ArrayLike,
     costs: Costs,
     sample_weight: Floats | None = None,
 ) -> float:
-    """Return the mean cost an applicant when PDs above the cut-off are refused."""
-    defaulted = np.asarray(target) == 1
-    refused = np.asarray(pd) > cutoff
-    counts = np.ones(defaulted.size) if sample_weight is None else sample_weight
-    total = costs.total(counts @ (defaulted & ~refused), counts @ (~defaulted & refused))
-    return float(total / counts.sum())
+    """Return the mean cost an applicant if PDs above the cut-off, one or one each, are refused."""
+    refused = np.asarray(pd) > np.asarray(cutoff)
+    each = decision_costs(np.asarray(target) == 1, refused, costs)
+    return float(np.average(each, weights=sample_weight))
 
 
 def baselines(target: npt.ArrayLike, costs: Costs) -> dict[str, float]:
@@ -62,7 +60,7 @@ def cost_curve(
         (accept all), and the mean cost an applicant at each.
     """
     curves = _Curves.of(target, pd)
-    counts = np.ones(curves.defaulted.size) if sample_weight is None else sample_weight
+    counts = standing_for(sample_weight, curves.defaulted.size)
     return curves.cutoffs, curves.costs(costs, counts[np.newaxis])[0]
 
 
@@ -113,17 +111,13 @@ def study_cutoff(
     cost = curves.costs(costs, np.ones((1, curves.defaulted.size)))[0]
     # The highest cut-off that decides as the theoretical one; the first one refuses everybody.
     theory = max(int(np.searchsorted(curves.cutoffs, costs.cutoff, side="right")) - 1, 0)
-    chosen, at_theory = [], []
-    for counts in bootstrap.resamples(target, resamples, seed):
+
+    def figures_of(counts: Floats) -> dict[str, Floats]:
         drawn = curves.costs(costs, counts)
-        chosen.append(curves.cutoffs[drawn.argmin(axis=1)])
-        at_theory.append(drawn[:, theory])
-    return CutoffStudy(
-        theoretical=costs.cutoff,
-        best=bootstrap.interval(curves.cutoffs[cost.argmin()], np.concatenate(chosen)),
-        theoretical_cost=bootstrap.interval(cost[theory], np.concatenate(at_theory)),
-        best_cost=float(cost.min()),
-    )
+        return {"best": curves.cutoffs[drawn.argmin(axis=1)], "theory": drawn[:, theory]}
+
+    found = bootstrap.intervals(figures_of, target, resamples, seed)
+    return CutoffStudy(costs.cutoff, found["best"], found["theory"], float(cost.min()))
 
 
 def refer_band(pd: npt.ArrayLike, cutoff: float, share: float = REFER_SHARE) -> tuple[float, float]:

@@ -169,9 +169,7 @@ def _drawn(
         [np.ones(pds.size), outcomes, refused, refused & outcomes, outcomes - pds]
     ) * np.reshape(sample_weight, (-1, 1))
     per_group = np.column_stack([quantities * member[:, None] for member in memberships.values()])
-    sums = np.concatenate(
-        [draws @ per_group for draws in bootstrap.resamples(outcomes, resamples, seed)]
-    )
+    sums = bootstrap.sums(per_group, outcomes, resamples, seed)
     rates = {}
     # A resample without a default of a group has no rate of them.
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -214,7 +212,7 @@ def four_fifths(
         certain, the whole interval below 0.8.
     """
     outcomes, values = checked(target, pds)
-    weights = np.ones(values.size) if sample_weight is None else sample_weight
+    weights = bootstrap.standing_for(sample_weight, values.size)
     rows = []
     for name in groups.columns:
         members = _comparable(groups[name], outcomes)

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -111,12 +111,7 @@ def intervals(
     distances that noise can only lengthen, so their intervals lie high.
     """
     scored = _Scored.of(target, pds, cutoff, costs, sample_weight)
-    values = figures(target, pds, cutoff, costs, sample_weight)
-    drawn = _collected(
-        scored.figures(counts)
-        for counts in bootstrap.resamples(_strata(target, sample_weight), resamples, seed)
-    )
-    return {name: bootstrap.interval(value, drawn[name]) for name, value in values.items()}
+    return bootstrap.intervals(scored.figures, _strata(target, sample_weight), resamples, seed)
 
 
 def paired_difference(
@@ -137,12 +132,8 @@ def paired_difference(
     """
     a = _Scored.of(target, pds_a, cutoff_a, costs, sample_weight)
     b = _Scored.of(target, pds_b, cutoff_b, costs, sample_weight)
-    once = _differences(a, b, np.ones((1, a.defaulted.size)))
-    drawn = _collected(
-        _differences(a, b, counts)
-        for counts in bootstrap.resamples(_strata(target, sample_weight), resamples, seed)
-    )
-    return {name: bootstrap.interval(value[0], drawn[name]) for name, value in once.items()}
+    strata = _strata(target, sample_weight)
+    return bootstrap.intervals(partial(_differences, a, b), strata, resamples, seed)
 
 
 def auc_interval(
@@ -162,11 +153,7 @@ def auc_interval(
         raise EvaluationError("a score is missing: give every row one")
     distinct, ranks = np.unique(values, return_inverse=True)
     scored = _Scored.of(target, ranks / distinct.size, 0.5, Costs())
-    value = scored.ranking(np.ones((1, ranks.size)))["auc"][0]
-    drawn = [
-        scored.ranking(counts)["auc"] for counts in bootstrap.resamples(target, resamples, seed)
-    ]
-    return bootstrap.interval(value, np.concatenate(drawn))
+    return bootstrap.intervals(scored.ranking, target, resamples, seed)["auc"]
 
 
 def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) -> pl.DataFrame:
@@ -209,11 +196,6 @@ def _strata(target: npt.ArrayLike, sample_weight: Floats | None) -> npt.ArrayLik
 def _differences(a: _Scored, b: _Scored, counts: Floats) -> dict[str, Floats]:
     of_a, of_b = a.figures(counts), b.figures(counts)
     return {name: of_a[name] - of_b[name] for name in of_a}
-
-
-def _collected(batches: Iterable[dict[str, Floats]]) -> dict[str, Floats]:
-    parts = list(batches)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 @dataclass(frozen=True)
@@ -324,7 +306,7 @@ class _Scored:
         missed = weights @ (self.defaulted & ~refused).astype(np.float64)
         rejected = weights @ (~self.defaulted & refused).astype(np.float64)
         total = weights.sum(axis=1)
-        beta2 = self.costs.false_negative / self.costs.false_positive
+        beta2 = self.costs.loss
         weighted = (1 + beta2) * caught
         return {
             "recall": caught / (caught + missed),

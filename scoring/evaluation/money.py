@@ -114,9 +114,7 @@ def money_score(
     lost = np.where(~defaulted & turned_down, margins, 0.0)
     earned = np.where(~defaulted & ~turned_down, margins, 0.0)
     amounts = np.column_stack([losses + lost, earned - losses])
-    drawn = np.concatenate(
-        [counts @ amounts for counts in bootstrap.resamples(target, resamples, seed)]
-    )
+    drawn = bootstrap.sums(amounts, target, resamples, seed)
     cost, profit = (
         bootstrap.interval(amounts[:, i].mean(), drawn[:, i] / defaulted.size) for i in (0, 1)
     )

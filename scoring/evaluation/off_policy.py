@@ -100,30 +100,6 @@ def default_rate(logged: Logged) -> Estimates:
     return expectation(logged, 1.0, 0.0)
 
 
-def default_rates(logged: Logged, edges: npt.ArrayLike) -> list[Estimates | None]:
-    """Estimate default rates by grade, the refused among them.
-
-    Parameters
-    ----------
-    logged : Logged
-        The applicants.
-    edges : array-like
-        The PDs between two grades, in rising order; a grade includes its upper edge.
-
-    Returns
-    -------
-    list of Estimates or None
-        One a grade, the lowest PDs first; None where nobody of the grade was observed.
-    """
-    bounds = np.asarray(edges, dtype=np.float64)
-    grade = np.searchsorted(bounds, logged.pds, side="left")
-    parts = [grade == number for number in range(bounds.size + 1)]
-    return [
-        default_rate(logged.part(part)) if np.any(logged.observed & part) else None
-        for part in parts
-    ]
-
-
 def policy_cost(logged: Logged, refused: Flags, costs: Costs) -> Estimates:
     """Estimate the mean cost an applicant of refusing some, whoever was refused in fact.
 
@@ -141,13 +117,9 @@ def policy_cost(logged: Logged, refused: Flags, costs: Costs) -> Estimates:
     )
 
 
-def observed_to_expected(logged: Logged, pds: Floats | None = None) -> Estimates:
-    """Divide the estimated number of defaults by the sum of PDs: 1 where these are calibrated.
-
-    The PDs are the applicants' by any model, those of `logged` by default.
-    """
-    expected = float(np.mean(logged.pds if pds is None else pds))
-    rates = default_rate(logged)
+def observed_to_expected(logged: Logged) -> Estimates:
+    """Divide the estimated number of defaults by the sum of PDs: 1 where these are calibrated."""
+    expected, rates = float(np.mean(logged.pds)), default_rate(logged)
     return Estimates(*(Interval(*(value / expected for value in rate)) for rate in rates))
 
 
@@ -188,6 +160,20 @@ def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayL
     )
 
 
+def mean_of_seen(logged: Logged, if_defaulted: Floats, if_good: Floats) -> Interval:
+    """Estimate the self-normalised mean where only those who were observed are at hand.
+
+    They stand for all others in the variance, too: a bootstrap of few of them is too narrow.
+    """
+    weights = logged.weights
+    values = np.where(logged.defaulted, if_defaulted, if_good)
+    mean = float(np.average(values, weights=weights))
+    # The variance counts each by the chance to be seen, which has come true for all of these.
+    bad, good = ((each - mean) * weights**1.5 for each in (if_defaulted, if_good))
+    half = _half_width(logged, np.zeros(weights.size), bad, good)
+    return _interval(mean, half / float(np.sum(weights)))
+
+
 def _half_width(logged: Logged, unseen: Floats, bad: Floats, good: Floats) -> float:
     """Return half the interval of a sum, given what each adds if unseen, a default, or good.
 
@@ -213,8 +199,8 @@ def _half_width(logged: Logged, unseen: Floats, bad: Floats, good: Floats) -> fl
     return float(stats.t.ppf(0.975, freedom) * np.sqrt(chances + rest))
 
 
-def auc(logged: Logged, pds: Floats | None = None) -> Estimates:
-    """Estimate the AUC on all applicants, of PDs by any model, those of `logged` by default.
+def auc(logged: Logged) -> Estimates:
+    """Estimate the AUC of the PDs on all applicants.
 
     Every pair of a default and a good applicant counts by the product of their weights, or of what
     the model expects of them, corrected. The sum over all pairs is not known, so that the first
@@ -227,23 +213,22 @@ def auc(logged: Logged, pds: Floats | None = None) -> Estimates:
     Estimates
         The first two are NaN where only one outcome was observed.
     """
-    scores = logged.pds if pds is None else pds
-    nobody, share = np.zeros(scores.size), 1.0 / logged.chance
-    weighted = _auc(logged, scores, (nobody, share, nobody), (nobody, nobody, share))
+    nobody, share = np.zeros(logged.pds.size), 1.0 / logged.chance
+    weighted = _auc(logged, (nobody, share, nobody), (nobody, nobody, share))
     expected = logged.pds
     bad = (expected, expected + (1.0 - expected) * share, expected - expected * share)
-    corrected = _auc(logged, scores, bad, (1.0 - bad[0], 1.0 - bad[1], 1.0 - bad[2]))
+    corrected = _auc(logged, bad, (1.0 - bad[0], 1.0 - bad[1], 1.0 - bad[2]))
     return Estimates(weighted, weighted, corrected)
 
 
 _Cases = tuple[Floats, Floats, Floats]
 
 
-def _auc(logged: Logged, scores: Floats, bads: _Cases, goods: _Cases) -> Interval:
+def _auc(logged: Logged, bads: _Cases, goods: _Cases) -> Interval:
     """The AUC, given how much of a default and of a good one each is: unseen, a default, good."""
     case = np.where(logged.observed, np.where(logged.defaulted, 1, 2), 0)
     bad, good = np.choose(case, bads), np.choose(case, goods)
-    _, place = np.unique(scores, return_inverse=True)
+    _, place = np.unique(logged.pds, return_inverse=True)
     below_good, below_bad = _below(place, good), _below(place, bad)
     # Nobody is compared with themselves.
     above_good = below_good - 0.5 * good

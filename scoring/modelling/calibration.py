@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from scoring.evaluation.bootstrap import standing_for
 from scoring.modelling.candidates import log_odds
 from scoring.serving.families.base import Floats, Labels
 from scoring.serving.scorer import Calibration
@@ -43,7 +44,7 @@ def renewed(
     weights few that stand for many tell less than as many of their own: they count as
     (sum of weights)^2 / sum of squared weights (Kish, "Survey sampling", 1965).
     """
-    weights = np.ones(target.size) if sample_weight is None else sample_weight
+    weights = standing_for(sample_weight, target.size)
     enough = min(_effective(weights[target == outcome]) for outcome in (0, 1))
     if enough < LEAST_DEFAULTS:
         return calibration

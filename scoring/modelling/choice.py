@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from scoring.evaluation.bootstrap import resamples
+from scoring.evaluation.bootstrap import sums
 from scoring.evaluation.business import decision_costs
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.validation import Validation
@@ -80,10 +80,7 @@ def choose(
     """
     saved = _smoothed_costs(alternative) - _smoothed_costs(default)
     difference = float(saved.mean())
-    drawn = np.concatenate(
-        [counts @ saved / saved.size for counts in resamples(default.target, _RESAMPLES, seed)]
-    )
-    error = float(drawn.std())
+    error = float(sums(saved, default.target, _RESAMPLES, seed).std()) / saved.size
     reach = float(stats.norm.isf(0.025 / of)) * error
     better = difference + reach < 0
     verb, verdict = ("is chosen", "lower") if better else ("is not chosen", "no lower")

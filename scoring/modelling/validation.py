@@ -108,13 +108,11 @@ class Validation:
     @cached_property
     def tuned_cost(self) -> float:
         """Business cost when each fold's cut-off is the best one of the other folds."""
-        total, costs = 0.0, self.costs
-        counts = np.ones(self.target.size) if self.sample_weight is None else self.sample_weight
+        cutoffs, costs, weights = np.empty_like(self.pds), self.costs, self.sample_weight
         for out in self._folds():
-            cutoff = best_cutoff(self.target[~out], self.pds[~out], costs, counts[~out])
-            cost = business_cost(self.target[out], self.pds[out], cutoff, costs, counts[out])
-            total += cost * counts[out].sum()
-        return float(total / counts.sum())
+            others = taken(weights, ~out)
+            cutoffs[out] = best_cutoff(self.target[~out], self.pds[~out], costs, others)
+        return business_cost(self.target, self.pds, cutoffs, costs, weights)
 
     @cached_property
     def metrics(self) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ from scoring.evaluation.bootstrap import Flags
 from scoring.evaluation.off_policy import ENOUGH_EXPLORED, Estimates, Logged
 from scoring.monitoring.findings import Estimated, Everybody
 from scoring.serving.costs import Costs
-from scoring.store import Chances, Shadowed
+from scoring.store import Chances
 from scoring.store.windows import Texts
 
 # The least share of a month's loans whose outcome is known: of fewer they are the early ones.
@@ -22,6 +22,8 @@ _REPORTED = 0.5
 # Where grades end, and cut-offs that were not used, as parts of the cut-off in force.
 _GRADES = (0.25, 0.5, 1.0, 2.0)
 _OTHER_CUTOFFS = (0.5, 2.0)
+# Whether a version would have refused, by the decision's id.
+Shadows = Mapping[str, Mapping[bytes, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,11 @@ def cohort(decisions: Chances, used: Flags | None = None) -> Cohort:
 
 
 def everybody(
-    decisions: Chances, shadows: Sequence[Shadowed], cutoff: float, costs: Costs
+    decisions: Chances, shadows: Shadows, cutoff: float, costs: Costs
 ) -> Everybody | None:
     """Estimate a model's figures for all who had a chance; None where there was no exploration.
 
-    `shadows` are what models that were scored along made of the same applicants.
+    `shadows` are whom models that were scored along would have refused of the same applicants.
     """
     if not decisions.ids.size:
         return None
@@ -114,25 +116,23 @@ def everybody(
 def _grades(logged: Logged, cutoff: float) -> Iterator[Estimated]:
     edges = [cutoff * part for part in _GRADES]
     grade = np.searchsorted(edges, logged.pds)
-    rates = off_policy.default_rates(logged, edges)
     for place, (above, up_to) in enumerate(pairwise([0.0, *edges, 1.0])):
         own = grade == place
-        enough = (logged.observed & own).sum() >= ENOUGH_EXPLORED
-        rate = rates[place] if enough else None
+        seen = logged.observed & own
+        # Without a default the rate would look certain.
+        enough = seen.sum() >= ENOUGH_EXPLORED and logged.defaulted[seen].any()
+        rate = off_policy.default_rate(logged.part(own)) if enough else None
         yield Estimated("grade", int(own.sum()), rate, above, up_to)
 
 
 def _models(
-    ids: Texts, logged: Logged, shadows: Sequence[Shadowed], in_force: Flags, costs: Costs
+    ids: Texts, logged: Logged, shadows: Shadows, in_force: Flags, costs: Costs
 ) -> Iterator[Estimated]:
     """Each version that was scored along, on those whom it scored."""
-    decided: dict[str, dict[bytes, str]] = defaultdict(dict)
-    for own in shadows:
-        decided[own.model_version][own.prediction_id.encode()] = own.decision
-    for version, by_id in decided.items():
+    for version, by_id in sorted(shadows.items()):
         scored = np.isin(ids, list(by_id))
         if (logged.observed & scored).any():
-            refused = np.array([by_id[number] == "refuse" for number in ids[scored]])
+            refused = np.array([by_id[number] for number in ids[scored]])
             difference = _difference(logged.part(scored), refused, in_force[scored], costs)
             yield Estimated("model", refused.size, difference, version=version)
 

@@ -259,10 +259,8 @@ def _cost(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | 
     the promise is true. The interval of the window's would be too narrow: it takes the number of
     defaults for given.
     """
-    figure, promised = (
-        performance.figures.get("business_cost"),
-        performance.promise("business_cost"),
-    )
+    figure = performance.figures.get("business_cost")
+    promised = performance.promise("business_cost")
     if figure is None or promised is None or not promised.value:
         return None
     cost, asked = figure.value, promised.value

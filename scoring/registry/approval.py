@@ -20,7 +20,7 @@ from scoring.files import clear_leftovers
 from scoring.modelling.pipeline import Run
 from scoring.registry import provenance
 from scoring.registry.gates import GateVerdict, Incomparable, Margins, Scored, judge
-from scoring.registry.holdout import fresh, held_out_rows, score_parts
+from scoring.registry.holdout import fresh, held_out_rows, unseen
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, Registry, RegistryError
 from scoring.registry.promotions import Event
@@ -163,7 +163,8 @@ def judged(
     champion = _champion(registry, reigning, challenger)
     reigns = [champion] if isinstance(champion, Scorer) else []
     scorers = [challenger, *past_champions(registry, challenger), *reigns]
-    held_out, pds = score_parts(held_out_rows(dataset), *scorers)
+    held_out, features = unseen(held_out_rows(dataset))
+    pds = [own.predict(features) for own in scorers]
     uses, digest = HoldoutUses(registry.folder), registry.digest(chosen)
     held_out, pds = fresh(held_out, pds, uses, digest, margins or Margins())
     scored = [*map(Scored, scorers, pds)]

@@ -26,6 +26,7 @@ from scoring.evaluation.metrics import (
     figures,
     paired_difference,
 )
+from scoring.evaluation.off_policy import Logged, mean_of_seen
 from scoring.features.definitions import definitions
 from scoring.modelling.examples import Mask, taken
 from scoring.reports.card.fields import Card, missing
@@ -175,12 +176,6 @@ class HeldOut:
             sample_weight=taken(self.sample_weight, rows),
         )
 
-    @property
-    def levels(self) -> Mask:
-        """Those on whom the level of PDs is measured."""
-        everybody = np.ones(self.target.size, dtype=np.bool_)
-        return everybody if self.current is None else self.current
-
 
 @dataclass(frozen=True)
 class Scored:
@@ -208,12 +203,16 @@ class Scored:
 
         They are those of `rows`, all by default; `cutoff` stands in the place of this model's own.
         """
-        own = self.scorer.cutoff if cutoff is None else cutoff
+        own, theirs = self.scorer.cutoff if cutoff is None else cutoff, other.scorer.cutoff
+        known, costs, weights = target[rows], self.scorer.costs, taken(sample_weight, rows)
         pds, others = self.pds[rows], other.pds[rows]
-        return paired_difference(
-            target[rows], pds, others, own, other.scorer.cutoff, self.scorer.costs, resamples, seed,
-            taken(sample_weight, rows),
-        )  # fmt: skip
+        result = paired_difference(known, pds, others, own, theirs, costs, resamples, seed, weights)
+        if weights is not None:
+            seen = Logged(others, 1.0 / weights, weights > 0.0, known == 1)
+            more: Floats = np.subtract(pds > own, others > theirs, dtype=np.float64)
+            loss, gain = costs.false_positive * more, -costs.false_negative * more
+            result["business_cost"] = mean_of_seen(seen, gain, loss)
+        return result
 
 
 @dataclass(frozen=True)
@@ -343,7 +342,8 @@ class _Contest:
 
     def calibrated(self) -> Gate:
         """Whether PDs are off by little, or at least by less than those that decide meanwhile."""
-        scorer, rows = self.challenger.scorer, self.held_out.levels
+        scorer, current = self.challenger.scorer, self.held_out.current
+        rows = slice(None) if current is None else current
         pds = self.challenger.pds[rows]
         weights = taken(self.held_out.sample_weight, rows)
         ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs, weights)["ece"]
@@ -373,7 +373,8 @@ class _Contest:
         ours, theirs = self._ratios(self.challenger), self._ratios(self.champion)
         for attribute in self.held_out.groups.columns:
             if attribute not in ours:
-                yield _unknown(attribute)
+                accepted = self.challenger.pds <= self.challenger.scorer.cutoff
+                yield _unknown(attribute, bool(accepted.any()))
                 continue
             bound, compared = self.margins.lowest_ratio[attribute], "a first champion needs"
             if attribute in theirs:
@@ -482,9 +483,12 @@ def _fair(attribute: str, ratio: Interval, bound: float, compared: str) -> Gate:
     return Gate(name, passed, ratio.value, bound, words, alert=below and passed)
 
 
-def _unknown(attribute: str) -> Gate:
-    words = f"Too few held-out applicants to compare acceptance by {attribute}."
-    return Gate(f"fairness by {attribute}", True, "unknown", "two groups", words, alert=True)
+def _unknown(attribute: str, some: bool) -> Gate:
+    """Refuse a model that accepts nobody; of too few applicants nothing can be said."""
+    words = f"Nobody held out is accepted: there is no acceptance to compare by {attribute}."
+    if some:
+        words = f"Too few held-out applicants to compare acceptance by {attribute}."
+    return Gate(f"fairness by {attribute}", some, "unknown", "two groups", words, alert=some)
 
 
 def _card(scorer: Scorer, card: Card | None) -> Gate:

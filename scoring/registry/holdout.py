@@ -18,7 +18,7 @@ from scoring.registry.gates import HeldOut, Margins
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.promotions import RegistryError
 from scoring.serving.batch import row_batches
-from scoring.serving.scorer import Floats, Scorer
+from scoring.serving.scorer import Floats
 
 
 class Unseen(NamedTuple):
@@ -35,18 +35,6 @@ def unseen(parts: Sequence[Frames[pl.DataFrame]]) -> Unseen:
     target = applications["TARGET"].to_numpy().astype(np.int8)
     groups, numbers = attributes(applications).select("sex", "age"), applications["SK_ID_CURR"]
     return Unseen(HeldOut(target, groups, HOLDOUT_RULE, applicants=tuple(numbers)), features)
-
-
-def score_parts(
-    parts: Sequence[Frames[pl.DataFrame]], *scorers: Scorer
-) -> tuple[HeldOut, list[Floats]]:
-    """Score applicants with an outcome whom no model has learnt from.
-
-    Each of `parts` has all seven tables of some of them. Returns their outcomes, sex and age, and
-    the PDs of each model, of shape (applicants,).
-    """
-    held_out, features = unseen(parts)
-    return held_out, [own.predict(features) for own in scorers]
 
 
 def fresh(

@@ -116,6 +116,6 @@ def _front(reports: Path, words: Words) -> dict[str, Any]:
         "card": card,
         "created": date.fromisoformat(card.identity.created),
         "holdout": {figure.name: figure for figure in card.holdout},
-        "gap": min(card.fairness.ratios, key=lambda ratio: ratio.ratio.value),
+        "gap": min(card.fairness.ratios, key=lambda own: own.ratio.value, default=None),
         "groups": Words("card", words.language),
     }

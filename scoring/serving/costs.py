@@ -44,6 +44,11 @@ class Costs:
         """
         return self.false_positive / (self.false_positive + self.false_negative)
 
+    @property
+    def loss(self) -> float:
+        """What an accepted default costs, in units of one refused good applicant."""
+        return self.false_negative / self.false_positive
+
     def total(
         self, accepted_defaults: npt.ArrayLike, refused_good: npt.ArrayLike
     ) -> npt.NDArray[np.float64]:

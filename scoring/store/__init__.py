@@ -45,7 +45,6 @@ from scoring.store.windows import Chances as Chances
 from scoring.store.windows import Detail as Detail
 from scoring.store.windows import Headlines as Headlines
 from scoring.store.windows import Settled as Settled
-from scoring.store.windows import Shadowed as Shadowed
 from scoring.store.windows import Windows
 
 

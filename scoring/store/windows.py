@@ -1,5 +1,6 @@
 """Many recorded decisions at a time, as columns: what monitoring looks at."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
@@ -64,14 +65,6 @@ class Detail(NamedTuple):
     model_version: str
     reasons: str
     misunderstood: str | None = None
-
-
-class Shadowed(NamedTuple):
-    """What a model that was scored along would have decided in the place of another."""
-
-    prediction_id: str
-    model_version: str
-    decision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,12 +260,14 @@ class Windows(Repository):
         with self._database.reading(LONG_SECONDS) as connection:
             return Chances.of(_in_order(connection, query).all())
 
-    def shadowed(self, numbers: Sequence[str]) -> list[Shadowed]:
-        """Return what models that were scored along made of the applicants of some decisions."""
-        query = select(*(shadows.c[name] for name in Shadowed._fields))
+    def shadowed(self, numbers: Sequence[str]) -> dict[str, dict[bytes, bool]]:
+        """Return whether a model that was scored along would have refused, by version and id."""
+        number, refused = shadows.c.prediction_id, defaultdict[str, dict[bytes, bool]](dict)
+        query = select(shadows.c.model_version, number, shadows.c.decision)
         with self._database.reading(LONG_SECONDS) as connection:
-            rows = chosen(connection, query, shadows.c.prediction_id, numbers)
-            return sorted(map(Shadowed._make, rows))
+            for version, own, decision in chosen(connection, query, number, numbers):
+                refused[version][own.encode()] = decision == "refuse"
+        return refused
 
     def decided_by_month(self, digest: str, until: datetime) -> dict[date, int]:
         """Count a model's decisions before a time, by the first day of the month in UTC."""

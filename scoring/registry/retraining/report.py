@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from scoring.evaluation.bootstrap import Interval
-from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.registry.retraining.retrain import Attempt
 from scoring.reports import document
 from scoring.reports.card.pages import retold
@@ -24,16 +23,17 @@ def html(attempt: Attempt) -> str:
 
 
 def _page(attempt: Attempt, words: Words) -> Page:
+    basis = attempt.trial.window.basis(words.language)
     tables: dict[str, list[Block]] = {
         "material": [_material(attempt, words)],
         "callers": [_callers(attempt, words)],
-        "window": [_basis(attempt, words), _window(attempt, words), _figures(attempt, words)],
+        "window": [Paragraph(basis), _window(attempt, words), _figures(attempt, words)],
         "effects": [_effects(attempt, words)],
         "gates": [_gates(attempt, words)],
     }
     sections = [
         _summary(attempt, words),
-        Section(words("verdict.title"), (Paragraph(attempt.why),)),
+        Section(words("verdict.title"), (Paragraph(attempt.judgement.why),)),
         *(Section(words(f"{name}.title"), tuple(blocks)) for name, blocks in tables.items()),
         Section(words("reading.title"), (Bullets(words.lines("reading.limits")),)),
     ]
@@ -48,7 +48,7 @@ def values(attempt: Attempt) -> dict[str, Any]:
     window = trial.window
     return {
         "promoted": attempt.promotion is not None,
-        "why": attempt.why,
+        "why": attempt.judgement.why,
         "champion": trial.champion.version,
         "challenger": trial.challenger.version,
         "dataset": material.dataset,
@@ -56,7 +56,7 @@ def values(attempt: Attempt) -> dict[str, Any]:
         "decisions_learnt_from": len(material.history.decisions),
         "left_out": dict(+material.left_out),
         "callers": [caller._asdict() for caller in material.callers],
-        "doubts": list(attempt.doubts),
+        "doubts": list(attempt.judgement.doubts),
         "window": {
             "since": window.since.isoformat(),
             "until": window.until.isoformat(),
@@ -64,7 +64,7 @@ def values(attempt: Attempt) -> dict[str, Any]:
             "refused": window.refused,
             "with_outcome": len(window.history.decisions),
             "defaults": window.history.defaults,
-            "basis": window.basis,
+            "basis": window.basis(),
             "explored": window.explored,
             "stand_ins": trial.stand_ins,
             "stand_ins_wanted": trial.wanted,
@@ -77,7 +77,7 @@ def values(attempt: Attempt) -> dict[str, Any]:
         "differences_without_stand_ins": _intervals(trial.on_labelled),
         "differences_on_original_hold_out": _intervals(trial.on_original),
         "effects": _intervals(trial.effects),
-        "gates": attempt.verdict.summary(),
+        "gates": attempt.judgement.gates.summary(),
     }
 
 
@@ -98,8 +98,8 @@ def _summary(attempt: Attempt, words: Words) -> Section:
         sentences.append(words("summary.promoted"))
     else:
         sentences.append(words("summary.kept"))
-        if attempt.doubts:
-            sentences += [words("summary.doubts"), *attempt.doubts]
+        if attempt.judgement.doubts:
+            sentences += [words("summary.doubts"), *attempt.judgement.doubts]
     return Section(words("summary.title"), (Paragraph(" ".join(sentences)),))
 
 
@@ -140,12 +140,6 @@ def _effects(attempt: Attempt, words: Words) -> Table:
     return words.table("effects", rows)
 
 
-def _basis(attempt: Attempt, words: Words) -> Paragraph:
-    window = attempt.trial.window
-    key = "window.weighted" if window.weights else "window.represented"
-    return Paragraph(words(key, explored=window.explored, least=ENOUGH_EXPLORED))
-
-
 def _window(attempt: Attempt, words: Words) -> Table:
     window, trial = attempt.trial.window, attempt.trial
     since, until = window.since.date().isoformat(), window.until.date().isoformat()
@@ -183,6 +177,6 @@ def _gates(attempt: Attempt, words: Words) -> Table:
             words("gates.passed" if gate.passed else "gates.refused"),
             retold(gate.sentence, card),
         )
-        for gate in attempt.verdict.gates
+        for gate in attempt.judgement.gates.gates
     )
     return words.table("gates", rows)

@@ -24,7 +24,7 @@ from scoring.modelling.pipeline import TrainingSettings
 from scoring.modelling.validation import Progress
 from scoring.monitoring.everybody import cohort
 from scoring.registry import approval
-from scoring.registry.gates import GateVerdict
+from scoring.registry.holdout import held_out_rows, unseen
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import CHALLENGER, CHAMPION, MODEL_NAME, Registry
 from scoring.registry.promotions import Event
@@ -38,7 +38,7 @@ from scoring.registry.retraining.history import (
     numbers_of,
 )
 from scoring.registry.retraining.labels import Caller, callers_of, doubts, known_of, once
-from scoring.registry.retraining.trial import Trial, Window, held
+from scoring.registry.retraining.trial import Trial, Window, compared
 from scoring.registry.retraining.triggers import holding
 from scoring.registry.retraining.verdict import Judgement, judged
 from scoring.registry.tracking import begin, track
@@ -94,21 +94,6 @@ class Attempt:
     trial: Trial
     judgement: Judgement
     promotion: Event | None
-
-    @property
-    def verdict(self) -> GateVerdict:
-        """What the gates say."""
-        return self.judgement.gates
-
-    @property
-    def why(self) -> str:
-        """The reason, in a sentence."""
-        return self.judgement.why
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """Why a person has to promote, in sentences."""
-        return self.judgement.doubts
 
 
 def gather(
@@ -234,13 +219,15 @@ def attempt(
     challenger = _challenger(registry, material, now, seed, progress)
     past = approval.past_champions(registry, challenger)
     with DataVersions.beside(registry.folder).opened(material.original) as original:
-        trial = held(challenger, material.champion, material.window, original, seed, past)
+        first = unseen(held_out_rows(original))
+    champion, window = material.champion, material.window
+    newest = unseen([window.history.frames])
+    trial = compared(challenger, champion, window, newest, first, seed, past)
     card = approval.kept_card(registry, challenger.version)
-    uses = HoldoutUses(registry.folder)
+    uses, digest = HoldoutUses(registry.folder), registry.digest(challenger.version)
     # Those who stand in for the refused have no newer ones to give way to.
-    times = uses.times()
-    before = max(times.get(own, 0) for own in material.window.history.numbers)
-    uses.look(trial.held_out.applicants, registry.digest(challenger.version))
+    before = uses.look(window.history.numbers, digest)
+    uses.look(trial.held_out.applicants, digest)
     trial = replace(trial, held_out=replace(trial.held_out, uses=before))
     judgement, event = judged(trial, material.doubts, card), None
     if not judgement.doubts:

@@ -19,14 +19,14 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from scoring.data.dataset import Dataset
 from scoring.evaluation import bootstrap
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.metrics import figures
 from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.registry.gates import HeldOut, Scored
-from scoring.registry.holdout import Unseen, held_out_rows, unseen
+from scoring.registry.holdout import Unseen
 from scoring.registry.retraining.history import History
+from scoring.reports.words import Words
 from scoring.serving.scorer import Floats, Scorer
 
 _RESAMPLES = 1000
@@ -56,18 +56,11 @@ class Window:
     explored: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def basis(self) -> str:
+    def basis(self, language: str = "en") -> str:
         """How the refused have a part in the comparison, in a sentence."""
-        if self.weights:
-            return (
-                f"{self.explored} loans that chance gave to refused applicants stand for all whom "
-                "it might have given one, by weights."
-            )
-        return (
-            f"Stand-ins represent the refused: {self.explored} explored loans have an outcome, and "
-            f"weights take {ENOUGH_EXPLORED}."
-        )
+        key = "window.weighted" if self.weights else "window.represented"
+        words = Words("retraining", language)
+        return words(key, explored=self.explored, least=ENOUGH_EXPLORED)
 
     @property
     def refusal_rate(self) -> float:
@@ -141,25 +134,6 @@ class Trial:
         )  # fmt: skip
 
 
-def held(
-    challenger: Scorer,
-    champion: Scorer,
-    window: Window,
-    original: Dataset,
-    seed: int = 0,
-    past: Sequence[Scorer] = (),
-) -> Trial:
-    """Score the newest decisions with all models, `past` champions among them.
-
-    Stand-ins are scored where there are no weights.
-
-    The window has at least one labelled decision. `original` is what the first champion of all
-    learnt from: the stand-ins are of those held out of it, whose outcomes no caller has reported.
-    """
-    newest, first = unseen([window.history.frames]), unseen(held_out_rows(original))
-    return compared(challenger, champion, window, newest, first, seed, past)
-
-
 def compared(
     challenger: Scorer,
     champion: Scorer,
@@ -169,7 +143,12 @@ def compared(
     seed: int = 0,
     past: Sequence[Scorer] = (),
 ) -> Trial:
-    """Compare on features: the `newest` are the window's labelled decisions, in its order."""
+    """Compare all models, `past` champions among them, on the newest decisions and the hold-out.
+
+    `newest` are the window's labelled decisions, at least one, in its order; `original` those held
+    out of what the first champion of all learnt from, whose outcomes no caller has reported. Of
+    these are the stand-ins, where there are no weights.
+    """
     models = challenger, champion, *past
     newest = _weighed(newest, window)
     newest_pds = [own.predict(newest.features) for own in models]
@@ -250,10 +229,7 @@ def effects(
     nothing = np.zeros(target.size)
     tables = sorted(ours | theirs)
     moves = np.stack([ours.get(table, nothing) - theirs.get(table, nothing) for table in tables])
-    drawn = [
-        counts @ moves.T / target.size for counts in bootstrap.resamples(target, _RESAMPLES, seed)
-    ]
-    by_table = np.concatenate(drawn).T
+    by_table = bootstrap.sums(moves.T, target, _RESAMPLES, seed).T / target.size
     return {
         table: bootstrap.interval(float(own.mean()), resampled)
         for table, own, resampled in zip(tables, moves, by_table, strict=True)

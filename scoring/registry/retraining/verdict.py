@@ -45,7 +45,7 @@ def judged(
 
 def _reason(trial: Trial, gates: GateVerdict, unsure: Sequence[str]) -> str:
     value, low, high = trial.cost
-    weighed = f"{trial.window.basis} " if trial.window.weights else ""
+    weighed = f"{trial.window.basis()} " if trial.window.weights else ""
     sentence = (
         f"{weighed}On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
         f"[{low:+.4f}, {high:+.4f}] an applicant more than the champion"

@@ -168,13 +168,14 @@ class Deciding:
 class Fairness:
     """How groups fare: those large enough to say something, and by the four-fifths rule.
 
-    `proxy_auc` says how well sex can be told from the features that the model uses, `price` what
-    keeping protected attributes out costs.
+    There is no ratio where nobody is accepted, or no two groups are large enough. `proxy_auc` says
+    how well sex can be told from the features that the model uses, `price` what keeping protected
+    attributes out costs.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[Group, ...] = field(metadata={"may_lack": True})
     small_groups: str
-    ratios: tuple[Ratio, ...]
+    ratios: tuple[Ratio, ...] = field(metadata={"may_lack": True})
     proxy_auc: Figure
     price: str
 
@@ -242,7 +243,7 @@ def missing(value: object, path: str = "") -> Iterator[str]:
     """
     if is_dataclass(value):
         for item in fields(value):
-            if item.metadata.get("may_lack") and getattr(value, item.name) == {}:
+            if item.metadata.get("may_lack") and getattr(value, item.name) in ({}, ()):
                 continue
             yield from missing(getattr(value, item.name), f"{path}.{item.name}".lstrip("."))
     elif isinstance(value, Mapping | tuple) and value:

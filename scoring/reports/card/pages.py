@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import polars as pl
@@ -18,6 +18,7 @@ from scoring.reports.card.fields import (
     AUTOMATIC,
     NOT_APPROVED,
     Card,
+    Fairness,
     Group,
     Ratio,
     check_complete,
@@ -281,24 +282,36 @@ def _deciding(card: Card, words: Words) -> Section:
 
 def _fairness(card: Card, words: Words) -> Section:
     fairness = card.fairness
-    rates = pl.DataFrame(
-        [
-            {"attribute": group.attribute, "group": group.group, "n": group.applicants}
-            | Interval(*group.accepted[1:]).columns("acceptance_rate")
-            for group in fairness.groups
-        ]
-    )
-    figure = plots.fairness(rates.with_columns(small=False), language=words.language)
-    small = retold(fairness.small_groups, words)
-    blocks: tuple[Block, ...] = (
-        *_picture("fairness", figure, words),
-        words.table("fairness.groups", (_group(group, words) for group in fairness.groups)),
-        Paragraph(words("fairness.small_groups", groups=small)),
-        words.table("fairness.ratios", (_ratio(ratio, words) for ratio in fairness.ratios)),
+    blocks = (
+        *_groups(fairness.groups, words),
+        Paragraph(words("fairness.small_groups", groups=retold(fairness.small_groups, words))),
+        _ratios(fairness, words),
         Paragraph(words("fairness.proxy", auc=fairness.proxy_auc)),
         Paragraph(retold(fairness.price, words)),
     )
     return Section(words("fairness.title"), blocks)
+
+
+def _groups(groups: Sequence[Group], words: Words) -> Iterator[Block]:
+    if not groups:
+        return
+    rates = pl.DataFrame(
+        [
+            {"attribute": group.attribute, "group": group.group, "n": group.applicants}
+            | Interval(*group.accepted[1:]).columns("acceptance_rate")
+            for group in groups
+        ]
+    )
+    figure = plots.fairness(rates.with_columns(small=False), language=words.language)
+    yield from _picture("fairness", figure, words)
+    yield words.table("fairness.groups", (_group(group, words) for group in groups))
+
+
+def _ratios(fairness: Fairness, words: Words) -> Block:
+    if fairness.ratios:
+        return words.table("fairness.ratios", (_ratio(ratio, words) for ratio in fairness.ratios))
+    nobody = fairness.groups and all(group.accepted.value == 0 for group in fairness.groups)
+    return Paragraph(words(f"fairness.{'nobody' if nobody else 'few'}"))
 
 
 def _group(group: Group, words: Words) -> tuple[str, ...]:

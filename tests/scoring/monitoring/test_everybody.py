@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from scoring.evaluation.off_policy import ENOUGH_EXPLORED, Estimates
-from scoring.monitoring.everybody import cohort, everybody
+from scoring.monitoring.everybody import Shadows, cohort, everybody
 from scoring.monitoring.findings import Estimated
 from scoring.serving.costs import Costs
-from scoring.store import Chances, Shadowed
+from scoring.store import Chances
 from scoring.store.windows import Flags, Floats
 
 COSTS = Costs()
@@ -45,8 +44,8 @@ def decided(
     return Chances(ids, at, pds, chance, why, known, defaulted & known), defaulted
 
 
-def told(decisions: Chances, shadows: Sequence[Shadowed] = ()) -> list[Estimated]:
-    found = everybody(decisions, shadows, COSTS.cutoff, COSTS)
+def told(decisions: Chances, shadows: Shadows | None = None) -> list[Estimated]:
+    found = everybody(decisions, shadows or {}, COSTS.cutoff, COSTS)
     assert found is not None
     assert found.figures
     return list(found.figures)
@@ -99,13 +98,19 @@ def test_grades_hold_the_refused_and_make_up_the_whole() -> None:
     assert values == sorted(values)
 
 
+def test_a_grade_without_a_default_has_no_rate_that_looks_certain() -> None:
+    decisions, _ = decided(np.random.default_rng(1))
+    lowest = decisions.pds <= 0.25 * COSTS.cutoff
+    good = replace(decisions, defaulted=decisions.defaulted & ~lowest)
+    first, second = [own for own in told(good) if own.name == "grade"][:2]
+    assert first.estimates is None
+    assert second.estimates is not None
+
+
 def test_a_model_scored_along_is_judged_on_those_it_scored() -> None:
     decisions, _ = decided(np.random.default_rng(2))
-    along = [
-        Shadowed(number.decode(), "7", "refuse" if pd > 2 * COSTS.cutoff else "accept")
-        for number, pd in zip(decisions.ids[::2], decisions.pds[::2], strict=True)
-    ]
-    figures = told(decisions, along)
+    refused = decisions.pds[::2] > 2 * COSTS.cutoff
+    figures = told(decisions, {"7": dict(zip(decisions.ids[::2], refused, strict=True))})
     assert (figures[-1].name, figures[-1].version) == ("model", "7")
     assert figures[-1].applicants == int(cohort(decisions).kept[::2].sum())
     shadow, same = estimates(figures, "model"), estimates(figures, "cutoff", 1)
@@ -114,11 +119,8 @@ def test_a_model_scored_along_is_judged_on_those_it_scored() -> None:
 
 def test_a_rule_that_accepts_whom_few_outcomes_tell_of_is_not_judged() -> None:
     decisions, _ = decided(np.random.default_rng(2))
-    bolder = [
-        Shadowed(number.decode(), "7", "refuse" if pd > 1.15 * COSTS.cutoff else "accept")
-        for number, pd in zip(decisions.ids, decisions.pds, strict=True)
-    ]
-    assert told(decisions, bolder)[-1].estimates is None
+    bolder = dict(zip(decisions.ids, decisions.pds > 1.15 * COSTS.cutoff, strict=True))
+    assert told(decisions, {"7": bolder})[-1].estimates is None
 
 
 def some(chance: Floats, why: list[str], known: list[bool], days: list[int]) -> Chances:

@@ -22,7 +22,7 @@ from scoring.modelling.fit import fit_scorer
 from scoring.modelling.validation import cross_validate
 from scoring.registry import approval
 from scoring.registry.gates import Margins
-from scoring.registry.holdout import held_out_rows, score_parts
+from scoring.registry.holdout import held_out_rows, unseen
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.mlflow_registry import (
     CHALLENGER,
@@ -82,7 +82,8 @@ def registered(registry: Registry, model: Scorer, with_card: bool = True) -> str
 def test_only_those_held_out_are_scored_and_as_in_any_batch(
     sample: Dataset, sample_features: pl.DataFrame, model: Scorer
 ) -> None:
-    held_out, (pds, again) = score_parts(held_out_rows(sample), model, model)
+    held_out, own = unseen(held_out_rows(sample))
+    pds, again = model.predict(own), model.predict(own)
     known = sample.frames("train")["application"].select("SK_ID_CURR", "TARGET").collect()
     expected = known.filter(is_held_out(known["SK_ID_CURR"]))
     features = expected.join(
@@ -174,7 +175,7 @@ def test_every_look_at_the_hold_out_counts_until_a_fresh_one_is_asked_for(
     """Of newer outcomes it is made where there are any: those who were not looked at."""
     margins = replace(FEW, uses=3, enough_defaults=1, suspect_auc=1.0)
     first = registered(registry, model)
-    everybody = score_parts(held_out_rows(sample))[0].applicants
+    everybody = unseen(held_out_rows(sample)).held_out.applicants
     uses = HoldoutUses(registry.folder)
     uses.look(everybody[: len(everybody) // 2], "another model")
     made = register_recut(registry, sample, Costs(4.0), "2026-11-28", first)

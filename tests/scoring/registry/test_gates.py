@@ -14,6 +14,7 @@ import pytest
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import business_cost
+from scoring.evaluation.metrics import paired_difference
 from scoring.registry import gates
 from scoring.registry.gates import (
     FOUR_FIFTHS,
@@ -28,6 +29,7 @@ from scoring.registry.gates import (
 from scoring.reports.card.fields import Card
 from scoring.reports.card.pages import retold
 from scoring.reports.words import Words
+from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from tests.helpers.cards import filled_card
 
@@ -327,6 +329,39 @@ def test_groups_of_a_few_applicants_raise_an_alert_only(
     assert (gate.passed, gate.alert, gate.figure) == (True, True, "unknown")
 
 
+def test_few_explored_leave_a_difference_in_cost_wider_than_a_bootstrap_does(
+    model: Model, truth: Floats
+) -> None:
+    """Some thirty of the refused stand for twenty each; the challenger would accept many more."""
+    rng, widths = np.random.default_rng(4), []
+    for _ in range(10):
+        theirs, ours = noisy(truth, 0.5), expit(logit(noisy(truth, 0.3)) - 0.4)
+        chance = np.where(theirs > Costs().cutoff, 0.05, 1.0)
+        seen = rng.random(APPLICANTS) < chance
+        target, weights = rng.random(APPLICANTS) < truth, 1.0 / chance
+        known = target[seen].astype(np.int8), weights[seen]
+        scored = model("2", ours[seen]), model("1", theirs[seen])
+        own = scored[0].minus(scored[1], known[0], resamples=100, sample_weight=known[1])
+        cutoffs = (scored[0].scorer.cutoff,) * 2
+        drawn = paired_difference(
+            known[0], ours[seen], theirs[seen], *cutoffs, Costs(), 100, 0, known[1]
+        )
+        assert own["auc"] == drawn["auc"]
+        pair = own["business_cost"], drawn["business_cost"]
+        assert pair[0].value == pytest.approx(pair[1].value)
+        widths.append([each.high - each.low for each in pair])
+    exact, bootstrapped = np.mean(widths, axis=0)
+    assert exact > 1.1 * bootstrapped
+
+
+def test_a_model_that_accepts_nobody_is_refused(
+    model: Model, truth: Floats, held_out: HeldOut, card: Card
+) -> None:
+    verdict = judge(model("2", np.maximum(truth, 0.2)), model("1", truth), held_out, card)
+    assert {"fairness by sex", "fairness by age"} < set(refused(verdict))
+    assert "Nobody held out is accepted" in gate_of(verdict, "fairness by age").sentence
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours", "told"),
     [
@@ -419,7 +454,8 @@ def test_what_gates_say_is_said_in_french_on_a_card() -> None:
         gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "a first champion needs"),
         gates._fair("sex", Interval(0.9, 0.85, 0.95), 0.8, "the champion's is 0.912, it needs"),
         gates._fair("age", Interval(0.6, 0.5, 0.7), 0.5, "the champion's is 0.655, it needs"),
-        gates._unknown("age"),
+        gates._unknown("age", some=True),
+        gates._unknown("sex", some=False),
     ]
     english, french = Words("card", "en"), Words("card", "fr")
     for gate in said:

@@ -27,7 +27,7 @@ from scoring.modelling.pipeline import Run, TrainingSettings, search_folds
 from scoring.modelling.resampling import RESAMPLINGS
 from scoring.modelling.search import finished, opened
 from scoring.modelling.validation import Validation, cross_validate
-from scoring.registry import training
+from scoring.registry import approval, training
 from scoring.registry.mlflow_registry import Registry
 from scoring.registry.tracking import log_earlier
 from scoring.registry.training import train
@@ -243,3 +243,19 @@ def test_trials_of_an_earlier_search_are_logged_as_of_when_they_were_made(
     assert child.info.start_time == trial.datetime_start.timestamp() * 1000
     assert child.info.end_time - child.info.start_time == 300_000
     assert child.data.metrics == {"auc": 0.7, "objective": 0.5}
+
+
+def test_a_model_that_accepts_nobody_is_registered_with_a_card_and_refused(
+    applications: Dataset, registry: Registry, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, trials=0, costs=Costs(false_negative=10_000.0))
+    run, scorer = train(registry, applications, settings, "2024-01-01")
+    assert run.figures["refused"].value == 1.0
+    approval.write_kept_card(registry, scorer.version, tmp_path)
+    assert "there is no ratio of acceptance rates" in (tmp_path / "model_card.md").read_text()
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert "Cut-off" in page
+    assert "the widest gap" not in page
+    refused = approval.judged(registry, applications, scorer.version).refused_by()
+    assert [gate.name for gate in refused] == ["fairness by sex", "fairness by age"]
+    assert all(gate.sentence.startswith("Nobody held out is accepted") for gate in refused)

@@ -37,6 +37,7 @@ from scoring.reports.card.fields import (
 )
 from scoring.reports.card.making import Background, background_of, card_of, described
 from scoring.reports.card.pages import html, markdown, sections
+from scoring.serving.costs import Costs
 from scoring.serving.scorer import Scorer
 from tests.helpers.cards import filled_card
 from tests.helpers.trained import run_of
@@ -77,8 +78,10 @@ def emptied(value: Any) -> list[Any]:
     return {str: ["", "  ", None], dict: [{}, None]}.get(type(value), [(), None])
 
 
-# A card of before curves were kept has none; of one that has some none is empty.
-EVERY_PATH = [path for path in leaves(filled_card()) if path != ("curves",)]
+# A card of before curves were kept has none, and one of few applicants, or of a model that accepts
+# nobody, has no groups or ratios; of those that there are none is empty.
+MAY_LACK = {("curves",), ("fairness", "groups"), ("fairness", "ratios")}
+EVERY_PATH = [path for path in leaves(filled_card()) if path not in MAY_LACK]
 
 
 def value_at(path: tuple[Any, ...]) -> Any:
@@ -348,6 +351,32 @@ def test_the_card_of_a_run_is_complete_and_can_be_made_again(
     assert all(item.low <= item.high for item in card.holdout)
     assert {group.attribute for group in card.fairness.groups} == {"sex", "age", "family status"}
     assert card.data.applicants == 800
+
+
+@pytest.mark.parametrize(
+    ("false_negative", "ratios", "told"),
+    [(1e6, set(), "Nobody of these groups is accepted"), (1e-6, {1.0}, "kept")],
+    ids=["nobody", "everybody"],
+)
+def test_the_card_of_a_model_that_accepts_nobody_or_everybody_is_complete(
+    scorer: Scorer, made: Callable[[Scorer], Card], false_negative: float, ratios: set[float],
+    told: str,
+) -> None:  # fmt: skip
+    costs = Costs(false_negative)
+    card = made(replace(scorer, costs=costs, cutoff=costs.cutoff, refer_band=(0.0, 0.0)))
+    assert list(missing(card)) == []
+    assert {ratio.ratio.value for ratio in card.fairness.ratios} == ratios
+    assert told in markdown(card)
+
+
+def test_the_card_of_a_few_held_out_applicants_tells_that_groups_are_too_small(
+    scorer: Scorer, background: Background, sample_examples: Examples
+) -> None:
+    few = sample_examples.frame.head(60), sample_examples.target[:60]
+    card = described(scorer, *few, background, "2026-11-22")
+    assert card.fairness.groups == ()
+    assert "too few groups are large enough" in markdown(card)
+    assert "trop peu de groupes" in html(card, "fr")
 
 
 def test_the_card_tells_sample_applicants_from_real_ones_and_what_is_used(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
-from scoring.store import ModelEvent, Outcome, Override, Store
+from scoring.store import ModelEvent, Outcome, Override, ShadowScore, Store
 from tests.helpers.databases import prediction
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -195,6 +195,16 @@ def test_outcomes_are_read_along_that_index_too(tmp_path: Path) -> None:
 def test_without_exploration_nobody_had_another_chance_than_the_rule(store: Store) -> None:
     store.decisions.record([prediction(at=NOON, policy=3), prediction(at=NOON)])
     assert store.windows.chances(None, NOON + HOUR, NOON + HOUR).ids.size == 0
+
+
+def test_what_models_scored_along_would_have_decided(store: Store) -> None:
+    both = (ShadowScore("a" * 64, "1", 0.2, "refuse"), ShadowScore("b" * 64, "2", 0.05, "accept"))
+    made = [prediction(at=NOON, shadows=own) for own in (both, both[1:], ())]
+    store.decisions.record(made)
+    first, second = (own.id.encode() for own in made[:2])
+    found = store.windows.shadowed([own.id for own in made])
+    assert found == {"1": {first: True}, "2": {first: False, second: False}}
+    assert store.windows.shadowed([made[2].id]) == {}
 
 
 def test_chances_and_the_outcomes_that_the_policy_has_brought(store: Store) -> None:

@@ -33,7 +33,7 @@ from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import is_held_out
 from scoring.modelling.pipeline import TrainingSettings
 from scoring.registry import approval
-from scoring.registry.holdout import unseen
+from scoring.registry.holdout import held_out_rows, unseen
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.lineage import lineage_of
 from scoring.registry.mlflow_registry import MODEL_NAME, Registry
@@ -47,7 +47,7 @@ from scoring.registry.retraining.history import (
     numbers_of,
 )
 from scoring.registry.retraining.retrain import NothingToLearnError, attempt, gather
-from scoring.registry.retraining.trial import LARGEST_MOVE, effects, held
+from scoring.registry.retraining.trial import LARGEST_MOVE, compared, effects
 from scoring.registry.tracking import begin, track
 from scoring.serving.batch import example_requests
 from scoring.serving.costs import Costs
@@ -306,7 +306,9 @@ def test_stand_ins_are_refused_held_out_applicants_in_the_share_of_refusals(
     window = replace(material.window, decided=100, refused=10)
     champion = material.champion
     with DataVersions.beside(living.registry.folder).opened(material.dataset) as dataset:
-        trial = held(champion, champion, window, dataset)
+        first = unseen(held_out_rows(dataset))
+    newest = unseen([window.history.frames])
+    trial = compared(champion, champion, window, newest, first)
     labelled = len(window.history.decisions)
     assert trial.wanted == round(labelled / 9)
     assert 0 < trial.stand_ins <= trial.wanted
@@ -367,7 +369,7 @@ def test_explored_loans_weigh_what_they_stand_for(living: World, tmp_path: Path)
     found = attempt(registry, material, "ana", "why", NOW, export=export, reports=reports)
     assert (found.trial.stand_ins, found.trial.wanted) == (0, 0)
     assert found.trial.held_out.target.size == len(window.weights)
-    assert "by weights" in found.why
+    assert "by their weights" in found.judgement.why
     training = registry.load("2").lineage["training"]
     assert 0 < training["explored"] <= len(learnt.weights)
     assert training["explored_stand_for"] == pytest.approx(training["explored"] / 0.6)
@@ -399,7 +401,7 @@ def test_too_few_explored_outcomes_leave_the_comparison_to_stand_ins(living: Wor
     window = gather(living.registry, living.store, WINDOW, NOW).window
     assert 0 < window.explored < ENOUGH_EXPLORED
     assert window.weights == {}
-    assert f"{window.explored} explored loans have an outcome" in window.basis
+    assert f"to refused applicants {window.explored} have an outcome" in window.basis()
 
 
 def test_a_changed_world_gets_a_new_champion(living: World, tmp_path: Path) -> None:
@@ -441,10 +443,10 @@ def test_an_unchanged_world_keeps_its_champion_and_says_why(living: World, tmp_p
     found = attempt(registry, material, "ana", "why", NOW, export=export, reports=reports)
     assert found.promotion is None
     assert found.trial.cheaper is False
-    assert "not cheaper beyond chance" in found.why
+    assert "not cheaper beyond chance" in found.judgement.why
     assert registry.champion() == "1"
     # The newest decisions had not been looked at before, and have been now.
-    assert found.verdict.summary()["fresh hold-out"][:2] == [True, 0.0]
+    assert found.judgement.gates.summary()["fresh hold-out"][:2] == [True, 0.0]
     looks = HoldoutUses(registry.folder).times()
     assert {looks[number] for number in material.window.history.numbers} == {1}
     assert set(found.trial.held_out.applicants) <= looks.keys()
