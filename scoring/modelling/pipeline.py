@@ -28,8 +28,8 @@ from scoring.serving.scorer import Scorer
 # Enough to see whether the default recipe can be bettered; a search of hundreds gains a
 # thousandth of AUC on the real applications.
 TRIALS = 12
-# Applicants on whom recipes are compared where there are more: with half as many, chance has a say
-# in what is chosen (docs/model.md).
+# Applicants on whom recipes are compared where there are more: of half as many the search found
+# nothing that could be told from the default (docs/model.md).
 COMPARED = 20_000
 _SEARCH_FOLDS = 4
 

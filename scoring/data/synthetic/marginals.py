@@ -166,7 +166,8 @@ def measure_categories(
     labels += [label for label in rare if label not in labels]
     strata = {WHOLE: _shares(counted, labels, rare)}
     for key, group in _large_groups(frame, ROWS_PER_QUANTILE):
-        strata[key] = _shares(_counts(group), labels, rare)
+        if counts := _counts(group):
+            strata[key] = _shares(counts, labels, rare)
     return {"labels": labels, "strata": strata}
 
 

@@ -415,6 +415,15 @@ def test_a_small_stratum_is_looked_up_as_its_parent() -> None:
     assert drawn.tolist() == [0.0, 9.0, 9.0]
 
 
+def test_a_stratum_of_rare_labels_only_is_looked_up_as_its_parent() -> None:
+    """A share of nothing is no number, and would draw the first label for everybody."""
+    keys = pl.Series(["x|1"] * 400 + ["x|2"] * 24)
+    values = pl.Series(["b"] * 300 + ["a"] * 100 + [f"rare {number}" for number in range(24)])
+    table = CategoryTable.load(measure_categories(values, keys, order=["a", "b"]))
+    drawn = table.draw(np.array([0.1, 0.9]), pl.Series(["x|2", "x|2"]))
+    assert drawn.to_list() == ["a", "b"]
+
+
 def test_correlations_leave_out_missing_pairs() -> None:
     rng = np.random.default_rng(0)
     common = rng.standard_normal(4000)
