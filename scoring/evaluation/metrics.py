@@ -146,7 +146,11 @@ def paired_difference(
 
 
 def auc_interval(
-    target: npt.ArrayLike, scores: npt.ArrayLike, resamples: int = 1000, seed: int = 0
+    target: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
+    sample_weight: Floats | None = None,
 ) -> Interval:
     """Compute the AUC, with its interval, of any scores that rank rows, PDs or not.
 
@@ -161,10 +165,11 @@ def auc_interval(
     if np.isnan(values).any():
         raise EvaluationError("a score is missing: give every row one")
     distinct, ranks = np.unique(values, return_inverse=True)
-    scored = _Scored.of(target, ranks / distinct.size, 0.5, Costs())
+    scored = _Scored.of(target, ranks / distinct.size, 0.5, Costs(), sample_weight)
     value = scored.ranking(np.ones((1, ranks.size)))["auc"][0]
+    strata = _strata(target, sample_weight)
     drawn = [
-        scored.ranking(counts)["auc"] for counts in bootstrap.resamples(target, resamples, seed)
+        scored.ranking(counts)["auc"] for counts in bootstrap.resamples(strata, resamples, seed)
     ]
     return bootstrap.interval(value, np.concatenate(drawn))
 

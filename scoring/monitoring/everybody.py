@@ -115,11 +115,13 @@ def _grades(logged: Logged, cutoff: float) -> Iterator[Estimated]:
     edges = [cutoff * part for part in _GRADES]
     grade = np.searchsorted(edges, logged.pds)
     rates = off_policy.default_rates(logged, edges)
+    largest = float(logged.pds.max())
     for place, (above, up_to) in enumerate(pairwise([0.0, *edges, 1.0])):
         own = grade == place
         enough = (logged.observed & own).sum() >= ENOUGH_EXPLORED
         rate = rates[place] if enough else None
-        yield Estimated("grade", int(own.sum()), rate, above, up_to)
+        if own.any():
+            yield Estimated("grade", int(own.sum()), rate, above, min(up_to, largest))
 
 
 def _models(
