@@ -137,7 +137,11 @@ def paired_difference(
 
 
 def auc_interval(
-    target: npt.ArrayLike, scores: npt.ArrayLike, resamples: int = 1000, seed: int = 0
+    target: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
+    sample_weight: Floats | None = None,
 ) -> Interval:
     """Compute the AUC, with its interval, of any scores that rank rows, PDs or not.
 
@@ -152,8 +156,9 @@ def auc_interval(
     if np.isnan(values).any():
         raise EvaluationError("a score is missing: give every row one")
     distinct, ranks = np.unique(values, return_inverse=True)
-    scored = _Scored.of(target, ranks / distinct.size, 0.5, Costs())
-    return bootstrap.intervals(scored.ranking, target, resamples, seed)["auc"]
+    scored = _Scored.of(target, ranks / distinct.size, 0.5, Costs(), sample_weight)
+    strata = _strata(target, sample_weight)
+    return bootstrap.intervals(scored.ranking, strata, resamples, seed)["auc"]
 
 
 def reliability(target: npt.ArrayLike, pds: npt.ArrayLike, bins: int = _BINS) -> pl.DataFrame:

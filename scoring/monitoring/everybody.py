@@ -116,13 +116,15 @@ def everybody(
 def _grades(logged: Logged, cutoff: float) -> Iterator[Estimated]:
     edges = [cutoff * part for part in _GRADES]
     grade = np.searchsorted(edges, logged.pds)
+    largest = float(logged.pds.max())
     for place, (above, up_to) in enumerate(pairwise([0.0, *edges, 1.0])):
         own = grade == place
         seen = logged.observed & own
         # Without a default the rate would look certain.
         enough = seen.sum() >= ENOUGH_EXPLORED and logged.defaulted[seen].any()
         rate = off_policy.default_rate(logged.part(own)) if enough else None
-        yield Estimated("grade", int(own.sum()), rate, above, up_to)
+        if own.any():
+            yield Estimated("grade", int(own.sum()), rate, above, min(up_to, largest))
 
 
 def _models(

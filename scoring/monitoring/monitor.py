@@ -136,14 +136,16 @@ def _findings(
     scorer = kept_model(store, digest)
     if scorer is None:
         return Findings(window, "?", digest, own.ids.size, Quality(0), service)
-    refused = own.decisions == b"refuse"
+    chances = store.windows.chances(None, window.until, window.until, digest)
+    # Whom the model refused and exploration accepted counts as refused: the model's mix is judged.
+    drawn = np.isin(own.ids, chances.ids[chances.exploration == b"drawn"])
+    own = replace(own, decisions=np.where(drawn, b"refuse", own.decisions))
     some = sample(store, own, scorer, size, seed)
     reference = scorer.profile
     counted = profile(reference, own, some) if reference else None
     lately = store.windows.settled(digest, window.since, window.until)
     ever = Settled.joined([store.windows.settled(digest, None, window.since), lately])
     decided = store.windows.decided_by_month(digest, window.until)
-    chances = store.windows.chances(None, window.until, window.until, digest)
     along = store.windows.shadowed([number.decode() for number in chances.ids])
     return Findings(
         window=window,
@@ -154,6 +156,6 @@ def _findings(
         service=service,
         comparison=compare(reference, counted) if reference and counted else None,
         performance=performance(scorer, lately, ever, seed, decided),
-        estimate=estimate(own.pds, refused, scorer.costs, seed),
+        estimate=estimate(own.pds, own.decisions == b"refuse", scorer.costs, seed),
         everybody=everybody(chances, along, scorer.cutoff, scorer.costs),
     )

@@ -10,9 +10,9 @@ import orjson
 import polars as pl
 
 from scoring.evaluation.comparison import Comparison, Limits
-from scoring.evaluation.off_policy import ENOUGH_EXPLORED, Estimates
+from scoring.evaluation.off_policy import ENOUGH_EXPLORED
 from scoring.features.wording.alerts import alert_text
-from scoring.monitoring.findings import Everybody, Findings, Performance, Service
+from scoring.monitoring.findings import Estimated, Everybody, Findings, Performance, Service
 from scoring.reports import document, plots
 from scoring.reports.document import (
     READ_IN,
@@ -35,6 +35,8 @@ _COMPARED = (
 _REALISED = ("labelled", "defaults", "accepted_only", "figures", "promised", "by_vintage")
 # From where on a column is drawn as drifted, and its missing values may have decided.
 _LIMITS = Limits()
+# How figures are written, all others as 0.123.
+_SPECS = dict.fromkeys(("default_rate", "grade"), ".1%")
 
 
 def html(models: Sequence[Findings], alerts: Sequence[Alert], *languages: str) -> str:
@@ -150,6 +152,7 @@ def _model(model: Findings, words: Words) -> list[Section]:
         _reasons(model.comparison, words),
         Section(words("quality.title"), (Bullets(tuple(_quality(model, words))),)),
         Section(words("outcomes.title"), tuple(_outcomes(model, words))),
+        Section(words("everybody.title"), tuple(_everybody(model.everybody, words))),
     ]
 
 
@@ -269,7 +272,7 @@ def _quality(model: Findings, words: Words) -> Iterable[str]:
 def _outcomes(model: Findings, words: Words) -> Iterable[Block]:
     if model.estimate is not None:
         figures = {
-            name: words.interval(getattr(model.estimate, name), ".3f")
+            name: words.interval(getattr(model.estimate, name), _SPECS.get(name, ".3f"))
             for name in ("auc", "business_cost", "default_rate")
         }
         yield words.pairs("outcomes.estimate", figures)
@@ -277,7 +280,6 @@ def _outcomes(model: Findings, words: Words) -> Iterable[Block]:
         yield Paragraph(words("outcomes.none"))
     else:
         yield from _realised(model.performance, words)
-    yield from _everybody(model.everybody, words)
 
 
 def _realised(known: Performance, words: Words) -> Iterable[Block]:
@@ -326,7 +328,7 @@ def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
     counts = {name: getattr(known, name) for name in ("applicants", "observed", "explored")}
     yield Paragraph(words("everybody.known", **counts))
     rows = [
-        (words(f"everybody.rows.{own.name}", own=own), *_estimates(own.estimates, words))
+        (words(f"everybody.rows.{own.name}", own=own), *_estimates(own, words))
         for own in known.figures
     ]
     yield words.table("everybody", rows)
@@ -338,12 +340,12 @@ def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
     yield Bullets((*reasons, *words.lines("everybody.limits")))
 
 
-def _estimates(known: Estimates | None, words: Words) -> tuple[str, str]:
+def _estimates(own: Estimated, words: Words) -> tuple[str, str]:
+    known, spec = own.estimates, _SPECS.get(own.name, ".3f")
     # With one outcome alone there is no AUC.
     if known is None or math.isnan(known.self_normalised.value):
         return words("everybody.too_few"), ""
-    both = known.self_normalised, known.doubly_robust
-    return words.interval(both[0], ".3f"), words.interval(both[1], ".3f")
+    return words.interval(known.self_normalised, spec), words.interval(known.doubly_robust, spec)
 
 
 def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
@@ -358,7 +360,7 @@ def _vintage(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
         interval("default_rate", "rate", ".1%"),
         words.written(row["expected"], ".1%"),
         interval("business_cost", "cost", ".3f"),
-        *(interval(name, name, ".3f") for name in ("auc", "ks", "brier")),
+        *(interval(name, name, ".3f") for name in ("auc", "brier")),
     )
 
 

@@ -29,7 +29,11 @@ _FIGURES = ("auc", "ks", "brier", "ece")
 # The same of a single month, of which there may be many.
 _VINTAGE_RESAMPLES = 100
 _VINTAGE_MOST = 10_000
-_VINTAGE_FIGURES = ("auc", "ks", "brier")
+_VINTAGE_FIGURES = ("auc", "brier")
+_MEASURED = (
+    "business_cost", "cost_low", "cost_high", "auc", "auc_low", "auc_high", "brier", "brier_low",
+    "brier_high",
+)  # fmt: skip
 # A month with fewer outcomes of either kind has no resample worth an interval.
 _LEAST_OF_EACH = 5
 # Times that outcomes are drawn from the PDs for an estimate.
@@ -112,8 +116,8 @@ def by_vintage(
     polars.DataFrame
         vintage (the month's first day), decided, labelled; default_rate with rate_low and
         rate_high (Wilson); expected (mean PD of the labelled); business_cost with cost_low and
-        cost_high; auc, ks and brier, each with _low and _high: null where fewer than five
-        defaulted, or fewer than five did not.
+        cost_high, auc and brier with _low and _high: null where fewer than five defaulted, or
+        fewer than five did not.
     """
     columns = {"pd": ever.pds, "defaulted": ever.defaulted, "refused": ever.refused}
     table = pl.DataFrame({"vintage": ever.at, **columns}).with_columns(
@@ -138,18 +142,17 @@ def _vintage(
         "rate_high": float(high),
         "expected": float(month["pd"].to_numpy().mean()),
     }
+    if min(defaulted.sum(), (~defaulted).sum()) < _LEAST_OF_EACH:
+        return row | dict.fromkeys(_MEASURED)
     cost = realised_cost(defaulted, month["refused"].to_numpy(), scorer.costs)
     row |= {"business_cost": cost.value, "cost_low": cost.low, "cost_high": cost.high}
     return row | _ranking(month, scorer, seed)
 
 
-def _ranking(month: pl.DataFrame, scorer: Scorer, seed: int) -> dict[str, float | None]:
-    """Return a month's AUC, KS and Brier score; null where there are too few of an outcome."""
+def _ranking(month: pl.DataFrame, scorer: Scorer, seed: int) -> dict[str, float]:
+    """Return a month's AUC and Brier score."""
     if month.height > _VINTAGE_MOST:
         month = month.sample(_VINTAGE_MOST, seed=seed)
-    defaults = int(month["defaulted"].sum())
-    if min(defaults, month.height - defaults) < _LEAST_OF_EACH:
-        return {name + end: None for name in _VINTAGE_FIGURES for end in ("", "_low", "_high")}
     outcomes, pds = month["defaulted"].to_numpy(), month["pd"].to_numpy()
     figures = intervals(outcomes, pds, scorer.cutoff, scorer.costs, _VINTAGE_RESAMPLES, seed)
     return {

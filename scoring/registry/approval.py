@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 CARD_FILE = "model_card"
 # The figures that a version's description tells.
 _TOLD = {"auc": "AUC", "business_cost": "cost an applicant"}
+# What a card says, before its sentence, of a gate that was forced.
+_OVERRIDDEN = "Refused, and overridden. "
 
 
 def register(
@@ -203,7 +205,10 @@ def promote(
     challenger any more. `reports` is the folder of model_card.md and model_card.html.
     """
     event = registry.promote(verdict, by, why, force=force)
-    sentences = tuple(f"{gate.name}: {gate.sentence}" for gate in verdict.gates)
+    sentences = tuple(
+        f"{gate.name}: {'' if gate.passed else _OVERRIDDEN}{gate.sentence}"
+        for gate in verdict.gates
+    )
     _publish(registry, event, sentences, export, reports)
     return event
 
@@ -263,7 +268,8 @@ def _approved(card: Card, event: Event, sentences: tuple[str, ...] = ()) -> Card
         overridden = [name for name, (passed, *_) in event.gates.items() if not passed]
         verdict = f"forced past: {', '.join(overridden)}" if overridden else "every gate passed"
         sentences = sentences or tuple(
-            f"{name}: {figure} against {bound}" for name, (_, figure, bound) in event.gates.items()
+            f"{name}: {'' if passed else _OVERRIDDEN}{figure} against {bound}"
+            for name, (passed, figure, bound) in event.gates.items()
         )
     return replace(card, approval=Approval(event.by, event.why, event.at, verdict, sentences))
 

@@ -318,17 +318,19 @@ class _Contest:
     def fresh(self) -> Gate:
         """Whether the applicants were looked at too seldom for luck alone to choose by."""
         uses, most = self.held_out.uses, self.margins.uses
-        words = f"These applicants were looked at {uses} times before, of {most} at most"
-        if uses >= most:
-            words += ": a fresh hold-out, of newer outcomes, is needed"
-        return Gate("fresh hold-out", uses < most, float(uses), float(most), f"{words}.")
+        words = (
+            f"Other models measured on these applicants before: {uses} (from {most} on a fresh "
+            "hold-out, of newer outcomes, is needed)."
+        )
+        return Gate("fresh hold-out", uses < most, float(uses), float(most), words)
 
     def credible(self) -> Gate:
         limit = self.margins.suspect_auc
+        held_out = self.held_out
         auc, low, high = auc_interval(
-            self.held_out.target, self.challenger.pds, self.resamples, self.seed
+            held_out.target, self.challenger.pds, self.resamples, self.seed, held_out.sample_weight
         )
-        few = int(self.held_out.target.sum()) < self.margins.enough_defaults
+        few = int(held_out.target.sum()) < self.margins.enough_defaults
         by_chance = auc > limit and few and low <= limit
         words = f"AUC {auc:.4f} [{low:.4f}, {high:.4f}] "
         if by_chance:

@@ -120,6 +120,7 @@ def _environment() -> Environment:
         loader=PackageLoader("scoring.reports"),
         autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
         undefined=StrictUndefined,
+        finalize=lambda value: _kept_together(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -128,11 +129,18 @@ def _environment() -> Environment:
     environment.filters |= {
         "kind": lambda block: type(block).__name__,
         "autonym": lambda language: (locale_of(language).display_name or language).capitalize(),
-        "marked": lambda text: Markup(parser.render(text)),  # noqa: S704 - tags in it are escaped
+        # Tags in it are escaped.
+        "marked": lambda text: Markup(parser.render(_kept_together(text))),  # noqa: S704
         "line": _line,
         "cell": _cell,
     }
     return environment
+
+
+def _kept_together(text: str) -> str:
+    """Keep the signs that French sets off by a blank on the line of their word."""
+    text = re.sub(r" (?=[;?!](?:\s|$)|%)", "\u202f", text)
+    return re.sub(r" (?=:(?:\s|$)|»)|(?<=«) ", "\xa0", text)
 
 
 def _cell(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from scoring.evaluation.bootstrap import Interval
@@ -105,12 +106,13 @@ def _summary(attempt: Attempt, words: Words) -> Section:
 
 def _material(attempt: Attempt, words: Words) -> Table:
     material, addition = attempt.material, attempt.material.addition
+    since, until = map(datetime.fromisoformat, (addition.since, addition.until))
     known = {
         "champion": addition.parent[:12],
         "added_to": material.dataset[:12],
         "decisions": words.written(len(material.history.decisions), ","),
         "defaults": words.written(material.history.defaults, ","),
-        "taken": words("material.between", since=addition.since[:10], until=addition.until[:10]),
+        "taken": words("material.between", since=since, until=until),
         "calibrated": words.written(len(material.newest), ","),
     }
     left_out = (
@@ -124,7 +126,7 @@ def _callers(attempt: Attempt, words: Words) -> Table:
     rows = (
         (
             caller.id,
-            caller.did,
+            words.named("callers.did", caller.did),
             *words.cells(",", caller.labels, caller.defaults),
             words.written(caller.expected, ",.1f"),
         )
@@ -134,23 +136,25 @@ def _callers(attempt: Attempt, words: Words) -> Table:
 
 
 def _effects(attempt: Attempt, words: Words) -> Table:
+    card = Words("card", words.language)
     rows = (
-        (table, words("difference", value=move)) for table, move in attempt.trial.effects.items()
+        (card.named("tables", table), words("difference", value=move))
+        for table, move in attempt.trial.effects.items()
     )
     return words.table("effects", rows)
 
 
 def _window(attempt: Attempt, words: Words) -> Table:
     window, trial = attempt.trial.window, attempt.trial
-    since, until = window.since.date().isoformat(), window.until.date().isoformat()
     known = {
-        "taken": words("material.between", since=since, until=until),
+        "taken": words("material.between", since=window.since, until=window.until),
         "decided": words.written(window.decided, ","),
         "refused": words("window.refused", count=window.refused, share=window.refusal_rate),
         "outcomes": words.written(len(window.history.decisions), ","),
         "defaults": words.written(window.history.defaults, ","),
-        "stand_ins": words("window.stand_ins", count=trial.stand_ins, wanted=trial.wanted),
     }
+    if not window.weights:
+        known["stand_ins"] = words("window.stand_ins", count=trial.stand_ins, wanted=trial.wanted)
     return words.pairs("window", known)
 
 
@@ -174,7 +178,7 @@ def _gates(attempt: Attempt, words: Words) -> Table:
     rows = (
         (
             card.named("gates", gate.name),
-            words("gates.passed" if gate.passed else "gates.refused"),
+            words(f"gates.{'refused' if not gate.passed else 'alert' if gate.alert else 'passed'}"),
             retold(gate.sentence, card),
         )
         for gate in attempt.judgement.gates.gates

@@ -47,8 +47,8 @@ def _reason(trial: Trial, gates: GateVerdict, unsure: Sequence[str]) -> str:
     value, low, high = trial.cost
     weighed = f"{trial.window.basis()} " if trial.window.weights else ""
     sentence = (
-        f"{weighed}On {trial.held_out.target.size:,} applicants the challenger costs {value:+.4f} "
-        f"[{low:+.4f}, {high:+.4f}] an applicant more than the champion"
+        f"{weighed}On {trial.held_out.target.size:,} applicants the challenger's cost an applicant "
+        f"differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the champion's"
     )
     if not trial.cheaper:
         return f"{sentence}: not cheaper beyond chance."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -30,6 +30,7 @@ from scoring.reports.words import Words
 _TOLD_DRIVERS = 3
 _PLACEHOLDER = re.compile(r"\{([^}:]*):?([^}]*)\}")
 _DAY = "d MMMM y"
+_SMALL_GROUP = re.compile(r"(sex|age|family status) ([^,]+) \((\d+)\)")
 _FIGURE = re.compile(r"[+\u2212-]?[\d,.]*\d%?")
 
 
@@ -110,16 +111,20 @@ def _sentence_in_words(kept: str, words: Words) -> str:
 def _value(kept: str, words: Words) -> float | str:
     """Read a figure as English writes it; anything else is a family, a gate's, or itself."""
     if not _FIGURE.fullmatch(kept):
-        family = words.named("families", kept)
-        return words.named("gates", kept) if family == kept else family
+        return ", ".join(_name(name, words) for name in kept.split(", "))
     figure = kept.replace("\u2212", "-").replace(",", "")
     if figure.endswith("%"):
         return float(figure[:-1]) / 100
     return int(figure) if figure.isdigit() else float(figure)
 
 
+def _name(kept: str, words: Words) -> str:
+    family = words.named("families", kept)
+    return words.named("gates", kept) if family == kept else family
+
+
 def _summary(card: Card, words: Words) -> Section:
-    """Say in a paragraph what the model does, how well, how fairly, and what it looks at."""
+    """Say in a few sentences what the model does, how well, how fairly, and what it looks at."""
     figures = {figure.name: figure for figure in card.holdout}
     rule, language = card.deciding, words.language
     real = words("summary.invented" if card.data.source == "synthetic" else "summary.real")
@@ -145,7 +150,7 @@ def _summary(card: Card, words: Words) -> Section:
         *(_gap(ratio, words) for ratio in card.fairness.ratios if ratio.attribute == "age"),
         words("summary.person"),
     ]
-    return Section(words("summary_title"), (Paragraph(" ".join(sentences)),))
+    return Section(words("summary_title"), (Bullets(tuple(sentences)),))
 
 
 def _gap(ratio: Ratio, words: Words) -> str:
@@ -282,9 +287,10 @@ def _deciding(card: Card, words: Words) -> Section:
 
 def _fairness(card: Card, words: Words) -> Section:
     fairness = card.fairness
+    small = _SMALL_GROUP.sub(lambda kept: _small_group(kept, words), fairness.small_groups)
     blocks = (
         *_groups(fairness.groups, words),
-        Paragraph(words("fairness.small_groups", groups=retold(fairness.small_groups, words))),
+        Paragraph(words("fairness.small_groups", groups=retold(small, words))),
         _ratios(fairness, words),
         Paragraph(words("fairness.proxy", auc=fairness.proxy_auc)),
         Paragraph(retold(fairness.price, words)),
@@ -312,6 +318,12 @@ def _ratios(fairness: Fairness, words: Words) -> Block:
         return words.table("fairness.ratios", (_ratio(ratio, words) for ratio in fairness.ratios))
     nobody = fairness.groups and all(group.accepted.value == 0 for group in fairness.groups)
     return Paragraph(words(f"fairness.{'nobody' if nobody else 'few'}"))
+
+
+def _small_group(kept: re.Match[str], words: Words) -> str:
+    attribute, group, number = kept.groups()
+    attribute, group = (words.named("groups", name) for name in (attribute, group))
+    return words("groups.size", attribute=attribute, group=group, number=int(number))
 
 
 def _group(group: Group, words: Words) -> tuple[str, ...]:
@@ -353,7 +365,8 @@ def _approval(card: Card, words: Words) -> Section:
     if given.by == NOT_APPROVED:
         return Section(words("approval.title"), (Paragraph(by),))
     why, verdict = (retold(text, words) for text in (given.why, given.verdict))
-    known = {"by": by, "why": why, "when": given.at, "verdict": verdict}
+    when = words.written(datetime.fromisoformat(given.at), f"{_DAY} HH:mm 'UTC'")
+    known = {"by": by, "why": why, "when": when, "verdict": verdict}
     gates = Bullets(tuple(_gate(kept, words) for kept in given.gates))
     return Section(words("approval.title"), (words.pairs("approval", known), gates))
 

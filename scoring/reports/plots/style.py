@@ -14,6 +14,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from scoring.features.wording import WordingError, describe
 from scoring.reports.words import Words
@@ -46,7 +47,9 @@ def svg(figure: Figure) -> str:
     """Draw a figure to stand in a page: no address in it, and the same bytes for the same data."""
     content = io.StringIO()
     unsaid = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with plt.rc_context({"svg.hashsalt": "report"}):
+    # A page hides what is not in its reader's language: nothing may be named as in what it shows.
+    salt = " ".join(text.get_text() for text in figure.findobj(Text))
+    with plt.rc_context({"svg.hashsalt": salt}):
         figure.savefig(content, format="svg", metadata=unsaid)
     drawing = content.getvalue()
     # HTML knows what an SVG is without being told.
