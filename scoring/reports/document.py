@@ -139,8 +139,8 @@ def _environment() -> Environment:
 
 def _kept_together(text: str) -> str:
     """Keep the signs that French sets off by a blank on the line of their word."""
-    text = re.sub(r" (?=[;?!](?:\s|$)|%)", "\u202f", text)
-    return re.sub(r" (?=:(?:\s|$)|»)|(?<=«) ", "\xa0", text)
+    text = re.sub(r" (?=[;?!](?:\s|$))", "\u202f", text)
+    return re.sub(r" (?=:(?:\s|$)|[»%])|(?<=«) ", "\xa0", text)
 
 
 def _cell(text: str) -> str:

@@ -311,7 +311,7 @@ def test_nobody_promotes_what_gates_refuse(
     monkeypatch.setattr(gates, "Margins", partial(Margins, uses=0))
     branch = judged(service, trainer, moved(model, 1.0), model, attended=attended)
     assert [event.what for event in branch.events] == ["refused"]
-    assert "but gates refuse it: These applicants were looked at" in branch.events[0].why
+    assert "but gates refuse it: Other models measured on these applicants" in branch.events[0].why
     assert branch.champion is not model
 
 

@@ -30,7 +30,7 @@ from scoring.reports.words import Words
 _TOLD_DRIVERS = 3
 _PLACEHOLDER = re.compile(r"\{([^}:]*):?([^}]*)\}")
 _DAY = "d MMMM y"
-_SMALL_GROUP = re.compile(r"(sex|age|family status) ([^,]+) \((\d+)\)")
+_SMALL_GROUP = re.compile(r"(sex|age|family status):? ([^,]+) \((\d+)\)")
 _FIGURE = re.compile(r"[+\u2212-]?[\d,.]*\d%?")
 
 

@@ -88,9 +88,9 @@ def test_grades_hold_the_refused_and_make_up_the_whole() -> None:
     decisions, _ = decided(np.random.default_rng(1))
     grades = [own for own in told(decisions) if own.name == "grade"]
     edges = [COSTS.cutoff * part for part in (0.25, 0.5, 1.0, 2.0)]
-    assert [own.up_to for own in grades] == [*edges, 1.0]
-    assert [own.above for own in grades] == [0.0, *edges]
     chosen = cohort(decisions)
+    assert [own.up_to for own in grades] == [*edges, decisions.pds[chosen.kept].max()]
+    assert [own.above for own in grades] == [0.0, *edges]
     assert sum(own.applicants for own in grades) == chosen.kept.sum()
     assert chosen.left_out.total() + chosen.kept.sum() == decisions.ids.size
     values = [own.estimates.self_normalised.value for own in grades if own.estimates]

@@ -418,8 +418,8 @@ def test_without_exploration_a_look_is_as_before(
     (found,) = look(store, START, END)
     told = page.values([found], [])
     assert "everybody" not in told["models"][0]
-    assert "What became of the refused nobody can tell" in page.html([found], [], "en")
-    assert "nul ne peut le dire" in page.html([found], [], "fr")
+    assert "Of the refused nothing can be said" in page.html([found], [], "en")
+    assert "aucune exploration n&#39;a eu lieu" in page.html([found], [], "fr")
     monkeypatch.setattr("scoring.monitoring.monitor.everybody", lambda *_: None)
     assert json.dumps(page.values(look(store, START, END), [])) == json.dumps(told)
 
@@ -455,6 +455,9 @@ def test_with_exploration_a_look_tells_of_everybody(store: Store, tmp_path: Path
     rate = known.figures[0].estimates
     assert rate is not None
     assert rate.self_normalised.value == pytest.approx(np.mean(defaulted), abs=0.05)
+    # Whom exploration accepted the model has refused: that is no change of its decisions.
+    assert found.comparison is not None
+    assert found.comparison.refused.current == pytest.approx(140 / found.applicants)
     (told,) = page.values([found], [])["models"]
     first, *others = told["everybody"]["figures"]
     assert first["name"] == "default_rate"
@@ -464,6 +467,7 @@ def test_with_exploration_a_look_tells_of_everybody(store: Store, tmp_path: Path
     one_sided = known.figures[1]._replace(estimates=Estimates(nothing, nothing, nothing))
     without = replace(found, everybody=replace(known, figures=[one_sided]))
     assert "<td>too few outcomes</td>" in page.html([without], [], "en")
-    assert "84 of them of explored loans" in page.html([found], [], "en")
-    assert "dont 84 de prêts explorés" in page.html([found], [], "fr")
-    (tmp_path / "page.html").write_text(page.html([found], []))
+    assert "84 are of loans given by chance" in page.html([found], [], "en")
+    assert "84 viennent de prêts tirés au sort" in page.html([found], [], "fr")
+    everybody = page.html([found], [], "en").partition("the refused among them</h2>")[2]
+    assert f"Default rate</th><td>{rate.self_normalised.value:.1%} (" in everybody

@@ -182,7 +182,7 @@ def test_every_look_at_the_hold_out_counts_until_a_fresh_one_is_asked_for(
     card = approval.kept_card(registry, made.version)
     assert card is not None
     assert card.data.looked_at == 1
-    assert "| Looks at them before, on record | 1 |" in approval.markdown(card)
+    assert "| Other models measured on them before | 1 |" in approval.markdown(card)
     verdict = approval.judged(registry, sample, margins=margins)
     # A model's own training does not count against it, nor does judging it again.
     assert verdict.summary()["fresh hold-out"] == [True, 1.0, 3.0]
@@ -246,6 +246,10 @@ def test_a_worse_challenger_is_refused_forced_and_rolled_back(
     assert card is not None
     assert "forced past: " in card.approval.verdict
     assert "AUC against the champion" in card.approval.verdict
+    forced = [said for said in card.approval.gates if ": Refused, and overridden. The " in said]
+    assert [said.partition(": ")[0] for said in forced] == [
+        gate.name for gate in verdict.refused_by()
+    ]
     event = approval.rollback(registry, "ben", "it was one", export=export, reports=reports)
     assert (event.version, event.previous) == (first, second)
     assert Scorer.load(export).version == registry.champion() == first

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from scoring.evaluation.bootstrap import Interval
 from scoring.evaluation.business import business_cost
@@ -476,8 +477,17 @@ def test_a_hold_out_that_was_looked_at_too_often_is_asked_to_be_fresh(
         assert verdict.refused_by(force=True) == []
         gate = gate_of(verdict, "fresh hold-out")
         assert (gate.figure, gate.bound) == (uses, most)
-        assert f"looked at {uses} times before" in gate.sentence
-        assert retold(gate.sentence, Words("card", "fr")).startswith("Ces demandeurs ont déjà")
+        assert f"measured on these applicants before: {uses} (" in gate.sentence
+        assert retold(gate.sentence, Words("card", "fr")).startswith("Autres modèles déjà")
+
+
+def test_the_auc_of_weighted_applicants_is_weighted(
+    model: Model, truth: Floats, held_out: HeldOut, card: Card
+) -> None:
+    weights = np.random.default_rng(3).choice([1.0, 50.0], APPLICANTS, p=[0.9, 0.1])
+    verdict = judge(model("2", truth), None, replace(held_out, sample_weight=weights), card)
+    expected = roc_auc_score(held_out.target, truth, sample_weight=weights)
+    assert gate_of(verdict, "no leakage").figure == pytest.approx(expected)
 
 
 def test_losses_too_small_to_be_refused_one_by_one_do_not_add_up(

@@ -43,6 +43,9 @@ from tests.helpers.cards import filled_card
 from tests.helpers.trained import run_of
 
 
+NOW = "2026-11-22T10:30:00+00:00"
+
+
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Paths of all values of a card, and of all its tuples and mappings."""
     if is_dataclass(value):
@@ -146,9 +149,9 @@ def test_both_views_tell_every_field() -> None:
         "Sex of the applicant",
         "lightgbm (chosen)", "num_leaves", "by gain",
         "The best trial is chosen", "Platt scaling", "41", "0.7512", "0.7201",
-        "0.7811", "0.7499", "0.0909", "0.0911", "from 0.0800 to 0.1000", "7.0%", "12,345 lost",
+        "0.7811", "0.7499", "above 9.1%", "is 9.1%", "from 8.0% to 10.0%", "7.0%", "12,345 lost",
         "sex: female", "72.0% (70.0% to 74.0%)", "0.6120", "0.5700", "broken: alert",
-        "Unknown (1)", "1.0% (−1.0% to 3.0%)", "0.830", "costs 0.001",
+        "family status: Unknown (1)", "1.0% (−1.0% to 3.0%)", "0.830", "costs 0.001",
         "application__EXT_SOURCES_MEAN", "Average external score", "Selective labels",
         "Monthly: drift", "4.7.0", "Nobody yet.",
     ]  # fmt: skip
@@ -171,9 +174,24 @@ def test_both_views_tell_every_field() -> None:
     ],
 )
 def test_who_approved_is_a_person_or_nobody(by: str, told: str) -> None:
-    card = replace(filled_card(), approval=Approval(by, "why", "now", "passed", ("gate",)))
+    card = replace(filled_card(), approval=Approval(by, "why", NOW, "passed", ("gate",)))
     row = next(line for line in markdown(card).splitlines() if line.startswith("| Approval"))
     assert row.startswith(f"| Approval | {told}")
+
+
+def test_a_gate_that_was_forced_is_told_in_the_reader_s_language() -> None:
+    gates = "calibration: PDs are off by 0.0100 on average (at most 0.0300).", (
+        "fresh hold-out: Refused, and overridden. Other models measured on these applicants "
+        "before: 20 (from 20 on a fresh hold-out, of newer outcomes, is needed)."
+    )  # fmt: skip
+    verdict = "forced past: fresh hold-out, fairness by age"
+    page = html(replace(filled_card(), approval=Approval("ana", "why", NOW, verdict, gates)), "fr")
+    text = Page(page).text
+    assert "promu malgré : demandeurs peu utilisés, équité par âge" in text
+    assert "demandeurs peu utilisés : Refusée, mais outrepassée. Autres modèles déjà" in text
+    assert text.count("outrepassée") == 1
+    assert "22 novembre 2026 10:30 UTC" in text
+    assert "situation familiale : Unknown (1)" in text
 
 
 def test_the_page_loads_nothing_and_suits_a_screen_reader() -> None:
@@ -221,7 +239,7 @@ def test_what_a_training_found_is_said_in_the_words_and_figures_of_the_page() ->
         "from.",
         parameters={"C": 0.003, "directed": True},
     )
-    approval = Approval("the modelling notebook", "as ana said", "now", "every gate passed", ("a",))
+    approval = Approval("the modelling notebook", "as ana said", NOW, "every gate passed", ("a",))
     data = replace(card.data, split=HOLDOUT_RULE)
     text = html(replace(card, method=method, approval=approval, data=data), "fr")
     page = Page(text).text.replace("\xa0", " ")
@@ -264,7 +282,7 @@ def test_the_text_can_be_read() -> None:
 
 def test_what_somebody_writes_never_becomes_markup() -> None:
     why = '<script>alert("x")</script> | a & b\n# heading'
-    card = replace(filled_card(), approval=Approval("ana", why, "now", "passed", (why,)))
+    card = replace(filled_card(), approval=Approval("ana", why, NOW, "passed", (why,)))
     assert "script" not in [tag for tag, _ in Page(html(card)).tags]
     assert why.split("\n")[0] in Page(html(card)).text
     text = markdown(card)
@@ -402,7 +420,7 @@ def test_the_summary_speaks_french_numbers(scorer: Scorer, made: Callable[[Score
     assert "10 fois" in text
     assert not re.search(r"\d\.\d", text)
     assert made(banded).deciding.referred > 0
-    assert "chargé de crédit" in text
+    assert "conseiller" in text
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,8 @@ def test_every_report_that_is_made_brings_the_figures_of_the_run_with_it(tmp_pat
     assert 'href="power.html"' in before
     assert "five figures" not in before
     card = replace(
-        filled_card(version="7"), approval=Approval("ana", "why", "now", "passed", ("g",))
+        filled_card(version="7"),
+        approval=Approval("ana", "why", "2026-11-22T10:30", "passed", ("g",)),
     )
     write_card(card, tmp_path)
     page = (tmp_path / "index.html").read_text("utf-8").replace("\xa0", " ")
