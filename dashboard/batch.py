@@ -17,7 +17,7 @@ import streamlit as st
 from dashboard import known
 from dashboard.client import ApiError
 from dashboard.context import Page, as_typed, beside, failures_told, show_failure
-from dashboard.decision import misunderstood, refer_reasons
+from dashboard.decision import kind_of, misunderstood, refer_reasons
 from dashboard.texts import separators
 
 _CHUNK = 100
@@ -144,6 +144,7 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
     return {
         **{name: answer[name] for name in COLUMNS if name in answer},
         "SK_ID_CURR": number,
+        "decision": kind_of(answer),
         "reasons": " · ".join(reason["texts"][page.language] for reason in answer["reasons"]),
         "not_understood": "; ".join(misunderstood(answer)),
         "refer_reasons": "; ".join(refer_reasons(page, answer)),
@@ -153,11 +154,13 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
 def _show_results(page: Page, batch: _Batch) -> None:
     asked = zip(batch.items, batch.results, strict=False)
     table = pd.DataFrame([_row(page, *one) for one in asked], columns=list(COLUMNS))
-    kinds = ("accept", "refer", "refuse", "batch_wrong")
+    kinds = ("accept", "drawn", "refer", "refuse", "batch_wrong")
     counts = table["decision"].fillna("batch_wrong").value_counts()
     with beside():
         for kind in kinds:
-            st.metric(page.say(kind), page.number(int(counts.get(kind, 0))), width="content")
+            count = int(counts.get(kind, 0))
+            if count or kind != "drawn":
+                st.metric(page.say(kind), page.number(count), width="content")
     words = {kind: page.say(kind) for kind in kinds}
     words |= {used: page.say(f"history_{used}") for used in ("stored", "none")}
     words["sent"] = page.say("batch_history_sent")

@@ -15,6 +15,7 @@ from dashboard.context import Page, as_typed, failures_told, plain
 
 _ICONS = {
     "accept": ":material/check_circle:",
+    "drawn": ":material/casino:",
     "refuse": ":material/cancel:",
     "refer": ":material/support_agent:",
 }
@@ -36,7 +37,7 @@ def show_in_force(page: Page, answer: Mapping[str, Any], record: Mapping[str, An
     _BOXES[decision](f"**{page.say(decision)}.** {by}", icon=_ICONS[decision])
     # Plain text, in which lines stay lines and signs stay signs.
     st.text(page.say("motive_was", motive=last["motive"]))
-    view = f"{page.say(answer['decision'])}. {_why(page, answer)}"
+    view = f"{page.say(kind_of(answer))}. {_why(page, answer)}"
     st.caption(page.say("model_view", view=view))
     _show_basis(page, answer)
     _show_scale(page, answer, "scale")
@@ -47,16 +48,17 @@ def show_verdict(page: Page, answer: Mapping[str, Any], key: str = "scale") -> N
 
     A page that shows several gives each a key of its own.
     """
-    decision = answer["decision"]
-    _BOXES[decision](f"**{page.say(decision)}.** {_why(page, answer)}", icon=_ICONS[decision])
+    said = f"**{page.say(kind_of(answer))}.** {_why(page, answer)}"
+    _BOXES[answer["decision"]](said, icon=_ICONS[kind_of(answer)])
     _show_basis(page, answer)
     _show_scale(page, answer, key)
 
 
 def show_erased(page: Page, record: Mapping[str, Any]) -> None:
     """Say what remains of a decision whose applicant was erased."""
-    decided, when = page.say(record["final_decision"]), page.moment(record["at"])
-    remains = page.say("erased", decision=decided, when=when, **_figures(page, record))
+    kind = record["final_decision"] if record["overrides"] else kind_of(record)
+    when = page.moment(record["at"])
+    remains = page.say("erased", decision=page.say(kind), when=when, **_figures(page, record))
     st.info(remains, icon=":material/person_off:")
     st.caption(page.say("model_said", id=record["id"], **record["model"]))
 
@@ -66,11 +68,16 @@ def _figures(page: Page, answer: Mapping[str, Any]) -> dict[str, str]:
     return dict(zip(("pd", "cutoff", "low", "high"), figures, strict=True))
 
 
+def kind_of(answer: Mapping[str, Any]) -> str:
+    """The decision; "drawn" where chance accepted somebody whom the model refuses."""
+    decision = str(answer["decision"])
+    by_chance = (decision, answer.get("model_decision")) == ("accept", "refuse")
+    return "drawn" if by_chance else decision
+
+
 def _why(page: Page, answer: Mapping[str, Any]) -> str:
     reasons = "; ".join(refer_reasons(page, answer))
-    decision, by_model = answer["decision"], answer.get("model_decision")
-    kind = "drawn" if (decision, by_model) == ("accept", "refuse") else decision
-    return page.say(f"{kind}_why", reasons=reasons, **_figures(page, answer))
+    return page.say(f"{kind_of(answer)}_why", reasons=reasons, **_figures(page, answer))
 
 
 def _show_scale(page: Page, answer: Mapping[str, Any], key: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.context import Page
+from dashboard.decision import kind_of
 from dashboard.form import NUMBER
 
 
@@ -30,7 +31,7 @@ def show(page: Page, rows: Mapping[str, Any], decision: str) -> None:
 def _row(page: Page, record: Mapping[str, Any]) -> dict[str, str]:
     pd, cutoff = page.percents(record["probability_of_default"], record["cutoff"])
     return {
-        "when": page.moment(record["at"]), "decision": page.say(record["decision"]),
+        "when": page.moment(record["at"]), "decision": page.say(kind_of(record)),
         "pd": pd, "cutoff_row": cutoff, "version": record["model"]["version"],
         "who_took": record.get("actor") or "",
     }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import known
 from dashboard.charts import shares
@@ -15,8 +16,8 @@ from dashboard.context import Page, beside, failures_told, show_failure
 # Features in the table, and of these in the chart.
 _TOP, _DRAWN = 20, 10
 _STRATEGIES = ("champion", "shadow", "split", "bandit")
-# Given in percent.
-_EXPLORED = ("explore_share", "explore_bound")
+# By what they are multiplied on the page: two are given in percent.
+_EXPLORED = {"explore_share": 100, "explore_bound": 100, "explore_budget": 1}
 _FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
 
 
@@ -31,6 +32,9 @@ def show(page: Page) -> None:
         if "admin" in page.api.scopes():
             _show_policy(page)
             _show_exploration(page)
+        else:
+            st.header(page.say("exploration"), anchor=False)
+            st.write(_exploration(page, page.api.policy()))
 
 
 def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
@@ -93,9 +97,8 @@ def _show_policy(page: Page) -> None:
         state["policy_seen"] = policy = page.api.policy()
         state["strategy"], state["refer_all"] = policy["strategy"], policy["refer_all"]
         state["challenger_share"] = round(100 * policy["challenger_share"])
-        state["explore_budget"] = policy["explore_budget"]
-        for name in _EXPLORED:
-            state[name] = round(100 * policy[name], 4)
+        for name, unit in _EXPLORED.items():
+            state[name] = round(unit * policy[name], 4)
     with st.form("policy"):
         st.header(page.say("policy"), anchor=False)
         strategy = st.selectbox(
@@ -109,7 +112,7 @@ def _show_policy(page: Page) -> None:
         )
         refer_all = st.checkbox(page.say("refer_all"), key="refer_all")
         change = {"strategy": strategy, "challenger_share": share / 100, "refer_all": refer_all}
-        _send(page, change, "policy")
+        _send(page, change, {}, "policy")
 
 
 def _show_exploration(page: Page) -> None:
@@ -118,46 +121,58 @@ def _show_exploration(page: Page) -> None:
         st.header(page.say("exploration"), anchor=False)
         told = st.empty()
         st.caption(page.say("exploration_ethics"))
-        change = {
-            name: round(number / 100, 6)
-            for name in _EXPLORED
-            for number in [st.number_input(page.say(name), 0.0, 100.0, format="%g", key=name)]
-        }
-        budget = st.number_input(page.say("explore_budget"), 0.0, format="%g", key="explore_budget")
-        _send(page, {**change, "explore_budget": budget}, "exploration")
+        figures = _figures(page, st.session_state["policy_seen"])
+        change, places = {}, {}
+        for name, unit in _EXPLORED.items():
+            # What is out of range is refused by the API, and told in words.
+            given = st.number_input(page.say(name, **figures), format="%g", key=name)
+            change[name], places[f"/{name}"] = round(given / unit, 6), st.empty()
+        _send(page, change, places, "exploration")
         told.write(_exploration(page, st.session_state["policy_seen"]))
 
 
 def _exploration(page: Page, policy: Mapping[str, Any]) -> str:
-    """Whether anybody is explored, and what the month has spent of its budget."""
-    if not policy["explore_share"]:
-        return page.say("exploration_off")
-    return page.say(
-        "exploration_on",
-        share=page.percent(policy["explore_share"]),
-        bound=page.percent(policy["explore_bound"]),
-        spent=page.value(policy["explore_spent"]),
-        budget=page.number(policy["explore_budget"]),
-    )
+    """Whether anybody is explored, or why not, and what the month has spent of its budget."""
+    state = policy["exploration"]
+    return page.say(f"exploration_{state}" if state else "unknown", **_figures(page, policy))
 
 
-def _send(page: Page, change: Mapping[str, Any], form: str) -> None:
-    """Ask who and why, and send a change of the policy once the button is pressed."""
+def _figures(page: Page, policy: Mapping[str, Any]) -> dict[str, str]:
+    said = {name: page.value(value) for name, value in policy.items()}
+    shares = ("explore_share", "explore_bound", "explore_floor")
+    return said | {name: page.percent(policy[name]) for name in shares if policy[name] is not None}
+
+
+def _send(
+    page: Page, change: Mapping[str, Any], places: dict[str, DeltaGenerator], form: str
+) -> None:
+    """Ask who and why, and send a change of the policy; what is wrong is told at its field."""
     state = st.session_state
     motive = st.text_input(page.say("motive"), key=f"{form}_motive", max_chars=2000)
+    places["/motive"] = st.empty()
     actor = page.signature(f"{form}_actor")
+    places["/actor"] = st.empty()
     if not st.form_submit_button(page.say(f"{form}_send"), key=f"{form}_send"):
-        return
-    if not (motive.strip() and actor):
-        st.warning(page.say("who_and_why"), icon=":material/warning:")
         return
     try:
         sent = {**change, "actor": actor, "motive": motive}
         state["policy_seen"] = page.api.set_policy(sent, state["policy_seen"]["tag"])
     except ApiError as error:
-        if error.failure != "changed":
-            raise
-        del state["policy_seen"]
-        state["policy_failure"] = error
-        st.rerun()
-    st.success(page.say("policy_kept"), icon=":material/check_circle:")
+        if error.failure == "changed":
+            del state["policy_seen"]
+            state["policy_failure"] = error
+            st.rerun()
+        _show_wrong(page, error, places, {**state["policy_seen"], **change})
+    else:
+        st.success(page.say("policy_kept"), icon=":material/check_circle:")
+
+
+def _show_wrong(
+    page: Page, error: ApiError, places: Mapping[str, DeltaGenerator], asked: Mapping[str, Any]
+) -> None:
+    wrong = {field.pointer for field in error.errors}
+    if not wrong or wrong - places.keys():
+        show_failure(page, error)
+    for pointer in wrong & places.keys():
+        said = page.say(f"{pointer.removeprefix('/')}_wrong", **_figures(page, asked))
+        places[pointer].error(said, icon=":material/error:")

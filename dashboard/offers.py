@@ -29,6 +29,8 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
     """
     with failures_told(page), st.spinner(page.say("searching")):
         found = page.api.offers(rows)
+        if answer["final_decision"] == "accept" != answer["model_decision"]:
+            st.write(page.say("offers_besides"))
         st.write(found["texts"][page.language])
         pds = [offer["probability_of_default"] for offer in found["offers"]]
         # The last is what they are held against.

@@ -124,11 +124,12 @@ def _facts(prediction: Prediction, words: _Words) -> Iterator[tuple[str, str]]:
 
 
 def _decision(history: History, words: _Words) -> Iterator[str]:
-    """Say who decided when, and, where a person did, why."""
+    """Say who decided when, and, where a person or chance did, why."""
+    drawn = history.prediction.exploration == "drawn"
     if history.overrides:
         *earlier, last = history.overrides
         before = earlier[-1] if earlier else history.prediction
-        word = words(f"decision.words.{before.decision}")
+        word = words(f"decision.words.{before.decision if earlier or not drawn else 'drawn'}")
         after = "decision.after_person" if earlier else "decision.after_program"
         yield words(after, at=last.at, before=before.at, word=word)
         yield words("decision.motive", motive=last.motive)
@@ -136,6 +137,8 @@ def _decision(history: History, words: _Words) -> Iterator[str]:
         kinds = {"refer": "referred", "accept": "with_person" if history.prediction.actor else ""}
         kind = kinds.get(history.in_force) or "automatic"
         yield words(f"decision.{kind}", at=history.prediction.at)
+        if drawn:
+            yield words("decision.drawn")
 
 
 def _loan(history: History, layouts: Layouts, words: _Words) -> Iterator[Section]:
@@ -169,8 +172,6 @@ def _reasons(history: History, words: _Words) -> Section:
     pd, low, high = percents(shares, words.language)
     band = "reasons.cutoff" if low == high else "reasons.band"
     probability = words("reasons.probability", pd=pd) + " " + words(band, low=low, high=high)
-    if history.in_force == "accept" and prediction.exploration == "drawn":
-        probability += " " + words("reasons.drawn")
     return Section(
         words("reasons.title" if refused else "reasons.assessment"),
         tuple(reasons),

@@ -37,7 +37,7 @@ from scoring.data.requests import Rows
 from scoring.features.vectors import Vectors
 from scoring.serving.caution import ReferReason, settle
 from scoring.serving.costs import Decision
-from scoring.serving.exploration import explored
+from scoring.serving.exploration import explored, room
 from scoring.serving.offers import Offered, Settled, find_offers
 from scoring.store import Policy, Prediction, Store, StoreUnavailableError
 
@@ -166,7 +166,8 @@ class DecisionService:
             self._explored(record_of(*item, terms, self._store), policy)
             for item in zip(featured, routes, scores, settled, strict=True)
         ]
-        recorded = self._store.decisions.record(records, self._room(policy))
+        within = room(policy, self._models.champion().scorer.costs)
+        recorded = self._store.decisions.record(records, within)
         new = [kept for kept, own in zip(recorded, records, strict=True) if kept.id == own.id]
         metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
         return list(map(unless_taken, records, recorded))
@@ -179,11 +180,6 @@ class DecisionService:
         accepted, _ = self._settle(record.misunderstood, "accept", record.known)
         open_to_chance = record.decision == "refuse" and accepted == "accept"
         return explored(record, policy) if open_to_chance else record
-
-    def _room(self, policy: Policy) -> float:
-        """The summed PD that a month may have spent for the dearest of the band still to fit."""
-        loss = self._models.champion().scorer.costs.loss
-        return policy.explore_budget / loss - policy.explore_bound
 
     def _settle(
         self,

@@ -1,6 +1,6 @@
 """GET /model, what it looks at, and the policy by which models answer."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -19,13 +19,15 @@ from api.http.bodies import (
     json_answer,
     read_model,
     seen_numbers,
+    wrong_fields,
 )
-from api.http.problems import ProblemError
+from api.http.problems import FieldError, ProblemError
 from api.models.routing import LiveModel
 from api.service import current_service
 from scoring.data.values import nearest_name
 from scoring.features.wording import describe
 from scoring.language import text
+from scoring.serving.exploration import State, state
 from scoring.serving.profiles import PD, Column
 from scoring.serving.scorer import Feature, Scorer
 from scoring.store import Policy, StoreChangedError, Strategy
@@ -80,12 +82,22 @@ class PolicyAnswer(BaseModel):
 
 
 class PolicyState(PolicyAnswer):
-    """How models are used, and what exploration has spent."""
+    """How models are used, and what becomes of exploration: null without a model in service."""
 
+    exploration: State | None = Field(
+        description="off: the share is 0; suspended: by refer_all; ineffective: no model that "
+        "answers refuses anybody up to the bound; spent: the dearest acceptance might exceed the "
+        "month's budget; on: some of the refused are accepted"
+    )
+    explore_floor: float | None = Field(
+        description="The highest probability up to which a model that answers does not refuse: "
+        "the bound has to lie above it"
+    )
     explore_spent: float | None = Field(
         description="What those accepted at random in this month may be expected to lose, in units "
-        "of the budget; null while no model is in service"
+        "of the budget"
     )
+    default_cost: float | None = Field(description="What a default costs, in these units")
 
 
 class PolicyBody(Body):
@@ -120,7 +132,7 @@ def model() -> Response:
     summary="How models are used",
     responses={200: PolicyState, 503: openapi.STORE_AWAY},
 )
-@scope("admin")
+@scope("admin", "score")
 def policy() -> Response:
     """The policy as the store has it; every process follows it within some seconds.
 
@@ -145,11 +157,14 @@ def set_policy() -> Response:
     """Change the strategy or the share, refer everything, or explore; who and why is kept.
 
     What is left out stays as it is, whoever changes it at the same time: without If-Match,
-    refer_all alone can be set at any time.
+    refer_all alone can be set at any time. Exploration by which nobody could ever be accepted is
+    refused.
     """
     body = read_model(PolicyBody)
     service, expected = current_service(), seen_numbers()
     changes = body.model_dump(exclude_none=True, exclude={"actor", "motive"})
+    if any(name.startswith("explore_") for name in changes):
+        _check_explored(replace(service.store.models.policy(), **changes))
     try:
         changed = service.store.models.change_policy(changes, body.actor, body.motive, expected)
     except StoreChangedError:
@@ -172,12 +187,41 @@ def _facts(model: LiveModel) -> dict[str, Any]:
 
 
 def _policy_answer(policy: Policy) -> Response:
-    service, spent = current_service(), None
-    for model in service.models.live()[:1]:
-        spent = service.store.decisions.spent(datetime.now(UTC)) * model.scorer.costs.loss
-    response = json_answer({**fields_of(PolicyAnswer, policy), "explore_spent": spent})
+    response = json_answer({**fields_of(PolicyAnswer, policy), **_explored(policy)})
     response.set_etag(str(policy.number))
     return response
+
+
+def _explored(policy: Policy) -> dict[str, Any]:
+    """Tell what becomes of exploration under a policy, by the models that then answer."""
+    service = current_service()
+    several = policy.strategy in ("split", "bandit")
+    scorers = [model.scorer for model in service.models.live()[: None if several else 1]]
+    if not scorers:
+        return dict.fromkeys(PolicyState.model_fields.keys() - PolicyAnswer.model_fields.keys())
+    floors, costs = [scorer.refer_band[1] for scorer in scorers], scorers[0].costs
+    spent = service.store.decisions.spent(datetime.now(UTC))
+    return {
+        "exploration": state(policy, min(floors), spent, costs),
+        "explore_floor": max(floors),
+        "explore_spent": spent * costs.loss,
+        "default_cost": costs.loss,
+    }
+
+
+def _check_explored(policy: Policy) -> None:
+    """Refuse exploration by which nobody could ever be drawn; raises ProblemError 422."""
+    facts, errors = _explored(policy), []
+    if not policy.explore_share or facts["exploration"] is None:
+        return
+    if policy.explore_bound <= (floor := facts["explore_floor"]):
+        wrong = f"must be above {floor:g}, up to which nobody is refused; explore_share 0 ends it"
+        errors.append(FieldError("/explore_bound", wrong))
+    if policy.explore_budget <= (least := policy.explore_bound * facts["default_cost"]):
+        wrong = f"must be above {least:g}, what one acceptance at explore_bound may lose"
+        errors.append(FieldError("/explore_budget", wrong))
+    if errors:
+        raise wrong_fields(errors)
 
 
 # How many of so few defaulted would tell what became of one of them.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Literal
 
+from scoring.serving.costs import Costs
 from scoring.store import Policy, Prediction
+
+State = Literal["off", "suspended", "ineffective", "spent", "on"]
 
 _SALT = "credit-scoring exploration"
 
@@ -48,3 +52,22 @@ def explored(refusal: Prediction, policy: Policy) -> Prediction:
     if position(refusal.applicant, refusal.model_digest) < share:
         return replace(refusal, decision="accept", propensity=share, exploration="drawn")
     return replace(refusal, propensity=1.0 - share, exploration="not drawn")
+
+
+def room(policy: Policy, costs: Costs) -> float:
+    """The summed PD that a month may have spent for the dearest of the band still to fit."""
+    return policy.explore_budget / costs.loss - policy.explore_bound
+
+
+def state(policy: Policy, floor: float, spent: float, costs: Costs) -> State:
+    """Whether anybody can be drawn by models that refuse above a PD `floor`; if not, why.
+
+    `spent` is the summed PD of those drawn in the month.
+    """
+    if not policy.explore_share:
+        return "off"
+    if policy.refer_all:
+        return "suspended"
+    if policy.explore_bound <= floor:
+        return "ineffective"
+    return "spent" if spent > room(policy, costs) else "on"

@@ -520,6 +520,7 @@ def test_who_may_not_change_the_policy_is_not_asked_to(
     page = at_tab(with_key(opened(), keyed, "score", "read"), "model")
     assert TEXTS["en"]["champion"] in words(page)
     assert TEXTS["en"]["policy"] not in words(page)
+    assert TEXTS["en"]["exploration_off"] in words(page)
     page = at_tab(with_key(page, keyed, "score", "admin"), "model")
     assert TEXTS["en"]["policy"] in words(page)
 
@@ -778,9 +779,9 @@ def test_the_policy_is_changed_with_who_and_why(service: Service) -> None:
     page = at_tab(opened(), "model")
     page.selectbox(key="strategy").set_value("split")
     page.slider(key="challenger_share").set_value(25)
-    send = page.button[0]
-    send.click().run()
-    assert TEXTS["en"]["who_and_why"] in words(page)
+    page.button[0].click().run()
+    for field in ("motive", "actor"):
+        assert TEXTS["en"][f"{field}_wrong"] in words(page)
     page.text_input(key="actor").set_value("C. Martin")
     page.text_input(key="policy_motive").set_value("To try the new one.")
     page.button[0].click().run()
@@ -798,7 +799,8 @@ def test_exploration_is_switched_on_with_who_and_why(service: Service, language:
     assert TEXTS[language]["exploration_ethics"] in words(page)
     page.number_input(key="explore_share").set_value(2.5)
     page.button(key="exploration_send").click().run()
-    assert TEXTS[language]["who_and_why"] in words(page)
+    assert TEXTS[language]["motive_wrong"] in words(page)
+    assert TEXTS[language]["exploration_off"] in words(page)
     assert service.store.models.policy().explore_share == 0.0
     page.text_input(key="actor").set_value("C. Martin")
     page.text_input(key="exploration_motive").set_value("Decided by the committee.")
@@ -808,12 +810,67 @@ def test_exploration_is_switched_on_with_who_and_why(service: Service, language:
     assert (found.explore_share, found.explore_bound, found.explore_budget) == (0.025, 0.3125, 5.5)
     said = words(page)
     assert TEXTS[language]["exploration_off"] not in said
-    bound, share = percent(0.3125, language), percent(0.025, language)
-    told = TEXTS[language]["exploration_on"].format(
-        bound=bound, share=share, spent="0", budget=number(5.5, language)
-    )
-    assert told in said
+    figures = {
+        "explore_bound": percent(0.3125, language), "explore_share": percent(0.025, language),
+        "explore_spent": "0", "explore_budget": number(5.5, language),
+    }  # fmt: skip
+    assert TEXTS[language]["exploration_on"].format(**figures) in said
     service.store.models.change_policy(off, "A test", "it is over")
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"explore_share": 200.0, "explore_bound": 30.0, "explore_budget": 40.0}, "explore_share"),
+        ({"explore_share": 2.0, "explore_bound": 5.0, "explore_budget": 40.0}, "explore_bound"),
+        ({"explore_share": 2.0, "explore_bound": 30.0, "explore_budget": 3.0}, "explore_budget"),
+    ],
+)
+def test_what_is_wrong_with_exploration_is_told_at_its_field(
+    service: Service, scorer: Scorer, language: Any, given: dict[str, float], wrong: str
+) -> None:
+    page = at_tab(opened(language), "model", language)
+    page.text_input(key="actor").set_value("C. Martin")
+    page.text_input(key="exploration_motive").set_value("Decided by the committee.")
+    for name, value in given.items():
+        page.number_input(key=name).set_value(value)
+    page.button(key="exploration_send").click().run()
+    assert not page.exception
+    (told,) = page.error
+    figures = {
+        "explore_floor": percent(scorer.refer_band[1], language),
+        "explore_bound": percent(given["explore_bound"] / 100, language), "default_cost": "10",
+    }  # fmt: skip
+    assert told.value == TEXTS[language][f"{wrong}_wrong"].format(**figures)
+    assert TEXTS[language]["exploration_off"] in words(page)
+    assert page.number_input(key=wrong).value == given[wrong]
+    assert service.store.models.policy().explore_share == 0.0
+
+
+def put_policy(service: Service, **changes: Any) -> None:
+    sent = {"actor": "A test", "motive": "to see it", **changes}
+    assert requests.put(f"{service.url}/policy", json=sent, timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_an_acceptance_by_chance_is_told_apart_wherever_it_is_listed(
+    service: Service, sample: Dataset, language: Any
+) -> None:
+    texts = TEXTS[language]
+    put_policy(service, explore_share=1.0, explore_bound=1.0, explore_budget=1e6)
+    rows = many(sample)
+    table = sent(uploaded(rows.to_csv(index=False), language=language))
+    put_policy(service, explore_share=0.0)
+    records = {own: service.store.decisions.find(own) for own in table["id"]}
+    chosen = [own for own, kept in records.items() if kept and kept.exploration == "drawn"]
+    assert table["id"][table["decision"] == texts["drawn"]].to_list() == chosen != []
+    kept = records[chosen[0]]
+    assert kept is not None
+    page = opened(language, "number")
+    page.text_input(key="number").set_value(kept.applicant).run()
+    page = in_detail(page.button(key="ask").click().run(), "history", language)
+    assert texts["drawn"] in page.dataframe[0].value.iloc[:, 1].to_list()
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

@@ -167,6 +167,24 @@ def test_nobody_is_drawn_beyond_the_bound_or_once_it_is_switched_off(
 
 
 @pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "on"),
+        ({"explore_share": 0.0}, "off"),
+        ({"refer_all": True}, "suspended"),
+        ({"explore_bound": 1e-6}, "ineffective"),
+        ({"explore_budget": 1.0}, "spent"),
+    ],
+)
+def test_the_policy_tells_whether_anybody_can_be_drawn(
+    client: FlaskClient, store: Store, changes: dict[str, Any], state: str
+) -> None:
+    decisions = decide(client, store, replace(EVERYBODY, **changes), NUMBERS[:20])
+    assert client.get("/policy").json["exploration"] == state
+    assert bool(drawn(decisions)) == (state == "on")
+
+
+@pytest.mark.parametrize(
     ("changes", "least_known"),
     [({"NAME_INCOME_TYPE": "Wrking"}, 0.0), ({}, 1.0)],
     ids=["not understood", "little known"],
@@ -213,7 +231,7 @@ def test_an_acceptance_is_seen_and_the_record_says_what_it_was(
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", "chosen by chance alone"), ("fr", "choisies par le seul hasard")]
+    ("language", "words"), [("en", "it was accepted by lot"), ("fr", "acceptée par tirage au sort")]
 )
 def test_the_notice_of_an_acceptance_says_why_it_is_one(
     client: FlaskClient, store: Store, language: str, words: str
@@ -224,6 +242,22 @@ def test_the_notice_of_an_acceptance_says_why_it_is_one(
             f"/predictions/{own.id}/notice?language={language}", headers={"Accept": "text/plain"}
         ).text
         assert (words in " ".join(text.split())) == (own.exploration == "drawn")
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "had accepted by lot the app"), ("fr", "avait accepté par tirage au sort la demande")],
+)
+def test_the_notice_tells_of_chance_where_an_officer_decided_otherwise(
+    client: FlaskClient, store: Store, language: str, words: str
+) -> None:
+    decisions = decide(client, store, EVERYBODY, NUMBERS[:20]).values()
+    accepted = next(own for own in decisions if own.exploration == "drawn")
+    override = {"decision": "refuse", "actor": "A. Roy", "motive": "The papers are forged."}
+    assert client.post(f"/predictions/{accepted.id}/override", json=override).status_code == 201
+    address = f"/predictions/{accepted.id}/notice?language={language}"
+    text = client.get(address, headers={"Accept": "text/plain"}).text
+    assert words in " ".join(text.split())
 
 
 def test_decisions_that_were_explored_are_the_same_again(client: FlaskClient, store: Store) -> None:

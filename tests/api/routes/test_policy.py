@@ -18,12 +18,21 @@ from api.decisions import example
 from scoring.serving.scorer import Calibration, Scorer
 from tests.helpers import serving
 
-NOTHING_EXPLORED = {
-    "explore_share": 0.0,
-    "explore_bound": 0.0,
-    "explore_budget": 0.0,
-    "explore_spent": 0.0,
-}
+
+def nothing_explored(scorer: Scorer) -> dict[str, Any]:
+    return {
+        "explore_share": 0.0,
+        "explore_bound": 0.0,
+        "explore_budget": 0.0,
+        "explore_spent": 0.0,
+        "exploration": "off",
+        "explore_floor": scorer.refer_band[1],
+        "default_cost": scorer.costs.false_negative / scorer.costs.false_positive,
+    }
+
+
+# The challenger refers more than the champion.
+WIDE = (0.05, 0.5)
 
 
 @pytest.fixture
@@ -31,7 +40,7 @@ def client(small_model: Path, scorer: Scorer, tmp_path: Path) -> Iterator[FlaskC
     """A service with a champion and a challenger that says otherwise."""
     settings = serving.settings(small_model, tmp_path, challenger_dir=tmp_path / "challenger")
     other = Calibration(scorer.calibration.slope, scorer.calibration.intercept + 1)
-    replace(scorer, version="8", calibration=other).save(tmp_path / "challenger")
+    replace(scorer, version="8", calibration=other, refer_band=WIDE).save(tmp_path / "challenger")
     with serving.running_app(settings) as app:
         yield app.test_client()
 
@@ -55,16 +64,17 @@ def test_models_are_told(client: FlaskClient, scorer: Scorer) -> None:
     assert told["champion"]["features"] == len(scorer.features)
 
 
-def test_the_policy_is_told_and_changed_piece_by_piece(client: FlaskClient) -> None:
+def test_the_policy_is_told_and_changed_piece_by_piece(client: FlaskClient, scorer: Scorer) -> None:
     usual = {
         "strategy": "champion",
         "challenger_share": 0.1,
         "refer_all": False,
-        **NOTHING_EXPLORED,
+        **nothing_explored(scorer),
     }
     assert client.get("/policy").json == usual
-    assert change(client, strategy="split").json == {**usual, "strategy": "split"}
-    changed = {**usual, "strategy": "split", "challenger_share": 0.5}
+    split = {**usual, "strategy": "split", "explore_floor": WIDE[1]}
+    assert change(client, strategy="split").json == split
+    changed = {**split, "challenger_share": 0.5}
     assert change(client, challenger_share=0.5).json == changed
     assert client.get("/policy").json == changed
     events = client.application.extensions["service"].store.models.events()
@@ -72,7 +82,7 @@ def test_the_policy_is_told_and_changed_piece_by_piece(client: FlaskClient) -> N
 
 
 def test_a_switch_that_is_pulled_stays_pulled_whatever_else_is_changed(
-    client: FlaskClient,
+    client: FlaskClient, scorer: Scorer
 ) -> None:
     barrier = threading.Barrier(3)
 
@@ -88,11 +98,12 @@ def test_a_switch_that_is_pulled_stays_pulled_whatever_else_is_changed(
             work = [{"refer_all": pulled}, shares, {"strategy": "split"}]
             for done in [pool.submit(put, **one) for one in work]:
                 done.result()
-        expected = {"strategy": "split", **shares, "refer_all": pulled, **NOTHING_EXPLORED}
+        expected = {"strategy": "split", **shares, "refer_all": pulled}
+        expected |= nothing_explored(scorer) | {"explore_floor": WIDE[1]}
         assert client.get("/policy").json == expected
 
 
-def test_a_change_may_be_tied_to_what_was_seen(client: FlaskClient) -> None:
+def test_a_change_may_be_tied_to_what_was_seen(client: FlaskClient, scorer: Scorer) -> None:
     def put(if_match: str, **changes: Any) -> tuple[int, str | None]:
         response = client.put(
             "/policy",
@@ -117,7 +128,7 @@ def test_a_change_may_be_tied_to_what_was_seen(client: FlaskClient) -> None:
     # A proxy that compresses answers makes tags weak.
     assert put(f"{seen}, W/{last}", challenger_share=0.3)[0] == 200
     expected = {"strategy": "shadow", "challenger_share": 0.3, "refer_all": True}
-    expected |= NOTHING_EXPLORED
+    expected |= nothing_explored(scorer)
     assert client.get("/policy").json == expected
 
 
@@ -147,6 +158,51 @@ def test_a_wrong_policy_is_named(
     response = change(client, **changes)
     assert response.status_code == 422
     assert [error["pointer"] for error in json.loads(response.data)["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "bound", "budget", "pointers"),
+    [
+        ("champion", 0.3, 40.0, []),
+        ("shadow", 0.3, 40.0, []),
+        ("champion", "floor", 40.0, ["/explore_bound"]),
+        ("champion", 0.3, 3.0, ["/explore_budget"]),
+        ("champion", 0.05, 0.0, ["/explore_bound", "/explore_budget"]),
+        ("split", 0.3, 40.0, ["/explore_bound"]),
+        ("split", 0.6, 40.0, []),
+    ],
+)
+def test_exploration_that_can_accept_nobody_is_refused(
+    client: FlaskClient,
+    scorer: Scorer,
+    strategy: str,
+    bound: float | str,
+    budget: float,
+    pointers: list[str],
+) -> None:
+    bound = scorer.refer_band[1] if bound == "floor" else bound
+    before = change(client, strategy=strategy).json
+    sent = {"explore_share": 0.02, "explore_bound": bound, "explore_budget": budget}
+    response = change(client, **sent)
+    told = json.loads(response.data)
+    assert [error["pointer"] for error in told.get("errors", ())] == pointers
+    assert response.status_code == (422 if pointers else 200)
+    assert all("must be above" in error["detail"] for error in told.get("errors", ()))
+    expected = before if pointers else {**before, **sent, "exploration": "on"}
+    assert client.get("/policy").json == expected
+    # Whatever is set, it can be switched off, and everything be referred.
+    assert change(client, **{**sent, "explore_share": 0.0}, refer_all=True).status_code == 200
+
+
+def test_a_bound_that_another_model_overtakes_is_told_and_keeps_no_switch_from_its_place(
+    client: FlaskClient,
+) -> None:
+    sent = {"explore_share": 0.02, "explore_bound": 0.3, "explore_budget": 40.0}
+    assert change(client, **sent).json["exploration"] == "on"
+    # The champion's refusals are explored still.
+    told = change(client, strategy="split").json
+    assert (told["exploration"], told["explore_floor"]) == ("on", WIDE[1])
+    assert change(client, refer_all=True).json["exploration"] == "suspended"
 
 
 def test_everything_can_be_referred(client: FlaskClient) -> None:
