@@ -356,10 +356,10 @@ def window_of(
     decisions = store.windows.headlines(since, until).decisions
     refused = int((decisions == b"refuse").sum())
     chances = store.windows.chances(since, until, now)
-    own = np.isin(chances.ids, [decision.id.encode() for decision in newest.decisions])
+    own = np.isin(chances.loans, [decision.id.encode() for decision in newest.decisions])
     chosen = cohort(chances, own)
     weights = {}
     if chosen.logged is not None and chosen.explored >= ENOUGH_EXPLORED:
-        weighed = zip(chances.ids[chosen.kept], chosen.logged.weights, strict=True)
+        weighed = zip(chances.loans[chosen.kept], chosen.logged.weights, strict=True)
         weights = {number.decode(): float(weight) for number, weight in weighed if weight}
     return Window(since, until, newest, decisions.size, refused, chosen.explored, weights)

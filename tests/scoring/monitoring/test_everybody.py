@@ -42,7 +42,7 @@ def decided(
     why = np.where(drawn, "drawn", np.where(band, "not drawn", "")).astype("S12")
     ids = np.array([f"{place:036d}" for place in range(number)], "S36")
     at = np.datetime64("2025-01-01", "us") + days.astype("m8[D]")
-    return Chances(ids, at, pds, chance, why, known, defaulted & known), defaulted
+    return Chances(ids, at, pds, chance, why, known, defaulted & known, ids), defaulted
 
 
 def told(decisions: Chances, shadows: Sequence[Shadowed] = ()) -> list[Estimated]:
