@@ -11,6 +11,8 @@ from scoring.store import CostSummary, Experience, Policy, RefusalSummary
 
 # A model with fewer known outcomes, of its loans or of those whom it refused, is not judged yet.
 LEAST_OUTCOMES = 30
+# Of the refusals of a model, so many at least, the share below which chance is taken to see nobody.
+_LEAST_BY_CHANCE = 0.1
 # What a model costs is believed, before anything is known, as if so many applicants had shown
 # the prior mean: a weak prior, which a month of outcomes outweighs. In units of one refused good
 # applicant.
@@ -80,15 +82,15 @@ def _drawn(
     """Thompson sampling: draw what each may cost from what is known, and take the cheaper one.
 
     Thompson, "On the likelihood that one unknown probability exceeds another" (1933). Until both
-    have outcomes enough, the challenger gets its share of a split. Where nobody explores, nothing
-    will ever tell what refusals cost, and the champion answers.
+    have outcomes enough, the challenger gets its share of a split. Where nobody explores, or nobody
+    can be drawn, nothing will ever tell what refusals cost, and the champion answers.
     """
     mine, other = experience.get(champion.digest), experience.get(challenger.digest)
     known = mine and other and min(mine.known.applicants, other.known.applicants) >= LEAST_OUTCOMES
-    seen = mine and other and _refusals_seen(mine.refusals) and _refusals_seen(other.refusals)
-    if known and not seen and not policy.explore_share:
+    unseen = [own.refusals for own in (mine, other) if own and not _refusals_seen(own.refusals)]
+    if known and unseen and (not policy.explore_share or any(map(_beyond_chance, unseen))):
         return Route(champion, "bandit: no exploration")
-    if not (mine and other and known and seen):
+    if not (mine and other and known) or unseen:
         chosen = challenger if rng.random() < policy.challenger_share else champion
         return Route(chosen, "bandit: first trials")
     cheaper = draw_cost(other, rng) < draw_cost(mine, rng)
@@ -98,6 +100,15 @@ def _drawn(
 def _refusals_seen(refusals: RefusalSummary) -> bool:
     """Whether outcomes tell what a model's refusals cost, where it refuses anybody."""
     return not refusals.refused or refusals.explored >= LEAST_OUTCOMES
+
+
+def _beyond_chance(refusals: RefusalSummary) -> bool:
+    """Whether chance reaches next to none of those whom a model refuses under today's policy.
+
+    So where they are above the bound, or the budget has no room for them.
+    """
+    enough = refusals.in_force >= LEAST_OUTCOMES
+    return enough and refusals.by_chance < _LEAST_BY_CHANCE * refusals.in_force
 
 
 def draw_cost(experience: Experience, rng: random.Random) -> float:

@@ -21,7 +21,7 @@ from scoring.store.database import Repository
 from scoring.store.engine import chosen, replacing
 from scoring.store.pseudonyms import Pseudonyms
 from scoring.store.records import CostSummary, Experience, Outcome, Override, RefusalSummary
-from scoring.store.schema import Row, outcome_history, outcomes, overrides, predictions
+from scoring.store.schema import Row, outcome_history, outcomes, overrides, policies, predictions
 
 _REPLACING = replacing(outcomes)
 _HISTORY = ("prediction_id", "defaulted", "observed_at", "recorded_at", "caller")
@@ -158,24 +158,32 @@ def _realised(since: datetime) -> Select[Any]:
     newest = (outcomes.c.prediction_id.is_(None), predictions.c.at.desc(), predictions.c.id.desc())
     place = func.row_number().over(partition_by=own, order_by=newest).label("place")
     drawn = predictions.c.exploration.is_not_distinct_from("drawn").label("drawn")
-    columns = (*own, granted().label("granted"), drawn, predictions.c.propensity,
-               outcomes.c.defaulted, place)  # fmt: skip
+    columns = (*own, predictions.c.at, granted().label("granted"), drawn, predictions.c.exploration,
+               predictions.c.propensity, outcomes.c.defaulted, place)  # fmt: skip
     all_of = select(*columns).outerjoin(outcomes, outcomes.c.prediction_id == predictions.c.id)
     last = all_of.where(predictions.c.at >= since).subquery()
     known = case((last.c.granted & not_(last.c.drawn), last.c.defaulted))
     explored = case((last.c.granted & last.c.drawn, last.c.defaulted))
     weight = case((explored.is_not(None), 1.0 / last.c.propensity), else_=0.0)
     good = case((explored, 0.0), else_=weight)
+    refused = not_(last.c.granted & not_(last.c.drawn))
+    in_force = refused & (last.c.at >= select(func.max(policies.c.at)).scalar_subquery())
+    by_chance = in_force & last.c.exploration.in_(("drawn", "not drawn"))
     sums = (
         func.count(),
-        func.sum(case((last.c.granted & not_(last.c.drawn), 0), else_=1)),
+        _number(refused),
         func.count(known),
-        func.sum(case((known, 1), else_=0)),
+        _number(known),
         func.count(explored),
         *map(func.sum, (weight, good, weight * weight, good * good)),
+        *map(_number, (in_force, by_chance)),
     )
     query = select(last.c.model_digest, *sums).where(last.c.place == 1)
     return query.group_by(last.c.model_digest, last.c.caller)
+
+
+def _number(flag: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((flag, 1), else_=0))
 
 
 def _together(callers: Sequence[Sequence[float]], cost: float) -> Experience:
@@ -183,9 +191,12 @@ def _together(callers: Sequence[Sequence[float]], cost: float) -> Experience:
     known, defaults, explored, *sums = (sum(row[i] for row in callers) for i in range(2, 9))
     heard = [row for row in callers if row[2] or not known]
     decided = int(sum(row[0] for row in heard))
-    refused = sum(row[1] * (row[2] / known * decided / row[0] if known else 1.0) for row in heard)
+    heed = [row[2] / known * decided / row[0] if known else 1.0 for row in heard]
+    refused, *lately = (
+        sum(row[i] * own for row, own in zip(heard, heed, strict=True)) for i in (1, 9, 10)
+    )
     costs = CostSummary(int(known), defaults * cost, defaults * cost * cost)
-    return Experience(costs, RefusalSummary(decided, refused, int(explored), *sums))
+    return Experience(costs, RefusalSummary(decided, refused, int(explored), *sums, *lately))
 
 
 def granted() -> ColumnElement[bool]:

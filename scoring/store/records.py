@@ -408,6 +408,9 @@ class RefusalSummary:
         The sum over the explored of 1 / propensity, and over those who did not default.
     weights_of_squares, good_of_squares
         The same of (1 / propensity) squared.
+    in_force, by_chance
+        The refused since the policy was last changed, and those of them whom chance could accept;
+        weighed as `refused`.
     """
 
     decided: int
@@ -417,6 +420,8 @@ class RefusalSummary:
     good: float = 0.0
     weights_of_squares: float = 0.0
     good_of_squares: float = 0.0
+    in_force: float = 0.0
+    by_chance: float = 0.0
 
 
 class Experience(NamedTuple):

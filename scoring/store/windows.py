@@ -1,14 +1,14 @@
 """Many recorded decisions at a time, as columns: what monitoring looks at."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Result, Select, case, func, not_, select
+from sqlalchemy import Connection, Result, ScalarSelect, Select, case, func, not_, select
 
 from scoring.store.database import Repository
 from scoring.store.deadlines import LONG_SECONDS
@@ -104,11 +104,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """Decisions of a time with exploration, in the order of time, a column each.
+    """Applicants of a time with exploration, by the first decision on each, a column each.
 
-    The texts are bytes, `exploration` is empty for None, `at` in UTC. `chance` is how likely the
-    policy was to give the loan: 0 where it never would, NaN where an officer decided. `known` are
-    the outcomes of loans that the policy gave and no officer took back.
+    They are in the order of time. The texts are bytes, `exploration` is empty for None, `at` in
+    UTC. `chance` is how likely the policy was to give the loan: 0 where it never would, NaN where
+    an officer decided. `known` are the outcomes of loans that the policy gave and no officer took
+    back; `loans` are the decisions that these were told of, and the first ones of all others.
     """
 
     ids: Texts
@@ -118,11 +119,13 @@ class Chances:
     exploration: Texts
     known: Flags
     defaulted: Flags
+    loans: Texts
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]]) -> Self:
-        """From an id, time, PD, chance, exploration and an outcome or None each."""
-        ids, moments, pds, chance, why, defaulted = zip(*rows, strict=True) if rows else ((),) * 6
+        """From an id, time, PD, chance, exploration, an outcome or None, and a loan each."""
+        columns = zip(*rows, strict=True) if rows else ((),) * 7
+        ids, moments, pds, chance, why, defaulted, loans = columns
         return cls(
             np.array(ids, "S36"),
             np.array([at.timestamp() * 1e6 for at in moments]).astype("M8[us]"),
@@ -131,6 +134,7 @@ class Chances:
             np.array([each or "" for each in why], "S12"),
             np.array([each is not None for each in defaulted], np.bool_),
             np.array(defaulted, np.bool_),
+            np.array(loans, "S36"),
         )
 
 
@@ -176,10 +180,23 @@ class Windows(Repository):
             return {row.id: row.rows for row in rows}
 
     def labelled(self, until: datetime) -> list[Labelled]:
-        """Return each applicant's last loan whose outcome was observed before a time, by time."""
+        """Return each applicant's last loan whose outcome was observed before a time, by time.
+
+        Who was drawn only on asking again stands for nobody else: others were drawn at first.
+        """
         columns = (predictions.c[name] for name in _LABELLED)
         drawn = predictions.c.exploration == "drawn"
-        chance = case((drawn, predictions.c.propensity), else_=1.0)
+        first = predictions.alias("first").c
+        at_first = (
+            select(case((first.exploration == "drawn", first.propensity), else_=1.0))
+            .where(first.applicant == predictions.c.applicant)
+            .where(first.at >= _begun(), first.policy.is_not(None))
+            .order_by(first.at, first.id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        # Where it is not known under which policy, the decision says for itself.
+        chance = case((drawn, func.coalesce(at_first, predictions.c.propensity)), else_=1.0)
         query = (
             select(*columns, outcomes.c.defaulted, outcomes.c.caller, chance)
             .join(outcomes, predictions.c.id == outcomes.c.prediction_id)
@@ -228,20 +245,15 @@ class Windows(Repository):
     def chances(
         self, since: datetime | None, until: datetime, now: datetime, digest: str | None = None
     ) -> Chances:
-        """Return the decisions since somebody was explored, of a model or of all.
+        """Return those decided on since somebody was explored, by a model or by any.
 
-        They are from a time on and before another, times without exploration left out; outcomes
-        observed before `now` are known.
+        They are those whose first decision was taken from a time on and before another, times
+        without exploration left out; outcomes observed before `now` are known. Of those who ask
+        again the first decision counts: whether there is another depends on what it said, and the
+        same draw is found again.
         """
         column = predictions.c
-        # By an index that holds the explored alone, so that nothing else is read without any.
-        begun = select(func.min(column.at)).where(column.exploration.is_not(None))
-        where = [
-            column.at >= begun.scalar_subquery(),
-            column.at < until,
-            column.policy.is_not(None),
-        ]
-        where += [column.at >= since] if since else []
+        where = [column.at >= _begun(), column.at < until, column.policy.is_not(None)]
         where += [column.model_digest == digest] if digest else []
         chance = case(
             (column.decision == "refer", None),
@@ -252,13 +264,14 @@ class Windows(Repository):
         )
         stood = granted() & (column.decision == "accept") & (outcomes.c.observed_at < now)
         query = (
-            select(column.id, column.at, column.pd, chance, column.exploration,
-                   case((stood, outcomes.c.defaulted)))
+            select(column.applicant, column.decision, column.id, column.at, column.pd, chance,
+                   column.exploration, case((stood, outcomes.c.defaulted)))
             .outerjoin(outcomes, column.id == outcomes.c.prediction_id)
             .where(*where)
         )  # fmt: skip
         with self._database.reading(LONG_SECONDS) as connection:
-            return Chances.of(_in_order(connection, query).all())
+            firsts = _firsts(_in_order(connection, query))
+        return Chances.of([first for first in firsts if not since or first[1] >= since])
 
     def shadowed(self, numbers: Sequence[str]) -> dict[str, dict[bytes, bool]]:
         """Return whether a model that was scored along would have refused, by version and id."""
@@ -286,6 +299,27 @@ class Windows(Repository):
                     counts[start.date()] = number
                 first = end
         return counts
+
+
+def _begun() -> ScalarSelect[datetime]:
+    """When somebody was explored first, by an index that holds the explored alone."""
+    explored = predictions.alias("explored").c
+    return select(func.min(explored.at)).where(explored.exploration.is_not(None)).scalar_subquery()
+
+
+def _firsts(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Return the first of each applicant's decisions, which are in the order of time.
+
+    To a loan that the first gave belongs the outcome that is known last, whichever of the
+    applicant's decisions it was told of. Those who were erased cannot be told apart: each counts.
+    """
+    firsts: dict[str, tuple[str, list[Any]]] = {}
+    for applicant, decision, number, *rest, defaulted in rows:
+        own = number if applicant == ERASED else applicant
+        at_first, first = firsts.setdefault(own, (decision, [number, *rest, defaulted, number]))
+        if at_first == "accept" and defaulted is not None:
+            first[-2:] = defaulted, number
+    return [first for _, first in firsts.values()]
 
 
 def _in_order(connection: Connection, query: Select[Any]) -> Result[Any]:

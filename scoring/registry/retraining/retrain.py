@@ -344,10 +344,10 @@ def window_of(
     known = [decision.id.encode() for decision in newest.decisions]
     refused = int(((lines.decisions == b"refuse") & ~np.isin(lines.ids, known)).sum())
     chances = store.windows.chances(since, until, now)
-    own = np.isin(chances.ids, known)
+    own = np.isin(chances.loans, known)
     chosen = cohort(chances, own)
     weights = {}
     if chosen.logged is not None and chosen.explored >= ENOUGH_EXPLORED:
-        weighed = zip(chances.ids[chosen.kept], chosen.logged.weights, strict=True)
+        weighed = zip(chances.loans[chosen.kept], chosen.logged.weights, strict=True)
         weights = {number.decode(): float(weight) for number, weight in weighed if weight}
     return Window(since, until, newest, lines.ids.size, refused, chosen.explored, weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import fmean, pstdev
 from typing import Any
@@ -228,6 +229,23 @@ def test_what_nobody_sees_moves_no_traffic(
         trials = chosen(champion, challenger, mine, other)
         assert {why for _, why in trials} == {"bandit: first trials"}
         assert 0 < trials["challenger", "bandit: first trials"] < 1_000
+
+
+@pytest.mark.parametrize("by_chance", [0, 2])
+def test_where_chance_reaches_nobody_trials_end(
+    champion: LiveModel, challenger: LiveModel, by_chance: int
+) -> None:
+    """A budget without room, or a bound below all PDs: after 30 refusals as without a share."""
+    seen = loans(1_000, 100, refused=100, explored=(50, 40))
+
+    def answered(in_force: int) -> set[str]:
+        found = loans(100, 10, refused=40)
+        refusals = replace(found.refusals, in_force=in_force, by_chance=by_chance)
+        other = found._replace(refusals=refusals)
+        return {why for _, why in chosen(champion, challenger, mine=seen, other=other)}
+
+    assert answered(LEAST_OUTCOMES - 1) == {"bandit: first trials"}
+    assert answered(LEAST_OUTCOMES) == {"bandit: no exploration"}
 
 
 def test_a_model_that_overstates_risk_gains_nothing_by_it(

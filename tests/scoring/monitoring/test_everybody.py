@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from scoring.evaluation.off_policy import ENOUGH_EXPLORED, Estimates
 from scoring.monitoring.everybody import Shadows, cohort, everybody
 from scoring.monitoring.findings import Estimated
 from scoring.serving.costs import Costs
-from scoring.store import Chances
+from scoring.store import Chances, Outcome, Prediction, Store
 from scoring.store.windows import Flags, Floats
+from tests.helpers.databases import prediction
 
 COSTS = Costs()
 BOUND, SHARE, REPETITIONS = 0.5, 0.1, 60
@@ -41,7 +43,7 @@ def decided(
     why = np.where(drawn, "drawn", np.where(band, "not drawn", "")).astype("S12")
     ids = np.array([f"{place:036d}" for place in range(number)], "S36")
     at = np.datetime64("2025-01-01", "us") + days.astype("m8[D]")
-    return Chances(ids, at, pds, chance, why, known, defaulted & known), defaulted
+    return Chances(ids, at, pds, chance, why, known, defaulted & known, ids), defaulted
 
 
 def told(decisions: Chances, shadows: Shadows | None = None) -> list[Estimated]:
@@ -128,7 +130,7 @@ def some(chance: Floats, why: list[str], known: list[bool], days: list[int]) -> 
     at = np.datetime64("2025-03-01", "us") + np.array(days).astype("m8[D]")
     return Chances(
         np.arange(size).astype("S36"), at, np.full(size, 0.2), chance, np.array(why, "S12"),
-        np.array(known), np.zeros(size, dtype=np.bool_),
+        np.array(known), np.zeros(size, dtype=np.bool_), np.arange(size).astype("S36"),
     )  # fmt: skip
 
 
@@ -170,3 +172,41 @@ def test_too_few_explored_outcomes_tell_nothing(share: float) -> None:
     assert found.figures == ()
     none = replace(decisions, **{name: getattr(decisions, name)[:0] for name in Chances.__slots__})
     assert everybody(none, [], COSTS.cutoff, COSTS) is None
+
+
+def test_who_asks_until_there_is_a_loan_counts_once(store: Store) -> None:
+    """Each time for a smaller loan, so with a lower PD: refused, drawn by a fixed draw, or not."""
+    rng, start, number = np.random.default_rng(8), datetime(2026, 1, 1, tzinfo=UTC), 3_000
+    pds, draws = rng.beta(1.0, 8.0, number), rng.random(number)
+    defaulted = rng.random(number) < 1.3 * pds
+    asked, outcomes = list[Prediction](), list[Outcome]()
+    for place in range(number):
+        for time in range(4):
+            pd, at = pds[place] * 0.6**time, start + timedelta(minutes=place + 20 * time)
+            made = prediction(at=at, applicant=str(place), pd=pd, policy=1, decision="accept")
+            if refused := pd > COSTS.cutoff:
+                drawn = draws[place] < SHARE
+                made = replace(
+                    made, model_decision="refuse", decision="accept" if drawn else "refuse",
+                    exploration="drawn" if drawn else "not drawn",
+                    propensity=SHARE if drawn else 1.0 - SHARE,
+                )  # fmt: skip
+            asked.append(made)
+            if not refused or drawn:
+                outcomes.append(Outcome(str(place), made.id, defaulted[place], at, at, "k"))
+                break
+    store.decisions.record(asked)
+    store.outcomes.record(outcomes)
+    later = start + timedelta(days=300)
+    found = everybody(store.windows.chances(None, later, later), [], COSTS.cutoff, COSTS)
+    assert len(asked) > 1.2 * number
+    assert found is not None
+    assert found.applicants == pytest.approx(number, abs=5)  # Not before somebody was in the band.
+    refused_first = pds > COSTS.cutoff
+    truths = {
+        "default_rate": defaulted.mean(),
+        "business_cost": np.where(refused_first, ~defaulted, 10 * defaulted).mean(),
+    }
+    for name, truth in truths.items():
+        for _, low, high in estimates(list(found.figures), name):
+            assert low < truth < high

@@ -19,8 +19,8 @@ def drawn(at: datetime, **changes: Any) -> Prediction:
     return prediction(at=at, model_decision="refuse", pd=0.25, **{**usual, **changes})
 
 
-def not_drawn(at: datetime) -> Prediction:
-    return drawn(at, decision="refuse", propensity=0.9, exploration="not drawn")
+def not_drawn(at: datetime, **changes: Any) -> Prediction:
+    return drawn(at, decision="refuse", propensity=0.9, exploration="not drawn", **changes)
 
 
 def test_a_month_spends_no_more_than_it_has(store: Store) -> None:
@@ -111,3 +111,29 @@ def test_who_was_drawn_teaches_and_is_no_promise_kept_or_broken(store: Store) ->
     assert {own.applicant for own in store.windows.labelled(later)} == {"1", "2"}
     assert store.windows.labelled_refusals(later) == 1
     assert store.windows.settled(made[0].model_digest, None, later).pds.tolist() == [made[1].pd]
+
+
+def test_who_was_not_drawn_at_first_stands_for_nobody_later(store: Store) -> None:
+    """A larger share or another model draws anew; those drawn at first stand for all."""
+    firsts = [
+        drawn(MAY, applicant="1", policy=1),
+        not_drawn(MAY, applicant="2", policy=1),
+        prediction(at=MAY, applicant="3", decision="refuse", policy=1),
+    ]
+    again = [drawn(JUNE, applicant=str(i), propensity=0.5, policy=2) for i in range(1, 5)]
+    store.decisions.record([*firsts, *again])
+    store.outcomes.record([Outcome(own.applicant, own.id, True, JUNE, JUNE, "k") for own in again])
+    loans = store.windows.labelled(JUNE + timedelta(days=1))
+    assert {own.applicant: own.chance for own in loans} == {"1": 0.1, "2": 1, "3": 1, "4": 0.5}
+
+
+def test_refusals_are_counted_that_chance_could_have_accepted(store: Store) -> None:
+    """Under the policy in force: nobody for whom the month had no room, or above the bound."""
+    before = prediction(at=datetime(2020, 1, 1, tzinfo=UTC), applicant="0", decision="refuse")
+    store.models.set_policy(Policy(explore_share=0.1), "ana", "a test")
+    now = datetime.now(UTC)
+    store.decisions.record([before, prediction(at=now, applicant="1", decision="refuse")])
+    store.decisions.record([drawn(now, applicant="2"), not_drawn(now, applicant="3")])
+    store.decisions.record([drawn(now, applicant="4")], room=-0.1)
+    _, found = store.outcomes.realised(before.at, 10.0)[before.model_digest]
+    assert (found.refused, found.in_force, found.by_chance) == (5, 4, 2)

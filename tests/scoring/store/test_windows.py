@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, event, text
 
 from scoring.store import ModelEvent, Outcome, Override, ShadowScore, Store
@@ -249,6 +252,64 @@ def test_chances_and_the_outcomes_that_the_policy_has_brought(store: Store) -> N
     assert [names[i] for i in np.flatnonzero(found.known)] == ["drawn", "accepted"]
     assert [names[i] for i in np.flatnonzero(found.defaulted)] == ["drawn"]
     assert found.at[0] == np.datetime64(made["drawn"].at.replace(tzinfo=None), "us")
+    assert found.loans.tolist() == found.ids.tolist()
     everything = store.windows.chances(NOON + 3 * HOUR, NOON + 24 * HOUR, NOON)
     assert everything.ids.size == 9
     assert not everything.known.any()
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "accepted": {"decision": "accept"},
+    "drawn": {"decision": "accept", "exploration": "drawn", "propensity": 0.1},
+    "not drawn": {"exploration": "not drawn", "propensity": 0.9},
+    "above": {},
+}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(sorted(KINDS)), st.integers(1, 4), st.none() | st.booleans(),
+            st.integers(0, 3),
+        ),
+        max_size=8,
+    )
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_who_asks_again_counts_once(
+    lasting_store: Store, applicants: list[tuple[str, int, bool | None, int]]
+) -> None:
+    """Whoever it is and however often, and whichever of the loans the outcome was told of."""
+    once, often = uuid.uuid4().hex * 2, uuid.uuid4().hex * 2
+    lasting_store.decisions.record([prediction(at=NOON - HOUR, policy=3, **KINDS["drawn"])])
+    until = NOON + 24 * HOUR
+    for digest in (once, often):
+        for number, (kind, times, defaulted, told) in enumerate(applicants):
+            made = [
+                prediction(at=NOON + time * HOUR + timedelta(minutes=number), policy=3,
+                           applicant=f"{number}-{digest[:8]}", model_digest=digest, **KINDS[kind])
+                for time in range(1 if digest == once else times)
+            ]  # fmt: skip
+            lasting_store.decisions.record(made)
+            if made[0].decision == "accept" and defaulted is not None:
+                loan = made[told % len(made)]
+                lasting_store.outcomes.record(
+                    [Outcome(loan.applicant, loan.id, defaulted, until, until, "k")]
+                )
+    later = until + HOUR
+    found, counted = (
+        lasting_store.windows.chances(None, until, later, digest) for digest in (once, often)
+    )
+    for name in ("at", "pds", "chance", "exploration", "known", "defaulted"):
+        assert getattr(counted, name).tolist() == getattr(found, name).tolist()
+    # They asked first before that time, so that their draw had been before it, too.
+    after = lasting_store.windows.chances(NOON + HOUR, until, later, often)
+    assert after.ids.size == 0
+
+
+def test_the_erased_cannot_be_told_apart_and_each_counts(store: Store) -> None:
+    made = [prediction(at=NOON, applicant=str(i), policy=3, **KINDS["drawn"]) for i in range(3)]
+    store.decisions.record(made)
+    for own in made[:2]:
+        store.privacy.erase(int(own.applicant))
+    assert store.windows.chances(None, NOON + HOUR, NOON).ids.size == 3

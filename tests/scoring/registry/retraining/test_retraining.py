@@ -382,6 +382,23 @@ def test_explored_loans_weigh_what_they_stand_for(living: World, tmp_path: Path)
     assert "loans that chance gave to refused applicants stand" in page
 
 
+def test_who_asks_again_weighs_no_more(living: World) -> None:
+    """The refused, who are refused again, and the accepted, whose loan is the first one."""
+    explore(living, 0.6)
+    tell(living, changed=True)
+    once = gather(living.registry, living.store, timedelta(days=230), NOW)
+    made = list(living.store.decisions.search())
+    for hours in (1, 2, 3):
+        again = timedelta(hours=hours)
+        living.store.decisions.record(
+            [replace(own, id=new_id(), at=own.at + again, idempotency_key=None) for own in made]
+        )
+    often = gather(living.registry, living.store, timedelta(days=230), NOW)
+    assert once.window.weights
+    assert often.window.weights == once.window.weights
+    assert often.history.weights == once.history.weights
+
+
 def test_without_exploration_nothing_is_weighed(living: World) -> None:
     """So that the same rows, without weights, make the same model."""
     tell(living, changed=True)
