@@ -796,6 +796,7 @@ def test_exploration_is_switched_on_with_who_and_why(service: Service, language:
     page = at_tab(opened(language), "model", language)
     assert TEXTS[language]["exploration_off"] in words(page)
     assert TEXTS[language]["exploration_ethics"] in words(page)
+    assert page.number_input(key="explore_budget").max == 1e9
     page.number_input(key="explore_share").set_value(2.5)
     page.button(key="exploration_send").click().run()
     assert TEXTS[language]["who_and_why"] in words(page)
