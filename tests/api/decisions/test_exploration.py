@@ -232,9 +232,11 @@ def test_the_notice_of_an_acceptance_says_why_it_is_one(
 def test_decisions_that_were_explored_are_the_same_again(client: FlaskClient, store: Store) -> None:
     decide(client, store, replace(EVERYBODY, explore_budget=30.0))
     decide(client, store, replace(EVERYBODY, explore_share=0.9), NUMBERS[:50])
+    for policy in (replace(EVERYBODY, refer_all=True), replace(EVERYBODY, explore_bound=1e-6)):
+        decide(client, store, policy, NUMBERS[:5])
     kinds = Counter(own.exploration for own in store.decisions.search())
     assert min(kinds["drawn"], kinds["not drawn"], kinds["budget spent"]) > 0
-    assert replay(store) == Report(decisions=250)
+    assert replay(store) == Report(decisions=260)
 
 
 @pytest.mark.parametrize(
