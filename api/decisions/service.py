@@ -173,13 +173,11 @@ class DecisionService:
         return list(map(unless_taken, records, recorded))
 
     def _explored(self, record: Prediction, policy: Policy) -> Prediction:
-        """Let chance accept a refusal, where nothing would keep an acceptance from being one."""
+        """Let chance accept a refusal, and note by which policy, while there is exploration."""
         if not policy.explore_share:
             return record
         record = replace(record, policy=policy.number)
-        accepted, _ = self._settle(record.misunderstood, "accept", record.known)
-        open_to_chance = record.decision == "refuse" and accepted == "accept"
-        return explored(record, policy) if open_to_chance else record
+        return explored(record, policy, self._settings.least_known)
 
     def _settle(
         self,

@@ -76,6 +76,7 @@ class PolicyAnswer(BaseModel):
     )
     explore_budget: float = Field(
         ge=0,
+        le=1e9,
         description="The expected loss of a month (UTC) beyond which nobody else is accepted so: "
         "the sum of probability x false_negative, in units of one refused good applicant",
     )
@@ -108,7 +109,7 @@ class PolicyBody(Body):
     refer_all: bool | None = None
     explore_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     explore_bound: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
-    explore_budget: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    explore_budget: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
     actor: Text = Field(description="Who changes it")
     motive: Motive = Field(description="Why; it is kept")
 

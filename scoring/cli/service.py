@@ -26,6 +26,7 @@ from scoring.cli.options import (
     span,
 )
 from scoring.cli.store import opened
+from scoring.serving.caution import LEAST_KNOWN
 
 if TYPE_CHECKING:
     from scoring.monitoring.findings import Findings
@@ -67,6 +68,12 @@ def replay(
             help="Pass though some could not be computed: models not kept, older features.",
         ),
     ] = False,
+    least_known: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, envvar="LEAST_KNOWN", help="The service's setting of that name."
+        ),
+    ] = LEAST_KNOWN,
     database: DatabaseOption = DATABASE,
 ) -> None:
     """Compute recorded decisions again and tell every difference; status 1 if there is any.
@@ -79,7 +86,9 @@ def replay(
     with opened(database) as store:
         start = None if since is None else moment("--since", since)
         with stages() as show_progress:
-            report = replay_all(store, start, lambda done: show_progress("decisions", done, None))
+            report = replay_all(
+                store, start, lambda done: show_progress("decisions", done, None), least_known
+            )
     _show(report)
     if report.differing or (report.incomplete and not allow_missing):
         raise typer.Exit(1)

@@ -23,6 +23,7 @@ import orjson
 
 from scoring.data.requests import UNREADABLE, Rows, apart, frames_of, rows_of
 from scoring.features.vectors import Layouts, VectorError, Vectors, compute, from_bytes, layout
+from scoring.serving.caution import LEAST_KNOWN
 from scoring.serving.exploration import explored
 from scoring.serving.reasons import Reason, facts_of
 from scoring.serving.scorer import Scorer, ScorerError
@@ -141,7 +142,10 @@ def kept_model(store: Store, digest: str) -> Scorer | None:
 
 
 def replay(
-    store: Store, since: datetime | None = None, progress: Callable[[int], None] | None = None
+    store: Store,
+    since: datetime | None = None,
+    progress: Callable[[int], None] | None = None,
+    least_known: float = LEAST_KNOWN,
 ) -> Report:
     """Compute decisions again, those recorded before now.
 
@@ -151,6 +155,8 @@ def replay(
         From when on; all by default.
     progress : callable, optional
         Called with the number of decisions that are done.
+    least_known : float
+        The service's setting: whom an officer would have to see, chance does not accept.
 
     Raises
     ------
@@ -164,7 +170,7 @@ def replay(
     for decisions in _together(store.decisions.search(since=since, until=datetime.now(UTC))):
         findings = _findings(decisions, models, layouts)
         for decision in decisions:
-            _replay_exploration(decision, policies, findings)
+            _replay_exploration(decision, policies, least_known, findings)
         report.add(decisions, findings)
         if progress:
             progress(report.decisions)
@@ -357,24 +363,29 @@ def _compare_opinion(
                 findings.differs(decision, f"shadow {name}", stored, recomputed)
 
 
-def _replay_exploration(decision: Prediction, policies: Policies, findings: _Findings) -> None:
-    """Compare who was accepted at random, and how likely that was, with what was recorded.
+def _replay_exploration(
+    decision: Prediction, policies: Policies, least_known: float, findings: _Findings
+) -> None:
+    """Compare whom chance could accept, and how likely that was, with what was recorded.
 
     What a month had spent by then is not added up again: it depends on who came first.
     """
-    if decision.exploration is None or decision.applicant == ERASED:
+    if decision.applicant == ERASED:
         return
     policy = None if decision.policy is None else policies(decision.policy)
-    if policy is None:
+    if policy is None and (decision.policy is not None or decision.exploration is not None):
         findings.lacks(decision, "the policy or the number by which it was drawn")
         return
-    refused = replace(decision, decision="refuse", propensity=1.0, exploration=None)
-    drawn = explored(refused, policy)
+    if policy is None and decision.propensity is None:
+        # From before there was exploration.
+        return
+    drawn = replace(decision, propensity=1.0, exploration=None)
+    if policy is not None and decision.model_decision == "refuse" and not policy.refer_all:
+        drawn = explored(replace(drawn, decision="refuse"), policy, least_known)
     if decision.exploration == "budget spent" and drawn.exploration is not None:
-        drawn = replace(refused, exploration="budget spent")
-    for name in ("model_decision", "decision", "propensity", "exploration"):
-        stored = getattr(decision, name)
-        recomputed = "refuse" if name == "model_decision" else getattr(drawn, name)
+        drawn = replace(drawn, decision="refuse", propensity=1.0, exploration="budget spent")
+    for name in ("decision", "propensity", "exploration"):
+        stored, recomputed = getattr(decision, name), getattr(drawn, name)
         if stored != recomputed:
             findings.differs(decision, name, stored, recomputed)
 

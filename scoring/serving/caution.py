@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from scoring.serving.costs import Decision
+if TYPE_CHECKING:
+    from scoring.serving.costs import Decision
 
 ReferReason = Literal["band", "not_understood", "little_known", "refer_all"]
 

@@ -6,15 +6,17 @@ import hashlib
 from dataclasses import replace
 from typing import Literal
 
+from scoring.serving.caution import LEAST_KNOWN, settle
 from scoring.serving.costs import Costs
 from scoring.store import Policy, Prediction
 
 State = Literal["off", "suspended", "ineffective", "spent", "on"]
 
-_SALT = "credit-scoring exploration"
+# By which policies drew before each store had a secret of its own.
+PUBLIC_SALT = "credit-scoring exploration"
 
 
-def position(applicant: str, digest: str) -> float:
+def position(applicant: str, digest: str, salt: str = PUBLIC_SALT) -> float:
     """Map an applicant and a model to a place from 0 to 1, the same whenever it is asked for.
 
     Parameters
@@ -23,12 +25,14 @@ def position(applicant: str, digest: str) -> float:
         As `Pseudonyms.applicant` gives it.
     digest : str
         The SHA-256 of the manifest of the model that refuses.
+    salt : str
+        Whoever knows it can tell beforehand who will be drawn.
     """
-    hashed = hashlib.sha256(f"{_SALT} {digest} {applicant}".encode()).digest()
+    hashed = hashlib.sha256(f"{salt} {digest} {applicant}".encode()).digest()
     return int.from_bytes(hashed[:8], "big") / 2**64
 
 
-def explored(refusal: Prediction, policy: Policy) -> Prediction:
+def explored(decision: Prediction, policy: Policy, least_known: float = LEAST_KNOWN) -> Prediction:
     """Decide whether one whom the model refuses is accepted at random, and how likely that was.
 
     Nothing but the PD tells who is in the band, and all of them are equally likely to be drawn. A
@@ -36,22 +40,29 @@ def explored(refusal: Prediction, policy: Policy) -> Prediction:
 
     Parameters
     ----------
-    refusal : Prediction
-        A decision "refuse" that nothing but the probability stands behind.
+    decision : Prediction
+        What is decided without exploration.
     policy : Policy
         The policy in force.
+    least_known : float
+        As `scoring.serving.caution.settle` has it.
 
     Returns
     -------
     Prediction
-        The same decision where the PD is above the bound or nobody is drawn.
+        The same decision where it is no refusal, the PD is above the bound, an officer would have
+        to see an acceptance, or nobody is drawn.
     """
     share = policy.explore_share
-    if not share or refusal.pd > policy.explore_bound:
-        return refusal
-    if position(refusal.applicant, refusal.model_digest) < share:
-        return replace(refusal, decision="accept", propensity=share, exploration="drawn")
-    return replace(refusal, propensity=1.0 - share, exploration="not drawn")
+    understood = decision.misunderstood is None
+    accepted, _ = settle("accept", decision.known, understood=understood, least_known=least_known)
+    open_to_chance = decision.decision == "refuse" and accepted == "accept"
+    if not (share and open_to_chance and decision.pd <= policy.explore_bound):
+        return decision
+    salt = policy.explore_salt or PUBLIC_SALT
+    if position(decision.applicant, decision.model_digest, salt) < share:
+        return replace(decision, decision="accept", propensity=share, exploration="drawn")
+    return replace(decision, propensity=1.0 - share, exploration="not drawn")
 
 
 def room(policy: Policy, costs: Costs) -> float:

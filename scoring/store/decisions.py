@@ -4,7 +4,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from operator import eq, ge, lt
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, select, tuple_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from scoring.store.budget import spent, within_budget
 from scoring.store.database import Repository
 from scoring.store.engine import chosen, insert_once
 from scoring.store.outcomes import latest_override, lock_decisions
@@ -27,8 +28,6 @@ _ID = re.compile(r"[0-9a-f-]{36}")
 _ONCE = insert_once(predictions, ["caller", "idempotency_key"])
 _ALWAYS = insert(predictions)
 _SHADOWS = insert(shadows)
-# Any number of our own: PostgreSQL's lock for those who spend the same budget.
-_SPENDING = 5_202_612
 
 _Key = tuple[str, str | None]
 
@@ -44,7 +43,7 @@ class Decisions(Repository):
         new : sequence of Prediction
             The decisions.
         room : float
-            The sum of the PDs of those drawn in a month beyond which nobody else is drawn.
+            The summed PDs of the applicants drawn in a month beyond which nobody else is drawn.
 
         Returns
         -------
@@ -56,7 +55,7 @@ class Decisions(Repository):
         if not new:
             return []
         with self._database.writing() as connection:
-            new = _within_budget(connection, new, room)
+            new = within_budget(connection, new, room)
             taken = _taken(connection, new)
             free = [decision for decision in new if decision.id not in taken]
             keyed = [decision for decision in free if decision.idempotency_key is not None]
@@ -138,9 +137,9 @@ class Decisions(Repository):
             left = None if left is None else left - len(page)
 
     def spent(self, at: datetime) -> float:
-        """Return the sum of the PDs of those whom chance accepted in the month of a time (UTC)."""
+        """Return the summed PDs of the applicants drawn in the month of a time (UTC)."""
         with self._database.reading() as connection:
-            return _spent(connection, at)
+            return spent(connection, at)
 
     def referred(
         self, *, since: datetime, caller: str | None = None, limit: int
@@ -190,45 +189,6 @@ def _settled(decision: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool
     in_force = func.coalesce(latest_override(offered.id), offered.decision)
     accepted = exists().where(offered.counter_offer_to == decision.id, in_force == "accept")
     return exists().where(overrides.c.prediction_id == decision.id) | accepted
-
-
-def _within_budget(
-    connection: Connection, new: Sequence[Prediction], room: float
-) -> Sequence[Prediction]:
-    """Refuse those in the explored band once the month has no room; whoever is drawn waits.
-
-    Whether there is room does not depend on the applicant: all in the band are equally likely.
-    """
-    band = [decision for decision in new if decision.exploration is not None]
-    if not band:
-        return new
-    if any(decision.exploration == "drawn" for decision in band):
-        _one_spender(connection)
-    spent = _spent(connection, min(decision.at for decision in band))
-    decided = []
-    for decision in new:
-        if decision.exploration is not None and spent > room:
-            decided.append(
-                replace(decision, decision="refuse", propensity=1.0, exploration="budget spent")
-            )
-            continue
-        if decision.exploration == "drawn":
-            spent += decision.pd
-        decided.append(decision)
-    return decided
-
-
-def _one_spender(connection: Connection) -> None:
-    """Let nobody else spend until the transaction ends; SQLite has one writer as it is."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SPENDING})")
-
-
-def _spent(connection: Connection, at: datetime) -> float:
-    """The sum of the PDs of those drawn since the month of a time began, in UTC."""
-    month = at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    drawn = predictions.c.exploration == "drawn", predictions.c.at >= month
-    return connection.execute(select(func.sum(predictions.c.pd)).where(*drawn)).scalar() or 0.0
 
 
 def _taken(connection: Connection, new: Sequence[Prediction]) -> Mapping[str, Prediction]:

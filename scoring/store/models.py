@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import secrets
 import tarfile
 import zlib
 from collections.abc import Collection, Mapping
@@ -149,6 +150,9 @@ class Models(Repository):
     ) -> Policy:
         """Change fields of the policy, and no others; return it as it is from then on.
 
+        The secret of exploration, made when it is first switched on, stays as well, so that a
+        larger share keeps whom a smaller one drew.
+
         Who changed it and why stays on record. Raises StoreChangedError if the policy has none of
         the numbers that are expected.
         """
@@ -160,6 +164,10 @@ class Models(Repository):
                     f"the policy was changed meanwhile: it is number {before.number}"
                 )
             policy, now = replace(before, **changes), datetime.now(UTC)
+            salt = policy.explore_salt or before.explore_salt
+            if policy.explore_share:
+                salt = salt or secrets.token_hex(32)
+            policy = replace(policy, explore_salt=salt)
             row = {**asdict(policy), "at": now, "by": by, "why": why}
             del row["number"]
             made = connection.execute(insert(policies).returning(policies.c.number), [row])

@@ -271,6 +271,9 @@ class Policy:
     explore_budget
         What they may be expected to lose in a month of the calendar (UTC): the sum of PD x cost of
         an accepted default, in units of one refused good applicant.
+    explore_salt
+        The secret of the store by which chance draws, from the first exploration on; never told.
+        None under an exploration from before there was one.
     """
 
     strategy: Strategy = "champion"
@@ -279,6 +282,7 @@ class Policy:
     explore_share: float = 0.0
     explore_bound: float = 0.0
     explore_budget: float = 0.0
+    explore_salt: str | None = field(default=None, compare=False, repr=False)
     number: int = field(default=0, compare=False)
 
     def __str__(self) -> str:

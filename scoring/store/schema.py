@@ -90,7 +90,7 @@ predictions = sa.Table(
     # What a month's exploration has spent is added up for every applicant who may be drawn.
     sa.Index(
         "ix_predictions_exploration",
-        *("exploration", "at", "pd"),
+        *("exploration", "at", "pd", "applicant", "id"),
         sqlite_where=sa.text("exploration IS NOT NULL"),
         postgresql_where=sa.text("exploration IS NOT NULL"),
     ),
@@ -218,6 +218,7 @@ policies = sa.Table(
     sa.Column("explore_share", sa.Float(53), nullable=False, server_default=sa.text("0")),
     sa.Column("explore_bound", sa.Float(53), nullable=False, server_default=sa.text("0")),
     sa.Column("explore_budget", sa.Float(53), nullable=False, server_default=sa.text("0")),
+    sa.Column("explore_salt", sa.String(64)),
 )
 
 # One row from the look that found an alert to the one that does not any more.

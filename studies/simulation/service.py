@@ -16,6 +16,7 @@ from api.models.manager import ModelManager
 from api.models.sources import Alias, FolderSource
 from api.settings import Settings
 from scoring.features.vectors import Vectors, layout, to_bytes
+from scoring.serving.exploration import PUBLIC_SALT
 from scoring.serving.scorer import Scorer
 from scoring.store import (
     Experience,
@@ -122,7 +123,7 @@ class Service:
     def use(self, strategy: Strategy, share: float) -> None:
         """Say how champion and challenger are used."""
         explored = (_EXPLORED, 1.0, _NO_LIMIT) if strategy == "bandit" else (0.0, 0.0, 0.0)
-        policy = Policy(strategy, share, False, *explored)
+        policy = Policy(strategy, share, False, *explored, explore_salt=PUBLIC_SALT)
         self.store.models.set_policy(policy, _NAME, _NAME)
         self._models.refresh_policy()
 

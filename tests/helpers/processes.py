@@ -80,12 +80,13 @@ def recorded_by_key(url: str, batches: Sequence[Sequence[str]]) -> dict[str, str
     return told
 
 
-def explored(url: str, number: int, room: float) -> list[str]:
+def explored(url: str, applicants: Sequence[int], room: float) -> list[str]:
     """What became of applicants whom a process had drawn, recorded one after the other."""
     found, drawn = Store(url), {"model_decision": "refuse", "exploration": "drawn"}
     told: list[str] = []
-    for _ in range(number):
-        made = prediction(decision="accept", pd=0.25, propensity=0.5, **drawn)
+    for number in applicants:
+        usual = {"applicant": str(number), "pd": 0.25, "propensity": 0.5}
+        made = prediction(decision="accept", **usual, **drawn)
         (kept,) = found.decisions.record([made], room)
         told.append(str(kept.exploration))
     found.close()

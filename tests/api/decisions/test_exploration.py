@@ -25,7 +25,10 @@ from tests.helpers import serving
 from tests.helpers.databases import KEY, prediction
 
 NUMBERS = range(900_001, 900_201)
-EVERYBODY = Policy(explore_share=0.3, explore_bound=1.0, explore_budget=1e6)
+# With a salt of its own, so that the same are drawn in every run.
+EVERYBODY = Policy(
+    explore_share=0.3, explore_bound=1.0, explore_budget=1e6, explore_salt="of the tests"
+)
 
 
 @pytest.fixture(scope="module")
@@ -263,9 +266,11 @@ def test_the_notice_tells_of_chance_where_an_officer_decided_otherwise(
 def test_decisions_that_were_explored_are_the_same_again(client: FlaskClient, store: Store) -> None:
     decide(client, store, replace(EVERYBODY, explore_budget=30.0))
     decide(client, store, replace(EVERYBODY, explore_share=0.9), NUMBERS[:50])
+    for policy in (replace(EVERYBODY, refer_all=True), replace(EVERYBODY, explore_bound=1e-6)):
+        decide(client, store, policy, NUMBERS[:5])
     kinds = Counter(own.exploration for own in store.decisions.search())
     assert min(kinds["drawn"], kinds["not drawn"], kinds["budget spent"]) > 0
-    assert replay(store) == Report(decisions=250)
+    assert replay(store) == Report(decisions=260)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +279,9 @@ def test_decisions_that_were_explored_are_the_same_again(client: FlaskClient, st
         {"decision": "accept", "exploration": "drawn", "propensity": 0.3},
         {"propensity": 0.8},
         {"exploration": None, "propensity": 1.0, "decision": "accept"},
+        {"exploration": None, "propensity": 1.0},
+        {"exploration": None},
+        {"propensity": None},
         {"exploration": "budget spent"},
     ],
 )
@@ -286,3 +294,79 @@ def test_what_chance_did_not_decide_is_found(
     report = replay(store)
     assert report.differing == 1
     assert set(report.kinds) <= {"decision", "propensity", "exploration"}
+
+
+@pytest.mark.parametrize("policy", [EVERYBODY, Policy()], ids=["exploring", "off"])
+@pytest.mark.parametrize("changed", [{"propensity": 0.5}, {"propensity": None}])
+def test_whoever_had_no_chance_is_looked_at_too(
+    client: FlaskClient, store: Store, policy: Policy, changed: dict[str, Any]
+) -> None:
+    use(client, policy)
+    answer = client.post("/predict", json=body(1, NAME_INCOME_TYPE="Wrking")).json
+    made = store.decisions.find(answer["id"])
+    assert made is not None
+    assert (made.propensity, made.exploration) == (1.0, None)
+    assert replay(store) == Report(decisions=1)
+    store.decisions.record([replace(made, id="x" * 36, **changed)])
+    # Of decisions from before there was exploration, nothing is known.
+    expected = {} if policy == Policy() and changed["propensity"] is None else {"propensity": 1}
+    assert replay(store).kinds == expected
+
+
+def test_little_is_known_by_the_setting_of_the_service(refusing: Path, tmp_path: Path) -> None:
+    settings = serving.settings(refusing, tmp_path, least_known=1.0)
+    with serving.running_app(settings) as app:
+        client = app.test_client()
+        use(client, EVERYBODY)
+        client.post("/predict", json=body(1))
+    store = Store(settings.database_url)
+    assert replay(store, least_known=1.0) == Report(decisions=1)
+    assert replay(store, least_known=0.0).kinds["exploration"] == 1
+    store.close()
+
+
+def test_nobody_can_foretell_who_is_drawn(
+    client: FlaskClient, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What decides is in the store alone: by what is public, others would be drawn."""
+    caplog.set_level("DEBUG")
+    change = {"explore_share": 0.3, "explore_bound": 1.0, "explore_budget": 1e6}
+    told = [client.put("/policy", json={**change, "actor": "A", "motive": "A trial."})]
+    told += [client.get("/policy"), client.get("/model"), client.get("/metrics")]
+    assert told[0].status_code == 200, told[0].text
+    secret = store.models.policy().explore_salt
+    assert secret is not None
+    bodies = [body(number) for number in NUMBERS]
+    told.append(client.post("/predict/batch", json=bodies))
+    made = [
+        client.get(f"/predictions/{own['prediction']['id']}") for own in told[-1].json["results"]
+    ]
+    kept = {own.applicant: own for own in store.decisions.search()}
+    public = {name for name, own in kept.items() if position(name, own.model_digest) < 0.3}
+    known = {name for name, own in kept.items() if position(name, own.model_digest, secret) < 0.3}
+    assert drawn(kept) == known != public
+    for answer in (*told, *made):
+        assert answer.status_code == 200
+        assert secret not in f"{answer.headers}{answer.text}"
+    assert secret not in caplog.text
+
+
+def test_one_applicant_does_not_use_the_budget_up(
+    client: FlaskClient, store: Store, scorer: Scorer
+) -> None:
+    """Whoever asks again keeps the answer, also once others have spent the rest."""
+    (own,) = decide(client, store, Policy(), NUMBERS[:1]).values()
+    names = {number: store.pseudonyms.applicant(number) for number in NUMBERS}
+    first, *others = (
+        number
+        for number, name in names.items()
+        if position(name, own.model_digest, str(EVERYBODY.explore_salt)) < 0.3
+    )
+    loss = own.pd * scorer.costs.false_negative / scorer.costs.false_positive
+    use(client, replace(EVERYBODY, explore_bound=own.pd, explore_budget=3.5 * loss))
+    asked = [first] * 20 + others + [first]
+    answers = client.post("/predict/batch", json=[body(number) for number in asked]).json
+    accepted = [own["prediction"]["decision"] == "accept" for own in answers["results"]]
+    assert accepted == [True] * 22 + [False] * (len(others) - 2) + [True]
+    assert client.post("/predict", json=body(first)).json["decision"] == "accept"
+    assert client.get("/policy").json["explore_spent"] == pytest.approx(3 * loss)

@@ -150,6 +150,9 @@ def test_the_condition_is_documented(client: FlaskClient) -> None:
         ({"explore_share": 1.1}, "/explore_share"),
         ({"explore_bound": -0.1}, "/explore_bound"),
         ({"explore_budget": -1.0}, "/explore_budget"),
+        ({"explore_budget": 1.01e9}, "/explore_budget"),
+        ({"explore_budget": 1e308}, "/explore_budget"),
+        ({"explore_salt": "known"}, "/explore_salt"),
     ],
 )
 def test_a_wrong_policy_is_named(
@@ -158,6 +161,19 @@ def test_a_wrong_policy_is_named(
     response = change(client, **changes)
     assert response.status_code == 422
     assert [error["pointer"] for error in json.loads(response.data)["errors"]] == [pointer]
+
+
+def test_a_budget_is_a_number_of_which_the_largest_is_told(client: FlaskClient) -> None:
+    told = change(client, explore_budget=1e308)
+    assert "less than or equal to 1000000000" in json.loads(told.data)["errors"][0]["detail"]
+    assert change(client, explore_budget=1e9).status_code == 200
+    usual = '{"actor": "A", "motive": "A trial.", "explore_budget": %s}'
+    for word in ("NaN", "Infinity", "-Infinity", "1e999"):
+        told = client.put("/policy", data=usual % word, content_type="application/json")
+        assert told.status_code in (400, 422)
+        errors = json.loads(told.data)["errors"]
+        assert [error["pointer"] for error in errors] == ["/explore_budget"]
+    assert client.get("/policy").json["explore_budget"] == 1e9
 
 
 @pytest.mark.parametrize(

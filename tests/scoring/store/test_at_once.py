@@ -64,13 +64,23 @@ def test_a_change_of_the_policy_undoes_no_other(migrated_url: str) -> None:
     store.close()
 
 
-def test_processes_that_explore_at_once_do_not_overspend(migrated_url: str) -> None:
-    """A budget of 10 expected defaults, and 4 x 30 drawn applicants with a PD of 0.25 each."""
-    told = run_at_once(explored, [(migrated_url, 30, 10.0 - 0.25)] * 4)
-    assert Counter(chain.from_iterable(told)) == {"drawn": 40, "budget spent": 80}
+@pytest.mark.parametrize(("step", "accepted"), [(30, 40), (0, 160)], ids=["others", "the same"])
+def test_processes_that_explore_at_once_do_not_overspend(
+    migrated_url: str, step: int, accepted: int
+) -> None:
+    """A budget of 10 expected defaults, and drawn applicants with a PD of 0.25 each.
+
+    Four processes have 30 of their own, or the same 60; who is accepted in one is so in all.
+    """
+    size = step or 60
+    asked = [range(step * part, step * part + size) for part in range(4)]
+    told = run_at_once(explored, [(migrated_url, own, 10.0 - 0.25) for own in asked])
+    counts = Counter(chain.from_iterable(told))
+    assert counts == {"drawn": accepted, "budget spent": 4 * size - accepted}
     store = Store(migrated_url)
     kept = list(store.decisions.search())
-    assert sum(one.pd for one in kept if one.decision == "accept") == 10.0
+    assert len({one.applicant for one in kept if one.decision == "accept"}) == 40
+    assert store.decisions.spent(datetime.now(UTC)) == 10.0
     spent = [one for one in kept if one.exploration == "budget spent"]
     assert {(one.decision, one.propensity) for one in spent} == {("refuse", 1.0)}
     store.close()

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from scoring.store import Outcome, Override, Policy, Prediction, Store
+from scoring.store import Outcome, Override, Policy, Prediction, Store, new_id
 from tests.helpers.databases import KEY, prediction
 
 MAY = datetime(2026, 5, 31, 23, 30, tzinfo=UTC)
 JUNE = MAY + timedelta(hours=1)
+NUMBERS = count(100_003)
 
 
 def drawn(at: datetime, **changes: Any) -> Prediction:
+    """A draw of a new applicant."""
     usual: dict[str, Any] = {"decision": "accept", "propensity": 0.1, "exploration": "drawn"}
-    return prediction(at=at, model_decision="refuse", pd=0.25, **{**usual, **changes})
+    usual["applicant"] = str(next(NUMBERS))
+    return prediction(**{"at": at, "model_decision": "refuse", "pd": 0.25, **usual, **changes})
 
 
 def not_drawn(at: datetime, **changes: Any) -> Prediction:
-    return drawn(at, decision="refuse", propensity=0.9, exploration="not drawn", **changes)
+    usual = {"decision": "refuse", "propensity": 0.9, "exploration": "not drawn"}
+    return drawn(at, **{**usual, **changes})
 
 
 def test_a_month_spends_no_more_than_it_has(store: Store) -> None:
@@ -40,6 +49,82 @@ def test_a_month_spends_no_more_than_it_has(store: Store) -> None:
     assert store.decisions.record(following, room=0.25) == following
 
 
+def again(own: Prediction, **changes: Any) -> Prediction:
+    return replace(own, id=new_id(), **changes)
+
+
+def test_an_applicant_who_asks_again_keeps_the_answer_and_costs_nothing_more(store: Store) -> None:
+    """In the same batch, and after others have spent the rest of the month."""
+    first, other, last = drawn(MAY), not_drawn(MAY), drawn(MAY)
+    batch = [first, other, *(again(first) for _ in range(30)), again(other), last]
+    assert store.decisions.record(batch, room=0.25) == batch
+    assert store.decisions.spent(MAY) == 0.5
+    later = [again(first, pd=0.2), again(other), again(last)]
+    assert store.decisions.record(later, room=0.25) == later
+    assert store.decisions.spent(MAY) == 0.5
+    for new in (drawn(MAY), not_drawn(MAY)):
+        assert store.decisions.record([new], room=0.25)[0].exploration == "budget spent"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pd": 0.26}, {"policy": 2}, {"model_digest": "b" * 64}, {"at": JUNE}],
+    ids=["dearer", "policy", "model", "month"],
+)
+def test_the_answer_is_kept_for_the_same_loan_policy_model_and_month(
+    store: Store, changes: dict[str, Any]
+) -> None:
+    """Drawn or not: else the drawn would stand for more than those like them."""
+    made = [drawn(MAY, policy=1), not_drawn(MAY, policy=1)]
+    store.decisions.record(made)
+    anew = [again(own, **changes) for own in made]
+    kept = store.decisions.record(anew, room=-1.0)
+    assert {(own.decision, own.exploration) for own in kept} == {("refuse", "budget spent")}
+
+
+def test_the_dearest_of_an_applicants_loans_is_what_is_spent(store: Store) -> None:
+    own = drawn(MAY)
+    store.decisions.record([own, again(own, pd=0.5, policy=2), again(own, pd=0.3)], room=9.0)
+    assert store.decisions.spent(MAY) == 0.5
+
+
+def test_what_the_erased_have_spent_stays_spent(store: Store) -> None:
+    made = [drawn(MAY), drawn(MAY)]
+    store.decisions.record(made)
+    for own in made:
+        store.privacy.erase(int(own.applicant))
+    assert store.decisions.spent(MAY) == 0.5
+
+
+@pytest.fixture(scope="module")
+def months(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[tuple[Store, datetime]]]:
+    """A store, and month after month in which nothing is spent yet."""
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('months') / 'scoring.db'}")
+    store.migrate()
+    yield ((store, MAY + timedelta(days=31 * number)) for number in count())
+    store.close()
+
+
+@settings(max_examples=50, deadline=None)
+@given(asked=st.lists(st.tuples(st.integers(0, 6), st.floats(0.05, 0.3)), max_size=40))
+def test_no_order_of_those_who_ask_overspends(
+    months: Iterator[tuple[Store, datetime]], asked: list[tuple[int, float]]
+) -> None:
+    """A budget of 1 for PDs up to 0.3, whatever is asked for how often, some at a time."""
+    store, at = next(months)
+    new = [drawn(at, applicant=str(number), pd=pd) for number, pd in asked]
+    kept = [
+        own
+        for place in range(0, len(new), 7)
+        for own in store.decisions.record(new[place : place + 7], room=0.7)
+    ]
+    spent = store.decisions.spent(at)
+    accepted = [own for own in kept if own.exploration == "drawn"]
+    dearest = {own.applicant: own.pd for own in sorted(accepted, key=lambda own: own.pd)}
+    assert spent == pytest.approx(sum(dearest.values()))
+    assert spent <= 1.0 + 1e-9
+
+
 @pytest.mark.parametrize("decision", ["drawn", "not drawn"])
 def test_without_room_for_the_dearest_nobody_is_drawn(store: Store, decision: str) -> None:
     own = drawn(MAY) if decision == "drawn" else not_drawn(MAY)
@@ -55,7 +140,7 @@ def test_what_was_refused_for_the_budget_stays_so_when_asked_again(store: Store)
 
 def test_an_override_is_told_apart_from_what_was_drawn(store: Store) -> None:
     """An officer accepts whom chance did not, and refuses whom it accepted."""
-    made = [drawn(MAY), not_drawn(MAY)]
+    made = [drawn(MAY, applicant="1"), not_drawn(MAY, applicant="1")]
     store.decisions.record(made)
     for own, word in zip(made, ("refuse", "accept"), strict=True):
         store.outcomes.override(Override(own.id, word, "A. Roy", "So.", JUNE, "k"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
-from scoring.store import Store, StoreError
+from scoring.store import Policy, Store, StoreError
 from scoring.store.engine import connect, normalised
 from scoring.store.migrate import HEAD
 from scoring.store.schema import metadata
@@ -54,6 +55,28 @@ def test_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
 
 def test_there_is_one_newest_revision_and_the_code_knows_it() -> None:
     assert script_directory().get_heads() == [HEAD]
+
+
+def test_exploring_policies_keep_what_they_drew_by_and_budgets_can_be_shown(
+    database_url: str, engine: Engine
+) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    made = text(
+        'INSERT INTO policies (at, strategy, challenger_share, refer_all, "by", why, explore_share,'
+        " explore_budget) VALUES ('2026-05-01', 'champion', 0.1, false, 'A', 'B', 0.02, :budget)"
+    )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0015")
+        connection.execute(made, [{"budget": 1e308}, {"budget": 40.0}])
+    engine.dispose()
+    store = Store(database_url)
+    store.migrate()
+    kept = [store.models.policy_of(number) for number in (1, 2)]
+    store.close()
+    assert kept == [Policy(explore_share=0.02, explore_budget=budget) for budget in (1e9, 40.0)]
+    assert [own and own.explore_salt for own in kept] == [None, None]
 
 
 def test_processes_that_migrate_at_once_do_not_get_in_each_others_way(database_url: str) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import text
 
 from scoring.store import ModelEvent, OnlineApplicant, Policy, Store
+from scoring.store.engine import connect, normalised
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -31,6 +35,53 @@ def test_the_last_policy_holds_and_each_change_is_an_event(store: Store) -> None
     assert all(part in told[0].detail for part in ("bandit", "Ann", "a flood", "referred"))
     assert all(part in told[1].detail for part in ("split", "0.25", "Zoë", "a trial"))
     assert told[1].at <= told[0].at
+
+
+def test_the_secret_of_exploration_is_made_once_and_told_nobody(store: Store) -> None:
+    store.models.set_policy(Policy("shadow"), by="Zoë", why="a trial")
+    assert store.models.policy().explore_salt is None
+    on = store.models.change_policy({"explore_share": 0.1}, "Zoë", "to learn")
+    secret = on.explore_salt
+    assert secret is not None
+    assert len(secret) == 64
+    changes = (
+        {"explore_share": 0.2},
+        {"explore_budget": 5.0},
+        {"explore_share": 0.0},
+        {"explore_share": 0.02},
+    )
+    for change in changes:
+        assert store.models.change_policy(change, "Zoë", "more").explore_salt == secret
+    store.models.set_policy(Policy(explore_share=0.3), by="Zoë", why="all anew")
+    now = store.models.policy()
+    assert now.explore_salt == secret
+    assert secret not in f"{now} {now!r} {store.models.events()}"
+
+
+def test_each_store_has_a_secret_of_its_own(store: Store, tmp_path: Path) -> None:
+    other = Store(f"sqlite:///{tmp_path / 'other.db'}")
+    other.migrate()
+    change = {"explore_share": 0.1}, "Zoë", "to learn"
+    made = {own.models.change_policy(*change).explore_salt for own in (store, other)}
+    other.close()
+    assert len(made) == 2
+
+
+def test_an_exploration_from_before_there_were_secrets_has_one_from_the_next_change_on(
+    store: Store, database_url: str
+) -> None:
+    before = store.models.change_policy({"explore_share": 0.1}, "Zoë", "to learn")
+    engine = connect(normalised(database_url))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE policies SET explore_salt = NULL"))
+    engine.dispose()
+    assert store.models.policy().explore_salt is None
+    now = store.models.change_policy({"explore_share": 0.2}, "Zoë", "more")
+    assert now.explore_salt is not None
+    # What was drawn before can be drawn again.
+    earlier = store.models.policy_of(before.number)
+    assert earlier is not None
+    assert earlier.explore_salt is None
 
 
 def test_events_are_told_the_newest_first(store: Store) -> None:
