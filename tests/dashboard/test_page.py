@@ -861,7 +861,6 @@ def test_an_acceptance_by_chance_is_told_apart_wherever_it_is_listed(
     put_policy(service, explore_share=1.0, explore_bound=1.0, explore_budget=1e6)
     rows = many(sample)
     table = sent(uploaded(rows.to_csv(index=False), language=language))
-    put_policy(service, explore_share=0.0)
     records = {own: service.store.decisions.find(own) for own in table["id"]}
     chosen = [own for own, kept in records.items() if kept and kept.exploration == "drawn"]
     assert table["id"][table["decision"] == texts["drawn"]].to_list() == chosen != []
@@ -870,7 +869,16 @@ def test_an_acceptance_by_chance_is_told_apart_wherever_it_is_listed(
     page = opened(language, "number")
     page.text_input(key="number").set_value(kept.applicant).run()
     page = in_detail(page.button(key="ask").click().run(), "history", language)
+    put_policy(service, explore_share=0.0)
     assert texts["drawn"] in page.dataframe[0].value.iloc[:, 1].to_list()
+    assert f"**{texts['drawn']}.**" in words(page)
+    assert texts["offers_besides"] in words(in_detail(page, "offers", language))
+    override = {"decision": "refuse", "actor": "A. Roy", "motive": "The papers are forged."}
+    made = _decision(service)
+    requests.post(f"{service.url}/predictions/{made}/override", json=override, timeout=60)
+    said = words(page.run())
+    assert texts["model_view"].format(view=texts["drawn"]) in said
+    assert texts["offers_besides"] not in said
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
