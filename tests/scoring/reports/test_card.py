@@ -41,7 +41,6 @@ from scoring.serving.scorer import Scorer
 from tests.helpers.cards import filled_card
 from tests.helpers.trained import run_of
 
-
 NOW = "2026-11-22T10:30:00+00:00"
 
 
