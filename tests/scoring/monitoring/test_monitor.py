@@ -278,7 +278,9 @@ def test_the_verdict_is_as_grave_as_the_gravest_alert(store: Store, tmp_path: Pa
     alerts = judge(found)
     first = '<p class="verdict critical">Something is wrong'
     assert page.html([found], alerts).index(first) < page.html([found], alerts).index("<h2>")
-    assert "Critique (version 0) : Recalculées, des variables" in page.html([found], alerts, "fr")
+    assert "Critique (version 0)\xa0: Recalculées, des variables" in page.html(
+        [found], alerts, "fr"
+    )
     warnings = [alert for alert in alerts if alert.severity == "warning"]
     assert '<p class="verdict warning">Quelque chose a changé' in page.html([found], warnings, "fr")
     assert '<p class="verdict good">All is well' in page.html([found], [], "en")

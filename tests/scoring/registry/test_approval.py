@@ -246,7 +246,7 @@ def test_a_worse_challenger_is_refused_forced_and_rolled_back(
     assert card is not None
     assert "forced past: " in card.approval.verdict
     assert "AUC against the champion" in card.approval.verdict
-    forced = [said for said in card.approval.gates if ": Refused, and overridden. The " in said]
+    forced = [said for said in card.approval.gates if ": Refused, and overridden. " in said]
     assert [said.partition(": ")[0] for said in forced] == [
         gate.name for gate in verdict.refused_by()
     ]

@@ -186,7 +186,7 @@ def test_a_gate_that_was_forced_is_told_in_the_reader_s_language() -> None:
     verdict = "forced past: fresh hold-out, fairness by age"
     page = html(replace(filled_card(), approval=Approval("ana", "why", NOW, verdict, gates)), "fr")
     text = Page(page).text
-    assert "promu malgré : demandeurs peu utilisés, équité par âge" in text
+    assert "promu sans satisfaire : demandeurs peu utilisés, équité par âge" in text
     assert "demandeurs peu utilisés : Refusée, mais outrepassée. Autres modèles déjà" in text
     assert text.count("outrepassée") == 1
     assert "22 novembre 2026 10:30 UTC" in text
