@@ -430,7 +430,10 @@ def test_with_exploration_a_look_tells_of_everybody(store: Store, tmp_path: Path
     """The 140 of the highest PDs are as if refused, and three in five of them were drawn."""
     riskiest = sorted(store.decisions.search(), key=lambda one: -one.pd)[:140]
     with sqlite3.connect(tmp_path / "scoring.db") as connection:
-        connection.execute("UPDATE predictions SET policy = 1, decision = 'accept'")
+        # Some were asked about twice: here everybody is another.
+        connection.execute(
+            "UPDATE predictions SET policy = 1, decision = 'accept', applicant = rowid"
+        )
         for place, one in enumerate(riskiest):
             drawn = place % 5 < 3
             why = ("accept", "drawn", 0.6) if drawn else ("refuse", "not drawn", 0.4)
