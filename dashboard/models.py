@@ -17,8 +17,6 @@ _TOP, _DRAWN = 20, 10
 _STRATEGIES = ("champion", "shadow", "split", "bandit")
 # Given in percent.
 _EXPLORED = ("explore_share", "explore_bound")
-# The largest budget that the API takes.
-_MOST = 1e9
 _FIGURES = ("auc", "ks", "brier", "ece", "business_cost", "refused")
 
 
@@ -126,7 +124,7 @@ def _show_exploration(page: Page) -> None:
             for number in [st.number_input(page.say(name), 0.0, 100.0, format="%g", key=name)]
         }
         budget = st.number_input(
-            page.say("explore_budget"), 0.0, _MOST, format="%g", key="explore_budget"
+            page.say("explore_budget"), 0.0, 1e9, format="%g", key="explore_budget"
         )
         _send(page, {**change, "explore_budget": budget}, "exploration")
         told.write(_exploration(page, st.session_state["policy_seen"]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from scoring.serving.caution import LEAST_KNOWN, settle
 from scoring.store import Policy, Prediction
 
-# By which policies drew before each store had a secret of its own.
+# By which policies drew before there were secrets.
 PUBLIC_SALT = "credit-scoring exploration"
 
 
