@@ -69,10 +69,7 @@ def replay(
         ),
     ] = False,
     least_known: Annotated[
-        float,
-        typer.Option(
-            min=0.0, max=1.0, envvar="LEAST_KNOWN", help="The service's setting of that name."
-        ),
+        float, typer.Option(min=0.0, max=1.0, envvar="LEAST_KNOWN", help="The service's setting.")
     ] = LEAST_KNOWN,
     database: DatabaseOption = DATABASE,
 ) -> None:

@@ -377,8 +377,7 @@ def _replay_exploration(
         findings.lacks(decision, "the policy or the number by which it was drawn")
         return
     if policy is None and decision.propensity is None:
-        # From before there was exploration.
-        return
+        return  # From before there was exploration.
     drawn = replace(decision, propensity=1.0, exploration=None)
     if policy is not None and decision.model_decision == "refuse" and not policy.refer_all:
         drawn = explored(replace(drawn, decision="refuse"), policy, least_known)

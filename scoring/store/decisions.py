@@ -4,7 +4,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from operator import eq, ge, lt
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, select, tuple_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from scoring.store.budget import spent, within_budget
 from scoring.store.database import Repository
 from scoring.store.engine import chosen, insert_once
 from scoring.store.outcomes import latest_override, lock_decisions
@@ -28,6 +27,8 @@ _ID = re.compile(r"[0-9a-f-]{36}")
 _ONCE = insert_once(predictions, ["caller", "idempotency_key"])
 _ALWAYS = insert(predictions)
 _SHADOWS = insert(shadows)
+# Any number of our own: PostgreSQL's lock for those who spend the same budget.
+_SPENDING = 5_202_612
 
 _Key = tuple[str, str | None]
 
@@ -55,7 +56,7 @@ class Decisions(Repository):
         if not new:
             return []
         with self._database.writing() as connection:
-            new = within_budget(connection, new, room)
+            new = _within_budget(connection, new, room)
             taken = _taken(connection, new)
             free = [decision for decision in new if decision.id not in taken]
             keyed = [decision for decision in free if decision.idempotency_key is not None]
@@ -139,7 +140,7 @@ class Decisions(Repository):
     def spent(self, at: datetime) -> float:
         """Return the summed PDs of the applicants drawn in the month of a time (UTC)."""
         with self._database.reading() as connection:
-            return spent(connection, at)
+            return _spent(connection, at)
 
     def referred(
         self, *, since: datetime, caller: str | None = None, limit: int
@@ -189,6 +190,79 @@ def _settled(decision: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool
     in_force = func.coalesce(latest_override(offered.id), offered.decision)
     accepted = exists().where(offered.counter_offer_to == decision.id, in_force == "accept")
     return exists().where(overrides.c.prediction_id == decision.id) | accepted
+
+
+def _within_budget(
+    connection: Connection, new: Sequence[Prediction], room: float
+) -> Sequence[Prediction]:
+    """Refuse those in the explored band once the month has no room; whoever is drawn waits.
+
+    Whether there is room does not depend on the applicant: all in the band are equally likely.
+    Those who had a chance in this month keep what came of it under the same policy and model, with
+    any PD up to that one.
+    """
+    band = [decision for decision in new if decision.exploration is not None]
+    if not band:
+        return new
+    if any(decision.exploration == "drawn" for decision in band):
+        _one_spender(connection)
+    at = min(decision.at for decision in band)
+    spent, highest = _spent(connection, at), _highest(connection, band, at)
+    decided = []
+    for own in new:
+        chance, why = (
+            (own.applicant, own.policy, own.model_digest, own.exploration),
+            own.exploration,
+        )
+        if why is not None and spent > room and own.pd > highest[chance]:
+            refused = replace(own, decision="refuse", propensity=1.0, exploration="budget spent")
+            decided.append(refused)
+            continue
+        highest[chance] = max(own.pd, highest[chance])
+        if why == "drawn":
+            spent += max(own.pd - highest[own.applicant], 0.0)
+            highest[own.applicant] = max(own.pd, highest[own.applicant])
+        decided.append(own)
+    return decided
+
+
+def _one_spender(connection: Connection) -> None:
+    """Let nobody else spend until the transaction ends; SQLite has one writer as it is."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SPENDING})")
+
+
+def _spent(connection: Connection, at: datetime) -> float:
+    """The summed PDs of those drawn since the month of a time began, in UTC.
+
+    An applicant gets one loan, and counts once, by the highest PD; each decision on one who was
+    erased counts as another applicant's.
+    """
+    column = predictions.c
+    who = func.coalesce(func.nullif(column.applicant, ERASED), column.id)
+    drawn = column.exploration == "drawn", column.at >= _month(at)
+    highest = select(func.max(column.pd).label("pd")).where(*drawn).group_by(who).subquery()
+    return connection.execute(select(func.sum(highest.c.pd))).scalar() or 0.0
+
+
+def _highest(
+    connection: Connection, band: Sequence[Prediction], at: datetime
+) -> defaultdict[object, float]:
+    """The highest PDs of the month by the chance that applicants had, and by applicant if drawn."""
+    column = predictions.c
+    chance = column.applicant, column.policy, column.model_digest, column.exploration
+    had_one = column.exploration.in_(["drawn", "not drawn"]), column.at >= _month(at)
+    query = select(func.max(column.pd), *chance).where(*had_one).group_by(*chance)
+    highest: defaultdict[object, float] = defaultdict(float)
+    for pd, *had in chosen(connection, query, column.applicant, [own.applicant for own in band]):
+        highest[tuple(had)] = pd
+        if had[-1] == "drawn":
+            highest[had[0]] = max(pd, highest[had[0]])
+    return highest
+
+
+def _month(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def _taken(connection: Connection, new: Sequence[Prediction]) -> Mapping[str, Prediction]:

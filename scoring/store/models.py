@@ -150,11 +150,9 @@ class Models(Repository):
     ) -> Policy:
         """Change fields of the policy, and no others; return it as it is from then on.
 
-        The secret of exploration, made when it is first switched on, stays as well, so that a
-        larger share keeps whom a smaller one drew.
-
-        Who changed it and why stays on record. Raises StoreChangedError if the policy has none of
-        the numbers that are expected.
+        So stays the secret of exploration, made when that is first switched on, and who changed it
+        and why is on record. Raises StoreChangedError if the policy has none of the numbers that
+        are expected.
         """
         with self._database.writing() as connection:
             one_writer(connection, policies)
@@ -165,9 +163,8 @@ class Models(Repository):
                 )
             policy, now = replace(before, **changes), datetime.now(UTC)
             salt = policy.explore_salt or before.explore_salt
-            if policy.explore_share:
-                salt = salt or secrets.token_hex(32)
-            policy = replace(policy, explore_salt=salt)
+            made_now = secrets.token_hex(32) if policy.explore_share else None
+            policy = replace(policy, explore_salt=salt or made_now)
             row = {**asdict(policy), "at": now, "by": by, "why": why}
             del row["number"]
             made = connection.execute(insert(policies).returning(policies.c.number), [row])

@@ -166,12 +166,12 @@ def test_a_late_outcome_weighs_on_those_of_its_month_and_kind() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.01])
 def test_too_few_explored_outcomes_tell_nothing(share: float) -> None:
     decisions, _ = decided(np.random.default_rng(4), 3000, share=share or 1e-9)
-    found = everybody(decisions, [], COSTS.cutoff, COSTS)
+    found = everybody(decisions, {}, COSTS.cutoff, COSTS)
     assert found is not None
     assert found.explored < ENOUGH_EXPLORED
     assert found.figures == ()
     none = replace(decisions, **{name: getattr(decisions, name)[:0] for name in Chances.__slots__})
-    assert everybody(none, [], COSTS.cutoff, COSTS) is None
+    assert everybody(none, {}, COSTS.cutoff, COSTS) is None
 
 
 def test_who_asks_until_there_is_a_loan_counts_once(store: Store) -> None:
@@ -198,7 +198,7 @@ def test_who_asks_until_there_is_a_loan_counts_once(store: Store) -> None:
     store.decisions.record(asked)
     store.outcomes.record(outcomes)
     later = start + timedelta(days=300)
-    found = everybody(store.windows.chances(None, later, later), [], COSTS.cutoff, COSTS)
+    found = everybody(store.windows.chances(None, later, later), {}, COSTS.cutoff, COSTS)
     assert len(asked) > 1.2 * number
     assert found is not None
     assert found.applicants == pytest.approx(number, abs=5)  # Not before somebody was in the band.

@@ -6,7 +6,7 @@ from alembic import op
 revision = "0016"
 down_revision = "0015"
 
-_INDEX = "ix_predictions_exploration"
+_SPENT = ["exploration", "at", "pd", "applicant", "id"]
 
 
 def upgrade() -> None:
@@ -16,12 +16,6 @@ def upgrade() -> None:
     """
     op.add_column("policies", sa.Column("explore_salt", sa.String(64)))
     op.execute("UPDATE policies SET explore_budget = 1e9 WHERE explore_budget > 1e9")
-    some = sa.text("exploration IS NOT NULL")
-    op.drop_index(_INDEX, "predictions")
-    op.create_index(
-        _INDEX,
-        "predictions",
-        ["exploration", "at", "pd", "applicant", "id"],
-        sqlite_where=some,
-        postgresql_where=some,
-    )
+    name, some = "ix_predictions_exploration", sa.text("exploration IS NOT NULL")
+    op.drop_index(name, "predictions")
+    op.create_index(name, "predictions", _SPENT, sqlite_where=some, postgresql_where=some)
