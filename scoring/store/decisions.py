@@ -210,10 +210,8 @@ def _within_budget(
     spent, highest = _spent(connection, at), _highest(connection, band, at)
     decided = []
     for own in new:
-        chance, why = (
-            (own.applicant, own.policy, own.model_digest, own.exploration),
-            own.exploration,
-        )
+        why = own.exploration
+        chance = own.applicant, own.policy, own.model_digest, why
         if why is not None and spent > room and own.pd > highest[chance]:
             refused = replace(own, decision="refuse", propensity=1.0, exploration="budget spent")
             decided.append(refused)
