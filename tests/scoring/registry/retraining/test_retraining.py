@@ -380,6 +380,10 @@ def test_explored_loans_weigh_what_they_stand_for(living: World, tmp_path: Path)
     page = report.html(found)
     assert "prêts que le hasard a accordés" in page
     assert "loans that chance gave to refused applicants stand" in page
+    french = page.partition('id="fr"')[2]
+    assert "Remplaçants des refusés" not in french
+    for words in ("<td>a demandé</td>", "<td>a déclaré</td>", '<th scope="row">demande</th>'):
+        assert words in french
 
 
 def test_who_asks_again_weighs_no_more(living: World) -> None:
