@@ -11,8 +11,6 @@ from scoring.store import CostSummary, Experience, Policy, RefusalSummary
 
 # A model with fewer known outcomes, of its loans or of those whom it refused, is not judged yet.
 LEAST_OUTCOMES = 30
-# Of the refusals of a model, so many at least, the share below which chance is taken to see nobody.
-_LEAST_BY_CHANCE = 0.1
 # What a model costs is believed, before anything is known, as if so many applicants had shown
 # the prior mean: a weak prior, which a month of outcomes outweighs. In units of one refused good
 # applicant.
@@ -103,12 +101,8 @@ def _refusals_seen(refusals: RefusalSummary) -> bool:
 
 
 def _beyond_chance(refusals: RefusalSummary) -> bool:
-    """Whether chance reaches next to none of those whom a model refuses under today's policy.
-
-    So where they are above the bound, or the budget has no room for them.
-    """
-    enough = refusals.in_force >= LEAST_OUTCOMES
-    return enough and refusals.by_chance < _LEAST_BY_CHANCE * refusals.in_force
+    """Whether chance reaches fewer than one in ten whom a model refuses under today's policy."""
+    return refusals.in_force >= LEAST_OUTCOMES and refusals.by_chance < refusals.in_force / 10
 
 
 def draw_cost(experience: Experience, rng: random.Random) -> float:

@@ -169,21 +169,18 @@ def _realised(since: datetime) -> Select[Any]:
     refused = not_(last.c.granted & not_(last.c.drawn))
     in_force = refused & (last.c.at >= select(func.max(policies.c.at)).scalar_subquery())
     by_chance = in_force & last.c.exploration.in_(("drawn", "not drawn"))
+    refusals, *lately = (func.count(case((own, 1))) for own in (refused, in_force, by_chance))
     sums = (
         func.count(),
-        _number(refused),
+        refusals,
         func.count(known),
-        _number(known),
+        func.sum(case((known, 1), else_=0)),
         func.count(explored),
         *map(func.sum, (weight, good, weight * weight, good * good)),
-        *map(_number, (in_force, by_chance)),
+        *lately,
     )
     query = select(last.c.model_digest, *sums).where(last.c.place == 1)
     return query.group_by(last.c.model_digest, last.c.caller)
-
-
-def _number(flag: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((flag, 1), else_=0))
 
 
 def _together(callers: Sequence[Sequence[float]], cost: float) -> Experience:

@@ -413,8 +413,7 @@ class RefusalSummary:
     weights_of_squares, good_of_squares
         The same of (1 / propensity) squared.
     in_force, by_chance
-        The refused since the policy was last changed, and those of them whom chance could accept;
-        weighed as `refused`.
+        Of `refused`, those since the policy was last changed, and of them those open to chance.
     """
 
     decided: int

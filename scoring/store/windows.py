@@ -124,16 +124,15 @@ class Chances:
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]]) -> Self:
         """From an id, time, PD, chance, exploration, an outcome or None, and a loan each."""
-        columns = zip(*rows, strict=True) if rows else ((),) * 7
-        ids, moments, pds, chance, why, defaulted, loans = columns
+        ids, moments, pds, chance, why, bad, loans = zip(*rows, strict=True) if rows else ((),) * 7
         return cls(
             np.array(ids, "S36"),
             np.array([at.timestamp() * 1e6 for at in moments]).astype("M8[us]"),
             np.array(pds, np.float64),
             np.array(chance, np.float64),
             np.array([each or "" for each in why], "S12"),
-            np.array([each is not None for each in defaulted], np.bool_),
-            np.array(defaulted, np.bool_),
+            np.array([each is not None for each in bad], np.bool_),
+            np.array(bad, np.bool_),
             np.array(loans, "S36"),
         )
 
@@ -189,12 +188,9 @@ class Windows(Repository):
         first = predictions.alias("first").c
         at_first = (
             select(case((first.exploration == "drawn", first.propensity), else_=1.0))
-            .where(first.applicant == predictions.c.applicant)
-            .where(first.at >= _begun(), first.policy.is_not(None))
-            .order_by(first.at, first.id)
-            .limit(1)
-            .scalar_subquery()
-        )
+            .where(first.applicant == predictions.c.applicant, first.policy.is_not(None))
+            .where(first.at >= _begun()).order_by(first.at, first.id).limit(1).scalar_subquery()
+        )  # fmt: skip
         # Where it is not known under which policy, the decision says for itself.
         chance = case((drawn, func.coalesce(at_first, predictions.c.propensity)), else_=1.0)
         query = (
@@ -245,12 +241,10 @@ class Windows(Repository):
     def chances(
         self, since: datetime | None, until: datetime, now: datetime, digest: str | None = None
     ) -> Chances:
-        """Return those decided on since somebody was explored, by a model or by any.
+        """Return those on whom a model, or any, decided first from a time on and before another.
 
-        They are those whose first decision was taken from a time on and before another, times
-        without exploration left out; outcomes observed before `now` are known. Of those who ask
-        again the first decision counts: whether there is another depends on what it said, and the
-        same draw is found again.
+        Times without exploration are left out; outcomes observed before `now` are known. Only the
+        first decision counts: whether there is another depends on what it said.
         """
         column = predictions.c
         where = [column.at >= _begun(), column.at < until, column.policy.is_not(None)]
@@ -310,8 +304,8 @@ def _begun() -> ScalarSelect[datetime]:
 def _firsts(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
     """Return the first of each applicant's decisions, which are in the order of time.
 
-    To a loan that the first gave belongs the outcome that is known last, whichever of the
-    applicant's decisions it was told of. Those who were erased cannot be told apart: each counts.
+    If the first gave a loan, its outcome is the last that is known of any of them. Those who were
+    erased cannot be told apart: each counts.
     """
     firsts: dict[str, tuple[str, list[Any]]] = {}
     for applicant, decision, number, *rest, defaulted in rows:
