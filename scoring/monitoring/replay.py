@@ -370,14 +370,14 @@ def _replay_exploration(
 
     What a month had spent by then is not added up again: it depends on who came first.
     """
-    if decision.applicant == ERASED:
+    usual = decision.policy is None and decision.exploration is None
+    # From before there was exploration no propensity is on record.
+    if decision.applicant == ERASED or (usual and decision.propensity is None):
         return
     policy = None if decision.policy is None else policies(decision.policy)
-    if policy is None and (decision.policy is not None or decision.exploration is not None):
+    if policy is None and not usual:
         findings.lacks(decision, "the policy or the number by which it was drawn")
         return
-    if policy is None and decision.propensity is None:
-        return  # From before there was exploration.
     drawn = replace(decision, propensity=1.0, exploration=None)
     if policy is not None and decision.model_decision == "refuse" and not policy.refer_all:
         drawn = explored(replace(drawn, decision="refuse"), policy, least_known)

@@ -50,8 +50,7 @@ def explored(decision: Prediction, policy: Policy, least_known: float = LEAST_KN
     Returns
     -------
     Prediction
-        The same decision where it is no refusal, the PD is above the bound, an officer would have
-        to see an acceptance, or nobody is drawn.
+        The same decision where it is no refusal in the band, or an officer would have to accept.
     """
     share = policy.explore_share
     understood = decision.misunderstood is None

@@ -6,8 +6,6 @@ from alembic import op
 revision = "0016"
 down_revision = "0015"
 
-_SPENT = ["exploration", "at", "pd", "applicant", "id"]
-
 
 def upgrade() -> None:
     """Add the column and what the index lacks; budgets that no page can show become the largest.
@@ -18,4 +16,5 @@ def upgrade() -> None:
     op.execute("UPDATE policies SET explore_budget = 1e9 WHERE explore_budget > 1e9")
     name, some = "ix_predictions_exploration", sa.text("exploration IS NOT NULL")
     op.drop_index(name, "predictions")
-    op.create_index(name, "predictions", _SPENT, sqlite_where=some, postgresql_where=some)
+    spent = ["exploration", "at", "pd", "applicant", "id"]
+    op.create_index(name, "predictions", spent, sqlite_where=some, postgresql_where=some)
