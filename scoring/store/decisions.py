@@ -210,16 +210,13 @@ def _within_budget(
     spent, highest = _spent(connection, at), _highest(connection, band, at)
     decided = []
     for own in new:
-        chance, why = (
-            (own.applicant, own.policy, own.model_digest, own.exploration),
-            own.exploration,
-        )
-        if why is not None and spent > room and own.pd > highest[chance]:
+        chance = own.applicant, own.policy, own.model_digest, own.exploration
+        if own.exploration is not None and spent > room and own.pd > highest[chance]:
             refused = replace(own, decision="refuse", propensity=1.0, exploration="budget spent")
             decided.append(refused)
             continue
         highest[chance] = max(own.pd, highest[chance])
-        if why == "drawn":
+        if own.exploration == "drawn":
             spent += max(own.pd - highest[own.applicant], 0.0)
             highest[own.applicant] = max(own.pd, highest[own.applicant])
         decided.append(own)
