@@ -49,7 +49,8 @@ def test_the_last_report_is_told_as_it_was_written(client: FlaskClient, tmp_path
     assert told.pop("at").endswith("+00:00")
     assert told == json.loads((tmp_path / "monitoring.json").read_text())
     whole = (tmp_path / "monitoring.html").read_text()
-    for language, title in (("fr", "Surveillance : décisions du"), ("en", "Monitoring: decisions")):
+    titles = {"fr": "Surveillance\u00a0: décisions du", "en": "Monitoring: decisions"}
+    for language, title in titles.items():
         page = client.get("/monitoring/report", headers={**admin, "Accept-Language": language})
         assert page.content_type == "text/html; charset=utf-8"
         assert page.headers["Content-Language"] == language
