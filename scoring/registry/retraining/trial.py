@@ -31,8 +31,8 @@ from scoring.serving.scorer import Floats, Scorer
 
 _RESAMPLES = 1000
 _ALMOST_ALL = 0.95
-# A tenth of the odds: in honest retrainings, on other applicants, in a changed world or on those
-# alone whom the champion accepts, no effect moved by as much (docs/model-life.md).
+# A tenth of the odds: honest effects move further only where most of what is learnt is about
+# accepted applicants, and a person looks at these as well (docs/model-life.md).
 LARGEST_MOVE = 0.1
 # Whose contributions are looked at: more would take minutes and tell the same.
 _MOST = 2_000
