@@ -20,7 +20,7 @@ from scoring.modelling.candidates import DEFAULT_FAMILY, Candidate
 from scoring.modelling.examples import Matrix, Positions, examples_of
 from scoring.modelling.fit import candidate_of
 from scoring.serving.costs import Costs
-from scoring.serving.exploration import position
+from scoring.serving.exploration import position, room
 from scoring.serving.families import families
 from scoring.serving.families.base import Feature, Floats, Labels
 from scoring.serving.scorer import Scorer, encode
@@ -71,10 +71,9 @@ def decide(pds: Floats, place: Floats, policy: Policy, costs: Costs) -> Decided:
     band = refused & (pds <= policy.explore_bound)
     drawn = band & (place < policy.explore_share)
     spent = np.cumsum(drawn * pds, axis=-1) - drawn * pds
-    loss = costs.false_negative / costs.false_positive
-    room = spent <= policy.explore_budget / loss - policy.explore_bound
-    chance = np.where(refused, np.where(band & room, policy.explore_share, 0.0), 1.0)
-    return Decided(refused, ~refused | (drawn & room), chance, room & (chance > 0.0))
+    fits = spent <= room(policy, costs)
+    chance = np.where(refused, np.where(band & fits, policy.explore_share, 0.0), 1.0)
+    return Decided(refused, ~refused | (drawn & fits), chance, fits & (chance > 0.0))
 
 
 @dataclass(frozen=True)

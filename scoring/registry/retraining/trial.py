@@ -5,9 +5,8 @@ challenger that refuses more looks better, and what it would accept of the refus
 Where chance has accepted enough of the refused, each whom the policy might have accepted counts by
 1 / chance. Else the refused are represented by stand-ins: held-out applicants of known outcome whom
 the champion would refuse, in the share in which it refused; the fewer there are, the more each
-counts. These are of the original hold-out, on
-which both models are held against each other on their own, too: new labels must not unlearn what
-was known.
+counts. These are of the original hold-out, on which both models are held against each other on
+their own, too: new labels must not unlearn what was known.
 """
 
 from __future__ import annotations
