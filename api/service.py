@@ -101,6 +101,9 @@ def init_app(app: Flask, settings: Settings, patience: float) -> Service:
             logger.error("%s", error)
     reader = ApplicantReader(settings.row_limit, partial(unused_number, store))
     models = ModelManager(_source(settings), store, _warm, settings.poll_seconds)
+    # Before there are threads: two that make features for the first time at once break Polars'
+    # lazy import of NumPy.
+    archived = ArchivedModels(models.live, store)
     models.start()
     models.wait(patience)
     service = Service(
@@ -109,7 +112,7 @@ def init_app(app: Flask, settings: Settings, patience: float) -> Service:
         store,
         models,
         DecisionService(models, store, settings),
-        ArchivedModels(models.live, store),
+        archived,
         _Recently(partial(_prepare, store)),
     )
     app.extensions["service"] = service
