@@ -136,9 +136,8 @@ def _findings(
     scorer = kept_model(store, digest)
     if scorer is None:
         return Findings(window, "?", digest, own.ids.size, Quality(0), service)
-    chances = store.windows.chances(None, window.until, window.until, digest)
     # Whom the model refused and exploration accepted counts as refused: the model's mix is judged.
-    drawn = np.isin(own.ids, chances.ids[chances.exploration == b"drawn"])
+    drawn = (own.decisions == b"accept") & (own.pds > scorer.cutoff)
     own = replace(own, decisions=np.where(drawn, b"refuse", own.decisions))
     some = sample(store, own, scorer, size, seed)
     reference = scorer.profile
@@ -146,6 +145,7 @@ def _findings(
     lately = store.windows.settled(digest, window.since, window.until)
     ever = Settled.joined([store.windows.settled(digest, None, window.since), lately])
     decided = store.windows.decided_by_month(digest, window.until)
+    chances = store.windows.chances(None, window.until, window.until, digest)
     along = store.windows.shadowed([number.decode() for number in chances.ids])
     return Findings(
         window=window,

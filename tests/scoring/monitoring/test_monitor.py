@@ -426,6 +426,19 @@ def test_without_exploration_a_look_is_as_before(
     assert json.dumps(page.values(look(store, START, END), [])) == json.dumps(told)
 
 
+def test_who_is_drawn_again_on_asking_again_is_no_change_of_the_models_decisions(
+    store: Store, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "scoring.db") as connection:
+        connection.execute(
+            "UPDATE predictions SET policy = 1, decision = 'accept', model_decision = 'refuse', "
+            "exploration = 'drawn', propensity = 0.6, pd = 0.9, applicant = rowid % 2"
+        )
+    (found,) = look(store, START, END)
+    assert found.comparison is not None
+    assert found.comparison.refused.current == 1.0
+
+
 def test_with_exploration_a_look_tells_of_everybody(store: Store, tmp_path: Path) -> None:
     """The 140 of the highest PDs are as if refused, and three in five of them were drawn."""
     riskiest = sorted(store.decisions.search(), key=lambda one: -one.pd)[:140]
@@ -439,7 +452,7 @@ def test_with_exploration_a_look_tells_of_everybody(store: Store, tmp_path: Path
             why = ("accept", "drawn", 0.6) if drawn else ("refuse", "not drawn", 0.4)
             connection.execute(
                 "UPDATE predictions SET model_decision = 'refuse', decision = ?, exploration = ?, "
-                "propensity = ? WHERE id = ?", (*why, one.id),
+                "propensity = ?, pd = (1 + pd) / 2 WHERE id = ?", (*why, one.id),
             )  # fmt: skip
     store.outcomes.record(
         [
