@@ -40,8 +40,8 @@ def standing_for(sample_weight: Floats | None, applicants: int) -> Floats:
 def resamples(target: npt.ArrayLike, number: int, seed: int) -> Iterator[Floats]:
     """Draw applicants with replacement, as many of either outcome as there are.
 
-    Stratified because the default rate of the applicants at hand is a given of the comparison:
-    without it, its own chance would be part of every interval.
+    Stratified because the default rate of the applicants at hand is a given of a comparison. A
+    figure that follows this rate has to vary with its chance: give one outcome for all.
 
     Yields
     ------
@@ -75,7 +75,9 @@ def intervals(
 
     `figures_of` gives a value of each figure for each row of counts.
     """
-    parts = [figures_of(counts) for counts in resamples(target, number, seed)]
+    # A resample without any default has no share of them that is caught.
+    with np.errstate(invalid="ignore"):
+        parts = [figures_of(counts) for counts in resamples(target, number, seed)]
     once = figures_of(np.ones((1, np.size(target))))
     return {
         name: interval(value[0], np.concatenate([part[name] for part in parts]))

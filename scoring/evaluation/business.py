@@ -116,7 +116,8 @@ def study_cutoff(
         drawn = curves.costs(costs, counts)
         return {"best": curves.cutoffs[drawn.argmin(axis=1)], "theory": drawn[:, theory]}
 
-    found = bootstrap.intervals(figures_of, target, resamples, seed)
+    # The default rate is by chance, too.
+    found = bootstrap.intervals(figures_of, np.ones_like(target), resamples, seed)
     return CutoffStudy(costs.cutoff, found["best"], found["theory"], float(cost.min()))
 
 

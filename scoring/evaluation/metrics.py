@@ -104,14 +104,17 @@ def intervals(
     seed: int = 0,
     sample_weight: Floats | None = None,
 ) -> dict[str, Interval]:
-    """Compute the figures with percentile bootstrap intervals of 95 %, stratified by outcome.
+    """Compute the figures with percentile bootstrap intervals of 95 %.
 
     Applicants are drawn, the model stays as it is: the intervals say how the same model could
-    have come out on other applicants, not how another training would have. `ece` and `ks` are
+    have come out on other applicants, not how another training would have. Those of the ranking
+    are stratified by outcome; in all others the default rate is by chance, too. `ece` and `ks` are
     distances that noise can only lengthen, so their intervals lie high.
     """
     scored = _Scored.of(target, pds, cutoff, costs, sample_weight)
-    return bootstrap.intervals(scored.figures, _strata(target, sample_weight), resamples, seed)
+    strata = _strata(target, sample_weight)
+    ranking = bootstrap.intervals(scored.ranking, strata, resamples, seed)
+    return ranking | bootstrap.intervals(scored.levels, np.ones_like(strata), resamples, seed)
 
 
 def paired_difference(
@@ -243,12 +246,13 @@ class _Scored:
 
     def figures(self, counts: Floats) -> dict[str, Floats]:
         """Compute each figure for each row of counts, in the applicants' original order."""
+        return self.ranking(counts) | self.levels(counts)
+
+    def levels(self, counts: Floats) -> dict[str, Floats]:
+        """Compute the figures that follow the default rate for each row of counts."""
         weights = self._weights(counts)
         return (
-            self.ranking(counts)
-            | self._calibration(weights)
-            | self._recalibrations(weights)
-            | self._decisions(weights)
+            self._calibration(weights) | self._recalibrations(weights) | self._decisions(weights)
         )
 
     def ranking(self, counts: Floats) -> dict[str, Floats]:

@@ -114,7 +114,8 @@ def money_score(
     lost = np.where(~defaulted & turned_down, margins, 0.0)
     earned = np.where(~defaulted & ~turned_down, margins, 0.0)
     amounts = np.column_stack([losses + lost, earned - losses])
-    drawn = bootstrap.sums(amounts, target, resamples, seed)
+    # The default rate is by chance, too.
+    drawn = bootstrap.sums(amounts, np.ones_like(defaulted), resamples, seed)
     cost, profit = (
         bootstrap.interval(amounts[:, i].mean(), drawn[:, i] / defaulted.size) for i in (0, 1)
     )

@@ -256,8 +256,7 @@ def _cost(performance: Performance, limits: Thresholds) -> tuple[float, _Hit] | 
     """A higher cost than promised.
 
     Mistakes cost between 0 and the dearest one's price, which bounds the error of both costs if
-    the promise is true. The interval of the window's would be too narrow: it takes the number of
-    defaults for given.
+    the promise is true. The window's own would be too small where few happened to default.
     """
     figure = performance.figures.get("business_cost")
     promised = performance.promise("business_cost")

@@ -150,7 +150,7 @@ def test_each_resample_has_the_best_cutoff_of_its_applicants() -> None:
     target, pds = drawn_portfolio(200)
     chosen = [
         best_cutoff(np.repeat(target, times), np.repeat(pds, times), Costs())
-        for counts in bootstrap.resamples(target, 30, seed=2)
+        for counts in bootstrap.resamples(np.ones_like(target), 30, seed=2)
         for times in counts.astype(int)
     ]
     study = study_cutoff(target, pds, Costs(), resamples=30, seed=2)

@@ -122,7 +122,7 @@ def test_each_resample_is_recalibrated_to_its_own_optimum() -> None:
     target, pds = portfolio(1_500, error=0.7)
     logits = np.log(pds / (1 - pds))[:, None]
     slopes = []
-    for counts in bootstrap.resamples(target, 40, seed=5):
+    for counts in bootstrap.resamples(np.ones_like(target), 40, seed=5):
         for weights in counts:
             model = LogisticRegression(C=np.inf, tol=1e-10)
             slopes.append(model.fit(logits, target, sample_weight=weights).coef_[0, 0])
@@ -161,6 +161,16 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     drawn = [portfolio(600, seed) for seed in range(60)]
     found = [auc_interval(*people, resamples=100) for people in drawn]
     assert 52 <= sum(each.low <= truth <= each.high for each in found) <= 60
+
+
+@pytest.mark.parametrize("name", ["business_cost", "brier"])
+def test_intervals_of_a_level_allow_for_the_chance_of_the_default_rate(name: str) -> None:
+    def figure(seed: int) -> Interval:
+        return intervals(*portfolio(400, seed), 0.1, COSTS, resamples=100)[name]
+
+    found = [figure(seed) for seed in range(200)]
+    truth = np.mean([one.value for one in found])
+    assert sum(one.low <= truth <= one.high for one in found) >= 180
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
