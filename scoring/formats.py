@@ -83,10 +83,11 @@ def written(value: object, spec: str, language: str) -> str:
     language : str
         One of `scoring.language.LANGUAGES`.
     """
-    if isinstance(value, datetime):
-        return dates.format_datetime(value, spec, locale=language)
     if isinstance(value, date):
-        return dates.format_date(value, spec, locale=language)
+        form = dates.format_datetime if isinstance(value, datetime) else dates.format_date
+        day = form(value, spec, locale=language)
+        # CLDR has no form for the first of a month.
+        return re.sub(r"^1 ", "1er ", day) if language == "fr" else day
     if not isinstance(value, Real):
         return format(value, spec)
     form = _SPEC.fullmatch(spec)

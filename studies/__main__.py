@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -15,7 +16,22 @@ from scoring.errors import ScoringError
 _ALL = "all"
 _SeedOption = Annotated[int, typer.Option(min=0, help="Equal seeds give equal figures.")]
 _ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="How many work at it.")]
-_OutOption = Annotated[Path, typer.Option(help="The folder of the page and its JSON.")]
+
+
+def _made(folder: Path) -> Path:
+    """Make the folder before the work: what takes minutes must not be lost at its end."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise typer.BadParameter(f"nothing can be written into {folder}")
+    return folder
+
+
+_OutOption = Annotated[
+    Path, typer.Option(help="The folder of the page and its JSON.", callback=_made)
+]
 
 app = typer.Typer(
     name="studies",

@@ -137,8 +137,8 @@ def _decision(history: History, words: _Words) -> Iterator[str]:
         kinds = {"refer": "referred", "accept": "with_person" if history.prediction.actor else ""}
         kind = kinds.get(history.in_force) or "automatic"
         yield words(f"decision.{kind}", at=history.prediction.at)
-        if drawn:
-            yield words("decision.drawn")
+        if (chance := history.prediction.exploration) in ("drawn", "not drawn"):
+            yield words(f"decision.{chance.replace(' ', '_')}")
 
 
 def _loan(history: History, layouts: Layouts, words: _Words) -> Iterator[Section]:

@@ -44,7 +44,7 @@ def cohort(decisions: Chances, used: Flags | None = None) -> Cohort:
     """Choose whom estimates stand for, and tell how likely each was to show an outcome.
 
     It is the policy's chance times the share of loans, in the same month and given by the rule or
-    by exploration alike, whose outcome is known. Within these, outcomes that are late and loans
+    by exploration alike, whose outcome is used. Within these, outcomes that are late and loans
     that an officer refused after all are taken to be missing at random (response homogeneity
     groups: Sarndal, Swensson, Wretman, "Model assisted survey sampling", 1992, section 15.6).
 
@@ -53,7 +53,7 @@ def cohort(decisions: Chances, used: Flags | None = None) -> Cohort:
     decisions : Chances
         Their outcomes are used, those of `used` alone if it is given.
     """
-    known = decisions.known if used is None else decisions.known & used
+    used = decisions.known if used is None else decisions.known & used
     months, chance = decisions.at.astype("M8[M]"), decisions.chance.copy()
     drawn = decisions.exploration == b"drawn"
     banded = drawn | (decisions.exploration == b"not drawn")
@@ -72,11 +72,12 @@ def cohort(decisions: Chances, used: Flags | None = None) -> Cohort:
     for month in np.unique(months):
         for group in (~banded & (months == month), banded & (months == month)):
             loans = kept & group & (drawn | ~banded)
-            reported = float(known[loans].mean()) if loans.any() else 1.0
-            if reported < _REPORTED:
+            if not loans.any():
+                continue
+            if decisions.known[loans].mean() < _REPORTED or not used[loans].any():
                 leave_out("too_young", months == month)
-            chance[group] *= reported
-    seen, logged = known & kept, None
+            chance[group] *= used[loans].mean()
+    seen, logged = used & kept, None
     if seen.any():
         logged = Logged(decisions.pds[kept], chance[kept], seen[kept], decisions.defaulted[kept])
     return Cohort(kept, logged, int((seen & drawn).sum()), left_out)

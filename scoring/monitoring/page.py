@@ -321,9 +321,16 @@ def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
     if known is None:
         yield Paragraph(words("everybody.without"))
         return
+    reasons = [
+        words(f"everybody.left_out.{why}", count=count)
+        for why, count in known.left_out.items()
+        if count
+    ]
     if not known.figures:
         few = words("everybody.few", explored=known.explored, least=ENOUGH_EXPLORED)
         yield Paragraph(few)
+        if reasons:
+            yield Bullets(tuple(reasons))
         return
     counts = {name: getattr(known, name) for name in ("applicants", "observed", "explored")}
     yield Paragraph(words("everybody.known", **counts))
@@ -332,12 +339,9 @@ def _everybody(known: Everybody | None, words: Words) -> Iterable[Block]:
         for own in known.figures
     ]
     yield words.table("everybody", rows)
-    reasons = (
-        words(f"everybody.left_out.{why}", count=count)
-        for why, count in known.left_out.items()
-        if count
-    )
-    yield Bullets((*reasons, *words.lines("everybody.limits")))
+    compared = any(own.name == "model" for own in known.figures)
+    of_model = [words("everybody.of_model")] if compared else []
+    yield Bullets((*reasons, *words.lines("everybody.limits"), *of_model))
 
 
 def _estimates(own: Estimated, words: Words) -> tuple[str, str]:

@@ -35,6 +35,7 @@ from scoring.serving.scorer import Scorer
 
 CARD = "model card"
 _HELD_OUT = "held out"
+_NOT_WORSE = "not shown to be worse"
 # What is compared with the champion: name of the figure, its name in words, whether more is better.
 _COMPARED = (
     ("auc", "AUC", True),
@@ -54,14 +55,14 @@ class Margins:
     The first four are about two standard errors of the difference between two models of the same
     recipe on 2,000 held-out applicants: less would refuse for noise, more would let a worse model
     through. A challenger whose figure is worse than the champion's by more is refused, and so is
-    one that is worse beyond doubt (the whole 95 % interval of the difference), by however little.
+    one that is worse beyond chance (the whole 95 % interval of the difference), by however little.
 
     Attributes
     ----------
     worst_ece : float
         The largest calibration error of any champion; a larger one is let through where so few
         are held out that perfect PDs could show it (`chance_ece`), and where the champion's is
-        larger still beyond doubt.
+        larger still beyond chance.
     suspect_auc : float
         An AUC above it is taken for leakage.
     enough_defaults : int
@@ -353,7 +354,7 @@ class _Contest:
         better = bool(self._differences) and self._differences["ece"].high < 0
         words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
         if ece > bound and better:
-            words += ", beyond doubt less than the champion's"
+            words += ", beyond chance less than the champion's"
         passed = ece <= bound or better
         return Gate("calibration", passed, ece, bound, f"{words}.", alert=passed and ece > bound)
 
@@ -451,18 +452,18 @@ def _best(champions: Sequence[Scored], held_out: HeldOut, seed: int) -> Scored:
 def _not_worse(
     words: str, difference: Interval, margin: float, more_is_better: bool, whose: str
 ) -> Gate:
-    """Refuse what is worse by more than the margin, and what is worse beyond doubt."""
+    """Refuse what is worse by more than the margin, and what is worse beyond chance."""
     value, low, high = difference
     loss, least_loss = (-value, -high) if more_is_better else (value, low)
     bound = -margin if more_is_better else margin
     if least_loss > 0:
-        judgement = "worse beyond doubt"
+        judgement = "worse beyond chance"
     elif loss > margin:
         judgement = f"worse by more than {margin}"
     else:
-        judgement = "not worse"
+        judgement = _NOT_WORSE
     return Gate(
-        f"{words} against the {whose}", judgement == "not worse", value, bound,
+        f"{words} against the {whose}", judgement == _NOT_WORSE, value, bound,
         f"The {words} differs by {value:+.4f} [{low:+.4f}, {high:+.4f}] from the {whose}'s: "
         f"{judgement}.",
     )  # fmt: skip

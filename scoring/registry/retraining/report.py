@@ -34,8 +34,8 @@ def _page(attempt: Attempt, words: Words) -> Page:
     }
     sections = [
         _summary(attempt, words),
-        Section(words("verdict.title"), (Paragraph(attempt.judgement.why),)),
         *(Section(words(f"{name}.title"), tuple(blocks)) for name, blocks in tables.items()),
+        Section(words("verdict.title"), (Paragraph(attempt.judgement.why),)),
         Section(words("reading.title"), (Bullets(words.lines("reading.limits")),)),
     ]
     verdict = words("promoted" if attempt.promotion else "not_promoted")
@@ -98,6 +98,12 @@ def _summary(attempt: Attempt, words: Words) -> Section:
     if attempt.promotion:
         sentences.append(words("summary.promoted"))
     else:
+        if not attempt.trial.cheaper:
+            sentences.append(words("summary.not_cheaper"))
+        if unmet := attempt.judgement.gates.refused_by():
+            card = Words("card", words.language)
+            names = ", ".join(card.named("gates", gate.name) for gate in unmet)
+            sentences.append(words("summary.unmet", names=names))
         sentences.append(words("summary.kept"))
         if attempt.judgement.doubts:
             sentences += [words("summary.doubts"), *attempt.judgement.doubts]
@@ -115,6 +121,9 @@ def _material(attempt: Attempt, words: Words) -> Table:
         "taken": words("material.between", since=since, until=until),
         "calibrated": words.written(len(material.newest), ","),
     }
+    if weights := material.history.weights:
+        figures = {"explored": len(weights), "refused": sum(weights.values())}
+        known["explored"] = words("material.stand_for", **figures)
     left_out = (
         (words("material.left_out", why=why), words.written(count, ","))
         for why, count in (+material.left_out).items()

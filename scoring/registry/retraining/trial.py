@@ -105,7 +105,7 @@ class Trial:
 
     @property
     def moved(self) -> list[str]:
-        """Effects that have moved beyond doubt, and by more than is usual, in sentences."""
+        """Effects that have moved beyond chance, and by more than is usual, in sentences."""
         return [
             f"On the original hold-out features of {table} add {value:+.3f} [{low:+.3f}, "
             f"{high:+.3f}] to the log-odds of default beyond the champion's; {LARGEST_MOVE} is "

@@ -163,6 +163,17 @@ def test_a_late_outcome_weighs_on_those_of_its_month_and_kind() -> None:
     assert used.logged.weights.tolist() == [2.0, 0.0, 4.0, 0.0, 0.0]
 
 
+def test_a_month_whose_outcomes_are_mostly_learnt_from_is_not_too_young() -> None:
+    decisions = some(np.ones(4), [""] * 4, [True] * 4, [0, 1, 2, 3])
+    found = cohort(decisions, np.array([True, False, False, False]))
+    assert found.logged is not None
+    assert found.logged.weights.tolist() == [4.0, 0.0, 0.0, 0.0]
+    assert not found.left_out["too_young"]
+    none = cohort(decisions, np.zeros(4, dtype=np.bool_))
+    assert dict(+none.left_out) == {"too_young": 4}
+    assert none.logged is None
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01])
 def test_too_few_explored_outcomes_tell_nothing(share: float) -> None:
     decisions, _ = decided(np.random.default_rng(4), 3000, share=share or 1e-9)

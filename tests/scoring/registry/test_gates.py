@@ -145,7 +145,7 @@ def test_a_worse_model_is_refused_for_what_it_does_worse(
     )
     gate = gate_of(verdict, "AUC against the champion")
     assert gate.figure < gate.bound < 0
-    assert "worse beyond doubt" in gate.sentence
+    assert "worse beyond chance" in gate.sentence
 
 
 def test_noise_is_seldom_refused_and_a_clear_loss_seldom_let_through(
@@ -214,7 +214,7 @@ def test_a_miscalibrated_model_may_follow_one_that_is_worse_beyond_doubt(
     assert gate.passed
     assert gate.alert
     assert gate.figure > gate.bound
-    assert "beyond doubt less than the champion's" in gate.sentence
+    assert "beyond chance less than the champion's" in gate.sentence
     equal = judge(model("2", wrong), model("1", wrong), held_out, card)
     assert refused(equal) == ["calibration"]
 
