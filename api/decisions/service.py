@@ -100,7 +100,7 @@ class DecisionService:
         champion = self._models.champion()
         applicant = self._completed(request)
         (model_score,) = score(champion, np.stack(compute_features([applicant.rows])))
-        settled = self._settle(applicant.misunderstood, model_score.decision, model_score.known)
+        settled = self._settle(applicant, model_score.decision, model_score.known)
         return Supposition(applicant, model_score, *settled)
 
     def offer(self, request: DecisionRequest) -> tuple[Applicant, LiveModel, Offered]:
@@ -123,8 +123,7 @@ class DecisionService:
         return [self._offered(applicant, model) for model in models]
 
     def _offered(self, applicant: Applicant, model: LiveModel) -> Offered:
-        refer_all = self._models.policy.refer_all
-        settled = partial(self._settle, applicant.misunderstood, refer_all=refer_all)
+        settled = partial(self._settle, applicant, refer_all=self._models.policy.refer_all)
         return find_offers(model.scorer, applicant.rows, self._settings.offers, settled)
 
     def _completed(self, request: DecisionRequest) -> Applicant:
@@ -155,10 +154,11 @@ class DecisionService:
         routes = [self._models.route(item.request.applicant.id) for item in featured]
         scores = score_by_routes([item.vector for item in featured], routes)
         policy = self._models.policy
-        settle_all = partial(self._settle, refer_all=policy.refer_all)
         answering = (own[route.model.digest] for route, own in zip(routes, scores, strict=True))
         settled = [
-            settle_all(item.request.applicant.misunderstood, own.decision, own.known)
+            self._settle(
+                item.request.applicant, own.decision, own.known, refer_all=policy.refer_all
+            )
             for item, own in zip(featured, answering, strict=True)
         ]
         terms = self._settings.terms
@@ -181,7 +181,7 @@ class DecisionService:
 
     def _settle(
         self,
-        misunderstood: str | None,
+        applicant: Applicant,
         decision: Decision,
         known: float | None,
         *,
@@ -190,7 +190,7 @@ class DecisionService:
         return settle(
             decision,
             known,
-            understood=misunderstood is None,
+            understood=applicant.misunderstood is None,
             least_known=self._settings.least_known,
             refer_all=refer_all,
         )
