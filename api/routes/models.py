@@ -193,15 +193,19 @@ def _policy_answer(policy: Policy) -> Response:
     return response
 
 
+def _answering(policy: Policy) -> list[Scorer]:
+    """The models that answer under a policy, the champion first; none while none is in service."""
+    several = policy.strategy in ("split", "bandit")
+    return [model.scorer for model in current_service().models.live()[: None if several else 1]]
+
+
 def _explored(policy: Policy) -> dict[str, Any]:
     """Tell what becomes of exploration under a policy, by the models that then answer."""
-    service = current_service()
-    several = policy.strategy in ("split", "bandit")
-    scorers = [model.scorer for model in service.models.live()[: None if several else 1]]
+    scorers = _answering(policy)
     if not scorers:
         return dict.fromkeys(PolicyState.model_fields.keys() - PolicyAnswer.model_fields.keys())
     floors, costs = [scorer.refer_band[1] for scorer in scorers], scorers[0].costs
-    spent = service.store.decisions.spent(datetime.now(UTC))
+    spent = current_service().store.decisions.spent(datetime.now(UTC))
     return {
         "exploration": state(policy, min(floors), spent, costs),
         "explore_floor": max(floors),
@@ -212,13 +216,15 @@ def _explored(policy: Policy) -> dict[str, Any]:
 
 def _check_explored(policy: Policy) -> None:
     """Refuse exploration by which nobody could ever be drawn; raises ProblemError 422."""
-    facts, errors = _explored(policy), []
-    if not policy.explore_share or facts["exploration"] is None:
+    scorers, errors = _answering(policy), []
+    if not policy.explore_share or not scorers:
         return
-    if policy.explore_bound <= (floor := facts["explore_floor"]):
+    floor = max(scorer.refer_band[1] for scorer in scorers)
+    least = policy.explore_bound * scorers[0].costs.loss
+    if policy.explore_bound <= floor:
         wrong = f"must be above {floor:g}, up to which nobody is refused; explore_share 0 ends it"
         errors.append(FieldError("/explore_bound", wrong))
-    if policy.explore_budget <= (least := policy.explore_bound * facts["default_cost"]):
+    if policy.explore_budget <= least:
         wrong = f"must be above {least:g}, what one acceptance at explore_bound may lose"
         errors.append(FieldError("/explore_budget", wrong))
     if errors:
