@@ -48,9 +48,8 @@ def fresh(
     seen = np.array([times.get(number, 0) for number in held_out.applicants])
     left = seen < margins.uses
     left |= bool(target[left].sum() < margins.enough_defaults)
-    kept = replace(held_out.part(left), uses=int(seen[left].max()))
-    uses.look(kept.applicants, model)
-    return kept, [own[left] for own in pds]
+    kept = held_out.part(left)
+    return replace(kept, uses=uses.look(kept.applicants, model)), [own[left] for own in pds]
 
 
 def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:
