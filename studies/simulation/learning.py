@@ -13,11 +13,9 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from scoring.evaluation.fairness import attributes
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.examples import HOLDOUT_RULE, Examples, applicants_digest
+from scoring.modelling.examples import Examples, applicants_digest
 from scoring.modelling.pipeline import Data, TrainingSettings, fitted, revalidated
-from scoring.registry.gates import HeldOut
 from scoring.registry.holdout import Unseen
 from scoring.registry.retraining.history import History
 from scoring.registry.retraining.retrain import check_enough, newest_of, window_of, with_outcomes
@@ -71,7 +69,7 @@ class Trainer:
     def original(self) -> Unseen:
         """Those of the first applicants that no model learns from."""
         _, holdout = self.first.holdout()
-        return _unseen(holdout.frame, holdout.target)
+        return Unseen.of(holdout.frame, holdout.target)
 
     def first_model(self) -> Scorer:
         """Make the model of the beginning."""
@@ -90,7 +88,7 @@ class Trainer:
     ) -> Trial:
         """Compare models on the newest decisions, and two of them on the original hold-out."""
         newest = known.newest
-        unseen = _unseen(known.features(self.pool, newest), _target(newest.decisions))
+        unseen = Unseen.of(known.features(self.pool, newest), _target(newest.decisions))
         last = newest.decisions[-1].at
         window = window_of(known.store, newest, known.since, last, known.now)
         seed = self.settings.seed
@@ -147,9 +145,3 @@ class Known:
 
 def _target(decisions: Sequence[Labelled]) -> Labels:
     return np.array([own.defaulted for own in decisions], dtype=np.int8)
-
-
-def _unseen(frame: pl.DataFrame, target: Labels) -> Unseen:
-    groups = attributes(frame).select("sex", "age")
-    numbers = tuple(frame["SK_ID_CURR"])
-    return Unseen(HeldOut(target, groups, HOLDOUT_RULE, applicants=numbers), frame)
