@@ -154,9 +154,9 @@ def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayL
     )
     plain, normed, corrected = (_half_width(logged, *each) for each in cases)
     return Estimates(
-        _interval(total, plain / number),
-        _interval(ratio, normed / float(np.sum(weights))),
-        _interval(robust, corrected / number),
+        Interval.around(total, plain / number),
+        Interval.around(ratio, normed / float(np.sum(weights))),
+        Interval.around(robust, corrected / number),
     )
 
 
@@ -171,7 +171,7 @@ def mean_of_seen(logged: Logged, if_defaulted: Floats, if_good: Floats) -> Inter
     # The variance counts each by the chance to be seen, which has come true for all of these.
     bad, good = ((each - mean) * weights**1.5 for each in (if_defaulted, if_good))
     half = _half_width(logged, np.zeros(weights.size), bad, good)
-    return _interval(mean, half / float(np.sum(weights)))
+    return Interval.around(mean, half / float(np.sum(weights)))
 
 
 def _half_width(logged: Logged, unseen: Floats, bad: Floats, good: Floats) -> float:
@@ -242,11 +242,7 @@ def _auc(logged: Logged, bads: _Cases, goods: _Cases) -> Interval:
     unseen, default, sound = (
         own * as_bad + other * as_good for own, other in zip(bads, goods, strict=True)
     )
-    return _interval(value, _half_width(logged, unseen, default, sound) / pairs)
-
-
-def _interval(value: float, half: float) -> Interval:
-    return Interval(value, value - half, value + half)
+    return Interval.around(value, _half_width(logged, unseen, default, sound) / pairs)
 
 
 def _below(place: npt.NDArray[np.intp], amount: Floats) -> Floats:

@@ -101,4 +101,4 @@ def paired_saving(savings: Sequence[float], others: Sequence[float] | float = 0.
         return Interval(mean, float("nan"), float("nan"))
     error = float(beyond.std(ddof=1)) / np.sqrt(beyond.size)
     half = float(stats.t.ppf(0.975, beyond.size - 1)) * error
-    return Interval(mean, mean - half, mean + half)
+    return Interval.around(mean, half)
