@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from scoring.evaluation.bootstrap import Flags
 from scoring.monitoring.alerts import notify
 from scoring.monitoring.monitor import look
 from scoring.monitoring.rules import assess
@@ -45,7 +45,7 @@ class Ledger:
     """
 
     pd: Floats
-    refused: npt.NDArray[np.bool_]
+    refused: Flags
 
     @classmethod
     def of(cls, size: int) -> Ledger:
