@@ -103,14 +103,8 @@ def default_rate(logged: Logged) -> Estimates:
 def policy_cost(logged: Logged, refused: Flags, costs: Costs) -> Estimates:
     """Estimate the mean cost an applicant of refusing some, whoever was refused in fact.
 
-    Parameters
-    ----------
-    logged : Logged
-        The applicants.
-    refused : numpy.ndarray of bool of shape (applicants,)
-        Whom the rule would refuse that is to be judged: another cut-off, or another model's.
-    costs : Costs
-        What the two mistakes cost, in whose units the estimate is.
+    Of shape (applicants,), `refused` says whom the rule would refuse that is to be judged: another
+    cut-off, or another model's. The estimate is in the units of `costs`.
     """
     return expectation(
         logged, costs.false_negative * ~refused, costs.false_positive * np.asarray(refused)
@@ -126,18 +120,9 @@ def observed_to_expected(logged: Logged) -> Estimates:
 def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayLike) -> Estimates:
     """Estimate the mean over all applicants of what depends on the outcome.
 
-    Parameters
-    ----------
-    logged : Logged
-        The applicants.
-    if_defaulted, if_good : array-like of shape (applicants,) or a number
-        What each counts as with either outcome.
-
-    Returns
-    -------
-    Estimates
-        With intervals; that of the self-normalised one, a ratio, is to the first order (Sarndal,
-        Swensson, Wretman, "Model assisted survey sampling", 1992, section 5.7).
+    What each counts as with either outcome is of shape (applicants,), or one number. The interval
+    of the self-normalised estimate, a ratio, is to the first order (Sarndal, Swensson, Wretman,
+    "Model assisted survey sampling", 1992, section 5.7).
     """
     chance, weights, number = logged.chance, logged.weights, logged.pds.size
     bad, good = (np.broadcast_to(value, number) for value in (if_defaulted, if_good))
@@ -204,14 +189,9 @@ def auc(logged: Logged) -> Estimates:
 
     Every pair of a default and a good applicant counts by the product of their weights, or of what
     the model expects of them, corrected. The sum over all pairs is not known, so that the first
-    two estimates are one. The variance is that of what each applicant adds to the ratio (DeLong,
-    DeLong, Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
-    characteristic curves", 1988, with weights).
-
-    Returns
-    -------
-    Estimates
-        The first two are NaN where only one outcome was observed.
+    two estimates are one; they are NaN where only one outcome was observed. The variance is that of
+    what each applicant adds to the ratio (DeLong, DeLong, Clarke-Pearson, "Comparing the areas
+    under two or more correlated receiver operating characteristic curves", 1988, with weights).
     """
     nobody, share = np.zeros(logged.pds.size), 1.0 / logged.chance
     weighted = _auc(logged, (nobody, share, nobody), (nobody, nobody, share))

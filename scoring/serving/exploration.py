@@ -19,14 +19,8 @@ PUBLIC_SALT = "credit-scoring exploration"
 def position(applicant: str, digest: str, salt: str = PUBLIC_SALT) -> float:
     """Map an applicant and a model to a place from 0 to 1, the same whenever it is asked for.
 
-    Parameters
-    ----------
-    applicant : str
-        As `Pseudonyms.applicant` gives it.
-    digest : str
-        The SHA-256 of the manifest of the model that refuses.
-    salt : str
-        Whoever knows it can tell beforehand who will be drawn.
+    The applicant is as `Pseudonyms.applicant` gives it, the model the one that refuses, by its
+    manifest's SHA-256. Whoever knows the salt can tell beforehand who will be drawn.
     """
     hashed = hashlib.sha256(f"{salt} {digest} {applicant}".encode()).digest()
     return int.from_bytes(hashed[:8], "big") / 2**64
@@ -36,21 +30,9 @@ def explored(decision: Prediction, policy: Policy, least_known: float = LEAST_KN
     """Decide whether one whom the model refuses is accepted at random, and how likely that was.
 
     Nothing but the PD tells who is in the band, and all of them are equally likely to be drawn. A
-    larger share keeps those whom a smaller one drew.
-
-    Parameters
-    ----------
-    decision : Prediction
-        What is decided without exploration.
-    policy : Policy
-        The policy in force.
-    least_known : float
-        As `scoring.serving.caution.settle` has it.
-
-    Returns
-    -------
-    Prediction
-        The same decision where it is no refusal in the band, or an officer would have to accept.
+    larger share keeps those whom a smaller one drew. The decision stays as it is where it is no
+    refusal in the band, or where an officer would have to accept (`scoring.serving.caution.settle`
+    says who, by `least_known`).
     """
     share = policy.explore_share
     understood = decision.misunderstood is None
