@@ -120,9 +120,9 @@ def observed_to_expected(logged: Logged) -> Estimates:
 def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayLike) -> Estimates:
     """Estimate the mean over all applicants of what depends on the outcome.
 
-    What each counts as with either outcome is of shape (applicants,), or one number. The interval
-    of the self-normalised estimate, a ratio, is to the first order (Sarndal, Swensson, Wretman,
-    "Model assisted survey sampling", 1992, section 5.7).
+    Each counts as `if_defaulted` or as `if_good`, of shape (applicants,) or one number. The
+    interval of the self-normalised estimate, a ratio, is to the first order (Sarndal, Swensson,
+    Wretman, "Model assisted survey sampling", 1992, section 5.7).
     """
     chance, weights, number = logged.chance, logged.weights, logged.pds.size
     bad, good = (np.broadcast_to(value, number) for value in (if_defaulted, if_good))
