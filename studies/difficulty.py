@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from scoring.evaluation.bootstrap import Interval, interval, sums
-from scoring.evaluation.metrics import intervals, paired_difference
+from scoring.evaluation.metrics import auc_interval, intervals, paired_difference
 from scoring.features import build_features
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import Examples
@@ -43,11 +43,10 @@ def difficulty(frames: Mapping[str, pl.DataFrame]) -> dict[str, Interval]:
     sources = _validated("trees", replace(examples, features=scores))
     target, cutoff = examples.target, COSTS.cutoff
     of_trees = intervals(target, trees.raw_pds, cutoff, COSTS, RESAMPLES)
-    of_linear = intervals(target, linear.raw_pds, cutoff, COSTS, RESAMPLES)
     gap = paired_difference(target, linear.raw_pds, trees.raw_pds, cutoff, cutoff, COSTS, RESAMPLES)
     return {
         "AUC, trees": of_trees["auc"],
-        "AUC, linear": of_linear["auc"],
+        "AUC, linear": auc_interval(target, linear.raw_pds, RESAMPLES),
         "AUC, linear minus trees": gap["auc"],
         "calibration slope": of_trees["calibration_slope"],
         "calibration intercept": of_trees["calibration_intercept"],
