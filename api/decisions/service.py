@@ -16,7 +16,6 @@ has is in the store.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -39,7 +38,7 @@ from scoring.serving.caution import ReferReason, settle
 from scoring.serving.costs import Decision
 from scoring.serving.exploration import explored, room
 from scoring.serving.offers import Offered, Settled, find_offers
-from scoring.store import Policy, Prediction, Store, StoreUnavailableError
+from scoring.store import Prediction, Store, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +162,7 @@ class DecisionService:
         ]
         terms = self._settings.terms
         records = [
-            self._explored(record_of(*item, terms, self._store), policy)
+            explored(record_of(*item, terms, self._store), policy, self._settings.least_known)
             for item in zip(featured, routes, scores, settled, strict=True)
         ]
         within = room(policy, self._models.champion().scorer.costs)
@@ -171,13 +170,6 @@ class DecisionService:
         new = [kept for kept, own in zip(recorded, records, strict=True) if kept.id == own.id]
         metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
         return list(map(unless_taken, records, recorded))
-
-    def _explored(self, record: Prediction, policy: Policy) -> Prediction:
-        """Let chance accept a refusal, and note by which policy, while there is exploration."""
-        if not policy.explore_share:
-            return record
-        record = replace(record, policy=policy.number)
-        return explored(record, policy, self._settings.least_known)
 
     def _settle(
         self,

@@ -30,15 +30,17 @@ def explored(decision: Prediction, policy: Policy, least_known: float = LEAST_KN
     """Decide whether one whom the model refuses is accepted at random, and how likely that was.
 
     Nothing but the PD tells who is in the band, and all of them are equally likely to be drawn. A
-    larger share keeps those whom a smaller one drew. The decision stays as it is where it is no
-    refusal in the band, or where an officer would have to accept (`scoring.serving.caution.settle`
-    says who, by `least_known`).
+    larger share keeps those whom a smaller one drew. Where it is no refusal in the band, or where
+    an officer would have to accept (`scoring.serving.caution.settle` says who, by `least_known`),
+    the decision only gets the number of the policy; without exploration not even that.
     """
-    share = policy.explore_share
-    understood = decision.misunderstood is None
+    if not policy.explore_share:
+        return decision
+    decision = replace(decision, policy=policy.number)
+    share, understood = policy.explore_share, decision.misunderstood is None
     accepted, _ = settle("accept", decision.known, understood=understood, least_known=least_known)
     open_to_chance = decision.decision == "refuse" and accepted == "accept"
-    if not (share and open_to_chance and decision.pd <= policy.explore_bound):
+    if not open_to_chance or decision.pd > policy.explore_bound:
         return decision
     salt = policy.explore_salt or PUBLIC_SALT
     if position(decision.applicant, decision.model_digest, salt) < share:
