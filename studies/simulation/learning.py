@@ -19,7 +19,7 @@ from scoring.modelling.pipeline import Data, TrainingSettings, fitted, revalidat
 from scoring.registry.holdout import Unseen
 from scoring.registry.retraining.history import History
 from scoring.registry.retraining.retrain import check_enough, newest_of, window_of, with_outcomes
-from scoring.registry.retraining.trial import Trial, compared
+from scoring.registry.retraining.trial import Trial, Window, compared
 from scoring.serving.costs import Costs
 from scoring.serving.families.base import Labels
 from scoring.serving.scorer import MODEL_NAME, Scorer
@@ -87,12 +87,9 @@ class Trainer:
         self, challenger: Scorer, champion: Scorer, past: Sequence[Scorer], known: Known
     ) -> Trial:
         """Compare models on the newest decisions, and two of them on the original hold-out."""
-        newest = known.newest
+        newest, seed = known.window.history, self.settings.seed
         unseen = Unseen.of(known.features(self.pool, newest), _target(newest.decisions))
-        last = newest.decisions[-1].at
-        window = window_of(known.store, newest, known.since, last, known.now)
-        seed = self.settings.seed
-        return compared(challenger, champion, window, unseen, self.original, seed, past)
+        return compared(challenger, champion, known.window, unseen, self.original, seed, past)
 
     def _made(self, examples: Examples, newest: Collection[int], version: str) -> Scorer:
         development, holdout = examples.holdout()
@@ -106,14 +103,11 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Known:
-    """Decisions whose outcome is known: those `before` are learnt from, the `newest` are not."""
+    """Decisions whose outcome is known: those `before` the `window` are learnt from."""
 
-    store: Store
     arrivals: Arrivals
-    now: datetime
-    since: datetime
     before: History
-    newest: History
+    window: Window
 
     @classmethod
     def at(cls, store: Store, arrivals: Arrivals, now: datetime) -> Known:
@@ -125,12 +119,13 @@ class Known:
             If there are too few outcomes to learn from, or to compare on.
         """
         decisions, _ = with_outcomes(store, now)
-        since = decisions[-1].at - WINDOW
+        since, last = decisions[-1].at - WINDOW, decisions[-1].at
         before = [own for own in decisions if own.at < since]
         newest = decisions[len(before) :]
         check_enough(before, f"before the newest {WINDOW.days} days")
         check_enough(newest, f"in the newest {WINDOW.days} days")
-        return cls(store, arrivals, now, since, cls.history(before), cls.history(newest))
+        window = window_of(store, cls.history(newest), since, last, now)
+        return cls(arrivals, cls.history(before), window)
 
     @staticmethod
     def history(decisions: Sequence[Labelled]) -> History:
