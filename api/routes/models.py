@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from flask import Response
 from pydantic import BaseModel, Field
@@ -55,6 +55,10 @@ class Models(BaseModel):
     challenger: ModelFacts | None
 
 
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Budget = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
 class PolicyAnswer(BaseModel):
     """How models are used."""
 
@@ -63,22 +67,18 @@ class PolicyAnswer(BaseModel):
         "answered; split: it answers a share of the applicants; bandit: whoever costs less, the "
         "champion while nothing tells what refusals cost"
     )
-    challenger_share: float = Field(ge=0, le=1, description="Of a split, and of first trials")
+    challenger_share: _Share = Field(description="Of a split, and of first trials")
     refer_all: bool = Field(description="Whether every application goes to an officer")
-    explore_share: float = Field(
-        ge=0,
-        le=1,
+    explore_share: _Share = Field(
         description="Of those refused with a probability up to the bound, the share accepted at "
-        "random; 0: nobody is",
+        "random; 0: nobody is"
     )
-    explore_bound: float = Field(
-        ge=0, le=1, description="The probability above which no refused applicant is accepted so"
+    explore_bound: _Share = Field(
+        description="The probability above which no refused applicant is accepted so"
     )
-    explore_budget: float = Field(
-        ge=0,
-        le=1e9,
+    explore_budget: _Budget = Field(
         description="The expected loss of a month (UTC) beyond which nobody else is accepted so: "
-        "the sum of probability x false_negative, in units of one refused good applicant",
+        "the sum of probability x false_negative, in units of one refused good applicant"
     )
 
 
@@ -105,11 +105,11 @@ class PolicyBody(Body):
     """A change of how models are used; what is left out stays."""
 
     strategy: Strategy | None = None
-    challenger_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    challenger_share: _Share | None = None
     refer_all: bool | None = None
-    explore_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
-    explore_bound: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
-    explore_budget: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+    explore_share: _Share | None = None
+    explore_bound: _Share | None = None
+    explore_budget: _Budget | None = None
     actor: Text = Field(description="Who changes it")
     motive: Motive = Field(description="Why; it is kept")
 
