@@ -79,8 +79,7 @@ class Trainer:
         """Make a model of the first applicants and of decisions, the newest of them left out."""
         frame = pl.concat([self.first.frame, known.features(self.pool, known.before)])
         target = np.concatenate([self.first.target, _target(known.before.decisions)])
-        examples = Examples(frame, target, self.first.features)
-        examples = examples.standing_for(known.before.weights)
+        examples = Examples(frame, target, self.first.features).standing_for(known.before.weights)
         return self._made(examples, newest_of(known.before, WINDOW), version)
 
     def trial(
