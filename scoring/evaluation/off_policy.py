@@ -106,9 +106,7 @@ def policy_cost(logged: Logged, refused: Flags, costs: Costs) -> Estimates:
     Of shape (applicants,), `refused` says whom the rule would refuse that is to be judged: another
     cut-off, or another model's. The estimate is in the units of `costs`.
     """
-    return expectation(
-        logged, costs.false_negative * ~refused, costs.false_positive * np.asarray(refused)
-    )
+    return expectation(logged, costs.false_negative * ~refused, costs.false_positive * refused)
 
 
 def observed_to_expected(logged: Logged) -> Estimates:
