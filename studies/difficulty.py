@@ -12,12 +12,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from scoring.evaluation.bootstrap import Interval, interval, resamples
-from scoring.evaluation.metrics import intervals, paired_difference
+from scoring.evaluation.bootstrap import Interval, interval, sums
+from scoring.evaluation.metrics import auc_interval, intervals, paired_difference
 from scoring.features import build_features
 from scoring.modelling.candidates import Candidate
 from scoring.modelling.examples import Examples
-from scoring.modelling.folds import prepare
 from scoring.modelling.validation import Validation, cross_validate
 from scoring.serving.costs import Costs
 
@@ -44,11 +43,10 @@ def difficulty(frames: Mapping[str, pl.DataFrame]) -> dict[str, Interval]:
     sources = _validated("trees", replace(examples, features=scores))
     target, cutoff = examples.target, COSTS.cutoff
     of_trees = intervals(target, trees.raw_pds, cutoff, COSTS, RESAMPLES)
-    of_linear = intervals(target, linear.raw_pds, cutoff, COSTS, RESAMPLES)
     gap = paired_difference(target, linear.raw_pds, trees.raw_pds, cutoff, cutoff, COSTS, RESAMPLES)
     return {
         "AUC, trees": of_trees["auc"],
-        "AUC, linear": of_linear["auc"],
+        "AUC, linear": auc_interval(target, linear.raw_pds, RESAMPLES),
         "AUC, linear minus trees": gap["auc"],
         "calibration slope": of_trees["calibration_slope"],
         "calibration intercept": of_trees["calibration_intercept"],
@@ -57,7 +55,7 @@ def difficulty(frames: Mapping[str, pl.DataFrame]) -> dict[str, Interval]:
 
 
 def _validated(family: str, examples: Examples) -> Validation:
-    return cross_validate(Candidate.of(family), prepare(examples), COSTS)
+    return cross_validate(Candidate.of(family), examples, COSTS)
 
 
 def explained_share(part: Validation, whole: Validation) -> Interval:
@@ -70,8 +68,8 @@ def explained_share(part: Validation, whole: Validation) -> Interval:
     losses = np.column_stack(
         [-np.log(np.where(whole.target == 1, pds, 1 - pds)) for pds in (rate, part.pds, whole.pds)]
     )
-    drawn = [_share(counts @ losses) for counts in resamples(whole.target, RESAMPLES, seed=0)]
-    return interval(float(_share(losses.sum(axis=0))), np.concatenate(drawn))
+    drawn = _share(sums(losses, whole.target, RESAMPLES, seed=0))
+    return interval(float(_share(losses.sum(axis=0))), drawn)
 
 
 def _share(losses: np.ndarray) -> np.ndarray:

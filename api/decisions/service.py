@@ -16,7 +16,6 @@ has is in the store.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -39,7 +38,7 @@ from scoring.serving.caution import ReferReason, settle
 from scoring.serving.costs import Decision
 from scoring.serving.exploration import explored, room
 from scoring.serving.offers import Offered, Settled, find_offers
-from scoring.store import Policy, Prediction, Store, StoreUnavailableError
+from scoring.store import Prediction, Store, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class DecisionService:
         champion = self._models.champion()
         applicant = self._completed(request)
         (model_score,) = score(champion, np.stack(compute_features([applicant.rows])))
-        settled = self._settle(applicant.misunderstood, model_score.decision, model_score.known)
+        settled = self._settle(applicant, model_score.decision, model_score.known)
         return Supposition(applicant, model_score, *settled)
 
     def offer(self, request: DecisionRequest) -> tuple[Applicant, LiveModel, Offered]:
@@ -123,8 +122,7 @@ class DecisionService:
         return [self._offered(applicant, model) for model in models]
 
     def _offered(self, applicant: Applicant, model: LiveModel) -> Offered:
-        refer_all = self._models.policy.refer_all
-        settled = partial(self._settle, applicant.misunderstood, refer_all=refer_all)
+        settled = partial(self._settle, applicant, refer_all=self._models.policy.refer_all)
         return find_offers(model.scorer, applicant.rows, self._settings.offers, settled)
 
     def _completed(self, request: DecisionRequest) -> Applicant:
@@ -155,15 +153,16 @@ class DecisionService:
         routes = [self._models.route(item.request.applicant.id) for item in featured]
         scores = score_by_routes([item.vector for item in featured], routes)
         policy = self._models.policy
-        settle_all = partial(self._settle, refer_all=policy.refer_all)
         answering = (own[route.model.digest] for route, own in zip(routes, scores, strict=True))
         settled = [
-            settle_all(item.request.applicant.misunderstood, own.decision, own.known)
+            self._settle(
+                item.request.applicant, own.decision, own.known, refer_all=policy.refer_all
+            )
             for item, own in zip(featured, answering, strict=True)
         ]
         terms = self._settings.terms
         records = [
-            self._explored(record_of(*item, terms, self._store), policy)
+            explored(record_of(*item, terms, self._store), policy, self._settings.least_known)
             for item in zip(featured, routes, scores, settled, strict=True)
         ]
         within = room(policy, self._models.champion().scorer.costs)
@@ -172,16 +171,9 @@ class DecisionService:
         metrics.observe_predictions([(p.role, p.model_version, p.pd, p.decision) for p in new])
         return list(map(unless_taken, records, recorded))
 
-    def _explored(self, record: Prediction, policy: Policy) -> Prediction:
-        """Let chance accept a refusal, and note by which policy, while there is exploration."""
-        if not policy.explore_share:
-            return record
-        record = replace(record, policy=policy.number)
-        return explored(record, policy, self._settings.least_known)
-
     def _settle(
         self,
-        misunderstood: str | None,
+        applicant: Applicant,
         decision: Decision,
         known: float | None,
         *,
@@ -190,7 +182,7 @@ class DecisionService:
         return settle(
             decision,
             known,
-            understood=misunderstood is None,
+            understood=applicant.misunderstood is None,
             least_known=self._settings.least_known,
             refer_all=refer_all,
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from flask import Response
 from pydantic import BaseModel, Field
@@ -55,6 +55,10 @@ class Models(BaseModel):
     challenger: ModelFacts | None
 
 
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Budget = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
 class PolicyAnswer(BaseModel):
     """How models are used."""
 
@@ -63,22 +67,18 @@ class PolicyAnswer(BaseModel):
         "answered; split: it answers a share of the applicants; bandit: whoever costs less, the "
         "champion while nothing tells what refusals cost"
     )
-    challenger_share: float = Field(ge=0, le=1, description="Of a split, and of first trials")
+    challenger_share: _Share = Field(description="Of a split, and of first trials")
     refer_all: bool = Field(description="Whether every application goes to an officer")
-    explore_share: float = Field(
-        ge=0,
-        le=1,
+    explore_share: _Share = Field(
         description="Of those refused with a probability up to the bound, the share accepted at "
-        "random; 0: nobody is",
+        "random; 0: nobody is"
     )
-    explore_bound: float = Field(
-        ge=0, le=1, description="The probability above which no refused applicant is accepted so"
+    explore_bound: _Share = Field(
+        description="The probability above which no refused applicant is accepted so"
     )
-    explore_budget: float = Field(
-        ge=0,
-        le=1e9,
+    explore_budget: _Budget = Field(
         description="The expected loss of a month (UTC) beyond which nobody else is accepted so: "
-        "the sum of probability x false_negative, in units of one refused good applicant",
+        "the sum of probability x false_negative, in units of one refused good applicant"
     )
 
 
@@ -105,11 +105,11 @@ class PolicyBody(Body):
     """A change of how models are used; what is left out stays."""
 
     strategy: Strategy | None = None
-    challenger_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    challenger_share: _Share | None = None
     refer_all: bool | None = None
-    explore_share: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
-    explore_bound: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
-    explore_budget: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+    explore_share: _Share | None = None
+    explore_bound: _Share | None = None
+    explore_budget: _Budget | None = None
     actor: Text = Field(description="Who changes it")
     motive: Motive = Field(description="Why; it is kept")
 
@@ -193,15 +193,19 @@ def _policy_answer(policy: Policy) -> Response:
     return response
 
 
+def _answering(policy: Policy) -> list[Scorer]:
+    """The models that answer under a policy, the champion first; none while none is in service."""
+    several = policy.strategy in ("split", "bandit")
+    return [model.scorer for model in current_service().models.live()[: None if several else 1]]
+
+
 def _explored(policy: Policy) -> dict[str, Any]:
     """Tell what becomes of exploration under a policy, by the models that then answer."""
-    service = current_service()
-    several = policy.strategy in ("split", "bandit")
-    scorers = [model.scorer for model in service.models.live()[: None if several else 1]]
+    scorers = _answering(policy)
     if not scorers:
         return dict.fromkeys(PolicyState.model_fields.keys() - PolicyAnswer.model_fields.keys())
     floors, costs = [scorer.refer_band[1] for scorer in scorers], scorers[0].costs
-    spent = service.store.decisions.spent(datetime.now(UTC))
+    spent = current_service().store.decisions.spent(datetime.now(UTC))
     return {
         "exploration": state(policy, min(floors), spent, costs),
         "explore_floor": max(floors),
@@ -212,13 +216,15 @@ def _explored(policy: Policy) -> dict[str, Any]:
 
 def _check_explored(policy: Policy) -> None:
     """Refuse exploration by which nobody could ever be drawn; raises ProblemError 422."""
-    facts, errors = _explored(policy), []
-    if not policy.explore_share or facts["exploration"] is None:
+    scorers, errors = _answering(policy), []
+    if not policy.explore_share or not scorers:
         return
-    if policy.explore_bound <= (floor := facts["explore_floor"]):
+    floor = max(scorer.refer_band[1] for scorer in scorers)
+    least = policy.explore_bound * scorers[0].costs.loss
+    if policy.explore_bound <= floor:
         wrong = f"must be above {floor:g}, up to which nobody is refused; explore_share 0 ends it"
         errors.append(FieldError("/explore_bound", wrong))
-    if policy.explore_budget <= (least := policy.explore_bound * facts["default_cost"]):
+    if policy.explore_budget <= least:
         wrong = f"must be above {least:g}, what one acceptance at explore_bound may lose"
         errors.append(FieldError("/explore_budget", wrong))
     if errors:

@@ -8,7 +8,7 @@ be sorted by PD only once for all resamples.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,11 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+    @classmethod
+    def around(cls, value: float, half: float) -> Self:
+        """Return one that reaches as far to either side of the figure."""
+        return cls(value, value - half, value + half)
 
     def columns(self, name: str) -> dict[str, float]:
         """Return it as columns of a table: the figure's name, and with _low and _high."""

@@ -13,7 +13,7 @@ Z_95 = 1.959963984540054
 
 def normal_interval(value: float, error: float) -> Interval:
     """Return the 95 % interval of a figure, given its standard error."""
-    return Interval(value, value - Z_95 * error, value + Z_95 * error)
+    return Interval.around(value, Z_95 * error)
 
 
 def mean_interval(values: npt.ArrayLike, ddof: int = 0) -> Interval:

@@ -103,18 +103,10 @@ def default_rate(logged: Logged) -> Estimates:
 def policy_cost(logged: Logged, refused: Flags, costs: Costs) -> Estimates:
     """Estimate the mean cost an applicant of refusing some, whoever was refused in fact.
 
-    Parameters
-    ----------
-    logged : Logged
-        The applicants.
-    refused : numpy.ndarray of bool of shape (applicants,)
-        Whom the rule would refuse that is to be judged: another cut-off, or another model's.
-    costs : Costs
-        What the two mistakes cost, in whose units the estimate is.
+    Of shape (applicants,), `refused` says whom the rule would refuse that is to be judged: another
+    cut-off, or another model's. The estimate is in the units of `costs`.
     """
-    return expectation(
-        logged, costs.false_negative * ~refused, costs.false_positive * np.asarray(refused)
-    )
+    return expectation(logged, costs.false_negative * ~refused, costs.false_positive * refused)
 
 
 def observed_to_expected(logged: Logged) -> Estimates:
@@ -126,18 +118,9 @@ def observed_to_expected(logged: Logged) -> Estimates:
 def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayLike) -> Estimates:
     """Estimate the mean over all applicants of what depends on the outcome.
 
-    Parameters
-    ----------
-    logged : Logged
-        The applicants.
-    if_defaulted, if_good : array-like of shape (applicants,) or a number
-        What each counts as with either outcome.
-
-    Returns
-    -------
-    Estimates
-        With intervals; that of the self-normalised one, a ratio, is to the first order (Sarndal,
-        Swensson, Wretman, "Model assisted survey sampling", 1992, section 5.7).
+    Each counts as `if_defaulted` or as `if_good`, of shape (applicants,) or one number. The
+    interval of the self-normalised estimate, a ratio, is to the first order (Sarndal, Swensson,
+    Wretman, "Model assisted survey sampling", 1992, section 5.7).
     """
     chance, weights, number = logged.chance, logged.weights, logged.pds.size
     bad, good = (np.broadcast_to(value, number) for value in (if_defaulted, if_good))
@@ -154,9 +137,9 @@ def expectation(logged: Logged, if_defaulted: npt.ArrayLike, if_good: npt.ArrayL
     )
     plain, normed, corrected = (_half_width(logged, *each) for each in cases)
     return Estimates(
-        _interval(total, plain / number),
-        _interval(ratio, normed / float(np.sum(weights))),
-        _interval(robust, corrected / number),
+        Interval.around(total, plain / number),
+        Interval.around(ratio, normed / float(np.sum(weights))),
+        Interval.around(robust, corrected / number),
     )
 
 
@@ -171,7 +154,7 @@ def mean_of_seen(logged: Logged, if_defaulted: Floats, if_good: Floats) -> Inter
     # The variance counts each by the chance to be seen, which has come true for all of these.
     bad, good = ((each - mean) * weights**1.5 for each in (if_defaulted, if_good))
     half = _half_width(logged, np.zeros(weights.size), bad, good)
-    return _interval(mean, half / float(np.sum(weights)))
+    return Interval.around(mean, half / float(np.sum(weights)))
 
 
 def _half_width(logged: Logged, unseen: Floats, bad: Floats, good: Floats) -> float:
@@ -204,14 +187,9 @@ def auc(logged: Logged) -> Estimates:
 
     Every pair of a default and a good applicant counts by the product of their weights, or of what
     the model expects of them, corrected. The sum over all pairs is not known, so that the first
-    two estimates are one. The variance is that of what each applicant adds to the ratio (DeLong,
-    DeLong, Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
-    characteristic curves", 1988, with weights).
-
-    Returns
-    -------
-    Estimates
-        The first two are NaN where only one outcome was observed.
+    two estimates are one; they are NaN where only one outcome was observed. The variance is that of
+    what each applicant adds to the ratio (DeLong, DeLong, Clarke-Pearson, "Comparing the areas
+    under two or more correlated receiver operating characteristic curves", 1988, with weights).
     """
     nobody, share = np.zeros(logged.pds.size), 1.0 / logged.chance
     weighted = _auc(logged, (nobody, share, nobody), (nobody, nobody, share))
@@ -242,11 +220,7 @@ def _auc(logged: Logged, bads: _Cases, goods: _Cases) -> Interval:
     unseen, default, sound = (
         own * as_bad + other * as_good for own, other in zip(bads, goods, strict=True)
     )
-    return _interval(value, _half_width(logged, unseen, default, sound) / pairs)
-
-
-def _interval(value: float, half: float) -> Interval:
-    return Interval(value, value - half, value + half)
+    return Interval.around(value, _half_width(logged, unseen, default, sound) / pairs)
 
 
 def _below(place: npt.NDArray[np.intp], amount: Floats) -> Floats:

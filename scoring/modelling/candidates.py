@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
 
 from scoring.errors import ScoringError
+from scoring.evaluation.bootstrap import standing_for
 from scoring.modelling.examples import Matrix, TrainingError
 from scoring.modelling.resampling import Resampling, sampler
 from scoring.modelling.selection import best_columns
@@ -167,7 +168,7 @@ class FamilyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.class_weight is not None:
             rate = float(np.average(target, weights=sample_weight))
             balance = np.where(target == 1, 0.5 / rate, 0.5 / (1 - rate))
-            weights = balance if sample_weight is None else balance * sample_weight
+            weights = balance * standing_for(sample_weight, target.size)
         features = [self.features[i] for i in self.columns_]
         # Mostly every column is kept, and a copy would be as large again.
         own = matrix if len(features) == matrix.shape[1] else matrix[:, self.columns_]

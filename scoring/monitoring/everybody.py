@@ -44,14 +44,10 @@ def cohort(decisions: Chances, used: Flags | None = None) -> Cohort:
     """Choose whom estimates stand for, and tell how likely each was to show an outcome.
 
     It is the policy's chance times the share of loans, in the same month and given by the rule or
-    by exploration alike, whose outcome is used. Within these, outcomes that are late and loans
-    that an officer refused after all are taken to be missing at random (response homogeneity
-    groups: Sarndal, Swensson, Wretman, "Model assisted survey sampling", 1992, section 15.6).
-
-    Parameters
-    ----------
-    decisions : Chances
-        Their outcomes are used, those of `used` alone if it is given.
+    by exploration alike, whose outcome is known, and among those `used` if that is given. Within
+    these, outcomes that are late and loans that an officer refused after all are taken to be
+    missing at random, and so are those not used (response homogeneity groups: Sarndal, Swensson,
+    Wretman, "Model assisted survey sampling", 1992, section 15.6).
     """
     used = decisions.known if used is None else decisions.known & used
     months, chance = decisions.at.astype("M8[M]"), decisions.chance.copy()

@@ -247,8 +247,7 @@ def judge(
         contest.fresh(),
         contest.credible(),
         contest.calibrated(),
-        *contest.against_champion(),
-        *contest.against_best(),
+        *contest.against_champions(),
         *contest.fair(),
         _card(challenger.scorer, card),
     ]
@@ -358,19 +357,16 @@ class _Contest:
         passed = ece <= bound or better
         return Gate("calibration", passed, ece, bound, f"{words}.", alert=passed and ece > bound)
 
-    def against_champion(self) -> Iterator[Gate]:
-        return self._compared(self._differences, "champion")
-
-    def against_best(self) -> Iterator[Gate]:
-        """Hold the challenger against the best champion so far: small losses may not add up."""
+    def against_champions(self) -> Iterator[Gate]:
+        """Hold it against the champion and the best one so far: small losses may not add up."""
+        compared = {"champion": self._differences} if self._differences else {}
         if self.past:
             best = _best(self.past, self.held_out, self.seed)
-            yield from self._compared(self._minus(best), "best champion")
-
-    def _compared(self, differences: Mapping[str, Interval], whose: str) -> Iterator[Gate]:
-        for name, words, more_is_better in _COMPARED if differences else ():
-            margin = getattr(self.margins, name)
-            yield _not_worse(words, differences[name], margin, more_is_better, whose)
+            compared["best champion"] = self._minus(best)
+        for whose, differences in compared.items():
+            for name, words, more_is_better in _COMPARED:
+                margin = getattr(self.margins, name)
+                yield _not_worse(words, differences[name], margin, more_is_better, whose)
 
     def fair(self) -> Iterator[Gate]:
         ours, theirs = self._ratios(self.challenger), self._ratios(self.champion)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from scoring.registry.gates import HeldOut, Margins
 from scoring.registry.holdout_uses import HoldoutUses
 from scoring.registry.promotions import RegistryError
 from scoring.serving.batch import row_batches
-from scoring.serving.scorer import Floats
+from scoring.serving.families.base import Floats, Labels
 
 
 class Unseen(NamedTuple):
@@ -27,14 +27,18 @@ class Unseen(NamedTuple):
     held_out: HeldOut
     features: pl.DataFrame
 
+    @classmethod
+    def of(cls, features: pl.DataFrame, target: Labels) -> Self:
+        """Take numbers, sex and age from the features."""
+        groups, numbers = attributes(features).select("sex", "age"), tuple(features["SK_ID_CURR"])
+        return cls(HeldOut(target, groups, HOLDOUT_RULE, applicants=numbers), features)
+
 
 def unseen(parts: Sequence[Frames[pl.DataFrame]]) -> Unseen:
     """Compute features of applicants with an outcome; each part has all tables of some of them."""
-    applications = pl.concat(rows["application"] for rows in parts)
+    target = pl.concat(rows["application"]["TARGET"] for rows in parts)
     features = pl.concat(build_features(rows) for rows in parts)
-    target = applications["TARGET"].to_numpy().astype(np.int8)
-    groups, numbers = attributes(applications).select("sex", "age"), applications["SK_ID_CURR"]
-    return Unseen(HeldOut(target, groups, HOLDOUT_RULE, applicants=tuple(numbers)), features)
+    return Unseen.of(features, target.to_numpy().astype(np.int8))
 
 
 def fresh(
@@ -48,9 +52,8 @@ def fresh(
     seen = np.array([times.get(number, 0) for number in held_out.applicants])
     left = seen < margins.uses
     left |= bool(target[left].sum() < margins.enough_defaults)
-    kept = replace(held_out.part(left), uses=int(seen[left].max()))
-    uses.look(kept.applicants, model)
-    return kept, [own[left] for own in pds]
+    kept = held_out.part(left)
+    return replace(kept, uses=uses.look(kept.applicants, model)), [own[left] for own in pds]
 
 
 def held_out_rows(dataset: Dataset) -> list[dict[str, pl.DataFrame]]:

@@ -19,14 +19,8 @@ PUBLIC_SALT = "credit-scoring exploration"
 def position(applicant: str, digest: str, salt: str = PUBLIC_SALT) -> float:
     """Map an applicant and a model to a place from 0 to 1, the same whenever it is asked for.
 
-    Parameters
-    ----------
-    applicant : str
-        As `Pseudonyms.applicant` gives it.
-    digest : str
-        The SHA-256 of the manifest of the model that refuses.
-    salt : str
-        Whoever knows it can tell beforehand who will be drawn.
+    The applicant is as `Pseudonyms.applicant` gives it, the model the one that refuses, by its
+    manifest's SHA-256. Whoever knows the salt can tell beforehand who will be drawn.
     """
     hashed = hashlib.sha256(f"{salt} {digest} {applicant}".encode()).digest()
     return int.from_bytes(hashed[:8], "big") / 2**64
@@ -36,27 +30,17 @@ def explored(decision: Prediction, policy: Policy, least_known: float = LEAST_KN
     """Decide whether one whom the model refuses is accepted at random, and how likely that was.
 
     Nothing but the PD tells who is in the band, and all of them are equally likely to be drawn. A
-    larger share keeps those whom a smaller one drew.
-
-    Parameters
-    ----------
-    decision : Prediction
-        What is decided without exploration.
-    policy : Policy
-        The policy in force.
-    least_known : float
-        As `scoring.serving.caution.settle` has it.
-
-    Returns
-    -------
-    Prediction
-        The same decision where it is no refusal in the band, or an officer would have to accept.
+    larger share keeps those whom a smaller one drew. Where it is no refusal in the band, or where
+    an officer would have to accept (`scoring.serving.caution.settle` says who, by `least_known`),
+    the decision only gets the number of the policy; without exploration not even that.
     """
-    share = policy.explore_share
-    understood = decision.misunderstood is None
+    if not policy.explore_share:
+        return decision
+    decision = replace(decision, policy=policy.number)
+    share, understood = policy.explore_share, decision.misunderstood is None
     accepted, _ = settle("accept", decision.known, understood=understood, least_known=least_known)
     open_to_chance = decision.decision == "refuse" and accepted == "accept"
-    if not (share and open_to_chance and decision.pd <= policy.explore_bound):
+    if not open_to_chance or decision.pd > policy.explore_bound:
         return decision
     salt = policy.explore_salt or PUBLIC_SALT
     if position(decision.applicant, decision.model_digest, salt) < share:

@@ -39,12 +39,8 @@ class Decisions(Repository):
     def record(self, new: Sequence[Prediction], room: float = math.inf) -> list[Prediction]:
         """Record decisions, all or none.
 
-        Parameters
-        ----------
-        new : sequence of Prediction
-            The decisions.
-        room : float
-            The summed PDs of the applicants drawn in a month beyond which nobody else is drawn.
+        Nobody else is drawn once the PDs of the applicants drawn in the month add up to more than
+        `room`.
 
         Returns
         -------

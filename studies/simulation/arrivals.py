@@ -10,6 +10,7 @@ import polars as pl
 from scipy import stats
 
 from scoring.errors import ScoringError
+from scoring.evaluation.bootstrap import Flags
 from scoring.features.vectors import Vectors, pack
 from scoring.modelling.candidates import Candidate, log_odds
 from scoring.modelling.examples import Examples, Positions, is_held_out
@@ -120,7 +121,7 @@ class Arrivals:
     month: npt.NDArray[np.int64]
     place: Positions
     probability: Floats
-    defaulted: npt.NDArray[np.bool_]
+    defaulted: Flags
 
     @property
     def size(self) -> int:
@@ -130,6 +131,14 @@ class Arrivals:
     def of_month(self, month: int) -> Positions:
         """Return those who apply in a month."""
         return np.flatnonzero(self.month == month)
+
+    def cost(self, granted: Flags, costs: Costs) -> Floats:
+        """Expected cost of each decision, in units of one refused good applicant.
+
+        From the true probability: the luck of single loans is left out.
+        """
+        p = self.probability
+        return np.where(granted, costs.total(p, 0.0), costs.total(0.0, 1.0 - p))
 
 
 def draw(pool: Pool, scenario: Scenario, months: int, applicants: int, seed: int) -> Arrivals:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from scoring.evaluation.bootstrap import Flags
 from scoring.monitoring.alerts import notify
 from scoring.monitoring.monitor import look
 from scoring.monitoring.rules import assess
@@ -45,17 +45,12 @@ class Ledger:
     """
 
     pd: Floats
-    refused: npt.NDArray[np.bool_]
+    refused: Flags
 
     @classmethod
     def of(cls, size: int) -> Ledger:
         """Make one in which nobody is decided on yet."""
         return cls(np.full(size, np.nan), np.zeros(size, bool))
-
-    def write(self, place: int, decision: Prediction) -> None:
-        """Note a decision."""
-        self.pd[place] = decision.pd
-        self.refused[place] = decision.decision == "refuse"
 
 
 @dataclass
@@ -93,9 +88,10 @@ class Branch:
         """Let a month's applicants in; at its end outcomes of earlier loans become known."""
         rows = self.arrivals.of_month(month)
         vectors = self.trainer.pool.vectors[self.arrivals.place[rows]]
-        self._recorded[month] = self.service.decide(month, (rows + 1).tolist(), vectors)
-        for row, decision in zip(rows, self._recorded[month], strict=True):
-            self.ledger.write(int(row), decision)
+        decided = self.service.decide(month, (rows + 1).tolist(), vectors)
+        self.ledger.pd[rows] = [own.pd for own in decided]
+        self.ledger.refused[rows] = [own.decision == "refuse" for own in decided]
+        self._recorded[month] = decided
         self._tell(month)
 
     def _tell(self, month: int) -> None:
@@ -154,10 +150,9 @@ class Branch:
 
     def settle(self, month: int) -> None:
         """Judge the challenger anew by the newest outcomes: it takes over or goes."""
-        known = self._known(month)
-        if known is not None and self.challenger is not None:
-            judgement = self._judged(self.challenger, known)
-            challenger = self.challenger
+        known, challenger = self._known(month), self.challenger
+        if known is not None and challenger is not None:
+            judgement = self._judged(challenger, known)
             self.challenge(None, "champion")
             self._conclude(month, challenger, judgement)
 

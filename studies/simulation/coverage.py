@@ -50,14 +50,12 @@ def estimated(
         late = np.arange(arrivals.months) >= arrivals.months - window
         rows = np.flatnonzero(counted & late[:, np.newaxis])
         own, seen = pds.ravel()[rows], decided.seen.ravel()[rows]
-        defaulted, other = (
-            arrivals.defaulted[rows],
-            world.of_pool(world.other)[arrivals.place[rows]],
-        )
+        defaulted = arrivals.defaulted[rows]
+        other = world.of_pool(world.other)[arrivals.place[rows]]
         shown = _figures(world, Logged(own, chance.ravel()[rows], seen, defaulted), other)
         all_seen = Logged(own, np.ones_like(own), np.ones_like(seen), defaulted)
-        known: dict[str, Any] = {"window": window}
-        known["explored"] = int(np.sum(seen & decided.refused.ravel()[rows]))
+        explored = int(np.sum(seen & decided.refused.ravel()[rows]))
+        known: dict[str, Any] = {"window": window, "explored": explored}
         for figure, everybody in _figures(world, all_seen, other).items():
             known |= {"figure": figure, "everybody": everybody.self_normalised.value}
             for name, (value, low, high) in shown[figure]._asdict().items():

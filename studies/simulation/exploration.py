@@ -58,14 +58,9 @@ class Decided(NamedTuple):
 def decide(pds: Floats, place: Floats, policy: Policy, costs: Costs) -> Decided:
     """Decide on the applicants of whole months, in the order in which they came.
 
-    Parameters
-    ----------
-    pds, place : numpy.ndarray of shape (months, applicants) or (applicants,)
-        Of a month each row; the place is that of `scoring.serving.exploration.position`.
-    policy : Policy
-        Whose share, bound and monthly budget of exploration count.
-    costs : Costs
-        Whoever is above their cut-off is refused.
+    PDs and places (those of `scoring.serving.exploration.position`) are of shape (months,
+    applicants), or (applicants,) of one month. Whoever is above the cut-off of the costs is
+    refused; of the policy its share, bound and monthly budget of exploration count.
     """
     refused = pds > costs.cutoff
     band = refused & (pds <= policy.explore_bound)

@@ -72,7 +72,7 @@ def summary(courses: Sequence[Course]) -> pl.DataFrame:
 
 def _summed(course: Course, first: Course) -> dict[str, Any]:
     cost, least = float(course.cost.mean()), float(course.least_cost.mean())
-    whats = [event.what for event in course.events]
+    judged = [event.what for event in course.events if event.what != CHALLENGER]
     return {
         "scenario": course.scenario,
         "policy": course.policy,
@@ -83,9 +83,9 @@ def _summed(course: Course, first: Course) -> dict[str, Any]:
         "saved": float((first.cost - course.cost).mean()),
         "refused": float(course.ledger.refused.mean()),
         "auc": auc_of_ranks(stats.rankdata(course.ledger.pd), course.arrivals.defaulted),
-        "judged": len(whats) - whats.count(CHALLENGER),
-        "cheaper": len(whats) - whats.count(CHALLENGER) - whats.count(KEPT),
-        "champions": sum(what in PROMOTED for what in whats),
+        "judged": len(judged),
+        "cheaper": len(judged) - judged.count(KEPT),
+        "champions": sum(what in PROMOTED for what in judged),
     }
 
 
@@ -101,4 +101,4 @@ def paired_saving(savings: Sequence[float], others: Sequence[float] | float = 0.
         return Interval(mean, float("nan"), float("nan"))
     error = float(beyond.std(ddof=1)) / np.sqrt(beyond.size)
     half = float(stats.t.ppf(0.975, beyond.size - 1)) * error
-    return Interval(mean, mean - half, mean + half)
+    return Interval.around(mean, half)

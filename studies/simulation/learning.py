@@ -13,15 +13,13 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from scoring.evaluation.fairness import attributes
 from scoring.modelling.candidates import Candidate
-from scoring.modelling.examples import HOLDOUT_RULE, Examples, applicants_digest
+from scoring.modelling.examples import Examples, applicants_digest
 from scoring.modelling.pipeline import Data, TrainingSettings, fitted, revalidated
-from scoring.registry.gates import HeldOut
 from scoring.registry.holdout import Unseen
 from scoring.registry.retraining.history import History
 from scoring.registry.retraining.retrain import check_enough, newest_of, window_of, with_outcomes
-from scoring.registry.retraining.trial import Trial, compared
+from scoring.registry.retraining.trial import Trial, Window, compared
 from scoring.serving.costs import Costs
 from scoring.serving.families.base import Labels
 from scoring.serving.scorer import MODEL_NAME, Scorer
@@ -71,7 +69,7 @@ class Trainer:
     def original(self) -> Unseen:
         """Those of the first applicants that no model learns from."""
         _, holdout = self.first.holdout()
-        return _unseen(holdout.frame, holdout.target)
+        return Unseen.of(holdout.frame, holdout.target)
 
     def first_model(self) -> Scorer:
         """Make the model of the beginning."""
@@ -81,20 +79,16 @@ class Trainer:
         """Make a model of the first applicants and of decisions, the newest of them left out."""
         frame = pl.concat([self.first.frame, known.features(self.pool, known.before)])
         target = np.concatenate([self.first.target, _target(known.before.decisions)])
-        examples = Examples(frame, target, self.first.features)
-        examples = examples.standing_for(known.before.weights)
+        examples = Examples(frame, target, self.first.features).standing_for(known.before.weights)
         return self._made(examples, newest_of(known.before, WINDOW), version)
 
     def trial(
         self, challenger: Scorer, champion: Scorer, past: Sequence[Scorer], known: Known
     ) -> Trial:
         """Compare models on the newest decisions, and two of them on the original hold-out."""
-        newest = known.newest
-        unseen = _unseen(known.features(self.pool, newest), _target(newest.decisions))
-        last = newest.decisions[-1].at
-        window = window_of(known.store, newest, known.since, last, known.now)
-        seed = self.settings.seed
-        return compared(challenger, champion, window, unseen, self.original, seed, past)
+        newest, seed = known.window.history, self.settings.seed
+        unseen = Unseen.of(known.features(self.pool, newest), _target(newest.decisions))
+        return compared(challenger, champion, known.window, unseen, self.original, seed, past)
 
     def _made(self, examples: Examples, newest: Collection[int], version: str) -> Scorer:
         development, holdout = examples.holdout()
@@ -108,14 +102,11 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Known:
-    """Decisions whose outcome is known: those `before` are learnt from, the `newest` are not."""
+    """Decisions whose outcome is known: those `before` the `window` are learnt from."""
 
-    store: Store
     arrivals: Arrivals
-    now: datetime
-    since: datetime
     before: History
-    newest: History
+    window: Window
 
     @classmethod
     def at(cls, store: Store, arrivals: Arrivals, now: datetime) -> Known:
@@ -127,12 +118,13 @@ class Known:
             If there are too few outcomes to learn from, or to compare on.
         """
         decisions, _ = with_outcomes(store, now)
-        since = decisions[-1].at - WINDOW
+        since, last = decisions[-1].at - WINDOW, decisions[-1].at
         before = [own for own in decisions if own.at < since]
         newest = decisions[len(before) :]
         check_enough(before, f"before the newest {WINDOW.days} days")
         check_enough(newest, f"in the newest {WINDOW.days} days")
-        return cls(store, arrivals, now, since, cls.history(before), cls.history(newest))
+        window = window_of(store, cls.history(newest), since, last, now)
+        return cls(arrivals, cls.history(before), window)
 
     @staticmethod
     def history(decisions: Sequence[Labelled]) -> History:
@@ -147,9 +139,3 @@ class Known:
 
 def _target(decisions: Sequence[Labelled]) -> Labels:
     return np.array([own.defaulted for own in decisions], dtype=np.int8)
-
-
-def _unseen(frame: pl.DataFrame, target: Labels) -> Unseen:
-    groups = attributes(frame).select("sex", "age")
-    numbers = tuple(frame["SK_ID_CURR"])
-    return Unseen(HeldOut(target, groups, HOLDOUT_RULE, applicants=numbers), frame)

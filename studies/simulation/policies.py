@@ -21,7 +21,6 @@ class Policy(Protocol):
         """Do what there is to do before a month begins."""
 
 
-@dataclass
 class Never:
     """The first model stays."""
 
@@ -41,7 +40,6 @@ class Scheduled:
             branch.retrain(month)
 
 
-@dataclass
 class OnAlert:
     """A retraining in each month in which an open alert about the champion calls for it."""
 

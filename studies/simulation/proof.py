@@ -89,9 +89,8 @@ def _runs(world: World, settings: ProofSettings, name: str, start: int) -> pl.Da
                 continue
             rows += [known | own for own in estimated(world, arrivals, place, policy)]
             if run < settings.retrained:
-                ways = [way for way, own in _ARMS if own == share]
-                told = [(way, live(world, arrivals, place, policy, way)) for way in ways]
-                rows += [known | {"way": way} | figures for way, figures in told]
+                for way in (way for way, own in _ARMS if own == share):
+                    rows.append(known | {"way": way} | live(world, arrivals, place, policy, way))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -111,11 +110,12 @@ def figures_table(proof: pl.DataFrame, scenario: str) -> Table:
     header = (scenario, "truth", "accepted", "by PDs", *(f"{share:.0%}" for share in SHARES))
     rows = []
     for figure in own["figure"].drop_nulls().unique(maintain_order=True):
-        parts = [column.filter(figure=figure) for column in columns]
-        cells = [f"{_mean(part, 'error'):+.3f}" for part in parts]
-        covered = [f" {100 * _mean(part, 'covered'):.1f}" for part in parts[2:]]
-        cells[2:] = map(str.__add__, cells[2:], covered)
-        rows.append((str(figure), f"{_mean(parts[0], 'truth'):.3f}", *cells))
+        accepted, by_pds, *explored = (column.filter(figure=figure) for column in columns)
+        cells = [f"{_mean(part, 'error'):+.3f}" for part in (accepted, by_pds)]
+        cells += [
+            f"{_mean(part, 'error'):+.3f} {100 * _mean(part, 'covered'):.1f}" for part in explored
+        ]
+        rows.append((str(figure), f"{_mean(accepted, 'truth'):.3f}", *cells))
     return header, rows
 
 

@@ -85,14 +85,8 @@ class Course:
 
     @property
     def cost(self) -> Floats:
-        """Expected cost of each decision, in units of one refused good applicant.
-
-        From the true probability: the luck of single loans is left out.
-        """
-        p = self.arrivals.probability
-        return np.where(
-            self.ledger.refused, self.costs.total(0.0, 1.0 - p), self.costs.total(p, 0.0)
-        )
+        """What each decision costs, as `Arrivals.cost` has it."""
+        return self.arrivals.cost(~self.ledger.refused, self.costs)
 
     @property
     def least_cost(self) -> Floats:

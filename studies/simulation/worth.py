@@ -53,14 +53,8 @@ def live(
         own = world.of_pool(pds)[arrivals.place[rows]]
         course.append(decide(own, place[rows], policy, world.costs))
     whole = _together(course)
-    cost, by_rule = (_costs(world, arrivals, got) for got in (whole.seen, ~whole.refused))
+    cost, by_rule = (arrivals.cost(got, world.costs) for got in (whole.seen, ~whole.refused))
     return {"cost": float(cost.mean()), "exploring": float((cost - by_rule).mean())}
-
-
-def _costs(world: World, arrivals: Arrivals, granted: Flags) -> Floats:
-    """What each decision costs, from the true probabilities."""
-    p = arrivals.probability
-    return np.where(granted, world.costs.total(p, 0.0), world.costs.total(0.0, 1.0 - p))
 
 
 def _together(course: list[Decided]) -> Decided:
@@ -117,7 +111,7 @@ def preferred(
     second = _OVERSTATED * first / (1.0 + (_OVERSTATED - 1.0) * first)
     costs, words, lived = list[float](), list[float](), list[Experience]()
     for turn, pds in enumerate((first, second)):
-        costs.append(float(_costs(world, arrivals, pds <= world.costs.cutoff).mean()))
+        costs.append(float(arrivals.cost(pds <= world.costs.cutoff, world.costs).mean()))
         rows = np.arange(turn, arrivals.size, 2)
         shape = (arrivals.months, -1)
         decided = decide(pds[rows].reshape(shape), place[rows].reshape(shape), policy, world.costs)

@@ -25,6 +25,7 @@ from scoring.modelling.examples import Examples, is_held_out
 from scoring.registry import gates
 from scoring.registry.gates import Margins
 from scoring.registry.retraining.retrain import NothingToLearnError
+from scoring.registry.retraining.trial import Window
 from scoring.registry.retraining.triggers import Triggers
 from scoring.reports.words import Words
 from scoring.serving.costs import Costs
@@ -199,7 +200,7 @@ def test_nobody_learns_from_the_refused_from_the_newest_or_before_the_time(
     known = Known.at(service.store, branch.arrivals, start(6))
     rows = {
         name: np.array(history.numbers) - 1
-        for name, history in (("before", known.before), ("newest", known.newest))
+        for name, history in (("before", known.before), ("newest", known.window.history))
     }
     assert {0} <= set(months[rows["before"]]) <= {0, 1}
     assert {2, 3, 4} <= set(months[rows["newest"]]) <= {1, 2, 3, 4}
@@ -359,9 +360,7 @@ def test_decisions_are_of_the_simulated_day_and_old_ones_are_forgotten(tmp_path:
     store.close()
 
 
-def test_a_new_model_has_the_level_of_the_newest_outcomes(
-    service: Service, trainer: Trainer
-) -> None:
+def test_a_new_model_has_the_level_of_the_newest_outcomes(trainer: Trainer) -> None:
     arrivals = draw(trainer.pool, CALM, 4, 400, seed=3)
     bad = np.random.default_rng(3).random(arrivals.size) < 0.6
     defaulted = np.where(arrivals.month < 2, arrivals.defaulted, bad)
@@ -372,8 +371,7 @@ def test_a_new_model_has_the_level_of_the_newest_outcomes(
     half = arrivals.size // 2
     history = Known.history(decisions)
     since = day(12) + WINDOW
-    known = Known(service.store, arrivals, since, since, history, history)
-    made = trainer.next_model(known, "new")
+    made = trainer.next_model(Known(arrivals, history, Window(since, since, history, 0, 0)), "new")
     mean = made.predict(trainer.pool.features)[arrivals.place].mean()
     assert mean == pytest.approx(defaulted[half:].mean(), rel=0.15)
     assert mean > 1.5 * defaulted[:half].mean()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -80,9 +81,8 @@ class Trial:
         were looked at, the original hold-out too.
     past : tuple of Scored
         The champions before this one, on the same applicants.
-    on_labelled, on_all : mapping of str to Interval
-        Figures of the challenger minus the champion's: on the labelled decisions as they are, and
-        with weights or stand-ins.
+    on_all : mapping of str to Interval
+        Figures of the challenger minus the champion's, with weights or stand-ins.
     on_original : mapping of str to Interval
         The same on the original hold-out, where the challenger refuses as many as the champion:
         how high PDs are, and so how many it would refuse, follows today's outcomes.
@@ -97,11 +97,18 @@ class Trial:
     challenger: Scored
     champion: Scored
     held_out: HeldOut
-    on_labelled: Mapping[str, Interval]
     on_all: Mapping[str, Interval]
     on_original: Mapping[str, Interval]
     effects: Mapping[str, Interval]
     past: tuple[Scored, ...] = ()
+    seed: int = 0
+
+    @cached_property
+    def on_labelled(self) -> dict[str, Interval]:
+        """Figures of the challenger minus the champion's on the labelled decisions as they are."""
+        target = self.held_out.target
+        labelled = slice(target.size - self.stand_ins)
+        return self.challenger.minus(self.champion, target, labelled, seed=self.seed)
 
     @property
     def moved(self) -> list[str]:
@@ -182,11 +189,11 @@ def compared(
             applicants=held_out.applicants + others.applicants,
             sample_weight=weights,
         ),
-        on_labelled=ours.minus(theirs, target, slice(size), seed=seed),
         on_all=ours.minus(theirs, target, seed=seed, sample_weight=weights),
         on_original=first_ours.minus(first_theirs, others.target, cutoff=strict, seed=seed),
         effects=effects(challenger, champion, original, seed),
         past=tuple(earlier),
+        seed=seed,
     )
 
 

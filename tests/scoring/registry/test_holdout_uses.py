@@ -14,7 +14,7 @@ from scoring.registry.holdout_uses import HoldoutUses
 _NUMBERS = st.integers(100_001, 100_012)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(_NUMBERS, min_size=1), max_size=6))
 def test_a_look_tells_how_often_the_most_used_was_looked_at(looks: list[list[int]]) -> None:
     with TemporaryDirectory() as folder:
