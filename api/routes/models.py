@@ -165,7 +165,10 @@ def set_policy() -> Response:
     service, expected = current_service(), seen_numbers()
     changes = body.model_dump(exclude_none=True, exclude={"actor", "motive"})
     if any(name.startswith("explore_") for name in changes):
-        _check_explored(replace(service.store.models.policy(), **changes))
+        before = service.store.models.policy()
+        _check_explored(replace(before, **changes))
+        # No other policy than the one that was looked at is changed so.
+        expected = expected or {before.number}
     try:
         changed = service.store.models.change_policy(changes, body.actor, body.motive, expected)
     except StoreChangedError:

@@ -134,11 +134,12 @@ def _write(result: Attempt, reports: Path) -> None:
 
 def _show(result: Attempt, reports: Path) -> None:
     gates = result.judgement.gates.gates
-    rows = (("passed" if gate.passed else "refused", gate.name, gate.sentence) for gate in gates)
+    rows = (("passed" if gate.passed else "not passed", gate.name, gate.sentence) for gate in gates)
     show(("", "gate", "in words"), rows)
     typer.echo(result.judgement.why)
     for doubt in result.judgement.doubts:
-        typer.echo(f"in doubt: {doubt}")
+        if doubt not in result.judgement.why:
+            typer.echo(f"in doubt: {doubt}")
     state = "waits for a person" if result.judgement.doubts else "stays the challenger"
     state = "is the champion" if result.promotion else state
     version = result.trial.challenger.version

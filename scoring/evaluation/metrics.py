@@ -251,9 +251,7 @@ class _Scored:
     def levels(self, counts: Floats) -> dict[str, Floats]:
         """Compute the figures that follow the default rate for each row of counts."""
         weights = self._weights(counts)
-        return (
-            self._calibration(weights) | self._recalibrations(weights) | self._decisions(weights)
-        )
+        return self._calibration(weights) | self._recalibrations(weights) | self._decisions(weights)
 
     def ranking(self, counts: Floats) -> dict[str, Floats]:
         """Compute AUC, Gini and KS for each row of counts."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from scoring.evaluation.bootstrap import Interval
+from scoring.evaluation.bootstrap import Interval, standing_for
 from scoring.evaluation.business import business_cost
 from scoring.evaluation.fairness import FOUR_FIFTHS, four_fifths
 from scoring.evaluation.metrics import (
@@ -273,16 +273,17 @@ def on_original(differences: Mapping[str, Interval]) -> Iterator[Gate]:
         )  # fmt: skip
 
 
-def chance_ece(pds: Floats, seed: int = 0) -> float:
+def chance_ece(pds: Floats, seed: int = 0, sample_weight: Floats | None = None) -> float:
     """Compute the calibration error that perfect PDs exceed by chance once in twenty times.
 
-    Few applicants make any PD look wrong: outcomes are drawn from the PDs themselves.
+    Few applicants make any PD look wrong, and so do few who stand for many: outcomes are drawn from
+    the PDs themselves.
     """
-    rng = np.random.default_rng(seed)
-    rising = np.sort(pds)
-    errors = (rng.random((_CHANCE_DRAWS, pds.size)) < rising) - rising
+    rng, order = np.random.default_rng(seed), np.argsort(pds, kind="stable")
+    rising, weights = pds[order], standing_for(sample_weight, pds.size)[order]
+    errors = ((rng.random((_CHANCE_DRAWS, pds.size)) < rising) - rising) * weights
     by_bin = np.add.reduceat(errors, bin_starts(rising, 10), axis=1)
-    return float(np.quantile(np.abs(by_bin).sum(axis=1) / pds.size, 0.95))
+    return float(np.quantile(np.abs(by_bin).sum(axis=1) / weights.sum(), 0.95))
 
 
 @dataclass(frozen=True)
@@ -349,7 +350,7 @@ class _Contest:
         pds = self.challenger.pds[rows]
         weights = taken(self.held_out.sample_weight, rows)
         ece = figures(self.held_out.target[rows], pds, scorer.cutoff, scorer.costs, weights)["ece"]
-        bound = max(self.margins.worst_ece, chance_ece(pds, self.seed))
+        bound = max(self.margins.worst_ece, chance_ece(pds, self.seed, weights))
         better = bool(self._differences) and self._differences["ece"].high < 0
         words = f"PDs are off by {ece:.4f} on average (at most {bound:.4f})"
         if ece > bound and better:

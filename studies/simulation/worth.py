@@ -130,14 +130,14 @@ def _by_its_own_word(
     pds: Floats, refused: Flags, defaulted: Flags, world: World, rng: random.Random
 ) -> float:
     """Draw a model's cost where nobody is explored, so that its PDs say what refusals cost."""
-    costs = np.where(refused, 1.0 - pds, world.costs.false_negative * defaulted)
+    costs = np.where(refused, 1.0 - pds, world.costs.loss * defaulted)
     return rng.normalvariate(float(costs.mean()), float(costs.std()) / math.sqrt(costs.size))
 
 
 def _experience(decided: Decided, defaulted: Flags, world: World) -> Experience:
     """What the store would tell of a model's decisions once all outcomes are known."""
     loans, explored = ~decided.refused, decided.refused & decided.seen
-    cost, weights = world.costs.false_negative * defaulted[loans], 1.0 / decided.chance[explored]
+    cost, weights = world.costs.loss * defaulted[loans], 1.0 / decided.chance[explored]
     good = weights * ~defaulted[explored]
     return Experience(
         CostSummary(cost.size, float(cost.sum()), float((cost**2).sum())),

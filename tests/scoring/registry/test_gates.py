@@ -247,6 +247,10 @@ def test_calibration_is_not_refused_for_what_few_applicants_do(
     assert gate.bound > Margins().worst_ece
     assert chance_ece(truth[:200]) > chance_ece(truth[:1000]) > chance_ece(truth)
     assert gate_of(judge(model("2", truth), None, held_out, card), "calibration").bound == 0.03
+    weights = np.where(np.arange(truth.size) % 50, 1.0, 50.0)
+    assert chance_ece(truth, sample_weight=weights) > 2 * chance_ece(truth)
+    weighed = replace(held_out, sample_weight=weights)
+    assert gate_of(judge(model("2", truth), None, weighed, card), "calibration").bound > 0.03
 
 
 def test_a_model_too_good_to_be_true_is_refused_and_no_force_helps(
