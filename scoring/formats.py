@@ -83,11 +83,10 @@ def written(value: object, spec: str, language: str) -> str:
     language : str
         One of `scoring.language.LANGUAGES`.
     """
+    if isinstance(value, datetime):
+        return _first(dates.format_datetime(value, spec, locale=language), language)
     if isinstance(value, date):
-        form = dates.format_datetime if isinstance(value, datetime) else dates.format_date
-        day = form(value, spec, locale=language)
-        # CLDR has no form for the first of a month.
-        return re.sub(r"^1 ", "1er ", day) if language == "fr" else day
+        return _first(dates.format_date(value, spec, locale=language), language)
     if not isinstance(value, Real):
         return format(value, spec)
     form = _SPEC.fullmatch(spec)
@@ -99,6 +98,11 @@ def written(value: object, spec: str, language: str) -> str:
     rounded = round(float(value) * scale, digits) / scale + 0.0
     sign = "+" if form["sign"] and rounded >= 0 else ""
     return sign + (percent if share else number)(rounded, language, digits)
+
+
+def _first(day: str, language: str) -> str:
+    """Write the first of a month as the French do, which CLDR does not have."""
+    return re.sub(r"^1 ", "1er ", day) if language == "fr" else day
 
 
 class _Sentences(Formatter):

@@ -30,6 +30,7 @@ from scoring.formats import written
         (7, "", "7", "7"),
         ("a.b", "", "a.b", "a.b"),
         (date(2026, 11, 1), "MMMM y", "November 2026", "novembre 2026"),
+        (date(2026, 11, 1), "d MMMM y", "1 November 2026", "1er novembre 2026"),
         (datetime(2026, 11, 28, 9, 5, tzinfo=UTC), "dd MMMM y HH:mm", "28 November 2026 09:05",
          "28 novembre 2026 09:05"),
     ],
