@@ -68,13 +68,20 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in header:
-        # A digest on two lines can be copied, one that is cut cannot.
-        table.add_column(name, overflow="fold")
-    for row in rows:
+    console, told = Console(), [header, *rows]
+    columns = [
+        [word for text in column for word in text.split()] for column in zip(*told, strict=True)
+    ]
+    longest = [max(map(len, words), default=0) for words in columns]
+    # Words are broken only where they would not fit: a digest on two lines can be copied, one that
+    # is cut cannot.
+    whole = sum(longest) + len(longest) <= console.width
+    table = Table(box=SIMPLE_HEAD, padding=0)
+    for name, width in zip(header, longest, strict=True):
+        table.add_column(name, overflow="fold", min_width=width if whole else None)
+    for row in told[1:]:
         table.add_row(*map(escape, row))
-    Console().print(table)
+    console.print(table)
 
 
 @contextmanager

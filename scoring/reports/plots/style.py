@@ -83,7 +83,8 @@ def rows(axis: Axes, labels: Sequence[str]) -> Floats:
     """One horizontal place a label, the first on top; returns the places."""
     places = np.arange(len(labels), dtype=np.float64)
     axis.set_yticks(places, labels)
-    axis.set_ylim(len(labels) - 0.5, -0.5)
+    # Without any, too, the two ends differ.
+    axis.set_ylim(max(len(labels), 1) - 0.5, -0.5)
     return places
 
 
