@@ -187,7 +187,7 @@ def _saved(row: dict[str, Any], words: Words) -> str:
     return words("interval", value=value)
 
 
-def _events(courses: Sequence[Course], seed: int, words: Words) -> Table:
+def _events(courses: Sequence[Course], seed: int, words: Words) -> Table | Paragraph:
     rows = [
         (
             words(f"scenarios.{course.scenario}"),
@@ -200,4 +200,4 @@ def _events(courses: Sequence[Course], seed: int, words: Words) -> Table:
         if course.seed == seed
         for event in course.events
     ]
-    return words.table("events", rows)
+    return words.table("events", rows) if rows else Paragraph(words("events.nothing"))
