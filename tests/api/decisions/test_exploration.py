@@ -234,17 +234,23 @@ def test_an_acceptance_is_seen_and_the_record_says_what_it_was(
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", "it was accepted by lot"), ("fr", "acceptée par tirage au sort")]
+    ("language", "words", "why"),
+    [
+        ("en", "it was accepted by lot", "drawn"),
+        ("fr", "acceptée par tirage au sort", "drawn"),
+        ("en", "yours was not drawn", "not drawn"),
+        ("fr", "la vôtre n'a pas été tirée", "not drawn"),
+    ],
 )
-def test_the_notice_of_an_acceptance_says_why_it_is_one(
-    client: FlaskClient, store: Store, language: str, words: str
+def test_the_notice_says_what_chance_has_decided(
+    client: FlaskClient, store: Store, language: str, words: str, why: str
 ) -> None:
     decisions = decide(client, store, EVERYBODY)
     for own in decisions.values():
         text = client.get(
             f"/predictions/{own.id}/notice?language={language}", headers={"Accept": "text/plain"}
         ).text
-        assert (words in " ".join(text.split())) == (own.exploration == "drawn")
+        assert (words in " ".join(text.split())) == (own.exploration == why)
 
 
 @pytest.mark.parametrize(
