@@ -25,10 +25,10 @@ _MOST = 5000
 _SHOWN = 200
 # The columns of results, and which text is above each.
 COLUMNS = {
-    "SK_ID_CURR": "number", "decision": "decision", "problem": "batch_wrong",
+    "SK_ID_CURR": "number", "decision": "decision",
     "probability_of_default": "pd", "reasons": "reasons_tab", "cutoff": "cutoff_row",
     "refer_reasons": "refer", "not_understood": "not_understood", "known": "known",
-    "history": "history", "at": "when", "id": "identity",
+    "history": "history", "at": "when", "id": "identity", "problem": "batch_wrong",
 }  # fmt: skip
 
 

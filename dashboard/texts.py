@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -36,6 +37,11 @@ def percent(share: float, language: Language, decimals: int = 1) -> str:
     return numbers.format_percent(share, pattern, locale=language)
 
 
+def percent_sign(language: Language) -> str:
+    """Find what stands behind a number of percent: in French, with a blank before it."""
+    return percent(0, language).lstrip("0.,")
+
+
 def percents(shares: Sequence[float], language: Language) -> list[str]:
     """Format shares that are held against each other: different ones never read alike."""
     written = ([percent(share, language, places) for share in shares] for places in range(1, 18))
@@ -60,6 +66,21 @@ def number(value: float, language: Language, decimals: int | None = None) -> str
     # Rounded as Python does: by the value itself, not by its shortest decimal.
     rounded = Decimal(f"{value:.{decimals}f}")
     return numbers.format_decimal(rounded, pattern, locale=language).replace(minus, "\u2212")
+
+
+def as_number(text: str, language: Language) -> float | str:
+    """Read a number with a decimal comma or point; a text that is none is returned.
+
+    In English "1,000" is none: it might be meant as either.
+
+    Examples
+    --------
+    >>> as_number("2,5", "en"), as_number("1,000", "en")
+    (2.5, '1,000')
+    """
+    typed, group = "".join(text.split()), re.escape(separators(language)[1])
+    read = re.fullmatch(rf"-?\d+((?!{group}\d{{3}}$)[.,]\d+)?", typed)
+    return float(typed.replace(",", ".")) if read else text
 
 
 def signed(value: float, language: Language, decimals: int = 2) -> str:
