@@ -148,13 +148,13 @@ def _figures(page: Page, policy: Mapping[str, Any]) -> dict[str, str]:
     said = {name: page.value(value) for name, value in policy.items()}
     said |= {name: page.percent(policy[name]) for name in ("explore_share", "explore_bound")}
     if policy["explore_floor"] is not None:
-        said["explore_floor"] = page.percent(_up(policy["explore_floor"], 4), 2)
-    least = _up(_limits(policy)["explore_budget"], 2)
+        said["explore_floor"] = page.percent(_up(policy["explore_floor"], 10_000), 2)
+    least = _up(_limits(policy)["explore_budget"], 100)
     return said | {"least": page.number(least, 2 if least % 1 else 0)}
 
 
-def _up(limit: float, decimals: int) -> float:
-    return math.ceil(round(limit * 10**decimals, 6)) / 10**decimals
+def _up(limit: float, parts: int) -> float:
+    return math.ceil(round(limit * parts, 6)) / parts
 
 
 def _limits(policy: Mapping[str, Any]) -> dict[str, float]:
