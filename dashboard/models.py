@@ -13,7 +13,7 @@ from dashboard import known
 from dashboard.charts import shares
 from dashboard.client import ApiError
 from dashboard.context import Page, beside, failures_told, show_failure
-from dashboard.texts import as_number, separators
+from dashboard.texts import as_number, percent_sign, separators
 
 # Features in the table, and of these in the chart.
 _TOP, _DRAWN = 20, 10
@@ -102,8 +102,8 @@ def _show_policy(page: Page) -> None:
         state["strategy"], state["refer_all"] = policy["strategy"], policy["refer_all"]
         state["challenger_share"] = round(100 * policy["challenger_share"])
         for name, unit in _EXPLORED.items():
-            decimal = separators(page.language)[0]
-            state[name] = f"{unit * policy[name]:.10g}".replace(".", decimal)
+            typed = f"{unit * policy[name]:.10g}"
+            state[name] = typed.replace(".", separators(page.language)[0])
     with st.form("policy"):
         st.header(page.say("policy"), anchor=False)
         strategy = st.selectbox(
@@ -112,8 +112,9 @@ def _show_policy(page: Page) -> None:
             format_func=lambda one: page.say(f"strategy_{one}"),
             key="strategy",
         )
+        percents = f"%d{percent_sign(page.language)}%"
         share = st.slider(
-            page.say("challenger_share"), 0, 100, format="%d %%", key="challenger_share"
+            page.say("challenger_share"), 0, 100, format=percents, key="challenger_share"
         )
         refer_all = st.checkbox(page.say("refer_all"), key="refer_all")
         change = {"strategy": strategy, "challenger_share": share / 100, "refer_all": refer_all}
@@ -144,23 +145,20 @@ def _exploration(page: Page, policy: Mapping[str, Any]) -> str:
 
 
 def _figures(page: Page, policy: Mapping[str, Any]) -> dict[str, str]:
-    """What a policy holds as texts, its limits rounded up: what is above them is taken."""
+    """What a policy holds, and what bound and budget have to exceed, as texts."""
     said = {name: page.value(value) for name, value in policy.items()}
     said |= {name: page.percent(policy[name]) for name in ("explore_share", "explore_bound")}
+    floor, least = _limits(policy)
     if policy["explore_floor"] is not None:
-        said["explore_floor"] = page.percent(_up(policy["explore_floor"], 10_000), 2)
-    least = _up(_limits(policy)["explore_budget"], 100)
+        said["explore_floor"] = page.percent(floor, 2)
     return said | {"least": page.number(least, 2 if least % 1 else 0)}
 
 
-def _up(limit: float, parts: int) -> float:
-    return math.ceil(round(limit * parts, 6)) / parts
-
-
-def _limits(policy: Mapping[str, Any]) -> dict[str, float]:
-    """What the bound and the budget have to be above where anybody is explored, as the API says."""
-    least = policy["explore_bound"] * (policy["default_cost"] or 0.0)
-    return {"explore_bound": policy["explore_floor"] or 0.0, "explore_budget": least}
+def _limits(policy: Mapping[str, Any]) -> list[float]:
+    """What the bound and the budget have to exceed, rounded up to the decimals that are told."""
+    least = policy["explore_bound"] * (policy["default_cost"] or 0)
+    limits = (policy["explore_floor"] or 0, 10_000), (least, 100)
+    return [math.ceil(round(limit * parts, 6)) / parts for limit, parts in limits]
 
 
 def _send(
@@ -196,14 +194,13 @@ def _show_wrong(
     wrong = {field.pointer for field in error.errors}
     if not wrong or wrong - places.keys():
         show_failure(page, error)
-    unread = {name for name in _EXPLORED if isinstance(change.get(name), str)}
-    asked = st.session_state["policy_seen"] | {
-        name: value for name, value in change.items() if name not in unread
-    }
-    # The API looks at the limits only where it has found nothing else.
+    read = {name: value for name, value in change.items() if not isinstance(value, str)}
+    asked = st.session_state["policy_seen"] | read
     if asked["explore_share"]:
-        wrong |= {f"/{name}" for name, limit in _limits(asked).items() if asked[name] <= limit}
+        # The API looks at these only where it has found nothing else.
+        limits = zip(("explore_bound", "explore_budget"), _limits(asked), strict=True)
+        wrong |= {f"/{name}" for name, limit in limits if asked[name] <= limit}
     for pointer in wrong & places.keys():
         name = pointer.removeprefix("/")
-        word = "no_number" if name in unread else f"{name}_wrong"
+        word = "no_number" if name in change.keys() - read else f"{name}_wrong"
         places[pointer].error(page.say(word, **_figures(page, asked)), icon=":material/error:")

@@ -69,15 +69,7 @@ def number(value: float, language: Language, decimals: int | None = None) -> str
 
 
 def as_number(text: str, language: Language) -> float | str:
-    """Read a number with a decimal comma or point; a text that is none is returned.
-
-    In English "1,000" is none: it might be meant as either.
-
-    Examples
-    --------
-    >>> as_number("2,5", "en"), as_number("1,000", "en")
-    (2.5, '1,000')
-    """
+    """Read a number with a decimal comma or point; what is none, as "1,000" in English, stays."""
     typed, group = "".join(text.split()), re.escape(separators(language)[1])
     read = re.fullmatch(rf"-?\d+((?!{group}\d{{3}}$)[.,]\d+)?", typed)
     return float(typed.replace(",", ".")) if read else text
