@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.bins import Bins
-from dashboard.texts import TEXTS, Language, percent, percent_sign, percents, signed
+from dashboard.texts import TEXTS, Language, percent, percents, signed
 
 BLUE, YELLOW, ORANGE, DEEP_BLUE, INK = "#56B4E9", "#F0E442", "#E69F00", "#0072B2", "#1A1A1A"
 
@@ -141,7 +141,7 @@ def waterfall(
         showarrow=False, font={"color": INK},
     )  # fmt: skip
     most = max(*reached, limit)
-    figure.update_xaxes(range=[0, 1.2 * most], ticksuffix=percent_sign(language))
+    figure.update_xaxes(range=[0, 1.2 * most], ticksuffix=TEXTS[language]["percent_sign"])
     figure.update_layout(height=height, margin=_MARGIN | {"t": 30}, showlegend=False)
     return _dressed(figure)
 
@@ -174,16 +174,15 @@ def distribution(bins: Bins, value: object, language: Language, percent: bool = 
         value = 100 * value
         places, widths = ([100 * x for x in some] for some in (bins.places, bins.widths))
         bins = bins._replace(places=places, widths=widths)
-    rates, texts, sign = bins.rates, TEXTS[language], percent_sign(language)
+    rates, texts, sign = bins.rates, TEXTS[language], TEXTS[language]["percent_sign"]
     rows = 1 if rates is None else 2
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    _add_bins(figure, 1, bins, bins.heights, "%{customdata}")
+    _add_bins(figure, 1, bins, bins.heights)
     # Heights of numbers' bars count nothing by themselves: their areas do.
     title = texts["spread_axis" if bins.numeric else "applicants"]
     figure.update_yaxes(title=title, showticklabels=not bins.numeric, row=1, col=1)
     if rates is not None:
-        heights = [100 * (rate or 0.0) for rate in rates]
-        _add_bins(figure, 2, bins, heights, f"%{{customdata}}: %{{y:.1f}}{sign}")
+        _add_bins(figure, 2, bins, [100 * (rate or 0.0) for rate in rates], f": %{{y:.1f}}{sign}")
         figure.update_yaxes(title=texts["rate_axis"], ticksuffix=sign, row=2, col=1)
         if bins.average is not None:
             figure.add_hline(
@@ -202,18 +201,17 @@ def distribution(bins: Bins, value: object, language: Language, percent: bool = 
 
 
 def _add_bins(
-    figure: go.Figure, row: int, bins: Bins, heights: Sequence[float], hover: str
+    figure: go.Figure, row: int, bins: Bins, heights: Sequence[float], height: str = ""
 ) -> None:
     own = [i == bins.own for i in range(len(bins.labels))]
     figure.add_bar(
         x=bins.places, y=heights, width=bins.widths, row=row, col=1, customdata=bins.labels,
-        showlegend=False,
+        showlegend=False, hovertemplate=f"%{{customdata}}{height}<extra></extra>",
         marker={
             "color": [ORANGE if mark else BLUE for mark in own],
             "line": {"color": "white", "width": 1},
             "pattern": {"shape": ["/" if mark else "" for mark in own], "fgcolor": INK},
         },
-        hovertemplate=f"{hover}<extra></extra>",
     )  # fmt: skip
 
 
@@ -233,7 +231,7 @@ def shares(
     language : Language
         How numbers are written.
     """
-    places, sign = list(range(len(labels))), percent_sign(language)
+    places, sign = list(range(len(labels))), TEXTS[language]["percent_sign"]
     figure = go.Figure(
         go.Bar(
             x=[100 * value for value in values],

@@ -13,7 +13,7 @@ from dashboard import known
 from dashboard.charts import shares
 from dashboard.client import ApiError
 from dashboard.context import Page, beside, failures_told, show_failure
-from dashboard.texts import as_number, percent_sign, separators
+from dashboard.texts import as_number, separators
 
 # Features in the table, and of these in the chart.
 _TOP, _DRAWN = 20, 10
@@ -46,8 +46,9 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
         st.write(page.say("no_challenger"))
         return
     lineage = model["lineage"]
-    training, candidate = lineage.get("training", {}), page.value(lineage.get("candidate"))
-    source = page.value(training.get("source"))
+    learnt = {name: page.value(value) for name, value in lineage.get("training", {}).items()}
+    source, candidate = learnt.get("source", ""), page.value(lineage.get("candidate"))
+    learnt["source"] = page.texts.get(f"source_{source}", source)
     costs = {name: page.number(cost) for name, cost in model["costs"].items()}
     rows = {
         page.say("version"): f"{model['name']} {model['version']}",
@@ -56,18 +57,13 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
         page.say("costs"): page.say("costs_are", **costs),
         page.say("features_used"): page.number(model["features"]),
         page.say("learnt_from"): page.say(
-            "learnt_from_are",
-            applicants=page.value(training.get("applicants")),
-            source=page.texts.get(f"source_{source}", source),
-        )
-        if "applicants" in training
-        else page.say("unknown"),
+            "learnt_from_are" if "applicants" in learnt else "unknown", **learnt
+        ),
         page.say("family"): page.texts.get(f"family_{candidate}", candidate),
         page.say("digest"): model["digest"][:12],
     }
     st.table([{page.say("what"): what, page.say("value"): told} for what, told in rows.items()])
-    measured = lineage.get("cross_validation", {})
-    if measured:
+    if measured := lineage.get("cross_validation"):
         with beside():
             for name in (one for one in _FIGURES if one in measured):
                 value = measured[name]
@@ -112,7 +108,7 @@ def _show_policy(page: Page) -> None:
             format_func=lambda one: page.say(f"strategy_{one}"),
             key="strategy",
         )
-        percents = f"%d{percent_sign(page.language)}%"
+        percents = f"%d{page.say('percent_sign')}%"
         share = st.slider(
             page.say("challenger_share"), 0, 100, format=percents, key="challenger_share"
         )
@@ -148,17 +144,11 @@ def _figures(page: Page, policy: Mapping[str, Any]) -> dict[str, str]:
     """What a policy holds, and what bound and budget have to exceed, as texts."""
     said = {name: page.value(value) for name, value in policy.items()}
     said |= {name: page.percent(policy[name]) for name in ("explore_share", "explore_bound")}
-    floor, least = _limits(policy)
-    if policy["explore_floor"] is not None:
-        said["explore_floor"] = page.percent(floor, 2)
-    return said | {"least": page.number(least, 2 if least % 1 else 0)}
-
-
-def _limits(policy: Mapping[str, Any]) -> list[float]:
-    """What the bound and the budget have to exceed, rounded up to the decimals that are told."""
+    if (floor := policy["explore_floor"]) is not None:
+        said["explore_floor"] = page.percent(math.ceil(round(1e4 * floor, 6)) / 1e4, 2)
     least = policy["explore_bound"] * (policy["default_cost"] or 0)
-    limits = (policy["explore_floor"] or 0, 10_000), (least, 100)
-    return [math.ceil(round(limit * parts, 6)) / parts for limit, parts in limits]
+    least = math.ceil(round(100 * least, 6)) / 100
+    return said | {"least": page.number(least, 2 if least % 1 else 0)}
 
 
 def _send(
@@ -170,10 +160,9 @@ def _send(
     places["/motive"] = st.empty()
     actor = page.signature(f"{form}_actor")
     places["/actor"] = st.empty()
-    pressed = st.form_submit_button(page.say(f"{form}_send"), key=f"{form}_send")
     if failure := state.pop(f"{form}_failure", None):
         show_failure(page, failure)
-    if not pressed:
+    if not st.form_submit_button(page.say(f"{form}_send"), key=f"{form}_send"):
         return
     try:
         sent = {**change, "actor": actor, "motive": motive}
@@ -195,12 +184,8 @@ def _show_wrong(
     if not wrong or wrong - places.keys():
         show_failure(page, error)
     read = {name: value for name, value in change.items() if not isinstance(value, str)}
-    asked = st.session_state["policy_seen"] | read
-    if asked["explore_share"]:
-        # The API looks at these only where it has found nothing else.
-        limits = zip(("explore_bound", "explore_budget"), _limits(asked), strict=True)
-        wrong |= {f"/{name}" for name, limit in limits if asked[name] <= limit}
+    figures = _figures(page, st.session_state["policy_seen"] | read)
     for pointer in wrong & places.keys():
         name = pointer.removeprefix("/")
         word = "no_number" if name in change.keys() - read else f"{name}_wrong"
-        places[pointer].error(page.say(word, **_figures(page, asked)), icon=":material/error:")
+        places[pointer].error(page.say(word, **figures), icon=":material/error:")

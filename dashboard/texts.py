@@ -37,11 +37,6 @@ def percent(share: float, language: Language, decimals: int = 1) -> str:
     return numbers.format_percent(share, pattern, locale=language)
 
 
-def percent_sign(language: Language) -> str:
-    """Find what stands behind a number of percent: in French, with a blank before it."""
-    return percent(0, language).lstrip("0.,")
-
-
 def percents(shares: Sequence[float], language: Language) -> list[str]:
     """Format shares that are held against each other: different ones never read alike."""
     written = ([percent(share, language, places) for share in shares] for places in range(1, 18))

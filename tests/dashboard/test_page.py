@@ -853,7 +853,7 @@ def test_exploration_is_switched_on_with_who_and_why(service: Service, language:
         (("2", "5", "40"), {"explore_bound"}),
         (("2", "30", "3"), {"explore_budget"}),
         (("2", "33.33", "3.33"), {"explore_budget"}),
-        (("150", "5", "0.4"), {"explore_share", "explore_bound", "explore_budget"}),
+        (("2", "5", "0.4"), {"explore_bound", "explore_budget"}),
     ],
 )
 def test_what_is_wrong_with_exploration_is_told_at_its_field(
