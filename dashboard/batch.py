@@ -140,7 +140,8 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
     answer, problem = result.get("prediction"), result.get("problem") or {}
     if answer is None:
         wrong = [f"{one['pointer']} {one['detail']}" for one in problem.get("errors", ())]
-        return {"SK_ID_CURR": number, "problem": "; ".join(wrong) or problem.get("detail", "")}
+        told = "; ".join(wrong) or problem.get("detail", "")
+        return {"SK_ID_CURR": number, "decision": "batch_wrong", "problem": told}
     return {
         **{name: answer[name] for name in COLUMNS if name in answer},
         "SK_ID_CURR": number,
@@ -155,7 +156,7 @@ def _show_results(page: Page, batch: _Batch) -> None:
     asked = zip(batch.items, batch.results, strict=False)
     table = pd.DataFrame([_row(page, *one) for one in asked], columns=list(COLUMNS))
     kinds = ("accept", "drawn", "refer", "refuse", "batch_wrong")
-    counts = table["decision"].fillna("batch_wrong").value_counts()
+    counts = table["decision"].value_counts()
     with beside():
         for kind in kinds:
             count = int(counts.get(kind, 0))

@@ -621,7 +621,8 @@ def test_a_file_of_many_is_decided_on(service: Service, sample: Dataset, ending:
     page = uploaded(content, f"many.{ending}")
     table = sent(page)
     assert table["SK_ID_CURR"].to_list() == rows["SK_ID_CURR"].to_list()
-    assert table["decision"].isna().to_list() == [i == 3 for i in range(105)]
+    wrong = table["decision"] == TEXTS["en"]["batch_wrong"]
+    assert wrong.to_list() == table["id"].isna().to_list() == [i == 3 for i in range(105)]
     assert "AMT_CREDIT" in table.loc[3, "problem"]
     assert table.columns[-1] == "problem"
     assert page.metric[3].value == "1"
@@ -664,7 +665,7 @@ def test_a_file_of_numbers_alone_is_decided_on_by_number(service: Service, conte
     page = uploaded("\n".join([head, *(row.format(one) for one in service.numbers)]))
     assert TEXTS["en"]["batch_by_number"] in words(page)
     table = sent(page)
-    assert table["decision"].notna().all()
+    assert table["id"].notna().all()
     assert "problem" not in table
     recorded = list(service.store.decisions.search(limit=2, newest_first=True))
     assert {one.source for one in recorded} == {"id"}
@@ -676,13 +677,14 @@ def test_a_wrong_cell_spoils_its_own_row_and_results_can_be_sent_again(sample: D
     rows.loc[4, "AMT_CREDIT"] = float("inf")
     page = uploaded(rows.to_csv(index=False))
     table = sent(page)
-    assert table["decision"].isna().to_list() == [i in (2, 4) for i in range(6)]
+    wrong = table["decision"] == TEXTS["en"]["batch_wrong"]
+    assert wrong.to_list() == table["id"].isna().to_list() == [i in (2, 4) for i in range(6)]
     # The page's own export in French, with semicolons and decimal commas.
     again = uploaded(table.to_csv(index=False, sep=";", decimal=","), "decisions.csv")
     said = words(again)
     assert TEXTS["en"]["batch_by_number"] in said
     assert TEXTS["en"]["batch_dropped_columns"].partition("{")[0] in said
-    assert sent(again)["decision"].notna().all()
+    assert sent(again)["id"].notna().all()
 
 
 @pytest.mark.parametrize(("language", "status"), [("fr", 503), ("en", 429), ("fr", 500)])
