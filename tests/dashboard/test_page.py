@@ -970,6 +970,19 @@ def test_a_policy_that_somebody_else_has_changed_is_told_and_not_overwritten(
     service.store.models.change_policy({"refer_all": False}, "Zoë", "it is over")
 
 
+@pytest.mark.parametrize("form", ["policy", "exploration"])
+def test_a_change_that_comes_too_late_is_told_in_its_own_form(service: Service, form: str) -> None:
+    page = at_tab(opened(), "model")
+    page.text_input(key="actor").set_value("C. Martin")
+    page.text_input(key=f"{form}_motive").set_value("Decided by the committee.")
+    service.store.models.change_policy({"refer_all": False}, "Zoë", "at the same time")
+    page.button(key=f"{form}_send").click().run()
+    assert TEXTS["en"]["changed"] in words(page)
+    forms = [block for block in page.main if block.type == "form"]
+    told = {block.proto.form.form_id: len(block.get("error")) for block in forms}
+    assert told == {"policy": 0, "exploration": 0, form: 1}
+
+
 @pytest.fixture(scope="module")
 def keyed(
     small_model: Path, sample: Dataset, tmp_path_factory: pytest.TempPathFactory
