@@ -25,10 +25,10 @@ _MOST = 5000
 _SHOWN = 200
 # The columns of results, and which text is above each.
 COLUMNS = {
-    "SK_ID_CURR": "number", "decision": "decision", "problem": "batch_wrong",
+    "SK_ID_CURR": "number", "decision": "decision",
     "probability_of_default": "pd", "reasons": "reasons_tab", "cutoff": "cutoff_row",
     "refer_reasons": "refer", "not_understood": "not_understood", "known": "known",
-    "history": "history", "at": "when", "id": "identity",
+    "history": "history", "at": "when", "id": "identity", "problem": "batch_wrong",
 }  # fmt: skip
 
 
@@ -140,7 +140,8 @@ def _row(page: Page, item: Mapping[str, Any], result: Mapping[str, Any]) -> dict
     answer, problem = result.get("prediction"), result.get("problem") or {}
     if answer is None:
         wrong = [f"{one['pointer']} {one['detail']}" for one in problem.get("errors", ())]
-        return {"SK_ID_CURR": number, "problem": "; ".join(wrong) or problem.get("detail", "")}
+        told = "; ".join(wrong) or problem.get("detail", "")
+        return {"SK_ID_CURR": number, "decision": "batch_wrong", "problem": told}
     return {
         **{name: answer[name] for name in COLUMNS if name in answer},
         "SK_ID_CURR": number,
@@ -155,7 +156,7 @@ def _show_results(page: Page, batch: _Batch) -> None:
     asked = zip(batch.items, batch.results, strict=False)
     table = pd.DataFrame([_row(page, *one) for one in asked], columns=list(COLUMNS))
     kinds = ("accept", "drawn", "refer", "refuse", "batch_wrong")
-    counts = table["decision"].fillna("batch_wrong").value_counts()
+    counts = table["decision"].value_counts()
     with beside():
         for kind in kinds:
             count = int(counts.get(kind, 0))

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.bins import Bins
-from dashboard.texts import Language, percent, percents, signed
+from dashboard.texts import TEXTS, Language, percent, percents, signed
 
 BLUE, YELLOW, ORANGE, DEEP_BLUE, INK = "#56B4E9", "#F0E442", "#E69F00", "#0072B2", "#1A1A1A"
 
@@ -141,7 +141,7 @@ def waterfall(
         showarrow=False, font={"color": INK},
     )  # fmt: skip
     most = max(*reached, limit)
-    figure.update_xaxes(range=[0, 1.2 * most], ticksuffix=" %")
+    figure.update_xaxes(range=[0, 1.2 * most], ticksuffix=TEXTS[language]["percent_sign"])
     figure.update_layout(height=height, margin=_MARGIN | {"t": 30}, showlegend=False)
     return _dressed(figure)
 
@@ -156,9 +156,7 @@ def _probability(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-def distribution(
-    bins: Bins, value: object, texts: Mapping[str, str], percent: bool = False
-) -> go.Figure:
+def distribution(bins: Bins, value: object, language: Language, percent: bool = False) -> go.Figure:
     """How applicants are distributed, and how often those of each bin defaulted.
 
     Parameters
@@ -167,8 +165,8 @@ def distribution(
         The applicants, and the one bin that is the applicant's own.
     value : object
         The applicant's own value.
-    texts : mapping
-        The page's words.
+    language : Language
+        Of the words, and how numbers are written.
     percent : bool
         Whether the values are shares, which the axis has in percent.
     """
@@ -176,7 +174,7 @@ def distribution(
         value = 100 * value
         places, widths = ([100 * x for x in some] for some in (bins.places, bins.widths))
         bins = bins._replace(places=places, widths=widths)
-    rates = bins.rates
+    rates, texts, sign = bins.rates, TEXTS[language], TEXTS[language]["percent_sign"]
     rows = 1 if rates is None else 2
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     _add_bins(figure, 1, bins, bins.heights)
@@ -184,8 +182,8 @@ def distribution(
     title = texts["spread_axis" if bins.numeric else "applicants"]
     figure.update_yaxes(title=title, showticklabels=not bins.numeric, row=1, col=1)
     if rates is not None:
-        _add_bins(figure, 2, bins, [100 * (rate or 0.0) for rate in rates])
-        figure.update_yaxes(title=texts["rate_axis"], ticksuffix=" %", row=2, col=1)
+        _add_bins(figure, 2, bins, [100 * (rate or 0.0) for rate in rates], f": %{{y:.1f}}{sign}")
+        figure.update_yaxes(title=texts["rate_axis"], ticksuffix=sign, row=2, col=1)
         if bins.average is not None:
             figure.add_hline(
                 100 * bins.average, row=2, col=1, line={"color": INK, "dash": "dash"},
@@ -194,7 +192,7 @@ def distribution(
     if bins.numeric and isinstance(value, int | float):
         low, high = bins.places[0] - bins.widths[0] / 2, bins.places[-1] + bins.widths[-1] / 2
         figure.add_vline(min(max(value, low), high), line={"color": INK, "width": 3})
-        figure.update_xaxes(ticksuffix=" %" if percent else "")
+        figure.update_xaxes(ticksuffix=sign if percent else "")
     elif not bins.numeric:
         names = [wrapped(shortened(label, 30), 16) for label in bins.labels]
         figure.update_xaxes(tickvals=list(bins.places), ticktext=names)
@@ -202,23 +200,24 @@ def distribution(
     return _dressed(figure)
 
 
-def _add_bins(figure: go.Figure, row: int, bins: Bins, heights: Sequence[float]) -> None:
+def _add_bins(
+    figure: go.Figure, row: int, bins: Bins, heights: Sequence[float], height: str = ""
+) -> None:
     own = [i == bins.own for i in range(len(bins.labels))]
     figure.add_bar(
         x=bins.places, y=heights, width=bins.widths, row=row, col=1, customdata=bins.labels,
-        showlegend=False,
+        showlegend=False, hovertemplate=f"%{{customdata}}{height}<extra></extra>",
         marker={
             "color": [ORANGE if mark else BLUE for mark in own],
             "line": {"color": "white", "width": 1},
             "pattern": {"shape": ["/" if mark else "" for mark in own], "fgcolor": INK},
         },
-        hovertemplate="%{customdata}<extra></extra>"
-        if row == 1
-        else "%{customdata}: %{y:.1f} %<extra></extra>",
     )  # fmt: skip
 
 
-def shares(labels: Sequence[str], values: Sequence[float], axis: str) -> go.Figure:
+def shares(
+    labels: Sequence[str], values: Sequence[float], axis: str, language: Language
+) -> go.Figure:
     """Shares as horizontal bars, the largest at the top.
 
     Parameters
@@ -229,8 +228,10 @@ def shares(labels: Sequence[str], values: Sequence[float], axis: str) -> go.Figu
         In [0, 1].
     axis : str
         The horizontal axis's title.
+    language : Language
+        How numbers are written.
     """
-    places = list(range(len(labels)))
+    places, sign = list(range(len(labels))), TEXTS[language]["percent_sign"]
     figure = go.Figure(
         go.Bar(
             x=[100 * value for value in values],
@@ -239,11 +240,11 @@ def shares(labels: Sequence[str], values: Sequence[float], axis: str) -> go.Figu
             width=_BAR,
             marker_color=DEEP_BLUE,
             customdata=list(labels),
-            hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
+            hovertemplate=f"%{{customdata}}: %{{x:.1f}}{sign}<extra></extra>",
         )
     )
     height = _named_above(figure, labels) + 60
-    figure.update_xaxes(title=axis, rangemode="tozero", ticksuffix=" %")
+    figure.update_xaxes(title=axis, rangemode="tozero", ticksuffix=sign)
     figure.update_layout(height=height, margin=_MARGIN)
     return _dressed(figure)
 

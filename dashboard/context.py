@@ -32,9 +32,9 @@ class Page(NamedTuple):
         """A text in the page's language, with its places filled."""
         return self.texts[key].format(**values)
 
-    def percent(self, share: float) -> str:
+    def percent(self, share: float, decimals: int = 1) -> str:
         """A share as the language writes it."""
-        return percent(share, self.language)
+        return percent(share, self.language, decimals)
 
     def percents(self, *shares: float) -> list[str]:
         """Shares that are held against each other: different ones never read alike."""

@@ -211,7 +211,7 @@ def _compare(page: Page, value: Any, said: str, counted: Mapping[str, Any]) -> N
     st.subheader(counted["text"], anchor=False)
     words = _place_in_words(page, value, said, bins)
     st.write(words)
-    figure = distribution(bins, value, page.texts, percent=share)
+    figure = distribution(bins, value, page.language, percent=share)
     alternative = page.say("distribution_alt", feature=counted["text"], words=words)
     page.chart(figure, alternative, key=f"distribution_{counted['feature']}")
     with st.expander(page.say("as_table", what=counted["text"])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from dashboard import known
 from dashboard.charts import shares
 from dashboard.client import ApiError
 from dashboard.context import Page, beside, failures_told, show_failure
+from dashboard.texts import as_number, separators
 
 # Features in the table, and of these in the chart.
 _TOP, _DRAWN = 20, 10
@@ -35,6 +37,7 @@ def show(page: Page) -> None:
         else:
             st.header(page.say("exploration"), anchor=False)
             st.write(_exploration(page, page.api.policy()))
+            st.write(page.say("exploration_ethics"))
 
 
 def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
@@ -42,7 +45,10 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
     if model is None:
         st.write(page.say("no_challenger"))
         return
-    training = model["lineage"].get("training", {})
+    lineage = model["lineage"]
+    learnt = {name: page.value(value) for name, value in lineage.get("training", {}).items()}
+    source, candidate = learnt.get("source", ""), page.value(lineage.get("candidate"))
+    learnt["source"] = page.texts.get(f"source_{source}", source)
     costs = {name: page.number(cost) for name, cost in model["costs"].items()}
     rows = {
         page.say("version"): f"{model['name']} {model['version']}",
@@ -51,21 +57,17 @@ def _show_model(page: Page, role: str, model: Mapping[str, Any] | None) -> None:
         page.say("costs"): page.say("costs_are", **costs),
         page.say("features_used"): page.number(model["features"]),
         page.say("learnt_from"): page.say(
-            "learnt_from_are",
-            applicants=page.value(training.get("applicants")),
-            source=page.value(training.get("source")),
-        )
-        if "applicants" in training
-        else page.say("unknown"),
-        page.say("family"): page.value(model["lineage"].get("candidate")),
+            "learnt_from_are" if "applicants" in learnt else "unknown", **learnt
+        ),
+        page.say("family"): page.texts.get(f"family_{candidate}", candidate),
         page.say("digest"): model["digest"][:12],
     }
     st.table([{page.say("what"): what, page.say("value"): told} for what, told in rows.items()])
-    measured = model["lineage"].get("metrics", {})
-    if measured:
+    if measured := lineage.get("cross_validation"):
         with beside():
             for name in (one for one in _FIGURES if one in measured):
-                told = page.number(measured[name], 3)
+                value = measured[name]
+                told = page.percent(value) if name == "refused" else page.number(value, 3)
                 st.metric(page.say(f"figure_{name}"), told, width="content")
         st.caption(page.say("cross_validated"))
 
@@ -79,7 +81,7 @@ def _show_importance(page: Page) -> None:
     labels, values = [one["text"] for one in told], [one["importance"] for one in told]
     drawn = labels[:_DRAWN]
     st.write(page.say("importance_intro", count=len(drawn)))
-    figure = shares(drawn, values[:_DRAWN], page.say("importance_axis"))
+    figure = shares(drawn, values[:_DRAWN], page.say("importance_axis"), page.language)
     page.chart(figure, page.say("importance_alt", strongest=labels[0]))
     with st.expander(page.say("as_table", what=page.say("importance"))):
         page.table(
@@ -90,15 +92,14 @@ def _show_importance(page: Page) -> None:
 
 def _show_policy(page: Page) -> None:
     state = st.session_state
-    if "policy_failure" in state:
-        show_failure(page, state.pop("policy_failure"))
     # The forms show one state of the policy until one is sent, and change no other.
     if "policy_seen" not in state or "strategy" not in state:
         state["policy_seen"] = policy = page.api.policy()
         state["strategy"], state["refer_all"] = policy["strategy"], policy["refer_all"]
         state["challenger_share"] = round(100 * policy["challenger_share"])
         for name, unit in _EXPLORED.items():
-            state[name] = round(unit * policy[name], 4)
+            typed = f"{unit * policy[name]:.10g}"
+            state[name] = typed.replace(".", separators(page.language)[0])
     with st.form("policy"):
         st.header(page.say("policy"), anchor=False)
         strategy = st.selectbox(
@@ -107,8 +108,9 @@ def _show_policy(page: Page) -> None:
             format_func=lambda one: page.say(f"strategy_{one}"),
             key="strategy",
         )
+        percents = f"%d{page.say('percent_sign')}%"
         share = st.slider(
-            page.say("challenger_share"), 0, 100, format="%d %%", key="challenger_share"
+            page.say("challenger_share"), 0, 100, format=percents, key="challenger_share"
         )
         refer_all = st.checkbox(page.say("refer_all"), key="refer_all")
         change = {"strategy": strategy, "challenger_share": share / 100, "refer_all": refer_all}
@@ -120,13 +122,14 @@ def _show_exploration(page: Page) -> None:
     with st.form("exploration"):
         st.header(page.say("exploration"), anchor=False)
         told = st.empty()
-        st.caption(page.say("exploration_ethics"))
+        st.write(page.say("exploration_ethics"))
         figures = _figures(page, st.session_state["policy_seen"])
         change, places = {}, {}
         for name, unit in _EXPLORED.items():
-            # What is out of range is refused by the API, and told in words.
-            given = st.number_input(page.say(name, **figures), format="%g", key=name)
-            change[name], places[f"/{name}"] = round(given / unit, 6), st.empty()
+            # What is no number or out of range is refused by the API, and told in words.
+            typed = st.text_input(page.say(name, **figures), key=name, max_chars=20)
+            given, places[f"/{name}"] = as_number(typed, page.language), st.empty()
+            change[name] = given if isinstance(given, str) else round(given / unit, 6)
         _send(page, change, places, "exploration")
         told.write(_exploration(page, st.session_state["policy_seen"]))
 
@@ -138,9 +141,14 @@ def _exploration(page: Page, policy: Mapping[str, Any]) -> str:
 
 
 def _figures(page: Page, policy: Mapping[str, Any]) -> dict[str, str]:
+    """What a policy holds, and what bound and budget have to exceed, as texts."""
     said = {name: page.value(value) for name, value in policy.items()}
-    shares = ("explore_share", "explore_bound", "explore_floor")
-    return said | {name: page.percent(policy[name]) for name in shares if policy[name] is not None}
+    said |= {name: page.percent(policy[name]) for name in ("explore_share", "explore_bound")}
+    if (floor := policy["explore_floor"]) is not None:
+        said["explore_floor"] = page.percent(math.ceil(round(1e4 * floor, 6)) / 1e4, 2)
+    least = policy["explore_bound"] * (policy["default_cost"] or 0)
+    least = math.ceil(round(100 * least, 6)) / 100
+    return said | {"least": page.number(least, 2 if least % 1 else 0)}
 
 
 def _send(
@@ -152,6 +160,8 @@ def _send(
     places["/motive"] = st.empty()
     actor = page.signature(f"{form}_actor")
     places["/actor"] = st.empty()
+    if failure := state.pop(f"{form}_failure", None):
+        show_failure(page, failure)
     if not st.form_submit_button(page.say(f"{form}_send"), key=f"{form}_send"):
         return
     try:
@@ -160,19 +170,22 @@ def _send(
     except ApiError as error:
         if error.failure == "changed":
             del state["policy_seen"]
-            state["policy_failure"] = error
+            state[f"{form}_failure"] = error
             st.rerun()
-        _show_wrong(page, error, places, {**state["policy_seen"], **change})
+        _show_wrong(page, error, places, change)
     else:
         st.success(page.say("policy_kept"), icon=":material/check_circle:")
 
 
 def _show_wrong(
-    page: Page, error: ApiError, places: Mapping[str, DeltaGenerator], asked: Mapping[str, Any]
+    page: Page, error: ApiError, places: Mapping[str, DeltaGenerator], change: Mapping[str, Any]
 ) -> None:
     wrong = {field.pointer for field in error.errors}
     if not wrong or wrong - places.keys():
         show_failure(page, error)
+    read = {name: value for name, value in change.items() if not isinstance(value, str)}
+    figures = _figures(page, st.session_state["policy_seen"] | read)
     for pointer in wrong & places.keys():
-        said = page.say(f"{pointer.removeprefix('/')}_wrong", **_figures(page, asked))
-        places[pointer].error(said, icon=":material/error:")
+        name = pointer.removeprefix("/")
+        word = "no_number" if name in change.keys() - read else f"{name}_wrong"
+        places[pointer].error(page.say(word, **figures), icon=":material/error:")

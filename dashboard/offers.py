@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.context import Page, beside, failures_told, plain
+from dashboard.decision import kind_of
 
 
 def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -30,7 +31,7 @@ def show(page: Page, rows: Mapping[str, Any], answer: Mapping[str, Any]) -> dict
     with failures_told(page), st.spinner(page.say("searching")):
         found = page.api.offers(rows)
         if answer["final_decision"] == "accept" != answer["model_decision"]:
-            st.write(page.say("offers_besides"))
+            st.write(page.say("offers_drawn" if kind_of(answer) == "drawn" else "offers_besides"))
         st.write(found["texts"][page.language])
         pds = [offer["probability_of_default"] for offer in found["offers"]]
         # The last is what they are held against.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -60,6 +61,13 @@ def number(value: float, language: Language, decimals: int | None = None) -> str
     # Rounded as Python does: by the value itself, not by its shortest decimal.
     rounded = Decimal(f"{value:.{decimals}f}")
     return numbers.format_decimal(rounded, pattern, locale=language).replace(minus, "\u2212")
+
+
+def as_number(text: str, language: Language) -> float | str:
+    """Read a number with a decimal comma or point; what is none, as "1,000" in English, stays."""
+    typed, group = "".join(text.split()), re.escape(separators(language)[1])
+    read = re.fullmatch(rf"-?\d+((?!{group}\d{{3}}$)[.,]\d+)?", typed)
+    return float(typed.replace(",", ".")) if read else text
 
 
 def signed(value: float, language: Language, decimals: int = 2) -> str:

@@ -146,7 +146,8 @@ def sample_validation(sample_examples: Examples) -> Validation:
 def scorer(sample_validation: Validation, sample_examples: Examples) -> Scorer:
     """A model trained on the sample applicants, not registered."""
     # It stands for a model of real applicants, whose answers are no demonstration.
-    record = lineage(sample_validation, {"digest": "0" * 64, "source": "home-credit"})
+    trained = {"source": "home-credit", "applicants": sample_examples.target.size}
+    record = lineage(sample_validation, {"digest": "0" * 64, **trained})
     return fit_scorer(sample_validation, sample_examples, "credit-scoring", record, seed=1)
 
 

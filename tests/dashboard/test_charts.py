@@ -106,12 +106,23 @@ def test_the_own_level_is_shown_however_rare() -> None:
 
 
 def test_the_own_bin_differs_by_more_than_its_colour() -> None:
-    figure = distribution(bins_of(numbers(), 3.0, plain), 3.0, TEXTS["en"])
+    figure = distribution(bins_of(numbers(), 3.0, plain), 3.0, "en")
     assert list(figure.data[0].marker.pattern.shape) == ["", "", "/", ""]
 
 
 def test_shares_are_told_in_percent() -> None:
-    assert list(shares(["a", "b"], [0.5, 0.25], "x").data[0].x) == [50.0, 25.0]
+    assert list(shares(["a", "b"], [0.5, 0.25], "x", "en").data[0].x) == [50.0, 25.0]
+
+
+@pytest.mark.parametrize(("language", "sign"), [("en", "%"), ("fr", "\u00a0%")])
+def test_percent_is_written_as_the_language_does(language: str, sign: str) -> None:
+    bars = shares(["a"], [0.5], "x", language)
+    steps = waterfall(["a"], [0.4], ("from", "to"), -2.0, (0.09, "cut-off"), language)
+    spread = distribution(bins_of(numbers(), 0.3, plain), 0.3, language, percent=True)
+    axes = (bars.layout.xaxis, steps.layout.xaxis, spread.layout.xaxis, spread.layout.yaxis2)
+    assert {axis.ticksuffix for axis in axes} == {sign}
+    for hover in (bars.data[0].hovertemplate, spread.data[1].hovertemplate):
+        assert hover.endswith(f".1f}}{sign}<extra></extra>")
 
 
 def test_differences_have_a_sign_in_both_languages() -> None:

@@ -346,7 +346,7 @@ def test_those_in_charge_see_what_was_found_and_change_the_policy(
     looked_at(page, "model", language)
     for name, value in (("share", "2"), ("bound", "30"), ("budget", "40")):
         label = texts[f"explore_{name}"].partition(" (")[0]
-        page.get_by_role("spinbutton", name=label).fill(value)
+        page.get_by_role("textbox", name=label).fill(value)
     page.get_by_role("textbox", name=texts["motive"]).last.fill("Decided by the committee.")
     page.get_by_role("button", name=texts["exploration_send"]).click()
     expect(page.get_by_text(texts["exploration_off"])).to_have_count(0)

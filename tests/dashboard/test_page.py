@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from scoring.__main__ import app as command_line
 from scoring.data.dataset import Dataset
 from scoring.data.requests import rows_of
 from scoring.features.wording import describe
+from scoring.modelling.validation import Validation
 from scoring.serving.scorer import Scorer
 from scoring.store import Outcome, Report, Store
 from scoring.store.schema import reads
@@ -38,6 +40,7 @@ from tests.helpers import serving
 from tests.helpers.serving import Service
 
 APP = str(serving.ROOT / "dashboard" / "app.py")
+EXPLORED = ("explore_share", "explore_bound", "explore_budget")
 Environment = pytest.MonkeyPatch
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -520,7 +523,8 @@ def test_who_may_not_change_the_policy_is_not_asked_to(
     page = at_tab(with_key(opened(), keyed, "score", "read"), "model")
     assert TEXTS["en"]["champion"] in words(page)
     assert TEXTS["en"]["policy"] not in words(page)
-    assert TEXTS["en"]["exploration_off"] in words(page)
+    for told in ("exploration_off", "exploration_ethics"):
+        assert TEXTS["en"][told] in words(page)
     page = at_tab(with_key(page, keyed, "score", "admin"), "model")
     assert TEXTS["en"]["policy"] in words(page)
 
@@ -617,8 +621,10 @@ def test_a_file_of_many_is_decided_on(service: Service, sample: Dataset, ending:
     page = uploaded(content, f"many.{ending}")
     table = sent(page)
     assert table["SK_ID_CURR"].to_list() == rows["SK_ID_CURR"].to_list()
-    assert table["decision"].isna().to_list() == [i == 3 for i in range(105)]
+    wrong = table["decision"] == TEXTS["en"]["batch_wrong"]
+    assert wrong.to_list() == table["id"].isna().to_list() == [i == 3 for i in range(105)]
     assert "AMT_CREDIT" in table.loc[3, "problem"]
+    assert table.columns[-1] == "problem"
     assert page.metric[3].value == "1"
     recorded = list(service.store.decisions.search(limit=104, newest_first=True))
     assert {one.id for one in recorded} == set(table["id"].dropna())
@@ -658,7 +664,9 @@ def test_a_file_of_numbers_alone_is_decided_on_by_number(service: Service, conte
     head, _, row = content.partition("\n")
     page = uploaded("\n".join([head, *(row.format(one) for one in service.numbers)]))
     assert TEXTS["en"]["batch_by_number"] in words(page)
-    assert sent(page)["decision"].notna().all()
+    table = sent(page)
+    assert table["id"].notna().all()
+    assert "problem" not in table
     recorded = list(service.store.decisions.search(limit=2, newest_first=True))
     assert {one.source for one in recorded} == {"id"}
 
@@ -669,13 +677,14 @@ def test_a_wrong_cell_spoils_its_own_row_and_results_can_be_sent_again(sample: D
     rows.loc[4, "AMT_CREDIT"] = float("inf")
     page = uploaded(rows.to_csv(index=False))
     table = sent(page)
-    assert table["decision"].isna().to_list() == [i in (2, 4) for i in range(6)]
+    wrong = table["decision"] == TEXTS["en"]["batch_wrong"]
+    assert wrong.to_list() == table["id"].isna().to_list() == [i in (2, 4) for i in range(6)]
     # The page's own export in French, with semicolons and decimal commas.
     again = uploaded(table.to_csv(index=False, sep=";", decimal=","), "decisions.csv")
     said = words(again)
     assert TEXTS["en"]["batch_by_number"] in said
     assert TEXTS["en"]["batch_dropped_columns"].partition("{")[0] in said
-    assert sent(again)["decision"].notna().all()
+    assert sent(again)["id"].notna().all()
 
 
 @pytest.mark.parametrize(("language", "status"), [("fr", 503), ("en", 429), ("fr", 500)])
@@ -765,10 +774,29 @@ def test_what_monitoring_found_is_shown(service: Service, tmp_path: Path) -> Non
     assert page.metric[0].value == number(psi, "en", 3)
 
 
-def test_the_model_and_what_it_looks_at_are_shown(service: Service) -> None:
-    said = words(at_tab(opened("fr"), "model", "fr"))
-    assert TEXTS["fr"]["champion"] in said
-    assert TEXTS["fr"]["no_challenger"] in said
+@pytest.mark.parametrize(
+    ("language", "family", "source"),
+    [
+        ("fr", "Arbres boostés", "800 demandeurs (Home Credit, Kaggle)"),
+        ("en", "Gradient boosting", "800 applicants (Home Credit, Kaggle)"),
+    ],
+)
+def test_the_model_and_what_it_was_measured_to_do_are_shown(
+    sample_validation: Validation, language: Any, family: str, source: str
+) -> None:
+    page = at_tab(opened(language), "model", language)
+    said, texts = words(page), TEXTS[language]
+    for told in ("champion", "no_challenger", "cross_validated"):
+        assert texts[told] in said
+    rows = dict(page.table[0].value.to_numpy())
+    assert (rows[texts["family"]], rows[texts["learnt_from"]]) == (family, source)
+    measured, shown = sample_validation.metrics, {one.label: one.value for one in page.metric}
+    for name in ("auc", "ks", "brier", "ece", "business_cost"):
+        assert shown[texts[f"figure_{name}"]] == number(measured[name], language, 3)
+    assert shown[texts["figure_refused"]] == percent(measured["refused"], language)
+
+
+def test_what_the_model_looks_at_is_shown(service: Service) -> None:
     page = at_tab(opened(), "model")
     found = requests.get(f"{service.url}/model/features", timeout=60).json()["features"]
     table = page.dataframe[0].value
@@ -795,9 +823,10 @@ def test_exploration_is_switched_on_with_who_and_why(service: Service, language:
     off = {"explore_share": 0.0, "explore_bound": 0.3125, "explore_budget": 5.5}
     service.store.models.change_policy(off, "A test", "to begin")
     page = at_tab(opened(language), "model", language)
+    assert page.text_input(key="explore_bound").value == {"fr": "31,25", "en": "31.25"}[language]
     assert TEXTS[language]["exploration_off"] in words(page)
     assert TEXTS[language]["exploration_ethics"] in words(page)
-    page.number_input(key="explore_share").set_value(2.5)
+    page.text_input(key="explore_share").set_value("2,5")
     page.button(key="exploration_send").click().run()
     assert TEXTS[language]["motive_wrong"] in words(page)
     assert TEXTS[language]["exploration_off"] in words(page)
@@ -822,30 +851,60 @@ def test_exploration_is_switched_on_with_who_and_why(service: Service, language:
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [
-        ({"explore_share": 200.0, "explore_bound": 30.0, "explore_budget": 40.0}, "explore_share"),
-        ({"explore_share": 2.0, "explore_bound": 5.0, "explore_budget": 40.0}, "explore_bound"),
-        ({"explore_share": 2.0, "explore_bound": 30.0, "explore_budget": 3.0}, "explore_budget"),
+        (("200", "30", "40"), {"explore_share"}),
+        (("2", "5", "40"), {"explore_bound"}),
+        (("2", "30", "3"), {"explore_budget"}),
+        (("2", "33.33", "3.33"), {"explore_budget"}),
+        (("2", "5", "0.4"), {"explore_bound", "explore_budget"}),
     ],
 )
 def test_what_is_wrong_with_exploration_is_told_at_its_field(
-    service: Service, scorer: Scorer, language: Any, given: dict[str, float], wrong: str
+    service: Service, scorer: Scorer, language: Any, given: tuple[str, ...], wrong: set[str]
 ) -> None:
     page = at_tab(opened(language), "model", language)
     page.text_input(key="actor").set_value("C. Martin")
     page.text_input(key="exploration_motive").set_value("Decided by the committee.")
-    for name, value in given.items():
-        page.number_input(key=name).set_value(value)
+    for name, value in zip(EXPLORED, given, strict=True):
+        page.text_input(key=name).set_value(value)
     page.button(key="exploration_send").click().run()
     assert not page.exception
-    (told,) = page.error
+    least = {"30": "3", "33.33": number(3.34, language, 2), "5": number(0.5, language, 2)}
     figures = {
-        "explore_floor": percent(scorer.refer_band[1], language),
-        "explore_bound": percent(given["explore_bound"] / 100, language), "default_cost": "10",
+        "explore_floor": percent(math.ceil(1e4 * scorer.refer_band[1]) / 1e4, language, 2),
+        "explore_bound": percent(float(given[1]) / 100, language), "least": least[given[1]],
     }  # fmt: skip
-    assert told.value == TEXTS[language][f"{wrong}_wrong"].format(**figures)
+    said = {TEXTS[language][f"{name}_wrong"].format(**figures) for name in wrong}
+    assert {told.value for told in page.error} == said
     assert TEXTS[language]["exploration_off"] in words(page)
-    assert page.number_input(key=wrong).value == given[wrong]
+    assert tuple(page.text_input(key=name).value for name in EXPLORED) == given
     assert service.store.models.policy().explore_share == 0.0
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_what_is_no_number_is_told_at_its_field_with_all_else_that_is_wrong(
+    service: Service, language: Any
+) -> None:
+    page = at_tab(opened(language), "model", language)
+    for name, value in zip(EXPLORED, ("nan", "", "1,5,0"), strict=True):
+        page.text_input(key=name).set_value(value)
+    page.button(key="exploration_send").click().run()
+    texts = TEXTS[language]
+    told = [texts[name] for name in (*["no_number"] * 3, "motive_wrong", "actor_wrong")]
+    assert [one.value for one in page.error] == told
+    assert service.store.models.policy().explore_share == 0.0
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_the_limit_that_is_told_is_enough(service: Service, scorer: Scorer, language: Any) -> None:
+    page = at_tab(opened(language), "model", language)
+    page.text_input(key="actor").set_value("C. Martin")
+    page.text_input(key="exploration_motive").set_value("Decided by the committee.")
+    floor = number(math.ceil(1e4 * scorer.refer_band[1]) / 100 + 0.01, language, 2)
+    for name, value in zip(EXPLORED, ("1", floor, "2"), strict=True):
+        page.text_input(key=name).set_value(value)
+    page.button(key="exploration_send").click().run()
+    assert [one.value for one in page.success] == [TEXTS[language]["policy_kept"]]
+    put_policy(service, explore_share=0.0)
 
 
 def put_policy(service: Service, **changes: Any) -> None:
@@ -872,13 +931,13 @@ def test_an_acceptance_by_chance_is_told_apart_wherever_it_is_listed(
     put_policy(service, explore_share=0.0)
     assert texts["drawn"] in page.dataframe[0].value.iloc[:, 1].to_list()
     assert f"**{texts['drawn']}.**" in words(page)
-    assert texts["offers_besides"] in words(in_detail(page, "offers", language))
+    assert texts["offers_drawn"] in words(in_detail(page, "offers", language))
     override = {"decision": "refuse", "actor": "A. Roy", "motive": "The papers are forged."}
     made = _decision(service)
     requests.post(f"{service.url}/predictions/{made}/override", json=override, timeout=60)
     said = words(page.run())
     assert texts["model_view"].format(view=texts["drawn"]) in said
-    assert texts["offers_besides"] not in said
+    assert texts["offers_drawn"] not in said
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
@@ -909,6 +968,19 @@ def test_a_policy_that_somebody_else_has_changed_is_told_and_not_overwritten(
     page.button[0].click().run()
     assert TEXTS[language]["policy_kept"] in words(page)
     service.store.models.change_policy({"refer_all": False}, "Zoë", "it is over")
+
+
+@pytest.mark.parametrize("form", ["policy", "exploration"])
+def test_a_change_that_comes_too_late_is_told_in_its_own_form(service: Service, form: str) -> None:
+    page = at_tab(opened(), "model")
+    page.text_input(key="actor").set_value("C. Martin")
+    page.text_input(key=f"{form}_motive").set_value("Decided by the committee.")
+    service.store.models.change_policy({"refer_all": False}, "Zoë", "at the same time")
+    page.button(key=f"{form}_send").click().run()
+    assert TEXTS["en"]["changed"] in words(page)
+    forms = [block for block in page.main if block.type == "form"]
+    told = {block.proto.form.form_id: len(block.get("error")) for block in forms}
+    assert told == {"policy": 0, "exploration": 0, form: 1}
 
 
 @pytest.fixture(scope="module")

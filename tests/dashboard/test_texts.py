@@ -5,12 +5,15 @@ from __future__ import annotations
 import doctest
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dashboard import texts
-from dashboard.texts import TEXTS, number, percent, percents, signed
+from dashboard.texts import LANGUAGES, TEXTS, as_number, number, percent, percents, signed
 
 FOLDER = Path(texts.__file__).parent
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py"))
@@ -46,6 +49,25 @@ def test_numbers_are_written_as_the_language_does(
     said: Callable[[str], str], en: str, fr: str
 ) -> None:
     assert (said("en"), said("fr")) == (en, fr)
+
+
+@given(st.decimals(-(10**6), 10**9, places=4), st.sampled_from(sorted(LANGUAGES)))
+def test_a_number_is_read_as_it_is_written(value: Decimal, language: str) -> None:
+    assert as_number(f" {value} ", language) == float(value)
+    assert as_number(str(value).replace(".", ","), language) == float(value)
+    assert as_number(f"{number(float(value), 'fr', 4)}".replace("\u2212", "-"), "fr") == float(
+        value
+    )
+
+
+@pytest.mark.parametrize("typed", ["", "nan", "inf", "1e3", "2.5%", "1,2,3", "1.", ".5", "--1"])
+def test_what_is_no_number_stays_as_it_was_typed(typed: str) -> None:
+    assert [as_number(typed, language) for language in LANGUAGES] == [typed] * 2
+
+
+def test_thousands_are_never_read_as_units() -> None:
+    assert as_number("1,000", "en") == "1,000"
+    assert (as_number("0.125", "en"), as_number("0,125", "fr")) == (0.125, 0.125)
 
 
 def test_the_examples_hold() -> None:
