@@ -73,12 +73,13 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         [word for text in column for word in text.split()] for column in zip(*told, strict=True)
     ]
     longest = [max(map(len, words), default=0) for words in columns]
-    # Words are broken only where they would not fit: a digest on two lines can be copied, one that
-    # is cut cannot.
-    whole = sum(longest) + len(longest) <= console.width
-    table = Table(box=SIMPLE_HEAD, padding=0)
+    # Words are broken only where even one blank between columns would not leave them whole: a
+    # digest on two lines can be copied, one that is cut cannot.
+    blanks = (console.width - sum(longest)) / len(longest)
+    padding = 0 if 1 <= blanks < 2 else 1
+    table = Table(box=SIMPLE_HEAD, padding=(0, padding, 0, 0), pad_edge=False)
     for name, width in zip(header, longest, strict=True):
-        table.add_column(name, overflow="fold", min_width=width if whole else None)
+        table.add_column(name, overflow="fold", min_width=width if blanks >= 1 else None)
     for row in told[1:]:
         table.add_row(*map(escape, row))
     console.print(table)

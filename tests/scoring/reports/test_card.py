@@ -152,7 +152,7 @@ def test_both_views_tell_every_field() -> None:
         "sex: female", "72.0% (70.0% to 74.0%)", "0.6120", "0.5700", "broken: alert",
         "family status: Unknown (1)", "1.0% (−1.0% to 3.0%)", "0.830", "costs 0.001",
         "application__EXT_SOURCES_MEAN", "Average external score", "Selective labels",
-        "Monthly: drift", "4.7.0", "Nobody yet.",
+        "Daily: drift", "4.7.0", "Nobody yet.",
     ]  # fmt: skip
     assert [word for word in told if word not in text] == []
     assert [word for word in told if word not in page] == []

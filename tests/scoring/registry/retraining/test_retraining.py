@@ -422,7 +422,7 @@ def test_too_few_explored_outcomes_leave_the_comparison_to_stand_ins(living: Wor
     window = gather(living.registry, living.store, WINDOW, NOW).window
     assert 0 < window.explored < ENOUGH_EXPLORED
     assert window.weights == {}
-    assert f"to refused applicants {window.explored} have an outcome" in window.basis()
+    assert f"there are {window.explored}." in window.basis()
 
 
 def test_a_changed_world_gets_a_new_champion(living: World, tmp_path: Path) -> None:
