@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MINUTE = 60.0
+# What is longer is no word that people read.
+_WORD = 14
 _MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
 
 
@@ -72,9 +74,9 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     columns = [
         [word for text in column for word in text.split()] for column in zip(*told, strict=True)
     ]
-    longest = [max(map(len, words), default=0) for words in columns]
-    # Words are broken only where even one blank between columns would not leave them whole: a
-    # digest on two lines can be copied, one that is cut cannot.
+    longest = [min(max(map(len, words), default=0), _WORD) for words in columns]
+    # Words are broken only where even one blank between columns would not leave them whole, and
+    # digests: on two lines they can be copied, cut they cannot.
     blanks = (console.width - sum(longest)) / len(longest)
     padding = 0 if 1 <= blanks < 2 else 1
     table = Table(box=SIMPLE_HEAD, padding=(0, padding, 0, 0), pad_edge=False)

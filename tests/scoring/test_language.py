@@ -67,7 +67,7 @@ def test_every_sentence_has_words_and_no_room_around_them(folder: Path) -> None:
             for key, sentence in words.items():
                 assert sentence, f"{language} {name}: {key}"
                 separates = not sentence.strip(" ;,")
-                assert separates or not re.search(r"^\s(?![:;])|[^\S\n]$", sentence), (
+                assert separates or not re.search(r"^\s(?![:;%])|[^\S\n]$", sentence), (
                     f"{language} {name}: {key}"
                 )
 

@@ -332,7 +332,7 @@ def test_a_lender_that_is_not_set_is_said_in_words(refusing: Path, tmp_path: Pat
     assert "The address of the lender is not stated" in english
     assert "address above" not in english
     assert "ci-dessus" not in french
-    assert "the lender tells you on request who that is" in english
+    assert "the lender tells you on request who they are" in english
     assert french.startswith("Le nom du prêteur n'est pas indiqué")
 
 
