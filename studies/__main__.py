@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -10,27 +9,14 @@ from typing import Annotated
 import typer
 
 from scoring.cli.console import messages, show, stages
-from scoring.cli.options import CHAMPION, REPORTS, ModelOption
+from scoring.cli.options import CHAMPION, REPORTS, ModelOption, writable
 from scoring.errors import ScoringError
 
 _ALL = "all"
 _SeedOption = Annotated[int, typer.Option(min=0, help="Equal seeds give equal figures.")]
 _ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="How many work at it.")]
-
-
-def _made(folder: Path) -> Path:
-    """Make the folder before the work: what takes minutes must not be lost at its end."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise typer.BadParameter(f"{folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise typer.BadParameter(f"nothing can be written into {folder}")
-    return folder
-
-
 _OutOption = Annotated[
-    Path, typer.Option(help="The folder of the page and its JSON.", callback=_made)
+    Path, typer.Option(help="The folder of the page and its JSON.", callback=writable)
 ]
 
 app = typer.Typer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,15 @@ from typing import Annotated
 import typer
 
 from scoring.errors import ScoringError
+
+
+def writable(folder: Path) -> Path:
+    """Refuse a folder that cannot be written before the work whose result it is for."""
+    there = next(own for own in (folder, *folder.absolute().parents) if own.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise typer.BadParameter(f"nothing can be written into {there}")
+    return folder
+
 
 DatasetArgument = Annotated[
     Path, typer.Argument(metavar="DATASET", help="A folder that ingest or sample wrote.")
@@ -61,7 +71,10 @@ SeedOption = Annotated[
     int, typer.Option("--seed", help="Same data, seed and code: same model file.")
 ]
 ReportsOption = Annotated[
-    Path, typer.Option("--reports", help="The folder of model_card.md and model_card.html.")
+    Path,
+    typer.Option(
+        "--reports", help="The folder of model_card.md and model_card.html.", callback=writable
+    ),
 ]
 REPORTS = Path("reports")
 

@@ -23,6 +23,7 @@ from scoring.cli.options import (
     MlrunsOption,
     SeedOption,
     span,
+    writable,
 )
 from scoring.cli.store import in_use, with_key
 
@@ -54,7 +55,12 @@ KnownDataOption = Annotated[
     typer.Option(help="What the champion learnt from, if mlruns/data does not keep it."),
 ]
 PagesOption = Annotated[
-    Path, typer.Option("--reports", help="The folder of retraining.html, .json and the model card.")
+    Path,
+    typer.Option(
+        "--reports",
+        help="The folder of retraining.html, .json and the model card.",
+        callback=writable,
+    ),
 ]
 _SPANS = ("90d", "12w")
 _NOBODY = "python -m scoring retrain"

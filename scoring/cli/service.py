@@ -24,6 +24,7 @@ from scoring.cli.options import (
     WorkersOption,
     moment,
     span,
+    writable,
 )
 from scoring.cli.store import opened
 from scoring.serving.caution import LEAST_KNOWN
@@ -99,7 +100,9 @@ def monitor(
         str | None,
         typer.Option(metavar="TIME", help="Its end, such as 2026-11-23; now by default."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder of the reports.")] = REPORTS,
+    out: Annotated[
+        Path, typer.Option(help="The folder of the reports.", callback=writable)
+    ] = REPORTS,
     metrics: Annotated[
         str | None,
         typer.Option(

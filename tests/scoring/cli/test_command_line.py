@@ -119,3 +119,15 @@ def test_a_process_that_is_refused_something_ends_with_1_and_no_traceback(tmp_pa
     assert done.returncode == 1
     assert "nowhere is no dataset" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("retrain", "--reports"), ("promote", "--reports"),
+                                     ("monitor", "--out")])  # fmt: skip
+def test_where_nothing_can_be_written_is_told_before_the_work(
+    command: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = scoring(*command, tmp_path / "file" / "reports")
+    assert done.exit_code == 2
+    assert "nothing can be written into" in done.stderr
+    assert [own.name for own in tmp_path.iterdir()] == ["file"]
