@@ -90,7 +90,10 @@ def moment(text: str, language: Language) -> str:
     '28 nov. 2026 17:40'
     """
     time = datetime.fromisoformat(text).astimezone(UTC)
-    return f"{dates.format_date(time, 'medium', locale=language)} {time:%H:%M}"
+    day = dates.format_date(time, "medium", locale=language)
+    # CLDR has no form for the first of a month.
+    day = re.sub(r"^1 ", "1er ", day) if language == "fr" else day
+    return f"{day} {time:%H:%M}"
 
 
 def separators(language: Language) -> str:

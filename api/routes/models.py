@@ -147,7 +147,11 @@ def policy() -> Response:
     summary="Change how models are used",
     responses={
         200: PolicyState,
-        412: openapi.problem(412, "The policy is not the one of If-Match any more", _STALE),
+        412: openapi.problem(
+            412,
+            "The policy is not the one of If-Match, or was changed beside exploration",
+            _STALE,
+        ),
         **openapi.BAD_BODY,
         503: openapi.STORE_AWAY,
     },
@@ -164,7 +168,8 @@ def set_policy() -> Response:
     body = read_model(PolicyBody)
     service, expected = current_service(), seen_numbers()
     changes = body.model_dump(exclude_none=True, exclude={"actor", "motive"})
-    if any(name.startswith("explore_") for name in changes):
+    explores = any(name.startswith("explore_") for name in changes)
+    if explores and changes.get("explore_share") != 0:
         before = service.store.models.policy()
         _check_explored(replace(before, **changes))
         # No other policy than the one that was looked at is changed so.

@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MINUTE = 60.0
-# What is longer is no word that people read.
+# What is longer is no word that people read, and may be broken.
 _WORD = 14
 _MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
 
@@ -71,20 +71,31 @@ def show(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     from rich.table import Table
 
     console, told = Console(), [header, *rows]
-    columns = [
-        [word for text in column for word in text.split()] for column in zip(*told, strict=True)
-    ]
-    longest = [min(max(map(len, words), default=0), _WORD) for words in columns]
-    # Words are broken only where even one blank between columns would not leave them whole, and
-    # digests: on two lines they can be copied, cut they cannot.
-    blanks = (console.width - sum(longest)) / len(longest)
-    padding = 0 if 1 <= blanks < 2 else 1
-    table = Table(box=SIMPLE_HEAD, padding=(0, padding, 0, 0), pad_edge=False)
-    for name, width in zip(header, longest, strict=True):
-        table.add_column(name, overflow="fold", min_width=width if blanks >= 1 else None)
+    # Two blanks between columns, or one where only that leaves words whole.
+    room, number = console.width - 1, len(header)
+    fitting = ((own, _widths(told, room - own * number)) for own in (2, 1))
+    blanks, widths = next((own for own in fitting if own[1]), (2, [None] * number))
+    table = Table(box=SIMPLE_HEAD, padding=(0, blanks - 1, 0, 0), pad_edge=False)
+    for name, width in zip(header, widths, strict=True):
+        # A digest on two lines can be copied, one that is cut cannot.
+        table.add_column(name, overflow="fold", width=width)
     for row in told[1:]:
         table.add_row(*map(escape, row))
     console.print(table)
+
+
+def _widths(rows: Sequence[tuple[str, ...]], room: int) -> list[int]:
+    """Share the room: words whole, then more for the column that needs most; none if too small."""
+    columns = list(zip(*rows, strict=True))
+    words = [[len(word) for text in column for word in text.split()] for column in columns]
+    widths = [min(max(own, default=1), _WORD) for own in words]
+    if (spare := room - sum(widths)) < 0:
+        return []
+    full = [max(map(len, column)) for column in columns]
+    for _ in range(min(spare, sum(full) - sum(widths))):
+        needs = [most - width for most, width in zip(full, widths, strict=True)]
+        widths[needs.index(max(needs))] += 1
+    return widths
 
 
 @contextmanager

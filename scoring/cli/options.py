@@ -16,8 +16,8 @@ from scoring.errors import ScoringError
 
 def writable(folder: Path) -> Path:
     """Refuse a folder that cannot be written before the work whose result it is for."""
-    there = next(own for own in (folder, *folder.absolute().parents) if own.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    there = next(own for own in (folder, *folder.absolute().parents) if os.path.lexists(own))
+    if not os.access(there, os.W_OK) or not there.is_dir():
         raise typer.BadParameter(f"nothing can be written into {there}")
     return folder
 
@@ -41,7 +41,10 @@ ClusterOption = Annotated[
     typer.Option(metavar="URL", help="Dask's scheduler, tcp://HOST:8786, whose workers do it."),
 ]
 ModelOption = Annotated[Path, typer.Option(help="A model's directory, as the registry exports it.")]
-ExportOption = Annotated[Path, typer.Option("--export", help="The directory that the API serves.")]
+ExportOption = Annotated[
+    Path,
+    typer.Option("--export", help="The directory that the API serves.", callback=writable),
+]
 CHAMPION = Path("mlruns/champion")
 MlrunsOption = Annotated[Path, typer.Option("--mlruns", help="The folder of MLflow's store.")]
 MLRUNS = Path("mlruns")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scoring.cli.console import messages
-from scoring.cli.options import REPORTS
+from scoring.cli.options import REPORTS, writable
 
 
 def notebook(
@@ -39,7 +39,9 @@ def notebook(
 
 
 def overview(
-    reports: Annotated[Path, typer.Option(help="The folder of reports.")] = REPORTS,
+    reports: Annotated[
+        Path, typer.Option(help="The folder of reports.", callback=writable)
+    ] = REPORTS,
 ) -> None:
     """Write index.html, which leads to every report there is, and notebooks as HTML beside it."""
     from scoring.reports.overview import write

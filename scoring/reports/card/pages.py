@@ -99,8 +99,12 @@ def _sentence_in_words(kept: str, words: Words) -> str:
         # The split leaves a placeholder's name and form between what stands around it.
         around = _PLACEHOLDER.split(english)
         match = re.fullmatch("(.+?)".join(map(re.escape, around[::3])), kept)
-        if match:
-            values = dict(zip(around[1::3], match.groups(), strict=True))
+        told = match.groups() if match else ()
+        # Where a figure is to stand, nothing else is meant.
+        if match and all(
+            _FIGURE.fullmatch(one) for one, form in zip(told, around[2::3], strict=True) if form
+        ):
+            values = dict(zip(around[1::3], told, strict=True))
             return _PLACEHOLDER.sub(
                 lambda place: words.written(_value(values[place[1]], words), place[2]),  # noqa: B023
                 catalogue(words.language, "card")["making"][key],

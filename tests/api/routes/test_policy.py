@@ -221,6 +221,15 @@ def test_a_bound_that_another_model_overtakes_is_told_and_keeps_no_switch_from_i
     assert change(client, refer_all=True).json["exploration"] == "suspended"
 
 
+def test_exploration_can_be_ended_whatever_else_is_changed_meanwhile(client: FlaskClient) -> None:
+    sent = {"explore_share": 0.02, "explore_bound": 0.3, "explore_budget": 40.0}
+    assert change(client, **sent).status_code == 200
+    with ThreadPoolExecutor(4) as threads:
+        others = [threads.submit(change, client, challenger_share=n / 10) for n in range(4)]
+        ended = [threads.submit(change, client, explore_share=0.0) for _ in range(4)]
+    assert {one.result().status_code for one in [*others, *ended]} == {200}
+
+
 def test_everything_can_be_referred(client: FlaskClient) -> None:
     usual = client.post("/predict", json=body()).json
     assert change(client, refer_all=True).status_code == 200

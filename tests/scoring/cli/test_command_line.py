@@ -122,7 +122,8 @@ def test_a_process_that_is_refused_something_ends_with_1_and_no_traceback(tmp_pa
 
 
 @pytest.mark.parametrize("command", [("retrain", "--reports"), ("promote", "--reports"),
-                                     ("monitor", "--out")])  # fmt: skip
+                                     ("promote", "--export"), ("retrain", "--export"),
+                                     ("overview", "--reports"), ("monitor", "--out")])  # fmt: skip
 def test_where_nothing_can_be_written_is_told_before_the_work(
     command: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -163,6 +163,14 @@ def test_both_views_tell_every_field() -> None:
     assert older.count("<svg ") == 1
 
 
+def test_a_gate_that_says_a_sentence_of_the_card_twice_is_left_as_it_is() -> None:
+    said = f"{HOLDOUT_RULE} against {HOLDOUT_RULE}"
+    approval = Approval("ana", "why", NOW, "passed", (f"held out: {said}",))
+    card = replace(filled_card(), approval=approval)
+    assert said in Page(html(card, "en")).text
+    assert said in Page(html(card, "fr")).text
+
+
 @pytest.mark.parametrize(
     ("by", "told"),
     [
