@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MINUTE = 60.0
 # What is longer is no word that people read, and may be broken.
-_WORD = 14
+_WORD = 16
 _MEND = "try again when no other command is at work; if it stays, put a backup of mlruns in place"
 
 
