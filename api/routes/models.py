@@ -173,7 +173,7 @@ def set_policy() -> Response:
         before = service.store.models.policy()
         _check_explored(replace(before, **changes))
         # No other policy than the one that was looked at is changed so.
-        expected = expected or frozenset({before.number})
+        expected = frozenset({before.number}) if expected is None else expected
     try:
         changed = service.store.models.change_policy(changes, body.actor, body.motive, expected)
     except StoreChangedError:

@@ -118,6 +118,8 @@ def test_a_change_may_be_tied_to_what_was_seen(client: FlaskClient, scorer: Scor
     assert now == client.get("/policy").headers["ETag"] != seen
     for stale in (seen, f"W/{seen}", '"no number"', f'"{"9" * 5000}"', "", '""'):
         assert put(stale, challenger_share=0.9) == (412, None)
+        explored = {"explore_share": 0.02, "explore_bound": 0.3, "explore_budget": 40.0}
+        assert put(stale, **explored) == (412, None)
     told = client.put("/policy", json={"actor": "A", "motive": "B"}, headers={"If-Match": seen})
     assert told.content_type == "application/problem+json"
     assert client.get("/policy").json["challenger_share"] == 0.1
